@@ -1,0 +1,67 @@
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "io/atomic_file.hpp"
+#include "norms/names.hpp"
+#include "norms/variants.hpp"
+#include "verify/check.hpp"
+
+namespace normlab::cli {
+namespace {
+
+void print_tables() {
+    fmt::print("variants\n");
+    for (const Variant& v : variants) fmt::print("  {:<14} {}\n", v.name, v.block);
+    fmt::print("implementations\n");
+    for (const Implementation* i : implementations())
+        fmt::print("  {:<14} {}; f32 sums: {}\n", i->name(), i->description(), name_of(i->accumulation(DType::f32)));
+    fmt::print("checks\n");
+    for (const verify::Check& c : verify::checks()) fmt::print("  {:<17} {}\n", c.name, c.statement);
+}
+
+// One test a check and variant: what ctest runs.
+void print_tests() {
+    for (const verify::Check& check : verify::checks())
+        for (const Variant& v : variants) {
+            verify::Case base;
+            base.variant = v.name;
+            for (const verify::Case& c : check.cases(base, verify::Tier::smoke))
+                if (check.refuses(c).empty()) {
+                    fmt::print("{} {}\n", check.name, v.name);
+                    break;
+                }
+        }
+}
+
+std::string json_text() {
+    nlohmann::json document;
+    for (const Variant& v : variants) document["variants"].push_back({{"name", v.name}, {"block", v.block}});
+    for (const Implementation* i : implementations())
+        document["implementations"].push_back(
+            {{"name", i->name()}, {"description", i->description()}, {"accumulation", name_of(i->accumulation(DType::f32))}});
+    for (const verify::Check& c : verify::checks()) document["checks"].push_back({{"name", c.name}, {"statement", c.statement}});
+    return document.dump(1) + "\n";
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, int&) {
+    auto* verb = app.add_subcommand("list", "variants, implementations and checks");
+    struct Options {
+        std::string json;
+        bool tests = false;
+    };
+    const auto o = std::make_shared<Options>();
+    verb->add_option("--json", o->json, "write the lists to this file");
+    verb->add_flag("--tests", o->tests, "check and variant of every property test, a line each");
+    verb->callback([o] {
+        if (o->tests) return print_tests();
+        if (!o->json.empty()) io::write_atomically(o->json, json_text());
+        print_tables();
+    });
+}
+
+}  // namespace normlab::cli

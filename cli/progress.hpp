@@ -1,0 +1,22 @@
+#pragma once
+// A progress bar with the time left, on a terminal; nothing in a pipe.
+
+#include <chrono>
+#include <string>
+
+namespace normlab::cli {
+
+class Progress {
+public:
+    explicit Progress(std::string label);
+    ~Progress() { clear(); }
+    void show(std::size_t done, std::size_t total);
+    void clear();
+
+private:
+    std::string label_;
+    bool terminal_, shown_ = false;
+    std::chrono::steady_clock::time_point start_, last_;
+};
+
+}  // namespace normlab::cli

@@ -1,0 +1,51 @@
+# What normlab is built from. Headers of all of these count as system headers, so that only normlab's own code can warn.
+find_package(xtl REQUIRED)  # before xtensor, whose own search for it is not quiet
+find_package(xtensor REQUIRED)  # target xtensor
+find_package(Boost 1.74 CONFIG REQUIRED)  # target Boost::headers
+find_package(fmt REQUIRED)  # fmt::fmt, fmt::fmt-header-only
+find_package(CLI11 REQUIRED)  # CLI11::CLI11
+find_package(nlohmann_json REQUIRED)  # nlohmann_json::nlohmann_json
+find_package(ZLIB REQUIRED)  # ZLIB::ZLIB
+find_package(Threads REQUIRED)  # Threads::Threads
+include(${CMAKE_CURRENT_LIST_DIR}/normlab_blas.cmake)  # normlab_blas
+if(NOT TARGET normlab_blas)
+  message(FATAL_ERROR "OpenBLAS not found. Debian: apt-get install libopenblas-dev")
+endif()
+
+# xtensor-blas: headers only. Its own CMake package is not used, since it looks for a BLAS of its own choosing.
+find_path(NORMLAB_XTENSOR_BLAS_INCLUDE_DIR xtensor-blas/xlinalg.hpp REQUIRED)
+add_library(normlab_xtensor_blas INTERFACE)
+target_include_directories(normlab_xtensor_blas SYSTEM INTERFACE ${NORMLAB_XTENSOR_BLAS_INCLUDE_DIR})
+target_link_libraries(normlab_xtensor_blas INTERFACE xtensor normlab_blas)
+
+# normlab_catch2: Catch2 2 or 3 with its main(). Tests ask __has_include(<catch2/catch.hpp>) for which one it is.
+if(NORMLAB_TESTS)
+  find_package(Catch2 REQUIRED)
+  include(Catch)  # catch_discover_tests
+  if(TARGET Catch2::Catch2WithMain)
+    add_library(normlab_catch2 INTERFACE)
+    target_link_libraries(normlab_catch2 INTERFACE Catch2::Catch2WithMain)
+  else()
+    file(CONFIGURE OUTPUT catch2_main.cpp CONTENT "#define CATCH_CONFIG_MAIN\n#include <catch2/catch.hpp>\n")
+    add_library(normlab_catch2 STATIC ${CMAKE_CURRENT_BINARY_DIR}/catch2_main.cpp)
+    target_link_libraries(normlab_catch2 PUBLIC Catch2::Catch2)
+  endif()
+endif()
+
+# Optional parts.
+find_package(OpenMP QUIET COMPONENTS CXX)  # OpenMP::OpenMP_CXX
+find_program(NORMLAB_NVCC nvcc HINTS ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
+mark_as_advanced(NORMLAB_NVCC)
+
+function(normlab_print_summary)
+  if(OpenMP_CXX_FOUND)
+    message(STATUS "normlab: OpenMP: found (${OpenMP_CXX_VERSION})")
+  else()
+    message(STATUS "normlab: OpenMP: absent - everything runs on one thread")
+  endif()
+  if(NORMLAB_NVCC)
+    message(STATUS "normlab: CUDA: found (${NORMLAB_NVCC}), unused - normlab has no GPU implementation yet")
+  else()
+    message(STATUS "normlab: CUDA: absent - no GPU implementation in this build")
+  endif()
+endfunction()

@@ -1,0 +1,37 @@
+# normlab_options: what every target of normlab is compiled with. Link it PRIVATE; it is no part of the installed package.
+add_library(normlab_options INTERFACE)
+target_compile_features(normlab_options INTERFACE cxx_std_20)
+target_compile_options(normlab_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align
+  -Wno-missing-field-initializers  # a designated initializer names what it sets; the rest has its default
+  -ffp-contract=off)  # the compiler forms no fused multiply-adds of its own: results do not depend on how a loop is split
+if(NORMLAB_WERROR)
+  target_compile_options(normlab_options INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC guesses this one from inlined code and is often wrong under sanitizers and inside expression templates.
+  target_compile_options(normlab_options INTERFACE -Wno-maybe-uninitialized)
+endif()
+
+# Sanitizers go into every target, so also into the tests' own main.
+set(NORMLAB_SANITIZE_FLAGS "")
+if(NORMLAB_SANITIZE)
+  set(NORMLAB_SANITIZE_FLAGS -fsanitize=${NORMLAB_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(${NORMLAB_SANITIZE_FLAGS})
+  add_link_options(${NORMLAB_SANITIZE_FLAGS})
+endif()
+
+# ThreadSanitizer understands OpenMP only through Archer, a library beside clang's libomp that is outside the loader's
+# usual folders. An old-style run path makes libomp find it too (the test preset names it in OMP_TOOL_LIBRARIES).
+if(NORMLAB_SANITIZE MATCHES "thread")
+  file(REAL_PATH "${CMAKE_CXX_COMPILER}" compiler)
+  cmake_path(GET compiler PARENT_PATH compiler_folder)
+  find_library(NORMLAB_ARCHER archer HINTS "${compiler_folder}/../lib" NO_CACHE)
+  if(NORMLAB_ARCHER)
+    cmake_path(GET NORMLAB_ARCHER PARENT_PATH archer_folder)
+    add_link_options(-Wl,--disable-new-dtags "-Wl,-rpath,${archer_folder}")
+  else()
+    message(WARNING "No libarcher.so beside ${CMAKE_CXX_COMPILER}: ThreadSanitizer will report races in OpenMP code that "
+      "are none. Debian: apt-get install libomp-dev; compiler: clang++")
+  endif()
+endif()

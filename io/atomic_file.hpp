@@ -1,0 +1,27 @@
+// Output files that are either whole or not there.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+namespace normlab::io {
+
+/// Replaces `path` by a file with `contents`: writes a temporary file in the same folder, flushes it to the
+/// disk, renames it. A reader sees the old file or the new one, never a part. An existing file
+/// keeps its permissions; a symbolic link stays and the file that it names is replaced.
+/// Throws InputError with the path and the system's reason; the old file is then untouched and the
+/// temporary removed (a killed process leaves its temporary, .normlab-*.tmp). Refuses a target that
+/// is a directory, a device or a pipe, or that may not be written.
+void write_atomically(const std::filesystem::path& path, std::string_view contents);
+
+/// The same with the contents in several parts, written one after the other.
+void write_parts_atomically(const std::filesystem::path& path,
+                            std::span<const std::string_view> parts);
+
+/// Throws now the InputError that write_atomically(path, ...) would throw later: folder missing or not
+/// writable, a target that is refused. Creates and removes an empty temporary file; what it cannot
+/// foresee is a disk that fills up.
+void check_writable(const std::filesystem::path& path);
+
+}  // namespace normlab::io

@@ -1,0 +1,27 @@
+// NumPy's .npy files (numpy.org, "numpy.lib.format").
+//
+//   offset 0   93 'N' 'U' 'M' 'P' 'Y'
+//          6   version: 1 0, 2 0 or 3 0
+//          8   length of the text: 2 bytes in version 1, 4 bytes in 2 and 3, little-endian
+//          …   the text (npy_header.hpp)
+//          …   the elements; nothing after them
+#pragma once
+
+#include <filesystem>
+
+#include "io/array.hpp"
+
+namespace normlab::io {
+
+/// Reads f4, f8, i1, i2, i4, i8 and u1 of either byte order, in C or Fortran order; the result is in C order
+/// and the host's byte order.
+/// Throws InputError naming the file, the offending value and what would be accepted, for whatever
+/// is not as above. The header is compared with the file's size before anything is allocated.
+Array read_npy(const std::filesystem::path& path);
+
+/// Writes version 1, C order, the host's byte order, through write_atomically.
+/// Throws InputError where the file cannot be written, std::invalid_argument where the array's bytes do
+/// not fit its shape or it has more than 64 dimensions.
+void write_npy(const std::filesystem::path& path, const Array& array);
+
+}  // namespace normlab::io

@@ -1,0 +1,51 @@
+#pragma once
+// 16-bit storage types. Conversion from float rounds to nearest even; NaN stays NaN; arithmetic is done in float.
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+namespace normlab {
+
+/// bfloat16: the upper half of a float. 8 bits of significand.
+struct bf16 {
+    std::uint16_t bits = 0;
+    bf16() = default;
+    explicit bf16(float f) {
+        const auto u = std::bit_cast<std::uint32_t>(f);
+        bits = std::isnan(f) ? static_cast<std::uint16_t>((u >> 16) | 0x40u)
+                             : static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+    }
+    explicit operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+};
+
+/// IEEE binary16. 11 bits of significand, largest finite value 65504, subnormals down to 2^-24.
+struct f16 {
+    std::uint16_t bits = 0;
+    f16() = default;
+    explicit f16(float f) {
+        const auto u = std::bit_cast<std::uint32_t>(f);
+        const auto sign = static_cast<std::uint16_t>((u >> 16) & 0x8000u);
+        const std::uint32_t magnitude = u & 0x7fffffffu;
+        if (magnitude > 0x7f800000u) {
+            bits = static_cast<std::uint16_t>(sign | 0x7e00u);
+        } else if (magnitude >= 0x477ff000u) {   // 65520 and more round to infinity
+            bits = static_cast<std::uint16_t>(sign | 0x7c00u);
+        } else if (magnitude >= 0x38800000u) {   // normal: 2^-14 and more
+            const std::uint32_t shifted = magnitude - 0x38000000u;
+            bits = static_cast<std::uint16_t>(sign | ((shifted + 0xfffu + ((shifted >> 13) & 1u)) >> 13));
+        } else {   // subnormal: a multiple of 2^-24; the sum with 1/2 rounds at that place
+            const float aligned = std::bit_cast<float>(magnitude) + 0.5f;
+            bits = static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(aligned) - 0x3f000000u));
+        }
+    }
+    explicit operator float() const {
+        const std::uint32_t exponent = (bits >> 10) & 0x1fu, fraction = bits & 0x3ffu;
+        const float magnitude = exponent == 0    ? std::ldexp(static_cast<float>(fraction), -24)
+                                : exponent == 31 ? std::bit_cast<float>(0x7f800000u | (fraction << 13))
+                                                 : std::bit_cast<float>(((exponent + 112u) << 23) | (fraction << 13));
+        return bits & 0x8000u ? -magnitude : magnitude;
+    }
+};
+
+}  // namespace normlab

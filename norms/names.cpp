@@ -1,0 +1,73 @@
+#include "norms/names.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "norms/variants.hpp"
+
+namespace normlab {
+namespace {
+
+constexpr std::array<std::string_view, 6> dtypes{"f64", "f32", "bf16", "f16", "quad", "complex"};
+constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"}, modes{"train", "eval"}, devices{"host", "cuda"};
+constexpr std::array<std::string_view, 4> runnings{"none", "unbiased", "biased", "sigma"};
+constexpr std::array<std::string_view, 4> accumulations{"sequential", "tree", "f64", "kappa-free"};
+
+template <class Enum>
+Enum parse(std::string_view what, std::string_view word, std::span<const std::string_view> names) {
+    const auto found = std::ranges::find(names, word);
+    if (found == names.end()) throw Error(unknown(what, word, names));
+    return static_cast<Enum>(found - names.begin());
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        std::size_t diagonal = row[0]++;
+        for (std::size_t j = 0; j < b.size(); ++j) {
+            const std::size_t above = row[j + 1];
+            row[j + 1] = std::min({above + 1, row[j] + 1, diagonal + (a[i] != b[j])});
+            diagonal = above;
+        }
+    }
+    return row.back();
+}
+
+}  // namespace
+
+std::string_view name_of(DType v) { return dtypes[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Layout v) { return layouts[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Mode v) { return modes[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Device v) { return devices[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Running v) { return runnings[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
+
+DType parse_dtype(std::string_view word) { return parse<DType>("dtype", word, dtypes); }
+Layout parse_layout(std::string_view word) { return parse<Layout>("layout", word, layouts); }
+Mode parse_mode(std::string_view word) { return parse<Mode>("mode", word, modes); }
+Running parse_running(std::string_view word) { return parse<Running>("running statistic", word, runnings); }
+
+std::string unknown(std::string_view what, std::string_view word, std::span<const std::string_view> accepted) {
+    std::string_view nearest;
+    std::size_t best = std::max<std::size_t>(2, word.size() / 2) + 1;
+    for (std::string_view a : accepted)
+        if (const std::size_t d = edit_distance(word, a); d < best) best = d, nearest = a;
+    return fmt::format("unknown {} '{}'{}; accepted: {}", what, word, nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest),
+                       fmt::join(accepted, ", "));
+}
+
+const Variant& find_variant(std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const Variant& v : variants) {
+        if (v.name == name) return v;
+        names.push_back(v.name);
+    }
+    throw Error(unknown("variant", name, names));
+}
+
+}  // namespace normlab

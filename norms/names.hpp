@@ -1,0 +1,29 @@
+#pragma once
+// The words used on the command line and in case strings: f32, nchw, train, ...
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "norms/registry.hpp"
+
+namespace normlab {
+
+std::string_view name_of(DType);         // f64 f32 bf16 f16 quad complex
+std::string_view name_of(Layout);        // nchw nhwc
+std::string_view name_of(Mode);          // train eval
+std::string_view name_of(Device);        // host cuda
+std::string_view name_of(Running);       // none unbiased biased sigma
+std::string_view name_of(Accumulation);  // sequential tree f64 kappa-free
+
+/// Each throws Error naming the word, the nearest accepted one and all accepted ones.
+DType parse_dtype(std::string_view);
+Layout parse_layout(std::string_view);
+Mode parse_mode(std::string_view);
+Running parse_running(std::string_view);
+
+/// The message for a word that is not one of `accepted`: names the nearest one if it is near.
+std::string unknown(std::string_view what, std::string_view word, std::span<const std::string_view> accepted);
+
+}  // namespace normlab

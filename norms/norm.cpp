@@ -1,0 +1,151 @@
+#include "norms/norm.hpp"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "norms/element.hpp"
+#include "norms/names.hpp"
+#include "norms/running_stats.hpp"
+
+namespace normlab {
+namespace {
+
+template <class... Args>
+[[noreturn]] void refuse(fmt::format_string<Args...> text, Args&&... args) {
+    throw Error(fmt::format(text, std::forward<Args>(args)...));
+}
+
+std::string shape_text(const ConstTensor& t) {
+    return fmt::format("{} {} N={} C={} S={}", name_of(t.dtype), name_of(t.layout), t.shape.N, t.shape.C, t.shape.S);
+}
+
+void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& x) {
+    if (t.shape != x.shape || t.layout != x.layout || t.dtype != x.dtype || t.device != x.device)
+        refuse("{} is {}, but x is {}; the same shape, layout, dtype and device are accepted", what, shape_text(t), shape_text(x));
+    if (t.shape.size() > 0 && !t.data) refuse("{}: null data; memory for {} elements is accepted", what, t.shape.size());
+    if (t.device != Device::host) refuse("{} is on a {} device; host tensors are accepted here, a Plan takes the others", what, name_of(t.device));
+    const std::int64_t positions = t.shape.S * t.step_position();
+    if (t.position_stride != 0 && (t.layout == Layout::channels_first || t.position_stride < t.shape.C))
+        refuse("{}: position stride {}; 0, or for nhwc at least C = {}, is accepted", what, t.position_stride, t.shape.C);
+    const std::int64_t least = t.layout == Layout::channels_first ? t.shape.C * t.shape.S : positions;
+    if (t.sample_stride != 0 && t.sample_stride < least)
+        refuse("{}: sample stride {}; 0, or at least {}, is accepted", what, t.sample_stride, least);
+}
+
+Problem problem_of(const Spec& spec, Mode mode, const ConstTensor& x, bool dense) {
+    return {spec, x.shape, x.dtype, x.layout, mode, x.device, dense};
+}
+
+std::unique_ptr<Plan> plan_for(const Problem& problem, const Implementation& implementation) {
+    if (const Support s = implementation.supports(problem); !s) refuse("{} declines this problem: {}", implementation.name(), s.reason);
+    return implementation.plan(problem);
+}
+
+StateView checked_state(const Problem& problem, State* state) {
+    const Spec& spec = problem.spec;
+    if (spec.running == Running::none) return {};
+    if (!state) refuse("{} keeps running statistics ({}): a State is needed", spec.variant, name_of(spec.running));
+    const bool sigma = spec.running == Running::sigma;
+    const auto C = static_cast<std::size_t>(problem.shape.C);
+    const std::vector<double>& spread = sigma ? state->sigma : state->var;
+    if (state->mean.size() != C || spread.size() != C)
+        refuse("{}: State holds {} means and {} {}, but x has C = {} channels; initial_state(spec, C) makes one that fits", spec.variant,
+               state->mean.size(), spread.size(), sigma ? "sigmas" : "variances", C);
+    return {state->mean.data(), sigma ? nullptr : state->var.data(), sigma ? state->sigma.data() : nullptr, &state->count};
+}
+
+SavedView view(Saved& saved) {
+    return {saved.mean.data(), saved.var.data(), saved.rstd.data(), saved.r.data(), saved.d.data(), saved.opaque.data()};
+}
+
+bool keeps_correction(const Problem& p) { return p.spec.correction == Correction::renorm && p.mode == Mode::train; }
+
+}  // namespace
+
+State initial_state(const Spec& spec, std::int64_t channels) {
+    if (spec.running == Running::none) return {};
+    const auto C = static_cast<std::size_t>(channels);
+    State s{std::vector<double>(C, 0.0), {}, {}, 0};
+    (spec.running == Running::sigma ? s.sigma : s.var).assign(C, 1.0);
+    return s;
+}
+
+void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
+             const Implementation& implementation) {
+    check_view("x", x, x);
+    check_view("y", y, x);
+    const Problem problem = problem_of(spec, mode, x, x.dense() && y.dense());
+    validate(problem);
+    const StateView running = checked_state(problem, state);
+    if (x.shape.size() == 0) {
+        saved = {};
+        return;
+    }
+    const auto plan = plan_for(problem, implementation);
+    const auto blocks = static_cast<std::size_t>(problem.statistics_count());
+    for (auto* v : {&saved.mean, &saved.var, &saved.rstd}) v->assign(blocks, 0.0);
+    for (auto* v : {&saved.r, &saved.d}) v->assign(keeps_correction(problem) ? blocks : 0, 0.0);
+    saved.opaque.assign(plan->opaque_bytes(), std::byte{});
+    std::vector<std::byte> workspace(plan->workspace_bytes());
+    plan->forward({x, affine, running, view(saved), y, workspace.data(), nullptr});
+    if (mode == Mode::train && spec.running != Running::none && !implementation.updates_state())
+        update_running(problem, running, saved.mean.data(), saved.var.data());
+}
+
+void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved, Gradients gradients,
+              const Implementation& implementation) {
+    const Tensor& dx = gradients.dx;
+    check_view("x", x, x);
+    check_view("dy", dy, x);
+    if (dx.data) check_view("dx", dx, x);
+    const Problem problem = problem_of(spec, mode, x, x.dense() && dy.dense() && (!dx.data || dx.dense()));
+    validate(problem);
+    if (x.shape.size() == 0) {
+        for (void* p : {gradients.dgamma, gradients.dbeta})
+            if (p) with_storage_type(param_dtype(x.dtype), [&](auto zero) { std::fill_n(static_cast<decltype(zero)*>(p), x.shape.C, zero); });
+        return;
+    }
+    const auto blocks = static_cast<std::size_t>(problem.statistics_count());
+    const std::size_t corrections = keeps_correction(problem) ? blocks : 0;
+    if (saved.mean.size() != blocks || saved.rstd.size() != blocks || saved.r.size() != corrections || saved.d.size() != corrections)
+        refuse("{}: Saved holds {} means, {} rstds and {} r, but this {} call has {} blocks and {} r; what forward filled for the same x, spec and "
+               "mode is accepted", spec.variant, saved.mean.size(), saved.rstd.size(), saved.r.size(), name_of(mode), blocks, corrections);
+    const auto plan = plan_for(problem, implementation);
+    if (saved.opaque.size() != plan->opaque_bytes())
+        refuse("{}: Saved holds {} bytes of the implementation's own, but {} keeps {}; what its own forward filled is accepted", spec.variant,
+               saved.opaque.size(), implementation.name(), plan->opaque_bytes());
+    std::vector<std::byte> workspace(plan->workspace_bytes());
+    plan->backward({x, dy, affine, view(const_cast<Saved&>(saved)), gradients, workspace.data(), nullptr});
+}
+
+ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType params) {
+    if (spec.running == Running::none) refuse("{} keeps no running statistics: its evaluation is no fixed map and cannot be folded", spec.variant);
+    const bool sigma = spec.running == Running::sigma;
+    const std::size_t C = state.mean.size();
+    if ((sigma ? state.sigma : state.var).size() != C) refuse("{}: State does not fit Running::{}", spec.variant, name_of(spec.running));
+    ChannelMap map{std::vector<double>(C), std::vector<double>(C)};
+    for (std::size_t c = 0; c < C; ++c) {
+        const auto i = static_cast<std::int64_t>(c);
+        const double s = sigma ? state.sigma[c] : std::sqrt(state.var[c] + spec.eps);
+        const double gamma = affine.gamma ? read_element<double>(affine.gamma, params, i) : 1;
+        map.scale[c] = s == 0 ? 0 : gamma / s;
+        map.shift[c] = (affine.beta ? read_element<double>(affine.beta, params, i) : 0) - map.scale[c] * state.mean[c];
+    }
+    return map;
+}
+
+void apply(const ChannelMap& map, ConstTensor x, Tensor y) {
+    check_view("x", x, x);
+    check_view("y", y, x);
+    if (map.scale.size() != static_cast<std::size_t>(x.shape.C))
+        refuse("the folded map has {} channels, but x has C = {}; the same number is accepted", map.scale.size(), x.shape.C);
+    for (std::int64_t n = 0; n < x.shape.N; ++n)
+        for (std::int64_t c = 0; c < x.shape.C; ++c)
+            for (std::int64_t s = 0; s < x.shape.S; ++s)
+                write_element(y.data, y.dtype, y.offset(n, c, s),
+                              map.scale[static_cast<std::size_t>(c)] * read_element<double>(x.data, x.dtype, x.offset(n, c, s)) +
+                                  map.shift[static_cast<std::size_t>(c)]);
+}
+
+}  // namespace normlab

@@ -1,0 +1,173 @@
+#pragma once
+// From views to arrays and back, around formulas.hpp.
+
+#include "norms/reference/formulas.hpp"
+
+namespace normlab::reference {
+
+template <class T>
+class ReferencePlan final : public Plan {
+public:
+    explicit ReferencePlan(const Problem& problem) : p_(problem) {}
+    std::size_t opaque_bytes() const override;
+    void forward(const ForwardArgs&) const override;
+    void backward(const BackwardArgs&) const override;
+
+private:
+    using Dims = std::array<std::size_t, 5>;
+    static constexpr bool fits_f64 = std::is_same_v<T, float> || std::is_same_v<T, double>;
+
+    Dims dims() const;                // of the data
+    Dims channel_dims() const;        // of gamma, beta and statistics from State
+    Dims statistic_dims() const;
+    Array<T> load(const ConstTensor&) const;
+    void store(const Array<T>&, const Tensor&) const;
+    Array<T> load_channels(const void*, double absent) const;
+    Statistics<T> running(const StateView&) const;
+    void save(const Statistics<T>&, const Array<T>& r, const Array<T>& d, const SavedView&) const;
+    Array<T> saved(const double*, const SavedView&, std::size_t slot, double absent) const;
+
+    Problem p_;
+};
+
+template <class T>
+auto ReferencePlan<T>::dims() const -> Dims {
+    const auto [N, C, S] = p_.shape;
+    const auto size = [](std::int64_t n) { return static_cast<std::size_t>(n); };
+    return {size(p_.slices()), size(N / p_.slices()), size(p_.spec.groups), size(p_.channels_per_group()), size(S)};
+}
+
+template <class T>
+auto ReferencePlan<T>::channel_dims() const -> Dims {
+    return {1, 1, dims()[2], dims()[3], 1};
+}
+
+template <class T>
+auto ReferencePlan<T>::statistic_dims() const -> Dims {
+    if (!p_.own_statistics()) return channel_dims();
+    Dims d = dims();
+    for (std::size_t axis : block_axes(p_.spec.block)) d[axis] = 1;
+    return d;
+}
+
+// x[N, C, S] in memory order [slice, sample, group, channel, position], whatever the view's layout.
+template <class T>
+Array<T> ReferencePlan<T>::load(const ConstTensor& t) const {
+    Array<T> a(dims());
+    auto out = a.begin();
+    for (std::int64_t n = 0; n < t.shape.N; ++n)
+        for (std::int64_t c = 0; c < t.shape.C; ++c)
+            for (std::int64_t s = 0; s < t.shape.S; ++s) *out++ = read_element<T>(t.data, t.dtype, t.offset(n, c, s));
+    return a;
+}
+
+template <class T>
+void ReferencePlan<T>::store(const Array<T>& a, const Tensor& t) const {
+    auto in = a.begin();
+    for (std::int64_t n = 0; n < t.shape.N; ++n)
+        for (std::int64_t c = 0; c < t.shape.C; ++c)
+            for (std::int64_t s = 0; s < t.shape.S; ++s) write_element(t.data, t.dtype, t.offset(n, c, s), *in++);
+}
+
+template <class T>
+Array<T> ReferencePlan<T>::load_channels(const void* data, double absent) const {
+    Array<T> a(channel_dims(), T(absent));
+    std::int64_t c = 0;
+    if (data) for (T& v : a) v = read_element<T>(data, param_dtype(p_.dtype), c++);
+    return a;
+}
+
+template <class T>
+Statistics<T> ReferencePlan<T>::running(const StateView& state) const {
+    Array<T> mean(channel_dims()), var(channel_dims()), rstd(channel_dims());
+    for (std::int64_t c = 0; c < p_.shape.C; ++c) {
+        const auto i = static_cast<std::size_t>(c);
+        mean.data()[i] = T(state.mean[c]);
+        if (p_.spec.running == Running::sigma) {
+            const T sigma(state.sigma[c]);
+            var.data()[i] = sigma * sigma - T(p_.spec.eps);
+            rstd.data()[i] = sigma == T(0) ? T(0) : T(1) / sigma;
+        } else {
+            var.data()[i] = T(state.var[c]);
+        }
+    }
+    if (p_.spec.running != Running::sigma) rstd = inverse_sigma(var, p_.spec.eps);
+    return {mean, var, rstd};
+}
+
+// Saved's f64 holds float and double exactly; wider scalars keep their own copy of mean, rstd, r and d.
+template <class T>
+std::size_t ReferencePlan<T>::opaque_bytes() const {
+    return fits_f64 ? 0 : 4 * sizeof(T) * static_cast<std::size_t>(p_.statistics_count());
+}
+
+template <class T>
+void ReferencePlan<T>::save(const Statistics<T>& s, const Array<T>& r, const Array<T>& d, const SavedView& saved) const {
+    const auto copy = [&](const Array<T>& a, double* to) {
+        if (to) std::transform(a.begin(), a.end(), to, [](const T& v) { return convert<double>(v); });
+    };
+    copy(s.mean, saved.mean);
+    copy(s.var, saved.var);
+    copy(s.rstd, saved.rstd);
+    copy(r, saved.r);
+    copy(d, saved.d);
+    if constexpr (!fits_f64) {
+        T* own = reinterpret_cast<T*>(saved.opaque);
+        for (const Array<T>* a : {&s.mean, &s.rstd, &r, &d}) {
+            std::uninitialized_copy(a->begin(), a->end(), own);
+            own += p_.statistics_count();
+        }
+    }
+}
+
+template <class T>
+Array<T> ReferencePlan<T>::saved(const double* values, const SavedView& saved, std::size_t slot, double absent) const {
+    Array<T> a(statistic_dims(), T(absent));
+    if constexpr (fits_f64) {
+        (void)saved, (void)slot;
+        if (values) std::transform(values, values + a.size(), a.begin(), [](double v) { return static_cast<T>(v); });
+    } else {
+        const T* own = reinterpret_cast<const T*>(saved.opaque) + slot * a.size();
+        if (values) std::copy(own, own + a.size(), a.begin());
+    }
+    return a;
+}
+
+template <class T>
+void ReferencePlan<T>::forward(const ForwardArgs& args) const {
+    const Array<T> x = load(args.x);
+    const Statistics<T> stats = p_.own_statistics() ? block_statistics(p_, x) : running(args.state);
+    Array<T> r(statistic_dims(), T(1)), d(statistic_dims(), T(0));
+    if (p_.spec.correction == Correction::renorm && p_.mode == Mode::train) {
+        // Constants: from the real parts; in f64 at least, since the running statistics are.
+        using Real = std::conditional_t<std::is_same_v<T, Quad>, Quad, double>;
+        std::vector<Real> mean(r.size()), var(r.size()), factor_r(r.size()), factor_d(r.size());
+        for (std::size_t b = 0; b < r.size(); ++b) {
+            mean[b] = convert<Real>(real_part(stats.mean.data()[b]));
+            var[b] = convert<Real>(real_part(stats.var.data()[b]));
+        }
+        renorm_factors(p_, args.state, mean.data(), var.data(), factor_r.data(), factor_d.data());
+        std::transform(factor_r.begin(), factor_r.end(), r.begin(), [](const Real& v) { return T(v); });
+        std::transform(factor_d.begin(), factor_d.end(), d.begin(), [](const Real& v) { return T(v); });
+    }
+    save(stats, r, d, args.saved);
+    const Array<T> gamma = load_channels(args.affine.gamma, 1), beta = load_channels(args.affine.beta, 0);
+    store(reference::forward(normalized(x, stats.mean, stats.rstd), r, d, gamma, beta), args.y);
+}
+
+template <class T>
+void ReferencePlan<T>::backward(const BackwardArgs& args) const {
+    const SavedView& s = args.saved;
+    const Array<T> x = load(args.x), dy = load(args.dy), gamma = load_channels(args.affine.gamma, 1);
+    const Array<T> mean = saved(s.mean, s, 0, 0), rstd = saved(s.rstd, s, 1, 0), r = saved(s.r, s, 2, 1), d = saved(s.d, s, 3, 0);
+    const Gradient<T> out = reference::backward(p_, normalized(x, mean, rstd), rstd, r, d, gamma, dy);
+    const auto store_channels = [&](const Array<T>& a, void* to) {
+        std::int64_t c = 0;
+        if (to) for (const T& v : a) write_element(to, param_dtype(p_.dtype), c++, v);
+    };
+    if (args.gradients.dx.data) store(out.dx, args.gradients.dx);
+    store_channels(out.dgamma, args.gradients.dgamma);
+    store_channels(out.dbeta, args.gradients.dbeta);
+}
+
+}  // namespace normlab::reference

@@ -1,0 +1,37 @@
+#include "norms/reference/plan.hpp"
+
+namespace normlab::reference {
+
+extern template class ReferencePlan<float>;
+extern template class ReferencePlan<double>;
+extern template class ReferencePlan<Quad>;
+extern template class ReferencePlan<Complex>;
+
+class Reference final : public Implementation {
+public:
+    std::string name() const override { return "reference"; }
+    std::string description() const override { return "the formulas in xtensor, two passes, accumulated in the compute precision"; }
+    Support supports(const Problem& p) const override {
+        if (p.device != Device::host) return {"it works on host memory"};
+        return {};
+    }
+    std::unique_ptr<Plan> plan(const Problem& p) const override {
+        switch (p.dtype) {
+            case DType::f64: return std::make_unique<ReferencePlan<double>>(p);
+            case DType::quad: return std::make_unique<ReferencePlan<Quad>>(p);
+            case DType::complex: return std::make_unique<ReferencePlan<Complex>>(p);
+            case DType::f32:
+            case DType::bf16:
+            case DType::f16: break;
+        }
+        return std::make_unique<ReferencePlan<float>>(p);
+    }
+};
+
+}  // namespace normlab::reference
+
+namespace normlab {
+
+std::unique_ptr<Implementation> make_reference() { return std::make_unique<reference::Reference>(); }
+
+}  // namespace normlab

@@ -1,0 +1,86 @@
+#pragma once
+// Implementations by name. An implementation sees checked problems only; norm.hpp is how everybody else calls it.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "norms/norm.hpp"
+
+namespace normlab {
+
+/// Yes, or the reason why not.
+struct Support {
+    std::string reason;   ///< empty: supported
+    explicit operator bool() const { return reason.empty(); }
+};
+
+/// How sums are accumulated; error bounds follow from it (verify/bounds.hpp). Undeclared means sequential.
+enum class Accumulation {
+    sequential,   ///< one chain in the compute precision (f32 for f32 and 16-bit data): up to m roundings
+    tree,         ///< pairwise or blocked in the compute precision: log2(m) roundings
+    f64,          ///< in double, results rounded to the compute precision
+    kappa_free    ///< in double, the mean applied as a float pair: f32 and 16-bit results whose error does not grow with kappa
+};
+
+/// Statistics where the tensors live (host or device). `count` is on the host.
+struct StateView {
+    double *mean = nullptr, *var = nullptr, *sigma = nullptr;
+    std::int64_t* count = nullptr;
+};
+struct SavedView {
+    double *mean = nullptr, *var = nullptr, *rstd = nullptr, *r = nullptr, *d = nullptr;
+    std::byte* opaque = nullptr;
+};
+
+struct ForwardArgs {
+    ConstTensor x;
+    Affine affine;
+    StateView state;   ///< as before the step; written only by an implementation that updates State itself
+    SavedView saved;   ///< to be filled: Problem::statistics_count() entries each; r and d for batch renorm in training
+    Tensor y;
+    void* workspace = nullptr;
+    void* stream = nullptr;   ///< a cudaStream_t for device tensors
+};
+
+struct BackwardArgs {
+    ConstTensor x, dy;
+    Affine affine;
+    SavedView saved;
+    Gradients gradients;
+    void* workspace = nullptr;
+    void* stream = nullptr;
+};
+
+/// What is worked out once for a problem and then run many times.
+class Plan {
+public:
+    virtual ~Plan() = default;
+    virtual std::size_t workspace_bytes() const { return 0; }
+    virtual std::size_t opaque_bytes() const { return 0; }   ///< of Saved::opaque
+    virtual void set_threads(int) {}
+    virtual void forward(const ForwardArgs&) const = 0;
+    virtual void backward(const BackwardArgs&) const = 0;
+};
+
+class Implementation {
+public:
+    virtual ~Implementation() = default;
+    virtual std::string name() const = 0;
+    virtual std::string description() const = 0;
+    virtual Support supports(const Problem&) const = 0;
+    virtual Accumulation accumulation(DType) const { return Accumulation::sequential; }
+    virtual bool updates_state() const { return false; }
+    virtual std::unique_ptr<Plan> plan(const Problem&) const = 0;   ///< only for supported problems
+};
+
+/// All of them, built-in ones first.
+std::vector<const Implementation*> implementations();
+
+/// Throws Error naming the nearest known name.
+const Implementation& find_implementation(std::string_view name);
+
+/// Adds one for the life of the process. Throws Error if its name is taken.
+const Implementation& register_implementation(std::unique_ptr<Implementation> implementation);
+
+}  // namespace normlab

@@ -1,0 +1,101 @@
+#include "norms/spec.hpp"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace normlab {
+namespace {
+
+constexpr std::int64_t most_elements = std::numeric_limits<std::int64_t>::max() / 16;   // offsets in bytes fit, whatever the type
+
+std::int64_t product(std::span<const std::int64_t> dims) {
+    std::int64_t p = 1;
+    for (std::int64_t d : dims) {
+        if (d < 0) throw Error(fmt::format("dimension {} is negative; 0 or more is accepted", d));
+        if (d > 0 && p > most_elements / d)
+            throw Error(fmt::format("dimension {} makes more than {} elements, the most that is accepted", d, most_elements));
+        p *= d;
+    }
+    return p;
+}
+
+}  // namespace
+
+std::size_t size_of(DType d) {
+    switch (d) {
+        case DType::f64: return 8;
+        case DType::f32: return 4;
+        case DType::bf16:
+        case DType::f16: return 2;
+        case DType::quad: return 32;   // sizeof(Quad), asserted in norms/element.hpp
+        case DType::complex: return 16;
+    }
+    throw Error("unknown dtype");
+}
+
+Shape activation_shape(std::span<const std::int64_t> dims, Layout layout) {
+    if (dims.size() < 2) throw Error(fmt::format("rank {} has no channels; [N, C, ...] with rank 2 or more is accepted", dims.size()));
+    product(dims);
+    const bool first = layout == Layout::channels_first;
+    return {dims[0], first ? dims[1] : dims.back(), product(first ? dims.subspan(2) : dims.subspan(1, dims.size() - 2))};
+}
+
+Shape trailing_shape(std::span<const std::int64_t> dims, int normalized) {
+    if (normalized < 1 || normalized > static_cast<int>(dims.size()))
+        throw Error(fmt::format("{} trailing dimensions of a tensor of rank {}; 1 to {} is accepted", normalized, dims.size(), dims.size()));
+    product(dims);
+    const std::size_t lead = dims.size() - static_cast<std::size_t>(normalized);
+    return {product(dims.first(lead)), product(dims.subspan(lead)), 1};
+}
+
+Shape weight_shape(std::span<const std::int64_t> dims, std::optional<int> dim) {
+    const std::int64_t all = product(dims);
+    if (!dim) return {1, 1, all};
+    if (*dim < 0 || *dim >= static_cast<int>(dims.size()))
+        throw Error(fmt::format("dim {} of a tensor of rank {}; 0 to {}, or none, is accepted", *dim, dims.size(),
+                                static_cast<int>(dims.size()) - 1));
+    const auto d = static_cast<std::size_t>(*dim);
+    return {product(dims.first(d)), dims[d], product(dims.subspan(d + 1))};
+}
+
+std::int64_t Problem::block_size() const {
+    return (spec.block.samples ? samples_per_slice() : 1) * (spec.block.groups ? spec.groups : 1) *
+           (spec.block.channels ? channels_per_group() : 1) * (spec.block.positions ? shape.S : 1);
+}
+
+std::int64_t Problem::statistics_count() const {
+    if (!own_statistics()) return shape.C;
+    const std::int64_t size = shape.size();
+    return size == 0 ? 0 : size / block_size();
+}
+
+void validate(const Problem& p) {
+    const Spec& s = p.spec;
+    product(std::vector{p.shape.N, p.shape.C, p.shape.S});
+    if (s.groups < 1 || p.shape.C % s.groups != 0)
+        throw Error(fmt::format("{}: C = {} channels cannot be split into G = {} groups; a divisor of C is accepted", s.variant, p.shape.C, s.groups));
+    if (!(s.eps >= 0) || !std::isfinite(s.eps))
+        throw Error(fmt::format("{}: eps = {}; a finite number, 0 or more, is accepted", s.variant, s.eps));
+    if (s.momentum && !(*s.momentum >= 0 && *s.momentum <= 1))
+        throw Error(fmt::format("{}: momentum = {}; a number in [0, 1], or none for the cumulative average, is accepted", s.variant, *s.momentum));
+    if (s.stat_batch != 0 && !s.block.samples)
+        throw Error(fmt::format("{}: stat_batch = {}, but its statistics do not span samples; 0 is accepted", s.variant, s.stat_batch));
+    if (s.stat_batch < 0 || (s.stat_batch > 0 && p.shape.N % s.stat_batch != 0))
+        throw Error(fmt::format("{}: stat_batch = {} does not divide N = {}; a divisor, or 0 for all, is accepted", s.variant, s.stat_batch, p.shape.N));
+    if (s.correction == Correction::renorm) {
+        if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
+        if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));
+        if (s.running == Running::none) throw Error(fmt::format("{}: r and d need running statistics; Running::none is not accepted", s.variant));
+    }
+    if (s.running != Running::none && !(s.centred() && s.by_channel()))
+        throw Error(fmt::format("{}: running statistics are a channel's mean and variance, which its blocks do not have; none is accepted", s.variant));
+    if (s.centred() && s.by_channel() && p.own_statistics() && p.shape.size() > 0 && p.block_size() == 1)
+        throw Error(fmt::format("{}: one value a channel (N = {}, S = {}{}) has no variance to normalise by; {} > 1 is accepted, or evaluation with "
+                                "running statistics", s.variant, p.shape.N, p.shape.S,
+                                s.stat_batch ? fmt::format(", stat_batch = {}", s.stat_batch) : "", s.block.samples ? "N*S (stat_batch*S)" : "S"));
+}
+
+}  // namespace normlab

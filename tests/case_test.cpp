@@ -1,0 +1,78 @@
+#include "tests/catch.hpp"
+#include "verify/suite.hpp"
+
+using namespace normlab;
+using namespace normlab::verify;
+
+TEST_CASE("the string of every planned case parses back to the same string") {
+    std::size_t n = 0;
+    for (const Case& c : plan({}, Tier::ci)) {
+        const std::string text = c.text();
+        if (parse_case(text).text() != text) FAIL(text);
+        ++n;
+    }
+    CHECK(n > 1000);
+}
+
+TEST_CASE("a case string without a mode is training, and settings may come in any order") {
+    const Case c = parse_case("group_norm reference f32 nchw 2x6x5 seed=71 G=3 check=dx");
+    CHECK(c.mode == Mode::train);
+    CHECK(c.shape == Shape{2, 6, 5});
+    CHECK(c.groups == 3);
+    CHECK(find_check(c.check).name == "accuracy");
+    CHECK(parse_case("batch_norm reference f32 nchw 4x3").shape == Shape{4, 3, 1});
+    CHECK(parse_case("batch_norm reference f32 nchw 4x3x5x6").shape == Shape{4, 3, 30});
+}
+
+TEST_CASE("a wrong case string is refused by the word that is wrong") {
+    const auto message = [](const std::string& text) {
+        try {
+            run_case(parse_case(text));
+        } catch (const Error& e) {
+            return std::string(e.what());
+        }
+        return std::string("accepted");
+    };
+    using Catch::Matchers::Contains;
+    CHECK_THAT(message("batchnorm reference f32 nchw 2x3x4"), Contains("batchnorm") && Contains("did you mean batch_norm?"));
+    CHECK_THAT(message("batch_norm refrence f32 nchw 2x3x4"), Contains("did you mean reference?"));
+    CHECK_THAT(message("batch_norm reference f31 nchw 2x3x4"), Contains("f31") && Contains("f32"));
+    CHECK_THAT(message("batch_norm reference f32 ncwh 2x3x4"), Contains("ncwh"));
+    CHECK_THAT(message("batch_norm reference f32 nchw trian 2x3x4"), Contains("did you mean train?"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 2x3xx4"), Contains("2x3xx4"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 99999999999x99999999999x4"), Contains("99999999999"));
+    CHECK_THAT(message("batch_norm reference f32 nchw"), Contains("shape"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 2x3x4 epsilon=1"), Contains("epsilon") && Contains("eps"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 2x3x4 eps=tiny"), Contains("tiny"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 2x3x4 eps=-1"), Contains("eps = -1"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 2x3x4 eps=nan"), Contains("nan"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 2x3x4 momentum=1.5"), Contains("1.5"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 2x3x4 check=acuracy"), Contains("did you mean accuracy?"));
+    CHECK_THAT(message("group_norm reference f32 nchw 2x6x4 G=4"), Contains("C = 6") && Contains("G = 4"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 1x3x1"), Contains("one value a channel"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 6x3x1 stat_batch=1"), Contains("one value a channel"));
+    CHECK_THAT(message("instance_norm reference f32 nchw 5x3x1"), Contains("one value a channel"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 6x3x1 stat_batch=4"), Contains("stat_batch = 4"));
+    CHECK_THAT(message("layer_norm reference f32 nchw 6x3x1 running=unbiased"), Contains("running statistics"));
+}
+
+TEST_CASE("the same selection plans the same cases, and a filtered one a subset") {
+    Selection one;
+    one.variants = {"layer_norm"};
+    one.checks = {"zero_sum"};
+    one.dtypes = {DType::f32};
+    const auto cases = plan(one, Tier::smoke);
+    REQUIRE_FALSE(cases.empty());
+    for (const Case& c : cases) CHECK((c.variant == "layer_norm" && c.check == "zero_sum" && c.dtype == DType::f32));
+    CHECK_THROWS_AS(plan({.variants = {"nope"}}, Tier::smoke), Error);
+}
+
+TEST_CASE("results do not depend on the number of threads") {
+    Selection s;
+    s.checks = {"accuracy"};
+    s.variants = {"batch_renorm"};
+    const auto cases = plan(s, Tier::smoke);
+    const auto one = run_cases(cases, 1, [](auto, auto) {}), four = run_cases(cases, 4, [](auto, auto) {});
+    for (std::size_t i = 0; i < cases.size(); ++i)
+        for (std::size_t k = 0; k < one[i].findings.size(); ++k) CHECK(one[i].findings[k].error == four[i].findings[k].error);
+}

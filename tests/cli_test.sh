@@ -1,0 +1,59 @@
+#!/bin/sh
+# The program from outside: exit statuses, messages, files. usage: cli_test.sh PROGRAM
+set -u
+program=$1
+work=$(mktemp -d) && cd "$work" || exit 1
+trap 'rm -rf "$work"' EXIT
+failed=0
+complain() { echo "FAILED: $*" >&2; failed=1; }
+expect() { # STATUS TEXT ARGS...: the exit status, and a text in what is printed
+  status=$1 text=$2
+  shift 2
+  out=$("$program" "$@" 2>&1 </dev/null)
+  got=$?
+  [ $got = "$status" ] || complain "'$*' ended with $got, not $status: $out"
+  case $out in *"$text"*) ;; *) complain "'$*' does not say '$text': $out" ;; esac
+}
+
+expect 0 "0 failed" verify --tier smoke --variant layer_norm --check zero_sum
+expect 0 "accuracy" list
+expect 0 "dx: error" verify --case "group_norm reference f32 nchw 2x6x5 G=3 seed=71 check=dx"
+expect 2 "did you mean batch_norm" verify --variant batchnorm
+expect 2 "did you mean reference" verify --impl referense
+expect 2 "--wrong" verify --wrong
+expect 2 "tier" verify --tier quick
+expect 2 "C = 6" verify --case "group_norm reference f32 nchw 2x6x5 G=4"
+expect 2 "one value a channel" verify --case "batch_norm reference f32 nchw 1x6x1"
+expect 2 "momentum" verify --case "batch_norm reference f32 nchw 2x6x1 momentum=2"
+expect 2 "inside checks only" verify --dtype quad
+expect 2 "cannot run" verify --case "rms_norm reference f32 nchw 2x6x5 check=zero_sum"
+expect 2 "absent.npy" verify --input absent.npy
+expect 2 "together" verify --input absent.npy --data .
+expect 2 "go with --input" verify --eps 1
+expect 2 "--threads 0" verify --threads 0
+expect 2 "train-images" verify --data .
+expect 2 "nowhere" verify --tier smoke --check zero_sum --json nowhere/out.json
+expect 2 "" frobnicate
+
+# a file that lies about its size is refused without allocating what it claims
+printf '\223NUMPY\001\000\166\000{"descr": "<f8", "fortran_order": False, "shape": (1000000, 1000000), }%40s\n' '' >huge.npy
+limit=2000000   # KiB; AddressSanitizer reserves more address space than any limit worth setting
+(ulimit -v $limit; exec "$program" list) >out 2>&1 || limit=unlimited
+(ulimit -v $limit; exec "$program" verify --input huge.npy) >out 2>&1
+[ $? = 2 ] || complain "huge.npy: $(cat out)"
+printf 'not a npy file' >junk.npy
+expect 2 "junk.npy" verify --input junk.npy
+
+# results: a file appears whole or not at all
+expect 0 "" verify --tier smoke --variant layer_norm --check zero_sum --json out.json
+grep -q '"verdict": "PASS"' out.json || complain "out.json has no verdict"
+expect 2 "" verify --variant nope --json bad.json
+[ ! -e bad.json ] || complain "a refused call left bad.json"
+"$program" verify --tier full --json killed.json >/dev/null 2>&1 &
+pid=$!
+sleep 0.5
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+[ ! -e killed.json ] || complain "a killed run left killed.json"
+[ "$(find . -name '*killed*' | wc -l)" = 0 ] || complain "a killed run left $(find . -name '*killed*')"
+exit $failed

@@ -1,0 +1,81 @@
+// The testers tested: every planted fault is called FAIL by the check that should name it, and nothing is said of the copy without one.
+
+#include <algorithm>
+#include <set>
+
+#include "tests/catch.hpp"
+#include "tests/planted.hpp"
+#include "verify/report.hpp"
+
+using namespace normlab;
+using planted::Fault;
+
+namespace {
+
+// The checks that say FAIL of the fault, as "check variant".
+std::set<std::string> failing_checks(Fault fault) {
+    verify::Selection selection;
+    selection.implementations = {planted::with_fault(fault).name()};
+    selection.dtypes = {DType::f64, DType::f32};
+    selection.layouts = {Layout::channels_first};
+    std::set<std::string> failed;
+    for (const verify::Case& c : verify::plan(selection, verify::Tier::smoke)) {
+        const verify::Outcome o = verify::run_case(c);
+        for (const verify::Finding& f : o.findings)
+            if (f.verdict == verify::Verdict::fail) failed.insert(c.check + " " + c.variant);
+    }
+    return failed;
+}
+
+void require_caught(Fault fault, const std::vector<std::string>& by) {
+    const std::set<std::string> failed = failing_checks(fault);
+    for (const std::string& check : by) {
+        CAPTURE(planted::name_of(fault), check);
+        CHECK(failed.contains(check));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("nothing fails on a copy of the reference without a fault") { CHECK(failing_checks(Fault::none).empty()); }
+
+TEST_CASE("a dropped mean term is named by zero_sum") {
+    require_caught(Fault::mean_term_dropped, {"zero_sum batch_norm", "zero_sum layer_norm", "zero_sum group_norm", "zero_sum instance_norm",
+                                              "derivatives batch_norm", "derivatives batch_renorm", "chain_rule layer_norm"});
+}
+
+TEST_CASE("a dropped x_hat term is named by xhat_dx") {
+    require_caught(Fault::x_hat_term_dropped, {"xhat_dx batch_norm", "xhat_dx layer_norm", "xhat_dx weight_norm", "xhat_dx rms_norm",
+                                               "derivatives batch_norm", "derivatives weight_norm"});
+}
+
+TEST_CASE("eps outside the root is named by the accuracy of y, the identity and the law of eps") {
+    require_caught(Fault::eps_outside_root, {"accuracy batch_norm", "identity batch_norm", "identity layer_norm", "scale_invariance batch_norm"});
+}
+
+TEST_CASE("an unbiased variance in the normalisation is named by the identity") {
+    require_caught(Fault::unbiased_normalisation, {"identity batch_norm", "identity group_norm", "accuracy batch_norm", "derivatives batch_norm"});
+}
+
+TEST_CASE("a biased running variance is named by running_stats and by nothing else") {
+    const std::set<std::string> failed = failing_checks(Fault::biased_running_variance);
+    CHECK(failed.contains("running_stats batch_norm"));
+    CHECK(failed.contains("running_stats instance_norm"));
+    CHECK(std::ranges::all_of(failed, [](const std::string& f) { return f.starts_with("running_stats "); }));
+}
+
+TEST_CASE("a reversed momentum is named by running_stats, and by ghost_batch where r and d of a later slice feel it") {
+    const std::set<std::string> failed = failing_checks(Fault::momentum_reversed);
+    CHECK(failed.contains("running_stats batch_norm"));
+    CHECK(failed.contains("running_stats batch_renorm"));
+    CHECK(std::ranges::all_of(failed, [](const std::string& f) { return f.starts_with("running_stats ") || f == "ghost_batch batch_renorm"; }));
+}
+
+TEST_CASE("an r that is not frozen is named by the derivatives, which hold it still") {
+    require_caught(Fault::r_not_frozen, {"derivatives batch_renorm", "zero_sum batch_renorm", "chain_rule batch_renorm"});
+}
+
+TEST_CASE("gamma by group is named by the accuracy of y where gamma varies inside a group") {
+    require_caught(Fault::gamma_by_group, {"accuracy group_norm", "derivatives group_norm"});
+    CHECK_FALSE(failing_checks(Fault::gamma_by_group).contains("accuracy batch_norm"));
+}

@@ -1,0 +1,11 @@
+# Writes a file that adds the test verify.CHECK.VARIANT for each line of `normlab list --tests`.
+execute_process(COMMAND ${PROGRAM} list --tests OUTPUT_VARIABLE lines COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^\n]+" lines "${lines}")
+set(text "")
+foreach(line IN LISTS lines)
+  string(REPLACE " " ";" words "${line}")
+  list(GET words 0 check)
+  list(GET words 1 variant)
+  string(APPEND text "add_test([=[verify.${check}.${variant}]=] [=[${PROGRAM}]=] verify --check ${check} --variant ${variant} --threads 1)\n")
+endforeach()
+file(WRITE ${OUTPUT} "${text}")

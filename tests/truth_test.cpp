@@ -1,0 +1,92 @@
+// Truth judges everybody, so it is itself tested by something else: dual numbers through its own definition, written out here for one block.
+
+#include "norms/variants.hpp"
+#include "tests/catch.hpp"
+#include "verify/draw.hpp"
+#include "verify/truth/tape.hpp"
+#include "verify/truth/truth.hpp"
+
+using namespace normlab;
+using namespace normlab::verify;
+
+namespace {
+
+// A value and its derivative by one variable.
+struct Dual {
+    Quad v = 0, d = 0;
+};
+Dual operator+(const Dual& a, const Dual& b) { return {a.v + b.v, a.d + b.d}; }
+Dual operator-(const Dual& a, const Dual& b) { return {a.v - b.v, a.d - b.d}; }
+Dual operator*(const Dual& a, const Dual& b) { return {a.v * b.v, a.d * b.v + a.v * b.d}; }
+Dual operator/(const Dual& a, const Dual& b) { return {a.v / b.v, (a.d * b.v - a.v * b.d) / (b.v * b.v)}; }
+Dual root(const Dual& a) { return {sqrt(a.v), a.d / (2 * sqrt(a.v))}; }
+
+// d sum(dy * gamma * norm(x)) / d x_j for a single block that is the whole tensor [1, 1, m].
+Quad by_dual_numbers(const Spec& spec, const std::vector<double>& x, const std::vector<double>& dy, double gamma, std::size_t j) {
+    std::vector<Dual> v;
+    for (std::size_t i = 0; i < x.size(); ++i) v.push_back({Quad(x[i]), Quad(i == j ? 1 : 0)});
+    const Dual m{Quad(static_cast<double>(x.size())), 0};
+    Dual mean, square;
+    if (spec.moments == Moments::centred)
+        for (const Dual& e : v) mean = mean + e / m;
+    for (const Dual& e : v) square = square + (e - mean) * (e - mean);
+    if (spec.moments != Moments::norm) square = square / m;
+    const Dual s = root(square + Dual{Quad(spec.eps), 0});
+    Dual loss;
+    for (std::size_t i = 0; i < x.size(); ++i) loss = loss + Dual{Quad(dy[i]), 0} * Dual{Quad(gamma), 0} * ((v[i] - mean) / s);
+    return loss.d;
+}
+
+}  // namespace
+
+TEST_CASE("truth's gradient by x is what dual numbers give, to quad precision") {
+    for (const Variant& variant : variants) {
+        Spec spec = variant.make();
+        spec.correction = Correction::none, spec.running = Running::none, spec.groups = 1;
+        Random random(3);
+        Inputs<double> in{{spec, {1, 1, 11}, DType::f64}, random.normals(11, DType::f64), random.normals(11, DType::f64), {1.7}, {-0.3}, {}};
+        if (spec.block == Axes{.groups = true, .channels = true}) continue;   // one value a block here
+        const truth::Result t = truth::evaluate(in);
+        CAPTURE(variant.name);
+        for (std::size_t j = 0; j < 11; ++j) {
+            const Quad expected = by_dual_numbers(spec, in.x, in.dy, 1.7, j);
+            CHECK(static_cast<double>(abs(t.dx[j] - expected)) < 1e-31);   // 11 terms of order 1, 2^-113 each, some hundred roundings
+        }
+    }
+}
+
+TEST_CASE("truth on numbers done by hand") {
+    // x = 1, 3: mean 2, var 1, eps 3: s = 2, x_hat = -1/2, 1/2
+    Inputs<double> in{{batch_norm(3.0), {2, 1, 1}, DType::f64}, {1, 3}, {1, 0}, {4}, {10}, {{8}, {5}, {}, 0}};
+    const truth::Result t = truth::evaluate(in);
+    CHECK(t.y[0] == 8);
+    CHECK(t.y[1] == 12);
+    CHECK(t.dgamma[0] == Quad(-0.5));
+    CHECK(t.dbeta[0] == 1);
+    // g = 4, 0; mean g = 2; mean g x_hat = -1: dx = (4 - 2 - 1/2) / 2, (0 - 2 + 1/2) / 2
+    CHECK(t.dx[0] == Quad(0.75));
+    CHECK(t.dx[1] == Quad(-0.75));
+    CHECK(static_cast<double>(abs(t.running_mean[0] - (Quad(0.9) * 8 + Quad(0.1) * 2))) < 1e-15);        // 0.1 is a double
+    CHECK(static_cast<double>(abs(t.running_spread[0] - (Quad(0.9) * 5 + Quad(0.1) * 2))) < 1e-15);      // unbiased: 2
+    in.problem.mode = Mode::eval;   // (x - 8) / sqrt(5 + 3)
+    CHECK(static_cast<double>(abs(truth::evaluate(in).y[0] - (10 - 28 / sqrt(Quad(8))))) < 1e-30);
+}
+
+TEST_CASE("batch renorm's r and d clip, and its running sigma is a standard deviation") {
+    // mean 2, var 1, eps 0: sigma_B = 1; running mean 0, sigma 0.1: raw r = 10, raw d = 20
+    Inputs<double> in{{batch_renorm(3, 5, 0.0), {2, 1, 1}, DType::f64}, {1, 3}, {}, {}, {}, {{0}, {}, {0.1}, 0}};
+    const truth::Result t = truth::evaluate(in);
+    CHECK(t.y[0] == 2);   // -1 * 3 + 5
+    CHECK(t.y[1] == 8);
+    CHECK(static_cast<double>(t.running_spread[0]) == Approx(0.9 * 0.1 + 0.1 * 1));
+}
+
+TEST_CASE("the tape differentiates every operation it has") {
+    truth::Tape tape;
+    const truth::Recorded a(Quad(3), tape), b(Quad(7), tape);
+    const truth::Recorded f = sqrt(a * b + a / b) - b;
+    const auto by = tape.derivatives(f.node);
+    const Quad inside = Quad(21) + Quad(3) / 7;
+    CHECK(static_cast<double>(abs(by[a.node] - (7 + Quad(1) / 7) / (2 * sqrt(inside)))) < 1e-32);
+    CHECK(static_cast<double>(abs(by[b.node] - ((3 - Quad(3) / 49) / (2 * sqrt(inside)) - 1))) < 1e-32);
+}

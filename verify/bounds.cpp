@@ -1,0 +1,112 @@
+#include "verify/bounds.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace normlab::verify {
+namespace {
+
+double smallest_subnormal(DType d) {
+    switch (d) {
+        case DType::f32: return 0x1p-149;
+        case DType::bf16: return 0x1p-133;
+        case DType::f16: return 0x1p-24;
+        case DType::f64:
+        case DType::quad:
+        case DType::complex: break;
+    }
+    return 0x1p-1074;
+}
+
+double chain(double n, Accumulation a, DType d, Limit limit) {
+    double l = n;
+    if (a == Accumulation::tree || (a == Accumulation::kappa_free && d == DType::f64)) l = 1 + std::log2(std::max(n, 1.0));
+    if (a == Accumulation::f64 && d != DType::f64) l = 1 + n * 0x1p-29;
+    return limit == Limit::hard ? std::max(l, 1.0) : std::sqrt(std::max(l, 1.0));
+}
+
+double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
+
+}  // namespace
+
+double unit_roundoff(DType d) {
+    if (d == DType::quad) return 0x1p-113;
+    return d == DType::f64 || d == DType::complex ? 0x1p-53 : 0x1p-24;
+}
+
+double storage_roundoff(DType d) { return d == DType::f16 ? 0x1p-11 : d == DType::bf16 ? 0x1p-8 : 0; }
+
+Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit) {
+    const Problem& p = in.problem;
+    const DType dtype = p.dtype;
+    const double u = unit_roundoff(dtype), u_io = storage_roundoff(dtype);
+    const double tiny = 4 * smallest_subnormal(dtype), tiny_param = 4 * smallest_subnormal(param_dtype(dtype));
+    const bool kappa_free = accumulation == Accumulation::kappa_free && dtype != DType::f64;
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    const bool has_dy = !in.dy.empty();
+
+    Bounds out;
+    out.y.resize(in.x.size());
+    if (has_dy) {
+        out.dx.resize(in.x.size());
+        out.dgamma.resize(C), out.dbeta.resize(C);
+    }
+    std::vector<double> sum_dy(C), sum_dy_kappa(C), sum_dy_x_hat(C);
+    for (const truth::Block& b : t.blocks) {
+        const double m = static_cast<double>(b.elements.size()), s = size(b.s), r = size(b.r), d = size(b.d);
+        const double l = p.own_statistics() ? chain(m, accumulation, dtype, limit) : 1;
+        const double luk = l * u * b.kappa, dv = std::max(l * u + luk * luk, luk);
+        const bool d_free = size(b.raw_d) < p.spec.d_max;
+        const double renorm = p.spec.correction == Correction::renorm && p.mode == Mode::train
+                                  ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d : 0;
+        out.mean.push_back(2 * luk * s + 0x1p-50 * size(b.mean));
+        out.var.push_back(2 * dv * s * s + 0x1p-50 * size(b.var));
+
+        double mean_g = 0, mean_g_x_hat = 0;
+        if (has_dy)
+            for (std::size_t i : b.elements) {
+                const double g = (in.gamma.empty() ? 1 : std::abs(in.gamma[i / S % C])) * r * std::abs(in.dy[i]);
+                mean_g += g / b.divisor;
+                mean_g_x_hat += g * size(t.x_hat[i]) / b.divisor;
+            }
+        for (std::size_t i : b.elements) {
+            const std::size_t c = i / S % C;
+            const double gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[c]), beta = in.beta.empty() ? 0 : std::abs(in.beta[c]);
+            const double x_hat = size(t.x_hat[i]), result = r * x_hat + d;
+            out.y[i] = u_io * size(t.y[i]) + tiny;
+            if (kappa_free) {
+                out.y[i] += 6 * u * (gamma * result + beta) + 0x1p-46 * b.kappa * gamma;
+            } else {
+                out.y[i] += gamma * (r * 4 * (luk + x_hat * (dv / 2 + 3 * u)) + renorm) + 2 * u * (gamma * result + beta);
+            }
+            if (!has_dy) continue;
+            const double dy = std::abs(in.dy[i]), g = gamma * r * dy;
+            sum_dy[c] += dy;
+            sum_dy_kappa[c] += b.kappa * dy;
+            sum_dy_x_hat[c] += dy * result;
+            out.dx[i] = u_io * size(t.dx[i]) + tiny;
+            if (s == 0) continue;
+            const double means = p.own_statistics() ? mean_g + mean_g_x_hat : 0;
+            if (kappa_free) {
+                out.dx[i] += 8 * u / s * (g + (p.own_statistics() ? mean_g + x_hat * mean_g_x_hat : 0)) +
+                             0x1p-46 * b.kappa / s * (1 + x_hat) * means;
+            } else if (p.own_statistics()) {
+                out.dx[i] += 8 * luk / s * (g + (1 + x_hat) * means);
+            } else {
+                out.dx[i] += 8 * u / s * g;
+            }
+        }
+    }
+    if (!has_dy) return out;
+    const double block = t.blocks.empty() ? 1 : static_cast<double>(t.blocks[0].elements.size());
+    const double terms = static_cast<double>(p.shape.N * p.shape.S);
+    const double l = chain(std::max(terms, p.own_statistics() ? block : 1), accumulation, dtype, limit);
+    for (std::size_t c = 0; c < C; ++c) {
+        out.dgamma[c] = tiny_param + (kappa_free ? 8 * u * sum_dy_x_hat[c] + 0x1p-46 * sum_dy_kappa[c]
+                                                 : 8 * l * u * (sum_dy_kappa[c] + sum_dy_x_hat[c]));
+        out.dbeta[c] = tiny_param + (kappa_free ? 2 : 4 * l) * u * sum_dy[c];
+    }
+    return out;
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,35 @@
+#pragma once
+// How large an error may be: derived bounds, per element. Hard limits take the longest summation chain l; warnings take sqrt(l).
+//
+// u: unit roundoff of the compute precision (f32 for f32 and 16-bit data); u_io: of 16-bit storage, else 0; kappa: Block::kappa; s: Block::s.
+// l of a sum of n terms: n sequential, log2 n tree, 1 + n 2^-29 for f64 sums of f32 data (2^-29 = u64/u32). Evaluation sums nothing: l = 1.
+//   variance  dv <= max(l u + (l kappa u)^2, l kappa u)       two-pass; Welford and Chan merge (Chan, Golub & LeVeque 1983)
+//   x_hat     4 [l u kappa + |x_hat| (dv / 2 + 3 u)]          mean's error l u kappa s, rstd's dv / 2 and three roundings
+//   y         |gamma| (r * that + renorm's share) + 2 u (|gamma x_hat| + |beta|) + u_io |y|
+//   dx        8 l u kappa (1/s) [|g| + (1 + |x_hat|)(mean|g| + mean|g x_hat|)] + u_io |dx|,  g = gamma r dy, means with divisor q
+//   dx, given statistics: 8 u (1/s) |g| + u_io |dx|           rstd has three roundings, two products follow
+//   dgamma    8 l u (kappa sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|
+// Renorm's share: d = (mean_B - mean) / sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's
+// dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest
+// subnormal is added for each rounding that may underflow.
+
+#include "verify/truth/truth.hpp"
+
+namespace normlab::verify {
+
+struct Bounds {
+    std::vector<double> y, dx, dgamma, dbeta;   ///< per element, per channel; dx, dgamma, dbeta only if inputs.dy is there
+    std::vector<double> mean, var;              ///< of a block's saved statistics
+};
+
+enum class Limit { hard, warning };
+
+Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit = Limit::hard);
+
+/// Unit roundoff of the compute precision of a dtype.
+double unit_roundoff(DType dtype);
+
+/// Unit roundoff of 16-bit storage, 0 for the others.
+double storage_roundoff(DType dtype);
+
+}  // namespace normlab::verify

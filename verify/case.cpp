@@ -1,0 +1,140 @@
+#include "verify/case.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "norms/names.hpp"
+#include "norms/variants.hpp"
+
+namespace normlab::verify {
+namespace {
+
+constexpr std::array<std::string_view, 4> affine_names{"both", "gamma", "beta", "none"};
+constexpr std::array<std::string_view, 2> state_names{"near", "far"};
+constexpr std::array<std::string_view, 13> keys{"G", "eps", "r_max", "d_max", "momentum", "running", "stat_batch", "affine", "state", "kappa", "sigma",
+                                                "seed", "check"};
+
+template <class Enum>
+Enum parse_word(std::string_view what, const std::string& word, std::span<const std::string_view> names) {
+    const auto found = std::ranges::find(names, word);
+    if (found == names.end()) throw Error(unknown(what, word, names));
+    return static_cast<Enum>(found - names.begin());
+}
+
+template <class Number>
+Number parse_whole(std::string_view what, const std::string& text, std::string_view accepted) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size())
+        throw Error(fmt::format("{} = '{}'; {} is accepted", what, text, accepted));
+    return value;
+}
+
+void set(Case& c, const std::string& key, const std::string& value) {
+    if (key == "G") c.groups = parse_integer(key, value);
+    else if (key == "eps") c.eps = parse_number(key, value);
+    else if (key == "r_max") c.r_max = parse_number(key, value);
+    else if (key == "d_max") c.d_max = parse_number(key, value);
+    else if (key == "momentum") parse_momentum(value), c.momentum = value;
+    else if (key == "running") c.running = parse_running(value);
+    else if (key == "stat_batch") c.stat_batch = parse_integer(key, value);
+    else if (key == "affine") c.affine = parse_word<AffineUse>(key, value, affine_names);
+    else if (key == "state") c.state = parse_word<StateKind>(key, value, state_names);
+    else if (key == "kappa") c.kappa = parse_number(key, value);
+    else if (key == "sigma") c.sigma = parse_number(key, value);
+    else if (key == "seed") c.seed = parse_whole<std::uint64_t>(key, value, "a whole number, 0 or more,");
+    else if (key == "check") c.check = value;
+    else throw Error(unknown("setting", key, keys));
+}
+
+}  // namespace
+
+double parse_number(std::string_view what, const std::string& text) { return parse_whole<double>(what, text, "a number"); }
+std::int64_t parse_integer(std::string_view what, const std::string& text) { return parse_whole<std::int64_t>(what, text, "a whole number"); }
+
+std::optional<double> parse_momentum(const std::string& text) {
+    if (text == "none") return std::nullopt;
+    return parse_whole<double>("momentum", text, "a number in [0, 1], or none,");
+}
+
+Shape parse_shape(const std::string& text) {
+    std::vector<std::int64_t> dims;
+    std::istringstream in(text + "x");
+    for (std::string part; std::getline(in, part, 'x');)
+        dims.push_back(parse_whole<std::int64_t>("shape", part, fmt::format("in {}, NxCxS (such as 8x3x5)", text)));
+    return activation_shape(dims);
+}
+
+Spec Case::spec() const {
+    Spec s = find_variant(variant).make();
+    if (groups) s.groups = *groups;
+    if (eps) s.eps = *eps;
+    if (r_max) s.r_max = *r_max;
+    if (d_max) s.d_max = *d_max;
+    if (momentum) s.momentum = parse_momentum(*momentum);
+    if (running) s.running = *running;
+    s.stat_batch = stat_batch;
+    return s;
+}
+
+std::string Case::text() const {
+    std::string t = fmt::format("{} {} {} {} {} {}x{}x{}", variant, implementation, name_of(dtype), name_of(layout), name_of(mode), shape.N, shape.C,
+                                shape.S);
+    const auto add = [&](std::string_view key, const auto& value) { t += fmt::format(" {}={}", key, value); };
+    if (groups) add("G", *groups);
+    if (eps) add("eps", *eps);
+    if (r_max) add("r_max", *r_max);
+    if (d_max) add("d_max", *d_max);
+    if (momentum) add("momentum", *momentum);
+    if (running) add("running", name_of(*running));
+    if (stat_batch) add("stat_batch", stat_batch);
+    if (affine != AffineUse::both) add("affine", affine_names[static_cast<std::size_t>(affine)]);
+    if (state != StateKind::near) add("state", state_names[static_cast<std::size_t>(state)]);
+    if (kappa != 1) add("kappa", kappa);
+    if (sigma != 1) add("sigma", sigma);
+    add("seed", seed);
+    add("check", check);
+    return t;
+}
+
+std::string Case::rerun() const {
+    if (!data) return fmt::format("normlab verify --case \"{}\"", text());
+    std::string line = fmt::format("normlab verify {} --variant {} --impl {} --dtype {} --mode {} --check {} --seed {}", data->flags, variant,
+                                   implementation, name_of(dtype), name_of(mode), check, seed);
+    if (layout != Layout::channels_first) line += " --layout nhwc";
+    if (groups) line += fmt::format(" --groups {}", *groups);
+    if (eps) line += fmt::format(" --eps {}", *eps);
+    return line;
+}
+
+Case parse_case(std::string_view text) {
+    std::istringstream in{std::string(text)};
+    std::vector<std::string> words;
+    for (std::string w; in >> w;) words.push_back(w);
+    Case c;
+    std::size_t i = 0;
+    const auto positional = [&] { return i < words.size() && words[i].find('=') == std::string::npos; };
+    const auto next = [&](std::string_view what) {
+        if (!positional())
+            throw Error(fmt::format("case '{}' has no {}; accepted: VARIANT IMPL DTYPE LAYOUT [MODE] NxCxS [KEY=VALUE ...]", text, what));
+        return words[i++];
+    };
+    c.variant = find_variant(next("variant")).name;
+    c.implementation = next("implementation");
+    c.dtype = parse_dtype(next("dtype"));
+    c.layout = parse_layout(next("layout"));
+    if (positional() && !words[i].empty() && !std::isdigit(static_cast<unsigned char>(words[i][0]))) c.mode = parse_mode(next("mode"));
+    c.shape = parse_shape(next("shape"));
+    for (; i < words.size(); ++i) {
+        const std::size_t eq = words[i].find('=');
+        if (eq == std::string::npos) throw Error(fmt::format("case '{}': '{}' is not KEY=VALUE", text, words[i]));
+        set(c, words[i].substr(0, eq), words[i].substr(eq + 1));
+    }
+    return c;
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,72 @@
+#include "verify/check.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace normlab::verify {
+
+Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<Quad>& truth,
+                const std::vector<double>& bound, const std::vector<double>& warning) {
+    Finding worst_of{std::string(quantity)};
+    if (got.size() != truth.size() || got.size() != bound.size()) {
+        worst_of.verdict = Verdict::fail;
+        worst_of.where = fmt::format("{} values where {} are expected", got.size(), truth.size());
+        return worst_of;
+    }
+    double worst_ratio = -1;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        Finding f = measured(quantity, static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
+        if (!warning.empty() && f.error > warning[i]) worst_of.warning = true;
+        const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
+        if (ratio <= worst_ratio) continue;
+        worst_ratio = ratio;
+        const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+        f.where = got.size() == C && C != static_cast<std::size_t>(p.shape.size())
+                      ? fmt::format("c={}: {:.9g}, truth {:.9g}", i, got[i], static_cast<double>(truth[i]))
+                      : fmt::format("n={} c={} s={}: {:.9g}, truth {:.9g}", i / (C * S), i / S % C, i % S, got[i], static_cast<double>(truth[i]));
+        f.warning = worst_of.warning;
+        worst_of = f;
+    }
+    return worst_of;
+}
+
+Finding measured(std::string_view quantity, double error, double bound, std::string where) {
+    Finding f{std::string(quantity), error, bound};
+    f.verdict = error <= bound ? Verdict::pass : Verdict::fail;
+    f.where = std::move(where);
+    return f;
+}
+
+Finding worst(std::vector<Finding> findings) {
+    const auto rank = [](const Finding& f) {
+        const int severity = f.verdict == Verdict::fail ? 2 : f.verdict == Verdict::unresolved ? 1 : 0;
+        return std::pair(severity, f.ratio());
+    };
+    return *std::ranges::max_element(findings, {}, rank);
+}
+
+std::string needs_own_statistics(const Case& c) {
+    return c.problem().own_statistics() ? "" : "statistics are given in this mode: no block ties the elements of dx together";
+}
+std::string needs_mean_removed(const Case& c) { return c.spec().centred() ? "" : c.variant + " does not remove the mean"; }
+std::string needs_training(const Case& c) { return c.mode == Mode::train ? "" : "it looks at training mode"; }
+
+Case with_block(Case c, std::int64_t m) {
+    const Spec s = c.spec();
+    const std::int64_t groups = s.groups;
+    if (s.block.samples && s.block.positions) c.shape = s.moments == Moments::norm ? Shape{1, 3, m} : m % 4 == 0 ? Shape{m / 4, 3, 4} : Shape{m, 3, 1};
+    else if (s.block.groups && s.block.positions) c.shape = m % 4 == 0 ? Shape{3, m / 4, 4} : Shape{3, m, 1};
+    else if (s.block.groups) c.shape = {2, m, 2};
+    else if (s.block.channels) c.shape = m % 4 == 0 ? Shape{2, groups * m / 4, 4} : Shape{2, groups * m, 1};
+    else c.shape = {2, 2, m};
+    return c;
+}
+
+Case with_small_shape(Case c) {
+    c.shape = {5, 6, 3};
+    if (c.spec().block.channels && !c.spec().block.groups) c.groups = 3;
+    return c;
+}
+
+}  // namespace normlab::verify

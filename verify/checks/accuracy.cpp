@@ -1,0 +1,145 @@
+// Accuracy against truth, per element, over shapes, settings and the kappa ladder; and how the error grows with kappa.
+
+#include <fmt/format.h>
+
+#include "verify/checks/all.hpp"
+
+namespace normlab::verify {
+namespace {
+
+constexpr double ladder[] = {1, 10, 1e2, 1e3, 1e4, 1e5, 1e6};
+
+// Beyond this a 16-bit type cannot tell neighbours of a block apart.
+double largest_kappa(DType d) { return d == DType::bf16 ? 1e2 : d == DType::f16 ? 1e3 : 1e6; }
+
+std::vector<Case> settings(const Case& base) {
+    std::vector<Case> cases;
+    const auto add = [&](auto change) {
+        Case c = with_small_shape(base);
+        change(c);
+        cases.push_back(c);
+    };
+    const Spec spec = base.spec();
+    add([](Case&) {});
+    for (AffineUse use : {AffineUse::gamma, AffineUse::beta, AffineUse::none}) add([use](Case& c) { c.affine = use; });
+    if (spec.eps > 0) {   // eps as large as the variance, and far above it: where eps faults show
+        add([](Case& c) { c.sigma = 0.01; });
+        add([](Case& c) { c.sigma = 0.003; });
+        add([](Case& c) { c.eps = 0.5; });
+    }
+    if (spec.block.samples && spec.centred()) {
+        add([](Case& c) { c.shape.N = 6, c.stat_batch = 2; });
+        add([](Case& c) { c.momentum = "none"; });
+        add([](Case& c) { c.running = Running::biased_variance; });
+    }
+    if (spec.correction == Correction::renorm) {
+        add([](Case& c) { c.state = StateKind::far; });
+        add([](Case& c) { c.running = Running::unbiased_variance; });
+        add([](Case& c) { c.shape.N = 6, c.stat_batch = 2, c.state = StateKind::far; });
+        add([](Case& c) { c.r_max = 1, c.d_max = 0; });
+    } else if (spec.running == Running::none && spec.centred() && spec.by_channel()) {
+        add([](Case& c) { c.running = Running::unbiased_variance; });
+    }
+    if (spec.block.channels && !spec.block.groups) {
+        add([](Case& c) { c.groups = 1; });
+        add([](Case& c) { c.groups = c.shape.C; });
+    }
+    return cases;
+}
+
+std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases = settings(base);
+    if (tier == Tier::smoke) cases.resize(1);
+    if (base.mode == Mode::eval && base.spec().running == Running::none) return {cases[0]};   // the same as training
+    const auto add = [&](std::int64_t m, double kappa, std::uint64_t seed = 1) {
+        Case c = with_block(base, m);
+        c.kappa = kappa, c.seed = seed;
+        if (kappa <= largest_kappa(base.dtype)) cases.push_back(c);
+    };
+    if (tier == Tier::smoke) {
+        for (double kappa : {1e3, 1e4}) add(8, kappa), add(64, kappa);
+        return cases;
+    }
+    for (double kappa : ladder) add(8, kappa), add(64, kappa);
+    const std::int64_t length = tier == Tier::ci ? 8192 : 65536;
+    for (double kappa : {1.0, 1e3, 1e6}) add(length, kappa);
+    add(251, 1);
+    if (tier == Tier::full)
+        for (std::uint64_t seed = 2; seed < 12; ++seed)
+            for (double kappa : ladder) add(8, kappa, seed), add(64, kappa, seed), add(257, kappa, seed), add(4096, kappa, seed);
+    return cases;
+}
+
+std::vector<Finding> accuracy(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const truth::Result t = truth::evaluate(in);
+    const Accumulation a = implementation.accumulation(c.dtype);
+    const Bounds hard = error_bounds(in, t, a), soft = error_bounds(in, t, a, Limit::warning);
+    const Outputs<double> out = run(implementation, in);
+    const Problem& p = in.problem;
+    std::vector<Finding> all;
+    const auto judge = [&](std::string_view quantity, const auto& got, const auto& truth, const auto& bound, const auto& warning) {
+        if (c.check == "accuracy" || c.check == quantity) all.push_back(compare(quantity, p, got, truth, bound, warning));
+    };
+    judge("y", out.y, t.y, hard.y, soft.y);
+    judge("dx", out.dx, t.dx, hard.dx, soft.dx);
+    judge("dgamma", out.dgamma, t.dgamma, hard.dgamma, soft.dgamma);
+    judge("dbeta", out.dbeta, t.dbeta, hard.dbeta, soft.dbeta);
+    return all;
+}
+
+std::string always(const Case&) { return {}; }
+
+std::string slope_refuses(const Case& c) {
+    return size_of(c.dtype) == 2 ? "rounding to 16 bits hides how the error grows" : needs_mean_removed(c);
+}
+
+std::vector<Case> slope_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases;
+    for (std::int64_t m : {8, 64}) cases.push_back(with_block(base, m));
+    if (tier == Tier::smoke) cases.resize(1);
+    return cases;
+}
+
+// Least squares of log error on log kappa: about 0 (mean kept wider), 1 (mean rounded) or 2 (one-pass variance). Points count from where
+// the error has left its floor to where it stops meaning anything.
+std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementation) {
+    constexpr int repeats = 8;
+    double floor = 0, n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+    std::string curve;
+    for (int half_decade = 0; half_decade <= 12; ++half_decade) {
+        const double kappa = std::pow(10.0, half_decade / 2.0);
+        double error = 0;
+        for (int k = 0; k < repeats; ++k) {
+            Case one = c;
+            one.kappa = kappa;
+            one.seed = c.seed + static_cast<std::uint64_t>(k);
+            Inputs<double> in = draw(one);
+            in.gamma.clear(), in.beta.clear(), in.dy.clear();
+            const truth::Result t = truth::evaluate(in);
+            const Outputs<double> out = run_forward(implementation, in);
+            for (std::size_t i = 0; i < out.y.size(); ++i) {
+                const double e = static_cast<double>(abs(Quad(out.y[i]) - t.y[i]));
+                error = e > error || std::isnan(e) ? e : error;
+            }
+        }
+        curve += fmt::format("{}{:.0e}:{:.1e}", curve.empty() ? "" : " ", kappa, error);
+        if (half_decade == 0) floor = error;
+        if (!(error > 3 * floor) || !(error < 0.1)) continue;
+        const double x = std::log10(kappa), y = std::log10(error);
+        n += 1, sx += x, sy += y, sxx += x * x, sxy += x * y;
+    }
+    // Fewer points are too noisy to tell 1 from 1.5.
+    Finding f = measured("slope", n >= 3 ? (n * sxy - sx * sy) / (n * sxx - sx * sx) : 0, 1.5);
+    f.note = "y error by kappa " + curve;
+    return {f};
+}
+
+}  // namespace
+
+const Check accuracy_check{"accuracy", "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element", true, always,
+                           accuracy_cases, accuracy};
+const Check kappa_slope_check{"kappa_slope", "the error of y grows no faster than kappa^1.5 (slope 2: a one-pass variance)", false, slope_refuses,
+                              slope_cases, kappa_slope};
+
+}  // namespace normlab::verify

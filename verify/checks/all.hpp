@@ -1,0 +1,16 @@
+#pragma once
+// The checks, one constant each; table.cpp lists them.
+
+#include "verify/check.hpp"
+
+namespace normlab::verify {
+
+extern const Check accuracy_check, kappa_slope_check;
+extern const Check derivatives_check;
+extern const Check zero_sum_check, xhat_dx_check, symmetry_check;
+extern const Check scale_invariance_check, bias_invariance_check, invariance_table_check;
+extern const Check identity_check, chain_rule_check, cross_variant_check;
+extern const Check running_stats_check, fold_check, recalibrate_check, ghost_batch_check;
+extern const Check gradient_masks_check;
+
+}  // namespace normlab::verify

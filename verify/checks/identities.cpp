@@ -1,0 +1,188 @@
+// Identities of the formulas: gamma and beta that undo the normalisation, the paper's chain rule, and variants that are the same thing on some shapes.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "verify/checks/all.hpp"
+
+namespace normlab::verify {
+namespace {
+
+// One block a channel, or one for all channels: then gamma and beta, which are per channel, can undo it.
+std::vector<Case> identity_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases;
+    for (double kappa : {1.0, 100.0}) {
+        Case c = with_small_shape(base);
+        const Axes block = c.spec().block;
+        if (!block.samples) c.shape.N = 1;
+        if (!block.positions) c.shape.S = 1;
+        c.kappa = kappa;
+        c.r_max = 100, c.d_max = 100;
+        if (c.spec().correction == Correction::none) c.r_max.reset(), c.d_max.reset();
+        cases.push_back(c);
+        if (tier == Tier::smoke) break;
+    }
+    return cases;
+}
+
+std::string identity_refuses(const Case& c) {
+    const Axes block = c.spec().block;
+    if ((!block.samples && c.shape.N > 1) || (!block.positions && c.shape.S > 1) || c.stat_batch)
+        return "gamma and beta, one a channel, cannot undo several blocks of a channel";
+    return needs_training(c);
+}
+
+std::vector<Finding> identity(const Case& c, const Implementation& implementation) {
+    Inputs<double> in = draw(c);
+    in.dy.clear(), in.gamma.clear(), in.beta.clear();
+    const truth::Result plain = truth::evaluate(in);
+    const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
+    std::vector<Quad> gamma(C), beta(C);
+    for (const truth::Block& b : plain.blocks)
+        for (std::size_t i : b.elements) {   // y = gamma (x_hat r + d) + beta with x_hat = (x - mean) / s
+            gamma[i / S % C] = b.s / b.r;
+            beta[i / S % C] = b.mean - b.d * b.s / b.r;
+        }
+    for (std::size_t ch = 0; ch < C; ++ch) {
+        in.gamma.push_back(rounded(static_cast<double>(gamma[ch]), param_dtype(c.dtype)));
+        in.beta.push_back(rounded(static_cast<double>(beta[ch]), param_dtype(c.dtype)));
+    }
+    const truth::Result t = truth::evaluate(in);
+    Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
+    for (std::size_t i = 0; i < in.x.size(); ++i)   // gamma and beta were rounded
+        bounds.y[i] += unit_roundoff(param_dtype(c.dtype)) * (std::abs(in.x[i]) + 2 * std::abs(in.beta[i / S % C]));
+    return {compare("y = x", in.problem, run_forward(implementation, in).y, quads(in.x), bounds.y)};
+}
+
+std::vector<Case> chain_rule_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases{with_small_shape(base)};
+    if (tier == Tier::smoke) return cases;
+    cases.push_back(with_small_shape(base));
+    cases.back().sigma = 0.01;
+    cases.push_back(with_block(base, 64));
+    cases.back().kappa = size_of(base.dtype) == 2 ? 10 : 1e4;
+    return cases;
+}
+
+// Ioffe & Szegedy 2015, section 3, before simplification: by x_hat, by the variance, by the mean, by x.
+std::vector<Quad> paper_dx(const Inputs<double>& in, const truth::Result& t) {
+    const Spec& spec = in.problem.spec;
+    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
+    std::vector<Quad> dx(in.x.size(), Quad(0));
+    for (const truth::Block& b : t.blocks) {
+        if (b.s == 0) continue;
+        const Quad m(static_cast<double>(b.elements.size())), q(b.divisor);
+        Quad by_var = 0, by_mean = 0, sum_centred = 0;
+        std::vector<Quad> by_x_hat;
+        for (std::size_t i : b.elements) {
+            by_x_hat.push_back(Quad(in.dy[i]) * Quad(in.gamma.empty() ? 1 : in.gamma[i / S % C]) * b.r);
+            const Quad centred = Quad(in.x[i]) - b.mean;
+            by_var += by_x_hat.back() * centred * Quad(-0.5) / (b.s * b.s * b.s);
+            by_mean -= by_x_hat.back() / b.s;
+            sum_centred += centred;
+        }
+        by_mean = spec.centred() ? by_mean + by_var * Quad(-2) * sum_centred / q : Quad(0);
+        for (std::size_t k = 0; k < b.elements.size(); ++k) {
+            const std::size_t i = b.elements[k];
+            dx[i] = by_x_hat[k] / b.s + by_var * 2 * (Quad(in.x[i]) - b.mean) / q + by_mean / m;
+        }
+    }
+    return dx;
+}
+
+std::vector<Finding> chain_rule(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const truth::Result t = truth::evaluate(in);
+    const std::vector<Quad> paper = paper_dx(in, t);
+    std::vector<Finding> all{compare("dx", in.problem, run(implementation, in).dx, paper,
+                                     error_bounds(in, t, implementation.accumulation(c.dtype)).dx)};
+    Inputs<Quad> wide = in.as<Quad>(DType::quad);
+    if (!implementation.supports(wide.problem)) return all;
+    Inputs<double> wide_problem = in;
+    wide_problem.problem.dtype = DType::quad;
+    const std::vector<double> bound = error_bounds(wide_problem, t, Accumulation::sequential).dx;
+    const std::vector<Quad> dx = run(implementation, wide).dx;
+    Finding worst_of;
+    for (std::size_t i = 0; i < dx.size(); ++i) {   // twice: the chain rule above rounds too
+        const Finding f = measured("dx in quad", static_cast<double>(abs(dx[i] - paper[i])), 2 * bound[i], fmt::format("element {}", i));
+        worst_of = i == 0 ? f : worst({worst_of, f});
+    }
+    all.push_back(worst_of);
+    return all;
+}
+
+// Two variants that are one on some shapes.
+struct Equality {
+    std::string_view left, right, statement;
+    void (*prepare)(Case& left, Case& right);
+    bool root_of_block = false;   // y of right times sqrt(m) is y of left
+    bool forward_only = false;
+};
+
+constexpr Equality equalities[] = {
+    {"group_norm", "layer_norm", "one group is layer norm", [](Case& l, Case&) { l.groups = 1; }},
+    {"group_norm", "instance_norm", "a group a channel is instance norm", [](Case& l, Case&) { l.groups = l.shape.C; }},
+    {"batch_norm", "instance_norm", "one sample is instance norm", [](Case& l, Case& r) { l.shape.N = r.shape.N = 1; }},
+    {"batch_norm", "instance_norm", "batches of one sample are instance norm", [](Case& l, Case&) { l.stat_batch = 1; }},
+    {"batch_renorm", "batch_norm", "r = 1 and d = 0 is batch norm", [](Case& l, Case&) { l.r_max = 1, l.d_max = 0; }},
+    {"batch_renorm", "batch_norm", "unclipped it is batch norm in evaluation",
+     [](Case& l, Case& r) { l.r_max = l.d_max = 1e6, r.mode = Mode::eval, r.running = l.running = Running::biased_variance; }, false, true},
+    {"instance_norm", "layer_norm", "one channel is layer norm", [](Case& l, Case& r) { l.shape.C = r.shape.C = 1; }},
+    {"layer_norm", "batch_norm", "one sample of one channel is batch norm", [](Case& l, Case& r) { l.shape = r.shape = {1, 1, 18}; }},
+    {"rms_norm", "weight_norm", "sqrt(m) times weight norm of one channel",
+     [](Case& l, Case& r) { l.shape = r.shape = {1, 1, 18}, l.eps = 0, r.affine = l.affine = AffineUse::gamma; }, true},
+};
+
+std::vector<Case> equality_cases(const Case& base, Tier) { return {with_small_shape(base)}; }
+
+std::string equality_refuses(const Case& c) {
+    if (std::ranges::none_of(equalities, [&](const Equality& e) { return e.left == c.variant; })) return "no equality is listed under " + c.variant;
+    return needs_training(c);
+}
+
+std::vector<Finding> cross_variant(const Case& c, const Implementation& implementation) {
+    std::vector<Finding> all;
+    for (const Equality& e : equalities) {
+        if (e.left != c.variant) continue;
+        Case left = c, right = c;
+        right.groups.reset();
+        right.variant = e.right;
+        e.prepare(left, right);
+        const Inputs<double> l = draw(left);
+        Inputs<double> r = l;   // the same numbers
+        r.problem = right.problem();
+        if (r.problem.spec.running == Running::none) r.state = {};
+        else if (r.state.var.empty()) r.state = initial_state(r.problem.spec, c.shape.C);
+        if (r.state.var.size() != static_cast<std::size_t>(right.shape.C)) r.state = initial_state(r.problem.spec, right.shape.C);
+        const Outputs<double> a = run(implementation, l);
+        Outputs<double> b = run(implementation, r);
+        const auto accumulation = implementation.accumulation(c.dtype);
+        const Bounds bound_a = error_bounds(l, truth::evaluate(l), accumulation);
+        Bounds bound_b = error_bounds(r, truth::evaluate(r), accumulation);
+        const double root = e.root_of_block ? std::sqrt(static_cast<double>(l.problem.block_size())) : 1;
+        const auto judge = [&](std::string_view quantity, const auto& x, auto y, const auto& x_bound, auto y_bound, double times) {
+            for (std::size_t i = 0; i < y.size(); ++i) {
+                y[i] *= times;
+                y_bound[i] = times * y_bound[i] + x_bound[i];
+            }
+            Finding f = compare(quantity, l.problem, x, quads(y), y_bound);
+            f.note = fmt::format("{}: {}", e.statement, f.error == 0 ? "bit for bit" : "within bounds");
+            all.push_back(f);
+        };
+        judge("y", a.y, b.y, bound_a.y, bound_b.y, root);
+        if (e.forward_only) continue;
+        judge("dx", a.dx, b.dx, bound_a.dx, bound_b.dx, root);
+        judge("dgamma", a.dgamma, b.dgamma, bound_a.dgamma, bound_b.dgamma, root);
+        judge("dbeta", a.dbeta, b.dbeta, bound_a.dbeta, bound_b.dbeta, 1);
+    }
+    return all;
+}
+
+}  // namespace
+
+const Check identity_check{"identity", "gamma = sqrt(var + eps), beta = mean gives y = x", false, identity_refuses, identity_cases, identity};
+const Check chain_rule_check{"chain_rule", "the paper's unsimplified chain rule, in quad, equals the compact dx", true, needs_own_statistics, chain_rule_cases, chain_rule};
+const Check cross_variant_check{"cross_variant", "variants that coincide on some shapes give the same", false, equality_refuses, equality_cases, cross_variant};
+
+}  // namespace normlab::verify

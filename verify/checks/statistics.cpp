@@ -1,0 +1,269 @@
+// Running statistics and what is made of them: momentum and its direction, bias, evaluation, the folded map, population statistics, ghost batches.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "verify/checks/all.hpp"
+
+namespace normlab::verify {
+namespace {
+
+std::string needs_state(const Case& c) {
+    const Spec s = c.spec();
+    return s.running == Running::none || !s.centred() || !s.by_channel() ? c.variant + " keeps no running statistics here" : needs_training(c);
+}
+
+// Instance norm keeps running statistics only on request.
+Case with_state(Case c) {
+    const Spec s = c.spec();
+    if (s.running == Running::none && s.centred() && s.by_channel()) c.running = Running::unbiased_variance;
+    return c;
+}
+
+std::vector<Case> stateful_cases(const Case& base, Tier) { return {with_state(with_small_shape(base))}; }
+
+std::vector<Case> running_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases;
+    for (const Case& c : stateful_cases(base, tier))
+        for (const char* momentum : {"0.1", "0", "1", "none"})
+            for (Running running : {Running::unbiased_variance, Running::biased_variance, Running::sigma}) {
+                if (running == Running::sigma && c.spec().correction == Correction::none) continue;
+                cases.push_back(c);
+                cases.back().momentum = momentum;
+                cases.back().running = running;
+                if (tier != Tier::smoke && c.spec().block.samples) {
+                    cases.push_back(cases.back());
+                    cases.back().shape.N = 6, cases.back().stat_batch = 2;
+                }
+                if (tier != Tier::smoke) {   // eps far above the variance: none of it may leak into a running variance
+                    cases.push_back(cases.back());
+                    cases.back().eps = 1, cases.back().sigma = 0.1;
+                }
+            }
+    return cases;
+}
+
+std::vector<double>& spread_of(State& s) { return s.var.empty() ? s.sigma : s.var; }
+
+// Bounds on the running mean and spread after one call: the step's share of its blocks' bounds, and the roundings of the update.
+std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& in, const truth::Result& t, const Bounds& b) {
+    const auto C = static_cast<std::size_t>(in.problem.shape.C);
+    std::vector<double> mean(C), spread(C);
+    for (std::size_t k = 0; k < t.blocks.size(); ++k) {
+        const truth::Block& block = t.blocks[k];
+        const auto m = static_cast<double>(block.elements.size()), s = static_cast<double>(block.s);
+        const double bessel = in.problem.spec.running == Running::unbiased_variance ? m / (m - 1) : 1;
+        const double by_spread = in.problem.spec.running == Running::sigma ? (s > 0 ? b.var[k] / s : 0) : bessel * b.var[k];
+        mean[k % C] += b.mean[k], spread[k % C] += by_spread;
+    }
+    for (std::size_t c = 0; c < C; ++c) {
+        mean[c] += 0x1p-48 * std::abs(static_cast<double>(t.running_mean[c])) + 0x1p-1040;
+        spread[c] += 0x1p-48 * std::abs(static_cast<double>(t.running_spread[c])) + 0x1p-1040;
+        if (!in.state.mean.empty()) {
+            mean[c] += 0x1p-48 * std::abs(in.state.mean[c]);
+            spread[c] += 0x1p-48 * std::abs(in.state.var.empty() ? in.state.sigma[c] : in.state.var[c]);
+        }
+    }
+    return {mean, spread};
+}
+
+std::vector<Finding> running_stats(const Case& c, const Implementation& implementation) {
+    Inputs<double> in = draw(c);
+    in.state = initial_state(in.problem.spec, c.shape.C);
+    const auto accumulation = implementation.accumulation(c.dtype);
+    std::vector<Finding> means, spreads, y;
+    double wrong_count = 0, changed = 0;
+    for (std::uint64_t step = 0; step < 3; ++step) {
+        Case next = c;
+        next.seed = c.seed + step;
+        next.kappa = 1 + static_cast<double>(step);
+        const State before = in.state;
+        in = draw(next);
+        in.dy.clear();
+        in.state = before;
+        const truth::Result t = truth::evaluate(in);
+        const Bounds bounds = error_bounds(in, t, accumulation);
+        const auto [mean_bound, spread_bound] = state_bounds(in, t, bounds);
+        Outputs<double> out = run_forward(implementation, in);
+        Problem by_channel = in.problem;
+        by_channel.shape = {1, c.shape.C, 1};
+        means.push_back(compare("running mean", by_channel, out.state.mean, t.running_mean, mean_bound));
+        spreads.push_back(compare(in.problem.spec.running == Running::sigma ? "running sigma" : "running var", by_channel, spread_of(out.state),
+                                  t.running_spread, spread_bound));
+        wrong_count += out.state.count != before.count + in.problem.slices();
+        in.state = out.state;
+
+        Inputs<double> eval = in;   // evaluation reads the statistics and leaves them alone
+        eval.problem.mode = Mode::eval;
+        const truth::Result te = truth::evaluate(eval);
+        Outputs<double> e = run_forward(implementation, eval);
+        y.push_back(compare("y in evaluation", in.problem, e.y, te.y, error_bounds(eval, te, accumulation).y));
+        changed += e.state.mean != in.state.mean || spread_of(e.state) != spread_of(in.state) || e.state.count != in.state.count;
+    }
+    return {worst(means), worst(spreads), worst(y), measured("updates miscounted", wrong_count, 0), measured("State changed by evaluation", changed, 0)};
+}
+
+std::vector<Finding> fold_equals_evaluation(const Case& c, const Implementation& implementation) {
+    Inputs<double> in = draw(c);
+    in.dy.clear();
+    in.problem.mode = Mode::eval;
+    const truth::Result t = truth::evaluate(in);
+    const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
+    Inputs<double> params = in;   // fold reads parameters as f64 here: the values are the same
+    const ChannelMap map = fold(in.problem.spec, in.state, {in.gamma.empty() ? nullptr : params.gamma.data(), in.beta.empty() ? nullptr : params.beta.data()},
+                                DType::f64);
+    const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
+    std::vector<double> y(in.x.size()), own(in.x.size());
+    apply(map, {in.x.data(), DType::f64, in.problem.shape}, {y.data(), DType::f64, in.problem.shape});
+    for (std::size_t i = 0; i < y.size(); ++i)   // f64 roundings: root, quotient, two products, two sums
+        own[i] = 8 * 0x1p-53 * (std::abs(map.scale[i / S % C] * in.x[i]) + std::abs(map.shift[i / S % C]) +
+                                2 * std::abs(map.scale[i / S % C] * in.state.mean[i / S % C]));
+    std::vector<double> both = own;
+    for (std::size_t i = 0; i < both.size(); ++i) both[i] += bounds.y[i];
+    const Outputs<double> out = run_forward(implementation, in);
+    return {compare("folded map", in.problem, y, t.y, own), compare("evaluation by the folded map", in.problem, out.y, quads(y), both)};
+}
+
+// Algorithm 2 over four batches, of equal and of unequal sizes, against sums over all elements in quad.
+std::vector<Finding> recalibrate_population(const Case& c, const Implementation& implementation) {
+    const Spec spec = c.spec();
+    const auto accumulation = implementation.accumulation(c.dtype);
+    const auto C = static_cast<std::size_t>(c.shape.C);
+    std::vector<Finding> all;
+    for (const bool equal : {true, false}) {
+        std::vector<Inputs<double>> batches;
+        std::vector<Quad> paper_mean(C), paper_spread(C), sum(C), squares(C), count(C);
+        std::vector<double> mean_bound(C), spread_bound(C);
+        double blocks = 0;
+        for (std::uint64_t k = 0; k < 4; ++k) {
+            Case one = c;
+            one.seed = c.seed + k;
+            one.shape.N += equal ? 0 : static_cast<std::int64_t>(k);
+            Inputs<double> in = draw(one);
+            in.dy.clear(), in.gamma.clear(), in.beta.clear();
+            const truth::Result t = truth::evaluate(in);
+            const Bounds bounds = error_bounds(in, t, accumulation);
+            for (std::size_t b = 0; b < t.blocks.size(); ++b) {
+                const truth::Block& block = t.blocks[b];
+                const Quad m(static_cast<double>(block.elements.size()));
+                paper_mean[b % C] += block.mean;
+                paper_spread[b % C] += spec.running == Running::sigma               ? block.s
+                                       : spec.running == Running::unbiased_variance ? block.var * m / (m - 1)
+                                                                                    : block.var;
+                for (std::size_t i : block.elements) sum[b % C] += Quad(in.x[i]), squares[b % C] += Quad(in.x[i]) * Quad(in.x[i]);
+                count[b % C] += m;
+                // means enter the pooled variance too, each at most once by twice its distance from the rest
+                const double s = static_cast<double>(block.s), var = 2 * bounds.var[b] + 4 * bounds.mean[b] * s * (1 + block.kappa);
+                mean_bound[b % C] = std::max(mean_bound[b % C], bounds.mean[b]);
+                spread_bound[b % C] = std::max(spread_bound[b % C], spec.running == Running::sigma ? var / s : var);
+            }
+            blocks += static_cast<double>(t.blocks.size()) / static_cast<double>(C);
+            batches.push_back(std::move(in));
+        }
+        std::vector<std::vector<std::byte>> memory;
+        std::vector<ConstTensor> views;
+        for (const Inputs<double>& in : batches) {
+            memory.emplace_back(in.x.size() * size_of(c.dtype));
+            for (std::size_t i = 0; i < in.x.size(); ++i) write_element(memory.back().data(), c.dtype, static_cast<std::int64_t>(i), in.x[i]);
+            views.push_back({memory.back().data(), c.dtype, in.problem.shape});
+        }
+        for (const Average average : {Average::paper, Average::pooled}) {
+            std::vector<Quad> mean(C), spread(C);
+            for (std::size_t ch = 0; ch < C; ++ch) {
+                const Quad n = count[ch], pooled = squares[ch] / n - sum[ch] / n * (sum[ch] / n);   // quad: nothing to lose at this size
+                mean[ch] = average == Average::paper ? paper_mean[ch] / Quad(blocks) : sum[ch] / n;
+                spread[ch] = average == Average::paper                         ? paper_spread[ch] / Quad(blocks)
+                             : spec.running == Running::sigma                  ? Quad(sqrt(pooled + Quad(spec.eps)))
+                             : spec.running == Running::unbiased_variance      ? pooled * n / (n - 1)
+                                                                               : pooled;
+            }
+            State state = recalibrate(spec, views, average, implementation);
+            Problem by_channel = batches[0].problem;
+            by_channel.shape = {1, c.shape.C, 1};
+            const std::string label = fmt::format("{}, {} batches", average == Average::paper ? "paper's average" : "pooled", equal ? "equal" : "unequal");
+            all.push_back(compare("mean, " + label, by_channel, state.mean, mean, mean_bound));
+            all.push_back(compare("spread, " + label, by_channel, spread_of(state), spread, spread_bound));
+        }
+    }
+    return all;
+}
+
+std::vector<Case> recalibrate_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases = stateful_cases(base, tier);
+    for (std::size_t n = cases.size(), i = 0; i < n; ++i) {
+        cases.push_back(cases[i]);
+        cases.back().running = Running::biased_variance;
+    }
+    return cases;
+}
+
+std::string recalibrate_refuses(const Case& c) {
+    return c.layout == Layout::channels_first ? needs_state(c) : "it hands over one view a batch, channels first";
+}
+
+std::string ghost_refuses(const Case& c) {
+    return !c.spec().block.samples || !c.spec().centred() ? c.variant + " has no normalisation batch"
+           : c.stat_batch == 0                            ? "stat_batch is 0: there is one normalisation batch"
+                                                          : "";
+}
+
+std::vector<Case> ghost_cases(const Case& base, Tier) {
+    Case c = with_small_shape(base);
+    c.shape.N = 6, c.stat_batch = 2;
+    return {c};
+}
+
+// One call with stat_batch against a call a slice, in order, the State carried along.
+std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const truth::Result t = truth::evaluate(in);
+    const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
+    Outputs<double> whole = run(implementation, in), parts;
+    State state = in.state;
+    parts.dgamma.assign(whole.dgamma.size(), 0), parts.dbeta.assign(whole.dbeta.size(), 0);
+    const auto slices = static_cast<std::size_t>(in.problem.shape.N / c.stat_batch), length = in.x.size() / slices;
+    for (std::size_t k = 0; k < slices; ++k) {
+        Inputs<double> one = in;
+        one.problem.shape.N = c.stat_batch;
+        one.problem.spec.stat_batch = 0;
+        const auto cut = [&](std::vector<double>& v) {
+            const auto first = v.begin() + static_cast<std::ptrdiff_t>(k * length);
+            v = std::vector<double>(first, first + static_cast<std::ptrdiff_t>(length));
+        };
+        cut(one.x), cut(one.dy);
+        one.state = state;
+        const Outputs<double> out = run(implementation, one);
+        parts.y.insert(parts.y.end(), out.y.begin(), out.y.end());
+        parts.dx.insert(parts.dx.end(), out.dx.begin(), out.dx.end());
+        for (std::size_t ch = 0; ch < out.dgamma.size(); ++ch) parts.dgamma[ch] += out.dgamma[ch], parts.dbeta[ch] += out.dbeta[ch];
+        state = out.state;
+    }
+    const auto twice = [](std::vector<double> v) {
+        for (double& e : v) e *= 2;
+        return v;
+    };
+    Problem by_channel = in.problem;
+    by_channel.shape = {1, c.shape.C, 1};
+    const auto [mean_bound, spread_bound] = state_bounds(in, t, bounds);
+    std::vector<Finding> all{compare("y", in.problem, whole.y, quads(parts.y), twice(bounds.y)),
+                             compare("dx", in.problem, whole.dx, quads(parts.dx), twice(bounds.dx)),
+                             compare("dgamma", in.problem, whole.dgamma, quads(parts.dgamma), twice(bounds.dgamma)),
+                             compare("dbeta", in.problem, whole.dbeta, quads(parts.dbeta), twice(bounds.dbeta))};
+    if (!state.mean.empty() && c.mode == Mode::train) {
+        all.push_back(compare("running mean", by_channel, whole.state.mean, quads(state.mean), twice(mean_bound)));
+        all.push_back(compare("running spread", by_channel, spread_of(whole.state), quads(spread_of(state)), twice(spread_bound)));
+    }
+    return all;
+}
+
+}  // namespace
+
+const Check running_stats_check{"running_stats", "running mean and spread follow momentum, bias and order as documented; evaluation leaves them alone", false,
+                                needs_state, running_cases, running_stats};
+const Check fold_check{"fold", "evaluation equals its folded affine map", false, needs_state, stateful_cases, fold_equals_evaluation};
+const Check recalibrate_check{"recalibrate", "population statistics of a stream of batches: the paper's average and the pooled moments", false,
+                              recalibrate_refuses, recalibrate_cases, recalibrate_population};
+const Check ghost_batch_check{"ghost_batch", "stat_batch gives what a call a slice gives, in order", false, ghost_refuses, ghost_cases, ghost_batch};
+
+}  // namespace normlab::verify

@@ -1,0 +1,146 @@
+// What must hold of dx whatever the numbers are, tested in the implementation's own precision, without a second gradient to compare with.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "verify/checks/all.hpp"
+
+namespace normlab::verify {
+namespace {
+
+std::vector<Case> structure_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases{with_small_shape(base), with_block(base, 8)};
+    if (tier == Tier::smoke) return {cases[0]};
+    cases.push_back(with_block(base, 64));
+    cases.push_back(with_block(base, 2));
+    if (base.spec().eps > 0)
+        for (double sigma : {0.01, 0.003}) {
+            Case c = with_small_shape(base);
+            c.sigma = sigma;
+            cases.push_back(c);
+        }
+    if (size_of(base.dtype) > 2) {
+        Case c = with_block(base, 64);
+        c.kappa = 1e3;
+        cases.push_back(c);
+    }
+    if (tier == Tier::full)
+        for (std::int64_t m : {4096, 65536}) cases.push_back(with_block(base, m));
+    return cases;
+}
+
+std::string zero_sum_refuses(const Case& c) {
+    const std::string mean = needs_mean_removed(c);
+    return mean.empty() ? needs_own_statistics(c) : mean;
+}
+
+std::string masks_refuse(const Case&) { return {}; }
+
+// One call and what bounds it.
+struct Run {
+    Inputs<double> in;
+    truth::Result t;
+    Bounds bounds;
+    Outputs<double> out;
+};
+
+Run evaluate(const Inputs<double>& in, const Implementation& implementation) {
+    Run r{in, truth::evaluate(in), {}, run(implementation, in)};
+    r.bounds = error_bounds(in, r.t, implementation.accumulation(in.problem.dtype));
+    return r;
+}
+
+// Reduces per block and keeps the block whose error is nearest to its bound.
+template <class F>
+Finding by_block(std::string_view quantity, const truth::Result& t, F measure) {
+    std::vector<Finding> all;
+    for (std::size_t b = 0; b < t.blocks.size(); ++b) {
+        const auto [error, bound] = measure(t.blocks[b]);
+        all.push_back(measured(quantity, std::abs(static_cast<double>(error)), bound, fmt::format("block {}", b)));
+    }
+    return worst(all);
+}
+
+std::vector<Finding> zero_sum(const Case& c, const Implementation& implementation) {
+    const Run r = evaluate(draw(c), implementation);
+    return {by_block("sum dx", r.t, [&](const truth::Block& b) {
+        Quad sum = 0;
+        double bound = 0;
+        for (std::size_t i : b.elements) sum += Quad(r.out.dx[i]), bound += r.bounds.dx[i];
+        return std::pair(sum, bound);
+    })};
+}
+
+std::vector<Finding> xhat_dx(const Case& c, const Implementation& implementation) {
+    const Run r = evaluate(draw(c), implementation);
+    const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
+    return {by_block("sum x_hat dx", r.t, [&](const truth::Block& b) {
+        Quad difference = 0;
+        double bound = 0;
+        if (b.s == 0) return std::pair(difference, bound);
+        const Quad eps(r.in.problem.spec.eps), share = eps / (b.s * b.s) / b.s;
+        for (std::size_t i : b.elements) {
+            const Quad g = b.r * Quad(r.in.dy[i]) * Quad(r.in.gamma.empty() ? 1 : r.in.gamma[i / S % C]);
+            difference += r.t.x_hat[i] * (Quad(r.out.dx[i]) - share * g);
+            bound += std::abs(static_cast<double>(r.t.x_hat[i])) * r.bounds.dx[i];
+        }
+        return std::pair(difference, bound);
+    })};
+}
+
+std::vector<Finding> symmetry(const Case& c, const Implementation& implementation) {
+    Inputs<double> with_u = draw(c);
+    with_u.gamma.clear();   // the Jacobian of x_hat is symmetric; gamma would scale its rows
+    Inputs<double> with_v = with_u;
+    Random random(c.seed + 1000);
+    with_v.dy = random.normals(with_u.dy.size(), c.dtype);
+    const Run u = evaluate(with_u, implementation), v = evaluate(with_v, implementation);
+    return {by_block("v.Ju - u.Jv", u.t, [&](const truth::Block& b) {
+        Quad difference = 0;
+        double bound = 0;
+        for (std::size_t i : b.elements) {
+            difference += Quad(with_v.dy[i]) * Quad(u.out.dx[i]) - Quad(with_u.dy[i]) * Quad(v.out.dx[i]);
+            bound += std::abs(with_v.dy[i]) * u.bounds.dx[i] + std::abs(with_u.dy[i]) * v.bounds.dx[i];
+        }
+        return std::pair(difference, bound);
+    })};
+}
+
+// Any subset of gradients asked for: the same bits as when all are.
+std::vector<Finding> gradient_masks(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const Outputs<double> all = run(implementation, in);
+    double different = 0;
+    std::string where;
+    const auto same = [&](bool asked, const std::vector<double>& got, const std::vector<double>& full, const std::string& mask) {
+        if (got == (asked ? full : std::vector<double>{})) return;
+        different += 1;
+        where += fmt::format(" differs when asked for {}", mask);
+    };
+    for (int mask = 1; mask < 8; ++mask) {
+        const Wanted wanted{(mask & 1) != 0, (mask & 2) != 0, (mask & 4) != 0};
+        const Outputs<double> out = run(implementation, in, wanted);
+        const std::string asked = fmt::format("{}{}{}", wanted.dx ? "dx " : "", wanted.dgamma ? "dgamma " : "", wanted.dbeta ? "dbeta" : "");
+        same(wanted.dx, out.dx, all.dx, asked), same(wanted.dgamma, out.dgamma, all.dgamma, asked), same(wanted.dbeta, out.dbeta, all.dbeta, asked);
+    }
+    return {measured("subsets that differ", different, 0, where)};
+}
+
+std::vector<Case> mask_cases(const Case& base, Tier) {
+    std::vector<Case> cases;
+    for (AffineUse use : {AffineUse::both, AffineUse::gamma, AffineUse::beta, AffineUse::none}) {
+        cases.push_back(with_small_shape(base));
+        cases.back().affine = use;
+    }
+    return cases;
+}
+
+}  // namespace
+
+const Check zero_sum_check{"zero_sum", "dx of a block sums to zero where the mean is removed", true, zero_sum_refuses, structure_cases, zero_sum};
+const Check xhat_dx_check{"xhat_dx", "sum x_hat dx = rstd * eps / (var + eps) * sum g x_hat in every block", true, needs_own_statistics, structure_cases, xhat_dx};
+const Check symmetry_check{"symmetry", "the Jacobian of x_hat is symmetric: v.Ju = u.Jv", true, needs_own_statistics, structure_cases, symmetry};
+const Check gradient_masks_check{"gradient_masks", "any subset of gradients gives the bits that all together give", false, masks_refuse, mask_cases, gradient_masks};
+
+}  // namespace normlab::verify

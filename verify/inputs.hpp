@@ -1,0 +1,57 @@
+#pragma once
+// The numbers of one call, in logical order [n][c][s] whatever the layout, and running an implementation on them.
+
+#include <vector>
+
+#include "norms/element.hpp"
+#include "norms/registry.hpp"
+
+namespace normlab::verify {
+
+/// T is double (exact for f64, f32 and 16-bit data), Quad or Complex. Values are representable in the problem's dtypes.
+template <class T>
+struct Inputs {
+    Problem problem;
+    std::vector<T> x, dy;
+    std::vector<T> gamma, beta;   ///< C values each, or empty: absent
+    State state;                  ///< before the call
+
+    /// The same numbers as another scalar, in another dtype.
+    template <class U>
+    Inputs<U> as(DType dtype) const {
+        Inputs<U> out{problem, {}, {}, {}, {}, state};
+        out.problem.dtype = dtype;
+        const auto copy = [](const std::vector<T>& from, std::vector<U>& to) {
+            for (const T& v : from) to.push_back(convert<U>(v));
+        };
+        copy(x, out.x), copy(dy, out.dy), copy(gamma, out.gamma), copy(beta, out.beta);
+        return out;
+    }
+};
+
+template <class T>
+struct Outputs {
+    std::vector<T> y, dx, dgamma, dbeta;
+    State state;   ///< after the call
+    Saved saved;
+};
+
+/// What backward is asked for.
+struct Wanted {
+    bool dx = true, dgamma = true, dbeta = true;
+};
+
+/// Forward, and backward where anything is wanted and dy is there. Instantiated for double, Quad and Complex.
+template <class T>
+Outputs<T> run(const Implementation& implementation, const Inputs<T>& inputs, Wanted wanted = {});
+
+/// Forward only.
+template <class T>
+Outputs<T> run_forward(const Implementation& implementation, const Inputs<T>& inputs) {
+    return run(implementation, inputs, {false, false, false});
+}
+
+/// v rounded to the dtype.
+double rounded(double v, DType dtype);
+
+}  // namespace normlab::verify

@@ -1,0 +1,119 @@
+#include "verify/suite.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "norms/variants.hpp"
+
+namespace normlab::verify {
+namespace {
+
+template <class T>
+std::vector<T> chosen(const std::vector<T>& asked, std::vector<T> all) {
+    return asked.empty() ? all : asked;
+}
+
+std::vector<std::string> all_variants() {
+    std::vector<std::string> names;
+    for (const Variant& v : variants) names.emplace_back(v.name);
+    return names;
+}
+
+std::vector<std::string> all_implementations() {
+    std::vector<std::string> names;
+    for (const Implementation* i : implementations()) names.push_back(i->name());
+    return names;
+}
+
+std::vector<std::string> all_checks() {
+    std::vector<std::string> names;
+    for (const Check& c : checks()) names.emplace_back(c.name);
+    return names;
+}
+
+}  // namespace
+
+std::vector<Case> plan(const Selection& selection, Tier tier) {
+    std::vector<Case> cases;
+    std::set<std::string> seen;
+    for (const std::string& check_name : chosen(selection.checks, all_checks())) {
+        const Check& check = find_check(check_name);
+        for (const std::string& implementation : chosen(selection.implementations, all_implementations())) {
+            find_implementation(implementation);
+            for (const std::string& variant : chosen(selection.variants, all_variants()))
+                for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
+                    for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))
+                        for (Mode mode : chosen(selection.modes, {Mode::train, Mode::eval})) {
+                            Case base;
+                            base.variant = find_variant(variant).name;
+                            base.implementation = implementation;
+                            base.check = check_name;
+                            base.dtype = dtype, base.layout = layout, base.mode = mode;
+                            for (Case& c : check.cases(base, tier))
+                                if (check.refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
+                        }
+        }
+    }
+    return cases;
+}
+
+std::string reason_to_skip(const Case& c) {
+    const Problem problem = c.problem();
+    validate(problem);
+    const Check& check = find_check(c.check);
+    if (c.shape.size() == 0 && check.name != "accuracy") return "the tensor is empty";
+    if (const std::string reason = check.refuses(c); !reason.empty()) return reason;
+    const Implementation& implementation = find_implementation(c.implementation);
+    const Support support = implementation.supports(problem);
+    return support ? "" : c.implementation + " declines: " + support.reason;
+}
+
+Outcome run_case(const Case& c) {
+    Outcome out{c, {}, reason_to_skip(c)};
+    if (!out.skipped.empty()) return out;
+    const auto failed = [&](const std::string& what) {
+        Finding f = measured("exception", std::numeric_limits<double>::infinity(), 0, what);
+        f.note = "thrown instead of a result";
+        out.findings = {f};
+    };
+    try {
+        out.findings = find_check(c.check).run(c, find_implementation(c.implementation));
+    } catch (const std::bad_alloc&) {
+        throw;
+    } catch (const std::exception& e) {
+        failed(e.what());
+    }
+    return out;
+}
+
+std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads, const std::function<void(std::size_t, std::size_t)>& progress) {
+    std::vector<Outcome> outcomes(cases.size());
+    std::atomic<std::size_t> next = 0, done = 0;
+    std::exception_ptr error;
+    std::mutex error_lock;
+    const auto work = [&](bool reports) {
+        for (std::size_t i; (i = next++) < cases.size();) {
+            try {
+                outcomes[i] = run_case(cases[i]);
+            } catch (...) {
+                const std::lock_guard lock(error_lock);
+                error = std::current_exception();
+                next = cases.size();
+            }
+            ++done;
+            if (reports) progress(done, cases.size());
+        }
+    };
+    std::vector<std::jthread> helpers;
+    for (int t = 1; t < threads; ++t) helpers.emplace_back(work, false);
+    work(true);
+    helpers.clear();
+    if (error) std::rethrow_exception(error);
+    progress(cases.size(), cases.size());
+    return outcomes;
+}
+
+}  // namespace normlab::verify

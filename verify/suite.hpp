@@ -1,0 +1,37 @@
+#pragma once
+// Which cases to run, and running them: on all cores, never stopping at a failure, in an order that does not depend on threads.
+
+#include <functional>
+
+#include "verify/check.hpp"
+
+namespace normlab::verify {
+
+/// What is asked for; an empty list means all.
+struct Selection {
+    std::vector<std::string> variants, implementations, checks;
+    std::vector<DType> dtypes;
+    std::vector<Layout> layouts;
+    std::vector<Mode> modes;
+};
+
+/// Every check over implementations x variants x dtypes x layouts x modes. Throws Error for unknown names.
+std::vector<Case> plan(const Selection& selection, Tier tier);
+
+struct Outcome {
+    Case test;
+    std::vector<Finding> findings;
+    std::string skipped;   ///< why; empty: it ran
+};
+
+/// Why a case cannot run: the check has nothing to say about it, or the implementation declines. Empty: it can. Throws Error if the problem
+/// itself is wrong.
+std::string reason_to_skip(const Case& c);
+
+/// Runs one. An exception from the implementation becomes a failed finding that quotes it.
+Outcome run_case(const Case& c);
+
+/// All of them, `threads` at a time; `progress(done, total)` is called now and then from one thread.
+std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads, const std::function<void(std::size_t, std::size_t)>& progress);
+
+}  // namespace normlab::verify
