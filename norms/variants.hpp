@@ -5,6 +5,7 @@
 
 #include "norms/variants/batch_norm.hpp"
 #include "norms/variants/batch_renorm.hpp"
+#include "norms/variants/channel_norm.hpp"
 #include "norms/variants/group_norm.hpp"
 #include "norms/variants/instance_norm.hpp"
 #include "norms/variants/layer_norm.hpp"
@@ -27,6 +28,7 @@ inline constexpr Variant variants[] = {
     {"group_norm", [] { return group_norm(2); }, "a group of channels of a sample over positions"},
     {"weight_norm", [] { return weight_norm(); }, "the weights of an output channel (l2 norm)"},
     {"rms_norm", [] { return rms_norm(); }, "a sample over channels and positions, mean not removed"},
+    {"channel_norm", [] { return channel_norm(); }, "a position of a sample over channels"},
 };
 
 /// Throws Error naming the nearest known name.

@@ -14,6 +14,7 @@ constexpr InvarianceRow rows[] = {
     {"group_norm", "group_norm", Statistics::none, "ysnyynyn"},
     {"weight_norm", "weight_norm", Statistics::none, "yny-nnnn"},
     {"rms_norm", "rms_norm", Statistics::none, "ynn-ynyn"},
+    {"channel_norm", "channel_norm", Statistics::none, "yyn-ynyn"},
 };
 
 }  // namespace
