@@ -8,4 +8,10 @@ namespace normlab::cli {
 void add_verify(CLI::App& app, int& status);
 void add_list(CLI::App& app, int& status);
 
+/// An empty argument is most often a shell variable that is not set; it is no absent option.
+void refuse_empty_arguments(CLI::App& verb);
+
+/// The message for a call that CLI11 could not parse: names the word and the nearest accepted one.
+std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv);
+
 }  // namespace normlab::cli

@@ -17,7 +17,8 @@ void print_tables() {
     for (const Variant& v : variants) fmt::print("  {:<14} {}\n", v.name, v.block);
     fmt::print("implementations\n");
     for (const Implementation* i : implementations())
-        fmt::print("  {:<14} {}; f32 sums: {}\n", i->name(), i->description(), name_of(i->accumulation(DType::f32)));
+        fmt::print("  {:<14} {}; f32 sums: {}{}\n", i->name(), i->description(), name_of(i->accumulation(DType::f32)),
+                   i->available() ? "" : "; cannot run here: " + i->available().reason);
     fmt::print("checks\n");
     for (const verify::Check& c : verify::checks()) fmt::print("  {:<17} {}\n", c.name, c.statement);
 }
@@ -57,7 +58,9 @@ void add_list(CLI::App& app, int&) {
     const auto o = std::make_shared<Options>();
     verb->add_option("--json", o->json, "write the lists to this file");
     verb->add_flag("--tests", o->tests, "check and variant of every property test, a line each");
+    refuse_empty_arguments(*verb);
     verb->callback([o] {
+        if (o->tests && !o->json.empty()) throw Error("--tests and --json were given together; one of them is accepted");
         if (o->tests) return print_tests();
         if (!o->json.empty()) io::write_atomically(o->json, json_text());
         print_tables();

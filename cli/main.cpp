@@ -7,8 +7,6 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
-#include "io/error.hpp"
-#include "norms/tensor.hpp"
 
 int main(int argc, char** argv) {
     const auto wrong_call = [](const char* what) {
@@ -24,13 +22,10 @@ int main(int argc, char** argv) {
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& e) {
-            return app.exit(e) == 0 ? 0 : 2;
+            if (e.get_exit_code() == 0) return app.exit(e);   // --help
+            return wrong_call(normlab::cli::parse_error_text(app, e, argc, argv).c_str());
         }
         return status;
-    } catch (const normlab::Error& e) {
-        return wrong_call(e.what());
-    } catch (const normlab::io::InputError& e) {
-        return wrong_call(e.what());
     } catch (const std::bad_alloc&) {
         return wrong_call("not enough memory for this case; a smaller shape is accepted");
     } catch (const std::exception& e) {

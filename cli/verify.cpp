@@ -1,7 +1,12 @@
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <string>
 #include <thread>
+#include <vector>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -17,7 +22,7 @@ namespace {
 
 struct Options {
     std::vector<std::string> variants, implementations, checks, dtypes, layouts, modes, cases;
-    std::string tier = "ci", json, input, gamma, beta, data, dim, seed = "1", eps, groups, normalized, threads;
+    std::string tier, json, layer, input, gamma, beta, data, dim, seed, eps, groups, normalized, threads;
     bool allow_unresolved = false;
 };
 
@@ -30,11 +35,7 @@ verify::Tier parse_tier(const std::string& word) {
 
 verify::Selection selection_of(const Options& o) {
     verify::Selection s{o.variants, o.implementations, o.checks, {}, {}, {}};
-    for (const auto& w : o.dtypes) {
-        s.dtypes.push_back(parse_dtype(w));
-        if (s.dtypes.back() == DType::quad || s.dtypes.back() == DType::complex)
-            throw Error(fmt::format("dtype '{}' is used inside checks only; f64, f32, bf16 and f16 are accepted", w));
-    }
+    for (const auto& w : o.dtypes) s.dtypes.push_back(parse_dtype(w));
     for (const auto& w : o.layouts) s.layouts.push_back(parse_layout(w));
     for (const auto& w : o.modes) s.modes.push_back(parse_mode(w));
     return s;
@@ -52,37 +53,51 @@ std::vector<verify::Case> explicit_cases(const Options& o) {
 
 std::vector<verify::Case> planned(const Options& o, std::vector<std::string>& left_out) {
     const verify::Selection selection = selection_of(o);
-    const auto seed = static_cast<std::uint64_t>(verify::parse_integer("--seed", o.seed));
+    const std::uint64_t seed = o.seed.empty() ? 1 : verify::parse_seed("--seed", o.seed);
     const int sources = !o.cases.empty() + !o.input.empty() + !o.data.empty();
     if (sources > 1) throw Error("--case, --input and --data were given together; one of them is accepted");
     if (o.input.empty() && !(o.gamma + o.beta + o.eps + o.groups + o.normalized + o.dim).empty())
         throw Error("--gamma, --beta, --eps, --groups, --normalized and --dim go with --input; a case says G=, eps=");
-    if (!o.cases.empty()) return explicit_cases(o);
-    if (!o.data.empty()) return verify::plan_mnist(o.data, selection, seed, left_out);
-    if (o.input.empty()) return verify::plan(selection, parse_tier(o.tier));
+    if (sources == 0 && !o.seed.empty()) throw Error("--seed goes with --input or --data; a case says seed=");
+    if (sources == 1 && !o.tier.empty()) throw Error("--tier is for generated cases; --case, --input and --data say themselves what runs");
+    if (o.data.empty() && !o.layer.empty()) throw Error("--layer goes with --data");
+    if (!o.cases.empty()) {
+        if (!(o.seed.empty() && o.variants.empty() && o.implementations.empty() && o.checks.empty() && o.dtypes.empty() && o.layouts.empty() && o.modes.empty()))
+            throw Error("--case says everything itself; no selection and no --seed is accepted beside it");
+        return explicit_cases(o);
+    }
+    if (!o.data.empty()) return verify::plan_mnist(o.data, o.layer, selection, seed, left_out);
+    if (o.input.empty()) return verify::plan(selection, o.tier.empty() ? verify::Tier::ci : parse_tier(o.tier));
     verify::InputOptions input;
     input.x = o.input, input.gamma = o.gamma, input.beta = o.beta, input.seed = seed;
     if (selection.layouts.size() > 1) throw Error("--input has one layout; --layout nchw or --layout nhwc is accepted");
     if (!selection.layouts.empty()) input.layout = selection.layouts[0];
     if (!o.eps.empty()) input.eps = verify::parse_number("--eps", o.eps);
     if (!o.groups.empty()) input.groups = verify::parse_integer("--groups", o.groups);
-    if (!o.normalized.empty()) input.normalized = static_cast<int>(verify::parse_integer("--normalized", o.normalized));
+    if (!o.normalized.empty()) input.normalized = verify::parse_integer("--normalized", o.normalized);
     if (!o.dim.empty()) input.weight_dim = o.dim;
     return verify::plan_input(input, selection, left_out);
 }
 
 int run(const Options& o) {
     const auto start = std::chrono::steady_clock::now();
+    if (o.json == "-") throw Error("--json -: a file's path is accepted");
     if (!o.json.empty()) io::check_writable(o.json);
     std::vector<std::string> left_out;
     const std::vector<verify::Case> cases = planned(o, left_out);
     if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
-    const std::int64_t threads = o.threads.empty() ? std::max(1u, std::thread::hardware_concurrency()) : verify::parse_integer("--threads", o.threads);
+    std::int64_t threads = o.threads.empty() ? std::max(1u, std::thread::hardware_concurrency()) : verify::parse_integer("--threads", o.threads);
     if (threads < 1 || threads > 1024) throw Error(fmt::format("--threads {}; 1 to 1024 is accepted", threads));
+    double need = 1;   // several large blocks at once may not fit
+    for (const verify::Case& c : cases) need = std::max(need, verify::bytes_needed(c));
+    const double memory = 0.8 * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+    threads = std::clamp<std::int64_t>(static_cast<std::int64_t>(memory / need), 1, threads);
     Progress progress("verify");
     const auto outcomes =
         verify::run_cases(cases, static_cast<int>(threads), [&](std::size_t done, std::size_t total) { progress.show(done, total); });
     progress.clear();
+    if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
+        throw Error("nothing could run: " + outcomes.front().skipped);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const char* called_as = std::getenv("NORMLAB_COMMAND");   // set by ./dev, so that the rerun lines can be pasted
     const std::string command = called_as ? called_as : "normlab";
@@ -118,10 +133,12 @@ void add_verify(CLI::App& app, int& status) {
     verb->add_option("--normalized", o->normalized, "for --input: layer and rms norm over this many last dimensions, gamma an element");
     verb->add_option("--dim", o->dim, "for --input: weight norm's dim, a number or none (default: 0)");
     verb->add_option("--data", o->data, "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
+    verb->add_option("--layer", o->layer, "conv or dense alone, for --data");
     verb->add_option("--seed", o->seed, "seed of what is drawn for --input and --data");
     verb->add_option("--threads", o->threads, "threads (default: all cores); results do not depend on it");
     verb->add_option("--json", o->json, "write every finding to this file");
     verb->add_flag("--allow-unresolved", o->allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
+    refuse_empty_arguments(*verb);
     verb->callback([o, &status] { status = run(*o); });
 }
 

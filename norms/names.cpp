@@ -47,7 +47,7 @@ std::string_view name_of(Device v) { return devices[static_cast<std::size_t>(v)]
 std::string_view name_of(Running v) { return runnings[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
 
-DType parse_dtype(std::string_view word) { return parse<DType>("dtype", word, dtypes); }
+DType parse_dtype(std::string_view word) { return parse<DType>("dtype", word, std::span(dtypes).first(4)); }
 Layout parse_layout(std::string_view word) { return parse<Layout>("layout", word, layouts); }
 Mode parse_mode(std::string_view word) { return parse<Mode>("mode", word, modes); }
 Running parse_running(std::string_view word) { return parse<Running>("running statistic", word, runnings); }

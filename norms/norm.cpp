@@ -1,6 +1,6 @@
 #include "norms/norm.hpp"
 
-#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -42,6 +42,8 @@ std::unique_ptr<Plan> plan_for(const Problem& problem, const Implementation& imp
     return implementation.plan(problem);
 }
 
+bool keeps_correction(const Problem& p) { return p.spec.correction == Correction::renorm && p.mode == Mode::train; }
+
 StateView checked_state(const Problem& problem, State* state) {
     const Spec& spec = problem.spec;
     if (spec.running == Running::none) return {};
@@ -52,14 +54,17 @@ StateView checked_state(const Problem& problem, State* state) {
     if (state->mean.size() != C || spread.size() != C)
         refuse("{}: State holds {} means and {} {}, but x has C = {} channels; initial_state(spec, C) makes one that fits", spec.variant,
                state->mean.size(), spread.size(), sigma ? "sigmas" : "variances", C);
+    if (keeps_correction(problem))
+        for (std::size_t c = 0; c < C; ++c)
+            if (!(running_sigma(spec, spread[c]) > 0))
+                refuse("{}: the running {} of channel {} is {}; r and d divide by sigma, a positive one is accepted", spec.variant,
+                       sigma ? "sigma" : "variance", c, spread[c]);
     return {state->mean.data(), sigma ? nullptr : state->var.data(), sigma ? state->sigma.data() : nullptr, &state->count};
 }
 
 SavedView view(Saved& saved) {
     return {saved.mean.data(), saved.var.data(), saved.rstd.data(), saved.r.data(), saved.d.data(), saved.opaque.data()};
 }
-
-bool keeps_correction(const Problem& p) { return p.spec.correction == Correction::renorm && p.mode == Mode::train; }
 
 }  // namespace
 
@@ -84,8 +89,9 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
     }
     const auto plan = plan_for(problem, implementation);
     const auto blocks = static_cast<std::size_t>(problem.statistics_count());
-    for (auto* v : {&saved.mean, &saved.var, &saved.rstd}) v->assign(blocks, 0.0);
-    for (auto* v : {&saved.r, &saved.d}) v->assign(keeps_correction(problem) ? blocks : 0, 0.0);
+    constexpr double unwritten = std::numeric_limits<double>::quiet_NaN();
+    for (auto* v : {&saved.mean, &saved.var, &saved.rstd}) v->assign(blocks, unwritten);
+    for (auto* v : {&saved.r, &saved.d}) v->assign(keeps_correction(problem) ? blocks : 0, unwritten);
     saved.opaque.assign(plan->opaque_bytes(), std::byte{});
     std::vector<std::byte> workspace(plan->workspace_bytes());
     plan->forward({x, affine, running, view(saved), y, workspace.data(), nullptr});
@@ -127,7 +133,7 @@ ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType param
     ChannelMap map{std::vector<double>(C), std::vector<double>(C)};
     for (std::size_t c = 0; c < C; ++c) {
         const auto i = static_cast<std::int64_t>(c);
-        const double s = sigma ? state.sigma[c] : std::sqrt(state.var[c] + spec.eps);
+        const double s = running_sigma(spec, sigma ? state.sigma[c] : state.var[c]);
         const double gamma = affine.gamma ? read_element<double>(affine.gamma, params, i) : 1;
         map.scale[c] = s == 0 ? 0 : gamma / s;
         map.shift[c] = (affine.beta ? read_element<double>(affine.beta, params, i) : 0) - map.scale[c] * state.mean[c];

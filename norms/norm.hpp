@@ -80,8 +80,9 @@ void apply(const ChannelMap& map, ConstTensor x, Tensor y);
 
 /// How `recalibrate` averages over batches.
 enum class Average {
-    paper,   ///< E[x] = mean of mu_B, Var[x] = mean of m/(m-1) var_B: every batch counts once, whatever its size (Ioffe & Szegedy 2015, Alg. 2)
-    pooled   ///< the moments of all elements together, by Chan's merge: every element counts once; unbiased over the total count
+    paper,   ///< E[x] = mean of mu_B, Var[x] = mean of m/(m-1) var_B: every batch (instance norm: every sample) counts once, whatever its size (Ioffe & Szegedy 2015, Alg. 2)
+    pooled   ///< the moments of all elements together, by Chan's merge: every element counts once; unbiased over the total count;
+             ///< in instance norm that includes the variance between instances
 };
 
 /// Population statistics from a stream of batches, to be used in evaluation in place of moving averages. Where batches have unequal sizes the

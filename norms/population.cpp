@@ -1,8 +1,6 @@
-#include <cmath>
-
 #include <fmt/format.h>
 
-#include "norms/names.hpp"
+#include "norms/running_stats.hpp"
 
 namespace normlab {
 
@@ -37,7 +35,7 @@ void Population::merge(std::int64_t m, std::int64_t channel, double mean, double
     } else {
         const double bessel = spec_.running == Running::unbiased_variance ? count / (count - 1) : 1;
         mean_[c] += mean;
-        spread_[c] += spec_.running == Running::sigma ? std::sqrt(var + spec_.eps) : bessel * var;
+        spread_[c] += spec_.running == Running::sigma ? sigma_of(spec_, var) : bessel * var;
     }
 }
 
@@ -54,7 +52,7 @@ State Population::state() const {
         } else {
             state.mean[c] = mean_[c];
             const double var = spread_[c] / (elements_[c] - (spec_.running == Running::unbiased_variance ? 1 : 0));
-            spread[c] = spec_.running == Running::sigma ? std::sqrt(var + spec_.eps) : var;
+            spread[c] = spec_.running == Running::sigma ? sigma_of(spec_, var) : var;
         }
     }
     return state;

@@ -68,6 +68,8 @@ public:
     virtual ~Implementation() = default;
     virtual std::string name() const = 0;
     virtual std::string description() const = 0;
+    virtual Device device() const { return Device::host; }   ///< where it wants its tensors
+    virtual Support available() const { return {}; }         ///< whether it can run on this machine at all, or why not
     virtual Support supports(const Problem&) const = 0;
     virtual Accumulation accumulation(DType) const { return Accumulation::sequential; }
     virtual bool updates_state() const { return false; }

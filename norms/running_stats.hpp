@@ -5,23 +5,47 @@
 //   batch mean: mean over the step's samples of their block means (instance norm), or the block's mean (batch norm)
 //   batch var:  likewise, times m / (m - 1) for Running::unbiased_variance;  sigma: sqrt(var + eps) (Ioffe 2017)
 //   r = clip(sigma_B / sigma, 1 / r_max, r_max),  d = clip((mean_B - mean) / sigma, -d_max, d_max), with the running values before the step
-// PyTorch's direction: momentum weighs the new value. One step a slice, in order.
+// PyTorch's direction: momentum weighs the new value. One step a slice, in order. Real is double, or Quad where identities are tested in quad.
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "norms/registry.hpp"
 
 namespace normlab {
 
-/// The running standard deviation of channel c, eps inside.
-double running_sigma(const Spec& spec, const StateView& state, std::int64_t c);
+template <class Real>
+Real sigma_of(const Spec& spec, const Real& var) {
+    using std::sqrt;
+    return sqrt(Real(var + Real(spec.eps)));
+}
 
-/// One step. mean and var (biased) hold `samples` x C statistics of blocks of m elements (samples = 1 for batch norm).
-void update_running(const Spec& spec, std::int64_t C, const StateView& state, std::int64_t samples, std::int64_t m, const double* mean,
-                    const double* var);
+/// The running sigma, from what State keeps: itself or a variance.
+template <class Real>
+Real running_sigma(const Spec& spec, const Real& spread) {
+    return spec.running == Running::sigma ? spread : sigma_of(spec, spread);
+}
 
-/// All steps of one training call: one a slice, from Saved's statistics.
+/// One step, the `count`-th from 0. mean and var (biased) hold `samples` x C statistics of blocks of m elements (samples = 1 for batch norm).
+template <class Real>
+void update_running(const Spec& spec, std::int64_t C, Real* running_mean, Real* running_spread, std::int64_t count, std::int64_t samples,
+                    std::int64_t m, const Real* mean, const Real* var) {
+    const Real a = spec.momentum ? Real(*spec.momentum) : Real(1) / Real(static_cast<double>(count + 1));
+    const Real size(static_cast<double>(m)), n(static_cast<double>(samples));
+    const Real bessel = spec.running == Running::unbiased_variance ? Real(size / (size - 1)) : Real(1);
+    for (std::int64_t c = 0; c < C; ++c) {
+        Real step_mean(0), step_spread(0);
+        for (std::int64_t i = c; i < samples * C; i += C) {
+            step_mean += mean[i];
+            step_spread += spec.running == Running::sigma ? sigma_of(spec, var[i]) : Real(bessel * var[i]);
+        }
+        running_mean[c] = (1 - a) * running_mean[c] + a * (step_mean / n);
+        running_spread[c] = (1 - a) * running_spread[c] + a * (step_spread / n);
+    }
+}
+
+/// All steps of one training call, a slice each, from Saved's statistics.
 void update_running(const Problem& problem, const StateView& state, const double* mean, const double* var);
 
 template <class Real>
@@ -30,9 +54,8 @@ struct RenormFactors {
 };
 
 template <class Real>
-RenormFactors<Real> renorm_factors(const Spec& spec, const Real& batch_mean, const Real& batch_sigma, double mean, double sigma) {
-    const Real r = batch_sigma / Real(sigma), d = (batch_mean - Real(mean)) / Real(sigma);
-    const Real r_max(spec.r_max), d_max(spec.d_max);
+RenormFactors<Real> renorm_factors(const Spec& spec, const Real& batch_mean, const Real& batch_sigma, const Real& mean, const Real& sigma) {
+    const Real r = batch_sigma / sigma, d = (batch_mean - mean) / sigma, r_max(spec.r_max), d_max(spec.d_max);
     return {std::min<Real>(std::max<Real>(r, 1 / r_max), r_max), std::min<Real>(std::max<Real>(d, -d_max), d_max)};
 }
 
@@ -40,25 +63,20 @@ RenormFactors<Real> renorm_factors(const Spec& spec, const Real& batch_mean, con
 /// `state` is not changed: update_running does that after the call.
 template <class Real>
 void renorm_factors(const Problem& problem, const StateView& state, const Real* mean, const Real* var, Real* r, Real* d) {
-    using std::sqrt;
+    const Spec& spec = problem.spec;
     const std::int64_t C = problem.shape.C;
-    std::vector<double> moved_mean(state.mean, state.mean + C);
-    double* spread = state.sigma ? state.sigma : state.var;
-    std::vector<double> moved_spread(spread, spread + C), step_mean(static_cast<std::size_t>(C)), step_var(static_cast<std::size_t>(C));
-    std::int64_t count = *state.count;
-    const StateView moved{moved_mean.data(), state.sigma ? nullptr : moved_spread.data(), state.sigma ? moved_spread.data() : nullptr, &count};
+    const double* spread = spec.running == Running::sigma ? state.sigma : state.var;
+    std::vector<Real> moved_mean(state.mean, state.mean + C), moved_spread(spread, spread + C);
     for (std::int64_t k = 0; k < problem.slices(); ++k) {
         for (std::int64_t c = 0; c < C; ++c) {
             const std::int64_t b = k * C + c;
-            const Real sigma = sqrt(Real(var[b] + Real(problem.spec.eps)));
-            const auto f = renorm_factors(problem.spec, mean[b], sigma, moved_mean[static_cast<std::size_t>(c)],
-                                          running_sigma(problem.spec, moved, c));
+            const auto i = static_cast<std::size_t>(c);
+            const auto f = renorm_factors<Real>(spec, mean[b], sigma_of<Real>(spec, var[b]), moved_mean[i],
+                                                running_sigma<Real>(spec, moved_spread[i]));
             r[b] = f.r;
             d[b] = f.d;
-            step_mean[static_cast<std::size_t>(c)] = static_cast<double>(mean[b]);
-            step_var[static_cast<std::size_t>(c)] = static_cast<double>(var[b]);
         }
-        update_running(problem.spec, C, moved, 1, problem.block_size(), step_mean.data(), step_var.data());
+        update_running<Real>(spec, C, moved_mean.data(), moved_spread.data(), *state.count + k, 1, problem.block_size(), mean + k * C, var + k * C);
     }
 }
 

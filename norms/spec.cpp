@@ -43,20 +43,20 @@ Shape activation_shape(std::span<const std::int64_t> dims, Layout layout) {
     return {dims[0], first ? dims[1] : dims.back(), product(first ? dims.subspan(2) : dims.subspan(1, dims.size() - 2))};
 }
 
-Shape trailing_shape(std::span<const std::int64_t> dims, int normalized) {
-    if (normalized < 1 || normalized > static_cast<int>(dims.size()))
-        throw Error(fmt::format("{} trailing dimensions of a tensor of rank {}; 1 to {} is accepted", normalized, dims.size(), dims.size()));
+Shape trailing_shape(std::span<const std::int64_t> dims, std::int64_t normalized) {
+    const auto rank = static_cast<std::int64_t>(dims.size());
+    if (normalized < 1 || normalized > rank)
+        throw Error(fmt::format("{} trailing dimensions of a tensor of rank {}; 1 to {} is accepted", normalized, rank, rank));
     product(dims);
     const std::size_t lead = dims.size() - static_cast<std::size_t>(normalized);
     return {product(dims.first(lead)), product(dims.subspan(lead)), 1};
 }
 
-Shape weight_shape(std::span<const std::int64_t> dims, std::optional<int> dim) {
+Shape weight_shape(std::span<const std::int64_t> dims, std::optional<std::int64_t> dim) {
     const std::int64_t all = product(dims);
     if (!dim) return {1, 1, all};
-    if (*dim < 0 || *dim >= static_cast<int>(dims.size()))
-        throw Error(fmt::format("dim {} of a tensor of rank {}; 0 to {}, or none, is accepted", *dim, dims.size(),
-                                static_cast<int>(dims.size()) - 1));
+    if (const auto rank = static_cast<std::int64_t>(dims.size()); *dim < 0 || *dim >= rank)
+        throw Error(fmt::format("dim {} of a tensor of rank {}; 0 to {}, or none, is accepted", *dim, rank, rank - 1));
     const auto d = static_cast<std::size_t>(*dim);
     return {product(dims.first(d)), dims[d], product(dims.subspan(d + 1))};
 }
@@ -83,7 +83,7 @@ void validate(const Problem& p) {
         throw Error(fmt::format("{}: momentum = {}; a number in [0, 1], or none for the cumulative average, is accepted", s.variant, *s.momentum));
     if (s.stat_batch != 0 && !s.block.samples)
         throw Error(fmt::format("{}: stat_batch = {}, but its statistics do not span samples; 0 is accepted", s.variant, s.stat_batch));
-    if (s.stat_batch < 0 || (s.stat_batch > 0 && p.shape.N % s.stat_batch != 0))
+    if (s.stat_batch < 0 || (s.stat_batch > 0 && p.own_statistics() && p.shape.N % s.stat_batch != 0))
         throw Error(fmt::format("{}: stat_batch = {} does not divide N = {}; a divisor, or 0 for all, is accepted", s.variant, s.stat_batch, p.shape.N));
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));

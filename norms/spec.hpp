@@ -54,11 +54,9 @@ struct Problem {
 
     /// Statistics come from the input itself (training, or no running statistics), not from State.
     bool own_statistics() const { return mode == Mode::train || spec.running == Running::none; }
-    std::int64_t samples_per_slice() const {
-        return spec.block.samples && spec.stat_batch ? spec.stat_batch : shape.N;
-    }
+    std::int64_t samples_per_slice() const { return own_statistics() && spec.stat_batch ? spec.stat_batch : shape.N; }
     /// Number of normalisation batches in N: 1 but with stat_batch.
-    std::int64_t slices() const { return spec.block.samples && spec.stat_batch ? shape.N / spec.stat_batch : 1; }
+    std::int64_t slices() const { return own_statistics() && spec.stat_batch ? shape.N / spec.stat_batch : 1; }
     std::int64_t channels_per_group() const { return shape.C / spec.groups; }
     /// m, the number of elements in a block.
     std::int64_t block_size() const;
@@ -67,7 +65,7 @@ struct Problem {
 };
 
 /// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not finite,
-/// momentum outside [0, 1], N % stat_batch != 0 or stat_batch where blocks do not span samples, r_max < 1, d_max < 0,
+/// momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the input, N % stat_batch != 0, r_max < 1, d_max < 0,
 /// running statistics where blocks are not by_channel and centred, batch renorm without them, and one value a channel where training needs more (batch norm, batch renorm and
 /// instance norm with m = 1).
 void validate(const Problem& problem);

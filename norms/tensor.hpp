@@ -41,11 +41,11 @@ Shape activation_shape(std::span<const std::int64_t> dims, Layout layout = Layou
 
 /// Layer or rms norm over the last `normalized` dims with gamma an element: [leading product, trailing product, 1].
 /// Throws Error unless 1 <= normalized <= rank.
-Shape trailing_shape(std::span<const std::int64_t> dims, int normalized);
+Shape trailing_shape(std::span<const std::int64_t> dims, std::int64_t normalized);
 
 /// Weight norm's view of v: [product before dim, dims[dim], product after dim]; no dim: [1, 1, all], so that g is a scalar.
 /// Throws Error unless dim is in 0..rank-1.
-Shape weight_shape(std::span<const std::int64_t> dims, std::optional<int> dim);
+Shape weight_shape(std::span<const std::int64_t> dims, std::optional<std::int64_t> dim);
 
 /// A view. Elements of one channel (channels-first) or one position (channels-last) are contiguous; samples are `sample_stride`
 /// elements apart, channels-last positions `position_stride`; 0 stands for the dense value. Other strides do not exist.

@@ -20,12 +20,12 @@ expect 0 "accuracy" list
 expect 0 "dx: error" verify --case "group_norm reference f32 nchw 2x6x5 G=3 seed=71 check=dx"
 expect 2 "did you mean batch_norm" verify --variant batchnorm
 expect 2 "did you mean reference" verify --impl referense
-expect 2 "--wrong" verify --wrong
+expect 2 "unknown flag" verify --wrong
 expect 2 "tier" verify --tier quick
 expect 2 "C = 6" verify --case "group_norm reference f32 nchw 2x6x5 G=4"
 expect 2 "one value a channel" verify --case "batch_norm reference f32 nchw 1x6x1"
 expect 2 "momentum" verify --case "batch_norm reference f32 nchw 2x6x1 momentum=2"
-expect 2 "inside checks only" verify --dtype quad
+expect 2 "f64, f32, bf16, f16" verify --dtype quad
 expect 2 "cannot run" verify --case "rms_norm reference f32 nchw 2x6x5 check=zero_sum"
 expect 2 "absent.npy" verify --input absent.npy
 expect 2 "together" verify --input absent.npy --data .
@@ -33,7 +33,16 @@ expect 2 "go with --input" verify --eps 1
 expect 2 "--threads 0" verify --threads 0
 expect 2 "train-images" verify --data .
 expect 2 "nowhere" verify --tier smoke --check zero_sum --json nowhere/out.json
-expect 2 "" frobnicate
+expect 2 "did you mean list" lsit
+expect 2 "did you mean --variant" verify --varient batch_norm
+expect 2 "is empty" verify --input ""
+expect 2 "goes with" verify --seed 7
+expect 2 "0 or more" verify --data . --seed -1
+expect 2 "kappa" verify --case "batch_norm reference f32 nchw 2x6x1 kappa=0.5"
+expect 2 "twice" verify --case "batch_norm reference f32 nchw 2x6x1 eps=1 eps=2"
+expect 2 "no groups" verify --case "batch_norm reference f32 nchw 2x6x1 G=3"
+expect 2 "overflows f16" verify --case "batch_norm reference f16 nchw 2x6x1 kappa=1e6"
+expect 2 "GiB" verify --case "batch_norm reference f32 nchw 100000x10000x100"
 
 # a file that lies about its size is refused without allocating what it claims
 printf '\223NUMPY\001\000\166\000{"descr": "<f8", "fortran_order": False, "shape": (1000000, 1000000), }%40s\n' '' >huge.npy

@@ -92,7 +92,14 @@ TEST_CASE("what is wrong with an input file is said by name and value") {
     options.groups.reset();
     options.eps = -1;
     CHECK_THAT(said(good, {.variants = {"layer_norm"}}), Contains("eps = -1"));
+    CHECK_THAT(said(good), Contains("eps = -1"));
     options.eps.reset();
+    options.weight_dim = "9";
+    CHECK_THAT(said(good), Contains("dim 9") && Contains("0 to 1"));
+    options.weight_dim.reset();
+    options.normalized = 4294967297;
+    CHECK_THAT(said(good), Contains("4294967297"));
+    options.normalized.reset();
     CHECK_THAT(said(good, {.variants = {"layr_norm"}}), Contains("did you mean layer_norm?"));
     CHECK_THAT(said(good, {.checks = {"recalibrate"}}), Contains("draws its own data"));
     options.beta = write<float>(f.path / "beta.npy", {5}, 5);
@@ -106,7 +113,7 @@ TEST_CASE("activations of layers fed with MNIST pass") {
     Selection selection;
     selection.variants = {"batch_norm", "instance_norm"};
     selection.layouts = {Layout::channels_last};
-    const auto cases = plan_mnist(folder, selection, 1, left_out);
+    const auto cases = plan_mnist(folder, "", selection, 1, left_out);
     const Summary s = summarize(run_cases(cases, 2, [](auto, auto) {}));
     CHECK(s.held > 20);
     CHECK(s.good(false));
@@ -121,5 +128,5 @@ TEST_CASE("the line that reruns a case on a file names the file and the settings
     const auto cases = plan_input(options, {.variants = {"layer_norm"}, .checks = {"zero_sum"}}, left_out);
     REQUIRE(cases.size() == 1);
     CHECK(cases[0].rerun() == "normlab verify --input '" + options.x.string() +
-                                  "' --variant layer_norm --impl reference --dtype f64 --mode train --check zero_sum --seed 1 --eps 0.5");
+                                  "' --variant layer_norm --impl reference --dtype f64 --layout nchw --mode train --check zero_sum --seed 1 --eps 0.5");
 }

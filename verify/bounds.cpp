@@ -41,6 +41,7 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
     const DType dtype = p.dtype;
     const double u = unit_roundoff(dtype), u_io = storage_roundoff(dtype);
     const double tiny = 4 * smallest_subnormal(dtype), tiny_param = 4 * smallest_subnormal(param_dtype(dtype));
+    const bool in_f64 = dtype != DType::quad && (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64);
     const bool kappa_free = accumulation == Accumulation::kappa_free && dtype != DType::f64;
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
     const bool has_dy = !in.dy.empty();
@@ -56,11 +57,17 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         const double m = static_cast<double>(b.elements.size()), s = size(b.s), r = size(b.r), d = size(b.d);
         const double l = p.own_statistics() ? chain(m, accumulation, dtype, limit) : 1;
         const double luk = l * u * b.kappa, dv = std::max(l * u + luk * luk, luk);
-        const bool d_free = size(b.raw_d) < p.spec.d_max;
+        const bool d_free = size(b.raw_d) - 4 * luk * size(b.raw_r) < p.spec.d_max;
         const double renorm = p.spec.correction == Correction::renorm && p.mode == Mode::train
                                   ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d : 0;
-        out.mean.push_back(2 * luk * s + 0x1p-50 * size(b.mean));
-        out.var.push_back(2 * dv * s * s + 0x1p-50 * size(b.var));
+        const bool r_free = b.r == b.raw_r;
+        const double wide = 0x1p-53 * m * b.kappa;   // statistics summed and kept in f64
+        const double lost = in_f64 ? wide : luk, lost_var = in_f64 ? wide : dv;
+        out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean));
+        out.var.push_back(2 * lost_var * s * s + 0x1p-50 * size(b.var));
+        out.rstd.push_back(s > 0 ? 4 * (lost_var / 2 + 3 * (in_f64 ? 0x1p-53 : u)) / s : 0);
+        out.r.push_back(4 * (r_free ? lost_var / 2 : 0) * r + 4 * u * r);
+        out.d.push_back((d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u * d);
 
         double mean_g = 0, mean_g_x_hat = 0;
         if (has_dy)
@@ -75,14 +82,14 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
             const double x_hat = size(t.x_hat[i]), result = r * x_hat + d;
             out.y[i] = u_io * size(t.y[i]) + tiny;
             if (kappa_free) {
-                out.y[i] += 6 * u * (gamma * result + beta) + 0x1p-46 * b.kappa * gamma;
+                out.y[i] += 6 * u * (gamma * result + beta) + 0x1p-46 * b.kappa * std::max(1.0, r) * gamma;
             } else {
                 out.y[i] += gamma * (r * 4 * (luk + x_hat * (dv / 2 + 3 * u)) + renorm) + 2 * u * (gamma * result + beta);
             }
             if (!has_dy) continue;
             const double dy = std::abs(in.dy[i]), g = gamma * r * dy;
             sum_dy[c] += dy;
-            sum_dy_kappa[c] += b.kappa * dy;
+            sum_dy_kappa[c] += b.kappa * std::max(1.0, r) * dy;
             sum_dy_x_hat[c] += dy * result;
             out.dx[i] = u_io * size(t.dx[i]) + tiny;
             if (s == 0) continue;

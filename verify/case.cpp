@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
+#include <cmath>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -34,6 +37,12 @@ Number parse_whole(std::string_view what, const std::string& text, std::string_v
     return value;
 }
 
+double parse_in_range(std::string_view what, const std::string& text, double least, std::string_view accepted) {
+    const double v = parse_whole<double>(what, text, accepted);
+    if (!(v >= least) || !std::isfinite(v)) throw Error(fmt::format("{} = '{}'; {} is accepted", what, text, accepted));
+    return v;
+}
+
 void set(Case& c, const std::string& key, const std::string& value) {
     if (key == "G") c.groups = parse_integer(key, value);
     else if (key == "eps") c.eps = parse_number(key, value);
@@ -44,9 +53,9 @@ void set(Case& c, const std::string& key, const std::string& value) {
     else if (key == "stat_batch") c.stat_batch = parse_integer(key, value);
     else if (key == "affine") c.affine = parse_word<AffineUse>(key, value, affine_names);
     else if (key == "state") c.state = parse_word<StateKind>(key, value, state_names);
-    else if (key == "kappa") c.kappa = parse_number(key, value);
-    else if (key == "sigma") c.sigma = parse_number(key, value);
-    else if (key == "seed") c.seed = parse_whole<std::uint64_t>(key, value, "a whole number, 0 or more,");
+    else if (key == "kappa") c.kappa = parse_in_range(key, value, 1, "a finite number, 1 or more,");
+    else if (key == "sigma") c.sigma = parse_in_range(key, value, 0, "a finite number, 0 or more,");
+    else if (key == "seed") c.seed = parse_seed(key, value);
     else if (key == "check") c.check = value;
     else throw Error(unknown("setting", key, keys));
 }
@@ -55,6 +64,10 @@ void set(Case& c, const std::string& key, const std::string& value) {
 
 double parse_number(std::string_view what, const std::string& text) { return parse_whole<double>(what, text, "a number"); }
 std::int64_t parse_integer(std::string_view what, const std::string& text) { return parse_whole<std::int64_t>(what, text, "a whole number"); }
+
+std::uint64_t parse_seed(std::string_view what, const std::string& text) {
+    return parse_whole<std::uint64_t>(what, text, "a whole number, 0 or more,");
+}
 
 std::optional<double> parse_momentum(const std::string& text) {
     if (text == "none") return std::nullopt;
@@ -103,9 +116,8 @@ std::string Case::text() const {
 
 std::string Case::rerun() const {
     if (!data) return fmt::format("normlab verify --case \"{}\"", text());
-    std::string line = fmt::format("normlab verify {} --variant {} --impl {} --dtype {} --mode {} --check {} --seed {}", data->flags, variant,
-                                   implementation, name_of(dtype), name_of(mode), check, seed);
-    if (layout != Layout::channels_first) line += " --layout nhwc";
+    std::string line = fmt::format("normlab verify {} --variant {} --impl {} --dtype {} --layout {} --mode {} --check {} --seed {}", data->flags,
+                                   variant, implementation, name_of(dtype), name_of(data->layout.value_or(layout)), name_of(mode), check, seed);
     if (groups) line += fmt::format(" --groups {}", *groups);
     if (eps) line += fmt::format(" --eps {}", *eps);
     return line;
@@ -116,6 +128,7 @@ Case parse_case(std::string_view text) {
     std::vector<std::string> words;
     for (std::string w; in >> w;) words.push_back(w);
     Case c;
+    std::set<std::string> given;
     std::size_t i = 0;
     const auto positional = [&] { return i < words.size() && words[i].find('=') == std::string::npos; };
     const auto next = [&](std::string_view what) {
@@ -132,8 +145,14 @@ Case parse_case(std::string_view text) {
     for (; i < words.size(); ++i) {
         const std::size_t eq = words[i].find('=');
         if (eq == std::string::npos) throw Error(fmt::format("case '{}': '{}' is not KEY=VALUE", text, words[i]));
-        set(c, words[i].substr(0, eq), words[i].substr(eq + 1));
+        const std::string key = words[i].substr(0, eq);
+        if (!given.insert(key).second) throw Error(fmt::format("case '{}' says {} twice; once is accepted", text, key));
+        set(c, key, words[i].substr(eq + 1));
     }
+    const Spec made = find_variant(c.variant).make();
+    if (c.groups && made.groups == 1) throw Error(fmt::format("G = {}: {} has no groups; a case of group_norm accepts G", *c.groups, c.variant));
+    if ((c.r_max || c.d_max) && made.correction == Correction::none)
+        throw Error(fmt::format("{} has no r and d; a case of batch_renorm accepts r_max and d_max", c.variant));
     return c;
 }
 

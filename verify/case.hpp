@@ -9,6 +9,11 @@
 
 namespace normlab::verify {
 
+/// Thrown for a case whose numbers its dtype cannot hold: nothing is wrong, and nothing can be said.
+struct Unsuitable : Error {
+    using Error::Error;
+};
+
 enum class AffineUse { both, gamma, beta, none };
 enum class StateKind {
     near,      ///< running statistics close to the data's: batch renorm inside its limits
@@ -20,6 +25,7 @@ struct RealData {
     std::vector<double> x, gamma, beta;   ///< logical order; gamma, beta empty: drawn
     Shape shape;
     DType dtype = DType::f32;
+    std::optional<Layout> layout;         ///< what --layout said, where the case does not follow it
     std::string flags;                    ///< the command line that loads it, for the rerun line
 };
 
@@ -52,6 +58,7 @@ Case parse_case(std::string_view text);
 /// A number that must be one: throws Error naming `what` and the text. Used for case strings and flags alike.
 double parse_number(std::string_view what, const std::string& text);
 std::int64_t parse_integer(std::string_view what, const std::string& text);
+std::uint64_t parse_seed(std::string_view what, const std::string& text);
 
 /// "8x3x5" -> N, C, S; "8x3" has S = 1; further numbers multiply into S.
 Shape parse_shape(const std::string& text);

@@ -5,6 +5,21 @@
 #include <fmt/format.h>
 
 namespace normlab::verify {
+namespace {
+
+double largest_finite(DType d) {
+    switch (d) {
+        case DType::f16: return 65504;
+        case DType::bf16: return 0x1.fep127;
+        case DType::f32: return std::numeric_limits<float>::max();
+        case DType::f64:
+        case DType::quad:
+        case DType::complex: break;
+    }
+    return std::numeric_limits<double>::max();
+}
+
+}  // namespace
 
 Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<Quad>& truth,
                 const std::vector<double>& bound, const std::vector<double>& warning) {
@@ -16,7 +31,9 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
     }
     double worst_ratio = -1;
     for (std::size_t i = 0; i < got.size(); ++i) {
-        Finding f = measured(quantity, static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
+        const auto value = static_cast<double>(truth[i]);
+        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) && std::abs(value) + bound[i] > largest_finite(p.dtype);
+        Finding f = measured(quantity, overflows ? 0 : static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
         if (!warning.empty() && f.error > warning[i]) worst_of.warning = true;
         const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
         if (ratio <= worst_ratio) continue;
@@ -44,6 +61,15 @@ Finding worst(std::vector<Finding> findings) {
         return std::pair(severity, f.ratio());
     };
     return *std::ranges::max_element(findings, {}, rank);
+}
+
+bool is_valid(const Case& c) {
+    try {
+        validate(c.problem());
+    } catch (const Error&) {
+        return false;
+    }
+    return true;
 }
 
 std::string needs_own_statistics(const Case& c) {

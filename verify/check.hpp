@@ -48,11 +48,14 @@ Finding measured(std::string_view quantity, double error, double bound, std::str
 /// The worst of several findings of one quantity, at least one.
 Finding worst(std::vector<Finding> findings);
 
-/// A case of the variant whose blocks have m elements: the cheapest shape with `others` blocks beside the first.
+/// A case of the variant whose blocks have m elements, with a few other blocks beside the first.
 Case with_block(Case c, std::int64_t m);
 
 /// Small shapes that show index faults: several samples, channels, positions, unequal and odd.
 Case with_small_shape(Case c);
+
+/// Whether the library accepts the problem.
+bool is_valid(const Case& c);
 
 /// Reasons that several checks share; empty where there is none.
 std::string needs_own_statistics(const Case& c);

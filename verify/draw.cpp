@@ -3,6 +3,10 @@
 #include <cmath>
 #include <numbers>
 
+#include <fmt/format.h>
+
+#include "norms/names.hpp"
+
 namespace normlab::verify {
 
 std::uint64_t Random::bits() {
@@ -84,6 +88,11 @@ Inputs<double> draw(const Case& c) {
         };
         take(c.data->gamma, in.gamma), take(c.data->beta, in.beta);
     }
+    for (std::size_t i = 0; i < in.x.size(); ++i)
+        if (!std::isfinite(in.x[i]))
+            throw Unsuitable(fmt::format("element {} overflows {}{}", i, name_of(c.dtype),
+                                         c.data ? fmt::format(" ({}); another --dtype is accepted", c.data->x[i])
+                                                : fmt::format("; kappa * sigma = {:g} is too large, a smaller one is accepted", c.kappa * c.sigma)));
     if (c.affine == AffineUse::beta || c.affine == AffineUse::none) in.gamma.clear();
     if (c.affine == AffineUse::gamma || c.affine == AffineUse::none) in.beta.clear();
     if (in.problem.spec.running != Running::none) in.state = state_around(in.problem, in.x, c.state, random);

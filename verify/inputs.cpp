@@ -1,12 +1,17 @@
 #include "verify/inputs.hpp"
 
+#include <limits>
+
 namespace normlab::verify {
 namespace {
 
 // Memory of one tensor or parameter vector in its dtype and layout.
 class Memory {
 public:
-    Memory(DType dtype, std::size_t count) : dtype_(dtype), bytes_(count * size_of(dtype)) {}
+    // Filled with NaN: what an implementation does not write, or adds to, is seen.
+    Memory(DType dtype, std::size_t count) : dtype_(dtype), bytes_(count * size_of(dtype)) {
+        for (std::size_t i = 0; i < count; ++i) write(i, std::numeric_limits<double>::quiet_NaN());
+    }
     void* data() { return bytes_.data(); }
 
     template <class T>

@@ -64,7 +64,7 @@ bool is_by_sample(const Spec& spec) { return spec.block.groups && spec.block.cha
 Shape shape_for(const Spec& spec, const InputOptions& options, const std::vector<std::int64_t>& dims) {
     if (is_weights(spec)) {
         if (options.weight_dim == "none") return weight_shape(dims, std::nullopt);
-        return weight_shape(dims, options.weight_dim ? static_cast<int>(parse_integer("dim", *options.weight_dim)) : 0);
+        return weight_shape(dims, options.weight_dim ? parse_integer("--dim", *options.weight_dim) : 0);
     }
     if (options.normalized && is_by_sample(spec)) return trailing_shape(dims, *options.normalized);
     return activation_shape(dims, options.layout);
@@ -76,19 +76,42 @@ std::int64_t default_groups(std::int64_t C) {
     return 1;
 }
 
+// What the user said, against the file, whatever variants it is for: an error here is nobody's reason to be left out.
+void check_options(const InputOptions& options, const std::vector<std::int64_t>& dims) {
+    for (const Variant& v : variants) {
+        Spec spec = v.make();
+        const Shape shape = shape_for(spec, options, dims);
+        if (spec.groups != 1 && options.groups) spec.groups = *options.groups;
+        else spec.groups = 1;
+        if (options.eps) spec.eps = *options.eps;
+        spec.running = Running::none, spec.correction = Correction::none;
+        validate({spec, {2, shape.C, 2}});   // two of each: only the settings can be wrong
+    }
+}
+
+// A shell's word.
+std::string quoted(const std::filesystem::path& path) {
+    std::string word = "'";
+    for (char c : path.string()) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return word + "'";
+}
+
 // One tensor through the checks for real data.
 void add_cases(const Case& base, const Selection& selection, std::vector<Case>& cases) {
     const std::vector<Mode> modes = !selection.modes.empty()                     ? selection.modes
                                     : base.spec().running == Running::none ? std::vector{Mode::train}
                                                                            : std::vector{Mode::train, Mode::eval};
-    for (const Check& check : checks()) {
-        const bool named = std::ranges::any_of(selection.checks, [&](const std::string& n) { return find_check(n).name == check.name; });
-        if (!check.real_data || (!selection.checks.empty() && !named)) continue;
-        for (Mode mode : modes) {
-            Case c = base;
-            c.check = check.name;
-            c.mode = mode;
-            if (check.refuses(c).empty()) cases.push_back(std::move(c));
+    std::vector<std::string> names = selection.checks;
+    if (names.empty())
+        for (const Check& check : checks())
+            if (check.real_data) names.emplace_back(check.name);
+    for (Mode mode : modes) {
+        Case c = base;
+        c.mode = mode;
+        validate(c.problem());
+        for (const std::string& name : names) {
+            c.check = name;
+            if (find_check(name).refuses(c).empty()) cases.push_back(c);
         }
     }
 }
@@ -127,9 +150,10 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
     const Loaded x = load(options.x);
     if (x.dims.size() < 2)
         io::refuse(options.x, fmt::format("shape {} has rank {}; rank 2 or more is accepted", io::shape_text(x.dims), x.dims.size()));
-    std::string flags = fmt::format("--input '{}'", options.x.string());
-    if (!options.gamma.empty()) flags += fmt::format(" --gamma '{}'", options.gamma.string());
-    if (!options.beta.empty()) flags += fmt::format(" --beta '{}'", options.beta.string());
+    check_options(options, x.dims);
+    std::string flags = "--input " + quoted(options.x);
+    if (!options.gamma.empty()) flags += " --gamma " + quoted(options.gamma);
+    if (!options.beta.empty()) flags += " --beta " + quoted(options.beta);
     if (options.normalized) flags += fmt::format(" --normalized {}", *options.normalized);
     if (options.weight_dim) flags += fmt::format(" --dim {}", *options.weight_dim);
     std::vector<Case> cases;
@@ -144,9 +168,8 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
         const bool by_memory = is_weights(spec) || (options.normalized && is_by_sample(spec));
         c.layout = by_memory ? Layout::channels_first : options.layout;
         RealData data{c.layout == Layout::channels_first ? x.values : channels_first(x.values, c.shape), load_parameter(options.gamma, c.shape.C, v.name),
-                      load_parameter(options.beta, c.shape.C, v.name), c.shape, x.dtype, flags};
+                      load_parameter(options.beta, c.shape.C, v.name), c.shape, x.dtype, options.layout, flags};
         c.data = std::make_shared<const RealData>(std::move(data));
-        validate(c.problem());
         std::vector<Case> mine;
         for (DType dtype : selection.dtypes.empty() ? std::vector{x.dtype} : selection.dtypes)
             for_implementations(selection, [&](const std::string& implementation) {
@@ -155,11 +178,15 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
             });
         cases.insert(cases.end(), mine.begin(), mine.end());
     });
+    if (cases.empty() && !left_out.empty()) throw Error(fmt::format("{}", fmt::join(left_out, "\n")));
     return cases;
 }
 
-std::vector<Case> plan_mnist(const std::filesystem::path& folder, const Selection& selection, std::uint64_t seed, std::vector<std::string>& left_out) {
+std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::string& only, const Selection& selection, std::uint64_t seed,
+                             std::vector<std::string>& left_out) {
     check_names(selection);
+    constexpr std::string_view layer_names[] = {"conv", "dense"};
+    if (!only.empty() && std::ranges::find(layer_names, only) == std::end(layer_names)) throw Error(unknown("layer", only, layer_names));
     const io::MnistFiles files = io::find_mnist(folder);
     const std::filesystem::path path = files.t10k_images ? *files.t10k_images : *files.train_images;
     const io::Array images = io::read_idx(path);
@@ -199,8 +226,9 @@ std::vector<Case> plan_mnist(const std::filesystem::path& folder, const Selectio
         }
     std::vector<Case> cases;
     for (Layer* layer : {&conv, &dense}) {
+        if (!only.empty() && layer->name != only) continue;
         const auto data = std::make_shared<const RealData>(
-            RealData{std::move(layer->x), {}, {}, layer->shape, DType::f32, fmt::format("--data '{}'", folder.string())});
+            RealData{std::move(layer->x), {}, {}, layer->shape, DType::f32, {}, fmt::format("--data {} --layer {}", quoted(folder), layer->name)});
         for_selected(selection, true, left_out, [&](const Variant& v) {   // one layer may suit a variant, the other not
             for (DType dtype : selection.dtypes.empty() ? std::vector{DType::f64, DType::f32} : selection.dtypes)
                 for (Layout layout : selection.layouts.empty() ? std::vector{Layout::channels_first, Layout::channels_last} : selection.layouts)
@@ -210,11 +238,11 @@ std::vector<Case> plan_mnist(const std::filesystem::path& folder, const Selectio
                         c.shape = layer->shape;
                         c.data = data;
                         if (v.make().groups != 1) c.groups = default_groups(c.shape.C);
-                        validate(c.problem());
                         add_cases(c, selection, cases);
                     });
         });
     }
+    if (cases.empty() && !left_out.empty()) throw Error(fmt::format("{}", fmt::join(left_out, "\n")));
     return cases;
 }
 

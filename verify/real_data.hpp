@@ -11,7 +11,7 @@ namespace normlab::verify {
 struct InputOptions {
     std::filesystem::path x, gamma, beta;       ///< gamma, beta empty: drawn from the seed
     Layout layout = Layout::channels_first;     ///< [N, C, ...] or [N, ..., C]
-    std::optional<int> normalized;              ///< layer and rms norm: over this many last dimensions, gamma an element
+    std::optional<std::int64_t> normalized;            ///< layer and rms norm: over this many last dimensions, gamma an element
     std::optional<std::string> weight_dim;      ///< weight norm's dim: a number or none; 0 unless given
     std::optional<std::int64_t> groups;         ///< group norm; unless given the largest divisor of C up to 32
     std::optional<double> eps;
@@ -25,6 +25,7 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
 
 /// The same on two layers fed with the MNIST images in `folder` (IDX, plain or gzip): 3x3 convolution, 8 channels, and 784 -> 32 dense, He-normal weights
 /// from the seed.
-std::vector<Case> plan_mnist(const std::filesystem::path& folder, const Selection& selection, std::uint64_t seed, std::vector<std::string>& left_out);
+/// `layer`: conv or dense alone, or empty for both.
+std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::string& layer, const Selection& selection, std::uint64_t seed, std::vector<std::string>& left_out);
 
 }  // namespace normlab::verify

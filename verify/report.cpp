@@ -25,10 +25,6 @@ std::string finding_line(const Outcome& o, const Finding& f) {
 }
 
 std::string check_table(const std::vector<Outcome>& outcomes) {
-    struct Row {
-        std::size_t cases = 0;
-        std::vector<Outcome> outcomes;
-    };
     std::vector<std::pair<std::string, std::string>> order;
     std::map<std::pair<std::string, std::string>, std::vector<Outcome>> rows;
     for (const Outcome& o : outcomes) {

@@ -6,6 +6,10 @@
 #include <set>
 #include <thread>
 
+#include <unistd.h>
+
+#include <fmt/format.h>
+
 #include "norms/variants.hpp"
 
 namespace normlab::verify {
@@ -34,6 +38,29 @@ std::vector<std::string> all_checks() {
     return names;
 }
 
+// Why the bounds do not hold for these data, or nothing.
+std::string outside_range(const Case& c) {
+    if (c.dtype == DType::f64 && c.sigma == 1 && !c.data) return {};   // drawn in the middle of the range
+    Inputs<double> in = draw(c);
+    in.dy.clear();
+    const bool f32 = c.dtype != DType::f64, wide = find_implementation(c.implementation).accumulation(c.dtype) == Accumulation::kappa_free && f32;
+    const double largest = f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+    const double smallest = (f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min()) / unit_roundoff(c.dtype);
+    for (const truth::Block& b : truth::evaluate(in).blocks) {
+        const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s), mean = static_cast<double>(b.mean);
+        double size = 0, distance = 0;
+        for (std::size_t i : b.elements) {
+            size = std::max(size, std::abs(in.x[i]));
+            distance = std::max(distance, std::abs(in.x[i] - mean));
+        }
+        if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m))
+            return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
+        if (s > 0 && (wide ? s < 1e-30 : s * s < smallest))
+            return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
+    }
+    return {};
+}
+
 }  // namespace
 
 std::vector<Case> plan(const Selection& selection, Tier tier) {
@@ -53,16 +80,24 @@ std::vector<Case> plan(const Selection& selection, Tier tier) {
                             base.check = check_name;
                             base.dtype = dtype, base.layout = layout, base.mode = mode;
                             for (Case& c : check.cases(base, tier))
-                                if (check.refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
+                                if (is_valid(c) && check.refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
                         }
         }
     }
     return cases;
 }
 
+double bytes_needed(const Case& c) {
+    return 1700.0 * static_cast<double>(c.shape.size() ? c.problem().block_size() : 0) + 400.0 * static_cast<double>(c.shape.size());
+}
+
 std::string reason_to_skip(const Case& c) {
     const Problem problem = c.problem();
     validate(problem);
+    const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+    if (const double need = bytes_needed(c); need > 0.8 * memory)
+        throw Error(fmt::format("{}x{}x{}: truth needs {:.1f} GiB for blocks of this size; up to {:.1f} GiB is accepted on this machine", c.shape.N,
+                                c.shape.C, c.shape.S, need / 0x1p30, 0.8 * memory / 0x1p30));
     const Check& check = find_check(c.check);
     if (c.shape.size() == 0 && check.name != "accuracy") return "the tensor is empty";
     if (const std::string reason = check.refuses(c); !reason.empty()) return reason;
@@ -81,8 +116,14 @@ Outcome run_case(const Case& c) {
     };
     try {
         out.findings = find_check(c.check).run(c, find_implementation(c.implementation));
+        const bool failing = std::ranges::any_of(out.findings, [](const Finding& f) { return f.verdict == Verdict::fail; });
+        if (const std::string reason = failing ? outside_range(c) : ""; !reason.empty())
+            for (Finding& f : out.findings)
+                if (f.verdict == Verdict::fail) f.verdict = Verdict::unresolved, f.note += (f.note.empty() ? "" : "; ") + reason;
     } catch (const std::bad_alloc&) {
         throw;
+    } catch (const Unsuitable& e) {
+        out.skipped = e.what();
     } catch (const std::exception& e) {
         failed(e.what());
     }

@@ -66,12 +66,12 @@ struct Gradient {
     Array<T> dx, dgamma, dbeta;
 };
 
-/// Training, or evaluation by the input's own statistics. r and d are 1 and 0 but for batch renorm.
 template <class T>
 Array<T> normalized(const Array<T>& x, const Array<T>& mean, const Array<T>& rstd) {
     return (x - mean) * rstd;
 }
 
+/// r and d are 1 and 0 but for batch renorm in training.
 template <class T>
 Array<T> forward(const Array<T>& x_hat, const Array<T>& r, const Array<T>& d, const Array<T>& gamma, const Array<T>& beta) {
     return gamma * (x_hat * r + d) + beta;

@@ -6,6 +6,7 @@ namespace normlab {
 /// Batch renormalization: batch norm with x_hat = x_hat_B * r + d, r = clip(sigma_B / sigma), d = clip((mean_B - mean) / sigma) against the
 /// running mean and sigma before the step, constants in the backward pass. r_max = 1, d_max = 0 is batch norm in training.
 /// The running sigma is of the standard deviation, as in the paper; Running::unbiased_variance or biased_variance keep a variance.
+/// The running sigma must be positive.
 /// Ioffe 2017, Algorithm 1 (whose momentum is 0.01).
 inline Spec batch_renorm(double r_max = 3, double d_max = 5, double eps = 1e-5, std::optional<double> momentum = 0.1) {
     return {.variant = "batch_renorm",

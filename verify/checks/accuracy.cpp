@@ -22,6 +22,11 @@ std::vector<Case> settings(const Case& base) {
     const Spec spec = base.spec();
     add([](Case&) {});
     for (AffineUse use : {AffineUse::gamma, AffineUse::beta, AffineUse::none}) add([use](Case& c) { c.affine = use; });
+    for (const Shape& one : {Shape{1, 6, 3}, Shape{5, 1, 3}, Shape{5, 6, 1}, Shape{1, 6, 1}, Shape{1, 1, 7}})   // one sample, channel, position
+        add([&one](Case& c) {
+            c.shape = one;
+            if (c.groups && one.C == 1) c.groups = 1;
+        });
     if (spec.eps > 0) {   // eps as large as the variance, and far above it: where eps faults show
         add([](Case& c) { c.sigma = 0.01; });
         add([](Case& c) { c.sigma = 0.003; });
@@ -85,6 +90,21 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     judge("dx", out.dx, t.dx, hard.dx, soft.dx);
     judge("dgamma", out.dgamma, t.dgamma, hard.dgamma, soft.dgamma);
     judge("dbeta", out.dbeta, t.dbeta, hard.dbeta, soft.dbeta);
+    Problem by_block = p;   // Saved has an entry a block
+    by_block.dtype = DType::f64;
+    by_block.shape = {1, static_cast<std::int64_t>(t.blocks.size()), 1};
+    const auto judge_saved = [&](std::string_view quantity, const std::vector<double>& got, auto value, const auto& bound, const auto& warning) {
+        std::vector<Quad> truth;
+        for (const truth::Block& b : t.blocks) truth.push_back(value(b));
+        if (c.check == "accuracy") all.push_back(compare(quantity, by_block, got, truth, bound, warning));
+    };
+    judge_saved("saved mean", out.saved.mean, [](const auto& b) { return b.mean; }, hard.mean, soft.mean);
+    judge_saved("saved var", out.saved.var, [](const auto& b) { return b.var; }, hard.var, soft.var);
+    judge_saved("saved rstd", out.saved.rstd, [](const auto& b) { return b.s == 0 ? Quad(0) : Quad(1 / b.s); }, hard.rstd, soft.rstd);
+    if (!out.saved.r.empty()) {
+        judge_saved("saved r", out.saved.r, [](const auto& b) { return b.r; }, hard.r, soft.r);
+        judge_saved("saved d", out.saved.d, [](const auto& b) { return b.d; }, hard.d, soft.d);
+    }
     return all;
 }
 
@@ -107,6 +127,7 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
     constexpr int repeats = 8;
     double floor = 0, n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
     std::string curve;
+    bool lost = false, nan = false;
     for (int half_decade = 0; half_decade <= 12; ++half_decade) {
         const double kappa = std::pow(10.0, half_decade / 2.0);
         double error = 0;
@@ -125,12 +146,16 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
         }
         curve += fmt::format("{}{:.0e}:{:.1e}", curve.empty() ? "" : " ", kappa, error);
         if (half_decade == 0) floor = error;
+        lost |= !(error < 0.1);
+        nan |= std::isnan(error);
         if (!(error > 3 * floor) || !(error < 0.1)) continue;
         const double x = std::log10(kappa), y = std::log10(error);
         n += 1, sx += x, sy += y, sxx += x * x, sxy += x * y;
     }
     // Fewer points are too noisy to tell 1 from 1.5.
     Finding f = measured("slope", n >= 3 ? (n * sxy - sx * sy) / (n * sxx - sx * sx) : 0, 1.5);
+    if (nan) f.verdict = Verdict::fail;
+    else if (n < 3 && lost) f.verdict = Verdict::unresolved;   // no digits left before a slope could be seen; accuracy says FAIL
     f.note = "y error by kappa " + curve;
     return {f};
 }

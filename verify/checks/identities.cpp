@@ -123,12 +123,12 @@ struct Equality {
 constexpr Equality equalities[] = {
     {"group_norm", "layer_norm", "one group is layer norm", [](Case& l, Case&) { l.groups = 1; }},
     {"group_norm", "instance_norm", "a group a channel is instance norm", [](Case& l, Case&) { l.groups = l.shape.C; }},
-    {"batch_norm", "instance_norm", "one sample is instance norm", [](Case& l, Case& r) { l.shape.N = r.shape.N = 1; }},
+    {"batch_norm", "instance_norm", "one sample is instance norm", [](Case& l, Case& r) { l.shape.N = r.shape.N = 1, l.stat_batch = 0; }},
     {"batch_norm", "instance_norm", "batches of one sample are instance norm", [](Case& l, Case&) { l.stat_batch = 1; }},
-    {"batch_renorm", "batch_norm", "r = 1 and d = 0 is batch norm", [](Case& l, Case&) { l.r_max = 1, l.d_max = 0; }},
+    {"batch_renorm", "batch_norm", "r = 1 and d = 0 is batch norm", [](Case& l, Case& r) { l.r_max = 1, l.d_max = 0, r.stat_batch = l.stat_batch; }},
     {"batch_renorm", "batch_norm", "unclipped it is batch norm in evaluation",
-     [](Case& l, Case& r) { l.r_max = l.d_max = 1e6, r.mode = Mode::eval, r.running = l.running = Running::biased_variance; }, false, true},
-    {"instance_norm", "layer_norm", "one channel is layer norm", [](Case& l, Case& r) { l.shape.C = r.shape.C = 1; }},
+     [](Case& l, Case& r) { l.stat_batch = 0, l.r_max = l.d_max = 1e6, r.mode = Mode::eval, r.running = l.running = Running::biased_variance; }, false, true},
+    {"instance_norm", "layer_norm", "one channel is layer norm", [](Case& l, Case& r) { l.shape.C = r.shape.C = 1, l.running.reset(); }},
     {"layer_norm", "batch_norm", "one sample of one channel is batch norm", [](Case& l, Case& r) { l.shape = r.shape = {1, 1, 18}; }},
     {"rms_norm", "weight_norm", "sqrt(m) times weight norm of one channel",
      [](Case& l, Case& r) { l.shape = r.shape = {1, 1, 18}, l.eps = 0, r.affine = l.affine = AffineUse::gamma; }, true},
@@ -146,9 +146,12 @@ std::vector<Finding> cross_variant(const Case& c, const Implementation& implemen
     for (const Equality& e : equalities) {
         if (e.left != c.variant) continue;
         Case left = c, right = c;
-        right.groups.reset();
         right.variant = e.right;
+        right.groups.reset(), right.running.reset(), right.r_max.reset(), right.d_max.reset();
+        right.stat_batch = 0;
         e.prepare(left, right);
+        right.eps = left.spec().eps;
+        if (!is_valid(left) || !is_valid(right)) continue;   // one element a block, say: nothing to compare
         const Inputs<double> l = draw(left);
         Inputs<double> r = l;   // the same numbers
         r.problem = right.problem();

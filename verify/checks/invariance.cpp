@@ -66,9 +66,15 @@ std::vector<Finding> scale_invariance(const Case& c, const Implementation& imple
     std::vector<Finding> all{same("y", norm.problem, moved.y, moved.y_bound, 1, base.y, base.y_bound),
                              same("d/du", norm.problem, moved.d_input, moved.d_input_bound, 1, base.d_input, base.d_input_bound),
                              same("a d/d(aW)", norm.problem, moved.d_weight, moved.d_weight_bound, a, base.d_weight, base.d_weight_bound)};
-    if (norm.problem.spec.eps > 0 && norm.problem.spec.correction == Correction::none)
+    const Spec& spec = norm.problem.spec;
+    if (spec.eps > 0 && spec.correction == Correction::none && spec.moments != Moments::norm && norm.problem.block_size() > 1)
         all.push_back(eps_break(layer, norm, a, implementation));
     return all;
+}
+
+std::string scale_refuses(const Case& c) {
+    if (c.stat_batch && c.spec().moments == Moments::norm) return "weights have no normalisation batch";
+    return needs_training(c);
 }
 
 std::vector<Finding> bias_invariance(const Case& c, const Implementation& implementation) {
@@ -98,7 +104,7 @@ std::string bias_refuses(const Case& c) {
 }  // namespace
 
 const Check scale_invariance_check{"scale_invariance", "norm((aW)u) = norm(Wu), d/du unchanged, d/d(aW) = (1/a) d/dW, dense and convolutional", false,
-                                   needs_training, layer_cases, scale_invariance};
+                                   scale_refuses, layer_cases, scale_invariance};
 const Check bias_invariance_check{"bias_invariance", "norm(Wu + b) = norm(Wu), gradients unchanged, d/db = 0", false, bias_refuses, layer_cases, bias_invariance};
 
 }  // namespace normlab::verify

@@ -99,7 +99,7 @@ Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected
     const double limit = 100 * bound[at];
     if (!expected) {   // "no" is shown by a counterexample that no rounding explains
         f = {name, largest, limit};
-        f.verdict = largest > limit ? Verdict::pass : holds ? Verdict::fail : Verdict::unresolved;
+        f.verdict = largest > limit && std::isfinite(moved.y[at]) && std::isfinite(base.y[at]) ? Verdict::pass : holds ? Verdict::fail : Verdict::unresolved;
         f.where = fmt::format("element {}: y = {:.6g} becomes {:.6g}", at, base.y[at], moved.y[at]);
         f.error = largest > 0 ? limit * bound[at] / largest : 1;   // how near to being no counterexample
     }
@@ -112,6 +112,8 @@ std::string refuses(const Case& c) {
     if (size_of(c.dtype) == 2) return "scaled and shifted inputs would not be exact in 16 bits";
     if (c.shape.N < 2 || c.shape.C < 2) return "it changes one sample and one channel of several: N >= 2 and C >= 2 are accepted";
     if (c.spec().block.channels && !c.spec().block.groups && c.problem().channels_per_group() < 2) return "its row is for groups of several channels";
+    if (c.problem().block_size() < 3 && c.spec().centred()) return "blocks of fewer than 3 elements have x_hat = +-1 whatever the data are";
+    if (c.stat_batch) return "its rows are for one normalisation batch";
     return needs_training(c);
 }
 

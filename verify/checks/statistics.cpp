@@ -199,6 +199,7 @@ std::vector<Case> recalibrate_cases(const Case& base, Tier tier) {
 }
 
 std::string recalibrate_refuses(const Case& c) {
+    if (c.stat_batch) return "its batches are whole ones";
     return c.layout == Layout::channels_first ? needs_state(c) : "it hands over one view a batch, channels first";
 }
 
@@ -243,14 +244,14 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
         for (double& e : v) e *= 2;
         return v;
     };
-    Problem by_channel = in.problem;
-    by_channel.shape = {1, c.shape.C, 1};
-    const auto [mean_bound, spread_bound] = state_bounds(in, t, bounds);
     std::vector<Finding> all{compare("y", in.problem, whole.y, quads(parts.y), twice(bounds.y)),
                              compare("dx", in.problem, whole.dx, quads(parts.dx), twice(bounds.dx)),
                              compare("dgamma", in.problem, whole.dgamma, quads(parts.dgamma), twice(bounds.dgamma)),
                              compare("dbeta", in.problem, whole.dbeta, quads(parts.dbeta), twice(bounds.dbeta))};
     if (!state.mean.empty() && c.mode == Mode::train) {
+        Problem by_channel = in.problem;
+        by_channel.shape = {1, c.shape.C, 1};
+        const auto [mean_bound, spread_bound] = state_bounds(in, t, bounds);
         all.push_back(compare("running mean", by_channel, whole.state.mean, quads(state.mean), twice(mean_bound)));
         all.push_back(compare("running spread", by_channel, spread_of(whole.state), quads(spread_of(state)), twice(spread_bound)));
     }

@@ -25,6 +25,10 @@ std::vector<Case> structure_cases(const Case& base, Tier tier) {
         c.kappa = 1e3;
         cases.push_back(c);
     }
+    for (std::uint64_t seed = 2; seed < 4; ++seed) {
+        cases.push_back(with_small_shape(base));
+        cases.back().seed = seed;
+    }
     if (tier == Tier::full)
         for (std::int64_t m : {4096, 65536}) cases.push_back(with_block(base, m));
     return cases;
