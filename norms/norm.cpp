@@ -6,7 +6,9 @@
 
 #include "norms/element.hpp"
 #include "norms/names.hpp"
+#include "norms/operation.hpp"
 #include "norms/running_stats.hpp"
+#include "norms/staging.hpp"
 
 namespace normlab {
 namespace {
@@ -24,7 +26,6 @@ void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& 
     if (t.shape != x.shape || t.layout != x.layout || t.dtype != x.dtype || t.device != x.device)
         refuse("{} is {}, but x is {}; the same shape, layout, dtype and device are accepted", what, shape_text(t), shape_text(x));
     if (t.shape.size() > 0 && !t.data) refuse("{}: null data; memory for {} elements is accepted", what, t.shape.size());
-    if (t.device != Device::host) refuse("{} is on a {} device; host tensors are accepted here, a Plan takes the others", what, name_of(t.device));
     const std::int64_t positions = t.shape.S * t.step_position();
     if (t.position_stride != 0 && (t.layout == Layout::channels_first || t.position_stride < t.shape.C))
         refuse("{}: position stride {}; 0, or for nhwc at least C = {}, is accepted", what, t.position_stride, t.shape.C);
@@ -33,16 +34,25 @@ void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& 
         refuse("{}: sample stride {}; 0, or at least {}, is accepted", what, t.sample_stride, least);
 }
 
-Problem problem_of(const Spec& spec, Mode mode, const ConstTensor& x, bool dense) {
-    return {spec, x.shape, x.dtype, x.layout, mode, x.device, dense};
-}
+// A call as the implementation sees it: on its device, dense if it insists.
+struct Call {
+    Call(const Spec& spec, Mode mode, const ConstTensor& x, bool dense, const Implementation& implementation)
+        : problem{spec, x.shape, x.dtype, x.layout, mode, implementation.device(), dense}, implementation_(implementation) {
+        if (x.device != Device::host && x.device != problem.device)
+            refuse("x is on a {} device, but {} works on {} memory", name_of(x.device), implementation.name(), name_of(problem.device));
+        validate(problem);
+        if (!dense && x.device == Device::host && !implementation.supports(problem)) problem.dense = true;
+        pack = problem.dense && !dense;
+    }
+    Operation operation() const { return Operation(problem, implementation_); }
+    Staging staging() const { return Staging(problem.device, pack); }
 
-std::unique_ptr<Plan> plan_for(const Problem& problem, const Implementation& implementation) {
-    if (const Support s = implementation.supports(problem); !s) refuse("{} declines this problem: {}", implementation.name(), s.reason);
-    return implementation.plan(problem);
-}
+    Problem problem;
+    bool pack = false;
 
-bool keeps_correction(const Problem& p) { return p.spec.correction == Correction::renorm && p.mode == Mode::train; }
+private:
+    const Implementation& implementation_;
+};
 
 StateView checked_state(const Problem& problem, State* state) {
     const Spec& spec = problem.spec;
@@ -54,7 +64,7 @@ StateView checked_state(const Problem& problem, State* state) {
     if (state->mean.size() != C || spread.size() != C)
         refuse("{}: State holds {} means and {} {}, but x has C = {} channels; initial_state(spec, C) makes one that fits", spec.variant,
                state->mean.size(), spread.size(), sigma ? "sigmas" : "variances", C);
-    if (keeps_correction(problem))
+    if (problem.has_correction())
         for (std::size_t c = 0; c < C; ++c)
             if (!(running_sigma(spec, spread[c]) > 0))
                 refuse("{}: the running {} of channel {} is {}; r and d divide by sigma, a positive one is accepted", spec.variant,
@@ -62,8 +72,16 @@ StateView checked_state(const Problem& problem, State* state) {
     return {state->mean.data(), sigma ? nullptr : state->var.data(), sigma ? state->sigma.data() : nullptr, &state->count};
 }
 
-SavedView view(Saved& saved) {
-    return {saved.mean.data(), saved.var.data(), saved.rstd.data(), saved.r.data(), saved.d.data(), saved.opaque.data()};
+std::size_t bytes_of(const std::vector<double>& v) { return v.size() * sizeof(double); }
+
+Affine staged(Staging& staging, const Affine& a, const ConstTensor& x) {
+    const std::size_t bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
+    return {staging.in(a.gamma, bytes, x.device), staging.in(a.beta, bytes, x.device)};
+}
+
+StateView staged(Staging& staging, const StateView& s, std::int64_t channels) {
+    const std::size_t bytes = static_cast<std::size_t>(channels) * sizeof(double);
+    return {staging.out(s.mean, bytes), staging.out(s.var, bytes), staging.out(s.sigma, bytes), s.count};
 }
 
 }  // namespace
@@ -80,49 +98,61 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
              const Implementation& implementation) {
     check_view("x", x, x);
     check_view("y", y, x);
-    const Problem problem = problem_of(spec, mode, x, x.dense() && y.dense());
-    validate(problem);
-    const StateView running = checked_state(problem, state);
+    const Call call(spec, mode, x, x.dense() && y.dense(), implementation);
+    const StateView running = checked_state(call.problem, state);
     if (x.shape.size() == 0) {
         saved = {};
         return;
     }
-    const auto plan = plan_for(problem, implementation);
-    const auto blocks = static_cast<std::size_t>(problem.statistics_count());
+    const Operation operation = call.operation();
+    const auto blocks = static_cast<std::size_t>(call.problem.statistics_count());
     constexpr double unwritten = std::numeric_limits<double>::quiet_NaN();
     for (auto* v : {&saved.mean, &saved.var, &saved.rstd}) v->assign(blocks, unwritten);
-    for (auto* v : {&saved.r, &saved.d}) v->assign(keeps_correction(problem) ? blocks : 0, unwritten);
-    saved.opaque.assign(plan->opaque_bytes(), std::byte{});
-    std::vector<std::byte> workspace(plan->workspace_bytes());
-    plan->forward({x, affine, running, view(saved), y, workspace.data(), nullptr});
-    if (mode == Mode::train && spec.running != Running::none && !implementation.updates_state())
-        update_running(problem, running, saved.mean.data(), saved.var.data());
+    for (auto* v : {&saved.r, &saved.d}) v->assign(call.problem.has_correction() ? blocks : 0, unwritten);
+    saved.opaque.assign(operation.opaque_bytes(), std::byte{});
+
+    Staging staging = call.staging();
+    const auto out = [&](std::vector<double>& v) { return v.empty() ? nullptr : staging.out(v.data(), bytes_of(v)); };
+    const SavedView kept{out(saved.mean), out(saved.var), out(saved.rstd), out(saved.r), out(saved.d),
+                         staging.out(saved.opaque.data(), saved.opaque.size())};
+    operation.forward(staging.in(x), staged(staging, affine, x), staged(staging, running, x.shape.C), kept, staging.out(y));
+    staging.finish();
 }
 
 void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved, Gradients gradients,
               const Implementation& implementation) {
-    const Tensor& dx = gradients.dx;
+    Tensor& dx = gradients.dx;
     check_view("x", x, x);
     check_view("dy", dy, x);
     if (dx.data) check_view("dx", dx, x);
-    const Problem problem = problem_of(spec, mode, x, x.dense() && dy.dense() && (!dx.data || dx.dense()));
-    validate(problem);
+    const Call call(spec, mode, x, x.dense() && dy.dense() && (!dx.data || dx.dense()), implementation);
+    const std::size_t channel_bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
     if (x.shape.size() == 0) {
+        const std::vector<std::byte> zeros(channel_bytes);
         for (void* p : {gradients.dgamma, gradients.dbeta})
-            if (p) with_storage_type(param_dtype(x.dtype), [&](auto zero) { std::fill_n(static_cast<decltype(zero)*>(p), x.shape.C, zero); });
+            if (p) copy(p, x.device, zeros.data(), Device::host, channel_bytes);
         return;
     }
-    const auto blocks = static_cast<std::size_t>(problem.statistics_count());
-    const std::size_t corrections = keeps_correction(problem) ? blocks : 0;
-    if (saved.mean.size() != blocks || saved.rstd.size() != blocks || saved.r.size() != corrections || saved.d.size() != corrections)
-        refuse("{}: Saved holds {} means, {} rstds and {} r, but this {} call has {} blocks and {} r; what forward filled for the same x, spec and "
-               "mode is accepted", spec.variant, saved.mean.size(), saved.rstd.size(), saved.r.size(), name_of(mode), blocks, corrections);
-    const auto plan = plan_for(problem, implementation);
-    if (saved.opaque.size() != plan->opaque_bytes())
+    const auto blocks = static_cast<std::size_t>(call.problem.statistics_count());
+    const std::size_t corrections = call.problem.has_correction() ? blocks : 0;
+    if (saved.mean.size() != blocks || saved.var.size() != blocks || saved.rstd.size() != blocks || saved.r.size() != corrections ||
+        saved.d.size() != corrections)
+        refuse("{}: Saved holds {} means, {} variances, {} rstds and {} r, but this {} call has {} blocks and {} r; what forward filled for the same "
+               "x, spec and mode is accepted", spec.variant, saved.mean.size(), saved.var.size(), saved.rstd.size(), saved.r.size(), name_of(mode),
+               blocks, corrections);
+    const Operation operation = call.operation();
+    if (saved.opaque.size() != operation.opaque_bytes())
         refuse("{}: Saved holds {} bytes of the implementation's own, but {} keeps {}; what its own forward filled is accepted", spec.variant,
-               saved.opaque.size(), implementation.name(), plan->opaque_bytes());
-    std::vector<std::byte> workspace(plan->workspace_bytes());
-    plan->backward({x, dy, affine, view(const_cast<Saved&>(saved)), gradients, workspace.data(), nullptr});
+               saved.opaque.size(), implementation.name(), operation.opaque_bytes());
+
+    Staging staging = call.staging();
+    const auto in = [&](const std::vector<double>& v) { return v.empty() ? nullptr : staging.in(v.data(), bytes_of(v)); };
+    const ConstSavedView kept{in(saved.mean), in(saved.var), in(saved.rstd), in(saved.r), in(saved.d),
+                              staging.in(saved.opaque.data(), saved.opaque.size())};
+    const Gradients wanted{dx.data ? staging.out(dx) : Tensor{}, staging.out(gradients.dgamma, channel_bytes, x.device),
+                           staging.out(gradients.dbeta, channel_bytes, x.device)};
+    operation.backward(staging.in(x), staging.in(dy), staged(staging, affine, x), kept, wanted);
+    staging.finish();
 }
 
 ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType params) {

@@ -28,10 +28,14 @@ struct StateView {
     double *mean = nullptr, *var = nullptr, *sigma = nullptr;
     std::int64_t* count = nullptr;
 };
-struct SavedView {
-    double *mean = nullptr, *var = nullptr, *rstd = nullptr, *r = nullptr, *d = nullptr;
-    std::byte* opaque = nullptr;
+template <class Double, class Byte>
+struct BasicSavedView {
+    Double *mean = nullptr, *var = nullptr, *rstd = nullptr, *r = nullptr, *d = nullptr;
+    Byte* opaque = nullptr;
+    operator BasicSavedView<const Double, const Byte>() const { return {mean, var, rstd, r, d, opaque}; }
 };
+using SavedView = BasicSavedView<double, std::byte>;
+using ConstSavedView = BasicSavedView<const double, const std::byte>;
 
 struct ForwardArgs {
     ConstTensor x;
@@ -39,14 +43,14 @@ struct ForwardArgs {
     StateView state;   ///< as before the step; written only by an implementation that updates State itself
     SavedView saved;   ///< to be filled: Problem::statistics_count() entries each; r and d for batch renorm in training
     Tensor y;
-    void* workspace = nullptr;
-    void* stream = nullptr;   ///< a cudaStream_t for device tensors
+    void* workspace = nullptr;   ///< aligned to 256 bytes, contents undefined
+    void* stream = nullptr;      ///< a cudaStream_t for device tensors
 };
 
 struct BackwardArgs {
     ConstTensor x, dy;
     Affine affine;
-    SavedView saved;
+    ConstSavedView saved;
     Gradients gradients;
     void* workspace = nullptr;
     void* stream = nullptr;
@@ -58,7 +62,7 @@ public:
     virtual ~Plan() = default;
     virtual std::size_t workspace_bytes() const { return 0; }
     virtual std::size_t opaque_bytes() const { return 0; }   ///< of Saved::opaque
-    virtual void set_threads(int) {}
+    virtual void set_threads(int) {}   ///< 1 or more; the default is the implementation's. Results do not depend on it
     virtual void forward(const ForwardArgs&) const = 0;
     virtual void backward(const BackwardArgs&) const = 0;
 };
@@ -70,9 +74,9 @@ public:
     virtual std::string description() const = 0;
     virtual Device device() const { return Device::host; }   ///< where it wants its tensors
     virtual Support available() const { return {}; }         ///< whether it can run on this machine at all, or why not
-    virtual Support supports(const Problem&) const = 0;
+    virtual Support supports(const Problem&) const = 0;      ///< what it declines as not dense is packed for it by norm.hpp
     virtual Accumulation accumulation(DType) const { return Accumulation::sequential; }
-    virtual bool updates_state() const { return false; }
+    virtual bool updates_state() const { return false; }     ///< forward moves State in training; otherwise the caller does, on the host
     virtual std::unique_ptr<Plan> plan(const Problem&) const = 0;   ///< only for supported problems
 };
 

@@ -13,36 +13,48 @@
 
 #include "norms/registry.hpp"
 
+#ifdef __CUDACC__
+#define NORMLAB_ANYWHERE __host__ __device__
+#else
+#define NORMLAB_ANYWHERE
+#endif
+
 namespace normlab {
 
 template <class Real>
-Real sigma_of(const Spec& spec, const Real& var) {
+NORMLAB_ANYWHERE Real sigma_of(const Spec& spec, const Real& var) {
     using std::sqrt;
     return sqrt(Real(var + Real(spec.eps)));
 }
 
 /// The running sigma, from what State keeps: itself or a variance.
 template <class Real>
-Real running_sigma(const Spec& spec, const Real& spread) {
+NORMLAB_ANYWHERE Real running_sigma(const Spec& spec, const Real& spread) {
     return spec.running == Running::sigma ? spread : sigma_of(spec, spread);
 }
 
-/// One step, the `count`-th from 0. mean and var (biased) hold `samples` x C statistics of blocks of m elements (samples = 1 for batch norm).
+/// One step of one channel, the `count`-th from 0. mean and var (biased): the statistics of `samples` blocks of m elements each, `stride` apart.
 template <class Real>
-void update_running(const Spec& spec, std::int64_t C, Real* running_mean, Real* running_spread, std::int64_t count, std::int64_t samples,
-                    std::int64_t m, const Real* mean, const Real* var) {
+NORMLAB_ANYWHERE void update_channel(const Spec& spec, Real& running_mean, Real& running_spread, std::int64_t count, std::int64_t samples,
+                                     std::int64_t m, const Real* mean, const Real* var, std::int64_t stride) {
     const Real a = spec.momentum ? Real(*spec.momentum) : Real(1) / Real(static_cast<double>(count + 1));
     const Real size(static_cast<double>(m)), n(static_cast<double>(samples));
     const Real bessel = spec.running == Running::unbiased_variance ? Real(size / (size - 1)) : Real(1);
-    for (std::int64_t c = 0; c < C; ++c) {
-        Real step_mean(0), step_spread(0);
-        for (std::int64_t i = c; i < samples * C; i += C) {
-            step_mean += mean[i];
-            step_spread += spec.running == Running::sigma ? sigma_of(spec, var[i]) : Real(bessel * var[i]);
-        }
-        running_mean[c] = (1 - a) * running_mean[c] + a * (step_mean / n);
-        running_spread[c] = (1 - a) * running_spread[c] + a * (step_spread / n);
+    Real step_mean(0), step_spread(0);
+    for (std::int64_t i = 0; i < samples; ++i) {
+        step_mean += mean[i * stride];
+        step_spread += spec.running == Running::sigma ? sigma_of(spec, var[i * stride]) : Real(bessel * var[i * stride]);
     }
+    running_mean = (1 - a) * running_mean + a * (step_mean / n);
+    running_spread = (1 - a) * running_spread + a * (step_spread / n);
+}
+
+/// One step of all channels; mean and var hold `samples` x C statistics (samples = 1 for batch norm).
+template <class Real>
+void update_running(const Spec& spec, std::int64_t C, Real* running_mean, Real* running_spread, std::int64_t count, std::int64_t samples,
+                    std::int64_t m, const Real* mean, const Real* var) {
+    for (std::int64_t c = 0; c < C; ++c)
+        update_channel(spec, running_mean[c], running_spread[c], count, samples, m, mean + c, var + c, C);
 }
 
 /// All steps of one training call, a slice each, from Saved's statistics.
@@ -54,7 +66,7 @@ struct RenormFactors {
 };
 
 template <class Real>
-RenormFactors<Real> renorm_factors(const Spec& spec, const Real& batch_mean, const Real& batch_sigma, const Real& mean, const Real& sigma) {
+NORMLAB_ANYWHERE RenormFactors<Real> renorm_factors(const Spec& spec, const Real& batch_mean, const Real& batch_sigma, const Real& mean, const Real& sigma) {
     const Real r = batch_sigma / sigma, d = (batch_mean - mean) / sigma, r_max(spec.r_max), d_max(spec.d_max);
     return {std::min<Real>(std::max<Real>(r, 1 / r_max), r_max), std::min<Real>(std::max<Real>(d, -d_max), d_max)};
 }

@@ -54,6 +54,8 @@ struct Problem {
 
     /// Statistics come from the input itself (training, or no running statistics), not from State.
     bool own_statistics() const { return mode == Mode::train || spec.running == Running::none; }
+    /// r and d are computed and kept: batch renorm in training.
+    bool has_correction() const { return spec.correction == Correction::renorm && mode == Mode::train; }
     std::int64_t samples_per_slice() const { return own_statistics() && spec.stat_batch ? spec.stat_batch : shape.N; }
     /// Number of normalisation batches in N: 1 but with stat_batch.
     std::int64_t slices() const { return own_statistics() && spec.stat_batch ? shape.N / spec.stat_batch : 1; }

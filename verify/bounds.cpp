@@ -58,7 +58,7 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         const double l = p.own_statistics() ? chain(m, accumulation, dtype, limit) : 1;
         const double luk = l * u * b.kappa, dv = std::max(l * u + luk * luk, luk);
         const bool d_free = size(b.raw_d) - 4 * luk * size(b.raw_r) < p.spec.d_max;
-        const double renorm = p.spec.correction == Correction::renorm && p.mode == Mode::train
+        const double renorm = p.has_correction()
                                   ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d : 0;
         const bool r_free = b.r == b.raw_r;
         const double wide = 0x1p-53 * m * b.kappa;   // statistics summed and kept in f64

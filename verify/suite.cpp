@@ -28,7 +28,8 @@ std::vector<std::string> all_variants() {
 
 std::vector<std::string> all_implementations() {
     std::vector<std::string> names;
-    for (const Implementation* i : implementations()) names.push_back(i->name());
+    for (const Implementation* i : implementations())
+        if (i->available()) names.push_back(i->name());   // asked for by name, one that is not says why
     return names;
 }
 
@@ -69,7 +70,8 @@ std::vector<Case> plan(const Selection& selection, Tier tier) {
     for (const std::string& check_name : chosen(selection.checks, all_checks())) {
         const Check& check = find_check(check_name);
         for (const std::string& implementation : chosen(selection.implementations, all_implementations())) {
-            find_implementation(implementation);
+            if (const Support s = find_implementation(implementation).available(); !s)
+                throw Error(fmt::format("{} cannot run here: {}", implementation, s.reason));
             for (const std::string& variant : chosen(selection.variants, all_variants()))
                 for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
                     for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))
@@ -92,8 +94,11 @@ double bytes_needed(const Case& c) {
 }
 
 std::string reason_to_skip(const Case& c) {
-    const Problem problem = c.problem();
+    const Implementation& implementation = find_implementation(c.implementation);
+    Problem problem = c.problem();
+    problem.device = implementation.device();
     validate(problem);
+    if (const Support s = implementation.available(); !s) throw Error(fmt::format("{} cannot run here: {}", c.implementation, s.reason));
     const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
     if (const double need = bytes_needed(c); need > 0.8 * memory)
         throw Error(fmt::format("{}x{}x{}: truth needs {:.1f} GiB for blocks of this size; up to {:.1f} GiB is accepted on this machine", c.shape.N,
@@ -101,7 +106,6 @@ std::string reason_to_skip(const Case& c) {
     const Check& check = find_check(c.check);
     if (c.shape.size() == 0 && check.name != "accuracy") return "the tensor is empty";
     if (const std::string reason = check.refuses(c); !reason.empty()) return reason;
-    const Implementation& implementation = find_implementation(c.implementation);
     const Support support = implementation.supports(problem);
     return support ? "" : c.implementation + " declines: " + support.reason;
 }

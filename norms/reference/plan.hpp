@@ -25,7 +25,7 @@ private:
     Array<T> load_channels(const void*, double absent) const;
     Statistics<T> running(const StateView&) const;
     void save(const Statistics<T>&, const Array<T>& r, const Array<T>& d, const SavedView&) const;
-    Array<T> saved(const double*, const SavedView&, std::size_t slot, double absent) const;
+    Array<T> saved(const double*, const ConstSavedView&, std::size_t slot, double absent) const;
 
     Problem p_;
 };
@@ -121,7 +121,7 @@ void ReferencePlan<T>::save(const Statistics<T>& s, const Array<T>& r, const Arr
 }
 
 template <class T>
-Array<T> ReferencePlan<T>::saved(const double* values, const SavedView& saved, std::size_t slot, double absent) const {
+Array<T> ReferencePlan<T>::saved(const double* values, const ConstSavedView& saved, std::size_t slot, double absent) const {
     Array<T> a(statistic_dims(), T(absent));
     if constexpr (fits_f64) {
         (void)saved, (void)slot;
@@ -138,7 +138,7 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     const Array<T> x = load(args.x);
     const Statistics<T> stats = p_.own_statistics() ? block_statistics(p_, x) : running(args.state);
     Array<T> r(statistic_dims(), T(1)), d(statistic_dims(), T(0));
-    if (p_.spec.correction == Correction::renorm && p_.mode == Mode::train) {
+    if (p_.has_correction()) {
         // Constants: from the real parts; in f64 at least, since the running statistics are.
         using Real = std::conditional_t<std::is_same_v<T, Quad>, Quad, double>;
         std::vector<Real> mean(r.size()), var(r.size()), factor_r(r.size()), factor_d(r.size());
@@ -157,7 +157,7 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
 
 template <class T>
 void ReferencePlan<T>::backward(const BackwardArgs& args) const {
-    const SavedView& s = args.saved;
+    const ConstSavedView& s = args.saved;
     const Array<T> x = load(args.x), dy = load(args.dy), gamma = load_channels(args.affine.gamma, 1);
     const Array<T> mean = saved(s.mean, s, 0, 0), rstd = saved(s.rstd, s, 1, 0), r = saved(s.r, s, 2, 1), d = saved(s.d, s, 3, 0);
     const Gradient<T> out = reference::backward(p_, normalized(x, mean, rstd), rstd, r, d, gamma, dy);

@@ -126,7 +126,7 @@ Result evaluate(const verify::Inputs<double>& in) {
             beta[c] = Recorded(Quad(in.beta.empty() ? 0 : in.beta[c]), tape);
         }
         const std::vector<Recorded> x_hat = normalize(p, x, block);
-        if (p.spec.correction == Correction::renorm && p.mode == Mode::train) {
+        if (p.has_correction()) {
             block.raw_r = block.s / running.sigma(c0);
             block.raw_d = (block.mean - running.mean[c0]) / running.sigma(c0);
             block.r = clip(block.raw_r, 1 / Quad(p.spec.r_max), Quad(p.spec.r_max));

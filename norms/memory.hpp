@@ -1,0 +1,78 @@
+#pragma once
+// Memory on the host or a CUDA device, behind one type, so that whoever runs an implementation need not know where it works.
+
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "norms/tensor.hpp"
+
+namespace normlab {
+
+/// A run-time failure of a device or an implementation on a correct call (Error is for wrong calls).
+struct Failure : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// Owned, uninitialised, aligned to 256 bytes. Throws std::bad_alloc where it does not fit, Error where the device is not there.
+class Memory {
+public:
+    Memory() = default;
+    Memory(Device device, std::size_t bytes);
+    Memory(Memory&& other) noexcept { swap(other); }
+    Memory& operator=(Memory&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~Memory();
+
+    void* data() const { return data_; }
+    std::byte* at(std::size_t offset) const { return static_cast<std::byte*>(data_) + offset; }
+    std::size_t bytes() const { return bytes_; }
+    Device device() const { return device_; }
+
+    /// Copies from or to host memory, from byte `offset` on; done on return, after everything enqueued on the device before.
+    void upload(std::span<const std::byte> from, std::size_t offset = 0);
+    void download(std::span<std::byte> to, std::size_t offset = 0) const;
+
+private:
+    void swap(Memory& other) noexcept;
+
+    Device device_ = Device::host;
+    void* data_ = nullptr;
+    std::size_t bytes_ = 0;
+};
+
+/// Copies between devices; done on return.
+void copy(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes);
+
+/// Waits for everything enqueued on the device. Throws Failure if some of it failed.
+void synchronize(Device device);
+
+/// Seconds between two points of the work enqueued on a stream (device events), on the host between two moments.
+class Stopwatch {
+public:
+    explicit Stopwatch(Device device, void* stream = nullptr);
+    ~Stopwatch();
+    Stopwatch(const Stopwatch&) = delete;
+    Stopwatch& operator=(const Stopwatch&) = delete;
+    void start();
+    double stop();   ///< waits for the work before it
+
+private:
+    Device device_;
+    void* stream_;
+    void *begin_ = nullptr, *end_ = nullptr;   // CUDA events
+    std::chrono::steady_clock::time_point moment_;
+};
+
+/// What a CUDA device calls itself ("NVIDIA H200"), its last cache, its multiprocessors. Throws Error where there is none.
+struct DeviceInfo {
+    std::string name;
+    std::size_t last_cache_bytes = 0;
+    int multiprocessors = 0;
+};
+DeviceInfo cuda_device();
+
+}  // namespace normlab

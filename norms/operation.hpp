@@ -1,0 +1,50 @@
+#pragma once
+// One problem, prepared once for one implementation and run many times, without an allocation a call and without checks a call: what benchmarks, training
+// loops and device code use. forward and backward of norm.hpp are this with host arrays around it.
+
+#include "norms/memory.hpp"
+#include "norms/registry.hpp"
+
+namespace normlab {
+
+struct Options {
+    int threads = 0;          ///< of a host implementation; 0: its default
+    void* stream = nullptr;   ///< a cudaStream_t; kernels are enqueued there and not waited for
+};
+
+/// All pointers lie on `implementation.device()`, but StateView::count, which is on the host.
+class Operation {
+public:
+    /// Throws Error where the problem is wrong (validate), the implementation cannot run here or declines it (with its reason), or where the
+    /// running statistics would have to move on a device and the implementation does not move them.
+    Operation(const Problem& problem, const Implementation& implementation, Options options = {});
+
+    const Problem& problem() const { return problem_; }
+    std::size_t opaque_bytes() const { return plan_->opaque_bytes(); }
+    std::size_t workspace_bytes() const { return workspace_.bytes(); }
+
+    /// y = norm(x); fills `saved`; moves `state` in training where the variant keeps running statistics.
+    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y) const;
+    void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients) const;
+
+private:
+    Problem problem_;
+    std::unique_ptr<Plan> plan_;
+    Memory workspace_;
+    void* stream_;
+    bool moves_state_;   // here, because the implementation does not
+};
+
+/// Saved statistics in memory of a device, to go with an Operation.
+class SavedMemory {
+public:
+    SavedMemory(const Operation& operation, Device device);
+    SavedView view() const;
+
+private:
+    bool correction_;
+    std::size_t blocks_;
+    Memory memory_;
+};
+
+}  // namespace normlab
