@@ -82,4 +82,15 @@ std::optional<BlockLayout> block_layout(const Spec& spec, const ConstTensor& x) 
     return out;
 }
 
+std::optional<BlockLayout> block_layout(const Problem& problem) {
+    Spec spec = problem.spec;
+    if (!problem.own_statistics()) spec.block = {.samples = true, .positions = true}, spec.stat_batch = 0;
+    return block_layout(spec, {nullptr, problem.dtype, problem.shape, problem.layout});
+}
+
+Kernel kernel_for(const Geometry& blocks, DType dtype) {
+    if (blocks.runs == 1) return Kernel::row;
+    return blocks.len * static_cast<std::int64_t>(size_of(dtype)) >= 64 ? Kernel::slab : Kernel::column;
+}
+
 }  // namespace normlab

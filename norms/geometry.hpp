@@ -37,4 +37,15 @@ struct BlockLayout {
 /// Assumes a validated problem without empty dimensions.
 std::optional<BlockLayout> block_layout(const Spec& spec, const ConstTensor& x);
 
+/// For dense tensors: the blocks of the spec or, where statistics come from State, the channels (block number = channel).
+std::optional<BlockLayout> block_layout(const Problem& problem);
+
+/// The three kernels that every implementation of ours has.
+enum class Kernel {
+    row,     ///< one contiguous run a block
+    slab,    ///< several runs of at least 64 bytes
+    column   ///< short runs: the blocks of one outer index lie side by side, run r of all of them in inner * len contiguous elements
+};
+Kernel kernel_for(const Geometry& blocks, DType dtype);
+
 }  // namespace normlab

@@ -110,3 +110,22 @@ TEST_CASE("the rows of the design's table come out as written") {
     CHECK(rows(group_norm(G), last) == Geometry{N, S * C, G, D, S, C, D});
     CHECK(block_layout(weight_norm(), {nullptr, DType::f32, {1, C, S}, first})->blocks == Geometry{1, 0, C, S, 1, 0, S});
 }
+
+TEST_CASE("the blocks that the column kernel sees lie side by side, and the first run starts at element 0 of its plane") {
+    for (const Variant& v : variants)
+        for (const Layout layout : {Layout::channels_first, Layout::channels_last})
+            for (const Mode mode : {Mode::train, Mode::eval})
+                for (const Shape& shape : {Shape{3, 4, 5}, Shape{6, 4, 1}, Shape{1, 4, 2}, Shape{2, 32, 16}, Shape{7, 1, 3}, Shape{2, 64, 40}})
+                    for (const DType dtype : {DType::f64, DType::bf16}) {
+                        if (shape.C % v.make().groups != 0) continue;
+                        const auto blocks = block_layout(Problem{v.make(), shape, dtype, layout, mode});
+                        REQUIRE(blocks);
+                        const Geometry& g = blocks->blocks;
+                        const Kernel kernel = kernel_for(g, dtype);
+                        CAPTURE(v.name, shape.N, shape.C, shape.S, layout == Layout::channels_last, mode == Mode::eval);
+                        if (kernel == Kernel::row) CHECK(g.runs == 1);
+                        if (kernel == Kernel::slab) CHECK(g.len * static_cast<std::int64_t>(size_of(dtype)) >= 64);
+                        if (kernel == Kernel::column) CHECK((g.inner == 1 || g.inner_stride == g.len));
+                        CHECK(g.outer * g.inner == Problem{v.make(), shape, dtype, layout, mode}.statistics_count());
+                    }
+}
