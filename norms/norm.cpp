@@ -127,12 +127,6 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     if (dx.data) check_view("dx", dx, x);
     const Call call(spec, mode, x, x.dense() && dy.dense() && (!dx.data || dx.dense()), implementation);
     const std::size_t channel_bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
-    if (x.shape.size() == 0) {
-        const std::vector<std::byte> zeros(channel_bytes);
-        for (void* p : {gradients.dgamma, gradients.dbeta})
-            if (p) copy(p, x.device, zeros.data(), Device::host, channel_bytes);
-        return;
-    }
     const auto blocks = static_cast<std::size_t>(call.problem.statistics_count());
     const std::size_t corrections = call.problem.has_correction() ? blocks : 0;
     if (saved.mean.size() != blocks || saved.var.size() != blocks || saved.rstd.size() != blocks || saved.r.size() != corrections ||

@@ -28,6 +28,12 @@ void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView
 }
 
 void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients) const {
+    if (const std::int64_t C = problem_.shape.C; problem_.shape.size() == 0) {
+        const std::vector<std::byte> zeros(static_cast<std::size_t>(C) * size_of(param_dtype(problem_.dtype)));
+        for (void* p : {gradients.dgamma, gradients.dbeta})
+            if (p) copy(p, problem_.device, zeros.data(), Device::host, zeros.size());
+        return;
+    }
     plan_->backward({x, dy, affine, saved, gradients, workspace_.data(), stream_});
 }
 

@@ -1,0 +1,171 @@
+#pragma once
+// Row and slab: blocks of one or more long runs, a thread a block. A block is read for its statistics and, while it is in cache, for its results.
+
+#include <type_traits>
+
+#include "norms/cpu/run.hpp"
+#include "norms/cpu/setup.hpp"
+#include "norms/running_stats.hpp"
+
+namespace normlab::cpu {
+namespace NORMLAB_CPU_LEVEL {
+
+template <class T>
+using ParamOf = std::conditional_t<std::is_same_v<T, double>, double, float>;
+template <class T>   // the precision that elements are computed in
+using ArithmeticOf = ParamOf<T>;
+
+/// Statistics of channel c from State, and what is saved of them.
+inline Statistics given_statistics(const Spec& spec, const StateView& state, std::int64_t c, const SavedView& saved) {
+    const bool sigma = spec.running == Running::sigma;
+    const double s = running_sigma(spec, sigma ? state.sigma[c] : state.var[c]);
+    saved.mean[c] = state.mean[c];
+    saved.var[c] = sigma ? s * s - spec.eps : state.var[c];
+    saved.rstd[c] = s == 0 ? 0 : 1 / s;
+    return {saved.mean[c], saved.rstd[c]};
+}
+
+/// Statistics of a block from its moments, and what is saved of them.
+inline Statistics own_statistics(const Setup& s, const Moments2& moments, std::int64_t block, const SavedView& saved) {
+    const double var = moments.m2 / s.q, sigma = sigma_of(s.problem.spec, var);
+    saved.mean[block] = moments.mean;
+    saved.var[block] = var;
+    saved.rstd[block] = sigma == 0 ? 0 : 1 / sigma;
+    return {saved.mean[block], saved.rstd[block]};
+}
+
+template <class View>
+Statistics saved_statistics(const View& saved, std::int64_t block) {
+    return {saved.mean[block], saved.rstd[block], saved.r ? saved.r[block] : 1, saved.d ? saved.d[block] : 0};
+}
+
+/// f(offset, count, channel, varies) for the stretches of run r of block (., i) that one channel covers, or, where channels change from element to
+/// element, for stretches of channels channel, channel + 1, ...
+template <class F>
+void for_stretches(const Setup& s, std::int64_t i, std::int64_t r, const F& f) {
+    const ParamRule& rule = s.rule;
+    if (rule.modulus == 1) return f(std::int64_t{0}, s.g.len, rule.channel(i, r, 0), false);
+    const bool varies = rule.divisor == 1;
+    const std::int64_t step = varies ? rule.modulus : rule.divisor;
+    for (std::int64_t k = 0; k < s.g.len; k += step) f(k, step, rule.channel(i, r, k), varies);
+}
+
+template <class P>
+double entry(const P* values, std::int64_t c, double absent) {
+    return values ? static_cast<double>(values[c]) : absent;
+}
+
+template <class T>
+void block_forward(const Setup& s, const ForwardArgs& args, std::int64_t block, const Statistics& statistics) {
+    using A = ArithmeticOf<T>;
+    using P = ParamOf<T>;
+    const auto* gamma = static_cast<const P*>(args.affine.gamma);
+    const auto* beta = static_cast<const P*>(args.affine.beta);
+    for (std::int64_t r = 0; r < s.g.runs; ++r) {
+        const std::int64_t start = s.base(block) + r * s.g.run_stride;
+        for_stretches(s, block % s.g.inner, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
+            const T* x = static_cast<const T*>(args.x.data) + start + k;
+            T* y = static_cast<T*>(args.y.data) + start + k;
+            if (varies) {
+                const ForwardTerms terms(statistics, 1, 0);
+                const P *g = gamma ? gamma + c : nullptr, *b = beta ? beta + c : nullptr;
+                terms.template fit<A>() ? run_forward<A>(x, y, n, terms, g, b) : run_forward<double>(x, y, n, terms, g, b);
+            } else {
+                const ForwardTerms terms(statistics, entry(gamma, c, 1), entry(beta, c, 0));
+                terms.template fit<A>() ? run_forward<A>(x, y, n, terms) : run_forward<double>(x, y, n, terms);
+            }
+        });
+    }
+}
+
+template <class T>
+void forward_blocks(const Setup& s, const ForwardArgs& args, int threads) {
+    const bool centred = s.problem.spec.centred(), corrected = s.problem.has_correction();
+    const auto* x = static_cast<const T*>(args.x.data);
+#pragma omp parallel for schedule(static) num_threads(s.team(threads))
+    for (std::int64_t block = 0; block < s.blocks(); ++block) {
+        if (s.own) {
+            const Moments2 moments = pairwise(0, s.g.runs, [&](std::int64_t r) {
+                return run_moments(x + s.base(block) + r * s.g.run_stride, s.g.len, centred);
+            });
+            const Statistics statistics = own_statistics(s, moments, block, args.saved);
+            if (!corrected) block_forward<T>(s, args, block, statistics);
+        } else {
+            block_forward<T>(s, args, block, given_statistics(s.problem.spec, args.state, block, args.saved));
+        }
+    }
+    if (!corrected) return;
+    renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
+#pragma omp parallel for schedule(static) num_threads(s.team(threads))
+    for (std::int64_t block = 0; block < s.blocks(); ++block) block_forward<T>(s, args, block, saved_statistics(args.saved, block));
+}
+
+/// One block's dx, and its share of dgamma and dbeta added to the sums [C] given.
+template <class T>
+void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block, double* dgamma, double* dbeta) {
+    using A = ArithmeticOf<T>;
+    using P = ParamOf<T>;
+    const auto* gamma = static_cast<const P*>(args.affine.gamma);
+    const auto* x = static_cast<const T*>(args.x.data);
+    const auto* dy = static_cast<const T*>(args.dy.data);
+    auto* dx = static_cast<T*>(args.gradients.dx.data);
+    const Statistics statistics = saved_statistics(args.saved, block);
+    const std::int64_t i = block % s.g.inner;
+    const double x_hat_factor = statistics.rstd * statistics.r;
+    const Sums sums = pairwise(0, s.g.runs, [&](std::int64_t r) {
+        const std::int64_t start = s.base(block) + r * s.g.run_stride;
+        Sums of_run;
+        for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
+            const T *at = x + start + k, *dy_at = dy + start + k;
+            if (varies) {
+                of_run = of_run + run_sums(at, dy_at, n, statistics.mean, x_hat_factor, gamma ? gamma + c : nullptr, dgamma + c, dbeta + c);
+            } else {
+                const Sums of = run_sums(at, dy_at, n, statistics.mean);
+                const double scale = entry(gamma, c, 1);
+                of_run = of_run + Sums{scale * of.g, scale * of.gx};
+                dgamma[c] += of.gx * x_hat_factor + statistics.d * of.g;
+                dbeta[c] += of.g;
+            }
+        });
+        return of_run;
+    });
+    if (!dx) return;
+    const Sums used = s.own ? sums : Sums{};
+    const bool centred = s.problem.spec.centred();
+    for (std::int64_t r = 0; r < s.g.runs; ++r) {
+        const std::int64_t start = s.base(block) + r * s.g.run_stride;
+        for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
+            const BackwardTerms terms(statistics, varies ? 1 : entry(gamma, c, 1), used, s.m, s.q, centred);
+            const P* each = varies && gamma ? gamma + c : nullptr;
+            const T *at = x + start + k, *dy_at = dy + start + k;
+            terms.template fit<A>() ? run_backward<A>(at, dy_at, dx + start + k, n, terms, each)
+                                    : run_backward<double>(at, dy_at, dx + start + k, n, terms, each);
+        });
+    }
+}
+
+template <class T>
+void store_channels(const double* values, void* to, std::int64_t C) {
+    if (to) for (std::int64_t c = 0; c < C; ++c) static_cast<ParamOf<T>*>(to)[c] = static_cast<ParamOf<T>>(values[c]);
+}
+
+template <class T>
+void backward_blocks(const Setup& s, const BackwardArgs& args, int threads) {
+    const std::int64_t C = s.problem.shape.C, slices = s.slices(), sets = s.partial_sets();
+    Arena arena(args.workspace);
+    double* partial = arena.take<double>(sets * 2 * C);
+    std::fill_n(partial, sets * 2 * C, 0.0);
+#pragma omp parallel for schedule(static) num_threads(s.team(threads))
+    for (std::int64_t slice = 0; slice < slices; ++slice) {
+        double* dgamma = partial + (sets == 1 ? 0 : slice) * 2 * C;
+        for (std::int64_t block = s.blocks() * slice / slices; block < s.blocks() * (slice + 1) / slices; ++block)
+            block_backward<T>(s, args, block, dgamma, dgamma + C);
+    }
+    for (std::int64_t k = 0; k < 2 * C; ++k)
+        partial[k] = pairwise(0, sets, [&](std::int64_t set) { return partial[set * 2 * C + k]; });
+    store_channels<T>(partial, args.gradients.dgamma, C);
+    store_channels<T>(partial + C, args.gradients.dbeta, C);
+}
+
+}  // namespace NORMLAB_CPU_LEVEL
+}  // namespace normlab::cpu

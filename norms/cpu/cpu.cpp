@@ -1,0 +1,63 @@
+#include <fmt/format.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "norms/cpu/kernels.hpp"
+
+namespace normlab::cpu {
+namespace {
+
+Kernels best_kernels(DType dtype) {
+#ifdef NORMLAB_CPU_HAS_V3
+    if (__builtin_cpu_supports("x86-64-v3")) return v3::kernels(dtype);
+#endif
+    return baseline::kernels(dtype);
+}
+
+int default_threads() {
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+class CpuPlan final : public Plan {
+public:
+    CpuPlan(const Problem& problem, const BlockLayout& layout) : setup_(problem, layout), kernels_(best_kernels(problem.dtype)) {}
+    std::size_t workspace_bytes() const override { return kernels_.workspace_bytes(setup_); }
+    void set_threads(int threads) override { threads_ = threads; }
+    void forward(const ForwardArgs& args) const override { kernels_.forward(setup_, args, threads_); }
+    void backward(const BackwardArgs& args) const override { kernels_.backward(setup_, args, threads_); }
+
+private:
+    Setup setup_;
+    Kernels kernels_;
+    int threads_ = default_threads();
+};
+
+class Cpu final : public Implementation {
+public:
+    std::string name() const override { return "cpu"; }
+    std::string description() const override { return "fused, vectorised, threaded; statistics in f64, the mean as a float pair"; }
+    Support supports(const Problem& p) const override {
+        if (p.device != Device::host) return {"it works on host memory"};
+        if (p.dtype == DType::quad || p.dtype == DType::complex) return {"it computes in f64 and f32"};
+        if (!p.dense) return {"it wants dense tensors"};
+        if (p.shape.size() > 0 && !block_layout(p)) return {"its blocks are not of the row, slab or column kind"};
+        return {};
+    }
+    Accumulation accumulation(DType) const override { return Accumulation::kappa_free; }
+    std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<CpuPlan>(p, p.shape.size() > 0 ? *block_layout(p) : BlockLayout{}); }
+};
+
+}  // namespace
+}  // namespace normlab::cpu
+
+namespace normlab {
+
+std::unique_ptr<Implementation> make_cpu() { return std::make_unique<cpu::Cpu>(); }
+
+}  // namespace normlab

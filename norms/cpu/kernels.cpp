@@ -1,0 +1,41 @@
+// Compiled once for each instruction set that CMake names: NORMLAB_CPU_LEVEL is its namespace. The bits of the results do not depend on it.
+#include "norms/cpu/kernels.hpp"
+
+#include "norms/cpu/column_passes.hpp"
+
+namespace normlab::cpu {
+namespace NORMLAB_CPU_LEVEL {
+namespace {
+
+template <class T>
+Kernels kernels_of() {
+    return {[](const Setup& s, const ForwardArgs& args, int threads) {
+                s.kernel == Kernel::column ? forward_columns<T>(s, args, threads) : forward_blocks<T>(s, args, threads);
+            },
+            [](const Setup& s, const BackwardArgs& args, int threads) {
+                s.kernel == Kernel::column ? backward_columns<T>(s, args, threads) : backward_blocks<T>(s, args, threads);
+            },
+            [](const Setup& s) {
+                if (s.kernel == Kernel::column) return ColumnArrays(s, nullptr).arena.used();
+                Arena arena(nullptr);
+                arena.take<double>(s.partial_sets() * 2 * s.problem.shape.C);
+                return arena.used();
+            }};
+}
+
+}  // namespace
+
+Kernels kernels(DType dtype) {
+    switch (dtype) {
+        case DType::f64: return kernels_of<double>();
+        case DType::bf16: return kernels_of<bf16>();
+        case DType::f16: return kernels_of<f16>();
+        case DType::f32:
+        case DType::quad:
+        case DType::complex: break;
+    }
+    return kernels_of<float>();
+}
+
+}  // namespace NORMLAB_CPU_LEVEL
+}  // namespace normlab::cpu

@@ -1,0 +1,111 @@
+#pragma once
+// Eight elements at a time, as GCC's and clang's vector types: the compiler turns them into whatever the target has, with the same result. Storage types are
+// widened on loading and rounded to nearest even on storing (bf16, f16: the same bits as norms/half.hpp). A partial group is padded with zeros, so that body
+// and tail of a loop round alike.
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "norms/half.hpp"
+
+namespace normlab::cpu {
+namespace NORMLAB_CPU_LEVEL {
+
+constexpr std::int64_t lane_count = 8;
+using F8 = float __attribute__((vector_size(32)));
+using D8 = double __attribute__((vector_size(64)));
+using U8 = std::uint32_t __attribute__((vector_size(32)));
+using H8 = std::uint16_t __attribute__((vector_size(16)));
+template <class A>
+using Lanes = std::conditional_t<std::is_same_v<A, float>, F8, D8>;
+
+#define NORMLAB_INLINE [[gnu::always_inline]] inline
+
+/// How many of a group's elements there are: all (known to the compiler), or 1 to 7.
+using Full = std::integral_constant<std::int64_t, lane_count>;
+
+template <class V>
+NORMLAB_INLINE V bits_at(const void* p) {
+    V v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+NORMLAB_INLINE U8 chosen(U8 mask, U8 yes, U8 no) { return (mask & yes) | (~mask & no); }
+template <class M>
+NORMLAB_INLINE U8 as_mask(M comparison) {   // all ones where it held
+    return std::bit_cast<U8>(comparison);
+}
+
+NORMLAB_INLINE F8 widened(H8 half, bf16) { return std::bit_cast<F8>(__builtin_convertvector(half, U8) << 16); }
+
+NORMLAB_INLINE F8 widened(H8 half, f16) {
+    const U8 bits = __builtin_convertvector(half, U8), magnitude = (bits & 0x7fffu) << 13;
+    const U8 finite = std::bit_cast<U8>(std::bit_cast<F8>(magnitude) * 0x1p112f);   // the exponent's bias; subnormals become normal
+    return std::bit_cast<F8>(chosen(as_mask(magnitude >= 0x0f800000u), magnitude | 0x7f800000u, finite) | ((bits & 0x8000u) << 16));
+}
+
+NORMLAB_INLINE H8 narrowed(F8 v, bf16) {
+    const U8 u = std::bit_cast<U8>(v), rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+    return __builtin_convertvector(chosen(as_mask(v != v), (u >> 16) | 0x40u, rounded), H8);
+}
+
+NORMLAB_INLINE H8 narrowed(F8 v, f16) {   // the cases of f16's constructor, all computed, one chosen
+    const U8 u = std::bit_cast<U8>(v), sign = (u >> 16) & 0x8000u, magnitude = u & 0x7fffffffu, shifted = magnitude - 0x38000000u;
+    const U8 normal = (shifted + 0xfffu + ((shifted >> 13) & 1u)) >> 13;
+    const U8 subnormal = std::bit_cast<U8>(std::bit_cast<F8>(magnitude) + 0.5f) - 0x3f000000u;
+    U8 r = chosen(as_mask(magnitude < 0x38800000u), subnormal, normal);
+    r = chosen(as_mask(magnitude >= 0x477ff000u), U8{} + 0x7c00u, r);
+    r = chosen(as_mask(magnitude > 0x7f800000u), U8{} + 0x7e00u, r);
+    return __builtin_convertvector(sign | r, H8);
+}
+
+/// Eight elements at p as A (float or double; double data as double only).
+template <class A, class T>
+NORMLAB_INLINE Lanes<A> load(const T* p, Full) {
+    if constexpr (std::is_same_v<T, A>) return bits_at<Lanes<A>>(p);
+    else if constexpr (std::is_same_v<T, float>) return __builtin_convertvector(bits_at<F8>(p), D8);
+    else if constexpr (std::is_same_v<A, float>) return widened(bits_at<H8>(p), T{});
+    else return __builtin_convertvector(widened(bits_at<H8>(p), T{}), D8);
+}
+
+template <class A, class T>
+NORMLAB_INLINE void store(T* p, Lanes<A> v, Full) {
+    if constexpr (std::is_same_v<T, A>) {
+        std::memcpy(p, &v, sizeof v);
+    } else if constexpr (std::is_same_v<A, double>) {
+        store<float>(p, __builtin_convertvector(v, F8), Full{});
+    } else {
+        const H8 half = narrowed(v, T{});
+        std::memcpy(static_cast<void*>(p), &half, sizeof half);
+    }
+}
+
+template <class A, class T>
+NORMLAB_INLINE Lanes<A> load(const T* p, std::int64_t count) {
+    T padded[lane_count]{};
+    for (std::int64_t j = 0; j < count; ++j) padded[j] = p[j];
+    return load<A>(static_cast<const T*>(padded), Full{});
+}
+
+template <class A, class T>
+NORMLAB_INLINE void store(T* p, Lanes<A> v, std::int64_t count) {
+    T padded[lane_count];
+    store<A>(padded, v, Full{});
+    for (std::int64_t j = 0; j < count; ++j) p[j] = padded[j];
+}
+
+/// f(k, how many) for k = 0, 8, 16, ... below n; the last group may be partial.
+template <class F>
+NORMLAB_INLINE void for_groups(std::int64_t n, F f) {
+    std::int64_t k = 0;
+    for (; k + lane_count <= n; k += lane_count) f(k, Full{});
+    if (k < n) f(k, n - k);
+}
+
+NORMLAB_INLINE double sum(D8 v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+
+}  // namespace NORMLAB_CPU_LEVEL
+}  // namespace normlab::cpu

@@ -1,0 +1,120 @@
+#pragma once
+// One contiguous run of n elements: its moments, its sums, its results.
+
+#include <algorithm>
+
+#include "norms/cpu/statistics.hpp"
+
+namespace normlab::cpu {
+namespace NORMLAB_CPU_LEVEL {
+
+constexpr std::int64_t chunk = 512;   // elements: in the first cache with room to spare, and a chain of 32 additions a lane
+
+template <class F>
+auto by_chunks(std::int64_t n, const F& leaf) {   // leaf(offset, count), merged pairwise
+    return pairwise(0, (n + chunk - 1) / chunk, [&](std::int64_t i) { return leaf(i * chunk, std::min(chunk, n - i * chunk)); });
+}
+
+template <class T>
+NORMLAB_INLINE D8 deviation(const T* x, double mean, Full) { return load<double>(x, Full{}) - mean; }
+template <class T>
+NORMLAB_INLINE D8 deviation(const T* x, double mean, std::int64_t count) {   // 0 in the padding
+    D8 v{};
+    for (std::int64_t j = 0; j < count; ++j) v[j] = static_cast<double>(static_cast<std::conditional_t<std::is_same_v<T, double>, double, float>>(x[j])) - mean;
+    return v;
+}
+
+/// Two passes over each chunk: the sum, then the squares about the chunk's mean.
+template <class T>
+Moments2 run_moments(const T* run, std::int64_t n, bool centred) {
+    return by_chunks(n, [run, centred](std::int64_t offset, std::int64_t count) {
+        const T* x = run + offset;
+        const auto size = static_cast<double>(count);
+        double mean = 0;
+        if (centred) {
+            D8 even{}, odd{};
+            std::int64_t k = 0;
+            for (; k + 2 * lane_count <= count; k += 2 * lane_count) {
+                even += load<double>(x + k, Full{});
+                odd += load<double>(x + k + lane_count, Full{});
+            }
+            for_groups(count - k, [&](std::int64_t j, auto some) { even += load<double>(x + k + j, some); });
+            mean = sum(even + odd) / size;
+        }
+        D8 even{}, odd{};
+        const auto add = [&](D8& to, const D8 v) { to += v * v; };
+        std::int64_t k = 0;
+        for (; k + 2 * lane_count <= count; k += 2 * lane_count) {
+            add(even, deviation(x + k, mean, Full{}));
+            add(odd, deviation(x + k + lane_count, mean, Full{}));
+        }
+        for_groups(count - k, [&](std::int64_t j, auto some) { add(even, deviation(x + k + j, mean, some)); });
+        return Moments2{size, mean, sum(even + odd)};
+    });
+}
+
+/// Sums of dy and of dy (x - mean).
+template <class T>
+Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean) {
+    return by_chunks(n, [=](std::int64_t offset, std::int64_t count) {
+        D8 g{}, gx{};
+        for_groups(count, [&](std::int64_t k, auto some) {
+            const D8 w = load<double>(dy + offset + k, some);
+            g += w;
+            gx += w * deviation(x + offset + k, mean, some);
+        });
+        return Sums{sum(g), sum(gx)};
+    });
+}
+
+/// The same of gamma dy where gamma has an entry an element (null: 1); adds dy to dbeta and dy (x - mean) * factor to dgamma, element by element.
+template <class T, class P>
+Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean, double factor, const P* gamma, double* dgamma, double* dbeta) {
+    return by_chunks(n, [=](std::int64_t offset, std::int64_t count) {
+        D8 g{}, gx{};
+        for_groups(count, [&](std::int64_t j, auto some) {
+            const std::int64_t k = offset + j;
+            const D8 w = load<double>(dy + k, some), wx = w * deviation(x + k, mean, some);
+            store<double>(dbeta + k, load<double>(dbeta + k, some) + w, some);
+            store<double>(dgamma + k, load<double>(dgamma + k, some) + wx * factor, some);
+            const D8 scale = gamma ? load<double>(gamma + k, some) : D8{} + 1.0;
+            g += scale * w;
+            gx += scale * wx;
+        });
+        return Sums{sum(g), sum(gx)};
+    });
+}
+
+template <class A, class T>
+void run_forward(const T* x, T* y, std::int64_t n, const ForwardTerms& terms) {
+    const auto c = terms.as<A>();
+    for_groups(n, [&](std::int64_t k, auto some) {
+        store<A>(y + k, ((load<A>(x + k, some) - c.hi) - c.lo) * c.factor + c.shift, some);
+    });
+}
+
+/// gamma and beta have an entry an element; null: 1 and 0.
+template <class A, class T, class P>
+void run_forward(const T* x, T* y, std::int64_t n, const ForwardTerms& terms, const P* gamma, const P* beta) {
+    const auto c = terms.as<A>();
+    for_groups(n, [&](std::int64_t k, auto some) {
+        Lanes<A> v = ((load<A>(x + k, some) - c.hi) - c.lo) * c.factor;
+        if (gamma) v = v * load<A>(gamma + k, some);
+        if (beta) v = v + load<A>(beta + k, some);
+        store<A>(y + k, v, some);
+    });
+}
+
+/// gamma: an entry an element, or null where it is in the terms.
+template <class A, class T, class P>
+void run_backward(const T* x, const T* dy, T* dx, std::int64_t n, const BackwardTerms& terms, const P* gamma) {
+    const auto c = terms.as<A>();
+    for_groups(n, [&](std::int64_t k, auto some) {
+        Lanes<A> g = load<A>(dy + k, some);
+        if (gamma) g = g * load<A>(gamma + k, some);
+        store<A>(dx + k, g * c.factor - (c.offset + ((load<A>(x + k, some) - c.hi) - c.lo) * c.slope), some);
+    });
+}
+
+}  // namespace NORMLAB_CPU_LEVEL
+}  // namespace normlab::cpu
