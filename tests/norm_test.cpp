@@ -17,17 +17,29 @@ std::vector<double> numbers(std::size_t n, std::uint64_t seed = 1) { return veri
 Tensor view(std::vector<double>& v, Shape shape, Layout layout = Layout::channels_first) { return {v.data(), DType::f64, shape, layout}; }
 
 // y of a variant in training, from a fresh State.
-std::vector<double> normalized(const Spec& spec, std::vector<double> x, Shape shape) {
+std::vector<double> normalized(const Spec& spec, std::vector<double> x, Shape shape, const Implementation& implementation = default_implementation()) {
     State state = initial_state(spec, shape.C);
     Saved saved;
     std::vector<double> y(x.size());
-    forward(spec, Mode::train, view(x, shape), {}, &state, saved, view(y, shape));
+    forward(spec, Mode::train, view(x, shape), {}, &state, saved, view(y, shape), implementation);
     return y;
 }
+
+// Those that can run on this machine: what the interface promises holds for each.
+std::vector<const Implementation*> runnable() {
+    std::vector<const Implementation*> out;
+    for (const Implementation* i : implementations())
+        if (i->available()) out.push_back(i);
+    return out;
+}
+#define FOR_EACH_IMPLEMENTATION                                                     \
+    const Implementation& implementation = *GENERATE(Catch::Generators::from_range(runnable())); \
+    CAPTURE(implementation.name())
 
 }  // namespace
 
 TEST_CASE("the result may overwrite the input, forward and backward") {
+    FOR_EACH_IMPLEMENTATION;
     const Shape shape{4, 3, 5};
     for (const Variant& v : variants) {
         Spec spec = v.make();
@@ -35,10 +47,10 @@ TEST_CASE("the result may overwrite the input, forward and backward") {
         std::vector<double> x = numbers(60), dy = numbers(60, 2), y(60), dx(60), in_place = x, gradient = dy;
         State a = initial_state(spec, 3), b = a;
         Saved saved, again;
-        forward(spec, Mode::train, view(x, shape), {}, &a, saved, view(y, shape));
-        forward(spec, Mode::train, view(in_place, shape), {}, &b, again, view(in_place, shape));
-        backward(spec, Mode::train, view(x, shape), view(dy, shape), {}, saved, {view(dx, shape)});
-        backward(spec, Mode::train, view(x, shape), view(gradient, shape), {}, saved, {view(gradient, shape)});
+        forward(spec, Mode::train, view(x, shape), {}, &a, saved, view(y, shape), implementation);
+        forward(spec, Mode::train, view(in_place, shape), {}, &b, again, view(in_place, shape), implementation);
+        backward(spec, Mode::train, view(x, shape), view(dy, shape), {}, saved, {view(dx, shape)}, implementation);
+        backward(spec, Mode::train, view(x, shape), view(gradient, shape), {}, saved, {view(gradient, shape)}, implementation);
         CAPTURE(v.name);
         CHECK(in_place == y);
         CHECK(gradient == dx);
@@ -46,9 +58,9 @@ TEST_CASE("the result may overwrite the input, forward and backward") {
 }
 
 TEST_CASE("slices with a sample and a position stride give what the dense tensor gives and touch nothing between") {
+    FOR_EACH_IMPLEMENTATION;
     const Shape shape{4, 3, 5};
     const std::vector<double> dense = numbers(60);
-    const std::vector<double> expected = normalized(batch_norm(), dense, shape);
     for (const Layout layout : {Layout::channels_first, Layout::channels_last}) {
         ConstTensor x{nullptr, DType::f64, shape, layout};
         x.sample_stride = layout == Layout::channels_first ? 20 : 50;
@@ -59,20 +71,32 @@ TEST_CASE("slices with a sample and a position stride give what the dense tensor
                 for (std::int64_t c = 0; c < 3; ++c)
                     for (std::int64_t s = 0; s < 5; ++s, ++i) act(static_cast<std::size_t>(x.offset(n, c, s)), static_cast<std::size_t>(i));
         };
+        std::vector<double> packed(60), expected(60);
+        const ConstTensor tight{nullptr, DType::f64, shape, layout};
+        for (std::int64_t n = 0, i = 0; n < 4; ++n)
+            for (std::int64_t c = 0; c < 3; ++c)
+                for (std::int64_t s = 0; s < 5; ++s, ++i) packed[static_cast<std::size_t>(tight.offset(n, c, s))] = dense[static_cast<std::size_t>(i)];
+        State fresh = initial_state(batch_norm(), 3);
+        Saved scratch;
+        forward(batch_norm(), Mode::train, view(packed, shape, layout), {}, &fresh, scratch, view(expected, shape, layout), implementation);
         each([&](std::size_t at, std::size_t i) { in[at] = dense[i]; });
         x.data = in.data();
         Tensor y{out.data(), DType::f64, shape, layout, Device::host, x.sample_stride, x.position_stride};
         State state = initial_state(batch_norm(), 3);
         Saved saved;
-        forward(batch_norm(), Mode::train, x, {}, &state, saved, y);
+        forward(batch_norm(), Mode::train, x, {}, &state, saved, y, implementation);
         std::size_t untouched = 0;
         for (double v : out) untouched += v == -7;
         CHECK(untouched == 240);
-        each([&](std::size_t at, std::size_t i) { CHECK(out[at] == expected[i]); });
+        each([&](std::size_t at, std::size_t i) { 
+            const auto k = static_cast<std::int64_t>(i);
+            CHECK(out[at] == expected[static_cast<std::size_t>(tight.offset(k / 15, k / 5 % 3, k % 5))]);
+        });
     }
 }
 
 TEST_CASE("an empty tensor gives empty results, zero parameter gradients and leaves State alone") {
+    FOR_EACH_IMPLEMENTATION;
     for (const Variant& v : variants)
         for (const Shape& shape : {Shape{0, 4, 3}, Shape{2, 4, 0}, Shape{2, 0, 3}}) {
             const Spec spec = v.make();
@@ -80,8 +104,8 @@ TEST_CASE("an empty tensor gives empty results, zero parameter gradients and lea
             State state = initial_state(spec, shape.C);
             const State before = state;
             Saved saved;
-            forward(spec, Mode::train, view(none, shape), {}, &state, saved, view(none, shape));
-            backward(spec, Mode::train, view(none, shape), view(none, shape), {}, saved, {view(none, shape), dgamma.data(), dbeta.data()});
+            forward(spec, Mode::train, view(none, shape), {}, &state, saved, view(none, shape), implementation);
+            backward(spec, Mode::train, view(none, shape), view(none, shape), {}, saved, {view(none, shape), dgamma.data(), dbeta.data()}, implementation);
             CAPTURE(v.name, shape.N, shape.C, shape.S);
             CHECK(state.count == 0);
             CHECK(state.mean == before.mean);
@@ -90,25 +114,27 @@ TEST_CASE("an empty tensor gives empty results, zero parameter gradients and lea
 }
 
 TEST_CASE("NaN stays in its own block") {
+    FOR_EACH_IMPLEMENTATION;
     std::vector<double> x = numbers(60);
     const Shape shape{4, 3, 5};
-    const auto clean = normalized(group_norm(3), x, shape);
+    const auto clean = normalized(group_norm(3), x, shape, implementation);
     x[17] = std::nan("");   // sample 1, channel 0
-    const auto dirty = normalized(group_norm(3), x, shape);
+    const auto dirty = normalized(group_norm(3), x, shape, implementation);
     for (std::size_t i = 0; i < 60; ++i) CHECK((i / 5 == 3 ? std::isnan(dirty[i]) : dirty[i] == clean[i]));
 }
 
 TEST_CASE("a block without variance and eps gives beta and zero gradients instead of NaN") {
+    FOR_EACH_IMPLEMENTATION;
     std::vector<double> x(6, 4.0), y(6), dy = numbers(6), dx(6, 1);
     std::vector<double> beta{3};
     const Shape shape{1, 1, 6};
     Saved saved;
-    forward(layer_norm(0), Mode::train, view(x, shape), {nullptr, beta.data()}, nullptr, saved, view(y, shape));
-    backward(layer_norm(0), Mode::train, view(x, shape), view(dy, shape), {nullptr, beta.data()}, saved, {view(dx, shape)});
+    forward(layer_norm(0), Mode::train, view(x, shape), {nullptr, beta.data()}, nullptr, saved, view(y, shape), implementation);
+    backward(layer_norm(0), Mode::train, view(x, shape), view(dy, shape), {nullptr, beta.data()}, saved, {view(dx, shape)}, implementation);
     CHECK(y == std::vector<double>(6, 3.0));
     CHECK(dx == std::vector<double>(6, 0.0));
     x.assign(6, 0);
-    forward(weight_norm(), Mode::train, view(x, shape), {}, nullptr, saved, view(y, shape));
+    forward(weight_norm(), Mode::train, view(x, shape), {}, nullptr, saved, view(y, shape), implementation);
     CHECK(y == std::vector<double>(6, 0.0));
 }
 

@@ -53,7 +53,7 @@ TEST_CASE("a user's activations pass every check in both layouts, variants that 
         options.layout = layout;
         if (layout == Layout::channels_last) options.gamma = write<float>(f.path / "gamma5.npy", {5}, 5);
         std::vector<std::string> left_out;
-        const auto cases = plan_input(options, {}, left_out);
+        const auto cases = plan_input(options, {.implementations = {"reference", "cpu"}}, left_out);
         CHECK(cases[0].shape == (layout == Layout::channels_first ? Shape{6, 4, 15} : Shape{6, 5, 12}));
         CHECK(cases[0].dtype == DType::f32);
         REQUIRE(left_out.size() == 1);   // weight norm has 6 channels by dim 0, so gamma does not fit
@@ -64,7 +64,7 @@ TEST_CASE("a user's activations pass every check in both layouts, variants that 
     }
     options.layout = Layout::channels_first, options.gamma.clear(), options.normalized = 2, options.weight_dim = "none";
     std::vector<std::string> left_out;
-    for (const Case& c : plan_input(options, {}, left_out)) {
+    for (const Case& c : plan_input(options, {.implementations = {"reference", "cpu"}}, left_out)) {
         if (c.variant == "layer_norm") CHECK(c.shape == Shape{24, 15, 1});
         if (c.variant == "weight_norm") CHECK(c.shape == Shape{1, 1, 360});
         if (c.variant == "batch_norm") CHECK(c.shape == Shape{6, 4, 15});
@@ -112,6 +112,7 @@ TEST_CASE("activations of layers fed with MNIST pass") {
     std::vector<std::string> left_out;
     Selection selection;
     selection.variants = {"batch_norm", "instance_norm"};
+    selection.implementations = {"reference", "cpu"};
     selection.layouts = {Layout::channels_last};
     const auto cases = plan_mnist(folder, "", selection, 1, left_out);
     const Summary s = summarize(run_cases(cases, 2, [](auto, auto) {}));
@@ -125,7 +126,7 @@ TEST_CASE("the line that reruns a case on a file names the file and the settings
     options.x = write<double>(f.path / "x.npy", {6, 4, 3}, 72);
     options.eps = 0.5;
     std::vector<std::string> left_out;
-    const auto cases = plan_input(options, {.variants = {"layer_norm"}, .checks = {"zero_sum"}}, left_out);
+    const auto cases = plan_input(options, {.variants = {"layer_norm"}, .implementations = {"reference"}, .checks = {"zero_sum"}}, left_out);
     REQUIRE(cases.size() == 1);
     CHECK(cases[0].rerun() == "normlab verify --input '" + options.x.string() +
                                   "' --variant layer_norm --impl reference --dtype f64 --layout nchw --mode train --check zero_sum --seed 1 --eps 0.5");

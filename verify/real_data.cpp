@@ -133,14 +133,9 @@ void for_selected(const Selection& selection, bool lenient, std::vector<std::str
     }
 }
 
-void for_implementations(const Selection& selection, const auto& act) {
-    for (const Implementation* i : implementations())
-        if (selection.implementations.empty() || std::ranges::find(selection.implementations, i->name()) != selection.implementations.end()) act(i->name());
-}
-
 void check_names(const Selection& selection) {
     for (const std::string& n : selection.variants) find_variant(n);
-    for (const std::string& n : selection.implementations) find_implementation(n);
+    chosen_implementations(selection);
 }
 
 }  // namespace
@@ -172,10 +167,10 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
         c.data = std::make_shared<const RealData>(std::move(data));
         std::vector<Case> mine;
         for (DType dtype : selection.dtypes.empty() ? std::vector{x.dtype} : selection.dtypes)
-            for_implementations(selection, [&](const std::string& implementation) {
+            for (const std::string& implementation : chosen_implementations(selection)) {
                 c.dtype = dtype, c.implementation = implementation;
                 add_cases(c, selection, mine);
-            });
+            }
         cases.insert(cases.end(), mine.begin(), mine.end());
     });
     if (cases.empty() && !left_out.empty()) throw Error(fmt::format("{}", fmt::join(left_out, "\n")));
@@ -232,14 +227,14 @@ std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::str
         for_selected(selection, true, left_out, [&](const Variant& v) {   // one layer may suit a variant, the other not
             for (DType dtype : selection.dtypes.empty() ? std::vector{DType::f64, DType::f32} : selection.dtypes)
                 for (Layout layout : selection.layouts.empty() ? std::vector{Layout::channels_first, Layout::channels_last} : selection.layouts)
-                    for_implementations(selection, [&](const std::string& implementation) {
+                    for (const std::string& implementation : chosen_implementations(selection)) {
                         Case c;
                         c.variant = v.name, c.implementation = implementation, c.dtype = dtype, c.layout = layout, c.seed = seed;
                         c.shape = layer->shape;
                         c.data = data;
                         if (v.make().groups != 1) c.groups = default_groups(c.shape.C);
                         add_cases(c, selection, cases);
-                    });
+                    }
         });
     }
     if (cases.empty() && !left_out.empty()) throw Error(fmt::format("{}", fmt::join(left_out, "\n")));

@@ -26,13 +26,6 @@ std::vector<std::string> all_variants() {
     return names;
 }
 
-std::vector<std::string> all_implementations() {
-    std::vector<std::string> names;
-    for (const Implementation* i : implementations())
-        if (i->available()) names.push_back(i->name());   // asked for by name, one that is not says why
-    return names;
-}
-
 std::vector<std::string> all_checks() {
     std::vector<std::string> names;
     for (const Check& c : checks()) names.emplace_back(c.name);
@@ -64,14 +57,24 @@ std::string outside_range(const Case& c) {
 
 }  // namespace
 
+std::vector<std::string> chosen_implementations(const Selection& selection) {
+    std::vector<std::string> names;
+    for (const std::string& name : selection.implementations) {
+        if (const Support s = find_implementation(name).available(); !s) throw Error(fmt::format("{} cannot run here: {}", name, s.reason));
+        names.push_back(name);
+    }
+    if (names.empty())
+        for (const Implementation* i : implementations())
+            if (i->available()) names.push_back(i->name());
+    return names;
+}
+
 std::vector<Case> plan(const Selection& selection, Tier tier) {
     std::vector<Case> cases;
     std::set<std::string> seen;
     for (const std::string& check_name : chosen(selection.checks, all_checks())) {
         const Check& check = find_check(check_name);
-        for (const std::string& implementation : chosen(selection.implementations, all_implementations())) {
-            if (const Support s = find_implementation(implementation).available(); !s)
-                throw Error(fmt::format("{} cannot run here: {}", implementation, s.reason));
+        for (const std::string& implementation : chosen_implementations(selection)) {
             for (const std::string& variant : chosen(selection.variants, all_variants()))
                 for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
                     for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))

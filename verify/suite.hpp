@@ -15,6 +15,9 @@ struct Selection {
     std::vector<Mode> modes;
 };
 
+/// Those asked for, or all that can run on this machine. Throws Error for an unknown name, and for one that cannot run here, with its reason.
+std::vector<std::string> chosen_implementations(const Selection& selection);
+
 /// Every check over implementations x variants x dtypes x layouts x modes. Throws Error for unknown names.
 std::vector<Case> plan(const Selection& selection, Tier tier);
 

@@ -1,0 +1,169 @@
+// What every implementation that can run here must do on sizes at the edges of vector lanes, whatever the alignment and the number of threads.
+
+#include <cstring>
+
+#include "norms/cpu/kernels.hpp"
+#include "norms/names.hpp"
+#include "norms/operation.hpp"
+#include "norms/variants.hpp"
+#include "tests/catch.hpp"
+#include "verify/bounds.hpp"
+#include "verify/check.hpp"
+#include "verify/suite.hpp"
+
+using namespace normlab;
+
+namespace {
+
+constexpr std::int64_t edges[] = {1, 3, 5, 7, 8, 9, 61, 63, 65, 127, 131, 255, 257};
+
+// Every array that a call reads or writes, with room before and after it that must stay as it was.
+class Guarded {
+public:
+    Guarded(std::size_t bytes, std::size_t misaligned) : bytes_(bytes), first_(guard + misaligned), memory_(Device::host, bytes + 2 * guard + 64) {
+        std::memset(memory_.data(), canary, memory_.bytes());
+    }
+    std::byte* data() const { return memory_.at(first_); }
+    std::size_t bytes() const { return bytes_; }
+    bool intact() const {
+        for (std::size_t i = 0; i < memory_.bytes(); ++i)
+            if ((i < first_ || i >= first_ + bytes_) && *memory_.at(i) != std::byte{canary}) return false;
+        return true;
+    }
+    std::vector<std::byte> copy() const { return {data(), data() + bytes_}; }
+
+private:
+    static constexpr std::size_t guard = 256;
+    static constexpr unsigned char canary = 0xa5;
+    std::size_t bytes_, first_;
+    Memory memory_;
+};
+
+struct How {
+    int threads = 1;
+    std::size_t offset = 0;   // of every array, in elements
+    bool in_place = false;
+};
+
+// All results of a forward and a backward call, as bytes.
+std::vector<std::vector<std::byte>> results(const Problem& p, const Implementation& implementation, How how) {
+    const std::size_t size = size_of(p.dtype), param = size_of(param_dtype(p.dtype));
+    const auto elements = static_cast<std::size_t>(p.shape.size()), C = static_cast<std::size_t>(p.shape.C);
+    Guarded x(elements * size, how.offset * size), y(elements * size, how.offset * size), dy(elements * size, how.offset * size), dx(elements * size, how.offset * size);
+    Guarded gamma(C * param, how.offset * param), beta(C * param, how.offset * param), dgamma(C * param, how.offset * param), dbeta(C * param, how.offset * param);
+    verify::Random random(7);
+    const auto fill = [&](const Guarded& to, DType dtype) {
+        for (std::size_t i = 0; i < to.bytes() / size_of(dtype); ++i) write_element(to.data(), dtype, static_cast<std::int64_t>(i), 3 + random.normal());
+    };
+    fill(x, p.dtype), fill(dy, p.dtype), fill(gamma, param_dtype(p.dtype)), fill(beta, param_dtype(p.dtype));
+    const auto before = x.copy();
+    State state = initial_state(p.spec, p.shape.C);
+    for (auto* v : {&state.mean, &state.var, &state.sigma})
+        for (double& e : *v) e += 0.5 + random.uniform();
+    const StateView running{state.mean.data(), state.var.data(), state.sigma.data(), &state.count};
+    const auto tensor = [&](const Guarded& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout}; };
+
+    const Operation operation(p, implementation, {.threads = how.threads});
+    const SavedMemory saved(operation, Device::host);
+    const Affine affine{gamma.data(), beta.data()};
+    operation.forward(tensor(x), affine, running, saved.view(), tensor(how.in_place ? x : y));
+    const auto y_bytes = (how.in_place ? x : y).copy();
+    if (how.in_place) std::memcpy(x.data(), before.data(), before.size());
+    operation.backward(tensor(x), tensor(dy), affine, saved.view(), {tensor(how.in_place ? dy : dx), dgamma.data(), dbeta.data()});
+    CHECK((x.copy() == before));
+    for (const Guarded* g : {&x, &y, &dy, &dx, &gamma, &beta, &dgamma, &dbeta}) CHECK(g->intact());
+    const auto as_bytes = [](const auto* data, std::size_t count) {
+        const auto* b = reinterpret_cast<const std::byte*>(data);
+        return std::vector<std::byte>(b, b + count * sizeof *data);
+    };
+    const auto blocks = static_cast<std::size_t>(p.statistics_count());
+    return {y_bytes, (how.in_place ? dy : dx).copy(), dgamma.copy(), dbeta.copy(), as_bytes(saved.view().mean, blocks), as_bytes(saved.view().var, blocks),
+            as_bytes(saved.view().rstd, blocks), as_bytes(state.mean.data(), state.mean.size())};
+}
+
+template <class F>
+void for_problems(const std::vector<Shape>& shapes, F f) {
+    for (const Variant& v : variants)
+        for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16})
+            for (const Layout layout : {Layout::channels_first, Layout::channels_last})
+                for (const Mode mode : {Mode::train, Mode::eval})
+                    for (const Shape& shape : shapes) {
+                        Problem p{v.make(), shape, dtype, layout, mode};
+                        if (p.spec.groups > 1) p.spec.groups = shape.C % 3 == 0 ? 3 : shape.C % 5 == 0 ? 5 : 1;
+                        if (mode == Mode::eval && p.spec.running == Running::none) continue;
+                        if (p.spec.centred() && p.spec.by_channel() && p.own_statistics() && p.block_size() == 1) continue;
+                        CAPTURE(v.name, name_of(dtype), name_of(layout), name_of(mode), shape.N, shape.C, shape.S);
+                        f(p);
+                    }
+}
+
+std::vector<Shape> edge_shapes() {
+    std::vector<Shape> shapes;
+    for (const std::int64_t e : edges)
+        for (const Shape& s : {Shape{2, e, 1}, Shape{2, 3, e}, Shape{e, 3, 2}, Shape{3, e, 5}}) shapes.push_back(s);
+    return shapes;
+}
+
+std::vector<const Implementation*> host_implementations() {
+    std::vector<const Implementation*> out;
+    for (const Implementation* i : implementations())
+        if (i->device() == Device::host && i->name() != "reference") out.push_back(i);
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("sizes at the edges of lanes are within the bounds of truth", "[conformance]") {
+    for (const Implementation* implementation : implementations()) {
+        if (!implementation->available() || implementation->name() == "reference") continue;
+        for_problems(edge_shapes(), [&](const Problem& p) {
+            verify::Case c;
+            c.variant = p.spec.variant, c.implementation = implementation->name(), c.dtype = p.dtype, c.layout = p.layout, c.mode = p.mode, c.shape = p.shape;
+            if (p.spec.groups != 1 || p.spec.variant == "group_norm") c.groups = p.spec.groups;
+            const verify::Outcome outcome = verify::run_case(c);
+            for (const verify::Finding& f : outcome.findings) {
+                CAPTURE(f.quantity, f.where, f.error, f.bound);
+                CHECK(f.verdict == verify::Verdict::pass);
+            }
+        });
+    }
+}
+
+TEST_CASE("misaligned and in-place calls give the bits of aligned ones and touch nothing else", "[conformance]") {
+    for (const Implementation* implementation : host_implementations())
+        for_problems(edge_shapes(), [&](const Problem& p) {
+            const auto expected = results(p, *implementation, {});
+            CHECK((results(p, *implementation, {.offset = 1}) == expected));
+            CHECK((results(p, *implementation, {.offset = 3, .in_place = true}) == expected));
+        });
+}
+
+TEST_CASE("any number of threads gives the same bits, and so does every run", "[conformance]") {
+    for (const Implementation* implementation : host_implementations())
+        for_problems({{64, 48, 13}, {3, 5, 4099}, {257, 131, 1}, {20011, 3, 1}, {1, 30, 2000}}, [&](const Problem& p) {
+            const auto expected = results(p, *implementation, {});
+            for (const int threads : {1, 2, 3, 7}) CHECK((results(p, *implementation, {.threads = threads}) == expected));
+        });
+}
+
+TEST_CASE("the CPU kernels of every instruction set give the same bits", "[conformance]") {
+    class Baseline final : public Implementation {
+    public:
+        std::string name() const override { return "baseline"; }
+        std::string description() const override { return "the CPU kernels without AVX2"; }
+        Support supports(const Problem&) const override { return {}; }
+        std::unique_ptr<Plan> plan(const Problem& p) const override {
+            struct BaselinePlan final : Plan {
+                explicit BaselinePlan(const Problem& problem) : setup(problem, *block_layout(problem)), kernels(cpu::baseline::kernels(problem.dtype)) {}
+                std::size_t workspace_bytes() const override { return kernels.workspace_bytes(setup); }
+                void forward(const ForwardArgs& args) const override { kernels.forward(setup, args, 1); }
+                void backward(const BackwardArgs& args) const override { kernels.backward(setup, args, 1); }
+                cpu::Setup setup;
+                cpu::Kernels kernels;
+            };
+            return std::make_unique<BaselinePlan>(p);
+        }
+    };
+    for_problems({{2, 7, 1}, {2, 15, 5}, {3, 4, 257}, {65, 9, 2}, {5, 64, 7}},
+                 [&](const Problem& p) { CHECK((results(p, Baseline(), {}) == results(p, find_implementation("cpu"), {}))); });
+}
