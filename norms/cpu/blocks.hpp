@@ -118,7 +118,8 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
             const T *at = x + start + k, *dy_at = dy + start + k;
             if (varies) {
-                of_run = of_run + run_sums(at, dy_at, n, statistics.mean, x_hat_factor, gamma ? gamma + c : nullptr, dgamma + c, dbeta + c);
+                of_run = of_run + (gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c) : run_sums(at, dy_at, n, statistics.mean));
+                add_parameter_sums(at, dy_at, n, statistics.mean, x_hat_factor, dgamma + c, dbeta + c);
             } else {
                 const Sums of = run_sums(at, dy_at, n, statistics.mean);
                 const double scale = entry(gamma, c, 1);
@@ -144,6 +145,15 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     }
 }
 
+/// The first of `rows` rows of `width` numbers becomes the sum of all, added in pairs; the others are spoilt.
+inline void add_rows(double* rows, std::int64_t count, std::int64_t width) {
+    for (std::int64_t step = 1; step < count; step *= 2)
+        for (std::int64_t row = 0; row + step < count; row += 2 * step) {
+            double *to = rows + row * width, *from = rows + (row + step) * width;
+            for (std::int64_t k = 0; k < width; ++k) to[k] += from[k];
+        }
+}
+
 template <class T>
 void store_channels(const double* values, void* to, std::int64_t C) {
     if (to) for (std::int64_t c = 0; c < C; ++c) static_cast<ParamOf<T>*>(to)[c] = static_cast<ParamOf<T>>(values[c]);
@@ -161,8 +171,7 @@ void backward_blocks(const Setup& s, const BackwardArgs& args, int threads) {
         for (std::int64_t block = s.blocks() * slice / slices; block < s.blocks() * (slice + 1) / slices; ++block)
             block_backward<T>(s, args, block, dgamma, dgamma + C);
     }
-    for (std::int64_t k = 0; k < 2 * C; ++k)
-        partial[k] = pairwise(0, sets, [&](std::int64_t set) { return partial[set * 2 * C + k]; });
+    add_rows(partial, sets, 2 * C);
     store_channels<T>(partial, args.gradients.dgamma, C);
     store_channels<T>(partial + C, args.gradients.dbeta, C);
 }

@@ -66,7 +66,7 @@ TileMoments tile_moments(const T* x, std::int64_t stride, std::int64_t first, st
             D8 mean{}, m2{};
             if (centred) {
                 for (std::int64_t r = begin; r < end; ++r) mean += load<double>(x + r * stride + j, some);
-                mean /= out.n;
+                mean = mean / out.n;
             }
             for (std::int64_t r = begin; r < end; ++r) {
                 const D8 d = load<double>(x + r * stride + j, some) - mean;

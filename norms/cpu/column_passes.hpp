@@ -26,16 +26,14 @@ void column_rows(const ColumnTask& task, std::int64_t stride, T* out, const unsi
         for (std::size_t w = 0; w < kept.size(); ++w) kept[w] = scalar(r, wide_columns[w], at + wide_columns[w]);   // before their input is overwritten
         for_groups(task.columns, [&](std::int64_t j, auto some) { store<A>(out + at + j, vector(r, j, at + j, some), some); });
         for (std::size_t w = 0; w < kept.size(); ++w) {
-            D8 v{};
-            v[0] = kept[w];
-            store<double>(out + at + wide_columns[w], v, 1);
+            store<double>(out + at + wide_columns[w], D8(kept[w]), 1);
         }
     }
 }
 
 template <class T>
 double element(const T* p, std::int64_t i) {
-    return load<double>(p + i, 1)[0];
+    return load<double>(p + i, 1).low[0];
 }
 
 template <class T>
@@ -167,10 +165,10 @@ void backward_columns(const Setup& s, const BackwardArgs& args, int threads) {
             store<double>(arrays.second + to + j, sums.gx.lanes[v], some);
         });
     }
-    for (double* sums : {arrays.first, arrays.second})   // the slices of an outer index, merged into its columns: [outer][width]
-        for (std::int64_t j = 0; j < columns; ++j) {
-            const std::int64_t from = j / width * slices * width + j % width;
-            sums[j] = pairwise(0, slices, [&](std::int64_t slice) { return sums[from + slice * width]; });
+    for (double* sums : {arrays.first, arrays.second})   // [outer][slices][width] becomes [outer][width]
+        for (std::int64_t o = 0; o < s.g.outer && slices > 1; ++o) {
+            add_rows(sums + o * slices * width, slices, width);
+            std::copy_n(sums + o * slices * width, width, sums + o * width);
         }
     column_parameters<T>(s, args, arrays);
     auto* dx = static_cast<T*>(args.gradients.dx.data);

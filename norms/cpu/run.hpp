@@ -19,9 +19,10 @@ template <class T>
 NORMLAB_INLINE D8 deviation(const T* x, double mean, Full) { return load<double>(x, Full{}) - mean; }
 template <class T>
 NORMLAB_INLINE D8 deviation(const T* x, double mean, std::int64_t count) {   // 0 in the padding
-    D8 v{};
-    for (std::int64_t j = 0; j < count; ++j) v[j] = static_cast<double>(static_cast<std::conditional_t<std::is_same_v<T, double>, double, float>>(x[j])) - mean;
-    return v;
+    double v[lane_count];
+    store<double>(v, load<double>(x, count) - mean, Full{});
+    std::fill(v + count, v + lane_count, 0.0);
+    return load<double>(v, Full{});
 }
 
 /// Two passes over each chunk: the sum, then the squares about the chunk's mean.
@@ -67,21 +68,27 @@ Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean) {
     });
 }
 
-/// The same of gamma dy where gamma has an entry an element (null: 1); adds dy to dbeta and dy (x - mean) * factor to dgamma, element by element.
+/// The same of gamma dy where gamma has an entry an element.
 template <class T, class P>
-Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean, double factor, const P* gamma, double* dgamma, double* dbeta) {
+Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean, const P* gamma) {
     return by_chunks(n, [=](std::int64_t offset, std::int64_t count) {
         D8 g{}, gx{};
-        for_groups(count, [&](std::int64_t j, auto some) {
-            const std::int64_t k = offset + j;
-            const D8 w = load<double>(dy + k, some), wx = w * deviation(x + k, mean, some);
-            store<double>(dbeta + k, load<double>(dbeta + k, some) + w, some);
-            store<double>(dgamma + k, load<double>(dgamma + k, some) + wx * factor, some);
-            const D8 scale = gamma ? load<double>(gamma + k, some) : D8{} + 1.0;
-            g += scale * w;
-            gx += scale * wx;
+        for_groups(count, [&](std::int64_t k, auto some) {
+            const D8 w = load<double>(dy + offset + k, some) * load<double>(gamma + offset + k, some);
+            g += w;
+            gx += w * deviation(x + offset + k, mean, some);
         });
         return Sums{sum(g), sum(gx)};
+    });
+}
+
+/// Element by element: dbeta += dy, dgamma += dy (x - mean) * factor.
+template <class T>
+void add_parameter_sums(const T* x, const T* dy, std::int64_t n, double mean, double factor, double* dgamma, double* dbeta) {
+    for_groups(n, [&](std::int64_t k, auto some) {
+        const D8 w = load<double>(dy + k, some);
+        store<double>(dbeta + k, load<double>(dbeta + k, some) + w, some);
+        store<double>(dgamma + k, load<double>(dgamma + k, some) + w * deviation(x + k, mean, some) * factor, some);
     });
 }
 
