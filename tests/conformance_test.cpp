@@ -167,3 +167,15 @@ TEST_CASE("the CPU kernels of every instruction set give the same bits", "[confo
     for_problems({{2, 7, 1}, {2, 15, 5}, {3, 4, 257}, {65, 9, 2}, {5, 64, 7}},
                  [&](const Problem& p) { CHECK((results(p, Baseline(), {}) == results(p, find_implementation("cpu"), {}))); });
 }
+
+TEST_CASE("where float coefficients would over- or underflow the CPU kernels compute in f64", "[conformance]") {
+    for (const Variant& v : variants)
+        for (const char* layout : {"nchw", "nhwc"})
+            for (const char* sigma : {"1e-36", "1e-33", "1e-29", "1e29", "1e33", "1e36"}) {
+                const verify::Case c = verify::parse_case(std::string(v.name) + " cpu f32 " + layout + " train 8x6x3 eps=0 check=accuracy sigma=" + sigma);
+                for (const verify::Finding& f : verify::run_case(c).findings) {
+                    CAPTURE(c.text(), f.quantity, f.where, f.error, f.bound);
+                    CHECK(f.verdict == verify::Verdict::pass);
+                }
+            }
+}

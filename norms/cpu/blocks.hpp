@@ -79,7 +79,7 @@ void block_forward(const Setup& s, const ForwardArgs& args, std::int64_t block, 
 }
 
 template <class T>
-void forward_blocks(const Setup& s, const ForwardArgs& args, int threads) {
+void forward_blocks(const Setup& s, const ForwardArgs& args, [[maybe_unused]] int threads) {
     const bool centred = s.problem.spec.centred(), corrected = s.problem.has_correction();
     const auto* x = static_cast<const T*>(args.x.data);
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
@@ -160,7 +160,7 @@ void store_channels(const double* values, void* to, std::int64_t C) {
 }
 
 template <class T>
-void backward_blocks(const Setup& s, const BackwardArgs& args, int threads) {
+void backward_blocks(const Setup& s, const BackwardArgs& args, [[maybe_unused]] int threads) {
     const std::int64_t C = s.problem.shape.C, slices = s.slices(), sets = s.partial_sets();
     Arena arena(args.workspace);
     double* partial = arena.take<double>(sets * 2 * C);

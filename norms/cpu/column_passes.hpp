@@ -37,7 +37,7 @@ double element(const T* p, std::int64_t i) {
 }
 
 template <class T>
-void column_statistics(const Setup& s, const ForwardArgs& args, ColumnArrays& arrays, int threads) {
+void column_statistics(const Setup& s, const ForwardArgs& args, ColumnArrays& arrays, [[maybe_unused]] int threads) {
     const bool centred = s.problem.spec.centred();
     const std::int64_t slices = s.row_slices(), width = s.width();
     if (!s.own) {
@@ -69,7 +69,7 @@ void column_statistics(const Setup& s, const ForwardArgs& args, ColumnArrays& ar
 }
 
 template <class T>
-void forward_columns(const Setup& s, const ForwardArgs& args, int threads) {
+void forward_columns(const Setup& s, const ForwardArgs& args, [[maybe_unused]] int threads) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
@@ -139,7 +139,7 @@ void column_parameters(const Setup& s, const BackwardArgs& args, const ColumnArr
 }
 
 template <class T>
-void backward_columns(const Setup& s, const BackwardArgs& args, int threads) {
+void backward_columns(const Setup& s, const BackwardArgs& args, [[maybe_unused]] int threads) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
