@@ -42,7 +42,8 @@ std::string json_text() {
     for (const Variant& v : variants) document["variants"].push_back({{"name", v.name}, {"block", v.block}});
     for (const Implementation* i : implementations())
         document["implementations"].push_back(
-            {{"name", i->name()}, {"description", i->description()}, {"accumulation", name_of(i->accumulation(DType::f32))}});
+            {{"name", i->name()}, {"description", i->description()}, {"accumulation", name_of(i->accumulation(DType::f32))},
+             {"cannot_run", i->available().reason}});
     for (const verify::Check& c : verify::checks()) document["checks"].push_back({{"name", c.name}, {"statement", c.statement}});
     return document.dump(1) + "\n";
 }

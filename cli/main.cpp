@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
+#include "norms/memory.hpp"
 
 int main(int argc, char** argv) {
     const auto wrong_call = [](const char* what) {
@@ -28,6 +29,9 @@ int main(int argc, char** argv) {
         return status;
     } catch (const std::bad_alloc&) {
         return wrong_call("not enough memory for this case; a smaller shape is accepted");
+    } catch (const normlab::Failure& e) {   // the call was right, the machine or an implementation failed
+        std::fprintf(stderr, "normlab: %s\n", e.what());
+        return 1;
     } catch (const std::exception& e) {
         return wrong_call(e.what());
     }

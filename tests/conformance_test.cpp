@@ -113,7 +113,7 @@ std::vector<const Implementation*> host_implementations() {
 
 }  // namespace
 
-TEST_CASE("sizes at the edges of lanes are within the bounds of truth", "[conformance]") {
+TEST_CASE("conformance: sizes at the edges of lanes are within the bounds of truth", "[conformance]") {
     for (const Implementation* implementation : implementations()) {
         if (!implementation->available() || implementation->name() == "reference") continue;
         for_problems(edge_shapes(), [&](const Problem& p) {
@@ -129,7 +129,7 @@ TEST_CASE("sizes at the edges of lanes are within the bounds of truth", "[confor
     }
 }
 
-TEST_CASE("misaligned and in-place calls give the bits of aligned ones and touch nothing else", "[conformance]") {
+TEST_CASE("conformance: misaligned and in-place calls give the bits of aligned ones and touch nothing else", "[conformance]") {
     for (const Implementation* implementation : host_implementations())
         for_problems(edge_shapes(), [&](const Problem& p) {
             const auto expected = results(p, *implementation, {});
@@ -138,7 +138,7 @@ TEST_CASE("misaligned and in-place calls give the bits of aligned ones and touch
         });
 }
 
-TEST_CASE("any number of threads gives the same bits, and so does every run", "[conformance]") {
+TEST_CASE("conformance: any number of threads gives the same bits, and so does every run", "[conformance]") {
     for (const Implementation* implementation : host_implementations())
         for_problems({{64, 48, 13}, {3, 5, 4099}, {257, 131, 1}, {20011, 3, 1}, {1, 30, 2000}}, [&](const Problem& p) {
             const auto expected = results(p, *implementation, {});
@@ -146,7 +146,7 @@ TEST_CASE("any number of threads gives the same bits, and so does every run", "[
         });
 }
 
-TEST_CASE("the CPU kernels of every instruction set give the same bits", "[conformance]") {
+TEST_CASE("conformance: the CPU kernels of every instruction set give the same bits", "[conformance]") {
     class Baseline final : public Implementation {
     public:
         std::string name() const override { return "baseline"; }
@@ -168,7 +168,7 @@ TEST_CASE("the CPU kernels of every instruction set give the same bits", "[confo
                  [&](const Problem& p) { CHECK((results(p, Baseline(), {}) == results(p, find_implementation("cpu"), {}))); });
 }
 
-TEST_CASE("where float coefficients would over- or underflow the CPU kernels compute in f64", "[conformance]") {
+TEST_CASE("conformance: where float coefficients would over- or underflow the CPU kernels compute in f64", "[conformance]") {
     for (const Variant& v : variants)
         for (const char* layout : {"nchw", "nhwc"})
             for (const char* sigma : {"1e-36", "1e-33", "1e-29", "1e29", "1e33", "1e36"}) {
