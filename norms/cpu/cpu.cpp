@@ -11,7 +11,8 @@ namespace {
 
 Kernels best_kernels(DType dtype) {
 #ifdef NORMLAB_CPU_HAS_V3
-    if (__builtin_cpu_supports("x86-64-v3")) return v3::kernels(dtype);
+    const bool v3_machine = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");   // none lacks the rest
+    if (v3_machine) return v3::kernels(dtype);
 #endif
     return baseline::kernels(dtype);
 }
