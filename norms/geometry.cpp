@@ -30,6 +30,7 @@ std::optional<BlockLayout> block_layout(const Spec& spec, const ConstTensor& x) 
     const auto [N, C, S] = x.shape;
     const Axes& block = spec.block;
     if (block.groups && !block.channels) return std::nullopt;
+    if (block.samples && block.channels && !block.positions && N > 1 && C > 1) return std::nullopt;   // channels would repeat along the runs
     const std::int64_t M = block.samples && spec.stat_batch ? spec.stat_batch : N;
     const std::int64_t D = C / spec.groups;
 

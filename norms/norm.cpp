@@ -104,7 +104,7 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
         saved = {};
         return;
     }
-    const Operation operation = call.operation();
+    Operation operation = call.operation();
     const auto blocks = static_cast<std::size_t>(call.problem.statistics_count());
     constexpr double unwritten = std::numeric_limits<double>::quiet_NaN();
     for (auto* v : {&saved.mean, &saved.var, &saved.rstd}) v->assign(blocks, unwritten);
@@ -134,7 +134,7 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
         refuse("{}: Saved holds {} means, {} variances, {} rstds and {} r, but this {} call has {} blocks and {} r; what forward filled for the same "
                "x, spec and mode is accepted", spec.variant, saved.mean.size(), saved.var.size(), saved.rstd.size(), saved.r.size(), name_of(mode),
                blocks, corrections);
-    const Operation operation = call.operation();
+    Operation operation = call.operation();
     if (saved.opaque.size() != operation.opaque_bytes())
         refuse("{}: Saved holds {} bytes of the implementation's own, but {} keeps {}; what its own forward filled is accepted", spec.variant,
                saved.opaque.size(), implementation.name(), operation.opaque_bytes());

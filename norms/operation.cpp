@@ -21,13 +21,13 @@ Operation::Operation(const Problem& problem, const Implementation& implementatio
     workspace_ = Memory(problem.device, plan_->workspace_bytes());
 }
 
-void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y) const {
+void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y) {
     if (problem_.shape.size() == 0) return;
     plan_->forward({x, affine, state, saved, y, workspace_.data(), stream_});
     if (moves_state_) update_running(problem_, state, saved.mean, saved.var);
 }
 
-void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients) const {
+void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients) {
     if (const std::int64_t C = problem_.shape.C; problem_.shape.size() == 0) {
         const std::vector<std::byte> zeros(static_cast<std::size_t>(C) * size_of(param_dtype(problem_.dtype)));
         for (void* p : {gradients.dgamma, gradients.dbeta})
@@ -37,15 +37,17 @@ void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSave
     plan_->backward({x, dy, affine, saved, gradients, workspace_.data(), stream_});
 }
 
-SavedMemory::SavedMemory(const Operation& operation, Device device)
+SavedMemory::SavedMemory(const Operation& operation)
     : correction_(operation.problem().has_correction()),
       blocks_(static_cast<std::size_t>(operation.problem().statistics_count())),
-      memory_(device, (correction_ ? 5 : 3) * blocks_ * sizeof(double) + operation.opaque_bytes()) {}
+      memory_(operation.problem().device, opaque_offset() + operation.opaque_bytes()) {}
+
+std::size_t SavedMemory::opaque_offset() const { return ((correction_ ? 5 : 3) * blocks_ * sizeof(double) + 255) / 256 * 256; }
 
 SavedView SavedMemory::view() const {
     const auto column = [&](std::size_t i) { return static_cast<double*>(memory_.data()) + i * blocks_; };
     return {column(0), column(1), column(2), correction_ ? column(3) : nullptr, correction_ ? column(4) : nullptr,
-            memory_.at((correction_ ? 5 : 3) * blocks_ * sizeof(double))};
+            memory_.at(opaque_offset())};
 }
 
 }  // namespace normlab

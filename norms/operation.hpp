@@ -24,8 +24,9 @@ public:
     std::size_t workspace_bytes() const { return workspace_.bytes(); }
 
     /// y = norm(x); fills `saved`; moves `state` in training where the variant keeps running statistics.
-    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y) const;
-    void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients) const;
+    /// One call at a time: they share the workspace.
+    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y);
+    void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients);
 
 private:
     Problem problem_;
@@ -35,13 +36,15 @@ private:
     bool moves_state_;   // here, because the implementation does not
 };
 
-/// Saved statistics in memory of a device, to go with an Operation.
+/// Saved statistics in the memory where an Operation works.
 class SavedMemory {
 public:
-    SavedMemory(const Operation& operation, Device device);
+    explicit SavedMemory(const Operation& operation);
     SavedView view() const;
 
 private:
+    std::size_t opaque_offset() const;
+
     bool correction_;
     std::size_t blocks_;
     Memory memory_;

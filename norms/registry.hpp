@@ -61,7 +61,7 @@ class Plan {
 public:
     virtual ~Plan() = default;
     virtual std::size_t workspace_bytes() const { return 0; }
-    virtual std::size_t opaque_bytes() const { return 0; }   ///< of Saved::opaque
+    virtual std::size_t opaque_bytes() const { return 0; }   ///< of Saved::opaque; aligned to 16 bytes at least
     virtual void set_threads(int) {}   ///< 1 or more; the default is the implementation's. Results do not depend on it
     virtual void forward(const ForwardArgs&) const = 0;
     virtual void backward(const BackwardArgs&) const = 0;

@@ -10,4 +10,8 @@ void update_running(const Problem& problem, const StateView& state, const double
         update_running<double>(spec, C, state.mean, spread, *state.count, samples, problem.block_size(), mean + k * C, var + k * C);
 }
 
+void renorm_factors(const Problem& problem, const StateView& state, const double* mean, const double* var, double* r, double* d) {
+    renorm_factors<double>(problem, state, mean, var, r, d);
+}
+
 }  // namespace normlab

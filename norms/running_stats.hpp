@@ -91,5 +91,6 @@ void renorm_factors(const Problem& problem, const StateView& state, const Real* 
         update_running<Real>(spec, C, moved_mean.data(), moved_spread.data(), *state.count + k, 1, problem.block_size(), mean + k * C, var + k * C);
     }
 }
+void renorm_factors(const Problem& problem, const StateView& state, const double* mean, const double* var, double* r, double* d);
 
 }  // namespace normlab

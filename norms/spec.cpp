@@ -67,9 +67,9 @@ std::int64_t Problem::block_size() const {
 }
 
 std::int64_t Problem::statistics_count() const {
-    if (!own_statistics()) return shape.C;
     const std::int64_t size = shape.size();
-    return size == 0 ? 0 : size / block_size();
+    if (size == 0) return 0;
+    return own_statistics() ? size / block_size() : shape.C;
 }
 
 void validate(const Problem& p) {

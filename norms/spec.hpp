@@ -62,7 +62,7 @@ struct Problem {
     std::int64_t channels_per_group() const { return shape.C / spec.groups; }
     /// m, the number of elements in a block.
     std::int64_t block_size() const;
-    /// Entries in Saved: one for each block, or one for each channel when statistics come from State.
+    /// Entries in Saved: one for each block, or one for each channel when statistics come from State; none for an empty tensor.
     std::int64_t statistics_count() const;
 };
 

@@ -63,8 +63,8 @@ std::vector<std::vector<std::byte>> results(const Problem& p, const Implementati
     const StateView running{state.mean.data(), state.var.data(), state.sigma.data(), &state.count};
     const auto tensor = [&](const Guarded& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout}; };
 
-    const Operation operation(p, implementation, {.threads = how.threads});
-    const SavedMemory saved(operation, Device::host);
+    Operation operation(p, implementation, {.threads = how.threads});
+    const SavedMemory saved(operation);
     const Affine affine{gamma.data(), beta.data()};
     operation.forward(tensor(x), affine, running, saved.view(), tensor(how.in_place ? x : y));
     const auto y_bytes = (how.in_place ? x : y).copy();
@@ -76,9 +76,10 @@ std::vector<std::vector<std::byte>> results(const Problem& p, const Implementati
         const auto* b = reinterpret_cast<const std::byte*>(data);
         return std::vector<std::byte>(b, b + count * sizeof *data);
     };
-    const auto blocks = static_cast<std::size_t>(p.statistics_count());
+    const auto blocks = static_cast<std::size_t>(p.statistics_count()), corrections = p.has_correction() ? blocks : 0;
     return {y_bytes, (how.in_place ? dy : dx).copy(), dgamma.copy(), dbeta.copy(), as_bytes(saved.view().mean, blocks), as_bytes(saved.view().var, blocks),
-            as_bytes(saved.view().rstd, blocks), as_bytes(state.mean.data(), state.mean.size())};
+            as_bytes(saved.view().rstd, blocks), as_bytes(saved.view().r, corrections), as_bytes(saved.view().d, corrections),
+            as_bytes(state.mean.data(), state.mean.size()), as_bytes(state.var.data(), state.var.size()), as_bytes(state.sigma.data(), state.sigma.size())};
 }
 
 template <class F>
@@ -178,4 +179,76 @@ TEST_CASE("conformance: where float coefficients would over- or underflow the CP
                     CHECK(f.verdict == verify::Verdict::pass);
                 }
             }
+}
+
+namespace {
+
+// One f64 or f32 call of the CPU kernels on numbers given.
+template <class T>
+struct Results {
+    std::vector<T> y, dx, dgamma, dbeta;
+};
+template <class T>
+Results<T> on_cpu(const Spec& spec, Shape shape, std::vector<T> x, std::vector<T> dy, std::vector<T> gamma = {}, Layout layout = Layout::channels_first) {
+    const auto C = static_cast<std::size_t>(shape.C);
+    Results<T> out{x, x, std::vector<T>(C), std::vector<T>(C)};
+    State state = initial_state(spec, shape.C);
+    Saved saved;
+    const auto view = [&](std::vector<T>& v) { return Tensor{v.data(), std::is_same_v<T, double> ? DType::f64 : DType::f32, shape, layout}; };
+    const Affine affine{gamma.empty() ? nullptr : gamma.data()};
+    forward(spec, Mode::train, view(x), affine, &state, saved, view(out.y), find_implementation("cpu"));
+    backward(spec, Mode::train, view(x), view(dy), affine, saved, {view(out.dx), out.dgamma.data(), out.dbeta.data()}, find_implementation("cpu"));
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("conformance: a constant block has no variance, whatever the constant") {
+    for (const std::int64_t C : {3, 600, 1000, 1031})
+        for (const Spec& spec : {layer_norm(0), batch_norm(0)}) {
+            const bool layer = spec.block.channels;
+            const Shape shape = layer ? Shape{2, C, 1} : Shape{C, 3, 1};
+            const auto size = static_cast<std::size_t>(shape.size());
+            const auto r = on_cpu<double>(spec, shape, std::vector<double>(size, 0.1), std::vector<double>(size, 0.3));
+            CAPTURE(C, layer);
+            CHECK(r.y == std::vector<double>(size, 0.0));
+            CHECK(r.dx == std::vector<double>(size, 0.0));
+        }
+}
+
+TEST_CASE("conformance: sums of dgamma and dbeta over very many blocks stay within their bound") {
+    const std::int64_t N = 1 << 17;
+    const auto size = static_cast<std::size_t>(4 * N);
+    std::vector<double> x(size);
+    for (std::size_t i = 0; i < size; ++i) x[i] = i % 4 == 0 ? 1 : 0;
+    const auto r = on_cpu<double>(layer_norm(0), {N, 4, 1}, x, std::vector<double>(size, 0.1));   // a mean's loss: all terms alike
+    const auto count = static_cast<long double>(N);
+    const double l = 1 + std::log2(static_cast<double>(N));
+    CHECK(std::abs(static_cast<double>(r.dbeta[0] - count * 0.1L)) <= 4 * l * 0x1p-53 * 0.1 * static_cast<double>(N) + 0x1p-53);
+    CHECK(std::abs(static_cast<double>(r.dgamma[0] - count * 0.1L * std::sqrt(3.0L))) <= 8 * l * 0x1p-53 * 0.1 * 3 * static_cast<double>(N));
+}
+
+TEST_CASE("conformance: an infinite dy makes infinite parameter gradients, not NaN of d = 0 times it") {
+    std::vector<float> x{1, 2, 3, 5, 4, 7}, dy(6, 1);
+    dy[4] = std::numeric_limits<float>::infinity();
+    for (const Shape& shape : {Shape{6, 1, 1}, Shape{3, 2, 1}}) {
+        const auto r = on_cpu<float>(batch_norm(), shape, x, dy);
+        CHECK(std::isinf(r.dbeta[0]));
+        CHECK_FALSE(std::isnan(r.dgamma[0]));
+    }
+}
+
+TEST_CASE("conformance: gamma times dy may be below float's range where dx is not") {
+    const std::vector<float> x{1e-10F, 2e-10F, -1e-10F, 4e-10F}, dy{1e-29F, -2e-29F, 3e-29F, 1e-29F}, gamma(4, 1e-12F);
+    const std::vector<double> wide(x.begin(), x.end()), wide_dy(dy.begin(), dy.end()), wide_gamma(gamma.begin(), gamma.end());
+    const auto got = on_cpu<float>(layer_norm(0), {1, 4, 1}, x, dy, gamma);
+    const auto expected = on_cpu<double>(layer_norm(0), {1, 4, 1}, wide, wide_dy, wide_gamma);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(std::abs(got.dx[i] - expected.dx[i]) <= 1e-6 * 1e-31);
+}
+
+TEST_CASE("conformance: a Spec whose channels would repeat along a block's runs is declined") {
+    Spec spec = batch_norm();
+    spec.block = {.samples = true, .groups = true, .channels = true};
+    spec.running = Running::none;
+    CHECK_FALSE(find_implementation("cpu").supports({spec, {3, 4, 5}, DType::f32}));
 }

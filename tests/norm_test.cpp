@@ -107,6 +107,8 @@ TEST_CASE("an empty tensor gives empty results, zero parameter gradients and lea
             forward(spec, Mode::train, view(none, shape), {}, &state, saved, view(none, shape), implementation);
             backward(spec, Mode::train, view(none, shape), view(none, shape), {}, saved, {view(none, shape), dgamma.data(), dbeta.data()}, implementation);
             CAPTURE(v.name, shape.N, shape.C, shape.S);
+            forward(spec, Mode::eval, view(none, shape), {}, &state, saved, view(none, shape), implementation);
+            backward(spec, Mode::eval, view(none, shape), view(none, shape), {}, saved, {view(none, shape), dgamma.data(), dbeta.data()}, implementation);
             CHECK(state.count == 0);
             CHECK(state.mean == before.mean);
             if (shape.C == 4) CHECK((dgamma == std::vector<double>(4) && dbeta == std::vector<double>(4)));

@@ -100,9 +100,9 @@ void forward_blocks(const Setup& s, const ForwardArgs& args, [[maybe_unused]] in
     for (std::int64_t block = 0; block < s.blocks(); ++block) block_forward<T>(s, args, block, saved_statistics(args.saved, block));
 }
 
-/// One block's dx, and its share of dgamma and dbeta added to the sums [C] given.
+/// One block's dx, and its share of dgamma and dbeta.
 template <class T>
-void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block, double* dgamma, double* dbeta) {
+void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block, const ParameterSums& to) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
@@ -111,21 +111,23 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     auto* dx = static_cast<T*>(args.gradients.dx.data);
     const Statistics statistics = saved_statistics(args.saved, block);
     const std::int64_t i = block % s.g.inner;
-    const double x_hat_factor = statistics.rstd * statistics.r;
-    const Sums sums = pairwise(0, s.g.runs, [&](std::int64_t r) {
+    const bool summed = s.own || args.gradients.dgamma || args.gradients.dbeta;
+    const Sums sums = !summed ? Sums{} : pairwise(0, s.g.runs, [&](std::int64_t r) {
         const std::int64_t start = s.base(block) + r * s.g.run_stride;
         Sums of_run;
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
             const T *at = x + start + k, *dy_at = dy + start + k;
             if (varies) {
                 of_run = of_run + (gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c) : run_sums(at, dy_at, n, statistics.mean));
-                add_parameter_sums(at, dy_at, n, statistics.mean, x_hat_factor, dgamma + c, dbeta + c);
+                add_parameter_sums(at, dy_at, n, statistics.mean, statistics.rstd * statistics.r,
+                                   {to.dgamma + c, to.dbeta + c, to.dgamma_lost + c, to.dbeta_lost + c});
             } else {
                 const Sums of = run_sums(at, dy_at, n, statistics.mean);
                 const double scale = entry(gamma, c, 1);
                 of_run = of_run + Sums{scale * of.g, scale * of.gx};
-                dgamma[c] += of.gx * x_hat_factor + statistics.d * of.g;
-                dbeta[c] += of.g;
+                const Sums share = parameter_share(statistics, of);
+                add_to<T>(to.dgamma + c, to.dgamma_lost + c, share.gx, std::int64_t{1});
+                add_to<T>(to.dbeta + c, to.dbeta_lost + c, share.g, std::int64_t{1});
             }
         });
         return of_run;
@@ -159,19 +161,24 @@ void store_channels(const double* values, void* to, std::int64_t C) {
     if (to) for (std::int64_t c = 0; c < C; ++c) static_cast<ParamOf<T>*>(to)[c] = static_cast<ParamOf<T>>(values[c]);
 }
 
+/// Workspace of the backward pass: [sets][dgamma, dbeta, what was rounded off each][C].
+inline double* take_parameter_sums(const Setup& s, Arena& arena) { return arena.take<double>(s.partial_sets() * 4 * s.problem.shape.C); }
+
 template <class T>
 void backward_blocks(const Setup& s, const BackwardArgs& args, [[maybe_unused]] int threads) {
-    const std::int64_t C = s.problem.shape.C, slices = s.slices(), sets = s.partial_sets();
+    const std::int64_t C = s.problem.shape.C, slices = s.slices_of_blocks(), sets = s.partial_sets();
     Arena arena(args.workspace);
-    double* partial = arena.take<double>(sets * 2 * C);
-    std::fill_n(partial, sets * 2 * C, 0.0);
+    double* partial = take_parameter_sums(s, arena);
+    std::fill_n(partial, sets * 4 * C, 0.0);
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t slice = 0; slice < slices; ++slice) {
-        double* dgamma = partial + (sets == 1 ? 0 : slice) * 2 * C;
+        double* dgamma = partial + (sets == 1 ? 0 : slice) * 4 * C;
         for (std::int64_t block = s.blocks() * slice / slices; block < s.blocks() * (slice + 1) / slices; ++block)
-            block_backward<T>(s, args, block, dgamma, dgamma + C);
+            block_backward<T>(s, args, block, {dgamma, dgamma + C, dgamma + 2 * C, dgamma + 3 * C});
     }
-    add_rows(partial, sets, 2 * C);
+    add_rows(partial, sets, 4 * C);
+    for (std::int64_t k = 0; k < 2 * C; ++k)
+        if (std::isfinite(partial[k])) partial[k] += partial[2 * C + k];
     store_channels<T>(partial, args.gradients.dgamma, C);
     store_channels<T>(partial + C, args.gradients.dbeta, C);
 }

@@ -65,8 +65,9 @@ TileMoments tile_moments(const T* x, std::int64_t stride, std::int64_t first, st
         for_columns(columns, [&](std::int64_t v, std::int64_t j, auto some) {
             D8 mean{}, m2{};
             if (centred) {
-                for (std::int64_t r = begin; r < end; ++r) mean += load<double>(x + r * stride + j, some);
-                mean = mean / out.n;
+                const D8 pivot = load<double>(x + begin * stride + j, some);   // equal elements have no variance
+                for (std::int64_t r = begin; r < end; ++r) mean += load<double>(x + r * stride + j, some) - pivot;
+                mean = pivot + mean / out.n;
             }
             for (std::int64_t r = begin; r < end; ++r) {
                 const D8 d = load<double>(x + r * stride + j, some) - mean;
@@ -103,36 +104,44 @@ TileSums tile_sums(const T* x, const T* dy, std::int64_t stride, std::int64_t fi
     });
 }
 
-/// What a task of the column kernel works on.
+/// What a task of the column kernel works on: rows first_row to last_row, `stride` apart, of the tile whose row 0 is at `offset`.
 struct ColumnTask {
     ColumnTask(const Setup& s, std::int64_t index)
-        : o(index / (s.row_slices() * s.tiles())), slice(index / s.tiles() % s.row_slices()), first_column(index % s.tiles() * Setup::tile),
-          columns(std::min(Setup::tile, s.width() - first_column)), first_row(s.first_row(slice)), last_row(s.first_row(slice + 1)),
-          offset(o * s.g.outer_stride + first_column) {}
-    std::int64_t o, slice, first_column, columns, first_row, last_row, offset;
-    static std::int64_t count(const Setup& s) { return s.g.outer * s.row_slices() * s.tiles(); }
+        : o(index / (s.parts() * s.tiles())), part(index / s.tiles() % s.parts()), left_over(part == s.slices_of_rows()),
+          first_column(index % s.tiles() * Setup::tile), columns(std::min(Setup::tile, (left_over ? s.width() : s.columns()) - first_column)),
+          first_row(left_over ? 0 : s.first_row(part)), last_row(left_over ? s.rows_left_over() : s.first_row(part + 1)),
+          stride(left_over ? s.g.run_stride : s.g.run_stride * s.fold()),
+          offset(o * s.g.outer_stride + first_column + (left_over ? s.rows() * s.fold() * s.g.run_stride : 0)) {}
+    static std::int64_t count(const Setup& s) { return s.g.outer * s.parts() * s.tiles(); }
+
+    std::int64_t o, part;
+    bool left_over;
+    std::int64_t first_column, columns, first_row, last_row, stride, offset;
 };
 
-/// Workspace. Per column: [outer][slices][width] for partial results, [outer][width] for the rest.
+/// Workspace. Partial results are [outer][parts][columns]; what a column is computed with is [outer][columns].
+template <class A>
 struct ColumnArrays {
     ColumnArrays(const Setup& s, void* workspace) : arena(workspace) {
-        const std::int64_t columns = s.g.outer * s.width();
-        first = arena.take<double>(columns * s.row_slices());
-        second = arena.take<double>(columns * s.row_slices());
+        const std::int64_t columns = s.g.outer * s.columns();
+        first = arena.take<double>(columns * s.parts());
+        second = arena.take<double>(columns * s.parts());
         mean = arena.take<double>(columns);
-        x_hat_factor = arena.take<double>(columns);
-        coefficients = arena.take<double>(columns * 5);
+        if (s.channel_is_row()) {
+            x_hat_factor = arena.take<double>(columns);
+            row_sums = arena.take<double>(s.g.outer * s.tiles() * s.g.runs * 2);
+        }
+        for (A*& c : coefficients) c = arena.take<A>(columns);
         wide = arena.take<unsigned char>(columns);
         channel_sums = arena.take<double>(2 * s.problem.shape.C);
-        if (s.channel_is_row()) row_sums = arena.take<double>(s.g.outer * s.tiles() * s.g.runs * 2);
     }
     Arena arena;
-    double *first, *second;          ///< a slice's means and squares, or its sums of g and g (x - mean)
-    double *mean, *x_hat_factor;     ///< backward: a column's mean and r rstd
-    double* coefficients;            ///< hi, lo, factor, ... of the arithmetic type, an array each
-    unsigned char* wide;             ///< columns to be computed in f64
-    double* channel_sums;            ///< dgamma, dbeta
-    double* row_sums = nullptr;      ///< [outer][tile][row][2]
+    double *first, *second;                         ///< means and squares, or sums of g and g (x - mean)
+    double *mean, *x_hat_factor = nullptr;          ///< backward: a column's mean and, where channels are rows, r rstd
+    double* row_sums = nullptr;                     ///< [outer][tile][row][2]
+    A* coefficients[5];                             ///< hi, lo, factor and shift, or offset and slope
+    unsigned char* wide;                            ///< columns to be computed in f64
+    double* channel_sums;                           ///< dgamma, dbeta
 };
 
 }  // namespace NORMLAB_CPU_LEVEL

@@ -16,9 +16,9 @@ Kernels kernels_of() {
                 s.kernel == Kernel::column ? backward_columns<T>(s, args, threads) : backward_blocks<T>(s, args, threads);
             },
             [](const Setup& s) {
-                if (s.kernel == Kernel::column) return ColumnArrays(s, nullptr).arena.used();
+                if (s.kernel == Kernel::column) return ColumnArrays<ArithmeticOf<T>>(s, nullptr).arena.used();
                 Arena arena(nullptr);
-                arena.take<double>(s.partial_sets() * 2 * s.problem.shape.C);
+                take_parameter_sums(s, arena);
                 return arena.used();
             }};
 }

@@ -12,6 +12,7 @@
 #include <immintrin.h>
 #endif
 
+#include "norms/cpu/setup.hpp"
 #include "norms/half.hpp"
 
 namespace normlab::cpu {
@@ -23,8 +24,6 @@ using F4 = float __attribute__((vector_size(16)));
 using D4 = double __attribute__((vector_size(32)));
 using U8 = std::uint32_t __attribute__((vector_size(32)));
 using H8 = std::uint16_t __attribute__((vector_size(16)));
-
-#define NORMLAB_INLINE [[gnu::always_inline]] inline
 
 // Four floats to doubles and back: one instruction, which GCC 12 does not find by itself.
 #ifdef __AVX__

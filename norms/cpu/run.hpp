@@ -25,7 +25,10 @@ NORMLAB_INLINE D8 deviation(const T* x, double mean, std::int64_t count) {   // 
     return load<double>(v, Full{});
 }
 
-/// Two passes over each chunk: the sum, then the squares about the chunk's mean.
+template <class T>
+NORMLAB_INLINE double first_of(const T* x) { return load<double>(x, 1).low[0]; }
+
+/// Two passes over each chunk: the sum of deviations from its first element, so that equal elements have no variance, then the squares about its mean.
 template <class T>
 Moments2 run_moments(const T* run, std::int64_t n, bool centred) {
     return by_chunks(n, [run, centred](std::int64_t offset, std::int64_t count) {
@@ -33,14 +36,15 @@ Moments2 run_moments(const T* run, std::int64_t n, bool centred) {
         const auto size = static_cast<double>(count);
         double mean = 0;
         if (centred) {
+            const double pivot = first_of(x);
             D8 even{}, odd{};
             std::int64_t k = 0;
             for (; k + 2 * lane_count <= count; k += 2 * lane_count) {
-                even += load<double>(x + k, Full{});
-                odd += load<double>(x + k + lane_count, Full{});
+                even += deviation(x + k, pivot, Full{});
+                odd += deviation(x + k + lane_count, pivot, Full{});
             }
-            for_groups(count - k, [&](std::int64_t j, auto some) { even += load<double>(x + k + j, some); });
-            mean = sum(even + odd) / size;
+            for_groups(count - k, [&](std::int64_t j, auto some) { even += deviation(x + k + j, pivot, some); });
+            mean = pivot + sum(even + odd) / size;
         }
         D8 even{}, odd{};
         const auto add = [&](D8& to, const D8 v) { to += v * v; };
@@ -82,13 +86,28 @@ Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean, const P* gam
     });
 }
 
+/// Sums of dgamma and dbeta, an entry a channel. In f64 with what additions rounded off beside them (Knuth's two-sum): the chain of blocks may be long.
+struct ParameterSums {
+    double *dgamma, *dbeta, *dgamma_lost, *dbeta_lost;
+};
+
+template <class T>
+NORMLAB_INLINE void add_to(double* total, double* lost, D8 v, auto some) {
+    const D8 before = load<double>(total, some), after = before + v;
+    store<double>(total, after, some);
+    if constexpr (std::is_same_v<T, double>) {
+        const D8 added = after - before;
+        store<double>(lost, load<double>(lost, some) + ((before - (after - added)) + (v - added)), some);
+    }
+}
+
 /// Element by element: dbeta += dy, dgamma += dy (x - mean) * factor.
 template <class T>
-void add_parameter_sums(const T* x, const T* dy, std::int64_t n, double mean, double factor, double* dgamma, double* dbeta) {
+void add_parameter_sums(const T* x, const T* dy, std::int64_t n, double mean, double factor, const ParameterSums& to) {
     for_groups(n, [&](std::int64_t k, auto some) {
         const D8 w = load<double>(dy + k, some);
-        store<double>(dbeta + k, load<double>(dbeta + k, some) + w, some);
-        store<double>(dgamma + k, load<double>(dgamma + k, some) + w * deviation(x + k, mean, some) * factor, some);
+        add_to<T>(to.dbeta + k, to.dbeta_lost + k, w, some);
+        add_to<T>(to.dgamma + k, to.dgamma_lost + k, w * deviation(x + k, mean, some) * factor, some);
     });
 }
 
@@ -117,9 +136,9 @@ template <class A, class T, class P>
 void run_backward(const T* x, const T* dy, T* dx, std::int64_t n, const BackwardTerms& terms, const P* gamma) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
-        Lanes<A> g = load<A>(dy + k, some);
+        Lanes<A> g = load<A>(dy + k, some) * c.factor;   // before gamma: the size of dx
         if (gamma) g = g * load<A>(gamma + k, some);
-        store<A>(dx + k, g * c.factor - (c.offset + ((load<A>(x + k, some) - c.hi) - c.lo) * c.slope), some);
+        store<A>(dx + k, g - (c.offset + ((load<A>(x + k, some) - c.hi) - c.lo) * c.slope), some);
     });
 }
 

@@ -8,14 +8,17 @@
 #include "norms/geometry.hpp"
 #include "norms/registry.hpp"
 
+// Functions that are compiled for several instruction sets have to be inlined: the linker keeps one copy of any other.
+#define NORMLAB_INLINE [[gnu::always_inline]] inline
+
 namespace normlab::cpu {
 
 /// Hands out consecutive arrays of a workspace; of a null one only their sizes.
 class Arena {
 public:
-    explicit Arena(void* base) : base_(static_cast<std::byte*>(base)) {}
+    NORMLAB_INLINE explicit Arena(void* base) : base_(static_cast<std::byte*>(base)) {}
     template <class T>
-    T* take(std::int64_t count) {
+    NORMLAB_INLINE T* take(std::int64_t count) {
         T* array = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
         used_ += (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
         return array;
@@ -28,7 +31,7 @@ private:
 };
 
 struct Setup {
-    Setup(const Problem& p, const BlockLayout& layout)
+    NORMLAB_INLINE Setup(const Problem& p, const BlockLayout& layout)
         : problem(p), g(layout.blocks), rule(layout.params), kernel(kernel_for(layout.blocks, p.dtype)), own(p.own_statistics()),
           m(static_cast<double>(p.block_size())), q(p.spec.moments == Moments::norm ? 1 : m) {}
 
@@ -39,30 +42,39 @@ struct Setup {
     bool own;      ///< statistics are the input's
     double m, q;   ///< elements of a block; divisor of the variance and of sum g x_hat
 
-    std::int64_t blocks() const { return g.outer * g.inner; }
-    std::int64_t base(std::int64_t block) const { return block / g.inner * g.outer_stride + block % g.inner * g.inner_stride; }
+    NORMLAB_INLINE std::int64_t blocks() const { return g.outer * g.inner; }
+    NORMLAB_INLINE std::int64_t base(std::int64_t block) const { return block / g.inner * g.outer_stride + block % g.inner * g.inner_stride; }
 
     /// Row and slab: consecutive blocks that share one set of partial sums of dgamma and dbeta. No two blocks have a channel in common where there is one outer
     /// index and blocks have channels of their own; then there is one set in all.
-    bool channels_are_disjoint() const { return g.outer == 1 && (rule.inner_step != 0 || g.inner == 1); }
-    std::int64_t slices() const { return std::min<std::int64_t>(blocks(), channels_are_disjoint() ? blocks() : 32); }
-    std::int64_t partial_sets() const { return channels_are_disjoint() ? 1 : slices(); }
+    NORMLAB_INLINE bool channels_are_disjoint() const { return g.outer == 1 && (rule.inner_step != 0 || g.inner == 1); }
+    NORMLAB_INLINE std::int64_t slices_of_blocks() const { return std::min<std::int64_t>(blocks(), channels_are_disjoint() ? blocks() : 32); }
+    NORMLAB_INLINE std::int64_t partial_sets() const { return channels_are_disjoint() ? 1 : slices_of_blocks(); }
 
-    /// Column: rows of one outer index, cut so that there is work for many threads, in whole chunks.
+    /// Column. Narrow rows that touch are taken `fold` at a time, as one row of `columns`; the rows left over are a part of their own. Rows are cut into slices so
+    /// that there is work for many threads, in whole chunks.
     static constexpr std::int64_t tile = 64, chunk_rows = 32;
-    std::int64_t width() const { return g.inner * g.len; }
-    std::int64_t tiles() const { return (width() + tile - 1) / tile; }
-    std::int64_t row_slices() const {
-        return std::clamp<std::int64_t>(64 / (g.outer * tiles()), 1, std::max<std::int64_t>(g.runs / (4 * chunk_rows), 1));
+    NORMLAB_INLINE std::int64_t width() const { return g.inner * g.len; }
+    NORMLAB_INLINE bool channel_is_row() const { return rule.run_step != 0; }   ///< gamma and beta belong to rows, not to columns
+    NORMLAB_INLINE std::int64_t fold() const {
+        const std::int64_t fits = tile / width();
+        return channel_is_row() || g.run_stride != width() || fits < 2 || fits > g.runs ? 1 : fits;
     }
-    std::int64_t first_row(std::int64_t slice) const {
-        const std::int64_t chunks = (g.runs + chunk_rows - 1) / chunk_rows;
-        return std::min(g.runs, slice * chunks / row_slices() * chunk_rows);
+    NORMLAB_INLINE std::int64_t columns() const { return width() * fold(); }
+    NORMLAB_INLINE std::int64_t rows() const { return g.runs / fold(); }
+    NORMLAB_INLINE std::int64_t rows_left_over() const { return g.runs % fold(); }
+    NORMLAB_INLINE std::int64_t tiles() const { return (columns() + tile - 1) / tile; }
+    NORMLAB_INLINE std::int64_t slices_of_rows() const {
+        return std::clamp<std::int64_t>(64 / (g.outer * tiles()), 1, std::max<std::int64_t>(rows() / (4 * chunk_rows), 1));
     }
-    bool channel_is_row() const { return rule.run_step != 0; }   ///< gamma and beta belong to rows, not to columns
+    NORMLAB_INLINE std::int64_t first_row(std::int64_t slice) const {
+        const std::int64_t chunks = (rows() + chunk_rows - 1) / chunk_rows;
+        return std::min(rows(), slice * chunks / slices_of_rows() * chunk_rows);
+    }
+    NORMLAB_INLINE std::int64_t parts() const { return slices_of_rows() + (rows_left_over() > 0 ? 1 : 0); }
 
     /// Small problems are not worth a team of threads.
-    int team(int threads) const { return problem.shape.size() < (1 << 15) ? 1 : threads; }
+    NORMLAB_INLINE int team(int threads) const { return problem.shape.size() < (1 << 15) ? 1 : threads; }
 };
 
 /// The entry points of one dtype and one instruction set.

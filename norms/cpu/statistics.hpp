@@ -41,13 +41,18 @@ struct Statistics {
     double mean = 0, rstd = 0, r = 1, d = 0;
 };
 
+/// A block's or column's share of dgamma (gx) and dbeta (g), from its sums of dy and dy (x - mean). d = 0 does not make NaN of an infinite sum.
+NORMLAB_INLINE Sums parameter_share(const Statistics& s, const Sums& sums) {
+    return {sums.g, sums.gx * (s.rstd * s.r) + (s.d == 0 ? 0 : s.d * sums.g)};
+}
+
 template <class A>
 bool fits(double v) {
-    return std::is_same_v<A, double> || v == 0 || (std::abs(v) >= 1e-30 && std::abs(v) <= 1e30);
+    return std::is_same_v<A, double> || v == 0 || std::isnan(v) || (std::abs(v) >= 1e-30 && std::abs(v) <= 1e30);
 }
 template <class A>
 bool fits_below(double v) {
-    return std::is_same_v<A, double> || std::abs(v) <= 1e30;
+    return std::is_same_v<A, double> || !(std::abs(v) > 1e30);
 }
 
 /// y = ((x - hi) - lo) * factor + shift
