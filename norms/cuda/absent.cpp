@@ -7,7 +7,7 @@ namespace normlab {
 namespace cuda {
 
 const Support& available() {
-    static const Support absent{"built without CUDA: no nvcc was found"};
+    static const Support absent{"built without CUDA: CMake found no nvcc that works"};
     return absent;
 }
 void* allocate(std::size_t) { throw std::bad_alloc(); }
