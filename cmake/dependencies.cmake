@@ -34,8 +34,7 @@ endif()
 
 # Optional parts.
 find_package(OpenMP QUIET COMPONENTS CXX)  # OpenMP::OpenMP_CXX
-find_program(NORMLAB_NVCC nvcc HINTS ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
-mark_as_advanced(NORMLAB_NVCC)
+include(${CMAKE_CURRENT_LIST_DIR}/cuda.cmake)  # NORMLAB_CUDA, CUDA::cudart_static
 
 function(normlab_print_summary)
   if(OpenMP_CXX_FOUND)
@@ -43,9 +42,9 @@ function(normlab_print_summary)
   else()
     message(STATUS "normlab: OpenMP: absent - everything runs on one thread")
   endif()
-  if(NORMLAB_NVCC)
-    message(STATUS "normlab: CUDA: found (${NORMLAB_NVCC}), unused - normlab has no GPU implementation yet")
+  if(NORMLAB_CUDA)
+    message(STATUS "normlab: CUDA: found (${CUDAToolkit_VERSION}, ${CMAKE_CUDA_COMPILER})")
   else()
-    message(STATUS "normlab: CUDA: absent - no GPU implementation in this build")
+    message(STATUS "normlab: CUDA: absent (${NORMLAB_CUDA_ABSENT}) - `--impl cuda` is listed and cannot run")
   endif()
 endfunction()

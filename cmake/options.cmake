@@ -1,23 +1,30 @@
 # normlab_options: what every target of normlab is compiled with. Link it PRIVATE; it is no part of the installed package.
 add_library(normlab_options INTERFACE)
 target_compile_features(normlab_options INTERFACE cxx_std_20)
-target_compile_options(normlab_options INTERFACE
+set(options
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align
   -Wno-missing-field-initializers  # a designated initializer names what it sets; the rest has its default
   -ffp-contract=off)  # the compiler forms no fused multiply-adds of its own: results do not depend on how a loop is split
+set(cuda_options
+  --fmad=false  # likewise
+  --expt-relaxed-constexpr  # constexpr functions of the library and the standard library are called in kernels
+  -diag-suppress=554  # a conversion of a view to itself "will not be called"
+  -Xcompiler=-Wall,-Wextra,-Wshadow,-Wno-missing-field-initializers,-ffp-contract=off)
 if(NORMLAB_WERROR)
-  target_compile_options(normlab_options INTERFACE -Werror)
+  list(APPEND options -Werror)
+  list(APPEND cuda_options --Werror=all-warnings)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC guesses this one from inlined code and is often wrong under sanitizers and inside expression templates.
-  target_compile_options(normlab_options INTERFACE -Wno-maybe-uninitialized)
+  list(APPEND options -Wno-maybe-uninitialized)
 endif()
+target_compile_options(normlab_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${options}>" "$<$<COMPILE_LANGUAGE:CUDA>:${cuda_options}>")
 
 # Sanitizers go into every target, so also into the tests' own main.
 set(NORMLAB_SANITIZE_FLAGS "")
 if(NORMLAB_SANITIZE)
   set(NORMLAB_SANITIZE_FLAGS -fsanitize=${NORMLAB_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  add_compile_options(${NORMLAB_SANITIZE_FLAGS})
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${NORMLAB_SANITIZE_FLAGS}>")  # nvcc knows none
   add_link_options(${NORMLAB_SANITIZE_FLAGS})
 endif()
 

@@ -21,7 +21,7 @@ struct Geometry {
 /// Channel of element k of run r in block (o, i): i * inner_step + r * run_step + (k / divisor) % modulus.
 struct ParamRule {
     std::int64_t inner_step = 0, run_step = 0, divisor = 1, modulus = 1;
-    std::int64_t channel(std::int64_t i, std::int64_t r, std::int64_t k) const {
+    constexpr std::int64_t channel(std::int64_t i, std::int64_t r, std::int64_t k) const {
         return i * inner_step + r * run_step + (k / divisor) % modulus;
     }
     bool operator==(const ParamRule&) const = default;

@@ -32,7 +32,7 @@ template <class Double, class Byte>
 struct BasicSavedView {
     Double *mean = nullptr, *var = nullptr, *rstd = nullptr, *r = nullptr, *d = nullptr;
     Byte* opaque = nullptr;
-    operator BasicSavedView<const Double, const Byte>() const { return {mean, var, rstd, r, d, opaque}; }
+    constexpr operator BasicSavedView<const Double, const Byte>() const { return {mean, var, rstd, r, d, opaque}; }
 };
 using SavedView = BasicSavedView<double, std::byte>;
 using ConstSavedView = BasicSavedView<const double, const std::byte>;

@@ -1,4 +1,4 @@
-# Writes a file that adds the test verify.CHECK.VARIANT for each line of `normlab list --tests`.
+# Writes a file that adds the test verify.CHECK.VARIANT for each line of `normlab list --tests`, and for each variant there verify.cuda.VARIANT.
 execute_process(COMMAND ${PROGRAM} list --tests OUTPUT_VARIABLE lines COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+" lines "${lines}")
 set(text "")
@@ -7,5 +7,11 @@ foreach(line IN LISTS lines)
   list(GET words 0 check)
   list(GET words 1 variant)
   string(APPEND text "add_test([=[verify.${check}.${variant}]=] [=[${PROGRAM}]=] verify --check ${check} --variant ${variant} --threads 1)\n")
+  list(APPEND variants ${variant})
+endforeach()
+list(REMOVE_DUPLICATES variants)
+foreach(variant IN LISTS variants)
+  string(APPEND text "add_test([=[verify.cuda.${variant}]=] [=[${PROGRAM}]=] verify --impl cuda --variant ${variant} --tier smoke)\n"
+    "set_tests_properties([=[verify.cuda.${variant}]=] PROPERTIES SKIP_REGULAR_EXPRESSION \"cuda cannot run here\")\n")
 endforeach()
 file(WRITE ${OUTPUT} "${text}")

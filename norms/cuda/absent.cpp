@@ -7,16 +7,19 @@ namespace normlab {
 namespace cuda {
 
 const Support& available() {
-    static const Support absent{"built without CUDA: no nvcc was found"};
+    static const Support absent{"built without CUDA: CMake found no nvcc that works"};
     return absent;
 }
 void* allocate(std::size_t) { throw std::bad_alloc(); }
 void release(void*) noexcept {}
 void copy(void*, const void*, std::size_t) { throw Failure(available().reason); }
 void synchronize() {}
+void* new_stream() { return nullptr; }
+void release_stream(void*) noexcept {}
 void* new_event() { return nullptr; }
 void release_event(void*) noexcept {}
 void record(void*, void*) {}
+void clear(void*, std::size_t, void*) {}
 double seconds_between(void*, void*) { return 0; }
 DeviceInfo describe() { return {}; }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The few calls of the CUDA runtime that the rest of the library needs. memory.cu defines them; absent.cpp where there is no nvcc.
+// The few calls of the CUDA runtime that the rest of the library needs. runtime.cpp defines them; absent.cpp where there is no nvcc.
 
 #include <cstddef>
 
@@ -18,8 +18,15 @@ void release(void* data) noexcept;
 /// Any direction (unified addressing); done on return.
 void copy(void* to, const void* from, std::size_t bytes);
 
+/// Enqueues zeros on a stream.
+void clear(void* data, std::size_t bytes, void* stream);
+
 /// Waits for the device. Throws Failure with CUDA's own text if something enqueued before has failed.
 void synchronize();
+
+/// A stream that does not wait for the default one.
+void* new_stream();
+void release_stream(void* stream) noexcept;
 
 /// Events: recorded on a stream; seconds_between waits for `end`. Null is released without effect.
 void* new_event();
