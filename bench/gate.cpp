@@ -63,16 +63,14 @@ void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, A
     judge(result.backward, compare("dbeta", p, channels(got.dbeta), probe.expected.dbeta, bounds.dbeta), probe.name);
 }
 
+// More and more calls until they take long enough to be believed; the first of all counts only where it takes long itself.
 template <class F>
 double seconds_of(Device device, F&& call) {
-    call();
-    synchronize(device);
     Stopwatch watch(device);
-    double seconds = 0;
     for (int calls = 1;; calls *= 4) {
         watch.start();
         for (int i = 0; i < calls; ++i) call();
-        if (seconds = watch.stop() / calls; seconds * calls > 2e-3) return seconds;
+        if (const double seconds = watch.stop(); seconds > (calls == 1 ? 0.05 : 2e-3)) return seconds / calls;
     }
 }
 

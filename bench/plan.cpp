@@ -40,7 +40,7 @@ class Planner {
 public:
     explicit Planner(const Selection& s) : s_(s), implementations_(chosen(s.implementations)) { plan_.workloads = s.workloads; }
 
-    Plan make() {
+    TimingPlan make() {
         for (std::size_t w = 0; w < s_.workloads.size(); ++w)
             for (Layout layout : layouts_of(s_.workloads[w], s_.layouts))
                 for (DType dtype : s_.dtypes)
@@ -120,15 +120,15 @@ private:
     std::vector<const Implementation*> implementations_;
     std::map<Device, LastCache> caches_;
     std::map<std::string, std::set<std::string>> left_out_;
-    Plan plan_;
+    TimingPlan plan_;
 };
 
 }  // namespace
 
-Plan make_plan(const Selection& selection) { return Planner(selection).make(); }
+TimingPlan make_plan(const Selection& selection) { return Planner(selection).make(); }
 
 // Rows that share numbers and truth are checked together; each implementation once for each number of threads.
-void check(Plan& plan, const Progress& progress) {
+void check(TimingPlan& plan, const Progress& progress) {
     using Key = std::tuple<std::size_t, Layout, DType, Mode>;
     const auto key = [](const Row& r) { return Key{r.workload, r.problem.layout, r.problem.dtype, r.problem.mode}; };
     std::size_t done = 0;

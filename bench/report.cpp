@@ -17,20 +17,20 @@ std::string time_text(double seconds) {
     return seconds < 1 ? fmt::format("{:.2f} ms", seconds * 1e3) : fmt::format("{:.2f} s ", seconds);
 }
 
-std::string case_text(const Plan& plan, const Row& r) {
+std::string case_text(const TimingPlan& plan, const Row& r) {
     return fmt::format("{} {} {} {}{}", plan.workloads[r.workload].text(), name_of(r.problem.dtype), name_of(r.problem.layout),
                        r.problem.mode == Mode::eval ? "eval " : "", name_of(r.direction));
 }
 
 bool wrong(const Row& r) { return !r.checked.wrong.empty(); }
 
-std::size_t width_of_cases(const Plan& plan) {
+std::size_t width_of_cases(const TimingPlan& plan) {
     std::size_t width = 4;
     for (const Row& r : plan.rows) width = std::max(width, case_text(plan, r).size());
     return width;
 }
 
-std::string row_text(const Plan& plan, const Row& r, std::size_t width, bool first) {
+std::string row_text(const TimingPlan& plan, const Row& r, std::size_t width, bool first) {
     std::string line = fmt::format("{:<{}} {:>7} {:<5} {:<10}", first ? case_text(plan, r) : "", width, r.threads, name_of(r.cache), r.implementation->name());
     if (wrong(r)) return line + " WRONG, not timed\n";
     if (!r.timed()) return line + " not timed\n";
@@ -40,14 +40,14 @@ std::string row_text(const Plan& plan, const Row& r, std::size_t width, bool fir
 }
 
 // The limits that rows are measured against, each once.
-std::vector<const Limit*> limits_used(const Plan& plan) {
+std::vector<const Limit*> limits_used(const TimingPlan& plan) {
     std::vector<const Limit*> used;
     for (std::size_t i = 0; i < plan.limits.size(); ++i)
         if (std::ranges::any_of(plan.rows, [&](const Row& r) { return r.timed() && r.limit == i; })) used.push_back(&plan.limits[i]);
     return used;
 }
 
-std::string noise_text(const Plan& plan) {
+std::string noise_text(const TimingPlan& plan) {
     std::string text;
     std::size_t count = 0;
     const Row* worst = nullptr;
@@ -68,15 +68,9 @@ std::string noise_text(const Plan& plan) {
 // Okabe & Ito's colours: told apart by people with any kind of colour vision.
 constexpr std::string_view colours[] = {"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000"};
 
-std::string gnuplot_text(std::string text) {   // between double quotes, without enhanced mode's markup
-    for (char& c : text)
-        if (c == '_') c = ' ';
-    return text;
-}
-
 }  // namespace
 
-std::string table_text(const Plan& plan) {
+std::string table_text(const TimingPlan& plan) {
     std::string text;
     for (const auto& [key, value] : machine()) text += fmt::format("{:<9} {}\n", key, value);
     const std::size_t width = width_of_cases(plan);
@@ -96,7 +90,7 @@ std::string table_text(const Plan& plan) {
     return text + noise_text(plan);
 }
 
-std::string summary_line(const Plan& plan, double seconds) {
+std::string summary_line(const TimingPlan& plan, double seconds) {
     std::size_t timed = 0, wrongs = 0, noisy_rows = 0;
     double worst = 0;
     for (const Row& r : plan.rows) {
@@ -106,9 +100,9 @@ std::string summary_line(const Plan& plan, double seconds) {
     return fmt::format("bench: {} rows timed, {} wrong, {} noisy; worst error/bound {:.3g}; {:.1f} s", timed, wrongs, noisy_rows, worst, seconds);
 }
 
-bool all_right(const Plan& plan) { return std::ranges::none_of(plan.rows, wrong); }
+bool all_right(const TimingPlan& plan) { return std::ranges::none_of(plan.rows, wrong); }
 
-Figure figure(const Plan& plan) {
+Figure figure(const TimingPlan& plan) {
     std::map<std::string, std::string> bars;   // gnuplot data by implementation
     std::vector<std::string> order;
     std::string labels;
@@ -120,12 +114,12 @@ Figure figure(const Plan& plan) {
         if (std::ranges::find(order, name) == order.end()) order.push_back(name);
         if (r.name != last) {
             y += last.empty() ? 0 : 0.6;
-            labels += fmt::format("{}\"{}, {}, {} thread{}\" {}", labels.empty() ? "" : ", ", gnuplot_text(case_text(plan, r)), name_of(r.cache), r.threads,
+            labels += fmt::format("{}\"{}, {}, {} thread{}\" {}", labels.empty() ? "" : ", ", case_text(plan, r), name_of(r.cache), r.threads,
                                   r.threads > 1 ? "s" : "", y);
             last = r.name;
         }
         const double percent = 100 * r.part_of_limit;
-        bars[name] += fmt::format("{} {} 0 {} {} {} \"{:.0f}\"\n", percent, y, percent, y - 0.45, y + 0.45, percent);
+        bars[name] += fmt::format("{} {} 0 {} {} {} \"{}\"\n", percent, y, percent, y - 0.45, y + 0.45, percent < 10 ? fmt::format("{:.1f}", percent) : fmt::format("{:.0f}", percent));
         y += 1;
     }
     std::string script, plots;
@@ -133,14 +127,14 @@ Figure figure(const Plan& plan) {
         const std::string colour(colours[i % std::size(colours)]);
         script += fmt::format("$d{} << EOD\n{}EOD\n", i, bars[order[i]]);
         plots += fmt::format("{}$d{} using 1:2:3:4:5:6 with boxxyerror fs solid noborder lc rgb '{}' title \"{}\"", i ? ", " : "", i, colour,
-                             gnuplot_text(order[i]));
+                             order[i]);
         plots += fmt::format(", $d{} using 1:2:7 with labels left offset 0.4,0 font ',9' notitle", i);
     }
     const int height = static_cast<int>(110 + 17 * y);
-    script += "set title 'percent of the copy (forward) or triad (backward) limit of the same run; more is better'\n";
-    script += "set ytics nomirror scale 0 font ',10' (" + labels + ")\n";
-    script += fmt::format("set yrange [{}:-1]\nset xrange [0:*<120]\nset xtics nomirror\nset xlabel 'percent'\nset grid x lc rgb '#cccccc'\n", y);
-    script += "set border 3\nset key top center outside horizontal\nset arrow from 100, graph 0 to 100, graph 1 nohead dt 2 lc rgb '#555555'\n";
+    script += "set ytics nomirror noenhanced scale 0 font ',10' (" + labels + ")\n";
+    script += fmt::format("set yrange [{}:-1]\nset xrange [0:105<*]\nset xtics nomirror\nset grid x lc rgb '#cccccc'\n", y);
+    script += "set xlabel 'percent of the limit measured in the same run: copy (forward), triad (backward)'\n";
+    script += "set border 3\nset key noenhanced outside center top horizontal\nset arrow from 100, graph 0 to 100, graph 1 nohead dt 2 lc rgb '#555555'\n";
     return {script + "plot " + plots + "\n", 1000, std::max(height, 240)};
 }
 

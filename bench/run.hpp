@@ -39,7 +39,7 @@ struct Limit {
 /// One implementation on one case.
 struct Row {
     std::string name;            ///< of the case, the same for all implementations
-    std::size_t workload = 0;    ///< in Plan
+    std::size_t workload = 0;    ///< in TimingPlan
     Problem problem;
     Direction direction = Direction::forward;
     int threads = 1;
@@ -60,7 +60,7 @@ struct Row {
     std::string title() const { return name + "/" + implementation->name(); }
 };
 
-struct Plan {
+struct TimingPlan {
     std::vector<Workload> workloads;
     std::vector<Row> rows;       ///< rows of one case stand together
     std::vector<Limit> limits;
@@ -70,10 +70,10 @@ struct Plan {
 using Progress = std::function<void(std::size_t done, std::size_t total)>;
 
 /// Throws Error for an unknown implementation or one that cannot run here.
-Plan make_plan(const Selection& selection);
+TimingPlan make_plan(const Selection& selection);
 
 /// Fills `checked` of every row.
-void check(Plan& plan, const Progress& progress);
+void check(TimingPlan& plan, const Progress& progress);
 
 struct Timing {
     double seconds = 180;    ///< for all repetitions together, roughly; the number of repetitions falls from 9 to 3 where it does not suffice
@@ -81,6 +81,6 @@ struct Timing {
 
 /// Times every row that is not wrong, and the limits, by Google Benchmark: repetitions in random order. Fills everything that follows. Returns Google Benchmark's
 /// JSON document, its context extended by machine(), each run by the counters minimal_bytes, error_over_bound, part_of_limit and against_others.
-std::string time(Plan& plan, const Timing& timing, const Progress& progress);
+std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress);
 
 }  // namespace normlab::bench

@@ -27,11 +27,12 @@ public:
 
 void initialize_google_benchmark() {
     static const bool once = [] {
-        char program[] = "normlab", interleave[] = "--benchmark_enable_random_interleaving=true";
+        static char program[] = "normlab", interleave[] = "--benchmark_enable_random_interleaving=true";   // it keeps a pointer to the name
         char* arguments[] = {program, interleave, nullptr};
         int count = 2;
         benchmark::Initialize(&count, arguments);
-        for (const auto& [key, value] : machine()) benchmark::AddCustomContext(key, value);
+        for (const auto& [key, value] : machine())
+            if (key != "date" && key != "caches") benchmark::AddCustomContext(key, value);   // it says those itself
         return true;
     }();
     static_cast<void>(once);
@@ -40,7 +41,7 @@ void initialize_google_benchmark() {
 // One arena a device and dtype, with room for the largest that runs there.
 class Arenas {
 public:
-    explicit Arenas(const Plan& plan) {
+    explicit Arenas(const TimingPlan& plan) {
         for (const Row& r : plan.rows)
             if (r.checked.wrong.empty()) grow(r.problem.device, r.problem.dtype, r.direction, r.sets, tensor_bytes(r.problem));
         for (const Limit& l : plan.limits) grow(l.device, l.dtype, l.direction, l.sets, l.bytes);
@@ -58,10 +59,11 @@ private:
     std::map<std::pair<Device, DType>, Arena> arenas_;
 };
 
-// Calls `call(set)` for one set after another: all of them once, untimed, then as often as Google Benchmark asks.
+// Calls `call(set)` for one set after another: all of them once, untimed, then as often as Google Benchmark asks. A call that alone is as long as a
+// repetition should be needs no warming up.
 template <class F>
-void repeat(benchmark::State& state, Device device, std::size_t sets, F&& call) {
-    for (std::size_t set = 0; set < sets; ++set) call(set);
+void repeat(benchmark::State& state, Device device, std::size_t sets, bool warm_up, F&& call) {
+    for (std::size_t set = 0; warm_up && set < sets; ++set) call(set);
     synchronize(device);
     Stopwatch watch(device);
     std::size_t set = 0;
@@ -75,18 +77,19 @@ void repeat(benchmark::State& state, Device device, std::size_t sets, F&& call) 
 
 void run_row(benchmark::State& state, const Row& row, const Parameters& parameters, const Arena& arena) {
     const std::size_t bytes = tensor_bytes(row.problem);
+    const bool warm_up = row.checked.seconds < longest;
     Call call(row.problem, *row.implementation, row.threads, parameters, row.sets);
     const auto forward = [&](std::size_t set) { call.forward(arena.input(set, bytes), arena.output(set, bytes), set); };
-    if (row.direction == Direction::forward) return repeat(state, row.problem.device, row.sets, forward);
+    if (row.direction == Direction::forward) return repeat(state, row.problem.device, row.sets, warm_up, forward);
     const auto x = [&](std::size_t set) { return arena.input(2 * set, bytes); };
     const auto backward = [&](std::size_t set) { call.backward(x(set), arena.input(2 * set + 1, bytes), arena.output(set, bytes), set); };
     for (std::size_t set = 0; set < row.sets; ++set) call.forward(x(set), arena.output(set, bytes), set);   // what is saved for backward
-    repeat(state, row.problem.device, row.sets, backward);
+    repeat(state, row.problem.device, row.sets, warm_up, backward);
 }
 
 void run_limit(benchmark::State& state, const Limit& limit, const Arena& arena) {
     const std::size_t inputs = tensors(limit.direction) - 1;
-    repeat(state, limit.device, limit.sets, [&](std::size_t set) {
+    repeat(state, limit.device, limit.sets, true, [&](std::size_t set) {
         void* a = arena.output(set, limit.bytes);
         const void *b = arena.input(inputs * set, limit.bytes), *c = arena.input(inputs * (set + 1) - 1, limit.bytes);
         if (limit.device == Device::host) stream(limit.direction, limit.stores, limit.threads, a, b, c, limit.bytes);
@@ -112,7 +115,7 @@ Schedule schedule(std::vector<double> seconds, double budget) {
         std::size_t remaining = seconds.size();
         for (double t : seconds) {
             if (t < left / static_cast<double>(remaining)) break;
-            left -= 2 * t, --remaining;   // once to warm up
+            left -= t < longest ? 2 * t : t, --remaining;   // warming up takes as long
         }
         s.share = remaining ? std::min(longest, left / static_cast<double>(remaining)) : longest;
         if (s.share >= shortest || s.repetitions <= least_repetitions) break;
@@ -123,7 +126,7 @@ Schedule schedule(std::vector<double> seconds, double budget) {
 
 double rough_seconds(const Limit& l) { return static_cast<double>(tensors(l.direction) * l.bytes) / (l.device == Device::host ? 2e10 : 1e12) + 1e-7; }
 
-void derive(Plan& plan) {
+void derive(TimingPlan& plan) {
     for (Limit& l : plan.limits)
         if (!l.seconds.empty()) l.time = summarize(l.seconds);
     const auto timed = [](const Row& r) { return r.timed(); };
@@ -143,7 +146,7 @@ void derive(Plan& plan) {
     }
 }
 
-std::string json_text(const Plan& plan, Collector& collector, const std::unordered_map<std::string, Row*>& rows) {
+std::string json_text(const TimingPlan& plan, Collector& collector, const std::unordered_map<std::string, Row*>& rows) {
     std::ostringstream text;
     benchmark::JSONReporter json;
     json.SetOutputStream(&text);
@@ -168,7 +171,7 @@ std::string json_text(const Plan& plan, Collector& collector, const std::unorder
 
 }  // namespace
 
-std::string time(Plan& plan, const Timing& timing, const Progress& progress) {
+std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress) {
     initialize_google_benchmark();
     std::vector<double> estimates;
     for (const Row& r : plan.rows)

@@ -59,7 +59,7 @@ int run(const Options& o) {
     if (o.json == "-") throw Error("--json -: a file's path is accepted");
     if (!o.json.empty()) io::check_writable(o.json);
     if (!o.plot.empty()) io::check_drawable(o.plot);
-    bench::Plan plan = bench::make_plan(selection);
+    bench::TimingPlan plan = bench::make_plan(selection);
     if (plan.rows.empty()) throw Error("nothing to time: " + (plan.left_out.empty() ? "no implementation can run here" : plan.left_out.front()));
     {
         Progress progress("bench: checking");
