@@ -59,7 +59,14 @@ Call::Call(Problem problem, const Implementation& implementation, int threads, c
         running_.upload(bytes_of(sigma ? state.sigma : state.var), state.mean.size() * sizeof(double));
         state_ = {mean, sigma ? nullptr : spread, sigma ? spread : nullptr, &count_};
     }
-    for (std::size_t i = 0; i < sets; ++i) saved_.emplace_back(operation_, problem_.device);
+    // NaN in what is to be written: memory may still hold the right values of another implementation.
+    const std::vector<std::byte> unwritten(std::max(2 * parameter_bytes_, 3 * statistics_bytes()),
+                                           std::byte{0xff});
+    parameters_.upload(std::span(unwritten).first(2 * parameter_bytes_), 2 * parameter_bytes_);
+    for (std::size_t i = 0; i < sets; ++i) {
+        saved_.emplace_back(operation_, problem_.device);
+        copy(saved_.back().view().mean, problem_.device, unwritten.data(), Device::host, 3 * statistics_bytes());
+    }
 }
 
 void Call::forward(const void* x, void* y, std::size_t set) {
@@ -84,8 +91,8 @@ Saved Call::saved(std::size_t set) const {
     Saved out;
     const SavedView view = saved_[set].view();
     const auto fetch = [&](std::vector<double>& to, const double* from) {
-        to.resize(static_cast<std::size_t>(problem_.statistics_count()));
-        copy(to.data(), Device::host, from, problem_.device, to.size() * sizeof(double));
+        to.resize(statistics_bytes() / sizeof(double));
+        copy(to.data(), Device::host, from, problem_.device, statistics_bytes());
     };
     fetch(out.mean, view.mean), fetch(out.var, view.var), fetch(out.rstd, view.rstd);
     return out;

@@ -34,6 +34,7 @@ public:
 
 private:
     Tensor tensor(void* data) const { return {data, problem_.dtype, problem_.shape, problem_.layout, problem_.device}; }
+    std::size_t statistics_bytes() const { return static_cast<std::size_t>(problem_.statistics_count()) * sizeof(double); }
     std::byte* parameter(std::size_t i) const { return parameters_.at(i * parameter_bytes_); }
     std::vector<double> gradient(std::size_t i) const;
 

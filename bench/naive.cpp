@@ -13,15 +13,16 @@
 namespace normlab::bench {
 namespace {
 
-// Arrays are [N, G, D, S] or, channels-last, [N, S, G, D], in the memory that the caller gave; statistics keep their reduced axes with length 1 and
-// broadcast. The reference, which carries slices and other scalars too, is written differently; nothing is shared with it.
+// Arrays are [N, G, D, S] or, channels-last and where S = 1 (a last axis of length 1 is slow), [N, S, G, D], in the memory that the caller gave;
+// statistics keep their reduced axes with length 1 and broadcast. The reference, which carries slices and other scalars too, is written differently;
+// nothing is shared with it.
 template <class T>
 class NaivePlan final : public Plan {
     using Array = xt::xtensor<T, 4>;
     using Dims = std::array<std::size_t, 4>;
 
 public:
-    explicit NaivePlan(const Problem& p) : p_(p), first_(p.layout == Layout::channels_first) {}
+    explicit NaivePlan(const Problem& p) : p_(p), first_(p.layout == Layout::channels_first && p.shape.S > 1) {}
 
     void forward(const ForwardArgs& args) const override {
         const auto x = view(args.x.data);

@@ -83,7 +83,8 @@ std::string table_text(const TimingPlan& plan) {
         before = &r;
     }
     text += "\nlimits measured in this run (best of plain and non-temporal stores)\n";
-    for (const Limit* l : limits_used(plan)) text += fmt::format("  {:<60} {:>7.2f} GB/s {:>6.1f} % spread\n", l->name, l->bytes_per_second() / 1e9, 100 * l->time.spread);
+    for (const Limit* l : limits_used(plan))
+        text += fmt::format("  {:<60} {:>7.2f} GB/s {:>6.1f} % spread\n", l->name, l->bytes_per_second() / 1e9, 100 * l->time.spread);
     for (const Row& r : plan.rows)
         if (wrong(r)) text += fmt::format("WRONG {}: {}\n", r.title(), r.checked.wrong);
     for (const std::string& reason : plan.left_out) text += fmt::format("left out: {}\n", reason);
@@ -119,7 +120,8 @@ Figure figure(const TimingPlan& plan) {
             last = r.name;
         }
         const double percent = 100 * r.part_of_limit;
-        bars[name] += fmt::format("{} {} 0 {} {} {} \"{}\"\n", percent, y, percent, y - 0.45, y + 0.45, percent < 10 ? fmt::format("{:.1f}", percent) : fmt::format("{:.0f}", percent));
+        bars[name] += fmt::format("{} {} 0 {} {} {} \"{}\"\n", percent, y, percent, y - 0.45, y + 0.45,
+                                  percent < 10 ? fmt::format("{:.1f}", percent) : fmt::format("{:.0f}", percent));
         y += 1;
     }
     std::string script, plots;
