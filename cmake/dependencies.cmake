@@ -5,6 +5,7 @@ find_package(Boost 1.74 CONFIG REQUIRED)  # target Boost::headers
 find_package(fmt REQUIRED)  # fmt::fmt, fmt::fmt-header-only
 find_package(CLI11 REQUIRED)  # CLI11::CLI11
 find_package(nlohmann_json REQUIRED)  # nlohmann_json::nlohmann_json
+find_package(benchmark REQUIRED)  # benchmark::benchmark
 find_package(ZLIB REQUIRED)  # ZLIB::ZLIB
 find_package(Threads REQUIRED)  # Threads::Threads
 include(${CMAKE_CURRENT_LIST_DIR}/normlab_blas.cmake)  # normlab_blas

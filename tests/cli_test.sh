@@ -44,6 +44,29 @@ expect 2 "no groups" verify --case "batch_norm reference f32 nchw 2x6x1 G=3"
 expect 2 "overflows f16" verify --case "batch_norm reference f16 nchw 2x6x1 kappa=1e6"
 expect 2 "GiB" verify --case "batch_norm reference f32 nchw 100000x10000x100"
 
+# bench: a tiny run, and calls that are wrong
+printf '{"problems": [{"prim": "bnorm", "shape": [4, 6, 5]}, {"prim": "bnorm", "shape": [4, 6, 5]}, {"prim": "gnorm", "shape": [4, 6, 5], "G": 3}]}' >shapes.json
+expect 0 "bench: 4 rows timed, 0 wrong" bench --shapes shapes.json --impl naive --seconds 1 --json bench.json
+grep -q '"error_over_bound"' bench.json || complain "bench.json has no error_over_bound"
+expect 2 "did you mean peers" bench --shapes peer
+expect 2 "absent.json" bench --shapes ./absent.json
+expect 2 "did you mean --shapes" bench --shape peers
+expect 2 "did you mean naive" bench --impl naiv
+expect 2 "forward, backward" bench --direction sideways
+expect 2 "cold, warm" bench --cache hot
+expect 2 "--threads 0" bench --threads 0
+expect 2 "--seconds 0" bench --seconds 0
+expect 2 "nothing to time" bench --shapes shapes.json --dtype f16 --impl naive
+expect 2 ".svg or .png" bench --shapes shapes.json --plot out.pdf
+expect 2 "nowhere" bench --shapes shapes.json --json nowhere/out.json
+for wrong in '{"problems": [{"prim": "bnorm", "shape": [4, 6' '[1, 2]' '{"problems": []}' '{"problems": [{"prim": "xnorm", "shape": [4, 6]}]}' \
+  '{"problems": [{"prim": "bnorm", "shape": [4, 0]}]}' '{"problems": [{"prim": "bnorm", "shape": [4, 2.5]}]}' \
+  '{"problems": [{"prim": "gnorm", "shape": [4, 6], "G": 4}]}' '{"problems": [{"prim": "gnorm", "shape": [4, 6]}]}' \
+  '{"problems": [{"prim": "bnorm", "shape": [9000000000, 9000000000]}]}' '{"problems": [{"prim": "bnorm", "shape": [4, 6], "eps": -1}]}'; do
+  printf '%s' "$wrong" >wrong.json
+  expect 2 "wrong.json: " bench --shapes wrong.json
+done
+
 # a file that lies about its size is refused without allocating what it claims
 printf '\223NUMPY\001\000\166\000{"descr": "<f8", "fortran_order": False, "shape": (1000000, 1000000), }%40s\n' '' >huge.npy
 limit=2000000   # KiB; AddressSanitizer reserves more address space than any limit worth setting

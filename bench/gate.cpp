@@ -1,0 +1,169 @@
+#include "bench/gate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "bench/probe.hpp"
+#include "norms/element.hpp"
+#include "verify/check.hpp"
+
+namespace normlab::bench {
+namespace {
+
+constexpr std::int64_t affordable = 16384;   // elements for truth, which takes some 10 us and 2 KB each
+constexpr std::uint64_t seed = 1;
+
+using verify::compare, verify::Finding;
+
+void judge(Checked& checked, const Finding& f, const std::string& where) {
+    const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
+    checked.ratio = std::max(checked.ratio, ratio);
+    if (f.verdict == verify::Verdict::pass || !checked.wrong.empty()) return;
+    checked.wrong = fmt::format("{} in {} at {}: error {:.3g}, bound {:.3g}", f.quantity, where, f.where, f.error, f.bound);
+}
+
+struct Results {
+    Memory y, dx;
+    std::vector<double> dgamma, dbeta;
+    Saved saved;
+};
+
+void judge_saved(Checked& checked, const Results& got, const Probe& probe, const verify::Bounds& bounds) {
+    const auto at = static_cast<std::size_t>(probe.block);
+    const truth::Block& b = probe.expected.blocks[0];
+    Problem one = probe.in.problem;
+    one.dtype = DType::f64, one.shape = {1, 1, 1};
+    judge(checked, compare("saved mean", one, {got.saved.mean[at]}, {b.mean}, bounds.mean), probe.name);
+    judge(checked, compare("saved var", one, {got.saved.var[at]}, {b.var}, bounds.var), probe.name);
+    judge(checked, compare("saved rstd", one, {got.saved.rstd[at]}, {b.s == 0 ? Quad(0) : Quad(1 / b.s)}, bounds.rstd), probe.name);
+}
+
+void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, Accumulation accumulation) {
+    const verify::Bounds bounds = verify::error_bounds(probe.in, probe.expected, accumulation);
+    const Problem& p = probe.in.problem;
+    const auto picked = [&](const Memory& tensor) {
+        std::vector<double> values;
+        for (std::int64_t i : probe.places) values.push_back(read_element<double>(tensor.data(), p.dtype, i));
+        return values;
+    };
+    if (probe.has_block) {
+        judge(result.forward, compare("y", p, picked(got.y), probe.expected.y, bounds.y), probe.name);
+        judge_saved(result.forward, got, probe, bounds);
+        if (!probe.in.dy.empty()) judge(result.backward, compare("dx", p, picked(got.dx), probe.expected.dx, bounds.dx), probe.name);
+    }
+    if (!probe.has_channel) return;
+    const auto channels = [&](const std::vector<double>& all) {
+        const auto first = all.begin() + probe.channel;
+        return std::vector<double>(first, first + p.shape.C);
+    };
+    judge(result.backward, compare("dgamma", p, channels(got.dgamma), probe.expected.dgamma, bounds.dgamma), probe.name);
+    judge(result.backward, compare("dbeta", p, channels(got.dbeta), probe.expected.dbeta, bounds.dbeta), probe.name);
+}
+
+// More and more calls until they take long enough to be believed; the first of all counts only where it takes long itself.
+template <class F>
+double seconds_of(Device device, F&& call) {
+    Stopwatch watch(device);
+    for (int calls = 1;; calls *= 4) {
+        watch.start();
+        for (int i = 0; i < calls; ++i) call();
+        if (const double seconds = watch.stop(); seconds > (calls == 1 ? 0.05 : 2e-3)) return seconds / calls;
+    }
+}
+
+}  // namespace
+
+struct Gate::Expected {
+    Expected(const Problem& problem, verify::Case cut, bool gradients)
+        : p(problem), backward(gradients), in(prepared(cut, gradients)), truth(truth::evaluate(in)), data(problem, seed),
+          probes(make_probes(problem, data, gradients, seed)) {}
+
+    static verify::Inputs<double> prepared(const verify::Case& cut, bool gradients) {
+        verify::Inputs<double> in = verify::draw(cut);
+        if (!gradients) in.dy.clear();
+        return in;
+    }
+
+    Problem p;
+    bool backward;
+    verify::Inputs<double> in;
+    truth::Result truth;
+    Data data;
+    std::vector<Probe> probes;
+};
+
+Shape Gate::cut_down(const Problem& p) {
+    auto [N, C, S] = p.shape;
+    if (C > 4 * affordable) C = affordable / p.spec.groups * p.spec.groups;
+    N = std::min(N, std::max<std::int64_t>(2, affordable / (C * S)));
+    S = std::min(S, std::max<std::int64_t>(N > 1 ? 1 : 2, affordable / (C * N)));
+    return {N, C, S};
+}
+
+Gate::Gate(const Workload& w, const Problem& problem, bool backward) {
+    verify::Case cut{.variant = w.variant, .dtype = problem.dtype, .layout = problem.layout, .mode = problem.mode, .shape = cut_down(problem)};
+    if (cut.spec().groups != 1) cut.groups = w.groups;
+    cut.eps = w.eps, cut.kappa = 2;
+    expected_ = std::make_unique<Expected>(problem, cut, backward);
+}
+
+Gate::~Gate() = default;
+
+Gate::Result Gate::check(const Implementation& implementation, int threads) const {
+    const Expected& e = *expected_;
+    Result result;
+    const Accumulation accumulation = implementation.accumulation(e.p.dtype);
+    const verify::Bounds bounds = verify::error_bounds(e.in, e.truth, accumulation);
+    const verify::Outputs<double> out = verify::run(implementation, e.in);
+    const std::string cut = fmt::format("{}x{}x{}", e.in.problem.shape.N, e.in.problem.shape.C, e.in.problem.shape.S);
+    judge(result.forward, compare("y", e.in.problem, out.y, e.truth.y, bounds.y), cut);
+    if (e.backward) {
+        judge(result.backward, compare("dx", e.in.problem, out.dx, e.truth.dx, bounds.dx), cut);
+        judge(result.backward, compare("dgamma", e.in.problem, out.dgamma, e.truth.dgamma, bounds.dgamma), cut);
+        judge(result.backward, compare("dbeta", e.in.problem, out.dbeta, e.truth.dbeta, bounds.dbeta), cut);
+    }
+
+    const Device device = implementation.device();
+    const std::size_t bytes = tensor_bytes(e.p);
+    Memory x, dy;   // on another device than the host
+    const auto there = [&](const Memory& host, Memory& own) -> const void* {
+        if (device == Device::host) return host.data();
+        own = Memory(device, bytes);
+        own.upload({host.at(0), bytes});
+        return own.data();
+    };
+    // Filled with ones bits, NaN in every dtype: what is not written is seen.
+    const std::vector<std::byte> unwritten(bytes, std::byte{0xff});
+    const auto outcome = [&](const Memory& own) {
+        Memory host(Device::host, bytes);
+        own.download({host.at(0), bytes});
+        return host;
+    };
+    Call call(e.p, implementation, threads, e.data.parameters);
+    Memory to(device, bytes);
+    const void* from = there(e.data.x, x);
+    to.upload(unwritten);
+    call.forward(from, to.data());
+    Results got{outcome(to), {}, {}, {}, call.saved()};
+    if (e.backward) {
+        const void* gradient = there(e.data.dy, dy);
+        to.upload(unwritten);
+        call.backward(from, gradient, to.data());
+        got.dx = outcome(to), got.dgamma = call.dgamma(), got.dbeta = call.dbeta();
+        result.backward.seconds = seconds_of(device, [&] { call.backward(from, gradient, to.data()); });
+    }
+    for (const Probe& probe : e.probes) judge_probe(result, probe, got, accumulation);
+    result.forward.seconds = seconds_of(device, [&] { call.forward(from, to.data()); });
+    return result;
+}
+
+double gate_bytes(const Problem& p) {
+    const double block = static_cast<double>(p.own_statistics() ? p.block_size() : p.shape.N * p.shape.S), all = static_cast<double>(p.shape.size());
+    const double probed = block * std::clamp(std::floor(0x1p21 / block), 1.0, 4.0) + 4 * static_cast<double>(p.shape.N * p.shape.S);
+    return 6 * all * static_cast<double>(size_of(p.dtype)) + 200 * probed;
+}
+
+}  // namespace normlab::bench

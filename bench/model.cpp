@@ -1,0 +1,49 @@
+#include "bench/model.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "norms/names.hpp"
+
+namespace normlab::bench {
+namespace {
+
+constexpr std::string_view directions[] = {"forward", "backward"}, caches[] = {"cold", "warm"};
+
+template <class Enum>
+Enum parse(std::string_view what, std::string_view word, std::span<const std::string_view> names) {
+    const auto found = std::ranges::find(names, word);
+    if (found == names.end()) throw Error(unknown(what, word, names));
+    return static_cast<Enum>(found - names.begin());
+}
+
+double median(std::vector<double>& values) {
+    const std::size_t half = values.size() / 2;
+    std::ranges::sort(values);
+    return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+}  // namespace
+
+std::string_view name_of(Direction v) { return directions[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Cache v) { return caches[static_cast<std::size_t>(v)]; }
+Direction parse_direction(std::string_view word) { return parse<Direction>("direction", word, directions); }
+Cache parse_cache(std::string_view word) { return parse<Cache>("cache", word, caches); }
+
+std::size_t tensor_bytes(const Problem& p) { return static_cast<std::size_t>(p.shape.size()) * size_of(p.dtype); }
+
+std::size_t minimal_bytes(const Problem& p, Direction direction) {
+    const std::size_t parameter = static_cast<std::size_t>(p.shape.C) * size_of(param_dtype(p.dtype)), beta = p.spec.centred() ? 1 : 0;
+    const std::size_t parameters = direction == Direction::forward ? 1 + beta : 2 + beta;
+    return tensors(direction) * tensor_bytes(p) + parameters * parameter;
+}
+
+Sample summarize(std::vector<double> seconds) {
+    if (seconds.empty()) throw Error("no timings; one or more is accepted");
+    Sample s{median(seconds), 0};
+    for (double& v : seconds) v = std::abs(v - s.median);
+    if (s.median > 0) s.spread = median(seconds) / s.median;
+    return s;
+}
+
+}  // namespace normlab::bench

@@ -1,0 +1,42 @@
+#pragma once
+// What a row of the table is made of: bytes that must move, and statistics of repeated timings.
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "norms/spec.hpp"
+
+namespace normlab::bench {
+
+enum class Direction { forward, backward };
+std::string_view name_of(Direction);                 // forward backward
+Direction parse_direction(std::string_view);         ///< throws Error naming the accepted words
+
+enum class Cache { cold, warm };
+std::string_view name_of(Cache);                     // cold warm
+Cache parse_cache(std::string_view);
+
+/// Bytes of x, or of any other tensor of the problem.
+std::size_t tensor_bytes(const Problem& problem);
+
+/// Tensors that a call reads or writes: forward x and y, backward x, dy and dx.
+constexpr std::size_t tensors(Direction d) { return d == Direction::forward ? 2 : 3; }
+
+/// The least that any implementation moves between memory and cores: each tensor once, and the parameters: forward gamma and beta; backward gamma,
+/// dgamma and dbeta (weight norm and rms norm: no beta). Statistics are not counted.
+std::size_t minimal_bytes(const Problem& problem, Direction direction);
+
+/// Of repeated timings in seconds.
+struct Sample {
+    double median = 0;
+    double spread = 0;   ///< median absolute deviation from the median, as a part of it
+};
+
+/// Throws Error for an empty list. The median of an even number of values is the mean of the middle two.
+Sample summarize(std::vector<double> seconds);
+
+/// Spreads above this are called noise.
+constexpr double noisy = 0.10;
+
+}  // namespace normlab::bench

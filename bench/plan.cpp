@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "bench/call.hpp"
+#include "bench/machine.hpp"
+#include "bench/run.hpp"
+#include "norms/names.hpp"
+
+namespace normlab::bench {
+namespace {
+
+constexpr double cold_factor = 2;   // the sets that a cold row rotates over are this many times the last cache
+
+std::vector<const Implementation*> chosen(const std::vector<std::string>& names) {
+    std::vector<const Implementation*> list;
+    for (const std::string& name : names) {
+        list.push_back(&find_implementation(name));
+        if (const Support s = list.back()->available(); !s) throw Error(fmt::format("{} cannot run here: {}", name, s.reason));
+    }
+    if (names.empty())
+        for (const Implementation* i : implementations())
+            if (i->available() && i->name() != "reference") list.push_back(i);   // the reference is never optimised: seconds a call
+    return list;
+}
+
+std::string label(const Workload& w) { return fmt::format("{}/{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : ""); }
+
+// With one channel or one position both layouts are the same memory.
+std::vector<Layout> layouts_of(const Workload& w, const std::vector<Layout>& asked) {
+    std::vector<Layout> layouts = asked;
+    if (asked.empty()) layouts = w.both_layouts ? std::vector{Layout::channels_first, Layout::channels_last} : std::vector{Layout::channels_first};
+    if (w.shape.S == 1 || w.shape.C == 1) layouts.resize(1);
+    return layouts;
+}
+
+class Planner {
+public:
+    explicit Planner(const Selection& s) : s_(s), implementations_(chosen(s.implementations)) { plan_.workloads = s.workloads; }
+
+    TimingPlan make() {
+        for (std::size_t w = 0; w < s_.workloads.size(); ++w)
+            for (Layout layout : layouts_of(s_.workloads[w], s_.layouts))
+                for (DType dtype : s_.dtypes)
+                    for (Mode mode : s_.modes) add(w, {s_.workloads[w].spec(), s_.workloads[w].shape, dtype, layout, mode});
+        for (const auto& [reason, examples] : left_out_)
+            plan_.left_out.push_back(fmt::format("{} ({}{})", reason, *examples.begin(),
+                                                 examples.size() > 1 ? fmt::format(" and {} more", examples.size() - 1) : ""));
+        return std::move(plan_);
+    }
+
+private:
+    void add(std::size_t w, const Problem& problem) {
+        const std::string text = fmt::format("{} {} {}", s_.workloads[w].text(), name_of(problem.dtype), name_of(problem.layout));
+        const auto leave_out = [&](const std::string& reason) { left_out_[reason].insert(text); };
+        if (problem.mode == Mode::eval && problem.spec.running == Running::none)
+            return leave_out(fmt::format("{} keeps no running statistics: evaluation is what training is", problem.spec.variant));
+        try {
+            validate(problem);
+        } catch (const Error& e) {
+            return leave_out(e.what());
+        }
+        for (Direction direction : s_.directions) {
+            if (problem.mode == Mode::eval && direction == Direction::backward) continue;
+            for (int threads : s_.threads)
+                for (std::size_t cache = 0; cache < std::max<std::size_t>(1, s_.caches.size()); ++cache)
+                    for (const Implementation* i : implementations_) {
+                        if (i->device() == Device::cuda && threads != s_.threads.front()) continue;   // threads are the host's
+                        Row row{.workload = w, .problem = problem, .direction = direction, .threads = threads, .implementation = i};
+                        row.problem.device = i->device();
+                        if (const Support supported = i->supports(row.problem); !supported) {
+                            leave_out(fmt::format("{} declines: {}", i->name(), supported.reason));
+                            continue;
+                        }
+                        row.name = fmt::format("{}/{}/{}/{}/{}/threads:{}", label(s_.workloads[w]), name_of(problem.dtype), name_of(problem.layout),
+                                               name_of(problem.mode), name_of(direction), threads);
+                        if (const std::string reason = fit(row, s_.caches.empty() ? std::nullopt : std::optional(s_.caches[cache])); !reason.empty())
+                            leave_out(reason);
+                        else plan_.rows.push_back(row);
+                    }
+        }
+    }
+
+    // Buffers and limits of a row; or why it has none.
+    std::string fit(Row& row, std::optional<Cache> asked) {
+        const std::size_t bytes = tensor_bytes(row.problem), set = tensors(row.direction) * bytes;
+        const LastCache& last = caches_.try_emplace(row.problem.device, last_cache(row.problem.device)).first->second;
+        row.cache = asked.value_or(set <= last.one ? Cache::warm : Cache::cold);
+        row.name += fmt::format("/{}", name_of(row.cache));
+        row.minimal = minimal_bytes(row.problem, row.direction);
+        if (row.cache == Cache::cold) row.sets = static_cast<std::size_t>(cold_factor * static_cast<double>(last.all)) / set + 1;
+        const double need = gate_bytes(row.problem) + 1.1 * static_cast<double>(row.sets * set);
+        if (need > usable_memory()) return fmt::format("{:.0f} GiB of memory are needed, more than 80 % of this machine's", need / 0x1p30);
+        if (row.problem.device == Device::cuda) {   // the device's own copy of something large
+            row.limits.push_back(limit_of(row, Stores::plain, 1, std::max(std::size_t{256} << 20, 8 * last.all)));
+            return {};
+        }
+        for (int threads : std::set{1, row.threads})
+            for (Stores stores : {Stores::plain, Stores::non_temporal})
+                if (stores == Stores::plain || has_non_temporal_stores()) row.limits.push_back(limit_of(row, stores, threads, bytes));
+        return {};
+    }
+
+    std::size_t limit_of(const Row& row, Stores stores, int threads, std::size_t bytes) {
+        const bool host = row.problem.device == Device::host;
+        Limit limit{.device = row.problem.device, .dtype = row.problem.dtype, .direction = host ? row.direction : Direction::forward, .stores = stores,
+                    .threads = threads, .bytes = bytes, .sets = host ? row.sets : 1};
+        limit.name = host ? fmt::format("limit/{}/{}/bytes:{}/threads:{}/{}", limit.direction == Direction::forward ? "copy" : "triad", name_of(stores), bytes,
+                                        threads, name_of(row.cache))
+                          : fmt::format("limit/device copy/bytes:{}", bytes);
+        const auto found = std::ranges::find(plan_.limits, limit.name, &Limit::name);
+        if (found != plan_.limits.end()) return static_cast<std::size_t>(found - plan_.limits.begin());
+        plan_.limits.push_back(std::move(limit));
+        return plan_.limits.size() - 1;
+    }
+
+    const Selection& s_;
+    std::vector<const Implementation*> implementations_;
+    std::map<Device, LastCache> caches_;
+    std::map<std::string, std::set<std::string>> left_out_;
+    TimingPlan plan_;
+};
+
+}  // namespace
+
+TimingPlan make_plan(const Selection& selection) { return Planner(selection).make(); }
+
+// Rows that share numbers and truth are checked together; each implementation once for each number of threads.
+void check(TimingPlan& plan, const Progress& progress) {
+    using Key = std::tuple<std::size_t, Layout, DType, Mode>;
+    const auto key = [](const Row& r) { return Key{r.workload, r.problem.layout, r.problem.dtype, r.problem.mode}; };
+    std::size_t done = 0;
+    for (auto first = plan.rows.begin(); first != plan.rows.end();) {
+        const auto last = std::find_if(first, plan.rows.end(), [&](const Row& r) { return key(r) != key(*first); });
+        const bool backward = std::any_of(first, last, [](const Row& r) { return r.direction == Direction::backward; });
+        Problem host = first->problem;
+        host.device = Device::host;
+        const Gate gate(plan.workloads[first->workload], host, backward);
+        std::map<std::pair<const Implementation*, int>, Gate::Result> results;
+        for (auto row = first; row != last; ++row) {
+            const auto [found, fresh] = results.try_emplace({row->implementation, row->threads});
+            if (fresh) {
+                try {
+                    found->second = gate.check(*row->implementation, row->threads);
+                } catch (const std::exception& e) {   // an implementation that fails on a correct call is wrong
+                    found->second.forward.wrong = found->second.backward.wrong = e.what();
+                }
+            }
+            row->checked = row->direction == Direction::forward ? found->second.forward : found->second.backward;
+            progress(++done, plan.rows.size());
+        }
+        first = last;
+    }
+}
+
+}  // namespace normlab::bench

@@ -1,0 +1,86 @@
+#pragma once
+// A run of the benchmark: what is to be timed, the gate, the timing, and what follows from it.
+
+#include <functional>
+#include <optional>
+
+#include "bench/gate.hpp"
+#include "bench/limit.hpp"
+
+namespace normlab::bench {
+
+/// What is asked for.
+struct Selection {
+    std::vector<Workload> workloads;
+    std::vector<std::string> implementations;     ///< empty: all that can run here but the reference
+    std::vector<DType> dtypes{DType::f32};
+    std::vector<Layout> layouts;                  ///< empty: nchw, and nhwc where the workload says so
+    std::vector<Mode> modes{Mode::train};         ///< evaluation is timed forward, for variants that keep running statistics
+    std::vector<Direction> directions{Direction::forward, Direction::backward};
+    std::vector<int> threads{1};
+    std::vector<Cache> caches;                    ///< empty: warm where all tensors of a call fit into the last cache, otherwise cold
+};
+
+/// One limit: a copy or triad of the size of a row's tensors.
+struct Limit {
+    std::string name;
+    Device device = Device::host;
+    DType dtype = DType::f32;    ///< whose arena it runs in
+    Direction direction = Direction::forward;
+    Stores stores = Stores::plain;
+    int threads = 1;
+    std::size_t bytes = 0, sets = 1;   ///< of one tensor; how many sets of tensors it rotates over
+    std::vector<double> seconds = {};
+    Sample time = {};
+
+    double bytes_per_second() const { return static_cast<double>(bench::tensors(direction) * bytes) / time.median; }
+};
+
+/// One implementation on one case.
+struct Row {
+    std::string name;            ///< of the case, the same for all implementations
+    std::size_t workload = 0;    ///< in TimingPlan
+    Problem problem;
+    Direction direction = Direction::forward;
+    int threads = 1;
+    Cache cache = Cache::warm;
+    const Implementation* implementation = nullptr;
+    std::size_t sets = 1;        ///< of tensors, rotated over
+    std::size_t minimal = 0;     ///< bytes (model.hpp)
+    std::vector<std::size_t> limits = {};
+    Checked checked = {};
+    std::vector<double> seconds = {};
+    Sample time = {};
+    std::size_t limit = 0;       ///< the fastest of limits
+    double part_of_limit = 0;    ///< minimal bytes a second over the limit's bytes a second
+    std::optional<double> against_others = {};   ///< time of the fastest other implementation on this case over this one's
+
+    bool timed() const { return !seconds.empty(); }
+    double bytes_per_second() const { return static_cast<double>(minimal) / time.median; }
+    std::string title() const { return name + "/" + implementation->name(); }
+};
+
+struct TimingPlan {
+    std::vector<Workload> workloads;
+    std::vector<Row> rows;       ///< rows of one case stand together
+    std::vector<Limit> limits;
+    std::vector<std::string> left_out = {};   ///< why something asked for has no row
+};
+
+using Progress = std::function<void(std::size_t done, std::size_t total)>;
+
+/// Throws Error for an unknown implementation or one that cannot run here.
+TimingPlan make_plan(const Selection& selection);
+
+/// Fills `checked` of every row.
+void check(TimingPlan& plan, const Progress& progress);
+
+struct Timing {
+    double seconds = 180;    ///< for all repetitions together, roughly; the number of repetitions falls from 9 to 3 where it does not suffice
+};
+
+/// Times every row that is not wrong, and the limits, by Google Benchmark: repetitions in random order. Fills everything that follows. Returns Google Benchmark's
+/// JSON document, its context extended by machine(), each run by the counters minimal_bytes, error_over_bound, part_of_limit and against_others.
+std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress);
+
+}  // namespace normlab::bench

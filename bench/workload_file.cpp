@@ -1,0 +1,90 @@
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "bench/workloads.hpp"
+#include "io/error.hpp"
+#include "io/input_file.hpp"
+#include "norms/names.hpp"
+
+namespace normlab::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"}, variants[] = {"batch_norm", "layer_norm", "group_norm"};
+
+// Lists in lists nest so deeply only in a file made to exhaust the stack.
+constexpr int deepest = 64;
+
+std::int64_t whole_number(std::string_view what, const json& value) {
+    if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX}))
+        throw Error(fmt::format("{} = {}; a whole number is accepted", what, io::in_quotes(value.dump())));
+    return value.get<std::int64_t>();
+}
+
+const json& member(const json& problem, const char* key) {
+    if (!problem.contains(key)) throw Error(fmt::format("has no \"{}\"; prim, shape and, for gnorm, G are needed", key));
+    return problem[key];
+}
+
+Workload workload_of(const json& problem) {
+    if (!problem.is_object()) throw Error("is no object; {\"prim\": ..., \"shape\": [...], ...} is accepted");
+    const json& prim = member(problem, "prim");
+    const std::string name = prim.is_string() ? prim.get<std::string>() : prim.dump();
+    const auto* found = std::ranges::find(prims, name);
+    if (found == std::end(prims)) throw Error(unknown("prim", name, prims));
+    const json& shape = member(problem, "shape");
+    if (!shape.is_array()) throw Error(fmt::format("shape = {}; a list of whole numbers is accepted", io::in_quotes(shape.dump())));
+    std::vector<std::int64_t> dims;
+    for (const json& d : shape) dims.push_back(whole_number("a dimension", d));
+    const bool grouped = name == "gnorm";
+    Workload w = make_workload(variants[found - std::begin(prims)], dims, grouped ? whole_number("G", member(problem, "G")) : 1);
+    if (problem.contains("eps")) {
+        const json& eps = problem["eps"];
+        if (!eps.is_number() || !(eps.get<double>() >= 0)) throw Error(fmt::format("eps = {}; a number, 0 or more, is accepted", io::in_quotes(eps.dump())));
+        w.eps = eps.get<double>();
+    }
+    return w;
+}
+
+json parsed(const std::filesystem::path& path) {
+    io::InputFile file(path);
+    const std::vector<std::byte> bytes = io::read_rest(file, path, file.left().value_or(0), "the file");
+    const auto* text = reinterpret_cast<const char*>(bytes.data());
+    const auto shallow = [&](int depth, json::parse_event_t, json&) {
+        if (depth > deepest) io::refuse(path, fmt::format("nests more than {} deep; a list of problems is accepted", deepest));
+        return true;
+    };
+    try {
+        return json::parse(text, text + bytes.size(), shallow);
+    } catch (const json::parse_error& e) {
+        io::refuse(path, fmt::format("is no JSON: byte {} cannot be understood", e.byte));
+    }
+}
+
+}  // namespace
+
+std::vector<Workload> read_workloads(const std::filesystem::path& path) {
+    const json document = parsed(path);
+    if (!document.is_object() || !document.contains("problems") || !document["problems"].is_array())
+        io::refuse(path, "has no list of problems; {\"problems\": [{\"prim\": \"bnorm\", \"shape\": [32, 64, 56, 56]}, ...]} is accepted");
+    std::vector<Workload> workloads;
+    std::set<std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t, std::int64_t>> seen;
+    std::size_t number = 0;
+    for (const json& problem : document["problems"]) {
+        ++number;
+        try {
+            Workload w = workload_of(problem);
+            if (seen.insert({w.variant, w.shape.N, w.shape.C, w.shape.S, w.groups}).second) workloads.push_back(std::move(w));
+        } catch (const Error& e) {
+            io::refuse(path, fmt::format("problem {}: {}", number, e.what()));
+        }
+    }
+    if (workloads.empty()) io::refuse(path, "holds no problem; one or more is accepted");
+    return workloads;
+}
+
+}  // namespace normlab::bench

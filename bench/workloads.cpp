@@ -1,0 +1,138 @@
+#include "bench/workloads.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "norms/names.hpp"
+#include "norms/variants.hpp"
+
+namespace normlab::bench {
+namespace {
+
+struct Row {
+    std::string_view set, variant;
+    std::array<std::int64_t, 4> dims;   // 0: absent
+    std::int64_t groups = 1;
+    bool both_layouts = false;
+};
+
+constexpr std::string_view sets[] = {"peers", "resnet50", "transformer", "unet", "weights"};
+constexpr Row rows[] = {
+    {"peers", "batch_norm", {128, 64, 56, 56}, 1, true},
+    {"peers", "batch_norm", {32, 64, 56, 56}, 1, true},
+    {"peers", "batch_norm", {32, 256, 14, 14}},
+    {"peers", "batch_norm", {2, 64, 56, 56}},
+    {"peers", "batch_norm", {128, 128}},
+    {"peers", "layer_norm", {8192, 1024}},
+    {"peers", "layer_norm", {4096, 4096}},
+    {"peers", "layer_norm", {64, 768}},
+    {"peers", "group_norm", {32, 64, 56, 56}, 32},
+    {"peers", "group_norm", {32, 256, 14, 14}, 32},
+    {"peers", "instance_norm", {32, 64, 56, 56}},
+    {"peers", "weight_norm", {4096, 4096}},
+    {"peers", "weight_norm", {128, 128}},
+    // He et al. 2016, table 1, the 3x3 convolutions taking the strides; each distinct input of a batch norm
+    {"resnet50", "batch_norm", {32, 64, 112, 112}},
+    {"resnet50", "batch_norm", {32, 64, 56, 56}},
+    {"resnet50", "batch_norm", {32, 256, 56, 56}},
+    {"resnet50", "batch_norm", {32, 128, 56, 56}},
+    {"resnet50", "batch_norm", {32, 128, 28, 28}},
+    {"resnet50", "batch_norm", {32, 512, 28, 28}},
+    {"resnet50", "batch_norm", {32, 256, 28, 28}},
+    {"resnet50", "batch_norm", {32, 256, 14, 14}},
+    {"resnet50", "batch_norm", {32, 1024, 14, 14}},
+    {"resnet50", "batch_norm", {32, 512, 14, 14}},
+    {"resnet50", "batch_norm", {32, 512, 7, 7}},
+    {"resnet50", "batch_norm", {32, 2048, 7, 7}},
+    // sequences x tokens x width: BERT base and large, GPT-2 XL; then of 7B and 13B decoders, reading a prompt and writing one token
+    {"transformer", "layer_norm", {16, 512, 768}},
+    {"transformer", "layer_norm", {16, 512, 1024}},
+    {"transformer", "layer_norm", {4, 1024, 1600}},
+    {"transformer", "rms_norm", {1, 2048, 4096}},
+    {"transformer", "rms_norm", {1, 2048, 5120}},
+    {"transformer", "rms_norm", {32, 1, 4096}},
+    // latent diffusion at 64 x 64, two samples; the wide ones follow a skip connection
+    {"unet", "group_norm", {2, 320, 64, 64}, 32},
+    {"unet", "group_norm", {2, 960, 64, 64}, 32},
+    {"unet", "group_norm", {2, 640, 32, 32}, 32},
+    {"unet", "group_norm", {2, 1920, 32, 32}, 32},
+    {"unet", "group_norm", {2, 1280, 16, 16}, 32},
+    {"unet", "group_norm", {2, 2560, 16, 16}, 32},
+    {"unet", "group_norm", {2, 1280, 8, 8}, 32},
+    {"weights", "weight_norm", {64, 3, 7, 7}},
+    {"weights", "weight_norm", {256, 256, 3, 3}},
+    {"weights", "weight_norm", {512, 512, 3, 3}},
+    {"weights", "weight_norm", {2048, 1024, 1, 1}},
+    {"weights", "weight_norm", {4096, 1024}},
+    {"weights", "weight_norm", {4096, 4096}},
+};
+
+Shape shape_of(const Spec& spec, const std::vector<std::int64_t>& dims) {
+    if (spec.moments == Moments::norm) return weight_shape(dims, 0);
+    return spec.block.groups && spec.block.positions ? trailing_shape(dims, 1) : activation_shape(dims);
+}
+
+std::int64_t usual_groups(std::int64_t channels) {
+    std::int64_t groups = std::min<std::int64_t>(channels, 32);
+    while (channels % groups) --groups;
+    return groups;
+}
+
+}  // namespace
+
+Spec Workload::spec() const {
+    Spec s = find_variant(variant).make();
+    s.groups = groups;
+    if (eps) s.eps = *eps;
+    return s;
+}
+
+std::string Workload::text() const { return fmt::format("{} {}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : ""); }
+
+Workload make_workload(std::string_view variant, const std::vector<std::int64_t>& dims, std::int64_t groups) {
+    if (std::ranges::find(dims, 0) != dims.end()) throw Error(fmt::format("{} has a dimension 0; 1 or more is accepted", fmt::join(dims, "x")));
+    Workload w{std::string(variant), fmt::format("{}", fmt::join(dims, "x")), shape_of(find_variant(variant).make(), dims), groups, {}};
+    if (groups < 1 || w.shape.C % groups) throw Error(fmt::format("groups = {}; a divisor of C = {} is accepted", groups, w.shape.C));
+    return w;
+}
+
+std::vector<Workload> find_workloads(const std::string& name) {
+    if (std::ranges::find(sets, name) == std::end(sets)) {
+        const bool path = name.find('/') != std::string::npos || name.find('.') != std::string::npos || std::filesystem::exists(name);
+        if (path) return read_workloads(name);
+        throw Error(unknown("shape set", name, sets) + ", or a file's path");
+    }
+    std::vector<Workload> workloads;
+    for (const Row& row : rows) {
+        if (row.set != name) continue;
+        workloads.push_back(make_workload(row.variant, {row.dims.begin(), std::ranges::find(row.dims, 0)}, row.groups));
+        workloads.back().both_layouts = row.both_layouts;
+    }
+    return workloads;
+}
+
+std::vector<Workload> select_variants(const std::vector<Workload>& workloads, const std::vector<std::string>& variants) {
+    if (variants.empty()) return workloads;
+    std::vector<Workload> selected;
+    for (const std::string& name : variants) {
+        const Spec spec = find_variant(name).make();
+        const std::size_t before = selected.size();
+        std::ranges::copy_if(workloads, std::back_inserter(selected), [&](const Workload& w) { return w.variant == name; });
+        if (selected.size() > before) continue;
+        std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t>> seen;
+        for (Workload w : workloads) {
+            if (!seen.insert({w.shape.N, w.shape.C, w.shape.S}).second) continue;
+            w.variant = name, w.eps.reset();
+            w.groups = spec.groups > 1 ? usual_groups(w.shape.C) : 1;
+            selected.push_back(w);
+        }
+    }
+    return selected;
+}
+
+}  // namespace normlab::bench
