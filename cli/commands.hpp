@@ -7,6 +7,7 @@ namespace normlab::cli {
 /// Each adds its verb to the program; when it runs it sets `status`, the program's exit status.
 void add_verify(CLI::App& app, int& status);
 void add_list(CLI::App& app, int& status);
+void add_study(CLI::App& app, int& status);
 
 /// An empty argument is most often a shell variable that is not set; it is no absent option.
 void refuse_empty_arguments(CLI::App& verb);
