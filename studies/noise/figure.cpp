@@ -47,7 +47,7 @@ std::vector<Panel> panels() {
         {"Variance of the batch mean", "Var[μ_B]", "set logscale y; set format y '10^{%L}'; set key bottom left",
          {{"independent", Row::moments, "Var[mu_B]", variance_of_mean},
           {"m/2 clusters of 2, ρ = ½", Row::clusters, "Var[mu_B], m/2 of 2", clusters([](double m) { return m / 2; }), 4},
-          {"2 clusters of m/2, ρ = ½", Row::clusters, "Var[mu_B], 2 of m/2", clusters([](double) { return 2.0; }), 8}}},
+          {"2 clusters of m/2, ρ = ½", Row::clusters, "Var[mu_B], 2 of m/2", clusters([](double) { return 2.0; }), 6}}},
         {"Variance of the variance", "m · Var[σ_B^2]", "set yrange [0:9.9]; set key at graph 0.98, graph 0.68",
          by_distribution(Row::variance_of_variance, "Var[var_B]", [](double m, Moments d) { return variance_of_variance(m, d.kurtosis); })},
         {"Covariance of mean and variance", "m · Cov[μ_B, σ_B^2]", "set yrange [-0.4:2.6]; set key at graph 0.98, graph 0.62",
@@ -56,7 +56,7 @@ std::vector<Panel> panels() {
          {{"population statistics", Row::gap, "gap", theory::gap}, {"average of biased variances", Row::gap_biased, "gap", theory::gap_biased}}},
         {"x̂ in its own batch", "kurtosis of x̂", "set yrange [0.8:3.2]; set key bottom right",
          {{"3(m−1)/(m+1)", Row::x_hat, "kurtosis", x_hat_kurtosis}}},
-        {"What passes relu, what passes backward", "mean", "set yrange [0:1.05]; set key bottom right",
+        {"What passes relu, what passes backward", "mean", "set yrange [0:1.05]; set key at graph 0.98, graph 0.3",
          {{"E[relu(x̂)]", Row::relu, "E[relu(x_hat)]", mean_relu},
           {"fraction of the gradient, (m−2)/m", Row::gradient, "fraction passed", gradient_fraction}}},
         {"Batch renorm: clipping", "probability", "set logscale y; set format y '10^{%L}'; set yrange [1e-7:2]; set key top right",
@@ -143,12 +143,12 @@ std::string figure_script(const Result& result) {
     const std::int64_t last = std::ranges::max(result.settings.ms), first = std::ranges::min(result.settings.ms);
     std::string text =
         "set multiplot layout 4,3 title 'Small-batch noise: theory (lines) and measured through normlab (points, simultaneous 99.9 % intervals)' "
-        "margins 0.07,0.985,0.045,0.935 spacing 0.075,0.075\n"
-        "set grid back lt 1 lw 0.5 lc rgb '#dddddd'\nset border 3\nset xtics nomirror\nset ytics nomirror\nset title offset 0,-0.6\nset ylabel offset 1.2,0\n";
+        "margins 0.07,0.985,0.045,0.945 spacing 0.08,0.07\n"
+        "set grid back lt 1 lw 0.5 lc rgb '#dddddd'\nset border 3\nset xtics nomirror\nset ytics nomirror\nset title offset 0,-0.6\nset ylabel offset 0.6,0\n";
     std::size_t number = 0;
     const std::string axes = fmt::format("set logscale x 2\nset format x '%g'\nset xlabel 'm' offset 0,0.4\nset xtics (2,4,8,16,32,64,128,256)\nset xrange [{}:{}]\n",
                                          0.8 * static_cast<double>(first), 1.25 * static_cast<double>(last));
-    const std::string fresh = "unset logscale y\nset format y '%g'\nset yrange [*:*]\nset key default\nset key samplen 1 spacing 1.1 opaque noautotitle\n";
+    const std::string fresh = "unset logscale y\nset format y '%g'\nset yrange [*:*]\nset key default\nset key samplen 1 spacing 1.1 noautotitle\n";
     for (const Panel& p : panels()) {
         std::string plot;
         text += axes + fmt::format("{}set title '{}'\nset ylabel '{}'\n{}\n", fresh, p.title, p.y, p.settings);

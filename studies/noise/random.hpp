@@ -83,7 +83,7 @@ NORMLAB_ANYWHERE inline double lower_normal_quantile(double p) {
 
 enum class Distribution { normal, exponential, uniform };   ///< each with mean 0 and variance 1; the exponential is 1 less than a standard one
 
-/// One value from 64 bits: 53 of them are a probability in (0, 1), by halves, so that both tails are equally fine (to 8.2 sigma).
+/// One value from 64 bits: 53 of them are a probability in (0, 1), by halves, so that both tails are equally fine (to 8.29 sigma).
 NORMLAB_ANYWHERE inline double variate(Distribution distribution, std::uint64_t bits) {
     const double half = (static_cast<double>(bits >> 12) + 0.5) * 0x1p-53;   // in (0, 1/2)
     const bool upper = (bits & 1u) != 0;
