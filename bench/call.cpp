@@ -64,7 +64,7 @@ Call::Call(Problem problem, const Implementation& implementation, int threads, c
                                            std::byte{0xff});
     parameters_.upload(std::span(unwritten).first(2 * parameter_bytes_), 2 * parameter_bytes_);
     for (std::size_t i = 0; i < sets; ++i) {
-        saved_.emplace_back(operation_, problem_.device);
+        saved_.emplace_back(operation_);
         copy(saved_.back().view().mean, problem_.device, unwritten.data(), Device::host, 3 * statistics_bytes());
     }
 }

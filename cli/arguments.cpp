@@ -1,3 +1,7 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
 #include "cli/commands.hpp"
 #include "norms/names.hpp"
 
@@ -9,15 +13,22 @@ void refuse_empty_arguments(CLI::App& verb) {
 }
 
 std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-    std::vector<std::string> verbs, flags;
-    for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
     const auto views = [](const std::vector<std::string>& v) { return std::vector<std::string_view>(v.begin(), v.end()); };
-    if (argc < 2) return "no verb; accepted: " + verbs[0] + ", " + verbs[1];
-    const auto verb = std::ranges::find(verbs, argv[1]);
-    if (verb == verbs.end()) return unknown("verb", argv[1], views(verbs));
-    for (const CLI::Option* option : app.get_subcommand(*verb)->get_options())
+    const CLI::App* at = &app;
+    int next = 1;
+    for (std::vector<const CLI::App*> verbs; !(verbs = at->get_subcommands({})).empty(); ++next) {   // a verb, or a study's name
+        const std::string what = at == &app ? "verb" : at->get_name();
+        std::vector<std::string> names;
+        for (const CLI::App* verb : verbs) names.push_back(verb->get_name());
+        if (next >= argc) return fmt::format("no {}; accepted: {}", what, fmt::join(names, ", "));
+        const auto found = std::ranges::find(names, argv[next]);
+        if (found == names.end()) return unknown(what, argv[next], views(names));
+        at = verbs[static_cast<std::size_t>(found - names.begin())];
+    }
+    std::vector<std::string> flags;
+    for (const CLI::Option* option : at->get_options())
         for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
-    for (int i = 2; i < argc; ++i) {
+    for (int i = next; i < argc; ++i) {
         const std::string word = argv[i], flag = word.substr(0, word.find('='));
         if (flag.starts_with("-") && std::ranges::find(flags, flag) == flags.end()) return unknown("flag", flag, views(flags));
     }

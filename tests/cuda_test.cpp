@@ -60,7 +60,7 @@ DeviceResult run_on_device(const Inputs<double>& in, bool in_place) {
     const Stream stream;
     Problem p = in.problem;
     p.device = Device::cuda;
-    const Operation operation(p, find_implementation("cuda"), {0, stream.get});
+    Operation operation(p, find_implementation("cuda"), {0, stream.get});
     const auto in_memory = [&](std::size_t i) { return place(p, i); };
     const auto by_channel = [](std::size_t c) { return static_cast<std::int64_t>(c); };
     const DType params = param_dtype(p.dtype);
@@ -71,7 +71,7 @@ DeviceResult run_on_device(const Inputs<double>& in, bool in_place) {
     const Memory dgamma = on_device(packed(channel_nan, params, by_channel)), dbeta = on_device(packed(channel_nan, params, by_channel));
     const bool sigma = p.spec.running == Running::sigma;
     const Memory mean = on_device(in.state.mean), spread = on_device(sigma ? in.state.sigma : in.state.var);
-    const SavedMemory saved(operation, Device::cuda);
+    const SavedMemory saved(operation);
 
     const auto tensor = [&](const Memory& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout, Device::cuda}; };
     const auto absent_if = [](bool absent, const Memory& m) { return absent ? nullptr : m.data(); };
@@ -201,7 +201,7 @@ TEST_CASE("on a device: coefficients that float cannot hold are applied in doubl
 TEST_CASE("on a device: an empty tensor has zero parameter gradients") {
     if (const Support s = cuda::available(); !s) NORMLAB_SKIP("cuda cannot run here: " + s.reason);
     const Problem p{layer_norm(), {0, 3, 2}, DType::f32, Layout::channels_first, Mode::train, Device::cuda};
-    const Operation operation(p, find_implementation("cuda"));
+    Operation operation(p, find_implementation("cuda"));
     const Memory dgamma = on_device(std::vector<double>(3, 1.0));
     operation.backward({}, {}, {}, {}, {{}, dgamma.data(), nullptr});
     synchronize(Device::cuda);

@@ -138,7 +138,7 @@ inline NORMLAB_ANYWHERE Means means(const Rule& rule, const Statistics& s, const
 
 /// A block's share of dgamma and dbeta, from the sums of dy and dy * (x - mean).
 inline NORMLAB_ANYWHERE Sums parameter_share(const Statistics& s, const Sums& sums) {
-    return {s.rstd * s.r * sums.products + s.d * sums.values, sums.values};
+    return {s.rstd * s.r * sums.products + (s.d == 0 ? 0 : s.d * sums.values), sums.values};   // d = 0 makes no NaN of an infinite sum
 }
 
 // --- one channel of one block ------------------------------------------------------------------------------------------
