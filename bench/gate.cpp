@@ -41,6 +41,13 @@ void judge_saved(Checked& checked, const Results& got, const Probe& probe, const
     judge(checked, compare("saved rstd", one, {got.saved.rstd[at]}, {b.s == 0 ? Quad(0) : Quad(1 / b.s)}, bounds.rstd), probe.name);
 }
 
+// Every element of the full shape: the numbers drawn are finite, so NaN was never written, and infinity is wrong.
+void judge_written(Checked& checked, std::string_view quantity, const Memory& tensor, const Problem& p) {
+    for (std::int64_t i = 0; i < p.shape.size() && checked.wrong.empty(); ++i)
+        if (!std::isfinite(read_element<double>(tensor.data(), p.dtype, i)))
+            checked.wrong = fmt::format("{}: element {} of {} in memory is not written, or not finite", quantity, i, p.shape.size());
+}
+
 void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, Accumulation accumulation) {
     const verify::Bounds bounds = verify::error_bounds(probe.in, probe.expected, accumulation);
     const Problem& p = probe.in.problem;
@@ -97,7 +104,7 @@ struct Gate::Expected {
 
 Shape Gate::cut_down(const Problem& p) {
     auto [N, C, S] = p.shape;
-    if (C > 4 * affordable) C = affordable / p.spec.groups * p.spec.groups;
+    if (C > 4 * affordable) C = std::max<std::int64_t>(1, affordable / p.spec.groups) * p.spec.groups;
     N = std::min(N, std::max<std::int64_t>(2, affordable / (C * S)));
     S = std::min(S, std::max<std::int64_t>(N > 1 ? 1 : 2, affordable / (C * N)));
     return {N, C, S};
@@ -155,6 +162,8 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
         got.dx = outcome(to), got.dgamma = call.dgamma(), got.dbeta = call.dbeta();
         result.backward.seconds = seconds_of(device, [&] { call.backward(from, gradient, to.data()); });
     }
+    judge_written(result.forward, "y", got.y, e.p);
+    if (e.backward) judge_written(result.backward, "dx", got.dx, e.p);
     for (const Probe& probe : e.probes) judge_probe(result, probe, got, accumulation);
     result.forward.seconds = seconds_of(device, [&] { call.forward(from, to.data()); });
     return result;

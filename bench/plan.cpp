@@ -14,6 +14,8 @@ namespace {
 
 constexpr double cold_factor = 2;   // the sets that a cold row rotates over are this many times the last cache
 
+const std::string no_memory = "not enough memory";
+
 std::vector<const Implementation*> chosen(const std::vector<std::string>& names) {
     std::vector<const Implementation*> list;
     for (const std::string& name : names) {
@@ -87,13 +89,16 @@ private:
     std::string fit(Row& row, std::optional<Cache> asked) {
         const std::size_t bytes = tensor_bytes(row.problem), set = tensors(row.direction) * bytes;
         const LastCache& last = caches_.try_emplace(row.problem.device, last_cache(row.problem.device)).first->second;
-        row.cache = asked.value_or(set <= last.one ? Cache::warm : Cache::cold);
+        row.cache = asked.value_or(set <= last.one && row.problem.device == Device::host ? Cache::warm : Cache::cold);
         row.name += fmt::format("/{}", name_of(row.cache));
         row.minimal = minimal_bytes(row.problem, row.direction);
         if (row.cache == Cache::cold) row.sets = static_cast<std::size_t>(cold_factor * static_cast<double>(last.all)) / set + 1;
-        const double need = gate_bytes(row.problem) + 1.1 * static_cast<double>(row.sets * set);
+        const bool on_device = row.problem.device == Device::cuda;
+        const double buffers = 1.1 * static_cast<double>(row.sets * set), need = gate_bytes(row.problem) + (on_device ? 0 : buffers);
+        if (on_device && buffers > 0.8 * static_cast<double>(cuda_device().free_bytes))
+            return fmt::format("{:.0f} GiB of device memory are needed, more than 80 % of what is free", buffers / 0x1p30);
         if (need > usable_memory()) return fmt::format("{:.0f} GiB of memory are needed, more than 80 % of this machine's", need / 0x1p30);
-        if (row.problem.device == Device::cuda) {   // the device's own copy of something large
+        if (on_device) {   // the device's own copy of something large
             row.limits.push_back(limit_of(row, Stores::plain, 1, std::max(std::size_t{256} << 20, 8 * last.all)));
             return {};
         }
@@ -144,6 +149,8 @@ void check(TimingPlan& plan, const Progress& progress) {
             if (fresh) {
                 try {
                     found->second = gate.check(*row->implementation, row->threads);
+                } catch (const std::bad_alloc&) {
+                    found->second.forward.wrong = found->second.backward.wrong = no_memory;
                 } catch (const std::exception& e) {   // an implementation that fails on a correct call is wrong
                     found->second.forward.wrong = found->second.backward.wrong = e.what();
                 }
@@ -153,6 +160,10 @@ void check(TimingPlan& plan, const Progress& progress) {
         }
         first = last;
     }
+    for (const Row& r : plan.rows)
+        if (r.checked.wrong == no_memory) plan.left_out.push_back(r.title() + ": " + no_memory);
+    std::erase_if(plan.rows, [](const Row& r) { return r.checked.wrong == no_memory; });
+    if (plan.rows.empty()) throw Error("nothing to time: " + plan.left_out.front());
 }
 
 }  // namespace normlab::bench

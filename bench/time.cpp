@@ -93,7 +93,7 @@ void run_limit(benchmark::State& state, const Limit& limit, const Arena& arena) 
         void* a = arena.output(set, limit.bytes);
         const void *b = arena.input(inputs * set, limit.bytes), *c = arena.input(inputs * (set + 1) - 1, limit.bytes);
         if (limit.device == Device::host) stream(limit.direction, limit.stores, limit.threads, a, b, c, limit.bytes);
-        else copy(a, limit.device, b, limit.device, limit.bytes);
+        else enqueue_copy(limit.device, a, b, limit.bytes, nullptr);
     });
 }
 
@@ -130,6 +130,10 @@ void derive(TimingPlan& plan) {
     for (Limit& l : plan.limits)
         if (!l.seconds.empty()) l.time = summarize(l.seconds);
     const auto timed = [](const Row& r) { return r.timed(); };
+    const auto case_name = [](const Row& r) { return std::string_view(r.name).substr(0, r.name.rfind('/')); };
+    const auto same_case = [&](const Row& a, const Row& b) {   // what fits into one device's cache need not fit into another's
+        return a.problem.device == b.problem.device ? a.name == b.name : case_name(a) == case_name(b);
+    };
     for (Row& r : plan.rows) {
         if (!r.timed()) continue;
         r.time = summarize(r.seconds);
@@ -139,7 +143,7 @@ void derive(TimingPlan& plan) {
     for (Row& r : plan.rows) {
         double fastest = 0;
         for (const Row& other : plan.rows)
-            if (timed(r) && timed(other) && other.name == r.name && other.implementation != r.implementation &&
+            if (timed(r) && timed(other) && same_case(r, other) && other.implementation != r.implementation &&
                 (fastest == 0 || other.time.median < fastest))
                 fastest = other.time.median;
         if (fastest > 0) r.against_others = fastest / r.time.median;
@@ -154,6 +158,7 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
     json.ReportContext({});
     for (auto& runs : collector.reports) {
         for (auto& run : runs) {
+            run.run_name.iterations.clear(), run.run_name.repetitions.clear(), run.run_name.time_type.clear();   // names that do not change from run to run
             const auto row = rows.find(run.run_name.function_name);
             if (run.error_occurred || row == rows.end()) continue;
             const Row& r = *row->second;

@@ -62,6 +62,8 @@ json parsed(const std::filesystem::path& path) {
         return json::parse(text, text + bytes.size(), shallow);
     } catch (const json::parse_error& e) {
         io::refuse(path, fmt::format("is no JSON: byte {} cannot be understood", e.byte));
+    } catch (const json::exception& e) {
+        io::refuse(path, fmt::format("is no JSON that can be read: {}", e.what()));
     }
 }
 

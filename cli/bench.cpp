@@ -70,13 +70,13 @@ int run(const Options& o) {
         Progress progress("bench: timing");
         document = bench::time(plan, timing, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
     }
+    fmt::print("{}{}\n", bench::table_text(plan), bench::summary_line(plan, elapsed()));   // first: minutes of work do not depend on a disk
+    std::fflush(stdout);
     if (!o.json.empty()) io::write_atomically(o.json, document);
-    fmt::print("{}", bench::table_text(plan));
-    if (!o.plot.empty()) {
+    if (!o.plot.empty() && std::ranges::any_of(plan.rows, &bench::Row::timed)) {
         const bench::Figure f = bench::figure(plan);
         io::draw(o.plot, f.script, f.width, f.height);
     }
-    fmt::print("{}\n", bench::summary_line(plan, elapsed()));
     return bench::all_right(plan) ? 0 : 1;
 }
 
@@ -96,7 +96,7 @@ void add_bench(CLI::App& app, int& status) {
     list("--direction", o->directions, "forward, backward (default: both)");
     list("--threads", o->threads, "numbers of threads, comma separated (default: 1)");
     list("--cache", o->caches, "cold, warm (default: warm where all tensors of a call fit into the last cache, otherwise cold)");
-    verb->add_option("--seconds", o->seconds, "for timing, roughly (default: 180); repetitions fall from 9 to 3 where it does not suffice");
+    verb->add_option("--seconds", o->seconds, "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not suffice");
     verb->add_option("--json", o->json, "write Google Benchmark's JSON to this file");
     verb->add_option("--plot", o->plot, "draw the percentages of the limit into this file, .svg or .png (needs gnuplot)");
     refuse_empty_arguments(*verb);

@@ -51,6 +51,11 @@ void copy(void* to, Device to_device, const void* from, Device from_device, std:
     else cuda::copy(to, from, bytes);
 }
 
+void enqueue_copy(Device device, void* to, const void* from, std::size_t bytes, void* stream) {
+    if (device == Device::host) std::memcpy(to, from, bytes);
+    else cuda::enqueue_copy(to, from, bytes, stream);
+}
+
 void synchronize(Device device) {
     if (device == Device::cuda) cuda::synchronize();
 }

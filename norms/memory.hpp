@@ -47,6 +47,9 @@ private:
 /// Copies between devices; done on return.
 void copy(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes);
 
+/// Between two places of one device, enqueued on a stream and not waited for (on the host: done on return).
+void enqueue_copy(Device device, void* to, const void* from, std::size_t bytes, void* stream);
+
 /// Waits for everything enqueued on the device. Throws Failure if some of it failed.
 void synchronize(Device device);
 
@@ -67,10 +70,10 @@ private:
     std::chrono::steady_clock::time_point moment_;
 };
 
-/// What a CUDA device calls itself ("NVIDIA H200"), its last cache, its multiprocessors. Throws Error where there is none.
+/// What a CUDA device calls itself ("NVIDIA H200"), its last cache, free memory, its multiprocessors. Throws Error where there is none.
 struct DeviceInfo {
     std::string name;
-    std::size_t last_cache_bytes = 0;
+    std::size_t last_cache_bytes = 0, free_bytes = 0;
     int multiprocessors = 0;
 };
 DeviceInfo cuda_device();

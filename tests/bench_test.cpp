@@ -22,6 +22,7 @@ namespace {
 struct Fault {
     std::int64_t samples = -1;       // which problems are spoiled
     bool in_y = false, in_dgamma = false;
+    std::int64_t unwritten = -1;     // an element of y and dx that stays as it was
     std::atomic<int> calls = 0;
 } fault;
 
@@ -30,7 +31,9 @@ public:
     explicit FaultyPlan(const Problem& p) : p_(p), right_(find_implementation("reference").plan(p)) {}
     void forward(const ForwardArgs& args) const override {
         ++fault.calls;
+        const float before = unwritten() ? static_cast<const float*>(args.y.data)[fault.unwritten] : 0;
         right_->forward(args);
+        if (unwritten()) static_cast<float*>(args.y.data)[fault.unwritten] = before;
         if (fault.in_y && p_.shape.N == fault.samples) static_cast<float*>(args.y.data)[p_.shape.size() - 1] += 0.5f;
     }
     void backward(const BackwardArgs& args) const override {
@@ -40,6 +43,8 @@ public:
     }
 
 private:
+    bool unwritten() const { return fault.unwritten >= 0 && p_.shape.N == fault.samples; }
+
     Problem p_;
     std::unique_ptr<Plan> right_;
 };
@@ -162,6 +167,13 @@ TEST_CASE("the gate passes right implementations of every variant, layout, dtype
                 }
 }
 
+TEST_CASE("more channels than truth affords keep whole groups") {
+    const Workload w = make_workload("group_norm", {2, 131072}, 32768);
+    const Shape cut = Gate::cut_down({w.spec(), w.shape});
+    CHECK(cut.C % 32768 == 0);
+    CHECK(cut.C > 0);
+}
+
 TEST_CASE("the gate sees a fault that only the full shape has") {
     const Workload w = make_workload("layer_norm", {64, 512});
     const Problem p{w.spec(), w.shape};
@@ -176,6 +188,9 @@ TEST_CASE("the gate sees a fault that only the full shape has") {
     fault.in_y = false, fault.in_dgamma = true;
     CHECK_THAT(gate.check(faulty(), 1).backward.wrong, Catch::Matchers::Contains("dgamma in channel 0"));
     CHECK(gate.check(faulty(), 1).forward.wrong == "");
+    fault.in_dgamma = false, fault.unwritten = 21 * 512 + 7;   // in no block that is compared
+    CHECK_THAT(gate.check(faulty(), 1).forward.wrong, Catch::Matchers::Contains("element 10759"));
+    fault.unwritten = -1, fault.in_dgamma = true;
     fault.samples = Gate::cut_down(p).N;   // and one that only the other shape has
     CHECK_THAT(gate.check(faulty(), 1).backward.wrong, Catch::Matchers::Contains("dgamma in 32x512x1"));
     fault.in_dgamma = false;

@@ -1,10 +1,13 @@
 // The CUDA kernels through Operation, on device memory: over sizes at the edges of warps, CTAs and parts, in place, on a stream of their own, within the
 // bounds of truth, and the same bits twice. Compiled twice: for a device, and with emulated kernels (tests/emulation).
 
+#include <cstring>
+
 #include "norms/cuda/runtime.hpp"
 #include "norms/names.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
+#include "studies/noise/samples.hpp"
 #include "tests/catch.hpp"
 #include "verify/check.hpp"
 
@@ -208,4 +211,21 @@ TEST_CASE("on a device: an empty tensor has zero parameter gradients") {
     const Bytes bytes = downloaded(dgamma);
     for (std::size_t i = 0; i < 3 * sizeof(float); ++i) CHECK(bytes[i] == std::byte{0});
     CHECK(bytes[15] != std::byte{0});   // only C floats
+}
+
+TEST_CASE("on a device: the study's samples are the host's, bit for bit") {
+    if (const Support s = cuda::available(); !s) NORMLAB_SKIP("cuda cannot run here: " + s.reason);
+    for (const DType dtype : {DType::f64, DType::f32})
+        for (const auto distribution : {noise::Distribution::normal, noise::Distribution::exponential, noise::Distribution::uniform})
+            for (const double correlation : {0.0, 0.5})
+                for (const Shape& shape : {Shape{3, 5, 1}, Shape{2, 300, 7}, Shape{64, 33, 2}}) {
+                    const noise::Draw draw{.seed = 9, .stream = 3, .distribution = distribution, .scale = 1.5, .correlation = correlation, .first_channel = 7};
+                    const std::size_t bytes = static_cast<std::size_t>(shape.size()) * size_of(dtype);
+                    Memory there(Device::cuda, bytes), here(Device::host, bytes);
+                    noise::fill(draw, there, shape, dtype);
+                    noise::fill(draw, here, shape, dtype);
+                    std::vector<std::byte> copied(bytes);
+                    there.download(copied);
+                    CHECK(std::memcmp(copied.data(), here.data(), bytes) == 0);
+                }
 }

@@ -117,10 +117,10 @@ TEST_CASE("theory gives the numbers of the literature's table") {
     CHECK(theory::growth_linear(8).rate == Approx(1.2));
     CHECK(theory::growth_relu(1e7).rate == Approx(std::numbers::pi / (std::numbers::pi - 1)).epsilon(1e-5));
     // Simulated there, to +- 0.01 and two digits. Its 2.90 at m = 4 is no mean: 1/var has no variance there, and small simulations fall short of 3.084.
-    CHECK(std::abs(theory::growth_relu(8).rate - 1.78) < 0.015);
-    CHECK(std::abs(theory::growth_relu(16).rate - 1.59) < 0.015);
-    CHECK(std::abs(theory::growth_relu(64).rate - 1.49) < 0.015);
-    CHECK(std::abs(theory::growth_relu(256).rate - 1.46) < 0.015);
+    CHECK(std::abs(theory::growth_relu(8).rate - 1.78) < 0.01);
+    CHECK(std::abs(theory::growth_relu(16).rate - 1.59) < 0.01);
+    CHECK(std::abs(theory::growth_relu(64).rate - 1.49) < 0.01);
+    CHECK(std::abs(theory::growth_relu(256).rate - 1.473) < 0.001);   // simulated 1.46: 0.013 off, beyond its own +- 0.01
 }
 
 TEST_CASE("theory agrees with quadrature of the laws that it comes from") {
@@ -188,6 +188,14 @@ TEST_CASE("the study holds for the reference, with the same bits for any number 
     CHECK(nlohmann::json::parse(json_text(one))["cells"].size() == one.cells.size());
     for (int row = 0; row < row_count; ++row)   // but SGD, which wants larger batches
         CHECK((static_cast<Row>(row) == Row::scale_invariance || std::ranges::any_of(one.cells, [&](const Cell& c) { return c.row == static_cast<Row>(row); })));
+}
+
+TEST_CASE("the study holds for the CPU kernels in f32") {
+    Settings settings = small("cpu");
+    settings.dtypes = {DType::f32};
+    const Result r = run(settings, no_progress);
+    CAPTURE(table_text(r));
+    CHECK(r.held());
 }
 
 TEST_CASE("the study fails for an implementation that normalises by the unbiased variance") {

@@ -7,12 +7,13 @@ namespace normlab {
 namespace cuda {
 
 const Support& available() {
-    static const Support absent{"built without CUDA: CMake found no nvcc that works"};
+    static const Support absent{"built without CUDA (" NORMLAB_CUDA_ABSENT "): everything runs on the CPU"};
     return absent;
 }
 void* allocate(std::size_t) { throw std::bad_alloc(); }
 void release(void*) noexcept {}
 void copy(void*, const void*, std::size_t) { throw Failure(available().reason); }
+void enqueue_copy(void*, const void*, std::size_t, void*) { throw Failure(available().reason); }
 void synchronize() {}
 void* new_stream() { return nullptr; }
 void release_stream(void*) noexcept {}

@@ -1,6 +1,6 @@
 #pragma once
 // What kernels share: reductions in a fixed order, and starting a kernel. Compiled by nvcc, and by a host compiler in tests/, where
-// tests/cuda_emulation.hpp supplies threads, shuffles, barriers and launch().
+// tests/emulation/cuda.hpp supplies threads, shuffles, barriers and launch().
 
 #include "norms/cuda/operations.hpp"
 

@@ -47,6 +47,10 @@ void copy(void* to, const void* from, std::size_t bytes) {
     NORMLAB_CUDA(cudaDeviceSynchronize());   // nor always for its own end between two places on the device
 }
 
+void enqueue_copy(void* to, const void* from, std::size_t bytes, void* stream) {
+    NORMLAB_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)));
+}
+
 void clear(void* data, std::size_t bytes, void* stream) { NORMLAB_CUDA(cudaMemsetAsync(data, 0, bytes, static_cast<cudaStream_t>(stream))); }
 
 void synchronize() { NORMLAB_CUDA(cudaDeviceSynchronize()); }
@@ -87,7 +91,9 @@ DeviceInfo describe() {
     NORMLAB_CUDA(cudaGetDeviceProperties(&properties, device));
     NORMLAB_CUDA(cudaDeviceGetAttribute(&cache, cudaDevAttrL2CacheSize, device));
     NORMLAB_CUDA(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-    return {properties.name, static_cast<std::size_t>(cache), multiprocessors};
+    std::size_t unused = 0, all = 0;
+    NORMLAB_CUDA(cudaMemGetInfo(&unused, &all));
+    return {properties.name, static_cast<std::size_t>(cache), unused, multiprocessors};
 }
 
 }  // namespace normlab::cuda

@@ -21,6 +21,9 @@ void copy(void* to, const void* from, std::size_t bytes);
 /// Enqueues zeros on a stream.
 void clear(void* data, std::size_t bytes, void* stream);
 
+/// Between two places of the device, on a stream; not waited for.
+void enqueue_copy(void* to, const void* from, std::size_t bytes, void* stream);
+
 /// Waits for the device. Throws Failure with CUDA's own text if something enqueued before has failed.
 void synchronize();
 

@@ -14,7 +14,7 @@ constexpr Experiment table[] = {
     {"averages", normal_only, [](std::int64_t) { return true; }, measure_averages},
     {"clipping", normal_only, [](std::int64_t) { return true; }, measure_clipping},
     {"gradients", normal_only, [](std::int64_t) { return true; }, measure_gradients},
-    {"chain", normal_only, [](std::int64_t m) { return m == 8 || m == 16 || m == 64; }, measure_chain},
+    {"chain", normal_only, [](std::int64_t m) { return m == 16 || m == 32 || m == 64; }, measure_chain},
     {"sgd", normal_only, [](std::int64_t m) { return m == 16 || m == 32; }, measure_sgd},
 };
 

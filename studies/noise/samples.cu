@@ -1,9 +1,7 @@
 // The host's samples, bit for bit, drawn on the device: the same functions, compiled with --fmad=false.
 #include <algorithm>
-#include <string>
 
-#include <cuda_runtime.h>
-
+#include "norms/cuda/device.cuh"
 #include "studies/noise/samples.hpp"
 
 namespace normlab::noise::cuda {
@@ -19,14 +17,12 @@ __global__ void fill_kernel(Draw draw, T* x, Shape shape, std::uint64_t pairs) {
 }  // namespace
 
 void fill(const Draw& draw, void* x, const Shape& shape, DType dtype) {
-    constexpr unsigned threads = 256;
+    constexpr int threads = 256;
     const std::uint64_t pairs = static_cast<std::uint64_t>((shape.N * shape.S + 1) / 2), total = pairs * static_cast<std::uint64_t>(shape.C);
     if (total == 0) return;
     const auto blocks = static_cast<unsigned>(std::min<std::uint64_t>((total + threads - 1) / threads, 65535));
-    if (dtype == DType::f32) fill_kernel<<<blocks, threads>>>(draw, static_cast<float*>(x), shape, pairs);
-    else fill_kernel<<<blocks, threads>>>(draw, static_cast<double*>(x), shape, pairs);
-    if (const cudaError_t status = cudaGetLastError(); status != cudaSuccess)
-        throw Failure(std::string("drawing samples on the device: ") + cudaGetErrorString(status));
+    if (dtype == DType::f32) normlab::cuda::launch(fill_kernel<float>, blocks, threads, nullptr, draw, static_cast<float*>(x), shape, pairs);
+    else normlab::cuda::launch(fill_kernel<double>, blocks, threads, nullptr, draw, static_cast<double*>(x), shape, pairs);
 }
 
 }  // namespace normlab::noise::cuda

@@ -100,7 +100,7 @@ void measure_statistics(const Setting& s, Measured& out) {
             kurtosis.add(fourth / m);
             relu.add(positive / m);
             rounding.add(x_hat_rounding(s.dtype, s.m, stats.mean[c], v, rstd) / m);
-            if (scaled_vars.size() < law_size) scaled_vars.push_back(m * v), squares.push_back(y[c] * y[c] / (m - 1));
+            if (scaled_vars.size() < law_size) scaled_vars.push_back(m / (rstd * rstd)), squares.push_back(y[c] * y[c] / (m - 1));
         }
     }
 

@@ -147,6 +147,7 @@ void* allocate(std::size_t bytes) { return ::operator new(bytes, std::align_val_
 void release(void* data) noexcept { ::operator delete(data, std::align_val_t{256}); }
 void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
 void clear(void* data, std::size_t bytes, void*) { std::memset(data, 0, bytes); }
+void enqueue_copy(void* to, const void* from, std::size_t bytes, void*) { std::memcpy(to, from, bytes); }
 void synchronize() {}
 void* new_stream() { return nullptr; }
 void release_stream(void*) noexcept {}
@@ -154,6 +155,6 @@ void* new_event() { return nullptr; }
 void release_event(void*) noexcept {}
 void record(void*, void*) {}
 double seconds_between(void*, void*) { return 0; }
-DeviceInfo describe() { return {"an emulated device", 1 << 20, 1}; }
+DeviceInfo describe() { return {"an emulated device", 1 << 20, std::size_t{1} << 30, 1}; }
 
 }  // namespace normlab::cuda
