@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 namespace normlab::verify {
-namespace {
-
 double largest_finite(DType d) {
     switch (d) {
         case DType::f16: return 65504;
@@ -18,8 +16,6 @@ double largest_finite(DType d) {
     }
     return std::numeric_limits<double>::max();
 }
-
-}  // namespace
 
 Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<Quad>& truth,
                 const std::vector<double>& bound, const std::vector<double>& warning) {

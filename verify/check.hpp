@@ -62,6 +62,9 @@ std::string needs_own_statistics(const Case& c);
 std::string needs_mean_removed(const Case& c);
 std::string needs_training(const Case& c);
 
+/// The largest finite value of a dtype.
+double largest_finite(DType dtype);
+
 inline std::vector<Quad> quads(const std::vector<double>& v) { return {v.begin(), v.end()}; }
 
 }  // namespace normlab::verify

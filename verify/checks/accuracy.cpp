@@ -1,8 +1,11 @@
 // Accuracy against truth, per element, over shapes, settings and the kappa ladder; and how the error grows with kappa.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "verify/checks/all.hpp"
+#include "verify/range.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -79,12 +82,16 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     const Inputs<double> in = draw(c);
     const truth::Result t = truth::evaluate(in);
     const Accumulation a = implementation.accumulation(c.dtype);
-    const Bounds hard = error_bounds(in, t, a), soft = error_bounds(in, t, a, Limit::warning);
-    const Outputs<double> out = run(implementation, in);
+    Bounds hard = error_bounds(in, t, a);
+    const Bounds soft = error_bounds(in, t, a, Limit::warning);
+    Outputs<double> out = run(implementation, in);
+    const std::size_t saturated = accept_saturation(in, a, out, t, hard);
     const Problem& p = in.problem;
     std::vector<Finding> all;
     const auto judge = [&](std::string_view quantity, const auto& got, const auto& truth, const auto& bound, const auto& warning) {
-        if (c.check == "accuracy" || c.check == quantity) all.push_back(compare(quantity, p, got, truth, bound, warning));
+        if (c.check != "accuracy" && c.check != quantity) return;
+        all.push_back(compare(quantity, p, got, truth, bound, warning));
+        if (saturated) all.back().note = fmt::format("{} of {} blocks saturated, as their saved var says", saturated, t.blocks.size());
     };
     judge("y", out.y, t.y, hard.y, soft.y);
     judge("dx", out.dx, t.dx, hard.dx, soft.dx);
@@ -101,6 +108,8 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     judge_saved("saved mean", out.saved.mean, [](const auto& b) { return b.mean; }, hard.mean, soft.mean);
     judge_saved("saved var", out.saved.var, [](const auto& b) { return b.var; }, hard.var, soft.var);
     judge_saved("saved rstd", out.saved.rstd, [](const auto& b) { return b.s == 0 ? Quad(0) : Quad(1 / b.s); }, hard.rstd, soft.rstd);
+    const auto negative = std::ranges::count_if(out.saved.var, [](double v) { return v < 0; });
+    if (c.check == "accuracy" && p.own_statistics()) all.push_back(measured("negative saved var", static_cast<double>(negative), 0));
     if (!out.saved.r.empty()) {
         judge_saved("saved r", out.saved.r, [](const auto& b) { return b.r; }, hard.r, soft.r);
         judge_saved("saved d", out.saved.d, [](const auto& b) { return b.d; }, hard.d, soft.d);
