@@ -32,7 +32,8 @@ std::vector<Case> cases(const Case& base, Tier tier) {
     add([](Case& c) { c.kappa = 1e3; });
     add([](Case& c) { c.kappa = 1e6; });
     if (base.spec().eps > 0) add([](Case& c) { c.sigma = 0.01; });   // sigma^2 = 10 eps: where eps faults show
-    if (base.spec().correction == Correction::renorm) add([](Case& c) { c.state = StateKind::far; });
+    if (base.spec().correction == Correction::renorm)
+        for (StateKind kind : {StateKind::far, StateKind::at}) add([kind](Case& c) { c.state = kind; });
     for (std::uint64_t seed = 2; seed < (tier == Tier::full ? 40u : 5u); ++seed) {
         add([seed](Case& c) { c.seed = seed; });
         add([seed](Case& c) { c.seed = seed, c.kappa = 1e6; });

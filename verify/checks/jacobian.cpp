@@ -71,7 +71,8 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
     std::vector<Finding> all;
     for (std::size_t a = 0; a < columns.size(); ++a) {
         const std::size_t width = columns[a].J.size();
-        all.push_back(judge(all_arguments[a].name, columns[a].entries, [&](std::size_t e) { return fmt::format("dy {}, {} {}", e / width, all_arguments[a].name, e % width); }));
+        const auto name = [&](std::size_t e) { return fmt::format("element {} for dy = 1 at element {}", e % width, e / width); };
+        all.push_back(judge(all_arguments[a].name, columns[a].entries, name));
     }
     return all;
 }

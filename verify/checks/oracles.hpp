@@ -42,7 +42,7 @@ std::vector<double> tangent_bound(const Inputs<double>& inputs, const truth::Res
 double demanding_kappa(DType dtype);
 
 /// Small cases of the derivative checks: well and badly conditioned, eps as large as a tenth of the variance, batch renorm inside, at and outside its
-/// limits, several slices. `shape` has an even number of samples and channels.
+/// limits, several slices. `shape` has an even number of samples and of channels.
 std::vector<Case> oracle_cases(const Case& base, const Shape& shape);
 
 /// Batch renorm's r and d are constants. A black box computes them from what it is given, so it is given running statistics that move along with x and

@@ -90,10 +90,14 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
     return all;
 }
 
-// How far the order of the exact remainder is from 2 between any two of the steps. With d in units of s, d_c = d - mean(d) where the mean is removed, and g
-// = gamma r dy:  phi(h) = (A + h B) / sqrt(1 + 2 h P + h^2 W) + constant, A = sum g x_hat, B = sum g d_c, P = (1/q) sum x_hat d_c, W = (1/q) sum d_c^2.
-// No gradient of the implementation's is in it.
-double departure(const Inputs<double>& in, const truth::Result& t, const truth::Block& b, const std::vector<double>& d) {
+// What the exact remainder along d does: how far its order is from 2 between any two neighbouring steps, and its size at the largest. With d in units of
+// s, d_c = d - mean(d) where the mean is removed, and g = gamma r dy:  phi(h) = (A + h B) / sqrt(1 + 2 h P + h^2 W) + constant,  A = sum g x_hat,
+// B = sum g d_c, P = (1/q) sum x_hat d_c, W = (1/q) sum d_c^2. No gradient of the implementation's is in it.
+struct Curvature {
+    double departure = 0, size = 0;
+};
+
+Curvature curvature(const Inputs<double>& in, const truth::Result& t, const truth::Block& b, const std::vector<double>& d) {
     const auto S = static_cast<std::size_t>(in.problem.shape.S);
     double mean = 0, A = 0, B = 0, P = 0, W = 0;
     if (in.problem.spec.centred())
@@ -103,32 +107,34 @@ double departure(const Inputs<double>& in, const truth::Result& t, const truth::
         const double x_hat = static_cast<double>(t.x_hat[i]), centred = d[i] - mean;
         A += g * x_hat, B += g * centred, P += x_hat * centred / b.divisor, W += centred * centred / b.divisor;
     }
-    double worst = 0, last = 0;
+    Curvature out;
+    double last = 0;
     for (int k = largest_step; k <= smallest_step; ++k) {
         const double h = std::exp2(-k);
         const double remainder = std::abs((A + h * B) / std::sqrt(1 + 2 * h * P + h * h * W) - A - h * (B - A * P));
-        if (k > largest_step) worst = std::max(worst, std::abs(std::log2(last / remainder) - 2));
+        if (k == largest_step) out.size = remainder;
+        else out.departure = std::max(out.departure, std::abs(std::log2(last / remainder) - 2));
         last = remainder;
     }
-    return worst;
+    return out;
 }
 
-// A random direction for each block, scaled by its s, whose remainder is of order 2 +- 0.05 at these steps already: curvature that is small by accident, beside
-// the third derivative, is not the gradient's fault. `chosen` says for which blocks there was one.
+// For each block the random direction, scaled by its s, with the largest remainder among those of order 2 +- 0.05 at these steps: curvature that is small by
+// accident, beside the third derivative, is not the gradient's fault. Shorter directions come closer to 2, longer ones stand out of rounding further.
 std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, std::vector<bool>& chosen) {
-    constexpr int candidates = 32;
+    constexpr int candidates = 64;
     Random random(seed);
-    std::vector<double> direction(at.in.x.size()), least(at.t.blocks.size(), 0.05);
+    std::vector<double> direction(at.in.x.size()), largest(at.t.blocks.size());
     chosen.assign(at.t.blocks.size(), false);
     for (int k = 0; k < candidates; ++k) {
         std::vector<double> d = random.normals(direction.size(), DType::f64);
         for (std::size_t index = 0; index < at.t.blocks.size(); ++index) {
             const truth::Block& b = at.t.blocks[index];
-            const double length = std::sqrt(b.divisor / static_cast<double>(b.elements.size()));   // weight norm: s is of all elements together
+            const double length = std::exp2(-(k % 4)) * std::sqrt(b.divisor / static_cast<double>(b.elements.size()));   // weight norm: s is of all together
             for (std::size_t i : b.elements) d[i] *= length;
-            const double off = departure(at.in, at.t, b, d);
-            if (!(off < least[index])) continue;
-            least[index] = off;
+            const Curvature c = curvature(at.in, at.t, b, d);
+            if (!(c.departure < 0.05) || !(c.size > largest[index])) continue;
+            largest[index] = c.size;
             chosen[index] = true;
             for (std::size_t i : b.elements) direction[i] = static_cast<double>(b.s) * d[i];
         }
@@ -149,7 +155,8 @@ Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t
         for (std::size_t i : b.elements) {
             const std::size_t c = i / S % static_cast<std::size_t>(at.in.problem.shape.C);
             const double result = static_cast<double>(b.r * abs(at.t.x_hat[i]) + abs(b.d));
-            size[index] += std::abs(at.in.dy[i]) * ((at.in.gamma.empty() ? 1 : std::abs(at.in.gamma[c])) * result + (at.in.beta.empty() ? 0 : std::abs(at.in.beta[c])));
+            const double gamma = at.in.gamma.empty() ? 1 : std::abs(at.in.gamma[c]), beta = at.in.beta.empty() ? 0 : std::abs(at.in.beta[c]);
+            size[index] += std::abs(at.in.dy[i]) * (gamma * result + beta);
         }
     }
     std::vector<bool> chosen;
@@ -169,11 +176,14 @@ Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t
     for (std::size_t part = 0; part < of.count; ++part) {
         const bool seen = chosen[part] && points[part].size() >= fewest_points;
         const double slope = nan[part] ? std::numeric_limits<double>::quiet_NaN() : seen ? fitted_slope(points[part]) : 2;
-        findings.push_back(measured("dx, order", std::abs(slope - 2), 0.1, fmt::format("{} {}: order {:.4f} over {} steps", of.kind, part, slope, points[part].size())));
-        if (!seen && !nan[part]) {
-            findings.back().verdict = Verdict::unresolved;
-            findings.back().note = chosen[part] ? "the remainder disappears in rounding" : "no direction of clear curvature";
+        Finding f = measured("dx, order", std::abs(slope - 2), 0.1, fmt::format("{} {}", of.kind, part));
+        if (seen || nan[part]) {
+            f.where += fmt::format(": order {:.4f} over {} steps", slope, points[part].size());
+        } else {
+            f.verdict = Verdict::unresolved;
+            f.note = chosen[part] ? "the remainder disappears in rounding" : "no direction of clear curvature";
         }
+        findings.push_back(f);
     }
     return worst(findings);
 }
