@@ -1,5 +1,5 @@
-// <J v, w> = <v, J^T w>: the tangent by the complex step on the reference, the cotangent by the implementation's backward pass, in its own dtype. Nothing is
-// differenced in that dtype, so every dtype can be judged.
+// <J v, w> = <v, J^T w>: the tangent by the complex step on the reference, the cotangent by the implementation's backward pass, in its own dtype. Nothing
+// is differenced in that dtype, so every dtype can be judged.
 
 #include <fmt/format.h>
 
@@ -19,8 +19,8 @@ std::vector<Case> cases(const Case& base, Tier tier) {
         c.seed = seed;
         all.push_back(c);
     };
-    // Random signs add up to sqrt(m), the bound of rounding to m and, summed in sequence, to m^2 (weight norm's, whose sums are not means, to m^2 sqrt(m)):
-    // longer blocks need more digits.
+    // Random signs add up to sqrt(m), the bound of rounding to m and, summed in sequence, to m^2 (weight norm's, whose sums are not means, to
+    // m^2 sqrt(m)): longer blocks need more digits.
     const bool wide = base.dtype == DType::f64, sums = base.spec().moments == Moments::norm;
     if (!repeats_training) add_large(!wide && sums ? 64 : 256, 1);
     if (tier == Tier::ci) return all;

@@ -1,5 +1,5 @@
-// The whole Jacobian of small layers, entry by entry: its columns by the complex step on the reference, its rows by the implementation's backward pass from
-// unit cotangents. One wrong entry cannot hide in a sum.
+// The whole Jacobian of small layers, entry by entry: its columns by the complex step on the reference, its rows by the implementation's backward pass
+// from unit cotangents. One wrong entry cannot hide in a sum.
 
 #include <fmt/format.h>
 
@@ -79,7 +79,7 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
 
 }  // namespace
 
-const Check jacobian_check{"jacobian", "every entry of the Jacobian of a small layer: columns by the complex step, rows by backward from unit cotangents", false,
-                           refuses, cases, jacobian};
+const Check jacobian_check{"jacobian", "every entry of the Jacobian of a small layer: columns by the complex step, rows by backward from unit cotangents",
+                           false, refuses, cases, jacobian};
 
 }  // namespace normlab::verify

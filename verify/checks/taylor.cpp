@@ -1,5 +1,5 @@
-// The Taylor remainder phi(x + h d) - phi(x) - h <grad phi, d> of phi = sum dy * y: of order 2 in h, where phi is not linear; no more than rounding where it
-// is. Gradient and phi are the implementation's own, and nobody else's numbers are needed.
+// The Taylor remainder phi(x + h d) - phi(x) - h <grad phi, d> of phi = sum dy * y: of order 2 in h where phi is not linear, no more than rounding where
+// it is. Gradient and phi are the implementation's own.
 
 #include <algorithm>
 
@@ -119,8 +119,8 @@ Curvature curvature(const Inputs<double>& in, const truth::Result& t, const trut
     return out;
 }
 
-// For each block the random direction, scaled by its s, with the largest remainder among those of order 2 +- 0.05 at these steps: curvature that is small by
-// accident, beside the third derivative, is not the gradient's fault. Shorter directions come closer to 2, longer ones stand out of rounding further.
+// For each block the random direction, scaled by its s, with the largest remainder among those of order 2 +- 0.05 at these steps: curvature that is
+// small by accident, beside the third derivative, is not the gradient's fault. Shorter directions come closer to 2, longer ones stand out of rounding further.
 std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, std::vector<bool>& chosen) {
     constexpr int candidates = 64;
     Random random(seed);
@@ -130,7 +130,8 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
         std::vector<double> d = random.normals(direction.size(), DType::f64);
         for (std::size_t index = 0; index < at.t.blocks.size(); ++index) {
             const truth::Block& b = at.t.blocks[index];
-            const double length = std::exp2(-(k % 4)) * std::sqrt(b.divisor / static_cast<double>(b.elements.size()));   // weight norm: s is of all together
+            // weight norm's s is of all elements together
+            const double length = std::exp2(-(k % 4)) * std::sqrt(b.divisor / static_cast<double>(b.elements.size()));
             for (std::size_t i : b.elements) d[i] *= length;
             const Curvature c = curvature(at.in, at.t, b, d);
             if (!(c.departure < 0.05) || !(c.size > largest[index])) continue;
@@ -142,9 +143,10 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
     return direction;
 }
 
-// The fitted order is an average of the orders between neighbouring steps, with weights that are positive (least squares on equal spacing). The direction
-// keeps those within 0.05 of 2; rounding, at most a twentieth of the smallest remainder that counts, changes the last of them by log2(1.05) + log2(1.0125) <
-// 0.09, the others by a quarter of the one after, and the last has weight 0.3 or less from 4 points on: together under 0.05 + 0.04, so 2 +- 0.1 holds.
+// The fitted order is an average of the orders between neighbouring steps, with positive weights (least squares on equal spacing), the last of them 0.3
+// or less from 4 points on, the next 0.4 or less. The direction keeps those orders within 0.05 of 2. Rounding, at most a twentieth of the smallest remainder
+// that counts, moves the last by up to |log2(1 - 1/20)| + |log2(1 - 1/80)| < 0.1 and each one before by a quarter of that: 0.3 * 0.1 + 0.4 * 0.025 + ... <
+// 0.05. Together 2 +- 0.1.
 Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t seed) {
     const double u = unit_roundoff(DType::f64);
     const auto S = static_cast<std::size_t>(at.in.problem.shape.S);
