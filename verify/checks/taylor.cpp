@@ -90,38 +90,41 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
     return all;
 }
 
-// What the exact remainder along d does: how far its order is from 2 between any two neighbouring steps, and its size at the largest. With d in units of
-// s, d_c = d - mean(d) where the mean is removed, and g = gamma r dy:  phi(h) = (A + h B) / sqrt(1 + 2 h P + h^2 W) + constant,  A = sum g x_hat,
-// B = sum g d_c, P = (1/q) sum x_hat d_c, W = (1/q) sum d_c^2. No gradient of the implementation's is in it.
-struct Curvature {
-    double departure = 0, size = 0;
+// phi of one block along d, exactly, but for a constant. With d in units of s, d_c = d - mean(d) where the mean is removed, and g = gamma r dy:
+// (A + h B) / sqrt(1 + 2 h P + h^2 W),  A = sum g x_hat, B = sum g d_c, P = (1/q) sum x_hat d_c, W = (1/q) sum d_c^2.
+// No gradient of the implementation's is in it.
+struct Along {
+    double A = 0, B = 0, P = 0, W = 0;
+
+    double remainder(double h) const { return std::abs((A + h * B) / std::sqrt(1 + 2 * h * P + h * h * W) - A - h * (B - A * P)); }
+    double curvature() const { return std::abs(A * (3 * P * P - W) / 2 - B * P); }
+    // How far the order is from 2 between any two neighbouring steps.
+    double departure(double length) const {
+        double worst = 0;
+        for (int k = largest_step; k < smallest_step; ++k)
+            worst = std::max(worst, std::abs(std::log2(remainder(length * std::exp2(-k)) / remainder(length * std::exp2(-k - 1))) - 2));
+        return worst;
+    }
 };
 
-Curvature curvature(const Inputs<double>& in, const truth::Result& t, const truth::Block& b, const std::vector<double>& d) {
+Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block& b, const std::vector<double>& d) {
     const auto S = static_cast<std::size_t>(in.problem.shape.S);
-    double mean = 0, A = 0, B = 0, P = 0, W = 0;
+    double mean = 0;
     if (in.problem.spec.centred())
         for (std::size_t i : b.elements) mean += d[i] / static_cast<double>(b.elements.size());
+    Along out;
     for (std::size_t i : b.elements) {
         const double g = (in.gamma.empty() ? 1 : in.gamma[i / S % in.gamma.size()]) * static_cast<double>(b.r) * in.dy[i];
         const double x_hat = static_cast<double>(t.x_hat[i]), centred = d[i] - mean;
-        A += g * x_hat, B += g * centred, P += x_hat * centred / b.divisor, W += centred * centred / b.divisor;
-    }
-    Curvature out;
-    double last = 0;
-    for (int k = largest_step; k <= smallest_step; ++k) {
-        const double h = std::exp2(-k);
-        const double remainder = std::abs((A + h * B) / std::sqrt(1 + 2 * h * P + h * h * W) - A - h * (B - A * P));
-        if (k == largest_step) out.size = remainder;
-        else out.departure = std::max(out.departure, std::abs(std::log2(last / remainder) - 2));
-        last = remainder;
+        out.A += g * x_hat, out.B += g * centred, out.P += x_hat * centred / b.divisor, out.W += centred * centred / b.divisor;
     }
     return out;
 }
 
-// For each block the random direction, scaled by its s, with the largest remainder among those of order 2 +- 0.05 at these steps: curvature that is
-// small by accident, beside the third derivative, is not the gradient's fault. Shorter directions come closer to 2, longer ones stand out of rounding further.
-std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, std::vector<bool>& chosen) {
+// For each block the random direction, scaled by its s, of largest curvature among those whose exact remainder is of order 2 +- 0.05 at these steps: curvature
+// that is small by accident, beside the third derivative, is not the gradient's fault. It is as short as lets the smallest step stand out of rounding
+// (`visible`): the shorter, the nearer to 2, and the smaller a fault of the gradient shows beside the curvature.
+std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, const std::vector<double>& visible, std::vector<bool>& chosen) {
     constexpr int candidates = 64;
     Random random(seed);
     std::vector<double> direction(at.in.x.size()), largest(at.t.blocks.size());
@@ -130,14 +133,14 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
         std::vector<double> d = random.normals(direction.size(), DType::f64);
         for (std::size_t index = 0; index < at.t.blocks.size(); ++index) {
             const truth::Block& b = at.t.blocks[index];
-            // weight norm's s is of all elements together
-            const double length = std::exp2(-(k % 4)) * std::sqrt(b.divisor / static_cast<double>(b.elements.size()));
-            for (std::size_t i : b.elements) d[i] *= length;
-            const Curvature c = curvature(at.in, at.t, b, d);
-            if (!(c.departure < 0.05) || !(c.size > largest[index])) continue;
-            largest[index] = c.size;
+            for (std::size_t i : b.elements) d[i] *= std::sqrt(b.divisor / static_cast<double>(b.elements.size()));   // weight norm's s is of all together
+            const Along phi = along(at.in, at.t, b, d);
+            double length = std::exp2(-(k % 4));
+            while (phi.remainder(std::exp2(-smallest_step) * length / 2) > 4 * visible[index]) length /= 2;
+            if (!(phi.departure(length) < 0.05) || !(phi.curvature() > largest[index])) continue;
+            largest[index] = phi.curvature();
             chosen[index] = true;
-            for (std::size_t i : b.elements) direction[i] = static_cast<double>(b.s) * d[i];
+            for (std::size_t i : b.elements) direction[i] = static_cast<double>(b.s) * length * d[i];
         }
     }
     return direction;
@@ -150,19 +153,21 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
 Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t seed) {
     const double u = unit_roundoff(DType::f64);
     const auto S = static_cast<std::size_t>(at.in.problem.shape.S);
-    std::vector<double> size(of.count), kappa(of.count);   // of the terms of phi
+    std::vector<double> floor(of.count), rounding(of.count);   // 100 u kappa |phi|, of its terms; and of two phi
     for (std::size_t index = 0; index < of.count; ++index) {
         const truth::Block& b = at.t.blocks[index];
-        kappa[index] = b.kappa;
         for (std::size_t i : b.elements) {
             const std::size_t c = i / S % static_cast<std::size_t>(at.in.problem.shape.C);
             const double result = static_cast<double>(b.r * abs(at.t.x_hat[i]) + abs(b.d));
             const double gamma = at.in.gamma.empty() ? 1 : std::abs(at.in.gamma[c]), beta = at.in.beta.empty() ? 0 : std::abs(at.in.beta[c]);
-            size[index] += std::abs(at.in.dy[i]) * (gamma * result + beta);
+            floor[index] += 100 * u * b.kappa * std::abs(at.in.dy[i]) * (gamma * result + beta);
+            rounding[index] += 2 * std::abs(at.in.dy[i]) * at.bounds.y[i];
         }
     }
+    std::vector<double> visible;
+    for (std::size_t index = 0; index < of.count; ++index) visible.push_back(std::max(floor[index], 20 * rounding[index]));
     std::vector<bool> chosen;
-    const std::vector<double> direction = direction_of_order_two(at, seed, chosen);
+    const std::vector<double> direction = direction_of_order_two(at, seed, visible, chosen);
     std::vector<std::vector<std::pair<double, double>>> points(of.count);   // log2 of h and of the remainder, down to where rounding shows
     std::vector<bool> over(of.count), nan(of.count);
     for (int k = largest_step; k <= smallest_step; ++k) {
@@ -170,7 +175,7 @@ Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t
         for (std::size_t part = 0; part < of.count; ++part) {
             const double value = all[part].value();
             nan[part] = nan[part] || std::isnan(value);
-            over[part] = over[part] || value < std::max(100 * u * kappa[part] * size[part], 20 * all[part].rounding);
+            over[part] = over[part] || value < std::max(floor[part], 20 * all[part].rounding);
             if (!over[part]) points[part].emplace_back(-k, std::log2(value));
         }
     }
