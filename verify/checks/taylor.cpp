@@ -19,7 +19,11 @@ std::string refuses(const Case& c) {
 }
 
 std::vector<Case> cases(const Case& base, Tier tier) {
-    const auto small = [&] { return oracle_cases(base, {4, 6, 6}); };
+    const auto small = [&] {
+        std::vector<Case> all = oracle_cases(base, {4, 6, 6});
+        for (Case& c : all) c.kappa = std::min(c.kappa, 1e5);   // beyond, the bound of sequential sums may leave too few steps
+        return all;
+    };
     std::vector<Case> all = small();
     if (tier == Tier::smoke) return {all[0]};
     for (std::uint64_t seed = 2; seed < (tier == Tier::full ? 40u : 3u); ++seed)
@@ -121,24 +125,28 @@ Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block
     return out;
 }
 
-// For each block the random direction, scaled by its s, of largest curvature among those whose exact remainder is of order 2 +- 0.05 at these steps: curvature
-// that is small by accident, beside the third derivative, is not the gradient's fault. It is as short as lets the smallest step stand out of rounding
-// (`visible`): the shorter, the nearer to 2, and the smaller a fault of the gradient shows beside the curvature.
+// For each block the random direction, scaled by its s, of largest curvature among those whose exact remainder is of order 2 +- 0.05 at these steps:
+// curvature that is small by accident, beside the third derivative, is not the gradient's fault. It is as short as lets the smallest step stand out of
+// rounding (`visible`): the shorter, the nearer to 2, and the smaller a fault of the gradient shows beside the curvature. Where none does, the nearest.
 std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, const std::vector<double>& visible, std::vector<bool>& chosen) {
     constexpr int candidates = 64;
     Random random(seed);
-    std::vector<double> direction(at.in.x.size()), largest(at.t.blocks.size());
+    std::vector<double> direction(at.in.x.size());
+    std::vector<std::pair<double, double>> best(at.t.blocks.size());   // how visible, curvature
     chosen.assign(at.t.blocks.size(), false);
     for (int k = 0; k < candidates; ++k) {
         std::vector<double> d = random.normals(direction.size(), DType::f64);
         for (std::size_t index = 0; index < at.t.blocks.size(); ++index) {
             const truth::Block& b = at.t.blocks[index];
-            for (std::size_t i : b.elements) d[i] *= std::sqrt(b.divisor / static_cast<double>(b.elements.size()));   // weight norm's s is of all together
+            const double mean_size = std::sqrt(b.divisor / static_cast<double>(b.elements.size()));   // weight norm's s is of all elements together
+            for (std::size_t i : b.elements) d[i] *= mean_size;
             const Along phi = along(at.in, at.t, b, d);
             double length = std::exp2(-(k % 4));
-            while (phi.remainder(std::exp2(-smallest_step) * length / 2) > 4 * visible[index]) length /= 2;
-            if (!(phi.departure(length) < 0.05) || !(phi.curvature() > largest[index])) continue;
-            largest[index] = phi.curvature();
+            const auto smallest = [&] { return std::min(phi.remainder(std::exp2(-smallest_step) * length), 16 * visible[index]); };
+            while (smallest() == 16 * visible[index] && visible[index] > 0) length /= 2;
+            const std::pair rank(std::min(smallest(), 4 * visible[index]), phi.curvature());
+            if (!(phi.departure(length) < 0.05) || !(rank > best[index])) continue;
+            best[index] = rank;
             chosen[index] = true;
             for (std::size_t i : b.elements) direction[i] = static_cast<double>(b.s) * length * d[i];
         }
@@ -223,7 +231,7 @@ std::vector<Finding> taylor(const Case& c, const Implementation& implementation)
 
 }  // namespace
 
-const Check taylor_check{"taylor", "the Taylor remainder is of order 2 in x, and no more than rounding in gamma, beta and where statistics are given", false,
-                         refuses, cases, taylor};
+const Check taylor_check{"taylor", "the Taylor remainder is of order 2 in x, and no more than rounding in gamma, beta and where statistics are given",
+                         false, refuses, cases, taylor};
 
 }  // namespace normlab::verify
