@@ -60,7 +60,8 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         const bool d_free = size(b.raw_d) - 4 * luk * size(b.raw_r) < p.spec.d_max;
         const double renorm = p.has_correction()
                                   ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d : 0;
-        const bool r_free = b.r == b.raw_r;
+        // clipped only if it still is when it moves by its own error
+        const bool r_free = size(b.raw_r) * (1 - 2 * dv) < p.spec.r_max && size(b.raw_r) * (1 + 2 * dv) > 1 / p.spec.r_max;
         const double wide = 0x1p-53 * m * b.kappa;   // statistics summed and kept in f64
         const double lost = in_f64 ? wide : luk, lost_var = in_f64 ? wide : dv;
         const double given = p.own_statistics() ? 0 : 4 * (in_f64 ? 0x1p-53 : u) * s * s;   // sigma rounded, squared, less eps

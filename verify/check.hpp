@@ -45,8 +45,12 @@ Finding compare(std::string_view quantity, const Problem& problem, const std::ve
 /// One number against its bound: PASS or FAIL (NaN fails).
 Finding measured(std::string_view quantity, double error, double bound, std::string where = {});
 
-/// The worst of several findings of one quantity, at least one.
-Finding worst(std::vector<Finding> findings);
+/// The worst of several findings of one quantity, at least one: FAIL before UNRESOLVED before PASS, then by error / bound.
+Finding worst(const std::vector<Finding>& findings);
+std::size_t worst_index(const std::vector<Finding>& findings);
+
+/// The slope of the least squares line through points (x, y).
+double fitted_slope(const std::vector<std::pair<double, double>>& points);
 
 /// A case of the variant whose blocks have m elements, with a few other blocks beside the first.
 Case with_block(Case c, std::int64_t m);

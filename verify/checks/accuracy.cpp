@@ -134,7 +134,8 @@ std::vector<Case> slope_cases(const Case& base, Tier tier) {
 // the error has left its floor to where it stops meaning anything.
 std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementation) {
     constexpr int repeats = 8;
-    double floor = 0, n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+    double floor = 0;
+    std::vector<std::pair<double, double>> points;   // log10 of kappa and of the error
     std::string curve;
     bool lost = false, nan = false;
     for (int half_decade = 0; half_decade <= 12; ++half_decade) {
@@ -158,14 +159,13 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
         lost |= !(error < 0.1);
         nan |= std::isnan(error);
         if (!(error > 3 * floor) || !(error < 0.1)) continue;
-        const double x = std::log10(kappa), y = std::log10(error);
-        n += 1, sx += x, sy += y, sxx += x * x, sxy += x * y;
+        points.emplace_back(std::log10(kappa), std::log10(error));
     }
     // Fewer points are too noisy to tell 1 from 1.5.
     const bool flat = implementation.accumulation(c.dtype) == Accumulation::kappa_free && c.dtype == DType::f32;
-    Finding f = measured("slope", n >= 3 ? (n * sxy - sx * sy) / (n * sxx - sx * sx) : 0, flat ? 0.5 : 1.5);
+    Finding f = measured("slope", points.size() >= 3 ? fitted_slope(points) : 0, flat ? 0.5 : 1.5);
     if (nan) f.verdict = Verdict::fail;
-    else if (n < 3 && lost) f.verdict = Verdict::unresolved;   // no digits left before a slope could be seen; accuracy says FAIL
+    else if (points.size() < 3 && lost) f.verdict = Verdict::unresolved;   // no digits left before a slope could be seen; accuracy says FAIL
     f.note = "y error by kappa " + curve;
     return {f};
 }

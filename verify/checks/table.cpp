@@ -6,10 +6,12 @@
 namespace normlab::verify {
 
 std::span<const Check> checks() {
-    static const std::array all{accuracy_check,        kappa_slope_check,      tiled_check,            derivatives_check,  zero_sum_check,     xhat_dx_check,
-                                symmetry_check,        scale_invariance_check, bias_invariance_check,  invariance_table_check, identity_check,
-                                chain_rule_check,      cross_variant_check,    running_stats_check,    fold_check,         recalibrate_check,
-                                ghost_batch_check,     gradient_masks_check};
+    static const std::array all{accuracy_check,       kappa_slope_check,  tiled_check,
+                                derivatives_check,    adjoint_check,      taylor_check,           jacobian_check,
+                                zero_sum_check,       xhat_dx_check,      symmetry_check,         scale_invariance_check, bias_invariance_check,
+                                invariance_table_check, identity_check,   chain_rule_check,       cross_variant_check,
+                                running_stats_check,  fold_check,         recalibrate_check,      ghost_batch_check,
+                                gradient_masks_check};
     return all;
 }
 
