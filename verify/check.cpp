@@ -63,6 +63,12 @@ Finding worst(std::vector<Finding> findings) {
     return *std::ranges::max_element(findings, {}, rank);
 }
 
+Case with_state(Case c) {
+    const Spec s = c.spec();
+    if (s.running == Running::none && s.centred() && s.by_channel()) c.running = Running::unbiased_variance;
+    return c;
+}
+
 bool is_valid(const Case& c) {
     try {
         validate(c.problem());
