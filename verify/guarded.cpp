@@ -167,6 +167,23 @@ Finding breaches_of(Breach::Kind kind, std::string_view quantity, const std::vec
     return none_of(quantity, count, first);
 }
 
+Finding refused(std::string_view quantity, const Problem& p, const State& before, const std::function<void(ConstTensor x, State& state, Tensor y)>& call) {
+    const auto bytes = static_cast<std::size_t>(p.shape.size()) * size_of(p.dtype);
+    Bytes x(bytes), y(bytes, std::byte{nan_poison});
+    const Bytes y_before = y;
+    State state = before;
+    const auto tensor = [&](Bytes& v) { return Tensor{v.data(), p.dtype, p.shape, p.layout}; };
+    try {
+        call(tensor(x), state, tensor(y));
+    } catch (const Error& e) {
+        const bool untouched = y == y_before && state.mean == before.mean && state.var == before.var && state.sigma == before.sigma && state.count == before.count;
+        Finding f = none_of(quantity, !untouched, untouched ? "" : "refused, but State or y was written");
+        f.note = e.what();
+        return f;
+    }
+    return none_of(quantity, 1, "accepted");
+}
+
 Finding same_bits(std::string_view quantity, const Problem& p, const std::vector<Array>& got, const std::vector<Array>& expected) {
     std::size_t different = 0;
     std::string first;

@@ -1,6 +1,8 @@
 #pragma once
 // One problem run through an Operation in memory that is watched, and comparisons without tolerance.
 
+#include <functional>
+
 #include "norms/operation.hpp"
 #include "verify/check.hpp"
 
@@ -53,6 +55,9 @@ Finding none_of(std::string_view quantity, std::size_t count, std::string first)
 
 /// The breaches of one kind as a finding.
 Finding breaches_of(Breach::Kind kind, std::string_view quantity, const std::vector<Breach>& breaches);
+
+/// `call` has to throw Error and to leave `state` and y, of the problem's shape, as they were.
+Finding refused(std::string_view quantity, const Problem& problem, const State& state, const std::function<void(ConstTensor x, State& state, Tensor y)>& call);
 
 /// "n=1 c=2 s=0" of logical element i.
 std::string element_text(const Problem& problem, std::size_t i);
