@@ -68,6 +68,12 @@ double fitted_slope(const std::vector<std::pair<double, double>>& points) {
     return (n * sxy - sx * sy) / (n * sxx - sx * sx);
 }
 
+Case with_state(Case c) {
+    const Spec s = c.spec();
+    if (s.running == Running::none && s.centred() && s.by_channel()) c.running = Running::unbiased_variance;
+    return c;
+}
+
 bool is_valid(const Case& c) {
     try {
         validate(c.problem());

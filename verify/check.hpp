@@ -58,6 +58,9 @@ Case with_block(Case c, std::int64_t m);
 /// Small shapes that show index faults: several samples, channels, positions, unequal and odd.
 Case with_small_shape(Case c);
 
+/// Instance norm with the running statistics that it keeps only on request; other variants as they are.
+Case with_state(Case c);
+
 /// Whether the library accepts the problem.
 bool is_valid(const Case& c);
 
