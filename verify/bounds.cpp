@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
 
 namespace normlab::verify {
 namespace {
@@ -114,6 +117,46 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         out.dbeta[c] = tiny_param + (kappa_free ? 2 : 4 * l) * u * sum_dy[c];
     }
     return out;
+}
+
+std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& in, const truth::Result& t, const Bounds& b) {
+    const auto C = static_cast<std::size_t>(in.problem.shape.C);
+    std::vector<double> mean(C), spread(C);
+    for (std::size_t k = 0; k < t.blocks.size(); ++k) {
+        const truth::Block& block = t.blocks[k];
+        const auto m = static_cast<double>(block.elements.size()), s = static_cast<double>(block.s);
+        const double bessel = in.problem.spec.running == Running::unbiased_variance ? m / (m - 1) : 1;
+        const double by_spread = in.problem.spec.running == Running::sigma ? (s > 0 ? b.var[k] / s : 0) : bessel * b.var[k];
+        mean[k % C] += b.mean[k], spread[k % C] += by_spread;
+    }
+    for (std::size_t c = 0; c < C; ++c) {
+        mean[c] += 0x1p-48 * std::abs(static_cast<double>(t.running_mean[c])) + 0x1p-1040;
+        spread[c] += 0x1p-48 * std::abs(static_cast<double>(t.running_spread[c])) + 0x1p-1040;
+        if (!in.state.mean.empty()) {
+            mean[c] += 0x1p-48 * std::abs(in.state.mean[c]);
+            spread[c] += 0x1p-48 * std::abs(in.state.var.empty() ? in.state.sigma[c] : in.state.var[c]);
+        }
+    }
+    return {mean, spread};
+}
+
+std::string out_of_range(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation) {
+    const bool f32 = in.problem.dtype != DType::f64, wide = accumulation == Accumulation::kappa_free && f32;
+    const double largest = f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+    const double smallest = (f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min()) / unit_roundoff(in.problem.dtype);
+    for (const truth::Block& b : t.blocks) {
+        const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s), mean = static_cast<double>(b.mean);
+        double size = 0, distance = 0;
+        for (std::size_t i : b.elements) {
+            size = std::max(size, std::abs(in.x[i]));
+            distance = std::max(distance, std::abs(in.x[i] - mean));
+        }
+        if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m))
+            return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
+        if (s > 0 && (wide ? s < 1e-30 : s * s < smallest))
+            return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
+    }
+    return {};
 }
 
 }  // namespace normlab::verify

@@ -37,22 +37,7 @@ std::string outside_range(const Case& c) {
     if (c.dtype == DType::f64 && c.sigma == 1 && !c.data) return {};   // drawn in the middle of the range
     Inputs<double> in = draw(c);
     in.dy.clear();
-    const bool f32 = c.dtype != DType::f64, wide = find_implementation(c.implementation).accumulation(c.dtype) == Accumulation::kappa_free && f32;
-    const double largest = f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
-    const double smallest = (f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min()) / unit_roundoff(c.dtype);
-    for (const truth::Block& b : truth::evaluate(in).blocks) {
-        const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s), mean = static_cast<double>(b.mean);
-        double size = 0, distance = 0;
-        for (std::size_t i : b.elements) {
-            size = std::max(size, std::abs(in.x[i]));
-            distance = std::max(distance, std::abs(in.x[i] - mean));
-        }
-        if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m))
-            return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
-        if (s > 0 && (wide ? s < 1e-30 : s * s < smallest))
-            return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
-    }
-    return {};
+    return out_of_range(in, truth::evaluate(in), find_implementation(c.implementation).accumulation(c.dtype));
 }
 
 }  // namespace
