@@ -168,7 +168,11 @@ void load(VectorFile& vector) {
         if (a.type == io::ElementType::f32) take(array.as<float>());
         else if (a.type == io::ElementType::f64) take(array.as<double>());
         else
-            for (std::int64_t v : array.as<std::int64_t>()) a.values.push_back(static_cast<double>(v));
+            for (std::int64_t v : array.as<std::int64_t>()) {
+                if (constexpr std::int64_t most = std::int64_t{1} << 53; v < -most || v > most)
+                    io::refuse(a.file, fmt::format("{} is no whole number that a double holds; -2^53 to 2^53 is accepted", v));
+                a.values.push_back(static_cast<double>(v));
+            }
     };
     for (auto& [name, array] : vector.inputs) read(array);
     for (auto& [name, output] : vector.outputs) read(output.array);
