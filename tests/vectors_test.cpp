@@ -149,6 +149,9 @@ TEST_CASE("where a vector says that the call must be refused, computing it fails
     CHECK(failures(f.path) == "");
     f.put("refused", settings, {{"inputs", "x", {1, 2}, {1, 3}}, {"outputs", "y", {1, 2}, {0, 0}}});
     CHECK_THAT(failures(f.path), Contains("FAIL refused cpu nchw vector") && Contains("one value a channel"));
+    f.put("refused", R"("op": "batch_norm", "dtype": "float64", "attributes": {"training": false, "track_running_stats": true, "affine": true}, "expect_error": "x")",
+          {{"inputs", "x", {2, 1}, {1, 3}}});
+    CHECK(failures(f.path) == "");
     f.put("refused", R"("op": "layer_norm", "dtype": "float64", "attributes": {"normalized_dims": 1, "normalized_shape": [3]}, "expect_error": "shape")",
           {{"inputs", "x", {1, 2}, {1, 3}}});
     CHECK(failures(f.path) == "");

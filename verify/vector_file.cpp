@@ -80,6 +80,7 @@ VectorAttributes attributes_of(const json& object) {
     VectorAttributes a;
     for (const auto& [key, value] : object.items()) {
         if (key == "training" || key == "use_input_stats") a.training = truth_value(key, value);
+        else if (key == "track_running_stats") a.track_running_stats = truth_value(key, value);
         else if (key == "momentum") a.has_momentum = true, a.momentum = value.is_null() ? std::nullopt : std::optional(number(key, value));
         else if (key == "eps") a.eps = number(key, value);
         else if (key == "affine") a.affine = affine(key, value);
@@ -110,7 +111,7 @@ VectorArray array_of(const json& entry, const std::filesystem::path& folder) {
     return {folder / file, types[found - std::begin(dtypes)], list("shape", member(entry, "shape"), whole), {}};
 }
 
-// Calls take(name, array) for every entry of a list.
+// Calls take(name, array, whether it has NaN or infinities) for every entry of a list.
 template <class Take>
 void read_arrays(const json& document, const char* key, const std::filesystem::path& folder, Take take) {
     const json& entries = document[key];
@@ -120,7 +121,7 @@ void read_arrays(const json& document, const char* key, const std::filesystem::p
         if (!entry.is_object()) wrong(key, entry, "{name, file, dtype, shape}");
         const std::string name = text("name", member(entry, "name"));
         if (!seen.insert(name).second) throw Error(fmt::format("{} names {} twice; once is accepted", key, io::in_quotes(name)));
-        take(name, array_of(entry, folder));
+        take(name, array_of(entry, folder), entry.contains("nonfinite"));
     }
 }
 
@@ -139,11 +140,14 @@ VectorFile vector_of(const json& document, const std::filesystem::path& folder) 
         for (const std::string& tag : list("tags", document["tags"], text)) v.tags.insert(tag);
     if (document.contains("expect_error") && !document["expect_error"].is_null()) v.expect_error = text("expect_error", document["expect_error"]);
     member(document, "inputs"), member(document, "outputs");
-    read_arrays(document, "inputs", folder, [&](const std::string& name, VectorArray array) { v.inputs[name] = std::move(array); });
+    read_arrays(document, "inputs", folder, [&](const std::string& name, VectorArray array, bool) { v.inputs[name] = std::move(array); });
     for (const auto& [key, source] : {std::pair{"outputs", v.dtype == DType::f32 ? Source::f32 : Source::f64}, std::pair{"outputs64", Source::f64},
                                       std::pair{"outputs_ref80", Source::ref80}})   // a better one replaces what is there
         if (document.contains(key))
-            read_arrays(document, key, folder, [&v, source = source](const std::string& name, VectorArray array) { v.outputs[name] = {std::move(array), source}; });
+            read_arrays(document, key, folder, [&v, source = source](const std::string& name, VectorArray array, bool nonfinite) {
+                v.outputs[name] = {std::move(array), source};
+                v.nonfinite |= nonfinite;
+            });
     return v;
 }
 

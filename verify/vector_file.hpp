@@ -37,6 +37,7 @@ struct VectorOutput {
 /// The settings of a call; an absent one is unset.
 struct VectorAttributes {
     std::optional<bool> training;            ///< training or use_input_stats
+    std::optional<bool> track_running_stats;
     std::optional<double> eps;
     bool has_momentum = false;
     std::optional<double> momentum;          ///< null: the cumulative average
@@ -57,6 +58,7 @@ struct VectorFile {
     std::map<std::string, VectorArray> inputs;
     std::map<std::string, VectorOutput> outputs;
     std::set<std::string> tags;
+    bool nonfinite = false;                  ///< the outside's own outputs have NaN or infinities
     std::optional<std::string> expect_error;
 };
 

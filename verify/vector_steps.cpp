@@ -79,6 +79,8 @@ public:
         p.shape = shape(x.shape);
         p.dtype = v.dtype;
         p.mode = step_ == "eval" || !a.training.value_or(true) ? Mode::eval : Mode::train;
+        if (p.mode == Mode::eval && !has_state() && (v.op == "instance_norm" || a.track_running_stats.value_or(false)))
+            throw Error("evaluation needs running statistics; there are none");
         out.in.x = x.values;
         if (const VectorArray* dy = input(weights ? "dw" : "dy")) {
             if (dy->shape != x.shape) throw Error(fmt::format("dy has shape {}, x {}; the same is accepted", io::shape_text(dy->shape), io::shape_text(x.shape)));
@@ -134,7 +136,7 @@ private:
     }
 
     void check_affine(const Inputs<double>& in, bool weights) const {
-        if (!vector_.attributes.affine || weights) return;
+        if (!vector_.attributes.affine || weights || vector_.expect_error) return;
         const AffineUse use = *vector_.attributes.affine;
         const bool gamma = use == AffineUse::both || use == AffineUse::gamma, beta = use == AffineUse::beta || (use == AffineUse::both && vector_.op != "rms_norm");
         if (gamma != !in.gamma.empty() && in.problem.shape.C) refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no", gamma ? "none" : "one"));

@@ -78,7 +78,7 @@ Values values_of(const Inputs<double>& in, const truth::Result& t) {
     Values v;
     v[Quantity::y] = doubles(t.y), v[Quantity::dx] = doubles(t.dx), v[Quantity::dgamma] = doubles(t.dgamma), v[Quantity::dbeta] = doubles(t.dbeta);
     v[Quantity::running_mean] = doubles(t.running_mean), v[Quantity::running_spread] = doubles(t.running_spread);
-    const bool moves = p.mode == Mode::train && p.spec.running != Running::none;
+    const bool moves = p.mode == Mode::train && p.spec.running != Running::none && p.shape.size() > 0;
     v[Quantity::count] = {static_cast<double>(in.state.count + (moves ? p.slices() : 0))};
     for (const truth::Block& b : t.blocks) {
         const auto add = [&](Quantity q, const Quad& value) { v[q].push_back(static_cast<double>(value)); };
