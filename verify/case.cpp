@@ -5,21 +5,24 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <sstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "verify/patterns.hpp"
 
 namespace normlab::verify {
 namespace {
 
 constexpr std::array<std::string_view, 4> affine_names{"both", "gamma", "beta", "none"};
-constexpr std::array<std::string_view, 2> state_names{"near", "far"};
-constexpr std::array<std::string_view, 13> keys{"G", "eps", "r_max", "d_max", "momentum", "running", "stat_batch", "affine", "state", "kappa", "sigma",
-                                                "seed", "check"};
+constexpr std::array<std::string_view, 3> state_names{"near", "far", "at"};
+constexpr std::array<std::string_view, 18> keys{"G",  "eps",   "r_max", "d_max",  "momentum", "running", "stat_batch", "affine", "state",
+                                                "x",  "dy",    "gamma", "beta",   "kappa",    "sigma",   "offset",     "seed",   "check"};
 
 template <class Enum>
 Enum parse_word(std::string_view what, const std::string& word, std::span<const std::string_view> names) {
@@ -43,6 +46,21 @@ double parse_in_range(std::string_view what, const std::string& text, double lea
     return v;
 }
 
+Values parse_values(const std::string& key, const std::string& text) {
+    const std::vector<std::string_view> names = pattern_names(key);
+    if (std::ranges::find(names, text) != names.end()) return {text, {}};
+    if (text.empty() || std::isalpha(static_cast<unsigned char>(text[0]))) throw Error(unknown(key, text, names) + "; or numbers, comma separated");
+    Values v{"", {}};
+    std::istringstream in(text + ",");
+    for (std::string part; std::getline(in, part, ',');) {
+        v.given.push_back(parse_number(key, part));
+        if (!std::isfinite(v.given.back())) throw Error(fmt::format("{} = '{}'; finite numbers are accepted", key, part));
+    }
+    return v;
+}
+
+std::string values_text(const Values& v) { return v.given.empty() ? v.pattern : fmt::format("{}", fmt::join(v.given, ",")); }
+
 void set(Case& c, const std::string& key, const std::string& value) {
     if (key == "G") c.groups = parse_integer(key, value);
     else if (key == "eps") c.eps = parse_number(key, value);
@@ -53,6 +71,11 @@ void set(Case& c, const std::string& key, const std::string& value) {
     else if (key == "stat_batch") c.stat_batch = parse_integer(key, value);
     else if (key == "affine") c.affine = parse_word<AffineUse>(key, value, affine_names);
     else if (key == "state") c.state = parse_word<StateKind>(key, value, state_names);
+    else if (key == "x") c.x = parse_values(key, value);
+    else if (key == "dy") c.dy = parse_values(key, value);
+    else if (key == "gamma") c.gamma = parse_values(key, value);
+    else if (key == "beta") c.beta = parse_values(key, value);
+    else if (key == "offset") c.offset = parse_in_range(key, value, std::numeric_limits<double>::lowest(), "a finite number");
     else if (key == "kappa") c.kappa = parse_in_range(key, value, 1, "a finite number, 1 or more,");
     else if (key == "sigma") c.sigma = parse_in_range(key, value, 0, "a finite number, 0 or more,");
     else if (key == "seed") c.seed = parse_seed(key, value);
@@ -107,6 +130,9 @@ std::string Case::text() const {
     if (stat_batch) add("stat_batch", stat_batch);
     if (affine != AffineUse::both) add("affine", affine_names[static_cast<std::size_t>(affine)]);
     if (state != StateKind::near) add("state", state_names[static_cast<std::size_t>(state)]);
+    for (const auto& [key, values] : {std::pair{"x", &x}, {"dy", &dy}, {"gamma", &gamma}, {"beta", &beta}})
+        if (*values != Values{}) add(key, values_text(*values));
+    if (offset != 0) add("offset", offset);
     if (kappa != 1) add("kappa", kappa);
     if (sigma != 1) add("sigma", sigma);
     add("seed", seed);
@@ -153,6 +179,9 @@ Case parse_case(std::string_view text) {
     if (c.groups && made.groups == 1) throw Error(fmt::format("G = {}: {} has no groups; a case of group_norm accepts G", *c.groups, c.variant));
     if ((c.r_max || c.d_max) && made.correction == Correction::none)
         throw Error(fmt::format("{} has no r and d; a case of batch_renorm accepts r_max and d_max", c.variant));
+    for (const auto& [key, values, count] : {std::tuple{"x", &c.x, c.shape.size()}, {"dy", &c.dy, c.shape.size()}, {"gamma", &c.gamma, c.shape.C}, {"beta", &c.beta, c.shape.C}})
+        if (!values->given.empty() && std::ssize(values->given) != count)
+            throw Error(fmt::format("case '{}': {} has {} values; {} are accepted", text, key, values->given.size(), count));
     return c;
 }
 

@@ -17,7 +17,15 @@ struct Unsuitable : Error {
 enum class AffineUse { both, gamma, beta, none };
 enum class StateKind {
     near,      ///< running statistics close to the data's: batch renorm inside its limits
-    far        ///< far off: batch renorm clipped
+    far,       ///< far off: batch renorm clipped
+    at         ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
+};
+
+/// How one array is filled: by a named pattern (patterns.hpp), or with these numbers in logical order.
+struct Values {
+    std::string pattern = "normal";
+    std::vector<double> given;
+    bool operator==(const Values&) const = default;
 };
 
 /// A tensor that a user brought; the case then does not draw its own.
@@ -42,7 +50,9 @@ struct Case {
     std::int64_t stat_batch = 0;
     AffineUse affine = AffineUse::both;
     StateKind state = StateKind::near;
+    Values x, dy, gamma, beta;
     double kappa = 1, sigma = 1;          ///< of the data drawn: mean about sigma * sqrt(kappa^2 - 1)
+    double offset = 0;                    ///< added to x
     std::uint64_t seed = 1;
     std::shared_ptr<const RealData> data;
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "verify/patterns.hpp"
 
 namespace normlab::verify {
 
@@ -45,9 +46,14 @@ State state_around(const Problem& p, const std::vector<double>& x, StateKind kin
         for (std::size_t i = 0; i < x.size(); ++i) mean += i / S % C == c ? x[i] / m : 0;
         for (std::size_t i = 0; i < x.size(); ++i) var += i / S % C == c ? (x[i] - mean) * (x[i] - mean) / m : 0;
         const double sigma = std::sqrt(var + p.spec.eps), sign = random.integer(0, 1) ? 1 : -1;
-        const double ratio = kind == StateKind::near ? 0.7 + random.uniform() : std::pow(10.0, 2 * sign);
+        const double side = c % 2 ? -1 : 1;   // of the limits
+        const double ratio = kind == StateKind::near  ? 0.7 + random.uniform()
+                             : kind == StateKind::far ? std::pow(10.0, 2 * sign)
+                                                      : std::pow(p.spec.r_max, -side);
         const double spread = (sigma > 0 ? sigma : 1) * ratio;
-        state.mean[c] = mean + spread * (kind == StateKind::near ? 0.5 * random.normal() : 20 * sign);
+        state.mean[c] = mean + spread * (kind == StateKind::near  ? 0.5 * random.normal()
+                                         : kind == StateKind::far ? 20 * sign
+                                                                  : -side * p.spec.d_max);
         if (!state.sigma.empty()) state.sigma[c] = spread;
         else state.var[c] = spread * spread;
     }
@@ -72,7 +78,7 @@ Inputs<double> draw(const Case& c) {
             for (std::int64_t s = 0; s < S; ++s) {
                 const double z = random.normal();
                 const double shift = by_channel[static_cast<std::size_t>(ch)] + by_sample[static_cast<std::size_t>(n)];
-                in.x.push_back(rounded(centre + c.sigma * (z + shift), c.dtype));
+                in.x.push_back(rounded(c.offset + centre + c.sigma * (z + shift), c.dtype));
                 in.dy.push_back(rounded(random.normal() + 0.5 * z + 0.5, c.dtype));
             }
     for (std::int64_t ch = 0; ch < C; ++ch) {
@@ -88,14 +94,18 @@ Inputs<double> draw(const Case& c) {
         };
         take(c.data->gamma, in.gamma), take(c.data->beta, in.beta);
     }
+    fill_x(c, in);
     for (std::size_t i = 0; i < in.x.size(); ++i)
         if (!std::isfinite(in.x[i]))
             throw Unsuitable(fmt::format("element {} overflows {}{}", i, name_of(c.dtype),
                                          c.data ? fmt::format(" ({}); another --dtype is accepted", c.data->x[i])
-                                                : fmt::format("; kappa * sigma = {:g} is too large, a smaller one is accepted", c.kappa * c.sigma)));
+                                                : fmt::format("; kappa, sigma or offset is too large, a smaller one is accepted")));
+    if (c.state == StateKind::at && !std::isfinite(c.problem().spec.r_max * c.problem().spec.d_max))
+        throw Unsuitable("r and d have no limits to be at; finite r_max and d_max are accepted");
     if (c.affine == AffineUse::beta || c.affine == AffineUse::none) in.gamma.clear();
     if (c.affine == AffineUse::gamma || c.affine == AffineUse::none) in.beta.clear();
     if (in.problem.spec.running != Running::none) in.state = state_around(in.problem, in.x, c.state, random);
+    fill_others(c, in);
     return in;
 }
 

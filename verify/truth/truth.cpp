@@ -8,30 +8,6 @@
 namespace normlab::truth {
 namespace {
 
-using Key = std::array<std::int64_t, 3>;   // slice or sample, channel or group, position: blocks in the order of Saved
-
-std::vector<Block> find_blocks(const Problem& p) {
-    const auto [N, C, S] = p.shape;
-    const Axes& spans = p.spec.block;
-    const std::int64_t D = C / p.spec.groups, slice = p.spec.stat_batch > 0 ? p.spec.stat_batch : N;
-    std::map<Key, Block> found;
-    std::size_t i = 0;
-    for (std::int64_t n = 0; n < N; ++n)
-        for (std::int64_t c = 0; c < C; ++c)
-            for (std::int64_t s = 0; s < S; ++s, ++i) {
-                Key key{spans.samples ? n / slice : n, c, spans.positions ? 0 : s};
-                if (spans.channels) key[1] = spans.groups ? 0 : c / D;
-                if (!p.own_statistics()) key = {0, c, 0};
-                found[key].elements.push_back(i);
-            }
-    std::vector<Block> blocks;
-    for (auto& [key, block] : found) {
-        block.divisor = p.spec.moments == Moments::norm ? 1 : static_cast<double>(block.elements.size());
-        blocks.push_back(std::move(block));
-    }
-    return blocks;
-}
-
 Quad clip(const Quad& v, const Quad& low, const Quad& high) { return v < low ? low : v > high ? high : v; }
 
 // x_hat of one block, by definition. T is Quad, or Recorded to differentiate.
@@ -93,6 +69,26 @@ private:
 
 }  // namespace
 
+std::vector<std::vector<std::size_t>> index_sets(const Problem& p) {
+    using Key = std::array<std::int64_t, 3>;   // slice or sample, channel or group, position: blocks in the order of Saved
+    const auto [N, C, S] = p.shape;
+    const Axes& spans = p.spec.block;
+    const std::int64_t D = C / p.spec.groups, slice = p.spec.stat_batch > 0 ? p.spec.stat_batch : N;
+    std::map<Key, std::vector<std::size_t>> found;
+    std::size_t i = 0;
+    for (std::int64_t n = 0; n < N; ++n)
+        for (std::int64_t c = 0; c < C; ++c)
+            for (std::int64_t s = 0; s < S; ++s, ++i) {
+                Key key{spans.samples ? n / slice : n, c, spans.positions ? 0 : s};
+                if (spans.channels) key[1] = spans.groups ? 0 : c / D;
+                if (!p.own_statistics()) key = {0, c, 0};
+                found[key].push_back(i);
+            }
+    std::vector<std::vector<std::size_t>> sets;
+    for (auto& [key, elements] : found) sets.push_back(std::move(elements));
+    return sets;
+}
+
 Result evaluate(const verify::Inputs<double>& in) {
     const Problem& p = in.problem;
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
@@ -101,7 +97,11 @@ Result evaluate(const verify::Inputs<double>& in) {
     Running running(p, in.state);
 
     Result out;
-    out.blocks = find_blocks(p);
+    for (auto& elements : index_sets(p)) {
+        out.blocks.emplace_back();
+        out.blocks.back().divisor = p.spec.moments == Moments::norm ? 1 : static_cast<double>(elements.size());
+        out.blocks.back().elements = std::move(elements);
+    }
     out.x_hat.resize(in.x.size());
     out.y.resize(in.x.size());
     if (!in.dy.empty()) {

@@ -23,6 +23,9 @@ struct Result {
     std::vector<Quad> running_mean, running_spread;   ///< after the call; spread: variance or sigma
 };
 
+/// Logical indices of each block, in the order of Saved; of each channel where statistics come from State.
+std::vector<std::vector<std::size_t>> index_sets(const Problem& problem);
+
 /// 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0 and dx = 0.
 Result evaluate(const verify::Inputs<double>& inputs);
 
