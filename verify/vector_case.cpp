@@ -22,11 +22,11 @@ struct Told {
     const Step* step;
     Inputs<double> in;
     truth::Result truth;
-    Values values;
+    ByQuantity values;
     StateError before;   // of truth: its State is rounded to double between steps
 };
 
-State state_of(const Inputs<double>& in, const Values& values) {
+State state_of(const Inputs<double>& in, const ByQuantity& values) {
     State s = in.state;
     s.mean = values[Quantity::running_mean];
     (s.sigma.empty() ? s.var : s.sigma) = values[Quantity::running_spread];
@@ -55,12 +55,12 @@ std::vector<Told> told(const std::vector<Step>& steps) {
 }
 
 // What truth may be off by: its rounding to double, and its State's.
-Values truth_bounds(const Told& t) {
-    Values bounds = t.values;
+ByQuantity truth_bounds(const Told& t) {
+    ByQuantity bounds = t.values;
     for (std::size_t q = 0; q < quantities; ++q)
         for (double& v : bounds[static_cast<Quantity>(q)]) v = 0x1p-53 * std::abs(v);
     if (t.before.mean.empty()) return bounds;
-    const Values none = bounds_of(t.in, t.truth, Accumulation::f64, {}), inherited = bounds_of(t.in, t.truth, Accumulation::f64, t.before);
+    const ByQuantity none = bounds_of(t.in, t.truth, Accumulation::f64, {}), inherited = bounds_of(t.in, t.truth, Accumulation::f64, t.before);
     for (std::size_t q = 0; q < quantities; ++q)
         for (std::size_t i = 0; i < none[static_cast<Quantity>(q)].size(); ++i)
             bounds[static_cast<Quantity>(q)][i] += inherited[static_cast<Quantity>(q)][i] - none[static_cast<Quantity>(q)][i];
@@ -99,7 +99,7 @@ private:
 };
 
 // An output beside the outside's: within `bound` and what the outside may be off by. Where the outside is not finite truth is the target.
-Finding judged(const Target& target, const Told& t, const Values& got, const Values& bounds) {
+Finding judged(const Target& target, const Told& t, const ByQuantity& got, const ByQuantity& bounds) {
     const Quantity q = target.quantity;
     Problem p = t.in.problem;
     if (q != Quantity::y && q != Quantity::dx) p.shape = {1, static_cast<std::int64_t>(target.values.size()), 1};
@@ -232,7 +232,7 @@ private:
             Inputs<double> in = t.in;
             if (k > 0) in.state = outputs[k - 1].state;
             const Accumulation accumulation = implementation.accumulation(file_.dtype);
-            const Values got = values_of(in, outputs[k]), bounds = bounds_of(t.in, t.truth, accumulation, before);
+            const ByQuantity got = values_of(in, outputs[k]), bounds = bounds_of(t.in, t.truth, accumulation, before);
             const std::string outside = out_of_range(t.in, t.truth, accumulation);
             for (const Target& target : t.step->targets) {
                 Finding f = judged(target, t, got, bounds);

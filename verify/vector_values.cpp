@@ -25,7 +25,7 @@ struct Inherited {
     double z = 0, dx = 0;
 };
 
-void add_inherited(Values& bounds, const Inputs<double>& in, const truth::Result& t, const StateError& before) {
+void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Result& t, const StateError& before) {
     const Problem& p = in.problem;
     if (before.mean.empty() || (p.own_statistics() && !p.has_correction())) return;
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
@@ -55,9 +55,9 @@ void add_inherited(Values& bounds, const Inputs<double>& in, const truth::Result
 
 }  // namespace
 
-Values values_of(const Inputs<double>& in, const Outputs<double>& out) {
+ByQuantity values_of(const Inputs<double>& in, const Outputs<double>& out) {
     const Spec& spec = in.problem.spec;
-    Values v;
+    ByQuantity v;
     v[Quantity::y] = out.y, v[Quantity::dx] = out.dx, v[Quantity::dgamma] = out.dgamma, v[Quantity::dbeta] = out.dbeta;
     v[Quantity::running_mean] = out.state.mean, v[Quantity::running_spread] = spread_of(out.state);
     v[Quantity::count] = {static_cast<double>(out.state.count)};
@@ -73,9 +73,9 @@ Values values_of(const Inputs<double>& in, const Outputs<double>& out) {
     return v;
 }
 
-Values values_of(const Inputs<double>& in, const truth::Result& t) {
+ByQuantity values_of(const Inputs<double>& in, const truth::Result& t) {
     const Problem& p = in.problem;
-    Values v;
+    ByQuantity v;
     v[Quantity::y] = doubles(t.y), v[Quantity::dx] = doubles(t.dx), v[Quantity::dgamma] = doubles(t.dgamma), v[Quantity::dbeta] = doubles(t.dbeta);
     v[Quantity::running_mean] = doubles(t.running_mean), v[Quantity::running_spread] = doubles(t.running_spread);
     const bool moves = p.mode == Mode::train && p.spec.running != Running::none && p.shape.size() > 0;
@@ -88,10 +88,10 @@ Values values_of(const Inputs<double>& in, const truth::Result& t) {
     return v;
 }
 
-Values bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, const StateError& before) {
+ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, const StateError& before) {
     const Problem& p = in.problem;
     const Bounds b = error_bounds(in, t, accumulation);
-    Values v;
+    ByQuantity v;
     v[Quantity::y] = b.y, v[Quantity::dx] = b.dx, v[Quantity::dgamma] = b.dgamma, v[Quantity::dbeta] = b.dbeta;
     v[Quantity::count] = {0};
     v[Quantity::mean] = b.mean, v[Quantity::var] = b.var, v[Quantity::rstd] = b.rstd;

@@ -13,7 +13,7 @@
 #include "io/npy.hpp"
 #include "io/npz.hpp"
 #include "verify/case.hpp"
-#include "verify/vector_file.hpp"
+#include "verify/vector_steps.hpp"
 
 namespace normlab::fuzz {
 namespace {
@@ -71,7 +71,15 @@ void idx(const std::string& bytes) {
 void json(const std::string& bytes) {
     const MemoryFile file(bytes);
     accepted_or_refused([&] { bench::read_workloads(file.path()); });
-    accepted_or_refused([&] { verify::read_vector(file.path()); });
+    accepted_or_refused([&] {
+        verify::VectorFile vector = verify::read_vector(file.path());
+        for (auto& [name, array] : vector.inputs) {   // as if its file held zeros
+            const auto bytes_there = io::byte_count(array.shape, io::ElementType::u8);
+            if (!bytes_there || *bytes_there > 10000) return;
+            array.values.assign(*bytes_there, 0);
+        }
+        verify::steps_of(vector);
+    });
 }
 
 void text(const std::string& bytes) {
