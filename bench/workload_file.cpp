@@ -6,7 +6,7 @@
 
 #include "bench/workloads.hpp"
 #include "io/error.hpp"
-#include "io/input_file.hpp"
+#include "io/json.hpp"
 #include "norms/names.hpp"
 
 namespace normlab::bench {
@@ -15,9 +15,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"}, variants[] = {"batch_norm", "layer_norm", "group_norm"};
-
-// Lists in lists nest so deeply only in a file made to exhaust the stack.
-constexpr int deepest = 64;
 
 std::int64_t whole_number(std::string_view what, const json& value) {
     if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX}))
@@ -50,27 +47,10 @@ Workload workload_of(const json& problem) {
     return w;
 }
 
-json parsed(const std::filesystem::path& path) {
-    io::InputFile file(path);
-    const std::vector<std::byte> bytes = io::read_rest(file, path, file.left().value_or(0), "the file");
-    const auto* text = reinterpret_cast<const char*>(bytes.data());
-    const auto shallow = [&](int depth, json::parse_event_t, json&) {
-        if (depth > deepest) io::refuse(path, fmt::format("nests more than {} deep; a list of problems is accepted", deepest));
-        return true;
-    };
-    try {
-        return json::parse(text, text + bytes.size(), shallow);
-    } catch (const json::parse_error& e) {
-        io::refuse(path, fmt::format("is no JSON: byte {} cannot be understood", e.byte));
-    } catch (const json::exception& e) {
-        io::refuse(path, fmt::format("is no JSON that can be read: {}", e.what()));
-    }
-}
-
 }  // namespace
 
 std::vector<Workload> read_workloads(const std::filesystem::path& path) {
-    const json document = parsed(path);
+    const json document = io::read_json(path);
     if (!document.is_object() || !document.contains("problems") || !document["problems"].is_array())
         io::refuse(path, "has no list of problems; {\"problems\": [{\"prim\": \"bnorm\", \"shape\": [32, 64, 56, 56]}, ...]} is accepted");
     std::vector<Workload> workloads;

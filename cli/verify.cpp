@@ -16,13 +16,14 @@
 #include "norms/names.hpp"
 #include "verify/real_data.hpp"
 #include "verify/report.hpp"
+#include "verify/vectors.hpp"
 
 namespace normlab::cli {
 namespace {
 
 struct Options {
-    std::vector<std::string> variants, implementations, checks, dtypes, layouts, modes, cases;
-    std::string tier, json, layer, input, gamma, beta, data, dim, seed, eps, groups, normalized, threads;
+    std::vector<std::string> variants, implementations, checks, dtypes, layouts, modes, cases, only;
+    std::string vectors, tier, json, layer, input, gamma, beta, data, dim, seed, eps, groups, normalized, threads;
     bool allow_unresolved = false;
 };
 
@@ -90,11 +91,8 @@ std::vector<verify::Case> planned(const Options& o, std::vector<std::string>& le
     return verify::plan_input(input, selection, left_out);
 }
 
-int run(const Options& o) {
-    const auto start = std::chrono::steady_clock::now();
-    if (o.json == "-") throw Error("--json -: a file's path is accepted");
-    if (!o.json.empty()) io::check_writable(o.json);
-    std::vector<std::string> left_out;
+// The cases of all sources but --vectors.
+std::vector<verify::Outcome> run_planned(const Options& o, std::vector<std::string>& left_out) {
     const std::vector<verify::Case> cases = planned(o, left_out);
     if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
     std::int64_t threads = o.threads.empty() ? std::max(1u, std::thread::hardware_concurrency()) : verify::parse_integer("--threads", o.threads);
@@ -109,12 +107,32 @@ int run(const Options& o) {
     progress.clear();
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
         throw Error("nothing could run: " + outcomes.front().skipped);
+    return outcomes;
+}
+
+std::vector<verify::Outcome> run_vectors(const Options& o) {
+    if (!(o.cases.empty() && o.checks.empty() && o.modes.empty()) || !(o.input + o.data + o.tier + o.seed + o.threads + o.gamma + o.beta + o.eps + o.groups + o.normalized + o.dim + o.layer).empty())
+        throw Error("--vectors says what runs; --only, --variant, --impl, --dtype and --layout are accepted beside it");
+    Progress progress("verify");
+    auto outcomes = verify::run_vectors(o.vectors, o.only, selection_of(o), [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    progress.clear();
+    return outcomes;
+}
+
+int run(const Options& o) {
+    const auto start = std::chrono::steady_clock::now();
+    if (o.json == "-") throw Error("--json -: a file's path is accepted");
+    if (!o.json.empty()) io::check_writable(o.json);
+    if (o.vectors.empty() && !o.only.empty()) throw Error("--only goes with --vectors");
+    std::vector<std::string> left_out;
+    const std::vector<verify::Outcome> outcomes = o.vectors.empty() ? run_planned(o, left_out) : run_vectors(o);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const char* called_as = std::getenv("NORMLAB_COMMAND");   // set by ./dev, so that the rerun lines can be pasted
     const std::string command = called_as ? called_as : "normlab";
     const verify::Summary summary = verify::summarize(outcomes);
     if (!o.json.empty()) io::write_atomically(o.json, verify::json_text(outcomes, summary, seconds, command));
-    fmt::print("{}", o.cases.empty() || std::ranges::all_of(o.cases, is_name) ? verify::tables_text(outcomes) : verify::findings_text(outcomes));
+    const bool exact = !std::ranges::all_of(o.cases, is_name) || !o.only.empty();   // few cases: in full
+    fmt::print("{}", exact ? verify::findings_text(outcomes) : !o.vectors.empty() ? verify::vectors_text(outcomes) : verify::tables_text(outcomes));
     for (const std::string& reason : left_out) fmt::print("left out: {}\n", reason);
     const std::string failures = verify::failures_text(outcomes, command);
     if (!failures.empty()) fmt::print("\n{}", failures);
@@ -136,14 +154,17 @@ void add_verify(CLI::App& app, int& status) {
     list("--mode", o->modes, "train, eval (default: both)");
     verb->add_option("--tier", o->tier, "smoke (5 s), ci (60 s, the default) or full");
     verb->add_option("--case", o->cases, "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")->allow_extra_args(false);
-    verb->add_option("--input", o->input, "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc)");
-    verb->add_option("--gamma", o->gamma, "a .npy file of C values for --input");
-    verb->add_option("--beta", o->beta, "a .npy file of C values for --input");
+    verb->add_option("--input", o->input, "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an .npz file "
+                     "the member x, or the only one");
+    verb->add_option("--gamma", o->gamma, "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
+    verb->add_option("--beta", o->beta, "likewise");
     verb->add_option("--eps", o->eps, "eps for --input");
     verb->add_option("--groups", o->groups, "groups of group norm for --input (default: the largest divisor of C up to 32)");
     verb->add_option("--normalized", o->normalized, "for --input: layer and rms norm over this many last dimensions, gamma an element");
     verb->add_option("--dim", o->dim, "for --input: weight norm's dim, a number or none (default: 0)");
     verb->add_option("--data", o->data, "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
+    verb->add_option("--vectors", o->vectors, "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another program computed");
+    list("--only", o->only, "the vectors with these names alone, for --vectors");
     verb->add_option("--layer", o->layer, "conv or dense alone, for --data");
     verb->add_option("--seed", o->seed, "seed of what is drawn for --input and --data");
     verb->add_option("--threads", o->threads, "threads (default: all cores); results do not depend on it");

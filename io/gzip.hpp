@@ -3,14 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
-#include "io/input_file.hpp"
-
-struct z_stream_s;
+#include "io/inflate.hpp"
 
 namespace normlab::io {
 
@@ -29,12 +25,8 @@ class GzipReader final : public ByteSource {
   std::optional<std::uint64_t> left() const override { return std::nullopt; }
 
  private:
-  void refill();
-
   InputFile& file_;
-  std::vector<std::byte> input_;
-  std::unique_ptr<z_stream_s, void (*)(z_stream_s*)> stream_;
-  bool between_members_ = false;
+  Inflater member_;
 };
 
 }  // namespace normlab::io

@@ -53,13 +53,13 @@ std::optional<std::uint64_t> InputFile::left() const {
   return position_ < size_ ? size_ - position_ : 0;
 }
 
-void InputFile::rewind() {
-  if (::lseek(descriptor_, 0, SEEK_SET) != 0) refuse_with_errno(path_, "cannot be rewound", errno);
-  position_ = 0;
+void InputFile::seek(std::uint64_t position) {
+  if (::lseek(descriptor_, static_cast<::off_t>(position), SEEK_SET) < 0) refuse_with_errno(path_, "cannot be searched", errno);
+  position_ = position;
 }
 
-std::vector<std::byte> read_rest(ByteSource& source, const std::filesystem::path& path,
-                                 std::uint64_t claimed, const std::string& what) {
+std::vector<std::byte> read_exactly(ByteSource& source, const std::filesystem::path& path,
+                                    std::uint64_t claimed, const std::string& what) {
   constexpr std::uint64_t first_room = std::uint64_t{1} << 16U;
   const std::string claim = what + " is " + std::to_string(claimed) + " bytes";
   const auto truncated = [&](std::uint64_t there) {
@@ -67,9 +67,6 @@ std::vector<std::byte> read_rest(ByteSource& source, const std::filesystem::path
   };
   const auto left = source.left();
   if (left && *left < claimed) truncated(*left);
-  if (left && *left > claimed) {
-    refuse(path, "trailing bytes: " + claim + ", " + std::to_string(*left) + " are there");
-  }
   std::vector<std::byte> bytes;
   try {
     for (std::uint64_t filled = 0; filled < claimed;) {
@@ -80,8 +77,19 @@ std::vector<std::byte> read_rest(ByteSource& source, const std::filesystem::path
   } catch (const std::bad_alloc&) {
     refuse(path, claim + ", more than this machine's memory");
   }
+  return bytes;
+}
+
+std::vector<std::byte> read_rest(ByteSource& source, const std::filesystem::path& path,
+                                 std::uint64_t claimed, const std::string& what) {
+  const auto trailing = [&](const std::string& found) {
+    refuse(path, "trailing bytes: " + what + " is " + std::to_string(claimed) + " bytes, " + found);
+  };
+  const auto left = source.left();
+  if (left && *left > claimed) trailing(std::to_string(*left) + " are there");
+  std::vector<std::byte> bytes = read_exactly(source, path, claimed, what);
   std::byte extra{};
-  if (source.read({&extra, 1}) != 0) refuse(path, "trailing bytes: " + claim + ", the data go on");
+  if (source.read({&extra, 1}) != 0) trailing("the data go on");
   return bytes;
 }
 

@@ -36,7 +36,8 @@ class InputFile final : public ByteSource {
 
   std::size_t read(std::span<std::byte> into) override;
   std::optional<std::uint64_t> left() const override;  ///< by the file's size when it was opened
-  void rewind();
+  std::uint64_t size() const { return size_; }         ///< in bytes, when it was opened
+  void seek(std::uint64_t position);                   ///< the next byte to be read, from the beginning
 
  private:
   std::filesystem::path path_;
@@ -45,10 +46,14 @@ class InputFile final : public ByteSource {
   std::uint64_t position_ = 0;
 };
 
-/// Exactly `claimed` bytes, which must be the last. Throws InputError naming `path` where the source
-/// ends sooner or goes on; `what` says in the message who claims ("shape (2, 3) of f32").
+/// Exactly `claimed` bytes. Throws InputError naming `path` where the source ends sooner; `what` says in the
+/// message who claims ("shape (2, 3) of f32").
 /// A claim alone allocates nothing: where the source knows what is left, that is compared first;
 /// elsewhere the memory held is at most 64 KiB or three times what has arrived.
+std::vector<std::byte> read_exactly(ByteSource& source, const std::filesystem::path& path,
+                                    std::uint64_t claimed, const std::string& what);
+
+/// The same, and they must be the last: throws also where the source goes on.
 std::vector<std::byte> read_rest(ByteSource& source, const std::filesystem::path& path,
                                  std::uint64_t claimed, const std::string& what);
 

@@ -1,6 +1,5 @@
 #include "io/npy.hpp"
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -20,42 +19,31 @@ namespace {
 constexpr std::string_view magic = "\x93NUMPY";
 constexpr bool host_is_big_endian = std::endian::native == std::endian::big;
 
-/// `length` bytes, or an InputError saying that the file ends inside `what`.
-std::string read_text(InputFile& file, std::uint64_t length, const std::string& what) {
-  const std::uint64_t left = file.left().value_or(0);
-  std::string text;
-  if (length <= left) {
-    text.resize(length);
-    text.resize(file.read(std::as_writable_bytes(std::span(text))));
-  }
-  if (text.size() < length) {
-    refuse(file.path(), "truncated: " + what + " is " + std::to_string(length) +
-                            " bytes long, the file has " + std::to_string(left) + " left");
-  }
-  return text;
+std::string read_text(ByteSource& source, const std::filesystem::path& name, std::uint64_t length, const std::string& what) {
+  const std::vector<std::byte> bytes = read_exactly(source, name, length, what);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 /// The text part, without what stands before it.
-std::string read_header_text(InputFile& file) {
-  const std::uint64_t to_compare = std::min<std::uint64_t>(file.left().value_or(0), magic.size());
-  const std::string found = read_text(file, to_compare, "the magic");
+std::string read_header_text(ByteSource& source, const std::filesystem::path& name) {
+  std::string found(magic.size(), '\0');
+  found.resize(source.read(std::as_writable_bytes(std::span(found))));
   if (found != magic) {
-    refuse(file.path(), "not a .npy file: it begins with " + in_quotes(found) + "; accepted: " +
-                            in_quotes(magic));
+    refuse(name, "not a .npy file: it begins with " + in_quotes(found) + "; accepted: " + in_quotes(magic));
   }
-  const std::string version = read_text(file, 2, "the .npy version");
+  const std::string version = read_text(source, name, 2, "the .npy version");
   const auto major = static_cast<unsigned char>(version[0]);
   const auto minor = static_cast<unsigned char>(version[1]);
   if (major < 1 || major > 3 || minor != 0) {
-    refuse(file.path(), ".npy version " + std::to_string(major) + "." + std::to_string(minor) +
-                            " is not supported; accepted: 1.0, 2.0, 3.0");
+    refuse(name, ".npy version " + std::to_string(major) + "." + std::to_string(minor) +
+                     " is not supported; accepted: 1.0, 2.0, 3.0");
   }
-  const std::string digits = read_text(file, major == 1 ? 2 : 4, "the .npy header's length");
+  const std::string digits = read_text(source, name, major == 1 ? 2 : 4, "the .npy header's length");
   std::uint64_t length = 0;
   for (std::size_t i = digits.size(); i-- > 0;) {
     length = length * 256 + static_cast<unsigned char>(digits[i]);
   }
-  return read_text(file, length, "the .npy header");
+  return read_text(source, name, length, "the .npy header");
 }
 
 std::vector<std::byte> to_c_order(std::span<const std::byte> from, std::span<const std::int64_t> shape,
@@ -88,14 +76,18 @@ std::string descr(ElementType type) {
 
 Array read_npy(const std::filesystem::path& path) {
   InputFile file(path);
-  NpyHeader header = parse_npy_header(read_header_text(file), path);
+  return read_npy(file, path);
+}
+
+Array read_npy(ByteSource& source, const std::filesystem::path& name) {
+  NpyHeader header = parse_npy_header(read_header_text(source, name), name);
 
   const std::string what =
       "shape " + shape_text(header.shape) + " of " + std::string(element_name(header.type));
   const auto claimed = byte_count(header.shape, header.type);
-  if (!claimed) refuse(path, what + " overflows; accepted: less than 2^63 bytes");
+  if (!claimed) refuse(name, what + " overflows; accepted: less than 2^63 bytes");
   Array array{std::move(header.shape), header.type, {}};
-  array.bytes = read_rest(file, path, *claimed, what);
+  array.bytes = read_rest(source, name, *claimed, what);
 
   const std::size_t size = element_size(array.type);
   if (header.big_endian != host_is_big_endian) swap_byte_order(array.bytes, size);

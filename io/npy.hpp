@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "io/array.hpp"
+#include "io/input_file.hpp"
 
 namespace normlab::io {
 
@@ -18,6 +19,9 @@ namespace normlab::io {
 /// Throws InputError naming the file, the offending value and what would be accepted, for whatever
 /// is not as above. The header is compared with the file's size before anything is allocated.
 Array read_npy(const std::filesystem::path& path);
+
+/// The same from a source that holds nothing else; `name` is what messages call it.
+Array read_npy(ByteSource& source, const std::filesystem::path& name);
 
 /// Writes version 1, C order, the host's byte order, through write_atomically.
 /// Throws InputError where the file cannot be written, std::invalid_argument where the array's bytes do

@@ -92,6 +92,33 @@ limit=2000000   # KiB; AddressSanitizer reserves more address space than any lim
 printf 'not a npy file' >junk.npy
 expect 2 "junk.npy" verify --input junk.npy
 
+# .npz: a stored member x.npy, (4, 2) of f32; then with a byte of its data changed
+head='PK\003\004\024\000\000\000\000\000\000\000!\000\010\315\015]f\000\000\000f\000\000\000\005\000\000\000x.npy\223NUMPY\001\000<\000'
+text='{\047descr\047: \047<f4\047, \047fortran_order\047: False, \047shape\047: (4, 2), }\012'
+data='\000\000\200?\000\000\000@\000\000@@\000\000\240@\000\000\000A\000\000PA\000\000\250A\000\000\010'
+tail='PK\001\002\024\003\024\000\000\000\000\000\000\000!\000\010\315\015]f\000\000\000f\000\000\000\005\000\000\000\000\000\000\000\000\000\000\000\200\001\000\000\000\000x.npy'
+end='PK\005\006\000\000\000\000\001\000\001\0003\000\000\000\211\000\000\000\000\000'
+# shellcheck disable=SC2059
+printf "$head$text${data}B$tail$end" >good.npz
+# shellcheck disable=SC2059
+printf "$head$text${data}C$tail$end" >spoiled.npz
+expect 0 "0 failed" verify --input good.npz --variant batch_norm --impl reference
+expect 2 "spoiled.npz: member 'x.npy': corrupt: its CRC-32" verify --input spoiled.npz
+
+# outside vectors: an op that normlab lacks is skipped, what cannot be judged fails, a folder without any is refused
+mkdir -p vectors/lacking empty
+printf '{"op": "weight_standardization", "dtype": "float32", "attributes": {}, "inputs": [], "outputs": []}' >vectors/lacking/case.json
+expect 0 "weight_standardization 1" verify --vectors vectors --json vectors.json
+grep -q '"SKIPPED"' vectors.json || complain "vectors.json does not say what was skipped"
+mkdir vectors/bad && printf '{"op": "layer_norm"}' >vectors/bad/case.json
+expect 1 "rerun: normlab verify --vectors 'vectors' --only 'bad'" verify --vectors vectors
+expect 1 "has no \"dtype\"" verify --vectors vectors --only bad
+expect 2 "did you mean bad" verify --vectors vectors --only bat
+expect 2 "holds no vector" verify --vectors empty
+expect 2 "is no folder" verify --vectors nowhere
+expect 2 "--only goes with" verify --only bad
+expect 2 "accepted beside it" verify --vectors vectors --tier ci
+
 # results: a file appears whole or not at all
 expect 0 "" verify --tier smoke --variant layer_norm --check zero_sum --json out.json
 grep -q '"verdict": "PASS"' out.json || complain "out.json has no verdict"

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
 
 namespace normlab::verify {
 namespace {
@@ -116,6 +119,27 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         out.dbeta[c] = tiny_param + repeats.channel * (kappa_free ? 2 : 4 * l) * u * sum_dy[c];
     }
     return out;
+}
+
+std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& in, const truth::Result& t, const Bounds& b) {
+    const auto C = static_cast<std::size_t>(in.problem.shape.C);
+    std::vector<double> mean(C), spread(C);
+    for (std::size_t k = 0; k < t.blocks.size(); ++k) {
+        const truth::Block& block = t.blocks[k];
+        const auto m = static_cast<double>(block.elements.size()), s = static_cast<double>(block.s);
+        const double bessel = in.problem.spec.running == Running::unbiased_variance ? m / (m - 1) : 1;
+        const double by_spread = in.problem.spec.running == Running::sigma ? (s > 0 ? b.var[k] / s : 0) : bessel * b.var[k];
+        mean[k % C] += b.mean[k], spread[k % C] += by_spread;
+    }
+    for (std::size_t c = 0; c < C; ++c) {
+        mean[c] += 0x1p-48 * std::abs(static_cast<double>(t.running_mean[c])) + 0x1p-1040;
+        spread[c] += 0x1p-48 * std::abs(static_cast<double>(t.running_spread[c])) + 0x1p-1040;
+        if (!in.state.mean.empty()) {
+            mean[c] += 0x1p-48 * std::abs(in.state.mean[c]);
+            spread[c] += 0x1p-48 * std::abs(in.state.var.empty() ? in.state.sigma[c] : in.state.var[c]);
+        }
+    }
+    return {mean, spread};
 }
 
 }  // namespace normlab::verify

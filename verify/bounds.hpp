@@ -15,6 +15,9 @@
 // dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest
 // subnormal is added for each rounding that may underflow.
 
+#include <string>
+#include <utility>
+
 #include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
@@ -33,6 +36,9 @@ struct Repeats {
 
 /// Bounds of the larger tensor's results, where it repeats: sums are that much longer.
 Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit = Limit::hard, Repeats repeats = {});
+
+/// Bounds on the running mean and spread after one call in training: the step's share of its blocks' bounds, and the roundings of the update.
+std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& inputs, const truth::Result& truth, const Bounds& bounds);
 
 /// Unit roundoff of the compute precision of a dtype.
 double unit_roundoff(DType dtype);

@@ -24,6 +24,12 @@ std::string outside_range(const truth::Block& b, const std::vector<double>& x, D
     return {};
 }
 
+std::string out_of_range(const Inputs<double>& in, const truth::Result& truth, Accumulation accumulation) {
+    for (const truth::Block& b : truth.blocks)
+        if (std::string reason = outside_range(b, in.x, in.problem.dtype, accumulation); !reason.empty()) return reason;
+    return {};
+}
+
 std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulation, Outputs<double>& out, const truth::Result& truth, Bounds& hard) {
     const Problem& p = in.problem;
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);

@@ -9,6 +9,7 @@
 #include "io/error.hpp"
 #include "io/idx.hpp"
 #include "io/npy.hpp"
+#include "io/npz.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 
@@ -16,14 +17,14 @@ namespace normlab::verify {
 namespace {
 
 struct Loaded {
+    std::filesystem::path name;   // of the file, or of its member
     std::vector<std::int64_t> dims;
     std::vector<double> values;
     DType dtype = DType::f64;
 };
 
-Loaded load(const std::filesystem::path& path) {
-    const io::Array array = io::read_npy(path);
-    Loaded out{array.shape, {}, DType::f64};
+Loaded checked(const io::Array& array, const std::filesystem::path& path) {
+    Loaded out{path, array.shape, {}, DType::f64};
     if (array.type == io::ElementType::f32) {
         const auto v = array.as<float>();
         out.values.assign(v.begin(), v.end());
@@ -40,12 +41,35 @@ Loaded load(const std::filesystem::path& path) {
     return out;
 }
 
-std::vector<double> load_parameter(const std::filesystem::path& path, std::int64_t C, std::string_view variant) {
-    if (path.empty()) return {};
-    Loaded p = load(path);
-    if (static_cast<std::int64_t>(p.values.size()) != C)
-        throw Error(fmt::format("{}: {} values, but {} has C = {} channels here; {} values are accepted", path.string(), p.values.size(), variant, C, C));
-    return p.values;
+// What --input, --gamma and --beta name; of an .npz file the members x (or the only one), gamma and beta.
+struct Brought {
+    Loaded x;
+    std::optional<Loaded> gamma, beta;
+};
+
+Brought load(const InputOptions& options) {
+    const auto from_file = [](const std::filesystem::path& path) { return checked(io::read_npy(path), path); };
+    const auto parameter = [&](const std::filesystem::path& path) { return path.empty() ? std::optional<Loaded>() : from_file(path); };
+    if (!io::is_npz(options.x)) return {from_file(options.x), parameter(options.gamma), parameter(options.beta)};
+    io::NpzFile file(options.x);
+    const std::vector<std::string> names = file.names();
+    const auto has = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
+    const auto member = [&](std::string_view name) {
+        return checked(file.read(name), fmt::format("{}: member {}", options.x.string(), io::in_quotes(name)));
+    };
+    if (!has("x") && names.size() != 1)
+        io::refuse(options.x, fmt::format("its arrays are {}; one named x, or a single one, is accepted", io::in_quotes(fmt::format("{}", fmt::join(names, ", ")))));
+    Brought all{member(has("x") ? "x" : names[0]), parameter(options.gamma), parameter(options.beta)};
+    if (has("x") && has("gamma") && !all.gamma) all.gamma = member("gamma");
+    if (has("x") && has("beta") && !all.beta) all.beta = member("beta");
+    return all;
+}
+
+std::vector<double> parameter_for(const std::optional<Loaded>& p, std::int64_t C, std::string_view variant) {
+    if (!p) return {};
+    if (static_cast<std::int64_t>(p->values.size()) != C)
+        throw Error(fmt::format("{}: {} values, but {} has C = {} channels here; {} values are accepted", p->name.string(), p->values.size(), variant, C, C));
+    return p->values;
 }
 
 // [N, ..., C] to logical order [n][c][s].
@@ -87,13 +111,6 @@ void check_options(const InputOptions& options, const std::vector<std::int64_t>&
         spec.running = Running::none, spec.correction = Correction::none;
         validate({spec, {2, shape.C, 2}});   // two of each: only the settings can be wrong
     }
-}
-
-// A shell's word.
-std::string quoted(const std::filesystem::path& path) {
-    std::string word = "'";
-    for (char c : path.string()) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return word + "'";
 }
 
 // One tensor through the checks for real data.
@@ -140,15 +157,22 @@ void check_names(const Selection& selection) {
 
 }  // namespace
 
+std::string shell_word(const std::string& text) {
+    std::string word = "'";
+    for (char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return word + "'";
+}
+
 std::vector<Case> plan_input(const InputOptions& options, const Selection& selection, std::vector<std::string>& left_out) {
     check_names(selection);
-    const Loaded x = load(options.x);
+    const Brought brought = load(options);
+    const Loaded& x = brought.x;
     if (x.dims.size() < 2)
-        io::refuse(options.x, fmt::format("shape {} has rank {}; rank 2 or more is accepted", io::shape_text(x.dims), x.dims.size()));
+        io::refuse(x.name, fmt::format("shape {} has rank {}; rank 2 or more is accepted", io::shape_text(x.dims), x.dims.size()));
     check_options(options, x.dims);
-    std::string flags = "--input " + quoted(options.x);
-    if (!options.gamma.empty()) flags += " --gamma " + quoted(options.gamma);
-    if (!options.beta.empty()) flags += " --beta " + quoted(options.beta);
+    std::string flags = "--input " + shell_word(options.x);
+    if (!options.gamma.empty()) flags += " --gamma " + shell_word(options.gamma);
+    if (!options.beta.empty()) flags += " --beta " + shell_word(options.beta);
     if (options.normalized) flags += fmt::format(" --normalized {}", *options.normalized);
     if (options.weight_dim) flags += fmt::format(" --dim {}", *options.weight_dim);
     std::vector<Case> cases;
@@ -162,8 +186,8 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
         if (spec.groups != 1) c.groups = options.groups ? *options.groups : default_groups(c.shape.C);
         const bool by_memory = is_weights(spec) || (options.normalized && is_by_sample(spec));
         c.layout = by_memory ? Layout::channels_first : options.layout;
-        RealData data{c.layout == Layout::channels_first ? x.values : channels_first(x.values, c.shape), load_parameter(options.gamma, c.shape.C, v.name),
-                      load_parameter(options.beta, c.shape.C, v.name), c.shape, x.dtype, options.layout, flags};
+        RealData data{c.layout == Layout::channels_first ? x.values : channels_first(x.values, c.shape), parameter_for(brought.gamma, c.shape.C, v.name),
+                      parameter_for(brought.beta, c.shape.C, v.name), c.shape, x.dtype, options.layout, flags};
         c.data = std::make_shared<const RealData>(std::move(data));
         std::vector<Case> mine;
         for (DType dtype : selection.dtypes.empty() ? std::vector{x.dtype} : selection.dtypes)
@@ -223,7 +247,7 @@ std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::str
     for (Layer* layer : {&conv, &dense}) {
         if (!only.empty() && layer->name != only) continue;
         const auto data = std::make_shared<const RealData>(
-            RealData{std::move(layer->x), {}, {}, layer->shape, DType::f32, {}, fmt::format("--data {} --layer {}", quoted(folder), layer->name)});
+            RealData{std::move(layer->x), {}, {}, layer->shape, DType::f32, {}, fmt::format("--data {} --layer {}", shell_word(folder), layer->name)});
         for_selected(selection, true, left_out, [&](const Variant& v) {   // one layer may suit a variant, the other not
             for (DType dtype : selection.dtypes.empty() ? std::vector{DType::f64, DType::f32} : selection.dtypes)
                 for (Layout layout : selection.layouts.empty() ? std::vector{Layout::channels_first, Layout::channels_last} : selection.layouts)

@@ -1,5 +1,5 @@
 #pragma once
-// Cases on tensors that somebody brought: a user's .npy file, or the activations of layers fed with MNIST.
+// Cases on tensors that somebody brought: a user's .npy or .npz file, or the activations of layers fed with MNIST.
 
 #include <filesystem>
 
@@ -9,7 +9,8 @@ namespace normlab::verify {
 
 /// How a file's shape becomes N, C, S, and what else the user said about it.
 struct InputOptions {
-    std::filesystem::path x, gamma, beta;       ///< gamma, beta empty: drawn from the seed
+    /// .npy; x may be an .npz file with the member x, or a single one. gamma, beta empty: the .npz file's members of that name, else drawn from the seed.
+    std::filesystem::path x, gamma, beta;
     Layout layout = Layout::channels_first;     ///< [N, C, ...] or [N, ..., C]
     std::optional<std::int64_t> normalized;            ///< layer and rms norm: over this many last dimensions, gamma an element
     std::optional<std::string> weight_dim;      ///< weight norm's dim: a number or none; 0 unless given
@@ -27,5 +28,8 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
 /// from the seed.
 /// `layer`: conv or dense alone, or empty for both.
 std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::string& layer, const Selection& selection, std::uint64_t seed, std::vector<std::string>& left_out);
+
+/// The text as one word of a shell, for rerun lines.
+std::string shell_word(const std::string& text);
 
 }  // namespace normlab::verify

@@ -16,10 +16,10 @@ std::string_view word(Verdict v) {
     return words[static_cast<std::size_t>(v)];
 }
 
-std::string rerun_line(const Case& c, const std::string& command) { return command + c.rerun().substr(std::string_view("normlab").size()); }
+std::string rerun_line(const Outcome& o, const std::string& command) { return command + o.rerun_line().substr(std::string_view("normlab").size()); }
 
 std::string finding_line(const Outcome& o, const Finding& f) {
-    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", word(f.verdict), o.test.check, f.label.empty() ? f.quantity : f.label + ", " + f.quantity,
+    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", word(f.verdict), o.name.empty() ? o.test.check : o.name, f.label.empty() ? f.quantity : f.label + ", " + f.quantity,
                        f.error, f.bound, f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
                        f.warning ? "; beyond the sqrt(l) limit" : "");
 }
@@ -115,9 +115,10 @@ Summary summarize(const std::vector<Outcome>& outcomes) {
             s.failed += f.verdict == Verdict::fail;
             s.unresolved += f.verdict == Verdict::unresolved;
             s.warnings += f.warning;
+            if (f.verdict == Verdict::skipped) continue;   // compared with nothing
             if (f.ratio() > s.worst_ratio || (f.verdict == Verdict::fail && s.worst_case.empty())) {
                 s.worst_ratio = std::max(s.worst_ratio, f.ratio());
-                s.worst_case = o.test.text();
+                s.worst_case = o.title();
             }
         }
     }
@@ -129,14 +130,14 @@ std::string failures_text(const std::vector<Outcome>& outcomes, const std::strin
     for (const Outcome& o : outcomes)
         for (const Finding& f : o.findings)
             if (f.verdict == Verdict::fail || f.verdict == Verdict::unresolved)
-                text += fmt::format("{}\n  rerun: {}\n", finding_line(o, f), rerun_line(o.test, command));
+                text += fmt::format("{}\n  rerun: {}\n", finding_line(o, f), rerun_line(o, command));
     return text;
 }
 
 std::string findings_text(const std::vector<Outcome>& outcomes) {
     std::string text;
     for (const Outcome& o : outcomes) {
-        text += o.test.text() + "\n";
+        text += o.title() + "\n";
         if (!o.skipped.empty()) text += "  SKIPPED: " + o.skipped + "\n";
         for (const Finding& f : o.findings) text += "  " + finding_line(o, f) + "\n";
     }
@@ -157,9 +158,9 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
     const auto number = [](double v) { return std::isfinite(v) ? json(v) : json(fmt::format("{}", v)); };
     json findings = json::array();
     for (const Outcome& o : outcomes) {
-        const json test{{"case", o.test.text()}, {"check", o.test.check}, {"variant", o.test.variant}, {"impl", o.test.implementation},
+        const json test{{"case", o.title()}, {"check", o.test.check}, {"variant", o.test.variant}, {"impl", o.test.implementation},
                         {"dtype", name_of(o.test.dtype)}, {"layout", name_of(o.test.layout)}, {"mode", name_of(o.test.mode)}, {"kappa", o.test.kappa},
-                        {"rerun", rerun_line(o.test, command)}};
+                        {"rerun", rerun_line(o, command)}};
         if (!o.skipped.empty()) {
             findings.push_back(test);
             findings.back().update(json{{"verdict", word(Verdict::skipped)}, {"reason", o.skipped}});

@@ -38,10 +38,7 @@ std::string bounds_do_not_hold(const Case& c) {
     if (c.dtype == DType::f64 && c.sigma == 1 && !c.data && c.x.given.empty()) return {};   // drawn in the middle of the range
     Inputs<double> in = draw(c);
     in.dy.clear();
-    const Accumulation accumulation = find_implementation(c.implementation).accumulation(c.dtype);
-    for (const truth::Block& b : truth::evaluate(in).blocks)
-        if (std::string reason = outside_range(b, in.x, c.dtype, accumulation); !reason.empty()) return reason;
-    return {};
+    return out_of_range(in, truth::evaluate(in), find_implementation(c.implementation).accumulation(c.dtype));
 }
 
 // Implementations x variants x dtypes x layouts x modes.

@@ -28,6 +28,10 @@ struct Outcome {
     Case test;
     std::vector<Finding> findings;
     std::string skipped;   ///< why; empty: it ran
+    std::string name = "", rerun = "";   ///< of an outside vector; empty: the case says them
+
+    std::string title() const { return name.empty() ? test.text() : name; }
+    std::string rerun_line() const { return rerun.empty() ? test.rerun() : rerun; }
 };
 
 /// Why a case cannot run: the check has nothing to say about it, or the implementation declines. Empty: it can. Throws Error if the problem
