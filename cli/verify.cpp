@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,15 +16,17 @@
 #include "cli/progress.hpp"
 #include "io/atomic_file.hpp"
 #include "norms/names.hpp"
+#include "verify/baseline.hpp"
+#include "verify/html.hpp"
+#include "verify/junit.hpp"
 #include "verify/real_data.hpp"
-#include "verify/report.hpp"
 
 namespace normlab::cli {
 namespace {
 
 struct Options {
     std::vector<std::string> variants, implementations, checks, dtypes, layouts, modes, cases;
-    std::string tier, json, layer, input, gamma, beta, data, dim, seed, eps, groups, normalized, threads;
+    std::string tier, json, junit, html, baseline, call, layer, input, gamma, beta, data, dim, seed, eps, groups, normalized, threads;
     bool allow_unresolved = false;
 };
 
@@ -79,13 +83,28 @@ std::vector<verify::Case> planned(const Options& o, std::vector<std::string>& le
     return verify::plan_input(input, selection, left_out);
 }
 
+// Before the run: a file that cannot be written is known now.
+void check_outputs(const Options& o) {
+    std::vector<std::filesystem::path> seen;
+    for (const auto& [flag, path] : {std::pair("--json", o.json), std::pair("--junit", o.junit), std::pair("--html", o.html)}) {
+        if (path.empty()) continue;
+        if (path == "-") throw Error(fmt::format("{} -: a file's path is accepted", flag));
+        io::check_writable(path);
+        const std::filesystem::path whole = std::filesystem::weakly_canonical(path);
+        if (std::ranges::find(seen, whole) != seen.end()) throw Error(fmt::format("{} {}: another report goes there; a file of its own is accepted", flag, path));
+        seen.push_back(whole);
+    }
+}
+
 int run(const Options& o) {
     const auto start = std::chrono::steady_clock::now();
-    if (o.json == "-") throw Error("--json -: a file's path is accepted");
-    if (!o.json.empty()) io::check_writable(o.json);
+    check_outputs(o);
+    std::optional<verify::Baseline> baseline;
+    if (!o.baseline.empty()) baseline.emplace(o.baseline);
     std::vector<std::string> left_out;
     const std::vector<verify::Case> cases = planned(o, left_out);
     if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
+    if (baseline) baseline->require_overlap(cases);
     std::int64_t threads = o.threads.empty() ? std::max(1u, std::thread::hardware_concurrency()) : verify::parse_integer("--threads", o.threads);
     if (threads < 1 || threads > 1024) throw Error(fmt::format("--threads {}; 1 to 1024 is accepted", threads));
     double need = 1;   // several large blocks at once may not fit
@@ -102,13 +121,19 @@ int run(const Options& o) {
     const char* called_as = std::getenv("NORMLAB_COMMAND");   // set by ./dev, so that the rerun lines can be pasted
     const std::string command = called_as ? called_as : "normlab";
     const verify::Summary summary = verify::summarize(outcomes);
+    const verify::BaselineResult against = baseline ? baseline->compare(outcomes) : verify::BaselineResult{};
+    verify::RunInfo info{seconds, command, o.call, o.allow_unresolved, {}};
+    for (const verify::Loss& loss : against.losses) info.losses.push_back(baseline->loss_line(loss));
     if (!o.json.empty()) io::write_atomically(o.json, verify::json_text(outcomes, summary, seconds, command));
+    if (!o.junit.empty()) io::write_atomically(o.junit, verify::junit_text(outcomes, info));
+    if (!o.html.empty()) io::write_atomically(o.html, verify::html_text(outcomes, info));
     fmt::print("{}", o.cases.empty() ? verify::tables_text(outcomes) : verify::findings_text(outcomes));
     for (const std::string& reason : left_out) fmt::print("left out: {}\n", reason);
     const std::string failures = verify::failures_text(outcomes, command);
     if (!failures.empty()) fmt::print("\n{}", failures);
+    if (baseline) fmt::print("\n{}", baseline->text(against, command));
     fmt::print("{}\n", verify::summary_line(summary, seconds));
-    return summary.good(o.allow_unresolved) ? 0 : 1;
+    return summary.good(o.allow_unresolved) && against.losses.empty() ? 0 : 1;
 }
 
 }  // namespace
@@ -137,9 +162,12 @@ void add_verify(CLI::App& app, int& status) {
     verb->add_option("--seed", o->seed, "seed of what is drawn for --input and --data");
     verb->add_option("--threads", o->threads, "threads (default: all cores); results do not depend on it");
     verb->add_option("--json", o->json, "write every finding to this file");
+    verb->add_option("--junit", o->junit, "write JUnit XML to this file, as CI systems read it");
+    verb->add_option("--html", o->html, "write one self-contained page with figures to this file");
+    verb->add_option("--baseline", o->baseline, "a file that --json wrote earlier: accuracy that got worse since is a failure");
     verb->add_flag("--allow-unresolved", o->allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
     refuse_empty_arguments(*verb);
-    verb->callback([o, &status] { status = run(*o); });
+    verb->callback([o, verb, &status] { o->call = command_line(*verb), status = run(*o); });
 }
 
 }  // namespace normlab::cli

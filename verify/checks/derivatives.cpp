@@ -210,6 +210,7 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
                                                                                                        : worst({by_step.finding, by_difference.finding});
         f.note = fmt::format("complex step {} ({:.1e} of {:.1e}), Ridders {} ({:.1e} of {:.1e})", word(by_step.verdict), by_step.finding.error,
                              by_step.finding.bound, word(by_difference.verdict), by_difference.finding.error, by_difference.finding.bound);
+        f.oracles = {{"complex step", by_step.finding.error, by_step.finding.bound}, {"Ridders", by_difference.finding.error, by_difference.finding.bound}};
         all.push_back(f);
     }
     return all;

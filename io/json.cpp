@@ -1,0 +1,37 @@
+#include "io/json.hpp"
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "io/error.hpp"
+#include "io/input_file.hpp"
+
+namespace normlab::io {
+
+namespace {
+
+// Lists in lists nest so deeply only in a file made to exhaust the stack.
+constexpr int deepest = 64;
+
+}  // namespace
+
+nlohmann::json read_json(const std::filesystem::path& path) {
+  using nlohmann::json;
+  InputFile file(path);
+  const std::vector<std::byte> bytes = read_rest(file, path, file.left().value_or(0), "the file");
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  const auto shallow = [&](int depth, json::parse_event_t, json&) {
+    if (depth > deepest) refuse(path, "nests more than " + std::to_string(deepest) + " deep; less is accepted");
+    return true;
+  };
+  try {
+    return json::parse(text, text + bytes.size(), shallow);
+  } catch (const json::parse_error& e) {
+    refuse(path, "is no JSON: byte " + std::to_string(e.byte) + " cannot be understood");
+  } catch (const json::exception& e) {
+    refuse(path, std::string("is no JSON that can be read: ") + e.what());
+  }
+}
+
+}  // namespace normlab::io
