@@ -90,7 +90,7 @@ void check_outputs(const Options& o) {
         if (path.empty()) continue;
         if (path == "-") throw Error(fmt::format("{} -: a file's path is accepted", flag));
         io::check_writable(path);
-        const std::filesystem::path whole = std::filesystem::weakly_canonical(path);
+        const std::filesystem::path whole = std::filesystem::weakly_canonical(std::filesystem::absolute(path));
         if (std::ranges::find(seen, whole) != seen.end()) throw Error(fmt::format("{} {}: another report goes there; a file of its own is accepted", flag, path));
         seen.push_back(whole);
     }

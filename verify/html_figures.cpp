@@ -229,7 +229,7 @@ std::string strip_section(Page& page, bool derivatives) {
         svg.text(zero_at - 18, middle + 4, s.implementation, "label end");
         draw_strip(svg, page, s, x, middle);
     }
-    return section(derivatives ? "derivatives" : "checks", derivatives ? "Derivative agreement" : "The other checks",
+    return section(derivatives ? "derivatives" : "checks", derivatives ? "Derivative agreement" : "Error over bound, by check",
                    derivatives ? "Error over bound of every finding about gradients, by check, oracle and implementation. Right of the line is a failure; the mark is the "
                                  "worst case."
                                : "Error over bound of every finding. Right of the line is a failure; the mark is the worst case.",

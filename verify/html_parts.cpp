@@ -103,6 +103,7 @@ std::string short_number(double value) {
     if (value == 0) return "0";
     if (!std::isfinite(value)) return std::isnan(value) ? "NaN" : "∞";
     const double size = std::abs(value);
+    if (size >= 0.9 && size < 1) return fmt::format("{:.3g}", std::floor(size * 1000) / 1000);   // what is below 1 does not read 1
     return size >= 1e4 || size < 1e-3 ? fmt::format("{:.0e}", value) : size >= 100 ? fmt::format("{:.0f}", value) : fmt::format("{:.2g}", value);
 }
 

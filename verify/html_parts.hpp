@@ -51,7 +51,7 @@ std::string implementation_legend(const Page& page);
 /// <section> with its heading and what there is to know about it.
 std::string section(std::string_view id, std::string_view title, std::string_view about, const std::string& content);
 
-/// Short, for cells and labels: 0, 0.42, 1.3e-05, 12, inf.
+/// Short, for cells and labels: 0, 0.42, 0.997, 1e-05, 12, ∞. Not negative.
 std::string short_number(double value);
 
 /// "pass", "fail", "unresolved": a CSS class.

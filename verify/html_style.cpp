@@ -76,6 +76,7 @@ button { font: 12px system-ui, sans-serif; padding: 2px 9px; border: 1px solid v
 #cases { margin: 0 } #cases > h2 { display: none }
 .case { display: none } .case:target { display: block; position: fixed; z-index: 2; top: 0; right: 0; bottom: 0; width: min(680px, 100vw); overflow: auto; padding: 26px 28px; background: var(--card); box-shadow: var(--shadow) }
 .case.fail:target { border-left: 6px solid #d55e00 } .case.unresolved:target { border-left: 6px solid var(--c1) } .case.pass:target { border-left: 6px solid var(--c2) }
+.case:focus { outline: none }
 .case .close { position: absolute; top: 14px; right: 18px; padding: 4px 10px; text-decoration: none; font-size: 18px; color: var(--soft) }
 .findings { width: 100%; margin: 8px 0 16px; border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }
 .findings th { text-align: left; font-weight: 500 } .findings thead th { color: var(--soft); font-size: 13px } .findings td, .findings th { padding: 5px 10px 1px 0; vertical-align: top }

@@ -23,8 +23,8 @@ struct Cell {
     std::size_t findings = 0, failed = 0, unresolved = 0;
 };
 
-// Darker the nearer to the bound, on a logarithmic scale over four decades.
-double shade(double ratio) { return ratio > 0 ? std::clamp(1 + std::log10(ratio) / 4, 0.0, 1.0) : 0; }
+// Darker the nearer to the bound.
+double shade(double ratio) { return std::sqrt(std::min(ratio, 1.0)); }
 
 std::string chip(Page& page, const std::string& implementation, const Cell& cell) {
     const Finding& f = *cell.worst.finding;
