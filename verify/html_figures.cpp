@@ -109,7 +109,8 @@ std::vector<Strip> strips(const Page& page, bool derivatives) {
         if (at == order.end()) order.push_back(row.check);
         const auto add = [&](std::string_view oracle, const Measured& m, double ratio) {
             Strip& s = all[{check, oracle, page.index(row.implementation)}];
-            if (s.ratios.empty() || !(ratio <= s.largest)) s.largest = ratio, s.worst = m;
+            if (std::isnan(ratio)) ratio = std::numeric_limits<double>::infinity();
+            if (s.ratios.empty() || ratio > s.largest) s.largest = ratio, s.worst = m;
             s.check = row.check, s.oracle = oracle, s.implementation = row.implementation;
             s.ratios.push_back(ratio);
         };
@@ -226,7 +227,8 @@ std::string strip_section(Page& page, bool derivatives) {
         const double middle = y - row / 2;
         if (first) svg.text(0, middle + 4, s.check, "label strong");
         if (!s.oracle.empty() && (first || s.oracle != all[i - 1].oracle)) svg.text(112, middle + 4, s.oracle, "label");
-        svg.text(zero_at - 18, middle + 4, s.implementation, "label end");
+        const std::size_t room = s.oracle.empty() ? 18 : 12;   // characters
+        svg.text(zero_at - 18, middle + 4, s.implementation.size() > room ? s.implementation.substr(0, room - 1) + "…" : s.implementation, "label end");
         draw_strip(svg, page, s, x, middle);
     }
     return section(derivatives ? "derivatives" : "checks", derivatives ? "Derivative agreement" : "Error over bound, by check",

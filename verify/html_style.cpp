@@ -66,7 +66,7 @@ svg .point, svg .bin { fill: var(--c) } svg .bound { stroke: var(--c) } svg .bin
 .answer.dense { background: var(--dense-fill) } .answer.fail { background: #d55e0033; color: var(--bad) }
 .cases, .losses { margin: 0; padding: 0; list-style: none } .cases li { padding: 14px 0; border-top: 1px solid var(--line) } .losses li { padding: 4px 0 }
 .cases li > a { font: 600 14px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; margin: 0 12px; overflow-wrap: anywhere }
-.cases .ratio { font-variant-numeric: tabular-nums; color: var(--soft); white-space: nowrap } .cases .ratio::after { content: " of its bound" }
+.cases .ratio { font-variant-numeric: tabular-nums; color: var(--soft); white-space: nowrap } .cases .ratio::after { content: " × bound" }
 .cases p { margin: 4px 0 6px; color: var(--soft); font-size: 14px; overflow-wrap: anywhere } .more { color: var(--soft) }
 .badge { display: inline-block; padding: 0 7px; border-radius: 4px; font-size: 12px; font-weight: 600; line-height: 20px; white-space: nowrap }
 .badge.pass { background: var(--yes-fill); color: var(--good) } .badge.fail { background: #d55e0033; color: var(--bad) } .badge.skipped { background: var(--no-fill); color: var(--soft) }
