@@ -81,7 +81,7 @@ BaselineResult Baseline::compare(const std::vector<Outcome>& outcomes) const {
 std::string Baseline::loss_line(const Loss& loss) const {
     const Finding& f = *loss.finding;
     return fmt::format("accuracy got worse since {}: {}, {}: error {:.3g} -> {:.3g}, bound {:.3g}{}", path_.string(), loss.outcome->test.text(),
-                       f.label.empty() ? f.quantity : f.label + ", " + f.quantity, loss.then, f.error, f.bound, f.where.empty() ? "" : " at " + f.where);
+                       quantity_of(f), loss.then, f.error, f.bound, f.where.empty() ? "" : " at " + f.where);
 }
 
 std::string Baseline::text(const BaselineResult& result, const std::string& command) const {

@@ -42,7 +42,8 @@ std::string header(Page& page, const Summary& s) {
     for (const Outcome& o : page.outcomes)
         if (const Measured m = worst_of(o); worse(worst, m)) worst = m;
     if (worst.finding)
-        text += fmt::format("<div><dt>worst error/bound</dt><dd><a href=\"{}\">{}</a></dd></div>", page.link(*worst.outcome), short_number(worst.finding->ratio()));
+        text += fmt::format("<div><dt>worst error/bound</dt><dd><a href=\"{}\">{}</a></dd></div>", page.link(*worst.outcome),
+                            short_number(worst.finding->ratio()));
     text += fmt::format("<div><dt>seconds</dt><dd>{:.1f}</dd></div></dl>\n", page.info.seconds);
     if (!page.info.call.empty()) text += fmt::format("<p class=\"call\"><code>{}</code></p>\n", xml_text(page.info.call));
     text += "<ul class=\"implementations\">";
@@ -58,7 +59,8 @@ std::string case_list(Page& page, const std::vector<Measured>& cases) {
     for (; shown < cases.size() && page.bytes() + list.size() < enough_bytes; ++shown) list += case_line(page, cases[shown]);
     if (list.empty()) return {};
     list = "<ol class=\"cases\">\n" + list + "</ol>\n";
-    if (shown < cases.size()) list += fmt::format("<p class=\"more\">{} are not shown; --json and --junit have them all.</p>\n", plural(cases.size() - shown, "further case"));
+    const std::size_t left = cases.size() - shown;
+    if (left) list += fmt::format("<p class=\"more\">{} not shown; --json and --junit have them all.</p>\n", plural(left, "further case"));
     return list;
 }
 
@@ -74,7 +76,8 @@ std::string problems_section(Page& page) {
         losses += fmt::format("<li>{}</li>\n", xml_text(page.info.losses[i]));
     std::string text = section("failed", "What failed", "", case_list(page, failed));
     text += section("losses", "What got less accurate", "", losses.empty() ? "" : "<ul class=\"losses\">\n" + losses + "</ul>\n");
-    return text + section("unresolved", "What nobody can tell", "No oracle sees these quantities at this signal. They never count as held.", case_list(page, unresolved));
+    return text + section("unresolved", "What nobody can tell", "No oracle sees these quantities at this signal. They never count as held.",
+                          case_list(page, unresolved));
 }
 
 // The worst few of every check and implementation that held, and all beyond the sqrt(l) limit.
@@ -95,9 +98,10 @@ std::string worst_section(Page& page) {
         chosen.insert(chosen.end(), held.begin(), held.end());
     }
     std::ranges::stable_sort(chosen, [](const Measured& a, const Measured& b) { return worse(b, a); });
-    return section("worst", "Worst cases that held", fmt::format("The {} nearest to their bound of every check and implementation.", worst_a_check), case_list(page, chosen)) +
-           section("warned", "Beyond the √l limit", "Within the hard bound, but beyond what roundings that cancel at random leave: worth a look, no failure.",
-                   case_list(page, warned));
+    const std::string nearest = fmt::format("The {} nearest to their bound of every check and implementation.", worst_a_check);
+    return section("worst", "Worst cases that held", nearest, case_list(page, chosen)) +
+           section("warned", "Beyond the √l limit",
+                   "Within the hard bound, but beyond what roundings that cancel at random leave: worth a look, no failure.", case_list(page, warned));
 }
 
 std::string skipped_section(const Page& page) {

@@ -228,13 +228,13 @@ std::string strip_section(Page& page, bool derivatives) {
         if (first) svg.text(0, middle + 4, s.check, "label strong");
         if (!s.oracle.empty() && (first || s.oracle != all[i - 1].oracle)) svg.text(112, middle + 4, s.oracle, "label");
         const std::size_t room = s.oracle.empty() ? 18 : 12;   // characters
-        svg.text(zero_at - 18, middle + 4, s.implementation.size() > room ? s.implementation.substr(0, room - 1) + "…" : s.implementation, "label end");
+        const std::string name = s.implementation.size() > room ? s.implementation.substr(0, room - 1) + "…" : s.implementation;
+        svg.text(zero_at - 18, middle + 4, name, "label end");
         draw_strip(svg, page, s, x, middle);
     }
+    constexpr std::string_view reading = "Right of the line is a failure; the mark is the worst case.";
     return section(derivatives ? "derivatives" : "checks", derivatives ? "Derivative agreement" : "Error over bound, by check",
-                   derivatives ? "Error over bound of every finding about gradients, by check, oracle and implementation. Right of the line is a failure; the mark is the "
-                                 "worst case."
-                               : "Error over bound of every finding. Right of the line is a failure; the mark is the worst case.",
+                   fmt::format("Error over bound of every finding{}. {}", derivatives ? " about gradients, by check, oracle and implementation" : "", reading),
                    implementation_legend(page) + "<div class=\"scroll wide\">" + svg.str() + "</div>\n");
 }
 

@@ -22,10 +22,9 @@ std::string rerun_box(const Case& c, const std::string& command) {
 
 std::string badge(const Finding& f) {
     const std::string_view sign = f.verdict == Verdict::fail ? "✗" : f.verdict == Verdict::unresolved ? "?" : f.warning ? "!" : "✓";
-    return fmt::format("<span class=\"badge {}\">{} {}</span>", f.verdict == Verdict::pass && f.warning ? "warned" : css_of(f.verdict), sign, name_of(f.verdict));
+    const std::string_view css = f.verdict == Verdict::pass && f.warning ? "warned" : css_of(f.verdict);
+    return fmt::format("<span class=\"badge {}\">{} {}</span>", css, sign, name_of(f.verdict));
 }
-
-std::string quantity_of(const Finding& f) { return f.label.empty() ? f.quantity : f.label + ", " + f.quantity; }
 
 }  // namespace
 
@@ -66,10 +65,11 @@ std::string case_detail(const Outcome& o, std::size_t number, const std::string&
                                    worst.finding ? css_of(worst.finding->verdict) : "skipped", number, number, xml_text(o.test.check),
                                    xml_text(o.test.implementation), xml_text(o.test.text()), xml_text(find_check(o.test.check).statement));
     if (!o.skipped.empty()) text += fmt::format("<p><span class=\"badge skipped\">SKIPPED</span> {}</p>\n", xml_text(o.skipped));
-    if (!o.findings.empty()) text += "<table class=\"findings\"><thead><tr><th>quantity</th><th>error</th><th>bound</th><th>ratio</th><th></th></tr></thead>\n<tbody>\n";
+    if (!o.findings.empty())
+        text += "<table class=\"findings\"><thead><tr><th>quantity</th><th>error</th><th>bound</th><th>ratio</th><th></th></tr></thead>\n<tbody>\n";
     for (const Finding& f : o.findings) {
-        text += fmt::format("<tr><th scope=\"row\">{}</th><td>{:.3g}</td><td>{:.3g}</td><td>{}</td><td>{}</td></tr>\n", xml_text(quantity_of(f)), f.error, f.bound,
-                            short_number(f.ratio()), badge(f));
+        text += fmt::format("<tr><th scope=\"row\">{}</th><td>{:.3g}</td><td>{:.3g}</td><td>{}</td><td>{}</td></tr>\n", xml_text(quantity_of(f)),
+                            f.error, f.bound, short_number(f.ratio()), badge(f));
         const std::string more = f.where + (f.where.empty() || f.note.empty() ? "" : "; ") + f.note + (f.warning ? "; beyond the √l limit" : "");
         if (!more.empty()) text += fmt::format("<tr class=\"where\"><td colspan=\"5\">{}</td></tr>\n", xml_text(more));
     }
@@ -79,8 +79,8 @@ std::string case_detail(const Outcome& o, std::size_t number, const std::string&
 
 std::string case_line(Page& page, const Measured& worst) {
     const Finding& f = *worst.finding;
-    return fmt::format("<li>{}<a href=\"{}\">{}</a><span class=\"ratio\">{}</span>\n<p>{}: error {:.3g}, bound {:.3g}{}</p>\n{}</li>\n", badge(f), page.link(*worst.outcome),
-                       xml_text(worst.outcome->test.text()), short_number(f.ratio()), xml_text(quantity_of(f)), f.error, f.bound,
+    return fmt::format("<li>{}<a href=\"{}\">{}</a><span class=\"ratio\">{}</span>\n<p>{}: error {:.3g}, bound {:.3g}{}</p>\n{}</li>\n", badge(f),
+                       page.link(*worst.outcome), xml_text(worst.outcome->test.text()), short_number(f.ratio()), xml_text(quantity_of(f)), f.error, f.bound,
                        f.where.empty() ? "" : " at " + xml_text(f.where), rerun_box(worst.outcome->test, page.info.command));
 }
 
@@ -96,7 +96,8 @@ std::string implementation_legend(const Page& page) {
 
 std::string section(std::string_view id, std::string_view title, std::string_view about, const std::string& content) {
     if (content.empty()) return {};
-    return fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n{}{}</section>\n", id, title, about.empty() ? "" : fmt::format("<p class=\"about\">{}</p>\n", about), content);
+    const std::string known = about.empty() ? "" : fmt::format("<p class=\"about\">{}</p>\n", about);
+    return fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n{}{}</section>\n", id, title, known, content);
 }
 
 std::string short_number(double value) {

@@ -94,7 +94,8 @@ std::string matrix_section(Page& page) {
         }
         table += "</tr>\n";
     }
-    return section("matrix", "Checks by variants", "The worst error over bound; a dash where the check has nothing to say about the variant. Each leads to its worst case.",
+    return section("matrix", "Checks by variants",
+                   "The worst error over bound; a dash where the check has nothing to say about the variant. Each leads to its worst case.",
                    implementation_legend(page) + "<div class=\"scroll\">" + table + "</tbody></table></div>\n");
 }
 

@@ -18,9 +18,11 @@ std::string_view name_of(Verdict v) {
 
 std::string rerun_line(const Case& c, const std::string& command) { return command + c.rerun().substr(std::string_view("normlab").size()); }
 
+std::string quantity_of(const Finding& f) { return f.label.empty() ? f.quantity : f.label + ", " + f.quantity; }
+
 std::string finding_line(const Outcome& o, const Finding& f) {
-    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict), o.test.check, f.label.empty() ? f.quantity : f.label + ", " + f.quantity,
-                       f.error, f.bound, f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
+    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict), o.test.check, quantity_of(f), f.error,
+                       f.bound, f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
                        f.warning ? "; beyond the sqrt(l) limit" : "");
 }
 

@@ -24,6 +24,9 @@ std::string_view name_of(Verdict verdict);
 /// The line that reruns a case; `command` replaces the leading "normlab".
 std::string rerun_line(const Case& c, const std::string& command);
 
+/// What was measured: the quantity, behind its table row where it has one.
+std::string quantity_of(const Finding& finding);
+
 /// A finding in one line: verdict, check, quantity, error, bound, where, note.
 std::string finding_line(const Outcome& outcome, const Finding& finding);
 
