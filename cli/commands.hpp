@@ -13,6 +13,9 @@ void add_study(CLI::App& app, int& status);
 /// An empty argument is most often a shell variable that is not set; it is no absent option.
 void refuse_empty_arguments(CLI::App& verb);
 
+/// The call of a verb as one could type it again, its options in the order of the help.
+std::string command_line(const CLI::App& verb);
+
 /// The message for a call that CLI11 could not parse: names the word and the nearest accepted one.
 std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv);
 

@@ -122,6 +122,20 @@ expect 2 "accepted beside it" verify --vectors vectors --tier ci
 # results: a file appears whole or not at all
 expect 0 "" verify --tier smoke --variant layer_norm --check zero_sum --json out.json
 grep -q '"verdict": "PASS"' out.json || complain "out.json has no verdict"
+expect 0 "0 failed" verify --tier smoke --variant layer_norm --check zero_sum --junit out.xml --html out.html
+grep -q '<testsuite name="zero_sum.reference"' out.xml || complain "out.xml has no testsuite"
+grep -q 'Everything held' out.html || complain "out.html has no verdict"
+expect 0 " worse, " verify --tier smoke --variant layer_norm --check zero_sum --baseline out.json
+expect 0 "" verify --tier smoke --variant layer_norm --check y --dtype f32 --json y.json
+sed -E 's/"error": [0-9.]+e-0[0-9]/"error": 1e-30/' y.json >better.json   # as if it had been far more accurate
+expect 1 "accuracy got worse since better.json" verify --tier smoke --variant layer_norm --check y --dtype f32 --baseline better.json
+expect 2 "no finding of any case" verify --tier smoke --variant layer_norm --check xhat_dx --baseline out.json
+expect 2 "absent.json" verify --tier smoke --baseline absent.json
+expect 2 "no list of findings" verify --tier smoke --baseline shapes.json
+expect 2 "wrong.json" verify --tier smoke --baseline wrong.json --json bad.json
+expect 2 "--html -" verify --tier smoke --html -
+expect 2 "another report" verify --tier smoke --junit same.out --html ./same.out
+expect 2 "nowhere" verify --tier smoke --junit nowhere/out.xml
 expect 2 "" verify --variant nope --json bad.json
 [ ! -e bad.json ] || complain "a refused call left bad.json"
 "$program" verify --tier full --json killed.json >/dev/null 2>&1 &

@@ -39,6 +39,7 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
                       ? fmt::format("c={}: {:.9g}, truth {:.9g}", i, got[i], static_cast<double>(truth[i]))
                       : fmt::format("n={} c={} s={}: {:.9g}, truth {:.9g}", i / (C * S), i / S % C, i % S, got[i], static_cast<double>(truth[i]));
         f.warning = worst_of.warning;
+        f.rounding = std::max(unit_roundoff(p.dtype), storage_roundoff(p.dtype)) * std::abs(value);
         worst_of = f;
     }
     return worst_of;

@@ -21,8 +21,18 @@ struct Finding {
     std::string where = "";            ///< that element, and what was found and expected there
     std::string label = "";            ///< the table row it belongs to, where there is a table
     std::string note = "";
+    double rounding = 0;               ///< of the right value there to the result's dtype; 0 where nothing was rounded to one
 
-    double ratio() const { return error == 0 ? 0 : bound > 0 ? error / bound : std::numeric_limits<double>::infinity(); }
+    /// What one oracle says, where a check asks several.
+    struct Oracle {
+        std::string_view name;
+        double error, bound;
+    };
+    std::vector<Oracle> oracles = {};
+    std::vector<std::pair<double, double>> curve = {};   ///< error by kappa, where a check looks at how it grows
+
+    double ratio() const { return ratio(error, bound); }
+    static double ratio(double error, double bound) { return error == 0 ? 0 : bound > 0 ? error / bound : std::numeric_limits<double>::infinity(); }
 };
 
 struct Check {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include "verify/draw.hpp"
 #include "verify/truth/truth.hpp"
 
@@ -15,8 +17,23 @@ double next_above(double v, DType dtype) {
         if (const double next = rounded(v + step, dtype); next > v) return next;
 }
 
+// Where formats have their edges: zeros of both signs, subnormals, the smallest normal number, neighbours of 1, powers of two.
+double edge(DType dtype, Random& random) {
+    const double normal = dtype == DType::f64 ? 0x1p-1022 : dtype == DType::f16 ? 0x1p-14 : 0x1p-126;
+    const double sign = random.integer(0, 1) ? 1 : -1;
+    switch (random.integer(0, 5)) {
+        case 0: return sign * 0.0;
+        case 1: return sign * normal / 4;
+        case 2: return sign * normal;
+        case 3: return sign;
+        case 4: return sign * next_above(1, dtype);
+        default: return sign * std::exp2(static_cast<double>(random.integer(-8, 8)));
+    }
+}
+
 std::vector<double> drawn_or_given(const Values& values, std::vector<double> drawn, DType dtype) {
-    if (values.given.empty()) return drawn;
+    if (values.given.empty() || drawn.empty()) return drawn;
+    if (values.given.size() != drawn.size()) throw Unsuitable(fmt::format("the check looks at {} numbers, the case gives {}", drawn.size(), values.given.size()));
     for (std::size_t i = 0; i < drawn.size(); ++i) drawn[i] = rounded(values.given[i], dtype);
     return drawn;
 }
@@ -26,7 +43,7 @@ void fill(std::vector<double>& v, double value) { std::ranges::fill(v, value); }
 }  // namespace
 
 std::vector<std::string_view> pattern_names(std::string_view key) {
-    if (key == "x") return {"normal", "grid", "constant", "ulp", "spike", "outlier", "sorted", "alternating", "pairs", "tag", "uniform"};
+    if (key == "x") return {"normal", "grid", "constant", "ulp", "spike", "outlier", "sorted", "alternating", "pairs", "tag", "uniform", "edges"};
     if (key == "dy") return {"normal", "ones", "zero", "x_hat", "y", "grid"};
     if (key == "gamma") return {"normal", "ones", "zero", "negative", "mixed"};
     return {"normal", "zero"};
@@ -55,6 +72,7 @@ void fill_x(const Case& c, Inputs<double>& in) {
             else if (pattern == "pairs") put(i, pair = k % 2 ? -pair : k + 1 < m ? static_cast<double>(random.integer(1, 6)) : 0);
             else if (pattern == "tag") put(i, static_cast<double>(i));
             else if (pattern == "uniform") put(i, random.uniform());
+            else if (pattern == "edges") put(i, edge(c.dtype, random));
         }
         if (pattern == "ulp") in.x[block[chosen]] = next_above(in.x[block[chosen]], c.dtype);
     }

@@ -13,6 +13,7 @@
 //   pairs        whole numbers d, -d, e, -e, ...: mean exactly offset; an odd last one is 0
 //   tag          the logical index of the element: no two are equal
 //   uniform      in (0, 1)
+//   edges        0, -0, subnormals, the smallest normal number, 1 and its neighbour, powers of two, both signs
 // dy: normal (draw.hpp's), ones, zero, x_hat, y, grid.  gamma: normal (in +-[0.5, 2]), ones, zero, negative, mixed (one channel of three 0).  beta: normal, zero.
 
 #include "verify/case.hpp"

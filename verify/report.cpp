@@ -1,66 +1,53 @@
 #include "verify/report.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "norms/names.hpp"
+#include "verify/baseline.hpp"
+#include "verify/tabulate.hpp"
 
 namespace normlab::verify {
-namespace {
 
-std::string_view word(Verdict v) {
+std::string_view name_of(Verdict v) {
     constexpr std::string_view words[] = {"PASS", "FAIL", "UNRESOLVED", "SKIPPED"};
     return words[static_cast<std::size_t>(v)];
 }
 
-std::string rerun_line(const Outcome& o, const std::string& command) { return command + o.rerun_line().substr(std::string_view("normlab").size()); }
+std::string called(const std::string& command, const std::string& line) { return command + line.substr(std::string_view("normlab").size()); }
+std::string rerun_line(const Outcome& o, const std::string& command) { return called(command, o.rerun_line()); }
+
+std::string quantity_of(const Finding& f) { return f.label.empty() ? f.quantity : f.label + ", " + f.quantity; }
 
 std::string finding_line(const Outcome& o, const Finding& f) {
-    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", word(f.verdict), o.name.empty() ? o.test.check : o.name, f.label.empty() ? f.quantity : f.label + ", " + f.quantity,
-                       f.error, f.bound, f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
+    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict), o.name.empty() ? o.test.check : o.name, quantity_of(f), f.error,
+                       f.bound, f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
                        f.warning ? "; beyond the sqrt(l) limit" : "");
 }
 
+namespace {
+
 std::string check_table(const std::vector<Outcome>& outcomes) {
-    std::vector<std::pair<std::string, std::string>> order;
-    std::map<std::pair<std::string, std::string>, std::vector<Outcome>> rows;
-    for (const Outcome& o : outcomes) {
-        const std::pair key{std::string(find_check(o.test.check).name), o.test.implementation};
-        if (!rows.contains(key)) order.push_back(key);
-        rows[key].push_back(o);
-    }
     std::string text = fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11}  {}\n", "check", "impl", "cases", "held", "failed", "unresolved",
                                    "skipped", "error/bound", "worst case");
-    for (const auto& key : order) {
-        const Summary s = summarize(rows[key]);
+    for (const CheckRow& row : rows_by_check(outcomes)) {
+        const Summary s = summarize(row.outcomes);
         std::string where = s.worst_case.substr(0, s.worst_case.find(" seed="));
-        text += fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11.2g}  {}\n", key.first, key.second, rows[key].size(), s.held, s.failed,
-                            s.unresolved, s.skipped, s.worst_ratio, where);
+        text += fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11.2g}  {}\n", row.check, row.implementation, row.outcomes.size(), s.held,
+                            s.failed, s.unresolved, s.skipped, s.worst_ratio, where);
     }
     return text;
 }
 
-// Largest error of y beside its bound, over the kappa that was asked for, by the length of a block.
 std::string kappa_table(const std::vector<Outcome>& outcomes) {
-    std::map<std::tuple<std::string, DType, std::int64_t>, std::map<double, Finding>> rows;
-    for (const Outcome& o : outcomes) {
-        const Case& c = o.test;
-        if (find_check(c.check).name != "accuracy" || c.data || !c.spec().centred() || c.mode != Mode::train || c.state != StateKind::near) continue;
-        for (const Finding& f : o.findings)
-            if (f.quantity == "y" && c.sigma == 1 && !c.eps) {
-                Finding& at = rows[{c.implementation, c.dtype, c.problem().block_size()}][c.kappa];
-                if (at.quantity.empty() || f.error > at.error) at = f;
-            }
-    }
-    std::erase_if(rows, [](const auto& row) { return row.second.size() < 2; });
-    if (rows.empty()) return {};
+    const std::vector<KappaCurve> curves = kappa_curves(outcomes);
+    if (curves.empty()) return {};
     std::string text = "\nlargest error of y over its bound, by the data's kappa (rows: dtype, block size m)\n";
-    for (const auto& [key, row] : rows) {
-        text += fmt::format("{:<11} {:<5} {:>6}", std::get<0>(key), name_of(std::get<1>(key)), std::get<2>(key));
-        for (const auto& [kappa, f] : row) text += fmt::format("  {:.0e}: {:.0e}/{:.0e}", kappa, f.error, f.bound);
+    for (const KappaCurve& curve : curves) {
+        text += fmt::format("{:<11} {:<5} {:>6}", curve.implementation, name_of(curve.dtype), curve.m);
+        for (const auto& [kappa, at] : curve.points) text += fmt::format("  {:.0e}: {:.0e}/{:.0e}", kappa, at.finding->error, at.finding->bound);
         text += "\n";
     }
     return text;
@@ -68,24 +55,7 @@ std::string kappa_table(const std::vector<Outcome>& outcomes) {
 
 // Cells: yes, no, or "dense" where it holds without positions only; ! where it is not what was expected.
 std::string invariance_text(const std::vector<Outcome>& outcomes) {
-    struct Cell {
-        bool yes = false, no = false, wrong = false;
-    };
-    std::vector<std::string> labels, columns;
-    std::map<std::pair<std::string, std::string>, Cell> cells;
-    const auto remember = [](std::vector<std::string>& list, const std::string& name) {
-        if (std::ranges::find(list, name) == list.end()) list.push_back(name);
-    };
-    for (const Outcome& o : outcomes) {
-        if (o.test.check != "invariance_table") continue;
-        for (const Finding& f : o.findings) {
-            if (f.quantity.ends_with("(zero-padded)")) continue;
-            remember(labels, f.label), remember(columns, f.quantity);
-            Cell& cell = cells[{f.label, f.quantity}];
-            (f.note.starts_with("yes") ? cell.yes : cell.no) = true;
-            cell.wrong |= f.verdict != Verdict::pass;
-        }
-    }
+    const auto [labels, columns, cells] = invariance_matrix(outcomes);
     if (labels.empty()) return {};
     std::string text = fmt::format("\ninvariance of y = norm(W u), measured (dense: only where S = 1)\n{:<31}", "");
     for (const auto& column : columns) text += fmt::format("  {}", column);
@@ -94,7 +64,7 @@ std::string invariance_text(const std::vector<Outcome>& outcomes) {
         text += fmt::format("{:<31}", label);
         for (const auto& column : columns) {
             const auto cell = cells.find({label, column});
-            std::string word = cell == cells.end() ? "-" : cell->second.yes && cell->second.no ? "dense" : cell->second.yes ? "yes" : "no";
+            std::string word(cell == cells.end() ? "-" : cell->second.word());
             if (cell != cells.end() && cell->second.wrong) word += " !";
             text += fmt::format("  {:<{}}", word, column.size());
         }
@@ -107,10 +77,16 @@ std::string invariance_text(const std::vector<Outcome>& outcomes) {
 }  // namespace
 
 Summary summarize(const std::vector<Outcome>& outcomes) {
+    std::vector<const Outcome*> all;
+    for (const Outcome& o : outcomes) all.push_back(&o);
+    return summarize(all);
+}
+
+Summary summarize(const std::vector<const Outcome*>& outcomes) {
     Summary s;
-    for (const Outcome& o : outcomes) {
-        s.skipped += !o.skipped.empty();
-        for (const Finding& f : o.findings) {
+    for (const Outcome* o : outcomes) {
+        s.skipped += !o->skipped.empty();
+        for (const Finding& f : o->findings) {
             s.held += f.verdict == Verdict::pass;
             s.failed += f.verdict == Verdict::fail;
             s.unresolved += f.verdict == Verdict::unresolved;
@@ -118,7 +94,7 @@ Summary summarize(const std::vector<Outcome>& outcomes) {
             if (f.verdict == Verdict::skipped) continue;   // compared with nothing
             if (f.ratio() > s.worst_ratio || (f.verdict == Verdict::fail && s.worst_case.empty())) {
                 s.worst_ratio = std::max(s.worst_ratio, f.ratio());
-                s.worst_case = o.title();
+                s.worst_case = o->title();
             }
         }
     }
@@ -130,7 +106,8 @@ std::string failures_text(const std::vector<Outcome>& outcomes, const std::strin
     for (const Outcome& o : outcomes)
         for (const Finding& f : o.findings)
             if (f.verdict == Verdict::fail || f.verdict == Verdict::unresolved)
-                text += fmt::format("{}\n  rerun: {}\n", finding_line(o, f), rerun_line(o, command));
+                text += fmt::format("{}\n  rerun: {}\n{}", finding_line(o, f), rerun_line(o, command),
+                                    o.smaller.empty() || f.verdict != Verdict::fail ? "" : "  smaller: " + called(command, o.smaller) + "\n");
     return text;
 }
 
@@ -158,17 +135,19 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
     const auto number = [](double v) { return std::isfinite(v) ? json(v) : json(fmt::format("{}", v)); };
     json findings = json::array();
     for (const Outcome& o : outcomes) {
-        const json test{{"case", o.title()}, {"check", o.test.check}, {"variant", o.test.variant}, {"impl", o.test.implementation},
-                        {"dtype", name_of(o.test.dtype)}, {"layout", name_of(o.test.layout)}, {"mode", name_of(o.test.mode)}, {"kappa", o.test.kappa},
-                        {"rerun", rerun_line(o, command)}};
+        json test{{"case", o.title()}, {"check", o.test.check}, {"variant", o.test.variant}, {"impl", o.test.implementation},
+                  {"dtype", name_of(o.test.dtype)}, {"layout", name_of(o.test.layout)}, {"mode", name_of(o.test.mode)}, {"kappa", o.test.kappa},
+                  {"rerun", rerun_line(o, command)}};
+        if (!o.smaller.empty()) test["smaller"] = called(command, o.smaller);
+        if (o.test.data) test["data"] = digest(*o.test.data);
         if (!o.skipped.empty()) {
             findings.push_back(test);
-            findings.back().update(json{{"verdict", word(Verdict::skipped)}, {"reason", o.skipped}});
+            findings.back().update(json{{"verdict", name_of(Verdict::skipped)}, {"reason", o.skipped}});
         }
         for (const Finding& f : o.findings) {
             findings.push_back(test);
             findings.back().update(json{{"quantity", f.quantity}, {"error", number(f.error)}, {"bound", number(f.bound)}, {"ratio", number(f.ratio())},
-                                        {"verdict", word(f.verdict)}, {"warning", f.warning}, {"where", f.where}, {"label", f.label}, {"note", f.note}});
+                                        {"verdict", name_of(f.verdict)}, {"warning", f.warning}, {"where", f.where}, {"label", f.label}, {"note", f.note}});
         }
     }
     const json document{{"summary", {{"held", s.held}, {"failed", s.failed}, {"unresolved", s.unresolved}, {"skipped", s.skipped},

@@ -29,6 +29,7 @@ struct Outcome {
     std::vector<Finding> findings;
     std::string skipped;   ///< why; empty: it ran
     std::string name = "", rerun = "";   ///< of an outside vector; empty: the case says them
+    std::string smaller = "";            ///< the line that runs a smaller case which fails likewise, if one was looked for and found
 
     std::string title() const { return name.empty() ? test.text() : name; }
     std::string rerun_line() const { return rerun.empty() ? test.rerun() : rerun; }

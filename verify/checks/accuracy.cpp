@@ -136,7 +136,7 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
     constexpr int repeats = 8;
     double floor = 0;
     std::vector<std::pair<double, double>> points;   // log10 of kappa and of the error
-    std::string curve;
+    std::vector<std::pair<double, double>> curve;
     bool lost = false, nan = false;
     for (int half_decade = 0; half_decade <= 12; ++half_decade) {
         const double kappa = std::pow(10.0, half_decade / 2.0);
@@ -154,7 +154,7 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
                 error = e > error || std::isnan(e) ? e : error;
             }
         }
-        curve += fmt::format("{}{:.0e}:{:.1e}", curve.empty() ? "" : " ", kappa, error);
+        curve.emplace_back(kappa, error);
         if (half_decade == 0) floor = error;
         lost |= !(error < 0.1);
         nan |= std::isnan(error);
@@ -166,7 +166,9 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
     Finding f = measured("slope", points.size() >= 3 ? fitted_slope(points) : 0, flat ? 0.5 : 1.5);
     if (nan) f.verdict = Verdict::fail;
     else if (points.size() < 3 && lost) f.verdict = Verdict::unresolved;   // no digits left before a slope could be seen; accuracy says FAIL
-    f.note = "y error by kappa " + curve;
+    f.note = "y error by kappa";
+    for (const auto& [kappa, error] : curve) f.note += fmt::format(" {:.0e}:{:.1e}", kappa, error);
+    f.curve = std::move(curve);
     return {f};
 }
 

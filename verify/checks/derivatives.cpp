@@ -168,6 +168,7 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
                                                                                                        : worst({by_step, by_difference});
         f.note = fmt::format("complex step {} ({:.1e} of {:.1e}), Ridders {} ({:.1e} of {:.1e})", word(by_step.verdict), by_step.error,
                              by_step.bound, word(by_difference.verdict), by_difference.error, by_difference.bound);
+        f.oracles = {{"complex step", by_step.error, by_step.bound}, {"Ridders", by_difference.error, by_difference.bound}};
         all.push_back(f);
     }
     return all;

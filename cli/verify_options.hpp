@@ -1,0 +1,27 @@
+#pragma once
+// What `normlab verify` was asked for, and the cases that follow from it.
+
+#include <string>
+#include <vector>
+
+#include "verify/suite.hpp"
+
+namespace normlab::cli {
+
+struct VerifyOptions {
+    std::vector<std::string> variants, implementations, checks, dtypes, layouts, modes, cases, only;
+    std::string vectors, tier, json, junit, html, baseline, replay, hunt, call, layer, input, gamma, beta, data, dim, seed, eps, groups, normalized, threads;
+    bool allow_unresolved = false;
+
+    verify::Selection selection() const;
+    std::uint64_t seed_or_one() const;
+    /// As asked for, or all cores. Throws Error.
+    int thread_count() const;
+    /// Cases that say themselves what they are, and vectors: every finding is shown.
+    bool shows_all() const;
+};
+
+/// The cases of --case, --input, --data or a tier. Throws Error for a call that makes no sense; what is left out is told, a line each.
+std::vector<verify::Case> planned_cases(const VerifyOptions& o, std::vector<std::string>& left_out);
+
+}  // namespace normlab::cli
