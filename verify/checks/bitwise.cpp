@@ -246,7 +246,7 @@ std::vector<Case> independence_cases(const Case& base, Tier tier) {
     if (tier == Tier::full) sizes.insert(sizes.end(), {{1, 9}, {129, 1}, {6, 257}, {66, 17}, {3, 1031}});
     for (const auto& [C, S] : sizes) {
         cases.push_back(with_small_shape(base.mode == Mode::eval ? with_state(base) : base));
-        cases.back().shape = {tier == Tier::smoke ? 17 : 256, C, S};
+        cases.back().shape = {tier == Tier::smoke || C * S > 256 ? 17 : 256, C, S};
         if (cases.back().groups && C == 1) cases.back().groups = 1;
     }
     return cases;
