@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "norms/variants.hpp"
+#include "verify/range.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -33,26 +34,31 @@ std::vector<std::string> all_checks() {
 }
 
 // Why the bounds do not hold for these data, or nothing.
-std::string outside_range(const Case& c) {
-    if (c.dtype == DType::f64 && c.sigma == 1 && !c.data) return {};   // drawn in the middle of the range
+std::string bounds_do_not_hold(const Case& c) {
+    if (c.dtype == DType::f64 && c.sigma == 1 && !c.data && c.x.given.empty()) return {};   // drawn in the middle of the range
     Inputs<double> in = draw(c);
     in.dy.clear();
-    const bool f32 = c.dtype != DType::f64, wide = find_implementation(c.implementation).accumulation(c.dtype) == Accumulation::kappa_free && f32;
-    const double largest = f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
-    const double smallest = (f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min()) / unit_roundoff(c.dtype);
-    for (const truth::Block& b : truth::evaluate(in).blocks) {
-        const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s), mean = static_cast<double>(b.mean);
-        double size = 0, distance = 0;
-        for (std::size_t i : b.elements) {
-            size = std::max(size, std::abs(in.x[i]));
-            distance = std::max(distance, std::abs(in.x[i] - mean));
-        }
-        if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m))
-            return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
-        if (s > 0 && (wide ? s < 1e-30 : s * s < smallest))
-            return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
-    }
+    const Accumulation accumulation = find_implementation(c.implementation).accumulation(c.dtype);
+    for (const truth::Block& b : truth::evaluate(in).blocks)
+        if (std::string reason = outside_range(b, in.x, c.dtype, accumulation); !reason.empty()) return reason;
     return {};
+}
+
+// Implementations x variants x dtypes x layouts x modes.
+std::vector<Case> bases(const Selection& selection) {
+    std::vector<Case> all;
+    for (const std::string& implementation : chosen_implementations(selection))
+        for (const std::string& variant : chosen(selection.variants, all_variants()))
+            for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
+                for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))
+                    for (Mode mode : chosen(selection.modes, {Mode::train, Mode::eval})) {
+                        Case base;
+                        base.variant = find_variant(variant).name;
+                        base.implementation = implementation;
+                        base.dtype = dtype, base.layout = layout, base.mode = mode;
+                        all.push_back(base);
+                    }
+    return all;
 }
 
 }  // namespace
@@ -72,27 +78,39 @@ std::vector<std::string> chosen_implementations(const Selection& selection) {
 std::vector<Case> plan(const Selection& selection, Tier tier) {
     std::vector<Case> cases;
     std::set<std::string> seen;
-    for (const std::string& check_name : chosen(selection.checks, all_checks())) {
-        const Check& check = find_check(check_name);
-        for (const std::string& implementation : chosen_implementations(selection)) {
-            for (const std::string& variant : chosen(selection.variants, all_variants()))
-                for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
-                    for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))
-                        for (Mode mode : chosen(selection.modes, {Mode::train, Mode::eval})) {
-                            Case base;
-                            base.variant = find_variant(variant).name;
-                            base.implementation = implementation;
-                            base.check = check_name;
-                            base.dtype = dtype, base.layout = layout, base.mode = mode;
-                            for (Case& c : check.cases(base, tier))
-                                if (is_valid(c) && check.refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
-                        }
+    const std::vector<Case> all = bases(selection);
+    for (const std::string& name : chosen(selection.checks, all_checks()))
+        for (Case base : all) {
+            base.check = name;
+            const Check& check = find_check(name);
+            for (Case& c : check.cases(base, tier))
+                if (is_valid(c) && check.refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
+        }
+    if (tier != Tier::smoke)
+        for (const HostileInput& input : hostile_inputs())
+            if (!input.large || tier == Tier::full)
+                for (Case& c : plan_hostile(input, selection))
+                    if (seen.insert(c.text()).second) cases.push_back(std::move(c));
+    return cases;
+}
+
+std::vector<Case> plan_hostile(const HostileInput& input, const Selection& selection) {
+    std::vector<Case> cases;
+    std::set<std::string_view> wanted;
+    for (const std::string& name : selection.checks) wanted.insert(find_check(name).name);
+    for (const Case& base : bases(selection)) {
+        if (base.mode == Mode::eval && base.spec().running == Running::none) continue;   // the same as training
+        for (Case& c : input.cases(base)) {
+            c.name = input.name;
+            const Check& check = find_check(c.check);
+            if ((wanted.empty() || wanted.contains(check.name)) && is_valid(c) && check.refuses(c).empty()) cases.push_back(std::move(c));
         }
     }
     return cases;
 }
 
 double bytes_needed(const Case& c) {
+    if (c.tile) return 3.0 * static_cast<double>(c.shape.size()) * static_cast<double>(size_of(c.dtype));   // x, dy and what an implementation keeps
     return 1700.0 * static_cast<double>(c.shape.size() ? c.problem().block_size() : 0) + 400.0 * static_cast<double>(c.shape.size());
 }
 
@@ -124,7 +142,7 @@ Outcome run_case(const Case& c) {
     try {
         out.findings = find_check(c.check).run(c, find_implementation(c.implementation));
         const bool failing = std::ranges::any_of(out.findings, [](const Finding& f) { return f.verdict == Verdict::fail; });
-        if (const std::string reason = failing ? outside_range(c) : ""; !reason.empty())
+        if (const std::string reason = failing ? bounds_do_not_hold(c) : ""; !reason.empty())
             for (Finding& f : out.findings)
                 if (f.verdict == Verdict::fail) f.verdict = Verdict::unresolved, f.note += (f.note.empty() ? "" : "; ") + reason;
     } catch (const std::bad_alloc&) {

@@ -121,23 +121,23 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     const bool summed = s.own || args.gradients.dgamma || args.gradients.dbeta;
     const Sums sums = !summed ? Sums{} : pairwise(0, s.g.runs, [&](std::int64_t r) {
         const std::int64_t start = s.base(block) + r * s.g.run_stride;
-        Sums of_run;
+        LongSums<T> of_run;
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
             const T *at = x + start + k, *dy_at = dy + start + k;
             if (varies) {
-                of_run = of_run + (gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c) : run_sums(at, dy_at, n, statistics.mean));
+                of_run.add(gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c) : run_sums(at, dy_at, n, statistics.mean));
                 add_parameter_sums(at, dy_at, n, statistics.mean, statistics.rstd * statistics.r,
                                    {to.dgamma + c, to.dbeta + c, to.dgamma_lost + c, to.dbeta_lost + c});
             } else {
                 const Sums of = run_sums(at, dy_at, n, statistics.mean);
                 const double scale = entry(gamma, c, 1);
-                of_run = of_run + Sums{scale * of.g, scale * of.gx};
+                of_run.add({scale * of.g, scale * of.gx});
                 const Sums share = parameter_share(statistics, of);
                 add_to<T>(to.dgamma + c, to.dgamma_lost + c, share.gx, std::int64_t{1});
                 add_to<T>(to.dbeta + c, to.dbeta_lost + c, share.g, std::int64_t{1});
             }
         });
-        return of_run;
+        return of_run.value();
     });
     if (!dx) return;
     const Sums used = s.own ? sums : Sums{};

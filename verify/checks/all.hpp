@@ -5,8 +5,8 @@
 
 namespace normlab::verify {
 
-extern const Check accuracy_check, kappa_slope_check;
-extern const Check derivatives_check;
+extern const Check accuracy_check, kappa_slope_check, tiled_check;
+extern const Check derivatives_check, adjoint_check, taylor_check, jacobian_check;
 extern const Check zero_sum_check, xhat_dx_check, symmetry_check;
 extern const Check scale_invariance_check, bias_invariance_check, invariance_table_check;
 extern const Check identity_check, chain_rule_check, cross_variant_check;
