@@ -80,9 +80,12 @@ GuardedRun run_guarded(const Implementation& implementation, const Inputs<double
     const auto array = [&](std::string name, DType dtype, std::size_t count) -> Watched& {
         return all.emplace_back(p.device, std::move(name), dtype, count * size_of(dtype), (how.offset + all.size() * how.stagger) * size_of(dtype), how.poison);
     };
-    Watched &x = array("x", p.dtype, size), &dy = array("dy", p.dtype, size), &gamma = array("gamma", params, in.gamma.size()), &beta = array("beta", params, in.beta.size());
-    Watched &other_y = array("y", p.dtype, size), &other_dx = array("dx", p.dtype, size), &dgamma = array("dgamma", params, C), &dbeta = array("dbeta", params, C);
-    Watched &mean = array("saved mean", DType::f64, blocks), &var = array("saved var", DType::f64, blocks), &rstd = array("saved rstd", DType::f64, blocks);
+    Watched &x = array("x", p.dtype, size), &dy = array("dy", p.dtype, size);
+    Watched &gamma = array("gamma", params, in.gamma.size()), &beta = array("beta", params, in.beta.size());
+    Watched &other_y = array("y", p.dtype, size), &other_dx = array("dx", p.dtype, size);
+    Watched &dgamma = array("dgamma", params, C), &dbeta = array("dbeta", params, C);
+    Watched &mean = array("saved mean", DType::f64, blocks), &var = array("saved var", DType::f64, blocks);
+    Watched& rstd = array("saved rstd", DType::f64, blocks);
     Watched &r = array("saved r", DType::f64, corrections), &d = array("saved d", DType::f64, corrections);
     Watched &running_mean = array("running mean", DType::f64, in.state.mean.size());
     Watched &running_var = array("running var", DType::f64, in.state.var.size()), &running_sigma = array("running sigma", DType::f64, in.state.sigma.size());
@@ -149,6 +152,8 @@ GuardedRun run_guarded(const Implementation& implementation, const Inputs<double
     read({&dx, &dgamma, &dbeta});
     return out;
 }
+
+bool repeats_training(const Case& base) { return base.mode == Mode::eval && with_state(base).spec().running == Running::none; }
 
 std::string element_text(const Problem& p, std::size_t i) {
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);

@@ -12,8 +12,6 @@ namespace {
 
 std::string always(const Case&) { return {}; }
 
-bool repeats_training(const Case& base) { return base.mode == Mode::eval && with_state(base).spec().running == Running::none; }
-
 // --- isolation -----------------------------------------------------------------------------------------------------------------------------------
 
 std::vector<Case> isolation_cases(const Case& base, Tier tier) {
@@ -193,7 +191,7 @@ std::vector<Finding> empty(const Case& c, const Implementation& implementation) 
 
 const Check isolation_check{"isolation", "NaN and infinities spoil their own block, the sums over it and its channel's running statistics, and nothing else",
                             false, always, isolation_cases, isolation};
-const Check refusal_check{"refusal", "what has no result is refused and nothing is written; one element a block gives y = beta and dx = 0 where the mean is removed", false,
+const Check refusal_check{"refusal", "what has no result is refused and nothing written; one element a block, its mean removed, gives y = beta and dx = 0", false,
                           always, one_case, refusal};
 const Check empty_check{"empty", "an empty tensor has zero dgamma and dbeta and leaves State alone", false, empty_refuses, empty_cases, empty};
 

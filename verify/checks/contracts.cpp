@@ -29,7 +29,7 @@ std::vector<Case> sized_cases(const Case& base, const std::vector<std::int64_t>&
 }
 
 std::vector<Case> memory_cases(const Case& base, Tier tier) {
-    if (base.mode == Mode::eval && with_state(base).spec().running == Running::none) return {};   // the same as training
+    if (repeats_training(base)) return {};
     std::vector<Case> cases{with_state(with_small_shape(base))};
     if (tier == Tier::smoke) return cases;
     const auto add = [&](const std::vector<Case>& more) { cases.insert(cases.end(), more.begin(), more.end()); };
@@ -156,7 +156,8 @@ Finding fully_written(const Problem& p, const GuardedRun& nan, const GuardedRun&
                                [poison](std::byte b) { return b == std::byte{poison}; });
         };
         for (std::size_t i = 0; i < one.size(); ++i)
-            if (holds(one, i, nan_poison) && holds(other, i, huge_poison) && unwritten++ == 0) first = fmt::format("{}: the {}th element in memory was not written", one.name, i);
+            if (holds(one, i, nan_poison) && holds(other, i, huge_poison) && unwritten++ == 0)
+                first = fmt::format("{}: element {} in memory was not written", one.name, i);
     }
     if (unwritten > 0) return none_of("outputs written", unwritten, first);
     Finding f = same_bits("outputs written", p, huge.results, nan.results);
