@@ -7,7 +7,7 @@
 #include "io/atomic_file.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
-#include "verify/check.hpp"
+#include "verify/catalogue.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -20,7 +20,10 @@ void print_tables() {
         fmt::print("  {:<14} {}; f32 sums: {}{}\n", i->name(), i->description(), name_of(i->accumulation(DType::f32)),
                    i->available() ? "" : "; cannot run here: " + i->available().reason);
     fmt::print("checks\n");
-    for (const verify::Check& c : verify::checks()) fmt::print("  {:<17} {}\n", c.name, c.statement);
+    for (const verify::Check& c : verify::checks()) fmt::print("  {:<18} {}\n", c.name, c.statement);
+    fmt::print("hostile inputs (verify --case NAME)\n");
+    for (const verify::HostileInput& h : verify::hostile_inputs())
+        fmt::print("  {:<20} {}; shows {}{}\n", h.name, h.construction, h.shows, h.missing.empty() ? "" : fmt::format("; not run: {}", h.missing));
 }
 
 // One test a check and variant: what ctest runs.
@@ -45,6 +48,8 @@ std::string json_text() {
             {{"name", i->name()}, {"description", i->description()}, {"accumulation", name_of(i->accumulation(DType::f32))},
              {"cannot_run", i->available().reason}});
     for (const verify::Check& c : verify::checks()) document["checks"].push_back({{"name", c.name}, {"statement", c.statement}});
+    for (const verify::HostileInput& h : verify::hostile_inputs())
+        document["hostile_inputs"].push_back({{"name", h.name}, {"construction", h.construction}, {"shows", h.shows}, {"expected", h.expected}, {"not_run", h.missing}});
     return document.dump(1) + "\n";
 }
 

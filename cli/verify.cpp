@@ -42,9 +42,23 @@ verify::Selection selection_of(const Options& o) {
     return s;
 }
 
+bool selects(const Options& o) {
+    return !(o.variants.empty() && o.implementations.empty() && o.checks.empty() && o.dtypes.empty() && o.layouts.empty() && o.modes.empty());
+}
+
+// The name of a catalogue entry has no settings and fewer words than a case.
+bool is_name(const std::string& text) { return text.find('=') == std::string::npos && std::ranges::count(text, ' ') < 3; }
+
 std::vector<verify::Case> explicit_cases(const Options& o) {
     std::vector<verify::Case> cases;
     for (const std::string& text : o.cases) {
+        if (is_name(text)) {
+            const verify::HostileInput& input = verify::find_hostile_input(text);
+            if (!input.missing.empty()) throw Error(fmt::format("{} is not run: {}", input.name, input.missing));
+            std::ranges::move(verify::plan_hostile(input, selection_of(o)), std::back_inserter(cases));
+            continue;
+        }
+        if (selects(o)) throw Error("a case says everything itself; a selection is accepted beside the name of a catalogue entry (normlab list)");
         cases.push_back(verify::parse_case(text));
         if (const std::string reason = verify::reason_to_skip(cases.back()); !reason.empty())
             throw Error(fmt::format("case '{}' cannot run: {}", text, reason));
@@ -62,11 +76,8 @@ std::vector<verify::Case> planned(const Options& o, std::vector<std::string>& le
     if (sources == 0 && !o.seed.empty()) throw Error("--seed goes with --input or --data; a case says seed=");
     if (sources == 1 && !o.tier.empty()) throw Error("--tier is for generated cases; --case, --input and --data say themselves what runs");
     if (o.data.empty() && !o.layer.empty()) throw Error("--layer goes with --data");
-    if (!o.cases.empty()) {
-        if (!(o.seed.empty() && o.variants.empty() && o.implementations.empty() && o.checks.empty() && o.dtypes.empty() && o.layouts.empty() && o.modes.empty()))
-            throw Error("--case says everything itself; no selection and no --seed is accepted beside it");
-        return explicit_cases(o);
-    }
+    if (!o.cases.empty() && !o.seed.empty()) throw Error("--seed goes with --input or --data; a case says seed=");
+    if (!o.cases.empty()) return explicit_cases(o);
     if (!o.data.empty()) return verify::plan_mnist(o.data, o.layer, selection, seed, left_out);
     if (o.input.empty()) return verify::plan(selection, o.tier.empty() ? verify::Tier::ci : parse_tier(o.tier));
     verify::InputOptions input;
@@ -120,9 +131,8 @@ int run(const Options& o) {
     const std::string command = called_as ? called_as : "normlab";
     const verify::Summary summary = verify::summarize(outcomes);
     if (!o.json.empty()) io::write_atomically(o.json, verify::json_text(outcomes, summary, seconds, command));
-    fmt::print("{}", !o.cases.empty() || !o.only.empty() ? verify::findings_text(outcomes)
-                     : !o.vectors.empty()                ? verify::vectors_text(outcomes)
-                                                         : verify::tables_text(outcomes));
+    const bool in_full = !o.only.empty() || !std::ranges::all_of(o.cases, is_name);
+    fmt::print("{}", in_full ? verify::findings_text(outcomes) : !o.vectors.empty() ? verify::vectors_text(outcomes) : verify::tables_text(outcomes));
     for (const std::string& reason : left_out) fmt::print("left out: {}\n", reason);
     const std::string failures = verify::failures_text(outcomes, command);
     if (!failures.empty()) fmt::print("\n{}", failures);
@@ -143,7 +153,7 @@ void add_verify(CLI::App& app, int& status) {
     list("--layout", o->layouts, "nchw, nhwc (default: both; --input: nchw)");
     list("--mode", o->modes, "train, eval (default: both)");
     verb->add_option("--tier", o->tier, "smoke (5 s), ci (60 s, the default) or full");
-    verb->add_option("--case", o->cases, "run exactly this case, as a failure printed it")->allow_extra_args(false);
+    verb->add_option("--case", o->cases, "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")->allow_extra_args(false);
     verb->add_option("--input", o->input, "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an .npz file "
                      "the member x, or the only one");
     verb->add_option("--gamma", o->gamma, "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");

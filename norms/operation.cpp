@@ -19,11 +19,12 @@ Operation::Operation(const Problem& problem, const Implementation& implementatio
     plan_ = implementation.plan(problem);
     if (options.threads > 0) plan_->set_threads(options.threads);
     workspace_ = Memory(problem.device, plan_->workspace_bytes());
+    workspace_at_ = workspace_.data();
 }
 
 void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y) {
     if (problem_.shape.size() == 0) return;
-    plan_->forward({x, affine, state, saved, y, workspace_.data(), stream_});
+    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_});
     if (moves_state_) update_running(problem_, state, saved.mean, saved.var);
 }
 
@@ -34,7 +35,7 @@ void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSave
             if (p) copy(p, problem_.device, zeros.data(), Device::host, zeros.size());
         return;
     }
-    plan_->backward({x, dy, affine, saved, gradients, workspace_.data(), stream_});
+    plan_->backward({x, dy, affine, saved, gradients, workspace_at_, stream_});
 }
 
 SavedMemory::SavedMemory(const Operation& operation)

@@ -23,6 +23,9 @@ public:
     std::size_t opaque_bytes() const { return plan_->opaque_bytes(); }
     std::size_t workspace_bytes() const { return workspace_.bytes(); }
 
+    /// From now on calls use this memory, of workspace_bytes() and aligned to 256, in place of the operation's own. Its contents do not matter.
+    void use_workspace(void* memory) { workspace_at_ = memory; }
+
     /// y = norm(x); fills `saved`; moves `state` in training where the variant keeps running statistics.
     /// One call at a time: they share the workspace.
     void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y);
@@ -32,6 +35,7 @@ private:
     Problem problem_;
     std::unique_ptr<Plan> plan_;
     Memory workspace_;
+    void* workspace_at_ = nullptr;
     void* stream_;
     bool moves_state_;   // here, because the implementation does not
 };

@@ -53,7 +53,8 @@ private:
 
 std::string_view name_of(Fault fault) {
     constexpr std::string_view names[] = {"nothing", "mean_term_dropped", "x_hat_term_dropped", "eps_outside_root", "unbiased_normalisation",
-                                          "biased_running_variance", "momentum_reversed", "r_not_frozen", "gamma_by_group"};
+                                          "biased_running_variance", "momentum_reversed", "r_not_frozen", "gamma_by_group",
+                                          "first_dx_off", "means_over_m_minus_1", "first_dgamma_off"};
     return names[static_cast<std::size_t>(fault)];
 }
 

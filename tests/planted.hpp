@@ -11,11 +11,12 @@ namespace normlab::planted {
 
 enum class Fault {
     none, mean_term_dropped, x_hat_term_dropped, eps_outside_root, unbiased_normalisation, biased_running_variance, momentum_reversed, r_not_frozen,
-    gamma_by_group
+    gamma_by_group, first_dx_off, means_over_m_minus_1, first_dgamma_off
 };
 inline constexpr Fault faults[] = {Fault::none,          Fault::mean_term_dropped,      Fault::x_hat_term_dropped,
                                    Fault::eps_outside_root, Fault::unbiased_normalisation, Fault::biased_running_variance,
-                                   Fault::momentum_reversed, Fault::r_not_frozen,          Fault::gamma_by_group};
+                                   Fault::momentum_reversed, Fault::r_not_frozen,          Fault::gamma_by_group,
+                                   Fault::first_dx_off,  Fault::means_over_m_minus_1,   Fault::first_dgamma_off};
 std::string_view name_of(Fault fault);
 
 /// The implementation with this fault, registered under its name.
@@ -28,7 +29,20 @@ A planted_dx(const Problem& p, const A& rstd, const G& g, const A& mean_g, const
     if (active == Fault::mean_term_dropped) return rstd * (g - x_hat * mean_g_x_hat);
     if (active == Fault::x_hat_term_dropped) return rstd * (g - mean_g);
     if (active == Fault::r_not_frozen && p.spec.correction == Correction::renorm) return rstd * g;   // differentiated through r and d, inside the limits
-    return rstd * (g - mean_g - x_hat * mean_g_x_hat);
+    using T = typename A::value_type;
+    if (active == Fault::means_over_m_minus_1) {
+        const T m(static_cast<double>(p.block_size()));
+        return rstd * (g - (mean_g + x_hat * mean_g_x_hat) * (m / (m - T(1))));
+    }
+    A dx = rstd * (g - mean_g - x_hat * mean_g_x_hat);
+    if (active == Fault::first_dx_off) *dx.begin() *= T(1.01);
+    return dx;
+}
+
+template <class A>
+A planted_dgamma(A dgamma) {
+    if (active == Fault::first_dgamma_off) *dgamma.begin() *= typename A::value_type(1.01);
+    return dgamma;
 }
 
 template <class T>

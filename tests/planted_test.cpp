@@ -41,12 +41,15 @@ TEST_CASE("nothing fails on a copy of the reference without a fault") { CHECK(fa
 
 TEST_CASE("a dropped mean term is named by zero_sum") {
     require_caught(Fault::mean_term_dropped, {"zero_sum batch_norm", "zero_sum layer_norm", "zero_sum group_norm", "zero_sum instance_norm",
-                                              "derivatives batch_norm", "derivatives batch_renorm", "chain_rule layer_norm"});
+                                              "derivatives batch_norm", "derivatives batch_renorm", "chain_rule layer_norm", "adjoint batch_norm",
+                                              "adjoint layer_norm", "taylor batch_norm", "taylor batch_renorm", "jacobian group_norm",
+                                              "jacobian channel_norm"});
 }
 
 TEST_CASE("a dropped x_hat term is named by xhat_dx") {
     require_caught(Fault::x_hat_term_dropped, {"xhat_dx batch_norm", "xhat_dx layer_norm", "xhat_dx weight_norm", "xhat_dx rms_norm",
-                                               "derivatives batch_norm", "derivatives weight_norm"});
+                                               "derivatives batch_norm", "derivatives weight_norm", "adjoint weight_norm", "taylor rms_norm",
+                                               "taylor weight_norm", "jacobian instance_norm"});
 }
 
 TEST_CASE("eps outside the root is named by the accuracy of y, the identity and the law of eps") {
@@ -72,10 +75,27 @@ TEST_CASE("a reversed momentum is named by running_stats, and by ghost_batch whe
 }
 
 TEST_CASE("an r that is not frozen is named by the derivatives, which hold it still") {
-    require_caught(Fault::r_not_frozen, {"derivatives batch_renorm", "zero_sum batch_renorm", "chain_rule batch_renorm"});
+    require_caught(Fault::r_not_frozen, {"derivatives batch_renorm", "zero_sum batch_renorm", "chain_rule batch_renorm", "adjoint batch_renorm",
+                                         "taylor batch_renorm", "jacobian batch_renorm"});
 }
 
 TEST_CASE("gamma by group is named by the accuracy of y where gamma varies inside a group") {
-    require_caught(Fault::gamma_by_group, {"accuracy group_norm", "derivatives group_norm"});
+    require_caught(Fault::gamma_by_group, {"accuracy group_norm", "derivatives group_norm", "adjoint group_norm", "jacobian group_norm"});
     CHECK_FALSE(failing_checks(Fault::gamma_by_group).contains("accuracy batch_norm"));
+}
+
+TEST_CASE("one element of dx off by a hundredth is named by every derivative oracle") {
+    require_caught(Fault::first_dx_off, {"derivatives batch_norm", "derivatives weight_norm", "adjoint batch_norm", "adjoint layer_norm", "adjoint weight_norm",
+                                         "taylor batch_norm", "taylor layer_norm", "taylor weight_norm", "jacobian batch_norm", "jacobian channel_norm"});
+}
+
+TEST_CASE("means divided by m - 1 are named by every derivative oracle") {   // the vector of ones, in the null space, would not see it
+    require_caught(Fault::means_over_m_minus_1, {"derivatives batch_norm", "derivatives rms_norm", "adjoint batch_norm", "adjoint batch_renorm",
+                                                 "adjoint rms_norm", "taylor batch_norm", "taylor batch_renorm", "taylor instance_norm",
+                                                 "jacobian batch_norm", "jacobian rms_norm"});
+}
+
+TEST_CASE("one element of dgamma off by a hundredth is named by every derivative oracle") {
+    require_caught(Fault::first_dgamma_off, {"derivatives batch_norm", "adjoint batch_norm", "adjoint weight_norm", "taylor batch_norm", "taylor weight_norm",
+                                             "jacobian batch_norm", "jacobian group_norm"});
 }

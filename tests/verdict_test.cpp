@@ -65,6 +65,56 @@ TEST_CASE("derivatives say UNRESOLVED only if every oracle is, and a wrong gradi
     CHECK(o.findings[0].verdict == Verdict::unresolved);
 }
 
+TEST_CASE("adjoint, taylor and jacobian say UNRESOLVED where rounding hides dx, and that is not held") {
+    for (const std::string check : {"adjoint", "taylor", "jacobian"}) {
+        CAPTURE(check);
+        const Outcome o = run_case(parse_case("batch_norm reference f64 nchw 2x2x1 eps=1e-30 seed=1 check=" + check));   // dx is 0 but for eps
+        REQUIRE_FALSE(o.findings.empty());
+        CHECK(o.findings[0].quantity.starts_with("dx"));
+        CHECK(o.findings[0].verdict == Verdict::unresolved);
+        CHECK(summarize({o}).unresolved >= 1);
+        CHECK_FALSE(summarize({o}).good(false));
+    }
+}
+
+TEST_CASE("a remainder that disappears in rounding is UNRESOLVED, whatever its order would be") {
+    const Outcome o = run_case(parse_case("layer_norm reference f64 nchw 4x6x6 kappa=1e11 seed=1 check=taylor"));
+    CHECK(o.findings[0].quantity == "dx, order");
+    CHECK(o.findings[0].verdict == Verdict::unresolved);
+    CHECK(o.findings[0].note.find("rounding") != std::string::npos);
+}
+
+TEST_CASE("a wrong gradient FAILs in adjoint and jacobian where a right one is UNRESOLVED") {
+    for (const std::string check : {"adjoint", "jacobian"}) {
+        Case c = parse_case("batch_norm reference f64 nchw 2x2x1 eps=1e-30 seed=1 check=" + check);
+        c.implementation = planted::with_fault(planted::Fault::mean_term_dropped).name();
+        CHECK(run_case(c).findings[0].verdict == Verdict::fail);
+    }
+}
+
+TEST_CASE("NaN in a gradient fails every derivative oracle") {
+    class Nan final : public Implementation {
+        struct P final : Plan {
+            explicit P(std::unique_ptr<Plan> right) : right_(std::move(right)) {}
+            void forward(const ForwardArgs& a) const override { right_->forward(a); }
+            void backward(const BackwardArgs& a) const override {
+                right_->backward(a);
+                static_cast<double*>(a.gradients.dx.data)[1] = std::nan("");
+            }
+            std::unique_ptr<Plan> right_;
+        };
+        std::string name() const override { return "nan_in_dx"; }
+        std::string description() const override { return ""; }
+        Support supports(const Problem&) const override { return {}; }
+        std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<P>(find_implementation("reference").plan(p)); }
+    };
+    register_implementation(std::make_unique<Nan>());
+    for (const std::string check : {"derivatives", "adjoint", "taylor", "jacobian"}) {
+        CAPTURE(check);
+        CHECK(run_case(parse_case("layer_norm nan_in_dx f64 nchw 2x4x3 check=" + check)).findings[0].verdict == Verdict::fail);
+    }
+}
+
 TEST_CASE("a failing case prints a line that parses back to the same case and fails again") {
     Case c = parse_case("group_norm reference f64 nhwc train 3x6x2 G=3 seed=71 check=accuracy");
     c.implementation = planted::with_fault(planted::Fault::gamma_by_group).name();

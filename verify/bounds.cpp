@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-
-#include <fmt/format.h>
 
 namespace normlab::verify {
 namespace {
@@ -39,7 +36,7 @@ double unit_roundoff(DType d) {
 
 double storage_roundoff(DType d) { return d == DType::f16 ? 0x1p-11 : d == DType::bf16 ? 0x1p-8 : 0; }
 
-Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit) {
+Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit, Repeats repeats) {
     const Problem& p = in.problem;
     const DType dtype = p.dtype;
     const double u = unit_roundoff(dtype), u_io = storage_roundoff(dtype);
@@ -57,17 +54,19 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
     }
     std::vector<double> sum_dy(C), sum_dy_kappa(C), sum_dy_x_hat(C);
     for (const truth::Block& b : t.blocks) {
-        const double m = static_cast<double>(b.elements.size()), s = size(b.s), r = size(b.r), d = size(b.d);
+        const double m = repeats.block * static_cast<double>(b.elements.size()), s = size(b.s), r = size(b.r), d = size(b.d);
         const double l = p.own_statistics() ? chain(m, accumulation, dtype, limit) : 1;
         const double luk = l * u * b.kappa, dv = std::max(l * u + luk * luk, luk);
         const bool d_free = size(b.raw_d) - 4 * luk * size(b.raw_r) < p.spec.d_max;
         const double renorm = p.has_correction()
                                   ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d : 0;
-        const bool r_free = b.r == b.raw_r;
+        // clipped only if it still is when it moves by its own error
+        const bool r_free = size(b.raw_r) * (1 - 2 * dv) < p.spec.r_max && size(b.raw_r) * (1 + 2 * dv) > 1 / p.spec.r_max;
         const double wide = 0x1p-53 * m * b.kappa;   // statistics summed and kept in f64
         const double lost = in_f64 ? wide : luk, lost_var = in_f64 ? wide : dv;
-        out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean));
-        out.var.push_back(2 * lost_var * s * s + 0x1p-50 * size(b.var));
+        const double given = p.own_statistics() ? 0 : 4 * (in_f64 ? 0x1p-53 : u) * s * s;   // sigma rounded, squared, less eps
+        out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean) + (in_f64 ? 0 : smallest_subnormal(dtype == DType::f64 ? dtype : DType::f32)));
+        out.var.push_back(std::max(2 * lost_var * s * s, given) + 0x1p-50 * size(b.var));
         out.rstd.push_back(s > 0 ? 4 * (lost_var / 2 + 3 * (in_f64 ? 0x1p-53 : u)) / s : 0);
         out.r.push_back(4 * (r_free ? lost_var / 2 : 0) * r + 4 * u * r);
         out.d.push_back((d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u * d);
@@ -108,13 +107,13 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         }
     }
     if (!has_dy) return out;
-    const double block = t.blocks.empty() ? 1 : static_cast<double>(t.blocks[0].elements.size());
-    const double terms = static_cast<double>(p.shape.N * p.shape.S);
+    const double block = t.blocks.empty() ? 1 : repeats.block * static_cast<double>(t.blocks[0].elements.size());
+    const double terms = repeats.channel * static_cast<double>(p.shape.N * p.shape.S);
     const double l = chain(std::max(terms, p.own_statistics() ? block : 1), accumulation, dtype, limit);
     for (std::size_t c = 0; c < C; ++c) {
-        out.dgamma[c] = tiny_param + (kappa_free ? 8 * u * sum_dy_x_hat[c] + 0x1p-46 * sum_dy_kappa[c]
-                                                 : 8 * l * u * (sum_dy_kappa[c] + sum_dy_x_hat[c]));
-        out.dbeta[c] = tiny_param + (kappa_free ? 2 : 4 * l) * u * sum_dy[c];
+        out.dgamma[c] = tiny_param + repeats.channel * (kappa_free ? 8 * u * sum_dy_x_hat[c] + 0x1p-46 * sum_dy_kappa[c]
+                                                                   : 8 * l * u * (sum_dy_kappa[c] + sum_dy_x_hat[c]));
+        out.dbeta[c] = tiny_param + repeats.channel * (kappa_free ? 2 : 4 * l) * u * sum_dy[c];
     }
     return out;
 }
@@ -138,25 +137,6 @@ std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<do
         }
     }
     return {mean, spread};
-}
-
-std::string out_of_range(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation) {
-    const bool f32 = in.problem.dtype != DType::f64, wide = accumulation == Accumulation::kappa_free && f32;
-    const double largest = f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
-    const double smallest = (f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min()) / unit_roundoff(in.problem.dtype);
-    for (const truth::Block& b : t.blocks) {
-        const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s), mean = static_cast<double>(b.mean);
-        double size = 0, distance = 0;
-        for (std::size_t i : b.elements) {
-            size = std::max(size, std::abs(in.x[i]));
-            distance = std::max(distance, std::abs(in.x[i] - mean));
-        }
-        if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m))
-            return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
-        if (s > 0 && (wide ? s < 1e-30 : s * s < smallest))
-            return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
-    }
-    return {};
 }
 
 }  // namespace normlab::verify

@@ -9,13 +9,12 @@
 //   dx        8 l u kappa (1/s) [|g| + (1 + |x_hat|)(mean|g| + mean|g x_hat|)] + u_io |dx|,  g = gamma r dy, means with divisor q
 //   dx, given statistics: 8 u (1/s) |g| + u_io |dx|           rstd has three roundings, two products follow
 //   dgamma    8 l u (kappa max(1, r) sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|      x_hat's error enters times r
-//   Saved     mean 2 l u kappa s, var 2 dv s^2, rstd 4 (dv / 2 + 3 u) / s, r likewise, d as renorm's share; with u = 2^-53 where statistics are
+//   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u s^2), rstd 4 (dv / 2 + 3 u) / s, r likewise, d as renorm's share; with u = 2^-53 where statistics are
 //             declared to be in f64
 // Renorm's share: d = (mean_B - mean) / sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's
 // dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest
 // subnormal is added for each rounding that may underflow.
 
-#include <string>
 #include <utility>
 
 #include "verify/truth/truth.hpp"
@@ -29,10 +28,13 @@ struct Bounds {
 
 enum class Limit { hard, warning };
 
-Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit = Limit::hard);
+/// How often the inputs stand in a larger tensor that repeats them: in each of its blocks, in each of its channels.
+struct Repeats {
+    double block = 1, channel = 1;
+};
 
-/// Why the bounds do not hold for these data, or nothing: squares of the compute precision over- or underflow; kappa-free: s below 1e-30 or values above 1e30.
-std::string out_of_range(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation);
+/// Bounds of the larger tensor's results, where it repeats: sums are that much longer.
+Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit = Limit::hard, Repeats repeats = {});
 
 /// Bounds on the running mean and spread after one call in training: the step's share of its blocks' bounds, and the roundings of the update.
 std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& inputs, const truth::Result& truth, const Bounds& bounds);

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> affine_names{"both", "gamma", "beta", "none"};
 constexpr std::array<std::string_view, 3> state_names{"near", "far", "at"};
-constexpr std::array<std::string_view, 18> keys{"G",  "eps",   "r_max", "d_max",  "momentum", "running", "stat_batch", "affine", "state",
+constexpr std::array<std::string_view, 19> keys{"G", "tile",  "eps",   "r_max", "d_max",  "momentum", "running", "stat_batch", "affine", "state",
                                                 "x",  "dy",    "gamma", "beta",   "kappa",    "sigma",   "offset",     "seed",   "check"};
 
 template <class Enum>
@@ -69,6 +69,7 @@ void set(Case& c, const std::string& key, const std::string& value) {
     else if (key == "momentum") parse_momentum(value), c.momentum = value;
     else if (key == "running") c.running = parse_running(value);
     else if (key == "stat_batch") c.stat_batch = parse_integer(key, value);
+    else if (key == "tile") c.tile = parse_shape(value);
     else if (key == "affine") c.affine = parse_word<AffineUse>(key, value, affine_names);
     else if (key == "state") c.state = parse_word<StateKind>(key, value, state_names);
     else if (key == "x") c.x = parse_values(key, value);
@@ -128,6 +129,7 @@ std::string Case::text() const {
     if (momentum) add("momentum", *momentum);
     if (running) add("running", name_of(*running));
     if (stat_batch) add("stat_batch", stat_batch);
+    if (tile) add("tile", fmt::format("{}x{}x{}", tile->N, tile->C, tile->S));
     if (affine != AffineUse::both) add("affine", affine_names[static_cast<std::size_t>(affine)]);
     if (state != StateKind::near) add("state", state_names[static_cast<std::size_t>(state)]);
     for (const auto& [key, values] : {std::pair{"x", &x}, {"dy", &dy}, {"gamma", &gamma}, {"beta", &beta}})
@@ -179,7 +181,9 @@ Case parse_case(std::string_view text) {
     if (c.groups && made.groups == 1) throw Error(fmt::format("G = {}: {} has no groups; a case of group_norm accepts G", *c.groups, c.variant));
     if ((c.r_max || c.d_max) && made.correction == Correction::none)
         throw Error(fmt::format("{} has no r and d; a case of batch_renorm accepts r_max and d_max", c.variant));
-    for (const auto& [key, values, count] : {std::tuple{"x", &c.x, c.shape.size()}, {"dy", &c.dy, c.shape.size()}, {"gamma", &c.gamma, c.shape.C}, {"beta", &c.beta, c.shape.C}})
+    const Shape drawn = c.tile.value_or(c.shape);
+    for (const auto& [key, values, count] : {std::tuple{"x", &c.x, drawn.size()}, {"dy", &c.dy, drawn.size()}, {"gamma", &c.gamma, drawn.C},
+                                             {"beta", &c.beta, drawn.C}})
         if (!values->given.empty() && std::ssize(values->given) != count)
             throw Error(fmt::format("case '{}': {} has {} values; {} are accepted", text, key, values->given.size(), count));
     return c;

@@ -48,6 +48,7 @@ struct Case {
     std::optional<std::string> momentum;  ///< a number, or "none"
     std::optional<Running> running;
     std::int64_t stat_batch = 0;
+    std::optional<Shape> tile;            ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;
     StateKind state = StateKind::near;
     Values x, dy, gamma, beta;
@@ -55,6 +56,7 @@ struct Case {
     double offset = 0;                    ///< added to x
     std::uint64_t seed = 1;
     std::shared_ptr<const RealData> data;
+    std::string_view name;                ///< of the catalogue's entry that it belongs to, if any (a literal); not part of text()
 
     Spec spec() const;
     Problem problem() const { return {spec(), shape, dtype, layout, mode}; }

@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 namespace normlab::verify {
-namespace {
-
 double largest_finite(DType d) {
     switch (d) {
         case DType::f16: return 65504;
@@ -18,8 +16,6 @@ double largest_finite(DType d) {
     }
     return std::numeric_limits<double>::max();
 }
-
-}  // namespace
 
 Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<Quad>& truth,
                 const std::vector<double>& bound, const std::vector<double>& warning) {
@@ -55,12 +51,27 @@ Finding measured(std::string_view quantity, double error, double bound, std::str
     return f;
 }
 
-Finding worst(std::vector<Finding> findings) {
+std::size_t worst_index(const std::vector<Finding>& findings) {
     const auto rank = [](const Finding& f) {
         const int severity = f.verdict == Verdict::fail ? 2 : f.verdict == Verdict::unresolved ? 1 : 0;
         return std::pair(severity, f.ratio());
     };
-    return *std::ranges::max_element(findings, {}, rank);
+    return static_cast<std::size_t>(std::ranges::max_element(findings, {}, rank) - findings.begin());
+}
+
+Finding worst(const std::vector<Finding>& findings) { return findings[worst_index(findings)]; }
+
+double fitted_slope(const std::vector<std::pair<double, double>>& points) {
+    const double n = static_cast<double>(points.size());
+    double sx = 0, sy = 0, sxx = 0, sxy = 0;
+    for (const auto& [x, y] : points) sx += x, sy += y, sxx += x * x, sxy += x * y;
+    return (n * sxy - sx * sy) / (n * sxx - sx * sx);
+}
+
+Case with_state(Case c) {
+    const Spec s = c.spec();
+    if (s.running == Running::none && s.centred() && s.by_channel()) c.running = Running::unbiased_variance;
+    return c;
 }
 
 bool is_valid(const Case& c) {

@@ -45,14 +45,21 @@ Finding compare(std::string_view quantity, const Problem& problem, const std::ve
 /// One number against its bound: PASS or FAIL (NaN fails).
 Finding measured(std::string_view quantity, double error, double bound, std::string where = {});
 
-/// The worst of several findings of one quantity, at least one.
-Finding worst(std::vector<Finding> findings);
+/// The worst of several findings of one quantity, at least one: FAIL before UNRESOLVED before PASS, then by error / bound.
+Finding worst(const std::vector<Finding>& findings);
+std::size_t worst_index(const std::vector<Finding>& findings);
+
+/// The slope of the least squares line through points (x, y).
+double fitted_slope(const std::vector<std::pair<double, double>>& points);
 
 /// A case of the variant whose blocks have m elements, with a few other blocks beside the first.
 Case with_block(Case c, std::int64_t m);
 
 /// Small shapes that show index faults: several samples, channels, positions, unequal and odd.
 Case with_small_shape(Case c);
+
+/// Instance norm with the running statistics that it keeps only on request; other variants as they are.
+Case with_state(Case c);
 
 /// Whether the library accepts the problem.
 bool is_valid(const Case& c);
@@ -61,6 +68,9 @@ bool is_valid(const Case& c);
 std::string needs_own_statistics(const Case& c);
 std::string needs_mean_removed(const Case& c);
 std::string needs_training(const Case& c);
+
+/// The largest finite value of a dtype.
+double largest_finite(DType dtype);
 
 inline std::vector<Quad> quads(const std::vector<double>& v) { return {v.begin(), v.end()}; }
 

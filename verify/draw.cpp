@@ -105,6 +105,9 @@ Inputs<double> draw(const Case& c) {
     if (c.affine == AffineUse::beta || c.affine == AffineUse::none) in.gamma.clear();
     if (c.affine == AffineUse::gamma || c.affine == AffineUse::none) in.beta.clear();
     if (in.problem.spec.running != Running::none) in.state = state_around(in.problem, in.x, c.state, random);
+    for (const std::vector<double>* v : {&in.state.mean, &in.state.var, &in.state.sigma})
+        for (double e : *v)
+            if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");
     fill_others(c, in);
     return in;
 }

@@ -28,24 +28,17 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-// Place in memory of logical element i = (n * C + c) * S + s.
-std::size_t place(const Problem& p, std::size_t i) {
-    if (p.layout == Layout::channels_first) return i;
-    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-    return (i / (C * S) * S + i % S) * C + i / S % C;
-}
-
 template <class T>
 Memory packed(const Problem& p, const std::vector<T>& values) {
     Memory m(p.dtype, values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) m.write(place(p, i), values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i) m.write(memory_index(p, i), values[i]);
     return m;
 }
 
 template <class T>
 std::vector<T> unpacked(const Problem& p, const Memory& m) {
     std::vector<T> values(static_cast<std::size_t>(p.shape.size()));
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = m.read<T>(place(p, i));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = m.read<T>(memory_index(p, i));
     return values;
 }
 
@@ -94,6 +87,12 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
 template Outputs<double> run(const Implementation&, const Inputs<double>&, Wanted);
 template Outputs<Quad> run(const Implementation&, const Inputs<Quad>&, Wanted);
 template Outputs<Complex> run(const Implementation&, const Inputs<Complex>&, Wanted);
+
+std::size_t memory_index(const Problem& p, std::size_t i) {
+    if (p.layout == Layout::channels_first) return i;
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    return (i / (C * S) * S + i % S) * C + i / S % C;
+}
 
 double rounded(double v, DType dtype) {
     return with_storage_type(dtype, [v](auto tag) { return convert<double>(convert<decltype(tag)>(v)); });

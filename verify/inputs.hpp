@@ -51,6 +51,9 @@ Outputs<T> run_forward(const Implementation& implementation, const Inputs<T>& in
     return run(implementation, inputs, {false, false, false});
 }
 
+/// Place in dense memory of logical element i = (n * C + c) * S + s.
+std::size_t memory_index(const Problem& p, std::size_t i);
+
 /// v rounded to the dtype.
 double rounded(double v, DType dtype);
 

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "norms/variants.hpp"
+#include "verify/range.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -33,11 +34,31 @@ std::vector<std::string> all_checks() {
 }
 
 // Why the bounds do not hold for these data, or nothing.
-std::string outside_range(const Case& c) {
-    if (c.dtype == DType::f64 && c.sigma == 1 && !c.data) return {};   // drawn in the middle of the range
+std::string bounds_do_not_hold(const Case& c) {
+    if (c.dtype == DType::f64 && c.sigma == 1 && !c.data && c.x.given.empty()) return {};   // drawn in the middle of the range
     Inputs<double> in = draw(c);
     in.dy.clear();
-    return out_of_range(in, truth::evaluate(in), find_implementation(c.implementation).accumulation(c.dtype));
+    const Accumulation accumulation = find_implementation(c.implementation).accumulation(c.dtype);
+    for (const truth::Block& b : truth::evaluate(in).blocks)
+        if (std::string reason = outside_range(b, in.x, c.dtype, accumulation); !reason.empty()) return reason;
+    return {};
+}
+
+// Implementations x variants x dtypes x layouts x modes.
+std::vector<Case> bases(const Selection& selection) {
+    std::vector<Case> all;
+    for (const std::string& implementation : chosen_implementations(selection))
+        for (const std::string& variant : chosen(selection.variants, all_variants()))
+            for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
+                for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))
+                    for (Mode mode : chosen(selection.modes, {Mode::train, Mode::eval})) {
+                        Case base;
+                        base.variant = find_variant(variant).name;
+                        base.implementation = implementation;
+                        base.dtype = dtype, base.layout = layout, base.mode = mode;
+                        all.push_back(base);
+                    }
+    return all;
 }
 
 }  // namespace
@@ -57,27 +78,39 @@ std::vector<std::string> chosen_implementations(const Selection& selection) {
 std::vector<Case> plan(const Selection& selection, Tier tier) {
     std::vector<Case> cases;
     std::set<std::string> seen;
-    for (const std::string& check_name : chosen(selection.checks, all_checks())) {
-        const Check& check = find_check(check_name);
-        for (const std::string& implementation : chosen_implementations(selection)) {
-            for (const std::string& variant : chosen(selection.variants, all_variants()))
-                for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
-                    for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))
-                        for (Mode mode : chosen(selection.modes, {Mode::train, Mode::eval})) {
-                            Case base;
-                            base.variant = find_variant(variant).name;
-                            base.implementation = implementation;
-                            base.check = check_name;
-                            base.dtype = dtype, base.layout = layout, base.mode = mode;
-                            for (Case& c : check.cases(base, tier))
-                                if (is_valid(c) && check.refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
-                        }
+    const std::vector<Case> all = bases(selection);
+    for (const std::string& name : chosen(selection.checks, all_checks()))
+        for (Case base : all) {
+            base.check = name;
+            const Check& check = find_check(name);
+            for (Case& c : check.cases(base, tier))
+                if (is_valid(c) && check.refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
+        }
+    if (tier != Tier::smoke)
+        for (const HostileInput& input : hostile_inputs())
+            if (!input.large || tier == Tier::full)
+                for (Case& c : plan_hostile(input, selection))
+                    if (seen.insert(c.text()).second) cases.push_back(std::move(c));
+    return cases;
+}
+
+std::vector<Case> plan_hostile(const HostileInput& input, const Selection& selection) {
+    std::vector<Case> cases;
+    std::set<std::string_view> wanted;
+    for (const std::string& name : selection.checks) wanted.insert(find_check(name).name);
+    for (const Case& base : bases(selection)) {
+        if (base.mode == Mode::eval && base.spec().running == Running::none) continue;   // the same as training
+        for (Case& c : input.cases(base)) {
+            c.name = input.name;
+            const Check& check = find_check(c.check);
+            if ((wanted.empty() || wanted.contains(check.name)) && is_valid(c) && check.refuses(c).empty()) cases.push_back(std::move(c));
         }
     }
     return cases;
 }
 
 double bytes_needed(const Case& c) {
+    if (c.tile) return 3.0 * static_cast<double>(c.shape.size()) * static_cast<double>(size_of(c.dtype));   // x, dy and what an implementation keeps
     return 1700.0 * static_cast<double>(c.shape.size() ? c.problem().block_size() : 0) + 400.0 * static_cast<double>(c.shape.size());
 }
 
@@ -92,7 +125,7 @@ std::string reason_to_skip(const Case& c) {
         throw Error(fmt::format("{}x{}x{}: truth needs {:.1f} GiB for blocks of this size; up to {:.1f} GiB is accepted on this machine", c.shape.N,
                                 c.shape.C, c.shape.S, need / 0x1p30, 0.8 * memory / 0x1p30));
     const Check& check = find_check(c.check);
-    if (c.shape.size() == 0 && check.name != "accuracy") return "the tensor is empty";
+    if (c.shape.size() == 0 && check.name != "accuracy" && check.name != "empty") return "the tensor is empty";
     if (const std::string reason = check.refuses(c); !reason.empty()) return reason;
     const Support support = implementation.supports(problem);
     return support ? "" : c.implementation + " declines: " + support.reason;
@@ -109,7 +142,7 @@ Outcome run_case(const Case& c) {
     try {
         out.findings = find_check(c.check).run(c, find_implementation(c.implementation));
         const bool failing = std::ranges::any_of(out.findings, [](const Finding& f) { return f.verdict == Verdict::fail; });
-        if (const std::string reason = failing ? outside_range(c) : ""; !reason.empty())
+        if (const std::string reason = failing ? bounds_do_not_hold(c) : ""; !reason.empty())
             for (Finding& f : out.findings)
                 if (f.verdict == Verdict::fail) f.verdict = Verdict::unresolved, f.note += (f.note.empty() ? "" : "; ") + reason;
     } catch (const std::bad_alloc&) {

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "verify/check.hpp"
+#include "verify/catalogue.hpp"
 
 namespace normlab::verify {
 
@@ -18,8 +18,11 @@ struct Selection {
 /// Those asked for, or all that can run on this machine. Throws Error for an unknown name, and for one that cannot run here, with its reason.
 std::vector<std::string> chosen_implementations(const Selection& selection);
 
-/// Every check over implementations x variants x dtypes x layouts x modes. Throws Error for unknown names.
+/// Every check over implementations x variants x dtypes x layouts x modes; from tier ci on also the catalogue of hostile inputs. Throws Error for unknown names.
 std::vector<Case> plan(const Selection& selection, Tier tier);
+
+/// One entry of the catalogue. Empty where it has nothing for the selection.
+std::vector<Case> plan_hostile(const HostileInput& input, const Selection& selection);
 
 struct Outcome {
     Case test;

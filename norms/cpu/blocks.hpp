@@ -39,6 +39,13 @@ Statistics saved_statistics(const View& saved, std::int64_t block) {
     return {saved.mean[block], saved.rstd[block], saved.r ? saved.r[block] : 1, saved.d ? saved.d[block] : 0};
 }
 
+/// The same for dx, which is 0 where a block is one element and its mean is removed: exactly, and not the difference of two roundings.
+inline Statistics dx_statistics(const Setup& s, const ConstSavedView& saved, std::int64_t block) {
+    Statistics out = saved_statistics(saved, block);
+    if (s.own && s.m == 1 && s.problem.spec.centred()) out.rstd = 0;
+    return out;
+}
+
 /// f(offset, count, channel, varies) for the stretches of run r of block (., i) that one channel covers, or, where channels change from element to
 /// element, for stretches of channels channel, channel + 1, ...
 template <class F>
@@ -114,23 +121,23 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     const bool summed = s.own || args.gradients.dgamma || args.gradients.dbeta;
     const Sums sums = !summed ? Sums{} : pairwise(0, s.g.runs, [&](std::int64_t r) {
         const std::int64_t start = s.base(block) + r * s.g.run_stride;
-        Sums of_run;
+        LongSums<T> of_run;
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
             const T *at = x + start + k, *dy_at = dy + start + k;
             if (varies) {
-                of_run = of_run + (gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c) : run_sums(at, dy_at, n, statistics.mean));
+                of_run.add(gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c) : run_sums(at, dy_at, n, statistics.mean));
                 add_parameter_sums(at, dy_at, n, statistics.mean, statistics.rstd * statistics.r,
                                    {to.dgamma + c, to.dbeta + c, to.dgamma_lost + c, to.dbeta_lost + c});
             } else {
                 const Sums of = run_sums(at, dy_at, n, statistics.mean);
                 const double scale = entry(gamma, c, 1);
-                of_run = of_run + Sums{scale * of.g, scale * of.gx};
+                of_run.add({scale * of.g, scale * of.gx});
                 const Sums share = parameter_share(statistics, of);
                 add_to<T>(to.dgamma + c, to.dgamma_lost + c, share.gx, std::int64_t{1});
                 add_to<T>(to.dbeta + c, to.dbeta_lost + c, share.g, std::int64_t{1});
             }
         });
-        return of_run;
+        return of_run.value();
     });
     if (!dx) return;
     const Sums used = s.own ? sums : Sums{};
@@ -138,7 +145,7 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
         const std::int64_t start = s.base(block) + r * s.g.run_stride;
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
-            const BackwardTerms terms(statistics, varies ? 1 : entry(gamma, c, 1), used, s.m, s.q, centred);
+            const BackwardTerms terms(dx_statistics(s, args.saved, block), varies ? 1 : entry(gamma, c, 1), used, s.m, s.q, centred);
             const P* each = varies && gamma ? gamma + c : nullptr;
             const T *at = x + start + k, *dy_at = dy + start + k;
             terms.template fit<A>() ? run_backward<A>(at, dy_at, dx + start + k, n, terms, each)

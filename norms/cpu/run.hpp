@@ -2,6 +2,7 @@
 // One contiguous run of n elements: its moments, its sums, its results.
 
 #include <algorithm>
+#include <cmath>
 
 #include "norms/cpu/statistics.hpp"
 
@@ -86,7 +87,28 @@ Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean, const P* gam
     });
 }
 
-/// Sums of dgamma and dbeta, an entry a channel. In f64 with what additions rounded off beside them (Knuth's two-sum): the chain of blocks may be long.
+/// What `after`, the rounded sum of before and v, has lost of it (Knuth's two-sum).
+template <class V>
+NORMLAB_INLINE V rounded_off(V before, V v, V after) {
+    const V added = after - before;
+    return (before - (after - added)) + (v - added);
+}
+
+/// Sums over the stretches of a run, of which there may be many. In f64 with what additions rounded off beside them.
+template <class T>
+struct LongSums {
+    Sums total, lost;
+
+    NORMLAB_INLINE void add(const Sums& v) {
+        const Sums before = total;
+        total = before + v;
+        if constexpr (std::is_same_v<T, double>)
+            lost = lost + Sums{rounded_off(before.g, v.g, total.g), rounded_off(before.gx, v.gx, total.gx)};
+    }
+    Sums value() const { return std::isfinite(lost.g) && std::isfinite(lost.gx) ? total + lost : total; }
+};
+
+/// Sums of dgamma and dbeta, an entry a channel. In f64 with what additions rounded off beside them: the chain of blocks may be long.
 struct ParameterSums {
     double *dgamma, *dbeta, *dgamma_lost, *dbeta_lost;
 };
@@ -96,8 +118,7 @@ NORMLAB_INLINE void add_to(double* total, double* lost, D8 v, auto some) {
     const D8 before = load<double>(total, some), after = before + v;
     store<double>(total, after, some);
     if constexpr (std::is_same_v<T, double>) {
-        const D8 added = after - before;
-        store<double>(lost, load<double>(lost, some) + ((before - (after - added)) + (v - added)), some);
+        store<double>(lost, load<double>(lost, some) + rounded_off(before, v, after), some);
     }
 }
 

@@ -176,12 +176,12 @@ private:
 };
 
 /// dx = c1 * dy - (c2 + (x - mean) * c3), c1 = gamma * r * rstd, c2 = rstd * mean(g), c3 = rstd^3 * mean(g * (x - mean)); given statistics: c1 * dy.
+/// Where a block is one element and its mean is removed dx is 0: exactly, and not the difference of two roundings.
 template <class T>
 class BackwardMap {
 public:
     NORMLAB_ANYWHERE BackwardMap(const Rule& rule, const Statistics& s, const Means& means, double gamma)
-        : mean_(s.mean), c1_(gamma * s.r * s.rstd), c2_(s.rstd * means.g), c3_(s.rstd * (s.rstd * (s.rstd * means.products))), centre_(mean_), own_(rule.own),
-          wide_(std::is_same_v<T, float> && !(fits_float(mean_) && fits_float(c1_) && fits_float(c2_) && fits_float(c3_))) {}
+        : BackwardMap(rule, s, means, gamma, rule.own && rule.centred && rule.size == 1 ? 0 : s.rstd) {}
     NORMLAB_ANYWHERE T operator()(T x, T dy) const {
         if (wide_) {
             const double straight = c1_ * static_cast<double>(dy);
@@ -192,6 +192,10 @@ public:
     }
 
 private:
+    NORMLAB_ANYWHERE BackwardMap(const Rule& rule, const Statistics& s, const Means& means, double gamma, double rstd)
+        : mean_(s.mean), c1_(gamma * s.r * rstd), c2_(rstd * means.g), c3_(rstd * (rstd * (rstd * means.products))), centre_(mean_), own_(rule.own),
+          wide_(std::is_same_v<T, float> && !(fits_float(mean_) && fits_float(c1_) && fits_float(c2_) && fits_float(c3_))) {}
+
     double mean_, c1_, c2_, c3_;
     Centre<T> centre_;
     bool own_, wide_;

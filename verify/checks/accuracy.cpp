@@ -1,8 +1,11 @@
 // Accuracy against truth, per element, over shapes, settings and the kappa ladder; and how the error grows with kappa.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "verify/checks/all.hpp"
+#include "verify/range.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -79,12 +82,16 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     const Inputs<double> in = draw(c);
     const truth::Result t = truth::evaluate(in);
     const Accumulation a = implementation.accumulation(c.dtype);
-    const Bounds hard = error_bounds(in, t, a), soft = error_bounds(in, t, a, Limit::warning);
-    const Outputs<double> out = run(implementation, in);
+    Bounds hard = error_bounds(in, t, a);
+    const Bounds soft = error_bounds(in, t, a, Limit::warning);
+    Outputs<double> out = run(implementation, in);
+    const std::size_t saturated = accept_saturation(in, a, out, t, hard);
     const Problem& p = in.problem;
     std::vector<Finding> all;
     const auto judge = [&](std::string_view quantity, const auto& got, const auto& truth, const auto& bound, const auto& warning) {
-        if (c.check == "accuracy" || c.check == quantity) all.push_back(compare(quantity, p, got, truth, bound, warning));
+        if (c.check != "accuracy" && c.check != quantity) return;
+        all.push_back(compare(quantity, p, got, truth, bound, warning));
+        if (saturated) all.back().note = fmt::format("{} of {} blocks saturated, as their saved var says", saturated, t.blocks.size());
     };
     judge("y", out.y, t.y, hard.y, soft.y);
     judge("dx", out.dx, t.dx, hard.dx, soft.dx);
@@ -101,6 +108,8 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     judge_saved("saved mean", out.saved.mean, [](const auto& b) { return b.mean; }, hard.mean, soft.mean);
     judge_saved("saved var", out.saved.var, [](const auto& b) { return b.var; }, hard.var, soft.var);
     judge_saved("saved rstd", out.saved.rstd, [](const auto& b) { return b.s == 0 ? Quad(0) : Quad(1 / b.s); }, hard.rstd, soft.rstd);
+    const auto negative = std::ranges::count_if(out.saved.var, [](double v) { return v < 0; });
+    if (c.check == "accuracy" && p.own_statistics()) all.push_back(measured("negative saved var", static_cast<double>(negative), 0));
     if (!out.saved.r.empty()) {
         judge_saved("saved r", out.saved.r, [](const auto& b) { return b.r; }, hard.r, soft.r);
         judge_saved("saved d", out.saved.d, [](const auto& b) { return b.d; }, hard.d, soft.d);
@@ -125,7 +134,8 @@ std::vector<Case> slope_cases(const Case& base, Tier tier) {
 // the error has left its floor to where it stops meaning anything.
 std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementation) {
     constexpr int repeats = 8;
-    double floor = 0, n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+    double floor = 0;
+    std::vector<std::pair<double, double>> points;   // log10 of kappa and of the error
     std::string curve;
     bool lost = false, nan = false;
     for (int half_decade = 0; half_decade <= 12; ++half_decade) {
@@ -149,14 +159,13 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
         lost |= !(error < 0.1);
         nan |= std::isnan(error);
         if (!(error > 3 * floor) || !(error < 0.1)) continue;
-        const double x = std::log10(kappa), y = std::log10(error);
-        n += 1, sx += x, sy += y, sxx += x * x, sxy += x * y;
+        points.emplace_back(std::log10(kappa), std::log10(error));
     }
     // Fewer points are too noisy to tell 1 from 1.5.
     const bool flat = implementation.accumulation(c.dtype) == Accumulation::kappa_free && c.dtype == DType::f32;
-    Finding f = measured("slope", n >= 3 ? (n * sxy - sx * sy) / (n * sxx - sx * sx) : 0, flat ? 0.5 : 1.5);
+    Finding f = measured("slope", points.size() >= 3 ? fitted_slope(points) : 0, flat ? 0.5 : 1.5);
     if (nan) f.verdict = Verdict::fail;
-    else if (n < 3 && lost) f.verdict = Verdict::unresolved;   // no digits left before a slope could be seen; accuracy says FAIL
+    else if (points.size() < 3 && lost) f.verdict = Verdict::unresolved;   // no digits left before a slope could be seen; accuracy says FAIL
     f.note = "y error by kappa " + curve;
     return {f};
 }

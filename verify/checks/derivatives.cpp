@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <map>
+#include <numeric>
 
 #include <fmt/format.h>
 
-#include "verify/checks/all.hpp"
+#include "verify/checks/oracles.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -32,28 +32,14 @@ std::vector<Case> cases(const Case& base, Tier tier) {
     add([](Case& c) { c.kappa = 1e3; });
     add([](Case& c) { c.kappa = 1e6; });
     if (base.spec().eps > 0) add([](Case& c) { c.sigma = 0.01; });   // sigma^2 = 10 eps: where eps faults show
-    if (base.spec().correction == Correction::renorm) add([](Case& c) { c.state = StateKind::far; });
+    if (base.spec().correction == Correction::renorm)
+        for (StateKind kind : {StateKind::far, StateKind::at}) add([kind](Case& c) { c.state = kind; });
     for (std::uint64_t seed = 2; seed < (tier == Tier::full ? 40u : 5u); ++seed) {
         add([seed](Case& c) { c.seed = seed; });
         add([seed](Case& c) { c.seed = seed, c.kappa = 1e6; });
     }
     if (tier == Tier::full) add([](Case& c) { c.shape = {7, 6, 5}, c.kappa = 1e6; });
     return out;
-}
-
-// Batch renorm's r and d are constants. A black box computes them from what it is given, so it is given running statistics that
-// move along and make them come out the same: sigma = sigma_B / r, mean = mean_B - d sigma.
-void freeze_correction(Inputs<double>& in, const truth::Result& at) {
-    if (in.problem.spec.correction != Correction::renorm || in.problem.mode != Mode::train) return;
-    Inputs<double> forward_only = in;
-    forward_only.dy.clear();
-    const truth::Result moved = truth::evaluate(forward_only);
-    for (std::size_t c = 0; c < in.state.mean.size(); ++c) {
-        const Quad sigma = moved.blocks[c].s / at.blocks[c].r;
-        in.state.mean[c] = static_cast<double>(moved.blocks[c].mean - at.blocks[c].d * sigma);
-        if (!in.state.sigma.empty()) in.state.sigma[c] = static_cast<double>(sigma);
-        else in.state.var[c] = static_cast<double>(sigma * sigma - Quad(in.problem.spec.eps));
-    }
 }
 
 struct Numeric {
@@ -79,32 +65,26 @@ Numeric ridders(const std::function<double(double)>& f, double first_step) {
     return best;
 }
 
-// One argument of the loss sum(dy * y): x, gamma or beta.
-struct Argument {
-    std::string_view name;
-    std::vector<double> Inputs<double>::* values;
-    std::vector<Complex> Inputs<Complex>::* complex_values;
-    std::vector<double> analytic, bound, scale, kappa, step;   // per element
-    std::vector<std::size_t> block;                            // of each element; a block is seen, or not, as a whole
+// An argument of the loss sum(dy * y), with what differences in it need, per element.
+struct Scaled {
+    Argument argument;
+    std::vector<double> scale, kappa, step;
 };
 
-std::vector<double> complex_step(const Inputs<double>& in, const Argument& argument) {
-    constexpr double h = 1e-200;
-    Inputs<Complex> at = in.as<Complex>(DType::complex);
-    std::vector<double> derivative;
-    for (Complex& v : at.*argument.complex_values) {
-        const double real = v.real();
-        v = {real, h};
-        const Outputs<Complex> out = run_forward(find_implementation("reference"), at);
-        v = real;
-        double sum = 0;
-        for (std::size_t i = 0; i < in.dy.size(); ++i) sum += in.dy[i] * (out.y[i].imag() / h);
-        derivative.push_back(sum);
+std::vector<Numeric> complex_step(const Inputs<double>& in, const Argument& argument) {
+    std::vector<Numeric> derivative;
+    std::vector<double> unit((in.*argument.values).size());
+    for (double& direction : unit) {
+        direction = 1;
+        const std::vector<double> column = tangent(in, argument, unit);
+        direction = 0;
+        derivative.push_back({std::inner_product(in.dy.begin(), in.dy.end(), column.begin(), 0.0), 0});
     }
     return derivative;
 }
 
-std::vector<Numeric> differences(const Inputs<double>& in, const truth::Result& t, const Argument& argument, const Implementation& implementation) {
+std::vector<Numeric> differences(const Inputs<double>& in, const truth::Result& t, const Scaled& scaled, const Implementation& implementation) {
+    const Argument& argument = scaled.argument;
     std::vector<Numeric> derivative;
     for (std::size_t k = 0; k < (in.*argument.values).size(); ++k) {
         const auto difference = [&](double h) {
@@ -118,37 +98,21 @@ std::vector<Numeric> differences(const Inputs<double>& in, const truth::Result& 
             for (std::size_t i = 0; i < in.dy.size(); ++i) sum += in.dy[i] * (y_plus[i] - y_minus[i]);
             return sum / (up - down);
         };
-        derivative.push_back(ridders(difference, argument.step[k]));
+        derivative.push_back(ridders(difference, scaled.step[k]));
     }
     return derivative;
 }
 
-struct Opinion {
-    Verdict verdict = Verdict::pass;
-    Finding finding;
-};
-
-// FAIL beats UNRESOLVED beats PASS over the elements of one oracle. `signal` is the root mean square of a block's derivatives.
-Opinion judge(const Argument& a, const std::vector<Numeric>& numeric, const std::vector<double>& tolerance) {
-    std::map<std::size_t, std::pair<double, double>> squares;   // sum and count by block
-    for (std::size_t k = 0; k < numeric.size(); ++k) {
-        squares[a.block[k]].first += numeric[k].value * numeric[k].value;
-        squares[a.block[k]].second += 1;
-    }
-    Opinion out;
-    for (std::size_t k = 0; k < numeric.size(); ++k) {
-        const double limit = tolerance[k] + 3 * numeric[k].estimate;
-        Finding f = measured(a.name, std::abs(a.analytic[k] - numeric[k].value), limit,
-                             fmt::format("element {}: {:.9g}, numeric {:.9g} +- {:.1e}", k, a.analytic[k], numeric[k].value, numeric[k].estimate));
-        const auto [sum, count] = squares[a.block[k]];
-        const double signal = std::sqrt(sum / count);
-        if (std::isnan(numeric[k].value)) f.verdict = Verdict::fail;
-        const bool blind = numeric[k].estimate > tolerance[k] || signal < 10 * tolerance[k];
-        if (f.verdict == Verdict::pass && blind) f.verdict = Verdict::unresolved;
-        out.finding = out.finding.quantity.empty() ? f : worst({out.finding, f});
-    }
-    out.verdict = out.finding.verdict;
-    return out;
+// The expected size of a derivative is the root mean square over its block, or over all channels: they are seen, or not, as a whole.
+Finding opinion(const Argument& a, const Parts& parts, const std::vector<double>& analytic, const std::vector<Numeric>& numeric,
+                const std::vector<double>& tolerance) {
+    const auto part_of = [&](std::size_t k) { return a.is_x() ? parts.of_argument[k] : 0; };
+    std::vector<double> squares(parts.count), count(parts.count);
+    for (std::size_t k = 0; k < numeric.size(); ++k) squares[part_of(k)] += numeric[k].value * numeric[k].value, count[part_of(k)] += 1;
+    std::vector<Comparison> all;
+    for (std::size_t k = 0; k < numeric.size(); ++k)
+        all.push_back({analytic[k], numeric[k].value, tolerance[k], std::sqrt(squares[part_of(k)] / count[part_of(k)]), numeric[k].estimate});
+    return judge(a.name, all, [](std::size_t k) { return fmt::format("element {}", k); });
 }
 
 std::vector<Finding> derivatives(const Case& c, const Implementation& implementation) {
@@ -159,13 +123,12 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
     const Outputs<double> out = run(implementation, in);
     const double u = unit_roundoff(c.dtype);
 
-    Argument x{"dx", &Inputs<double>::x, &Inputs<Complex>::x, out.dx, bounds.dx, {}, {}, {}, {}};
+    Scaled x;
     const std::size_t n = in.x.size(), C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-    x.scale.resize(n), x.kappa.resize(n), x.step.resize(n), x.block.resize(n);
+    x.scale.resize(n), x.kappa.resize(n), x.step.resize(n);
     double kappa = 1;
     std::vector<double> scale_gamma(C), scale_beta(C);
-    for (std::size_t index = 0; index < t.blocks.size(); ++index) {
-        const truth::Block& b = t.blocks[index];
+    for (const truth::Block& b : t.blocks) {
         const double s = static_cast<double>(b.s), r = static_cast<double>(b.r);
         double g = 0, g_x_hat = 0;
         for (std::size_t i : b.elements) {
@@ -179,37 +142,32 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
             // the difference itself is a sum over the block: its rounding is that of sum|g|
             x.scale[i] = (gamma * r * std::abs(in.dy[i]) + (1 + std::abs(static_cast<double>(t.x_hat[i]))) * (g + g_x_hat) + g * b.divisor) / s;
             x.kappa[i] = b.kappa;
-            x.block[i] = index;
             // the norm of a sum is not divided by m: its elements have the size of s / sqrt(m)
             x.step[i] = 0.5 * s / std::sqrt(static_cast<double>(b.elements.size()) / b.divisor);
         }
         kappa = std::max(kappa, b.kappa);
     }
-    std::vector<Argument> arguments{x};
-    const auto add_channels = [&](std::string_view name, auto values, auto complex_values, const auto& analytic, const auto& bound, const auto& scale) {
-        arguments.push_back({name, values, complex_values, analytic, bound, scale, std::vector<double>(C, kappa), std::vector<double>(C, 0.5),
-                             std::vector<std::size_t>(C)});
-    };
-    if (!in.gamma.empty()) add_channels("dgamma", &Inputs<double>::gamma, &Inputs<Complex>::gamma, out.dgamma, bounds.dgamma, scale_gamma);
-    if (!in.beta.empty()) add_channels("dbeta", &Inputs<double>::beta, &Inputs<Complex>::beta, out.dbeta, bounds.dbeta, scale_beta);
-
     std::vector<Finding> all;
-    for (const Argument& a : arguments) {
+    for (const Argument& argument : arguments(in)) {
+        const Scaled a = argument.is_x() ? Scaled{argument, x.scale, x.kappa, x.step}
+                                         : Scaled{argument, argument.name == "dgamma" ? scale_gamma : scale_beta, std::vector<double>(C, kappa),
+                                                  std::vector<double>(C, 0.5)};
+        const std::vector<double>& bound = bounds.*argument.bound;
         std::vector<double> exact_tolerance, difference_tolerance;
-        for (std::size_t k = 0; k < a.analytic.size(); ++k) {
-            exact_tolerance.push_back(2 * a.bound[k]);   // the complex forward rounds as the implementation may
+        for (std::size_t k = 0; k < bound.size(); ++k) {
+            exact_tolerance.push_back(2 * bound[k]);   // the complex forward rounds as the implementation may
             // what the five-point formula reaches at its best step, (u kappa)^(4/5); Ridders does no worse
-            difference_tolerance.push_back(a.bound[k] + 10 * a.scale[k] * std::pow(u * a.kappa[k], 0.8));
+            difference_tolerance.push_back(bound[k] + 10 * a.scale[k] * std::pow(u * a.kappa[k], 0.8));
         }
-        std::vector<Numeric> exact;
-        for (double v : complex_step(in, a)) exact.push_back({v, 0});
-        const Opinion by_step = judge(a, exact, exact_tolerance), by_difference = judge(a, differences(in, t, a, implementation), difference_tolerance);
+        const Parts of = parts(in, t, argument);
+        const Finding by_step = opinion(argument, of, out.*argument.gradient, complex_step(in, argument), exact_tolerance);
+        const Finding by_difference = opinion(argument, of, out.*argument.gradient, differences(in, t, a, implementation), difference_tolerance);
         const auto word = [](Verdict v) { return v == Verdict::pass ? "PASS" : v == Verdict::fail ? "FAIL" : "UNRESOLVED"; };
-        Finding f = by_step.verdict == Verdict::pass && by_difference.verdict == Verdict::unresolved   ? by_step.finding
-                    : by_step.verdict == Verdict::unresolved && by_difference.verdict == Verdict::pass ? by_difference.finding
-                                                                                                       : worst({by_step.finding, by_difference.finding});
-        f.note = fmt::format("complex step {} ({:.1e} of {:.1e}), Ridders {} ({:.1e} of {:.1e})", word(by_step.verdict), by_step.finding.error,
-                             by_step.finding.bound, word(by_difference.verdict), by_difference.finding.error, by_difference.finding.bound);
+        Finding f = by_step.verdict == Verdict::pass && by_difference.verdict == Verdict::unresolved   ? by_step
+                    : by_step.verdict == Verdict::unresolved && by_difference.verdict == Verdict::pass ? by_difference
+                                                                                                       : worst({by_step, by_difference});
+        f.note = fmt::format("complex step {} ({:.1e} of {:.1e}), Ridders {} ({:.1e} of {:.1e})", word(by_step.verdict), by_step.error,
+                             by_step.bound, word(by_difference.verdict), by_difference.error, by_difference.bound);
         all.push_back(f);
     }
     return all;

@@ -14,13 +14,6 @@ std::string needs_state(const Case& c) {
     return s.running == Running::none || !s.centred() || !s.by_channel() ? c.variant + " keeps no running statistics here" : needs_training(c);
 }
 
-// Instance norm keeps running statistics only on request.
-Case with_state(Case c) {
-    const Spec s = c.spec();
-    if (s.running == Running::none && s.centred() && s.by_channel()) c.running = Running::unbiased_variance;
-    return c;
-}
-
 std::vector<Case> stateful_cases(const Case& base, Tier) { return {with_state(with_small_shape(base))}; }
 
 std::vector<Case> running_cases(const Case& base, Tier tier) {

@@ -1,0 +1,200 @@
+// NaN and infinities stay where they are; one value a channel and empty tensors have defined results.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "verify/checks/all.hpp"
+#include "verify/guarded.hpp"
+
+namespace normlab::verify {
+namespace {
+
+std::string always(const Case&) { return {}; }
+
+bool repeats_training(const Case& base) { return base.mode == Mode::eval && with_state(base).spec().running == Running::none; }
+
+// --- isolation -----------------------------------------------------------------------------------------------------------------------------------
+
+std::vector<Case> isolation_cases(const Case& base, Tier tier) {
+    if (repeats_training(base)) return {};
+    std::vector<Case> cases{with_state(with_small_shape(base))};
+    if (tier == Tier::smoke) return cases;
+    const auto add = [&](const Shape& shape) {
+        cases.push_back(cases[0]);
+        cases.back().shape = shape;
+        if (cases.back().groups) cases.back().groups = shape.C % 3 == 0 ? 3 : 1;
+    };
+    add({3, 37, 1}), add({2, 3, 65});
+    if (base.mode == Mode::train && base.spec().block.samples && base.spec().correction == Correction::none && base.spec().centred()) {
+        add({6, 6, 3});
+        cases.back().stat_batch = 2;
+    }
+    if (tier == Tier::full)
+        for (const std::int64_t e : {2, 7, 8, 9, 15, 17, 33, 63, 129, 257, 1031})
+            for (const Shape& shape : {Shape{3, e, 1}, Shape{2, 3, e}, Shape{e, 3, 2}}) add(shape);
+    return cases;
+}
+
+// What may change, and what has to be no number any more: an entry an element or a channel.
+struct Reach {
+    std::vector<bool> may, must;
+    explicit Reach(std::size_t size) : may(size), must(size) {}
+};
+
+Finding confined(std::string_view quantity, const Problem& p, const std::vector<double>& got, std::vector<double> before, const Reach& reach) {
+    Finding f{std::string(quantity)};
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        if (reach.must[i] && std::isfinite(got[i])) {
+            const std::string at = got.size() == static_cast<std::size_t>(p.shape.C) ? fmt::format("c={}", i) : element_text(p, i);
+            return none_of(quantity, 1, fmt::format("{}: {:.9g} hides that its data are no numbers", at, got[i]));
+        }
+        if (reach.may[i]) before[i] = got[i];
+    }
+    return same_values(quantity, p, got, before);
+}
+
+// One value of x, or of dy, is replaced. Where it may be seen follows from the formulas: of x, in y and dx of its block, dgamma of the block's channels and the
+// running statistics of its channel; of dy, in dx of its block, dgamma and dbeta of its channel. In a centred block nothing stays finite; where the mean is not
+// removed an infinity leaves x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a
+// kernel multiplies it by 0.
+std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in, const Outputs<double>& out,
+                              const std::vector<std::size_t>& block, std::size_t at, double value, bool in_x) {
+    const Problem& p = in.problem;
+    Inputs<double> bad = in;
+    (in_x ? bad.x : bad.dy)[at] = value;
+    const Outputs<double> got = run(implementation, bad);
+    const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
+    const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value);
+    Reach y(size), dx(size), dgamma(C), dbeta(C), state(C);
+    for (const std::size_t i : own ? block : std::vector{at}) {
+        y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others);
+        dx.may[i] = true, dx.must[i] = own || !in_x;
+        dgamma.may[i / S % C] = in_x || i == at;
+    }
+    dgamma.may[at / S % C] = dgamma.must[at / S % C] = true;
+    dbeta.may[at / S % C] = dbeta.must[at / S % C] = !in_x;
+    if (in_x && p.mode == Mode::train) state.may[at / S % C] = state.must[at / S % C] = true;
+    std::vector<Finding> findings{confined("y", p, got.y, out.y, y), confined("dx", p, got.dx, out.dx, dx), confined("dgamma", p, got.dgamma, out.dgamma, dgamma),
+                                  confined("dbeta", p, got.dbeta, out.dbeta, dbeta)};
+    const auto spread = [](const State& s) { return s.var.empty() ? s.sigma : s.var; };
+    findings.push_back(worst({confined("running statistics", p, got.state.mean, out.state.mean, state),
+                              confined("running statistics", p, spread(got.state), spread(out.state), state)}));
+    for (Finding& f : findings)
+        if (f.verdict == Verdict::fail) f.where = fmt::format("{} at {} of {}: {}", value, element_text(p, at), in_x ? "x" : "dy", f.where);
+    return findings;
+}
+
+std::vector<Finding> isolation(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const Outputs<double> out = run(implementation, in);
+    const auto blocks = truth::index_sets(in.problem);
+    Random random(c.seed + 6000);
+    constexpr double inf = std::numeric_limits<double>::infinity();
+    std::vector<std::vector<Finding>> by_quantity(5);
+    for (const double value : {std::numeric_limits<double>::quiet_NaN(), inf, -inf})
+        for (const bool in_x : {true, false}) {
+            const auto& block = blocks[static_cast<std::size_t>(random.integer(0, std::ssize(blocks) - 1))];
+            const std::size_t at = block[static_cast<std::size_t>(random.integer(0, std::ssize(block) - 1))];
+            const std::vector<Finding> findings = replaced(c, implementation, in, out, block, at, value, in_x);
+            for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
+        }
+    std::vector<Finding> findings;
+    for (const auto& all : by_quantity) findings.push_back(worst(all));
+    return findings;
+}
+
+// --- refusal -------------------------------------------------------------------------------------------------------------------------------------
+
+std::vector<Finding> refusal(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const Spec& spec = in.problem.spec;
+    std::vector<Finding> findings;
+    const auto refuses = [&](std::string_view quantity, auto change) {
+        Inputs<double> wrong = in;
+        change(wrong);
+        const Problem& p = wrong.problem;
+        findings.push_back(refused(quantity, p, wrong.state, [&](ConstTensor x, State& state, Tensor y) {
+            Saved saved;
+            forward(p.spec, p.mode, x, {}, &state, saved, y, implementation);
+        }));
+    };
+    refuses("negative eps", [](auto& w) { w.problem.spec.eps = -1e-5; });
+    refuses("NaN eps", [](auto& w) { w.problem.spec.eps = std::nan(""); });
+    if (spec.groups > 1) refuses("C not a multiple of G", [](auto& w) { w.problem.shape.C = w.problem.spec.groups + 1; });
+    if (spec.running != Running::none) refuses("State of another size", [](auto& w) { w.state.mean.pop_back(); });
+    if (spec.centred() && spec.by_channel() && c.mode == Mode::train) {
+        refuses("one value a channel", [](auto& w) { w.problem.shape = {w.problem.spec.block.samples ? 1 : 3, w.problem.shape.C, 1}; });
+        if (spec.block.samples)
+            refuses("one value a slice", [](auto& w) { w.problem.shape = {4, w.problem.shape.C, 1}, w.problem.spec.stat_batch = 1; });
+    }
+    if (spec.centred() && spec.block.channels) {   // one element a block is fine: x_hat = 0
+        Case one = c;
+        one.shape = {3, 1, 1};
+        if (one.groups) one.groups = 1;
+        Inputs<double> single = draw(one);
+        if (!is_valid(one)) return findings;
+        const Outputs<double> out = run(implementation, single);
+        findings.push_back(same_values("y of one element", single.problem, out.y, std::vector<double>(3, rounded(single.beta[0], c.dtype))));
+        findings.push_back(same_values("dx of one element", single.problem, out.dx, std::vector<double>(3, 0.0)));
+    }
+    return findings;
+}
+
+std::vector<Case> one_case(const Case& base, Tier) { return repeats_training(base) ? std::vector<Case>{} : std::vector{with_state(with_small_shape(base))}; }
+
+// --- empty ---------------------------------------------------------------------------------------------------------------------------------------
+
+std::vector<Case> empty_cases(const Case& base, Tier) {
+    std::vector<Case> cases;
+    for (const Shape& shape : {Shape{0, 6, 3}, Shape{4, 6, 0}, Shape{4, 0, 3}, Shape{0, 0, 0}}) {
+        cases.push_back(with_state(base));
+        cases.back().shape = shape;
+    }
+    return cases;
+}
+
+std::string empty_refuses(const Case& c) { return c.shape.size() == 0 ? "" : "it looks at empty tensors"; }
+
+// Through norm.hpp, and through an Operation in guarded memory.
+std::vector<Finding> empty(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const Problem& p = in.problem;
+    const DType params = param_dtype(p.dtype);
+    const auto C = static_cast<std::size_t>(c.shape.C);
+    std::vector<std::byte> dgamma(C * size_of(params), std::byte{nan_poison}), dbeta = dgamma;
+    State state = in.state;
+    Saved saved;
+    const Tensor nothing{nullptr, p.dtype, p.shape, p.layout};
+    forward(p.spec, p.mode, nothing, {}, p.spec.running == Running::none ? nullptr : &state, saved, nothing, implementation);
+    backward(p.spec, p.mode, nothing, nothing, {}, saved, {nothing, dgamma.data(), dbeta.data()}, implementation);
+    const GuardedRun guarded = run_guarded(implementation, in);
+
+    const std::vector<std::byte> zeros(C * size_of(params));
+    std::vector<Array> got{{"dgamma", params, dgamma}, {"dbeta", params, dbeta}}, expected{{"dgamma", params, zeros}, {"dbeta", params, zeros}};
+    for (const Array& a : guarded.results)
+        if (a.name == "dgamma" || a.name == "dbeta") got.push_back(a), expected.push_back({a.name, params, zeros});
+    const auto bytes = [](const std::vector<double>& v) {
+        const auto* b = reinterpret_cast<const std::byte*>(v.data());
+        return std::vector<std::byte>(b, b + v.size() * sizeof(double));
+    };
+    std::vector<Array> after{{"running mean", DType::f64, bytes(state.mean)}, {"running var", DType::f64, bytes(state.var)},
+                             {"running sigma", DType::f64, bytes(state.sigma)}, {"count", DType::f64, bytes({static_cast<double>(state.count)})}};
+    std::vector<Array> before{{"running mean", DType::f64, bytes(in.state.mean)}, {"running var", DType::f64, bytes(in.state.var)},
+                              {"running sigma", DType::f64, bytes(in.state.sigma)}, {"count", DType::f64, bytes({static_cast<double>(in.state.count)})}};
+    for (std::size_t k = 0, known = before.size(); k < known; ++k)
+        for (const Array& a : guarded.results)
+            if (a.name == before[k].name) after.push_back(a), before.push_back(before[k]);
+    return {same_bits("dgamma and dbeta", p, got, expected), same_bits("State", p, after, before),
+            none_of("memory", guarded.breaches.size(), guarded.breaches.empty() ? "" : guarded.breaches[0].what)};
+}
+
+}  // namespace
+
+const Check isolation_check{"isolation", "NaN and infinities spoil their own block, the sums over it and its channel's running statistics, and nothing else",
+                            false, always, isolation_cases, isolation};
+const Check refusal_check{"refusal", "what has no result is refused and nothing is written; one element a block gives y = beta and dx = 0 where the mean is removed", false,
+                          always, one_case, refusal};
+const Check empty_check{"empty", "an empty tensor has zero dgamma and dbeta and leaves State alone", false, empty_refuses, empty_cases, empty};
+
+}  // namespace normlab::verify

@@ -1,0 +1,185 @@
+// What a call promises whatever the numbers are: the same bits however it is made, and no memory touched but what it is for.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "verify/checks/all.hpp"
+#include "verify/guarded.hpp"
+
+namespace normlab::verify {
+namespace {
+
+std::string always(const Case&) { return {}; }
+
+// Sizes e in which vector lanes have a body, a tail, or both.
+std::vector<Case> sized_cases(const Case& base, const std::vector<std::int64_t>& sizes, bool every_shape) {
+    std::vector<Case> cases;
+    for (std::size_t k = 0; k < sizes.size(); ++k) {
+        const std::int64_t e = sizes[k];
+        const std::vector<Shape> shapes{{3, 2, e}, {2, e, 1}, {e, 3, 2}, {3, e, 5}};
+        for (std::size_t s = 0; s < shapes.size(); ++s) {
+            if (!every_shape && s != k % shapes.size()) continue;
+            cases.push_back(with_state(base));
+            cases.back().shape = shapes[s];
+            if (base.spec().groups > 1) cases.back().groups = shapes[s].C % 3 == 0 ? 3 : shapes[s].C % 2 == 0 ? 2 : 1;
+        }
+    }
+    return cases;
+}
+
+std::vector<Case> memory_cases(const Case& base, Tier tier) {
+    if (base.mode == Mode::eval && with_state(base).spec().running == Running::none) return {};   // the same as training
+    std::vector<Case> cases{with_state(with_small_shape(base))};
+    if (tier == Tier::smoke) return cases;
+    const auto add = [&](const std::vector<Case>& more) { cases.insert(cases.end(), more.begin(), more.end()); };
+    if (tier == Tier::ci) add(sized_cases(base, {1, 3, 7, 17, 65, 257}, false));
+    else add(sized_cases(base, {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129, 255, 257, 513}, true));
+    cases.push_back(cases[0]);
+    cases.back().affine = AffineUse::none;
+    if (base.spec().block.samples && base.spec().centred() && base.mode == Mode::train) {
+        cases.push_back(cases[0]);
+        cases.back().shape.N = 6, cases.back().stat_batch = 2;
+    }
+    if (tier == Tier::full)
+        for (const Shape& shape : {Shape{64, 48, 13}, Shape{3, 6, 4099}, Shape{2003, 3, 1}}) {   // enough for several threads and several chunks
+            cases.push_back(cases[0]);
+            cases.back().shape = shape;
+        }
+    return cases;
+}
+
+// --- repeat --------------------------------------------------------------------------------------------------------------------------------------
+
+// Views into larger host tensors, with a gap between samples and, channels-last, between positions.
+class Sliced {
+public:
+    explicit Sliced(const Problem& p) : view_{nullptr, p.dtype, p.shape, p.layout, Device::host, p.shape.C * p.shape.S + 5, 0} {
+        if (p.layout == Layout::channels_last) view_.position_stride = p.shape.C + 3, view_.sample_stride = p.shape.S * view_.position_stride + 7;
+        bytes_.assign(static_cast<std::size_t>(p.shape.N * view_.sample_stride + 1) * size_of(p.dtype), filler);
+    }
+    Tensor view() {
+        Tensor t = view_;
+        t.data = &bytes_[size_of(t.dtype)];
+        return t;
+    }
+    void write(const std::vector<double>& values) {
+        for_elements([&](std::size_t i, std::int64_t at) { write_element(view().data, view_.dtype, at, values[i]); });
+    }
+    std::vector<double> read() {
+        std::vector<double> values(static_cast<std::size_t>(view_.shape.size()));
+        for_elements([&](std::size_t i, std::int64_t at) { values[i] = read_element<double>(view().data, view_.dtype, at); });
+        return values;
+    }
+    bool gaps_intact() {
+        std::vector<bool> gap(bytes_.size() / size_of(view_.dtype), true);
+        for_elements([&](std::size_t, std::int64_t at) { gap[static_cast<std::size_t>(at) + 1] = false; });
+        for (std::size_t i = 0; i < bytes_.size(); ++i)
+            if (gap[i / size_of(view_.dtype)] && bytes_[i] != filler) return false;
+        return true;
+    }
+
+private:
+    template <class F>
+    void for_elements(F f) {
+        std::size_t i = 0;
+        for (std::int64_t n = 0; n < view_.shape.N; ++n)
+            for (std::int64_t c = 0; c < view_.shape.C; ++c)
+                for (std::int64_t s = 0; s < view_.shape.S; ++s) f(i++, view_.offset(n, c, s));
+    }
+    static constexpr std::byte filler{0xc3};
+    Tensor view_;
+    std::vector<std::byte> bytes_;
+};
+
+Finding strided(const Inputs<double>& in, const Implementation& implementation) {
+    const Problem& p = in.problem;
+    const Outputs<double> expected = run(implementation, in);
+    Sliced x(p), y(p), dy(p), dx(p);
+    x.write(in.x), dy.write(in.dy);
+    const DType params = param_dtype(p.dtype);
+    std::vector<std::byte> gamma(in.gamma.size() * size_of(params)), beta(in.beta.size() * size_of(params));
+    for (std::size_t c = 0; c < in.gamma.size(); ++c) write_element(gamma.data(), params, static_cast<std::int64_t>(c), in.gamma[c]);
+    for (std::size_t c = 0; c < in.beta.size(); ++c) write_element(beta.data(), params, static_cast<std::int64_t>(c), in.beta[c]);
+    const Affine affine{gamma.empty() ? nullptr : gamma.data(), beta.empty() ? nullptr : beta.data()};
+    State state = in.state;
+    Saved saved;
+    try {
+        forward(p.spec, p.mode, x.view(), affine, p.spec.running == Running::none ? nullptr : &state, saved, y.view(), implementation);
+        backward(p.spec, p.mode, x.view(), dy.view(), affine, saved, {dx.view(), nullptr, nullptr}, implementation);
+    } catch (const Error& e) {
+        Finding f = none_of("strided", 0, "");
+        f.note = fmt::format("sliced views are refused: {}", e.what());
+        return f;
+    }
+    if (!y.gaps_intact() || !dx.gaps_intact()) return none_of("strided", 1, "elements between the samples of a sliced view were written");
+    return worst({same_values("strided", p, y.read(), expected.y), same_values("strided", p, dx.read(), expected.dx),
+                  same_values("strided", p, state.mean, expected.state.mean), same_values("strided", p, saved.rstd, expected.saved.rstd)});
+}
+
+std::vector<Finding> repeat(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const GuardedRun plain = run_guarded(implementation, in);
+    std::vector<Breach> breaches = plain.breaches;
+    const auto same = [&](std::string_view quantity, const std::vector<How>& ways) {
+        std::vector<Finding> all;
+        for (const How& how : ways) {
+            const GuardedRun r = run_guarded(implementation, in, how);
+            all.push_back(same_bits(quantity, in.problem, r.results, plain.results));
+            breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
+        }
+        return worst(all);
+    };
+    std::vector<Finding> findings{
+        same("twice", {{.calls = 2}}),
+        same("dirty workspace", {{.dirt = nan_poison}, {.dirt = huge_poison}}),
+        same("threads", {{.threads = 2}, {.threads = 3}, {.threads = 0}}),
+        same("misaligned", {{.offset = 1}, {.offset = 3}, {.stagger = 1}}),
+        same("in place", {{.in_place = true}, {.offset = 1, .in_place = true}}),
+    };
+    findings.push_back(strided(in, implementation));
+    findings.push_back(none_of("memory", breaches.size(), breaches.empty() ? "" : breaches[0].what));
+    return findings;
+}
+
+// --- contracts -----------------------------------------------------------------------------------------------------------------------------------
+
+// Bytes that hold the poison in both runs were written in neither; elements that differ between them were written from what was there before.
+Finding fully_written(const Problem& p, const GuardedRun& nan, const GuardedRun& huge) {
+    std::size_t unwritten = 0;
+    std::string first;
+    for (std::size_t a = 0; a < nan.results.size(); ++a) {
+        const Array &one = nan.results[a], &other = huge.results[a];
+        const std::size_t width = size_of(one.dtype);
+        const auto holds = [&](const Array& array, std::size_t i, std::uint8_t poison) {
+            return std::all_of(array.bytes.begin() + static_cast<std::ptrdiff_t>(i * width), array.bytes.begin() + static_cast<std::ptrdiff_t>((i + 1) * width),
+                               [poison](std::byte b) { return b == std::byte{poison}; });
+        };
+        for (std::size_t i = 0; i < one.size(); ++i)
+            if (holds(one, i, nan_poison) && holds(other, i, huge_poison) && unwritten++ == 0) first = fmt::format("{}: the {}th element in memory was not written", one.name, i);
+    }
+    if (unwritten > 0) return none_of("outputs written", unwritten, first);
+    Finding f = same_bits("outputs written", p, huge.results, nan.results);
+    if (f.verdict == Verdict::fail) f.note = "results depend on what the outputs, or memory outside the arrays, held before";
+    return f;
+}
+
+std::vector<Finding> contracts(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    std::vector<GuardedRun> runs;
+    for (const How& how : {How{.poison = nan_poison}, How{.poison = huge_poison}, How{.offset = 1, .poison = nan_poison}, How{.in_place = true}})
+        runs.push_back(run_guarded(implementation, in, how));
+    std::vector<Breach> breaches;
+    for (const GuardedRun& r : runs) breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
+    return {breaches_of(Breach::outside, "writes outside", breaches), fully_written(in.problem, runs[0], runs[1]),
+            breaches_of(Breach::input, "inputs modified", breaches), breaches_of(Breach::state, "State moved", breaches)};
+}
+
+}  // namespace
+
+const Check repeat_check{"repeat", "the same bits twice, with a dirty workspace, with any number of threads, misaligned, in place and on sliced views", false, always,
+                         memory_cases, repeat};
+const Check contracts_check{"contracts", "every output is written, nothing else is: no zone around an array, no input, no State in evaluation", false, always,
+                            memory_cases, contracts};
+
+}  // namespace normlab::verify

@@ -1,0 +1,128 @@
+#include "verify/checks/oracles.hpp"
+
+#include <numeric>
+
+#include <fmt/format.h>
+
+namespace normlab::verify {
+namespace {
+
+std::size_t channel_of(const Problem& p, std::size_t i) {
+    return i / static_cast<std::size_t>(p.shape.S) % static_cast<std::size_t>(p.shape.C);
+}
+
+}  // namespace
+
+std::vector<Argument> arguments(const Inputs<double>& in) {
+    std::vector<Argument> all{{"dx", &Inputs<double>::x, &Inputs<Complex>::x, &Outputs<double>::dx, &Bounds::dx}};
+    if (!in.gamma.empty())
+        all.push_back({"dgamma", &Inputs<double>::gamma, &Inputs<Complex>::gamma, &Outputs<double>::dgamma, &Bounds::dgamma});
+    if (!in.beta.empty()) all.push_back({"dbeta", &Inputs<double>::beta, &Inputs<Complex>::beta, &Outputs<double>::dbeta, &Bounds::dbeta});
+    return all;
+}
+
+Parts parts(const Inputs<double>& in, const truth::Result& t, const Argument& a) {
+    Parts out;
+    out.of_y.resize(in.x.size());
+    if (a.is_x()) {
+        out.count = t.blocks.size();
+        out.kind = "block";
+        for (std::size_t b = 0; b < out.count; ++b)
+            for (std::size_t i : t.blocks[b].elements) out.of_y[i] = b;
+        out.of_argument = out.of_y;
+    } else {
+        out.count = (in.*a.values).size();
+        out.kind = "channel";
+        out.of_argument.resize(out.count);
+        std::iota(out.of_argument.begin(), out.of_argument.end(), std::size_t{0});
+        for (std::size_t i = 0; i < in.x.size(); ++i) out.of_y[i] = channel_of(in.problem, i);
+    }
+    return out;
+}
+
+double demanding_kappa(DType d) {
+    switch (d) {
+        case DType::bf16: return 10;   // more, and its 8 bits do not hold neighbours of a block apart
+        case DType::f16:
+        case DType::f32: return 100;
+        case DType::f64:
+        case DType::quad:
+        case DType::complex: break;
+    }
+    return 1e6;
+}
+
+std::vector<Case> oracle_cases(const Case& base, const Shape& shape) {
+    std::vector<Case> cases;
+    const Spec spec = base.spec();
+    const auto add = [&](auto change) {
+        Case c = base;
+        c.shape = shape;
+        if (spec.block.channels && !spec.block.groups) c.groups = 2;
+        change(c);
+        cases.push_back(c);
+    };
+    add([](Case&) {});
+    if (spec.correction == Correction::renorm)
+        for (StateKind kind : {StateKind::far, StateKind::at}) add([kind](Case& c) { c.state = kind; });
+    if (base.mode == Mode::eval && spec.running == Running::none) return cases;   // the same as training
+    add([](Case& c) { c.kappa = demanding_kappa(c.dtype); });
+    if (spec.eps > 0) add([](Case& c) { c.sigma = 0.01; });
+    if (spec.block.samples && spec.centred()) add([](Case& c) { c.stat_batch = c.shape.N / 2; });
+    return cases;
+}
+
+std::vector<double> tangent(const Inputs<double>& in, const Argument& a, const std::vector<double>& v) {
+    constexpr double h = 1e-200;
+    Inputs<Complex> at = in.as<Complex>(DType::complex);
+    std::vector<Complex>& values = at.*a.complex_values;
+    for (std::size_t k = 0; k < v.size(); ++k) values[k] = {values[k].real(), h * v[k]};
+    std::vector<double> derivative;
+    for (const Complex& y : run_forward(find_implementation("reference"), at).y) derivative.push_back(y.imag() / h);
+    return derivative;
+}
+
+std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result& t, const Argument& a, const std::vector<double>& v) {
+    Inputs<double> plain = in;   // gamma = 1, beta = 0, in f64
+    plain.problem.dtype = DType::f64;
+    plain.gamma.clear(), plain.beta.clear();
+    if (a.is_x()) plain.dy = v;
+    const Bounds bounds = error_bounds(plain, t, Accumulation::sequential);
+    std::vector<double> out(in.x.size());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const std::size_t c = channel_of(in.problem, i);
+        if (a.is_x()) out[i] = (in.gamma.empty() ? 1 : std::abs(in.gamma[c])) * bounds.dx[i];
+        else out[i] = std::abs(v[c]) * (a.values == &Inputs<double>::gamma ? bounds.y[i] : 2 * unit_roundoff(DType::f64));
+    }
+    return out;
+}
+
+void freeze_correction(Inputs<double>& in, const truth::Result& at) {
+    if (!in.problem.has_correction()) return;
+    Inputs<double> forward_only = in;
+    forward_only.dy.clear();
+    const truth::Result moved = truth::evaluate(forward_only);
+    for (std::size_t c = 0; c < in.state.mean.size(); ++c) {
+        const Quad sigma = moved.blocks[c].s / at.blocks[c].r;
+        in.state.mean[c] = static_cast<double>(moved.blocks[c].mean - at.blocks[c].d * sigma);
+        if (!in.state.sigma.empty()) in.state.sigma[c] = static_cast<double>(sigma);
+        else in.state.var[c] = static_cast<double>(sigma * sigma - Quad(in.problem.spec.eps));
+    }
+}
+
+Finding judge(std::string_view quantity, const std::vector<Comparison>& all, const std::function<std::string(std::size_t)>& name) {
+    std::vector<Finding> findings;
+    for (const Comparison& c : all) {
+        Finding f = measured(quantity, std::abs(c.analytic - c.numeric), c.tolerance + 3 * c.estimate);
+        const bool blind = c.estimate > c.tolerance || !(c.signal >= 10 * c.tolerance);
+        if (f.verdict == Verdict::pass && blind) f.verdict = Verdict::unresolved;
+        findings.push_back(f);
+    }
+    const std::size_t k = worst_index(findings);
+    findings[k].where = fmt::format("{}: {:.9g}, numeric {:.9g}", name(k), all[k].analytic, all[k].numeric);
+    if (all[k].estimate > 0) findings[k].where += fmt::format(" +- {:.1e}", all[k].estimate);
+    if (findings[k].verdict == Verdict::unresolved) findings[k].where += fmt::format(", expected size {:.1e}", all[k].signal);
+    return findings[k];
+}
+
+}  // namespace normlab::verify

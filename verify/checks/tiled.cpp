@@ -1,0 +1,215 @@
+// Large tensors at the price of small ones: a tensor that repeats a tile along samples, channels and positions has the tile's statistics, so truth
+// on the tile is truth for all of it. Long blocks, many rows, many channels, offsets beyond 32 bits. Works in the storage type alone.
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "norms/operation.hpp"
+#include "verify/checks/all.hpp"
+
+namespace normlab::verify {
+namespace {
+
+// The case of the tile. Groups of the tile are those that its channels make; group norm with one group mixes whole periods.
+Case tile_of(const Case& c) {
+    Case t = c;
+    t.tile.reset();
+    t.shape = *c.tile;
+    const Spec spec = c.spec();
+    if (spec.groups > 1) t.groups = t.shape.C / (c.shape.C / spec.groups);
+    return t;
+}
+
+std::string tiled_refuses(const Case& c) {
+    if (!c.tile) return "it repeats a tile: tile=NxCxS is needed";
+    if (c.stat_batch) return "its statistics are those of the whole batch";
+    const Shape &big = c.shape, &small = *c.tile;
+    const auto divides = [](std::int64_t part, std::int64_t whole) { return part > 0 && whole % part == 0; };
+    if (!divides(small.N, big.N) || !divides(small.C, big.C) || !divides(small.S, big.S)) return "the tile does not divide the shape";
+    if (const std::int64_t groups = c.spec().groups; groups > 1 && (!divides(groups, big.C) || !divides(big.C / groups, small.C)))
+        return "the tile's channels do not make whole groups";
+    if (const auto p = c.problem(); c.spec().moments == Moments::norm) {
+        const double root = std::sqrt(static_cast<double>(p.block_size()) / static_cast<double>(tile_of(c).problem().block_size()));
+        if (std::exp2(std::round(std::log2(root))) != root) return "the norm of a tensor grows with it: 4^j repeats keep it exact";
+    }
+    return {};
+}
+
+std::vector<Case> tiled_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases;
+    const auto add = [&](const Shape& tile, const Shape& shape) {
+        Case c = base;
+        c.tile = tile, c.shape = shape;
+        if (c.spec().groups > 1) c.groups = shape.C / 3;   // groups of three channels
+        cases.push_back(c);
+    };
+    add({4, 6, 4}, {16, 6, 16});
+    if (tier == Tier::smoke) return cases;
+    add({4, 6, 1}, {16, 66, 1});
+    add({2, 3, 17}, {32, 3, 68});
+    if (tier == Tier::full) add({4, 6, 64}, {256, 6, 4096});
+    return cases;
+}
+
+// One array on the implementation's device, filled by repeating the tile's values.
+class Tiled {
+public:
+    Tiled(const Problem& big, const Shape& tile) : p_(big), tile_(tile), bytes_(static_cast<std::size_t>(big.shape.size()) * size_of(big.dtype)) {}
+
+    // Calls f(element in memory, element of the tile) for all elements in memory order.
+    template <class F>
+    void each(F f) const {
+        const auto [N, C, S] = p_.shape;
+        const bool first = p_.layout == Layout::channels_first;
+        std::size_t at = 0;
+        for (std::int64_t n = 0; n < N; ++n)
+            for (std::int64_t outer = 0; outer < (first ? C : S); ++outer)
+                for (std::int64_t inner = 0; inner < (first ? S : C); ++inner, ++at) {
+                    const std::int64_t c = first ? outer : inner, s = first ? inner : outer;
+                    f(at, static_cast<std::size_t>((n % tile_.N * tile_.C + c % tile_.C) * tile_.S + s % tile_.S));
+                }
+    }
+    void fill(Memory& memory, const std::vector<double>& values) {
+        const std::size_t size = size_of(p_.dtype);
+        std::vector<std::byte> stored(values.size() * size);
+        for (std::size_t i = 0; i < values.size(); ++i) write_element(stored.data(), p_.dtype, static_cast<std::int64_t>(i), values[i]);
+        on_host(memory, true, [&](std::byte* to) {
+            each([&](std::size_t at, std::size_t i) { std::memcpy(to + at * size, stored.data() + i * size, size); });
+        });
+    }
+    // The worst element against truth on the tile.
+    Finding judge(std::string_view quantity, Memory& memory, const std::vector<Quad>& truth, const std::vector<double>& bound) {
+        std::vector<double> high(truth.size()), low(truth.size());   // truth as two doubles
+        for (std::size_t i = 0; i < truth.size(); ++i) high[i] = static_cast<double>(truth[i]), low[i] = static_cast<double>(truth[i] - high[i]);
+        std::size_t worst_at = 0, worst_i = 0;
+        double worst_ratio = -1, worst_error = 0, worst_got = 0;
+        on_host(memory, false, [&](std::byte* from) {
+            each([&](std::size_t at, std::size_t i) {
+                const double got = read_element<double>(from, p_.dtype, static_cast<std::int64_t>(at));
+                const double error = std::abs((got - high[i]) - low[i]);
+                const double ratio = std::isnan(error) ? std::numeric_limits<double>::infinity() : error == 0 ? 0 : error / bound[i];
+                if (ratio > worst_ratio) worst_ratio = ratio, worst_error = error, worst_at = at, worst_i = i, worst_got = got;
+            });
+        });
+        return measured(quantity, worst_error, bound[worst_i],
+                        fmt::format("element {} in memory: {:.9g}, truth {:.9g}", worst_at, worst_got, high[worst_i]));
+    }
+    std::size_t bytes() const { return bytes_; }
+
+private:
+    template <class F>
+    void on_host(Memory& memory, bool upload, F f) {
+        if (memory.device() == Device::host) return f(memory.at(0));
+        std::vector<std::byte> host(bytes_);
+        if (!upload) memory.download(host);
+        f(host.data());
+        if (upload) memory.upload(host);
+    }
+
+    Problem p_;
+    Shape tile_;
+    std::size_t bytes_;
+};
+
+Memory channels_on(Device device, DType dtype, const std::vector<double>& values, std::size_t count) {
+    std::vector<std::byte> host(count * size_of(dtype));
+    for (std::size_t c = 0; c < count; ++c) write_element(host.data(), dtype, static_cast<std::int64_t>(c), values[c % values.size()]);
+    Memory memory(device, host.size());
+    memory.upload(host);
+    return memory;
+}
+
+std::vector<double> read_channels(const Memory& memory, DType dtype) {
+    std::vector<std::byte> host(memory.bytes());
+    memory.download(host);
+    std::vector<double> values(host.size() / size_of(dtype));
+    for (std::size_t c = 0; c < values.size(); ++c) values[c] = read_element<double>(host.data(), dtype, static_cast<std::int64_t>(c));
+    return values;
+}
+
+template <class T>
+std::vector<T> repeated(const std::vector<T>& values, std::size_t count, double factor) {
+    std::vector<T> out(count);
+    for (std::size_t c = 0; c < count; ++c) out[c] = values[c % values.size()] * T(factor);
+    return out;
+}
+
+std::vector<Finding> tiled(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(tile_of(c));
+    Problem big = c.problem();
+    big.device = implementation.device();
+    const DType params = param_dtype(c.dtype);
+    const auto C = static_cast<std::size_t>(big.shape.C);
+    const double block = static_cast<double>(big.block_size()) / static_cast<double>(in.problem.block_size());
+    const double channel = static_cast<double>(big.shape.N * big.shape.S) / static_cast<double>(in.problem.shape.N * in.problem.shape.S);
+    const bool norm = big.spec.moments == Moments::norm;   // grows with the tensor: w = (g / sqrt(repeats)) v / |tile|
+
+    Inputs<double> as_tile = in;
+    if (norm)
+        for (double& g : as_tile.gamma) g /= std::sqrt(block);
+    if (norm && in.gamma.empty()) as_tile.gamma.assign(static_cast<std::size_t>(in.problem.shape.C), 1 / std::sqrt(block));
+    const truth::Result t = truth::evaluate(as_tile);
+    const Bounds bounds = error_bounds(as_tile, t, implementation.accumulation(c.dtype), Limit::hard, {block, channel});
+
+    Operation operation(big, implementation);
+    SavedMemory saved(operation);
+    Tiled tensor(big, in.problem.shape);
+    Memory x(big.device, tensor.bytes()), dy;
+    const auto optional_channels = [&](const std::vector<double>& v) { return v.empty() ? Memory() : channels_on(big.device, params, v, C); };
+    const Memory gamma = optional_channels(in.gamma), beta = optional_channels(in.beta);
+    Memory mean, spread;
+    std::int64_t count = in.state.count;
+    StateView state;
+    const bool stateful = big.spec.running != Running::none, sigma = big.spec.running == Running::sigma;
+    if (stateful) {
+        mean = channels_on(big.device, DType::f64, in.state.mean, C);
+        spread = channels_on(big.device, DType::f64, sigma ? in.state.sigma : in.state.var, C);
+        auto* spread_data = static_cast<double*>(spread.data());
+        state = {static_cast<double*>(mean.data()), sigma ? nullptr : spread_data, sigma ? spread_data : nullptr, &count};
+    }
+    const auto view = [&](const Memory& m) { return Tensor{m.data(), big.dtype, big.shape, big.layout, big.device}; };
+    const Affine affine{gamma.data(), beta.data()};
+
+    std::vector<Finding> all;
+    tensor.fill(x, in.x);
+    operation.forward(view(x), affine, state, saved.view(), view(x));   // in place: half the memory
+    synchronize(big.device);
+    all.push_back(tensor.judge("y", x, t.y, bounds.y));
+
+    tensor.fill(x, in.x);
+    dy = Memory(big.device, tensor.bytes());
+    tensor.fill(dy, in.dy);
+    Memory dgamma(big.device, C * size_of(params)), dbeta(big.device, C * size_of(params));
+    operation.backward(view(x), view(dy), affine, saved.view(), {view(dy), dgamma.data(), dbeta.data()});
+    synchronize(big.device);
+    all.push_back(tensor.judge("dx", dy, t.dx, bounds.dx));
+    Problem by_channel = big;
+    by_channel.shape = {1, big.shape.C, 1};
+    all.push_back(compare("dgamma", by_channel, read_channels(dgamma, params), repeated(t.dgamma, C, norm ? channel / std::sqrt(block) : channel),
+                          repeated(bounds.dgamma, C, 1)));
+    all.push_back(compare("dbeta", by_channel, read_channels(dbeta, params), repeated(t.dbeta, C, channel), repeated(bounds.dbeta, C, 1)));
+
+    if (stateful && c.mode == Mode::train && big.spec.block.samples) {   // unbiased: of the large batch
+        const double a = big.spec.momentum.value_or(1.0 / static_cast<double>(in.state.count + 1)), m = static_cast<double>(big.block_size());
+        std::vector<Quad> wanted;
+        std::vector<double> bound;
+        for (std::size_t b = 0; b < t.blocks.size(); ++b) {
+            const Quad old(sigma ? in.state.sigma[b] : in.state.var[b]);
+            const Quad batch = sigma ? t.blocks[b].s : big.spec.running == Running::unbiased_variance ? Quad(t.blocks[b].var * m / (m - 1)) : t.blocks[b].var;
+            wanted.push_back(old + Quad(a) * (batch - old));
+            const double s = static_cast<double>(t.blocks[b].s);
+            bound.push_back(2 * a * (sigma ? bounds.var[b] / s : bounds.var[b]) + 0x1p-50 * static_cast<double>(abs(wanted[b])));
+        }
+        by_channel.dtype = DType::f64;
+        all.push_back(compare("running spread", by_channel, read_channels(spread, DType::f64), repeated(wanted, C, 1), repeated(bound, C, 1)));
+    }
+    return all;
+}
+
+}  // namespace
+
+const Check tiled_check{"tiled", "a tensor that repeats a tile gives what the tile gives: long blocks, many rows and channels, 64-bit offsets", false, tiled_refuses,
+                        tiled_cases, tiled};
+
+}  // namespace normlab::verify

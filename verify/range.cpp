@@ -1,0 +1,58 @@
+#include "verify/range.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace normlab::verify {
+
+std::string outside_range(const truth::Block& b, const std::vector<double>& x, DType dtype, Accumulation accumulation) {
+    const bool f32 = dtype != DType::f64, wide = accumulation == Accumulation::kappa_free && f32;
+    const double largest = f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+    const double smallest = (f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min()) / unit_roundoff(dtype);
+    const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s), mean = static_cast<double>(b.mean);
+    double size = 0, distance = 0;
+    for (std::size_t i : b.elements) {
+        size = std::max(size, std::abs(x[i]));
+        distance = std::max(distance, std::abs(x[i] - mean));
+    }
+    if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m))
+        return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
+    if (s > 0 && (wide ? s < 1e-30 : s * s < smallest)) return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
+    return {};
+}
+
+std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulation, Outputs<double>& out, const truth::Result& truth, Bounds& hard) {
+    const Problem& p = in.problem;
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    const double roundings = 4 * unit_roundoff(p.dtype) + storage_roundoff(p.dtype);
+    std::size_t saturated = 0;
+    for (std::size_t k = 0; k < truth.blocks.size() && k < out.saved.var.size(); ++k) {
+        const truth::Block& b = truth.blocks[k];
+        const double var = out.saved.var[k];
+        const bool shown = !std::isfinite(var) || !std::isfinite(out.saved.rstd[k]) || (var == 0 && p.spec.eps == 0 && b.var > 0);
+        if (!shown || outside_range(b, in.x, p.dtype, accumulation).empty()) continue;
+        ++saturated;
+        const auto accept = [](double& got, const Quad& wanted, double other, double tolerance) {
+            if (!std::isfinite(got) || std::abs(got - other) <= tolerance) got = static_cast<double>(wanted);
+        };
+        const double d_saved = out.saved.d.empty() ? 0 : out.saved.d[k];
+        for (std::size_t i : b.elements) {
+            const std::size_t c = i / S % C;
+            const double gamma = in.gamma.empty() ? 1 : in.gamma[c], beta = in.beta.empty() ? 0 : in.beta[c], d = gamma * d_saved;
+            accept(out.y[i], truth.y[i], d + beta, roundings * (std::abs(d) + std::abs(beta)));
+            if (in.dy.empty()) continue;
+            accept(out.dx[i], truth.dx[i], 0, 0);
+            accept(out.dgamma[c], truth.dgamma[c], 0, 0);
+            hard.dgamma[c] += std::abs(static_cast<double>(Quad(in.dy[i]) * b.r * truth.x_hat[i]));   // which may be missing
+        }
+        out.saved.mean[k] = static_cast<double>(b.mean), out.saved.var[k] = static_cast<double>(b.var);   // not judged
+        out.saved.rstd[k] = static_cast<double>(1 / b.s);
+        if (!out.saved.r.empty()) out.saved.r[k] = static_cast<double>(b.r), out.saved.d[k] = static_cast<double>(b.d);
+    }
+    return saturated;
+}
+
+}  // namespace normlab::verify
