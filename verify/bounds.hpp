@@ -15,7 +15,6 @@
 // dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest
 // subnormal is added for each rounding that may underflow.
 
-#include <string>
 #include <utility>
 
 #include "verify/truth/truth.hpp"

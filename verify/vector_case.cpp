@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "norms/names.hpp"
+#include "verify/range.hpp"
 #include "verify/real_data.hpp"
 #include "verify/vector_values.hpp"
 #include "verify/range.hpp"
@@ -234,7 +235,9 @@ private:
             if (k > 0) in.state = outputs[k - 1].state;
             const Accumulation accumulation = implementation.accumulation(file_.dtype);
             const ByQuantity got = values_of(in, outputs[k]), bounds = bounds_of(t.in, t.truth, accumulation, before);
-            const std::string outside = out_of_range(t.in, t.truth, accumulation);
+            std::string outside;
+            for (const truth::Block& b : t.truth.blocks)
+                if (outside.empty()) outside = outside_range(b, t.in.x, file_.dtype, accumulation);
             for (const Target& target : t.step->targets) {
                 Finding f = judged(target, t, got, bounds);
                 if (f.verdict == Verdict::fail && !outside.empty()) {

@@ -58,7 +58,7 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
         Outcome unread;
         unread.name = names[i];
         unread.rerun = fmt::format("normlab verify --vectors {} --only {}", shell_word(folder), shell_word(names[i]));
-        unread.test.implementation = "-";
+        unread.test.implementation.clear();   // none ran it
         try {
             VectorFile file = read_vector(folder / names[i] / "case.json");
             if (!chosen(selection.dtypes, file.dtype)) continue;
@@ -87,7 +87,7 @@ std::string vectors_text(const std::vector<Outcome>& outcomes) {
     std::map<std::string, int> absent;
     std::string notes;
     for (const Outcome& o : outcomes) {
-        if (o.test.implementation == "-" && !o.skipped.empty()) ++absent[o.test.variant];
+        if (o.test.implementation.empty() && !o.skipped.empty()) ++absent[o.test.variant];
         else rows[{o.test.variant, o.test.implementation}].push_back(o);
         for (const Finding& f : o.findings)
             if (!f.note.empty()) notes += fmt::format("{}, {}{}: {}\n", o.title(), f.quantity, f.verdict == Verdict::skipped ? " (no target)" : "", f.note);
