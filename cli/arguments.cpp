@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -6,6 +7,11 @@
 #include "norms/names.hpp"
 
 namespace normlab::cli {
+
+std::string command_name() {
+    const char* called_as = std::getenv("NORMLAB_COMMAND");   // set by ./dev, so that the lines can be pasted
+    return called_as ? called_as : "normlab";
+}
 
 void refuse_empty_arguments(CLI::App& verb) {
     for (CLI::Option* option : verb.get_options())

@@ -8,7 +8,11 @@ namespace normlab::cli {
 void add_verify(CLI::App& app, int& status);
 void add_bench(CLI::App& app, int& status);
 void add_list(CLI::App& app, int& status);
+void add_soak(CLI::App& app, int& status);
 void add_study(CLI::App& app, int& status);
+
+/// How lines that rerun something begin: as ./dev was called, or normlab.
+std::string command_name();
 
 /// An empty argument is most often a shell variable that is not set; it is no absent option.
 void refuse_empty_arguments(CLI::App& verb);

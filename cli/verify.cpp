@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
+#include <limits>
 #include <memory>
 #include <set>
 
@@ -81,11 +81,6 @@ void shrink_failures(std::vector<verify::Outcome>& outcomes, const std::string& 
     if (!replay.empty()) verify::add_to_replay(replay, failing);
 }
 
-std::string command_name() {
-    const char* called_as = std::getenv("NORMLAB_COMMAND");   // set by ./dev, so that the rerun lines can be pasted
-    return called_as ? called_as : "normlab";
-}
-
 int run_hunt(const VerifyOptions& o) {
     if (!(o.cases.empty() && o.only.empty()) || !(o.input + o.data + o.tier + o.vectors + o.baseline + o.html + o.junit + o.json).empty())
         throw Error("--hunt draws its own cases; a selection, --seed, --threads and --replay are accepted beside it");
@@ -95,7 +90,7 @@ int run_hunt(const VerifyOptions& o) {
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
     Progress progress("hunt");
-    verify::Hunt found = verify::hunt(o.selection(), o.seed_or_one(), o.thread_count(), true, [&](std::size_t) {
+    verify::Hunt found = verify::hunt(o.selection(), o.seed_or_one(), o.thread_count(), true, std::numeric_limits<std::size_t>::max(), [&](std::size_t) {
         progress.show(static_cast<std::size_t>(1000 * std::min(1.0, elapsed() / seconds)), 1000);
         return elapsed() < seconds;
     });

@@ -64,7 +64,7 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         const bool r_free = size(b.raw_r) * (1 - 2 * dv) < p.spec.r_max && size(b.raw_r) * (1 + 2 * dv) > 1 / p.spec.r_max;
         const double wide = 0x1p-53 * m * b.kappa;   // statistics summed and kept in f64
         const double lost = in_f64 ? wide : luk, lost_var = in_f64 ? wide : dv;
-        const double given = p.own_statistics() ? 0 : 4 * (in_f64 ? 0x1p-53 : u) * s * s;   // sigma rounded, squared, less eps
+        const double given = p.own_statistics() ? 0 : 4 * (in_f64 ? 0x1p-53 : u) * (s * s + p.spec.eps);   // sigma rounded, squared, less eps
         out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean) + (in_f64 ? 0 : smallest_subnormal(dtype == DType::f64 ? dtype : DType::f32)));
         out.var.push_back(std::max(2 * lost_var * s * s, given) + 0x1p-50 * size(b.var));
         out.rstd.push_back(s > 0 ? 4 * (lost_var / 2 + 3 * (in_f64 ? 0x1p-53 : u)) / s : 0);

@@ -9,7 +9,7 @@
 //   dx        8 l u kappa (1/s) [|g| + (1 + |x_hat|)(mean|g| + mean|g x_hat|)] + u_io |dx|,  g = gamma r dy, means with divisor q
 //   dx, given statistics: 8 u (1/s) |g| + u_io |dx|           rstd has three roundings, two products follow
 //   dgamma    8 l u (kappa max(1, r) sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|      x_hat's error enters times r
-//   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u s^2), rstd 4 (dv / 2 + 3 u) / s, r likewise, d as renorm's share; with u = 2^-53 where statistics are
+//   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u (s^2 + eps)), rstd 4 (dv / 2 + 3 u) / s, r likewise, d as renorm's share; with u = 2^-53 where statistics are
 //             declared to be in f64
 // Renorm's share: d = (mean_B - mean) / sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's
 // dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest

@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "norms/names.hpp"
+
 namespace normlab::verify {
+
 double largest_finite(DType d) {
     switch (d) {
         case DType::f16: return 65504;
@@ -15,6 +18,11 @@ double largest_finite(DType d) {
         case DType::complex: break;
     }
     return std::numeric_limits<double>::max();
+}
+
+void require_finite_dx(const truth::Result& truth, DType dtype) {
+    if (std::ranges::any_of(truth.dx, [&](const Quad& v) { return abs(v) > largest_finite(dtype); }))
+        throw Unsuitable(fmt::format("dx overflows {}", name_of(dtype)));
 }
 
 Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<Quad>& truth,

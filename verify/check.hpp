@@ -82,6 +82,9 @@ std::string needs_training(const Case& c);
 /// The largest finite value of a dtype.
 double largest_finite(DType dtype);
 
+/// Throws Unsuitable where some dx overflows its dtype, for checks that sum over them.
+void require_finite_dx(const truth::Result& truth, DType dtype);
+
 inline std::vector<Quad> quads(const std::vector<double>& v) { return {v.begin(), v.end()}; }
 
 }  // namespace normlab::verify

@@ -49,7 +49,7 @@ struct Run {
 
 }  // namespace
 
-Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, const std::function<bool(std::size_t)>& go_on) {
+Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most, const std::function<bool(std::size_t)>& go_on) {
     Run run;
     std::atomic<std::size_t> next = 0;
     std::atomic<bool> stop = false;
@@ -58,9 +58,9 @@ Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool clim
         try {
             while (!stop) {
                 const std::size_t i = next++;
-                if (asks ? !go_on(i) : false) stop = true;
+                if (i >= most || (asks && !go_on(i))) stop = true;
                 if (stop) break;
-                Random random(seed + 0x100000000u * i);   // case i is the same for any number of threads, unless it climbs
+                Random random(seed + 0x100000000u * i);
                 const std::optional<Case> prey = climb && i % 2 ? run.prey(random) : std::nullopt;
                 run.take(run_case(prey ? mutated(*prey, random) : random_case(random, selection)));
             }

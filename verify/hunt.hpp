@@ -12,14 +12,14 @@ struct Prey {
     std::size_t cases = 0;   ///< run for this implementation and dtype
 };
 
-/// Runs cases on `threads` threads until `go_on` says no; it is asked now and then, with the number of cases run. What fails is in the outcomes, what held only
-/// as the worst of its implementation and dtype. The seed decides which cases are tried, not how many.
+/// Runs `most` cases on `threads` threads, fewer if `go_on` says no; it is asked now and then, with the number of cases begun. Case i depends on seed and i alone
+/// but with `climb`: then every other one changes the worst case so far of some implementation and dtype.
 struct Hunt {
     std::vector<Prey> worst;
     std::vector<Outcome> failed;   ///< the first hundred
     std::size_t cases = 0, held = 0, unresolved = 0, skipped = 0, failures = 0;
 };
-Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, const std::function<bool(std::size_t)>& go_on);
+Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most, const std::function<bool(std::size_t)>& go_on);
 
 /// A line for each of the worst, with the line that reruns it.
 std::string hunt_text(const Hunt& hunt, const std::string& command);

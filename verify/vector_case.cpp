@@ -7,7 +7,6 @@
 #include <fmt/ranges.h>
 
 #include "norms/names.hpp"
-#include "verify/range.hpp"
 #include "verify/real_data.hpp"
 #include "verify/vector_values.hpp"
 #include "verify/range.hpp"

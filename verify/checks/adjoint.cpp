@@ -80,6 +80,7 @@ Finding identity(std::string_view quantity, const Inputs<double>& in, const trut
 std::vector<Finding> adjoint(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);   // w is dy
     const truth::Result t = truth::evaluate(in);
+    require_finite_dx(t, c.dtype);
     const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
     const Outputs<double> out = run(implementation, in);
     Random random(c.seed + 2000);

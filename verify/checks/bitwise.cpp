@@ -45,6 +45,9 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
     const Problem& p = in.problem;
     const Outputs<double> out = run(implementation, in);
     const DType params = param_dtype(c.dtype);
+    const double least = c.dtype == DType::f64 ? 0x1p-400 : 0x1p-40;
+    if (std::ranges::any_of(in.x, [&](double v) { return v != 0 && (std::abs(v) < least || std::abs(v) > 1 / least); }))
+        throw Unsuitable(fmt::format("sums or squares of these x under- or overflow when scaled; |x| between {:.0e} and {:.0e}, or 0, is accepted", least, 1 / least));
     std::vector<std::vector<Finding>> by_power;
     std::size_t left_out = 0;
     for (const int k : {-20, -9, -4, -1, 1, 3, 6, 16, 30}) {

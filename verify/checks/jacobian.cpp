@@ -29,6 +29,7 @@ std::vector<Case> cases(const Case& base, Tier tier) {
 std::vector<Finding> jacobian(const Case& c, const Implementation& implementation) {
     Inputs<double> in = draw(c);
     truth::Result t = truth::evaluate(in);
+    require_finite_dx(t, c.dtype);
     const std::vector<Argument> all_arguments = arguments(in);
     const std::size_t n = in.x.size();
 

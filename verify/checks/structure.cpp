@@ -52,8 +52,7 @@ struct Run {
 Run evaluate(const Inputs<double>& in, const Implementation& implementation) {
     Run r{in, truth::evaluate(in), {}, run(implementation, in)};
     r.bounds = error_bounds(in, r.t, implementation.accumulation(in.problem.dtype));
-    for (const Quad& v : r.t.dx)
-        if (abs(v) > largest_finite(in.problem.dtype)) throw Unsuitable("dx overflows the dtype");
+    require_finite_dx(r.t, in.problem.dtype);
     return r;
 }
 
