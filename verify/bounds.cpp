@@ -40,7 +40,8 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
     const Problem& p = in.problem;
     const DType dtype = p.dtype;
     const double u = unit_roundoff(dtype), u_io = storage_roundoff(dtype);
-    const double tiny = 4 * smallest_subnormal(dtype), tiny_param = 4 * smallest_subnormal(param_dtype(dtype));
+    const double tiny = 4 * smallest_subnormal(dtype), tiny_inside = 4 * smallest_subnormal(size_of(dtype) == 2 ? DType::f32 : dtype),
+                  tiny_param = 4 * smallest_subnormal(param_dtype(dtype));
     const bool in_f64 = dtype != DType::quad && (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64);
     const bool kappa_free = accumulation == Accumulation::kappa_free && dtype != DType::f64;
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
@@ -58,8 +59,9 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         const double l = p.own_statistics() ? chain(m, accumulation, dtype, limit) : 1;
         const double luk = l * u * b.kappa, dv = std::max(l * u + luk * luk, luk);
         const bool d_free = size(b.raw_d) - 4 * luk * size(b.raw_r) < p.spec.d_max;
-        const double renorm = p.has_correction()
-                                  ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d : 0;
+        const double moved = p.slices() > 1 ? 0x1p-51 * static_cast<double>(p.slices()) : 0;   // of running statistics, slice after slice
+        const double moved_d = d_free ? moved * (size(b.raw_d) + b.kappa * size(b.raw_r)) : 0;
+        const double renorm = p.has_correction() ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d + moved_d : 0;
         // clipped only if it still is when it moves by its own error
         const bool r_free = size(b.raw_r) * (1 - 2 * dv) < p.spec.r_max && size(b.raw_r) * (1 + 2 * dv) > 1 / p.spec.r_max;
         const double wide = 0x1p-53 * m * b.kappa;   // statistics summed and kept in f64
@@ -68,8 +70,8 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean) + (in_f64 ? 0 : smallest_subnormal(dtype == DType::f64 ? dtype : DType::f32)));
         out.var.push_back(std::max(2 * lost_var * s * s, given) + 0x1p-50 * size(b.var));
         out.rstd.push_back(s > 0 ? 4 * (lost_var / 2 + 3 * (in_f64 ? 0x1p-53 : u)) / s : 0);
-        out.r.push_back(4 * (r_free ? lost_var / 2 : 0) * r + 4 * u * r);
-        out.d.push_back((d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u * d);
+        out.r.push_back(4 * (r_free ? lost_var / 2 : 0) * r + (4 * u + moved) * r);
+        out.d.push_back((d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u * d + moved_d);
 
         double mean_g = 0, mean_g_x_hat = 0;
         if (has_dy)
@@ -82,7 +84,8 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
             const std::size_t c = i / S % C;
             const double gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[c]), beta = in.beta.empty() ? 0 : std::abs(in.beta[c]);
             const double x_hat = size(t.x_hat[i]), result = r * x_hat + d;
-            out.y[i] = u_io * size(t.y[i]) + tiny;
+            const double inside = s == 0 ? 0 : tiny_inside / s;   // what underflows before it is multiplied by 1 / s
+            out.y[i] = u_io * size(t.y[i]) + tiny + gamma * inside;
             if (kappa_free) {
                 out.y[i] += 6 * u * (gamma * result + beta) + 0x1p-46 * b.kappa * std::max(1.0, r) * gamma;
             } else {
@@ -93,7 +96,7 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
             sum_dy[c] += dy;
             sum_dy_kappa[c] += b.kappa * std::max(1.0, r) * dy;
             sum_dy_x_hat[c] += dy * result;
-            out.dx[i] = u_io * size(t.dx[i]) + tiny;
+            out.dx[i] = u_io * size(t.dx[i]) + tiny + (1 + x_hat) * inside;
             if (s == 0) continue;
             const double means = p.own_statistics() ? mean_g + mean_g_x_hat : 0;
             if (kappa_free) {

@@ -36,7 +36,7 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
     double worst_ratio = -1;
     for (std::size_t i = 0; i < got.size(); ++i) {
         const auto value = static_cast<double>(truth[i]);
-        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) && std::abs(value) + bound[i] > largest_finite(p.dtype);
+        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) && !(std::abs(value) + bound[i] <= largest_finite(p.dtype));
         Finding f = measured(quantity, overflows ? 0 : static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
         if (!warning.empty() && f.error > warning[i]) worst_of.warning = true;
         const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();

@@ -13,7 +13,7 @@ namespace {
 
 // The checks that look at whatever numbers a case draws, the first ones more often.
 constexpr std::string_view for_any_numbers[] = {"accuracy", "accuracy", "accuracy", "accuracy", "accuracy", "zero_sum", "xhat_dx", "symmetry", "identity",
-                                                "running_stats", "fold", "gradient_masks", "adjoint", "power_of_two", "contracts", "isolation", "repeat"};
+                                                "running_stats", "fold", "gradient_masks", "power_of_two", "contracts", "isolation", "repeat"};
 
 template <class T>
 const T& one_of(const std::vector<T>& v, Random& random) {
