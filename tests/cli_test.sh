@@ -119,6 +119,23 @@ expect 2 "is no folder" verify --vectors nowhere
 expect 2 "--only goes with" verify --only bad
 expect 2 "accepted beside it" verify --vectors vectors --tier ci
 
+# named cases, replay, hunting, soaking
+expect 0 "0 failed" verify --case spike --variant layer_norm --impl reference --dtype f32
+expect 0 "0 failed" verify --case "eps matched" --variant layer_norm --impl reference --dtype f32
+expect 2 "did you mean spike?" verify --case spik
+expect 2 "no synchronised batch norm" verify --case shards
+expect 2 "a selection is accepted beside the name" verify --case "layer_norm reference f32 nchw 2x3x4 seed=1" --impl cpu
+printf '# seen once\nlayer_norm reference f32 nchw train 2x3x4 seed=9 check=dx\n' >replay.txt
+expect 0 "9 held" verify --replay replay.txt --case "layer_norm reference f32 nchw 2x3x4 seed=1"
+printf 'layer_norm reference f32\n' >wrong.txt
+expect 2 "wrong.txt line 1" verify --replay wrong.txt --tier smoke
+expect 0 "0 failed" verify --hunt 1 --variant rms_norm --impl reference --dtype f64
+expect 2 "--hunt 0" verify --hunt 0
+expect 2 "accepted beside it" verify --hunt 1 --tier ci
+expect 0 "soak: 300 cases, seed 4" soak --cases 300 --seed 4 --impl reference --json soak.json
+grep -q '"failed": 0' soak.json || complain "soak.json has no count"
+expect 2 "--cases 0" soak --cases 0
+
 # results: a file appears whole or not at all
 expect 0 "" verify --tier smoke --variant layer_norm --check zero_sum --json out.json
 grep -q '"verdict": "PASS"' out.json || complain "out.json has no verdict"

@@ -1,6 +1,8 @@
 #include "verify/report.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -37,6 +39,29 @@ std::string check_table(const std::vector<Outcome>& outcomes) {
         std::string where = s.worst_case.substr(0, s.worst_case.find(" seed="));
         text += fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11.2g}  {}\n", row.check, row.implementation, row.outcomes.size(), s.held,
                             s.failed, s.unresolved, s.skipped, s.worst_ratio, where);
+    }
+    return text;
+}
+
+// The catalogue's entries that ran, and what was not run of it.
+std::string hostile_text(const std::vector<Outcome>& outcomes) {
+    std::map<std::string_view, std::vector<const Outcome*>> by_name;
+    for (const Outcome& o : outcomes)
+        if (!o.test.name.empty()) by_name[o.test.name].push_back(&o);
+    if (by_name.empty()) return {};
+    std::string text = fmt::format("\n{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12}  shows\n", "hostile input", "cases", "held", "failed", "unresolved", "skipped", "error/bound");
+    for (const HostileInput& input : hostile_inputs()) {
+        const auto found = by_name.find(input.name);
+        if (found != by_name.end()) {
+            const Summary s = summarize(found->second);
+            text += fmt::format("{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12.2g}  {}\n", input.name, found->second.size(), s.held, s.failed, s.unresolved, s.skipped,
+                                s.worst_ratio, input.shows);
+            std::set<std::string> reasons;
+            for (const Outcome* o : found->second)
+                if (!o->skipped.empty() && reasons.insert(o->skipped).second && reasons.size() <= 3) text += fmt::format("{:<20}   skipped: {}\n", "", o->skipped);
+        } else if (by_name.size() > 1) {
+            text += fmt::format("{:<20} not run: {}\n", input.name, !input.missing.empty() ? input.missing : input.large ? "large; --tier full or --case runs it" : "nothing of this selection");
+        }
     }
     return text;
 }
@@ -122,7 +147,7 @@ std::string findings_text(const std::vector<Outcome>& outcomes) {
 }
 
 std::string tables_text(const std::vector<Outcome>& outcomes) {
-    return check_table(outcomes) + kappa_table(outcomes) + invariance_text(outcomes);
+    return check_table(outcomes) + hostile_text(outcomes) + kappa_table(outcomes) + invariance_text(outcomes);
 }
 
 std::string summary_line(const Summary& s, double seconds) {

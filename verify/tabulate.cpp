@@ -32,7 +32,7 @@ std::vector<KappaCurve> kappa_curves(const std::vector<Outcome>& outcomes) {
         const Case& c = o.test;
         if (find_check(c.check).name != "accuracy" || c.data || !c.spec().centred() || c.mode != Mode::train || c.state != StateKind::near) continue;
         for (const Finding& f : o.findings)
-            if (f.quantity == "y" && c.sigma == 1 && !c.eps) {
+            if (f.quantity == "y" && c.sigma == 1 && c.offset == 0 && c.x == Values{} && !c.eps) {
                 Measured& at = rows[{c.implementation, c.dtype, c.problem().block_size()}][c.kappa];
                 if (!at.finding || f.error > at.finding->error) at = {&o, &f};
             }
