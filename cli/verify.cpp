@@ -43,12 +43,15 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
     std::ranges::move(planned_cases(o, left_out), std::back_inserter(cases));
     if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
     if (baseline) baseline->require_overlap(cases);
-    double need = 1;   // several large blocks at once may not fit
-    for (const verify::Case& c : cases) need = std::max(need, verify::bytes_needed(c));
+    const int threads = o.thread_count();
     const double memory = 0.8 * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-    const int threads = std::clamp(static_cast<int>(std::min(memory / need, 1024.0)), 1, o.thread_count());
+    const auto alone = std::stable_partition(cases.begin(), cases.end(), [&](const verify::Case& c) { return verify::bytes_needed(c) * threads <= memory; });
+    const std::vector<verify::Case> large(alone, cases.end());   // several at once may not fit
+    cases.erase(alone, cases.end());
     Progress progress("verify");
-    auto outcomes = verify::run_cases(cases, threads, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    const std::size_t total = cases.size() + large.size();
+    auto outcomes = verify::run_cases(cases, threads, [&](std::size_t done, std::size_t) { progress.show(done, total); });
+    std::ranges::move(verify::run_cases(large, 1, [&](std::size_t done, std::size_t) { progress.show(cases.size() + done, total); }), std::back_inserter(outcomes));
     progress.clear();
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
         throw Error("nothing could run: " + outcomes.front().skipped);

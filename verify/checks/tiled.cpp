@@ -60,15 +60,16 @@ public:
     // Calls f(element in memory, element of the tile) for all elements in memory order.
     template <class F>
     void each(F f) const {
-        const auto [N, C, S] = p_.shape;
         const bool first = p_.layout == Layout::channels_first;
+        const std::int64_t outers = first ? p_.shape.C : p_.shape.S, inners = first ? p_.shape.S : p_.shape.C, period = first ? tile_.S : tile_.C;
         std::size_t at = 0;
-        for (std::int64_t n = 0; n < N; ++n)
-            for (std::int64_t outer = 0; outer < (first ? C : S); ++outer)
-                for (std::int64_t inner = 0; inner < (first ? S : C); ++inner, ++at) {
-                    const std::int64_t c = first ? outer : inner, s = first ? inner : outer;
-                    f(at, static_cast<std::size_t>((n % tile_.N * tile_.C + c % tile_.C) * tile_.S + s % tile_.S));
-                }
+        for (std::int64_t n = 0; n < p_.shape.N; ++n)
+            for (std::int64_t outer = 0; outer < outers; ++outer) {
+                const std::int64_t row = n % tile_.N * tile_.C;
+                const std::int64_t start = first ? (row + outer % tile_.C) * tile_.S : row * tile_.S + outer % tile_.S, step = first ? 1 : tile_.S;
+                for (std::int64_t inner = 0, k = 0; inner < inners; ++inner, ++at, k = k + 1 == period ? 0 : k + 1)
+                    f(at, static_cast<std::size_t>(start + k * step));
+            }
     }
     void fill(Memory& memory, const std::vector<double>& values) {
         const std::size_t size = size_of(p_.dtype);
