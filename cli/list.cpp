@@ -56,7 +56,7 @@ std::string json_text() {
 }  // namespace
 
 void add_list(CLI::App& app, int&) {
-    auto* verb = app.add_subcommand("list", "variants, implementations and checks");
+    auto* verb = app.add_subcommand("list", "variants, implementations, checks and hostile inputs");
     struct Options {
         std::string json;
         bool tests = false;

@@ -21,12 +21,12 @@ struct SoakOptions {
 };
 
 std::string json_text(const verify::Hunt& found, std::uint64_t seed, double seconds) {
-    nlohmann::json worst = nlohmann::json::array(), failed = nlohmann::json::array();
-    for (const verify::Prey& p : found.worst)
+    nlohmann::json worst = nlohmann::json::array(), doubtful = nlohmann::json::array();
+    for (const verify::Worst& p : found.worst)
         worst.push_back({{"impl", p.test.implementation}, {"dtype", name_of(p.test.dtype)}, {"cases", p.cases}, {"ratio", p.finding.ratio()}, {"case", p.test.text()}});
-    for (const verify::Outcome& o : found.failed) failed.push_back(o.test.text());
-    const nlohmann::json document{{"cases", found.cases}, {"held", found.held}, {"failed", found.failures}, {"unresolved", found.unresolved}, {"skipped", found.skipped},
-                                  {"seed", seed}, {"seconds", seconds}, {"worst", worst}, {"failing_cases", failed}};
+    for (const verify::Outcome& o : found.doubtful) doubtful.push_back(o.test.text());
+    const nlohmann::json document{{"cases", found.cases}, {"held", found.held}, {"failed", found.failed}, {"unresolved", found.unresolved}, {"skipped", found.skipped},
+                                  {"seed", seed}, {"seconds", seconds}, {"worst", worst}, {"failed_or_unresolved", doubtful}};
     return document.dump(1) + "\n";
 }
 
@@ -47,11 +47,11 @@ int run(const SoakOptions& o) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::string command = command_name();
     fmt::print("{}", verify::hunt_text(found, command));
-    if (!found.failed.empty()) fmt::print("\n{}", verify::failures_text(found.failed, command));
-    fmt::print("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n", found.cases, v.seed_or_one(), found.held, found.failures,
+    if (!found.doubtful.empty()) fmt::print("\n{}", verify::failures_text(found.doubtful, command));
+    fmt::print("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n", found.cases, v.seed_or_one(), found.held, found.failed,
                found.unresolved, found.skipped, seconds / 60);
     if (!v.json.empty()) io::write_atomically(v.json, json_text(found, v.seed_or_one(), seconds));
-    return found.failures > 0 || (found.unresolved > 0 && !v.allow_unresolved) ? 1 : 0;
+    return found.good(v.allow_unresolved) ? 0 : 1;
 }
 
 }  // namespace

@@ -39,7 +39,10 @@ void check_outputs(const VerifyOptions& o) {
 // The cases of all sources but --vectors.
 std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::optional<verify::Baseline>& baseline, std::vector<std::string>& left_out) {
     std::vector<verify::Case> cases;
-    if (!o.replay.empty()) cases = verify::read_replay(o.replay);
+    if (!o.replay.empty()) {
+        cases = verify::read_replay(o.replay);
+        fmt::print("replaying {} cases of {}\n", cases.size(), o.replay);
+    }
     std::ranges::move(planned_cases(o, left_out), std::back_inserter(cases));
     if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
     if (baseline) baseline->require_overlap(cases);
@@ -60,7 +63,7 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
 
 std::vector<verify::Outcome> run_vectors(const VerifyOptions& o) {
     if (!(o.cases.empty() && o.checks.empty() && o.modes.empty()) ||
-        !(o.input + o.data + o.tier + o.seed + o.threads + o.gamma + o.beta + o.eps + o.groups + o.normalized + o.dim + o.layer + o.replay).empty())
+        !(o.data + o.tier + o.seed + o.threads + o.layer + o.replay + o.of_input()).empty())
         throw Error("--vectors says what runs; --only, --variant, --impl, --dtype and --layout are accepted beside it");
     Progress progress("verify");
     auto outcomes = verify::run_vectors(o.vectors, o.only, o.selection(), [&](std::size_t done, std::size_t total) { progress.show(done, total); });
@@ -85,8 +88,8 @@ void shrink_failures(std::vector<verify::Outcome>& outcomes, const std::string& 
 }
 
 int run_hunt(const VerifyOptions& o) {
-    if (!(o.cases.empty() && o.only.empty()) || !(o.input + o.data + o.tier + o.vectors + o.baseline + o.html + o.junit + o.json).empty())
-        throw Error("--hunt draws its own cases; a selection, --seed, --threads and --replay are accepted beside it");
+    if (!(o.cases.empty() && o.only.empty()) || !(o.data + o.tier + o.vectors + o.baseline + o.html + o.junit + o.json + o.layer + o.of_input()).empty())
+        throw Error("--hunt draws its own cases; a selection, --seed, --threads, --replay and --allow-unresolved are accepted beside it");
     const double seconds = verify::parse_number("--hunt", o.hunt);
     if (!(seconds > 0 && seconds <= 86400)) throw Error(fmt::format("--hunt {}; seconds, above 0 and up to 86400, are accepted", o.hunt));
     check_outputs(o);
@@ -98,12 +101,12 @@ int run_hunt(const VerifyOptions& o) {
         return elapsed() < seconds;
     });
     progress.clear();
-    shrink_failures(found.failed, o.replay);
+    shrink_failures(found.doubtful, o.replay);
     fmt::print("{}", verify::hunt_text(found, command_name()));
-    if (!found.failed.empty()) fmt::print("\n{}", verify::failures_text(found.failed, command_name()));
-    fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases, found.held, found.failures, found.unresolved,
+    if (!found.doubtful.empty()) fmt::print("\n{}", verify::failures_text(found.doubtful, command_name()));
+    fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases, found.held, found.failed, found.unresolved,
                found.skipped, o.seed_or_one(), elapsed());
-    return found.failures ? 1 : 0;
+    return found.good(o.allow_unresolved) ? 0 : 1;
 }
 
 int run(const VerifyOptions& o) {
@@ -120,17 +123,19 @@ int run(const VerifyOptions& o) {
     const std::string command = command_name();
     const verify::Summary summary = verify::summarize(outcomes);
     const verify::BaselineResult against = baseline ? baseline->compare(outcomes) : verify::BaselineResult{};
+    if (baseline && against.compared == 0) throw Error(o.baseline + " has no finding of any case of this run");
     verify::RunInfo info{seconds, command, o.call, o.allow_unresolved, {}};
     for (const verify::Loss& loss : against.losses) info.losses.push_back(baseline->loss_line(loss));
-    if (!o.json.empty()) io::write_atomically(o.json, verify::json_text(outcomes, summary, seconds, command));
-    if (!o.junit.empty()) io::write_atomically(o.junit, verify::junit_text(outcomes, info));
-    if (!o.html.empty()) io::write_atomically(o.html, verify::html_text(outcomes, info));
     fmt::print("{}", o.shows_all() ? verify::findings_text(outcomes) : !o.vectors.empty() ? verify::vectors_text(outcomes) : verify::tables_text(outcomes));
     for (const std::string& reason : left_out) fmt::print("left out: {}\n", reason);
     const std::string failures = verify::failures_text(outcomes, command);
     if (!failures.empty()) fmt::print("\n{}", failures);
     if (baseline) fmt::print("\n{}", baseline->text(against, command));
     fmt::print("{}\n", verify::summary_line(summary, seconds));
+    std::fflush(stdout);   // the results do not depend on a disk
+    if (!o.json.empty()) io::write_atomically(o.json, verify::json_text(outcomes, summary, seconds, command));
+    if (!o.junit.empty()) io::write_atomically(o.junit, verify::junit_text(outcomes, info));
+    if (!o.html.empty()) io::write_atomically(o.html, verify::html_text(outcomes, info));
     return summary.good(o.allow_unresolved) && against.losses.empty() ? 0 : 1;
 }
 
@@ -159,7 +164,7 @@ void add_verify(CLI::App& app, int& status) {
     verb->add_option("--data", o->data, "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
     verb->add_option("--vectors", o->vectors, "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another program computed");
     list("--only", o->only, "the vectors with these names alone, for --vectors");
-    verb->add_option("--replay", o->replay, "a file of case strings, run first; what fails is added to it, made small");
+    verb->add_option("--replay", o->replay, "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
     verb->add_option("--hunt", o->hunt, "look for the largest error over bound for so many seconds, among cases drawn by chance");
     verb->add_option("--layer", o->layer, "conv or dense alone, for --data");
     verb->add_option("--seed", o->seed, "seed of what is drawn for --input, --data and --hunt");

@@ -67,12 +67,12 @@ std::vector<verify::Case> planned_cases(const VerifyOptions& o, std::vector<std:
     const std::uint64_t seed = o.seed_or_one();
     const int sources = !o.cases.empty() + !o.input.empty() + !o.data.empty();
     if (sources > 1) throw Error("--case, --input and --data were given together; one of them is accepted");
-    if (o.input.empty() && !(o.gamma + o.beta + o.eps + o.groups + o.normalized + o.dim).empty())
+    if (o.input.empty() && !o.of_input().empty())
         throw Error("--gamma, --beta, --eps, --groups, --normalized and --dim go with --input; a case says G=, eps=");
-    if (sources == 0 && !o.seed.empty()) throw Error("--seed goes with --input or --data; a case says seed=");
+    if (sources == 0 && !o.seed.empty()) throw Error("--seed goes with --input, --data or --hunt; a case says seed=");
     if (sources == 1 && !o.tier.empty()) throw Error("--tier is for generated cases; --case, --input and --data say themselves what runs");
     if (o.data.empty() && !o.layer.empty()) throw Error("--layer goes with --data");
-    if (!o.cases.empty() && !o.seed.empty()) throw Error("--seed goes with --input or --data; a case says seed=");
+    if (!o.cases.empty() && !o.seed.empty()) throw Error("--seed goes with --input, --data or --hunt; a case says seed=");
     if (!o.cases.empty()) return explicit_cases(o);
     if (!o.data.empty()) return verify::plan_mnist(o.data, o.layer, selection, seed, left_out);
     if (o.input.empty()) return verify::plan(selection, o.tier.empty() ? verify::Tier::ci : parse_tier(o.tier));

@@ -15,6 +15,8 @@ struct VerifyOptions {
 
     verify::Selection selection() const;
     std::uint64_t seed_or_one() const;
+    /// All that goes with --input alone, one after another.
+    std::string of_input() const { return input + gamma + beta + eps + groups + normalized + dim; }
     /// As asked for, or all cores. Throws Error.
     int thread_count() const;
     /// Cases that say themselves what they are, and vectors: every finding is shown.

@@ -114,6 +114,7 @@ mkdir vectors/bad && printf '{"op": "layer_norm"}' >vectors/bad/case.json
 expect 1 "rerun: normlab verify --vectors 'vectors' --only 'bad'" verify --vectors vectors
 expect 1 "has no \"dtype\"" verify --vectors vectors --only bad
 expect 2 "did you mean bad" verify --vectors vectors --only bat
+expect 0 "weight_standardization 1" verify --vectors vectors --only lacking --html vectors.html --junit vectors.xml
 expect 2 "holds no vector" verify --vectors empty
 expect 2 "is no folder" verify --vectors nowhere
 expect 2 "--only goes with" verify --only bad
@@ -130,6 +131,8 @@ expect 0 "9 held" verify --replay replay.txt --case "layer_norm reference f32 nc
 printf 'layer_norm reference f32\n' >wrong.txt
 expect 2 "wrong.txt line 1" verify --replay wrong.txt --tier smoke
 expect 0 "0 failed" verify --hunt 1 --variant rms_norm --impl reference --dtype f64
+expect 2 "accepted beside it" verify --hunt 1 --eps 5
+expect 2 "tile goes with check=tiled" verify --case "layer_norm cpu f32 nchw 2x3x4 tile=2x3x2"
 expect 2 "--hunt 0" verify --hunt 0
 expect 2 "accepted beside it" verify --hunt 1 --tier ci
 expect 0 "soak: 300 cases, seed 4" soak --cases 300 --seed 4 --impl reference --json soak.json

@@ -247,3 +247,26 @@ TEST_CASE("broken promises: what has to be refused is accepted, or refused too l
     CHECK(verify::refused("", p, state, [](ConstTensor, State& s, Tensor) { s.var[2] = 0; throw Error("no"); }).verdict == Verdict::fail);
     CHECK(verify::refused("", p, state, [](ConstTensor, State&, Tensor y) { at(y, 2) = 0; throw Error("no"); }).verdict == Verdict::fail);
 }
+
+TEST_CASE("wrong layers: each is named by the check that looks at it") {
+    const auto add_share_of_x = forward_then([](const Call& c, const ForwardArgs& a) {
+        if (a.y.data != a.x.data)
+            for (std::int64_t i = 0; i < c.problem.shape.size(); ++i) at(a.y, i) += 0.05f * at(a.x, i);
+    });
+    CHECK_FALSE(failing("bias_invariance", "batch_norm", add_share_of_x).empty());
+    CHECK_FALSE(failing("invariance_table", "batch_norm", add_share_of_x).empty());
+    CHECK_FALSE(failing("fold", "batch_norm", add_share_of_x).empty());
+    CHECK_FALSE(failing("recalibrate", "batch_norm", forward_then([](const Call&, const ForwardArgs& a) { a.saved.mean[0] += 0.01; })).empty());
+    CHECK_FALSE(failing("symmetry", "layer_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
+        const float other = at(a.dy, 1);
+        c.right->backward(a);
+        at(a.gradients.dx, 0) += 0.05f * other;
+    }}).empty());
+    CHECK_FALSE(failing("gradient_masks", "layer_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
+        c.right->backward(a);
+        if (a.gradients.dx.data && !a.gradients.dgamma) at(a.gradients.dx, 0) *= 1.001f;
+    }}).empty());
+    CHECK_FALSE(failing("cross_variant", "group_norm", forward_then([](const Call& c, const ForwardArgs& a) {
+        if (c.problem.spec.groups > 1) at(a.y, 0) += 0.05f;
+    })).empty());
+}

@@ -184,4 +184,13 @@ TEST_CASE("a one-pass variance is named by its slope of two") {
     REQUIRE(o.findings.size() == 1);
     CHECK(o.findings[0].verdict == Verdict::fail);
     CHECK(o.findings[0].error == Approx(2).margin(0.4));   // a fit through noise: 1 and 2 are told apart
+    for (const char* name : {"near-constant", "shifted", "kappa-ladder"}) {   // and by the hostile inputs that are there for it
+        CAPTURE(name);
+        Selection selection{{"layer_norm"}, {"one_pass"}, {"y"}, {DType::f32}, {Layout::channels_first}, {Mode::train}};
+        bool failed = false;
+        for (const Case& c : plan_hostile(find_hostile_input(name), selection))
+            if (c.check == "accuracy")
+                for (const Finding& f : run_case(c).findings) failed |= f.verdict == Verdict::fail && (f.quantity == "y" || f.quantity == "saved var" || f.quantity == "negative saved var");
+        CHECK(failed);
+    }
 }

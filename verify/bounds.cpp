@@ -25,6 +25,17 @@ double chain(double n, Accumulation a, DType d, Limit limit) {
     return limit == Limit::hard ? std::max(l, 1.0) : std::sqrt(std::max(l, 1.0));
 }
 
+// All of the block equal, with so few digits that sums are exact in any order: the mean is exact, however large.
+bool exact_mean(const truth::Block& b, const std::vector<double>& x, double m, double u) {
+    const double first = x[b.elements[0]];
+    if (std::ranges::any_of(b.elements, [&](std::size_t i) { return x[i] != first; })) return false;
+    int exponent = 0;
+    const double digits = std::ldexp(std::frexp(first, &exponent), 53);   // a whole number
+    double odd = std::abs(digits);
+    while (odd > 0 && std::fmod(odd, 2) == 0) odd /= 2;
+    return odd * m <= 1 / u;
+}
+
 double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
 
 }  // namespace
@@ -57,14 +68,16 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
     for (const truth::Block& b : t.blocks) {
         const double m = repeats.block * static_cast<double>(b.elements.size()), s = size(b.s), r = size(b.r), d = size(b.d);
         const double l = p.own_statistics() ? chain(m, accumulation, dtype, limit) : 1;
-        const double luk = l * u * b.kappa, dv = std::max(l * u + luk * luk, luk);
+        const double kappa = p.own_statistics() && exact_mean(b, in.x, m, u) ? 1 : b.kappa;
+        const double luk = l * u * kappa, dv = std::max(l * u + luk * luk, luk);
         const bool d_free = size(b.raw_d) - 4 * luk * size(b.raw_r) < p.spec.d_max;
         const double moved = p.slices() > 1 ? 0x1p-51 * static_cast<double>(p.slices()) : 0;   // of running statistics, slice after slice
-        const double moved_d = d_free ? moved * (size(b.raw_d) + b.kappa * size(b.raw_r)) : 0;
+        const double moved_d = d_free ? moved * (size(b.raw_d) + kappa * size(b.raw_r)) : 0;
         const double renorm = p.has_correction() ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d + moved_d : 0;
         // clipped only if it still is when it moves by its own error
+        const double reach = std::max({1.0, r, d_free && p.has_correction() ? size(b.raw_r) : 0.0});   // how far an error of the mean goes: into x_hat r and d
         const bool r_free = size(b.raw_r) * (1 - 2 * dv) < p.spec.r_max && size(b.raw_r) * (1 + 2 * dv) > 1 / p.spec.r_max;
-        const double wide = 0x1p-53 * m * b.kappa;   // statistics summed and kept in f64
+        const double wide = 0x1p-53 * m * kappa;   // statistics summed and kept in f64
         const double lost = in_f64 ? wide : luk, lost_var = in_f64 ? wide : dv;
         const double given = p.own_statistics() ? 0 : 4 * (in_f64 ? 0x1p-53 : u) * (s * s + p.spec.eps);   // sigma rounded, squared, less eps
         out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean) + (in_f64 ? 0 : smallest_subnormal(dtype == DType::f64 ? dtype : DType::f32)));
@@ -87,21 +100,21 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
             const double inside = s == 0 ? 0 : tiny_inside / s;   // what underflows before it is multiplied by 1 / s
             out.y[i] = u_io * size(t.y[i]) + tiny + gamma * inside;
             if (kappa_free) {
-                out.y[i] += 6 * u * (gamma * result + beta) + 0x1p-46 * b.kappa * std::max(1.0, r) * gamma;
+                out.y[i] += 6 * u * (gamma * result + beta) + 0x1p-46 * kappa * reach * gamma;
             } else {
                 out.y[i] += gamma * (r * 4 * (luk + x_hat * (dv / 2 + 3 * u)) + renorm) + 2 * u * (gamma * result + beta);
             }
             if (!has_dy) continue;
             const double dy = std::abs(in.dy[i]), g = gamma * r * dy;
             sum_dy[c] += dy;
-            sum_dy_kappa[c] += b.kappa * std::max(1.0, r) * dy;
+            sum_dy_kappa[c] += kappa * reach * dy;
             sum_dy_x_hat[c] += dy * result;
             out.dx[i] = u_io * size(t.dx[i]) + tiny + (1 + x_hat) * inside;
             if (s == 0) continue;
             const double means = p.own_statistics() ? mean_g + mean_g_x_hat : 0;
             if (kappa_free) {
                 out.dx[i] += 8 * u / s * (g + (p.own_statistics() ? mean_g + x_hat * mean_g_x_hat : 0)) +
-                             0x1p-46 * b.kappa / s * (1 + x_hat) * means;
+                             0x1p-46 * kappa / s * (1 + x_hat) * means;
             } else if (p.own_statistics()) {
                 out.dx[i] += 8 * luk / s * (g + (1 + x_hat) * means);
             } else {

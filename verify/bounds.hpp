@@ -1,14 +1,15 @@
 #pragma once
 // How large an error may be: derived bounds, per element. Hard limits take the longest summation chain l; warnings take sqrt(l).
 //
-// u: unit roundoff of the compute precision (f32 for f32 and 16-bit data); u_io: of 16-bit storage, else 0; kappa: Block::kappa; s: Block::s.
+// u: unit roundoff of the compute precision (f32 for f32 and 16-bit data); u_io: of 16-bit storage, else 0; kappa: Block::kappa,
+// 1 for equal elements of few digits, whose mean is exact; s: Block::s.
 // l of a sum of n terms: n sequential, log2 n tree, 1 + n 2^-29 for f64 sums of f32 data (2^-29 = u64/u32). Evaluation sums nothing: l = 1.
 //   variance  dv <= max(l u + (l kappa u)^2, l kappa u)       two-pass; Welford and Chan merge (Chan, Golub & LeVeque 1983)
 //   x_hat     4 [l u kappa + |x_hat| (dv / 2 + 3 u)]          mean's error l u kappa s, rstd's dv / 2 and three roundings
 //   y         |gamma| (r * that + renorm's share) + 2 u (|gamma x_hat| + |beta|) + u_io |y|
 //   dx        8 l u kappa (1/s) [|g| + (1 + |x_hat|)(mean|g| + mean|g x_hat|)] + u_io |dx|,  g = gamma r dy, means with divisor q
 //   dx, given statistics: 8 u (1/s) |g| + u_io |dx|           rstd has three roundings, two products follow
-//   dgamma    8 l u (kappa max(1, r) sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|      x_hat's error enters times r
+//   dgamma    8 l u (kappa max(1, r, raw_r unless d is clipped) sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|      x_hat's error enters times r
 //   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u (s^2 + eps)), rstd 4 (dv / 2 + 3 u) / s, r likewise, d as renorm's share; with u = 2^-53 where statistics are
 //             declared to be in f64
 // Renorm's share: d = (mean_B - mean) / sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's

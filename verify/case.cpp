@@ -181,6 +181,7 @@ Case parse_case(std::string_view text) {
     if (c.groups && made.groups == 1) throw Error(fmt::format("G = {}: {} has no groups; a case of group_norm accepts G", *c.groups, c.variant));
     if ((c.r_max || c.d_max) && made.correction == Correction::none)
         throw Error(fmt::format("{} has no r and d; a case of batch_renorm accepts r_max and d_max", c.variant));
+    if (c.tile && c.check != "tiled") throw Error(fmt::format("case '{}': tile goes with check=tiled", text));
     const Shape drawn = c.tile.value_or(c.shape);
     for (const auto& [key, values, count] : {std::tuple{"x", &c.x, drawn.size()}, {"dy", &c.dy, drawn.size()}, {"gamma", &c.gamma, drawn.C},
                                              {"beta", &c.beta, drawn.C}})

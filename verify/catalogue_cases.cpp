@@ -104,8 +104,11 @@ Cases big_eps(const Case& base) {
 
 Cases constant(const Case& base) {
     Cases all;
-    for (double value : {0.0, 1.0, 0.1, large(base.dtype)})
+    for (double value : {0.0, 1.0, 0.1, 3.25, large(base.dtype), base.dtype == DType::f16 ? 0x1p13 : 0x1p33})
         for (const Cases& more : {pattern(base, "constant", 1, value)}) all.insert(all.end(), more.begin(), more.end());
+    for (double value : {0.0, 1.0, 3.25})   // sums are exact: no variance, eps = 0 leaves y = beta
+        for (Case& c : pattern(base, "constant", 1, value, {8}))
+            if (c.check == "accuracy") c.eps = 0, all.push_back(c);
     return all;
 }
 
@@ -127,7 +130,7 @@ Cases outlier_first(const Case& base) { return pattern(base, "outlier"); }
 Cases sorted(const Case& base) { return together({pattern(base, "sorted", 1, 0, {257}), pattern(base, "sorted", 1, 100)}); }
 Cases alternating(const Case& base) { return pattern(base, "alternating", 1e4, 0, {8, 257}); }
 
-Cases huge(const Case& base) { return base.dtype == DType::f16 ? Cases{} : of_size(base, {1e20, 1e25, 1e30}, {1e155, 1e200, 1e300}, false); }
+Cases huge(const Case& base) { return base.dtype == DType::f16 ? Cases{} : of_size(base, {1e19, 1e20, 1e25, 1e29, 1e30, 1e38}, {1e155, 1e200, 1e300}, false); }
 Cases tiny(const Case& base) {
     return base.dtype == DType::f16 ? of_size(base, {1e-5, 1e-7}, {}, true) : of_size(base, {1e-25, 1e-30, 1e-40}, {1e-170, 1e-200, 1e-300}, true);
 }
@@ -159,7 +162,7 @@ Cases layouts(const Case& base) {
 }
 
 Cases odd_sizes(const Case& base) {
-    Cases all = pattern(base, "normal", 1, 0, {3, 5, 65, 127});
+    Cases all = pattern(base, "normal", 1, 0, {3, 5, 65, 127, 257});
     List l{base, {}};
     l.add({"accuracy"}, [](Case& c) { c.shape = {2, 65, 3}, c.groups = c.spec().groups > 1 ? std::optional<std::int64_t>(5) : std::nullopt; });
     l.add({"accuracy"}, [](Case& c) { c.shape = {3, 6, 37}; });
@@ -170,9 +173,11 @@ Cases odd_sizes(const Case& base) {
 Cases many_rows(const Case& base) {
     if (base.dtype == DType::f16) return {};
     Cases all;
-    for (std::int64_t n : {65535, 65536, 131071}) all.push_back(tiled(base, {n == 131071 ? 1 : n / (n % 2 ? 13107 : 16384), 2, 3}, {n, 2, 3}));
-    all.push_back(tiled(base, {3, 2, 2}, {3, 65536, 2}));
-    if (base.spec().groups > 1) all.back().groups = 32768;
+    // periods that do not divide what wraps: a row taken for another is seen
+    for (const auto& [n, period] : {std::pair(65535, 5), {65536, 4}, {131070, 3}}) all.push_back(tiled(base, {period, 2, 3}, {n, 2, 3}));
+    if (base.spec().moments == Moments::norm) all.push_back(tiled(base, {3, 2, 3}, {3 * 65536, 2, 3}));
+    all.push_back(tiled(base, {3, 3, 2}, {3, 65538, 2}));
+    if (base.spec().groups > 1) all.back().groups = 65538 / 3;
     return all;
 }
 
@@ -263,7 +268,7 @@ Cases channels_last_large(const Case& base) {
 
 Cases index_32bit(const Case& base) {
     if (base.dtype != DType::bf16 || base.layout == Layout::channels_last || base.mode == Mode::eval) return {};   // the smallest tensor beyond 2^31 elements
-    Case c = tiled(base, {1, 16, 16}, {(1 << 13) + 1, 512, 512});
+    Case c = tiled(base, {3, 16, 16}, {(1 << 13) + 1, 512, 512});   // 8193 = 3 * 2731: what wraps lands in another row of the tile
     if (c.spec().groups > 1) c.groups = 64;
     return {c};
 }

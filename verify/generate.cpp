@@ -13,7 +13,8 @@ namespace {
 
 // The checks that look at whatever numbers a case draws, the first ones more often.
 constexpr std::string_view for_any_numbers[] = {"accuracy", "accuracy", "accuracy", "accuracy", "accuracy", "zero_sum", "xhat_dx", "symmetry", "identity",
-                                                "running_stats", "fold", "gradient_masks", "power_of_two", "contracts", "isolation", "repeat"};
+                                                "running_stats", "fold", "gradient_masks", "power_of_two", "contracts",
+                                                "isolation", "repeat", "permutation", "batch_independence"};
 
 template <class T>
 const T& one_of(const std::vector<T>& v, Random& random) {
@@ -67,7 +68,9 @@ void draw_numbers(Case& c, Random& random) {
 void draw_settings(Case& c, Random& random) {
     c.eps.reset(), c.momentum.reset(), c.running.reset();
     const Spec spec = c.spec();
-    if (spec.eps > 0 && chance(0.3, random)) c.eps = one_of<double>({1e-12, 1e-8, 1e-3, 0.5, 1}, random);
+    if (spec.eps > 0 && chance(0.3, random)) c.eps = one_of<double>({0, 1e-12, 1e-8, 1e-3, 0.5, 1}, random);
+    c.r_max.reset(), c.d_max.reset();
+    if (spec.correction == Correction::renorm && chance(0.3, random)) c.r_max = one_of<double>({1, 1.5, 10}, random), c.d_max = one_of<double>({0, 0.5, 20}, random);
     c.affine = static_cast<AffineUse>(chance(0.6, random) ? 0 : random.integer(0, 3));
     c.state = static_cast<StateKind>(random.integer(0, 2));
     if (spec.running == Running::none) c.state = StateKind::near;
@@ -96,6 +99,7 @@ Case random_case(Random& random, const Selection& selection) {
         c.layout = pick(selection.layouts, std::vector{Layout::channels_first, Layout::channels_last});
         c.mode = pick(selection.modes, std::vector{Mode::train, Mode::eval});
         draw_shape(c, random), draw_settings(c, random), draw_numbers(c, random);
+        if ((c.check == "contracts" || c.check == "repeat") && chance(0.03, random)) c.shape.N = 1 + 33000 / (c.shape.C * c.shape.S), c.stat_batch = 0;   // several threads
         if (accepted(c)) return c;
     }
     throw Error("no case of this selection can be drawn; `normlab list` shows variants and checks");

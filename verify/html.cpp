@@ -47,8 +47,9 @@ std::string header(Page& page, const Summary& s) {
     text += fmt::format("<div><dt>seconds</dt><dd>{:.1f}</dd></div></dl>\n", page.info.seconds);
     if (!page.info.call.empty()) text += fmt::format("<p class=\"call\"><code>{}</code></p>\n", xml_text(page.info.call));
     text += "<ul class=\"implementations\">";
-    for (const std::string& name : page.implementations)
-        text += fmt::format("<li><b>{}</b> {}</li>", xml_text(name), xml_text(find_implementation(name).description()));
+    for (const Implementation* i : implementations())
+        if (std::ranges::find(page.implementations, i->name()) != page.implementations.end())
+            text += fmt::format("<li><b>{}</b> {}</li>", xml_text(i->name()), xml_text(i->description()));
     return text + "</ul>\n</header>\n";
 }
 

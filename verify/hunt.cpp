@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -14,35 +15,35 @@
 namespace normlab::verify {
 namespace {
 
-constexpr std::size_t kept_failures = 100;
+constexpr std::size_t most_kept = 100;
 
 struct Run {
     Hunt result;
-    std::map<std::pair<std::string, DType>, Prey> worst;
+    std::map<std::pair<std::string, DType>, Worst> worst;
     std::mutex lock;
 
     void take(const Outcome& o) {
         const std::lock_guard guard(lock);
-        Prey& prey = worst[{o.test.implementation, o.test.dtype}];
-        ++prey.cases, ++result.cases;
+        Worst& one = worst[{o.test.implementation, o.test.dtype}];
+        ++one.cases, ++result.cases;
         result.skipped += !o.skipped.empty();
-        bool fails = false;
+        bool doubtful = false;
         for (const Finding& f : o.findings) {
             result.held += f.verdict == Verdict::pass;
             result.unresolved += f.verdict == Verdict::unresolved;
-            result.failures += f.verdict == Verdict::fail;
-            fails |= f.verdict == Verdict::fail;
-            if (f.verdict != Verdict::unresolved && f.ratio() > prey.finding.ratio()) prey.finding = f, prey.test = o.test;
+            result.failed += f.verdict == Verdict::fail;
+            doubtful |= f.verdict == Verdict::fail || f.verdict == Verdict::unresolved;
+            if (f.verdict != Verdict::unresolved && (f.ratio() > one.finding.ratio() || std::isnan(f.error)) && !std::isnan(one.finding.error)) one.finding = f, one.test = o.test;
         }
-        if (fails && result.failed.size() < kept_failures) result.failed.push_back(o);
+        if (doubtful && result.doubtful.size() < most_kept) result.doubtful.push_back(o);
     }
 
     // The case to change: the worst so far of some implementation and dtype; nothing in the beginning.
-    std::optional<Case> prey(Random& random) {
+    std::optional<Case> to_change(Random& random) {
         const std::lock_guard guard(lock);
         if (worst.empty()) return std::nullopt;
         const auto at = std::next(worst.begin(), random.integer(0, std::ssize(worst) - 1));
-        if (at->second.finding.quantity.empty()) return std::nullopt;
+        if (at->second.finding.quantity.empty() || at->second.finding.bound == 0) return std::nullopt;   // nothing found, or nothing to climb
         return at->second.test;
     }
 };
@@ -58,11 +59,11 @@ Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool clim
         try {
             while (!stop) {
                 const std::size_t i = next++;
-                if (i >= most || (asks && !go_on(i))) stop = true;
-                if (stop) break;
+                if (i >= most) break;
+                if (asks && !go_on(i)) stop = true;
                 Random random(seed + 0x100000000u * i);
-                const std::optional<Case> prey = climb && i % 2 ? run.prey(random) : std::nullopt;
-                run.take(run_case(prey ? mutated(*prey, random) : random_case(random, selection)));
+                const std::optional<Case> worst = climb && i % 2 ? run.to_change(random) : std::nullopt;
+                run.take(run_case(worst ? mutated(*worst, random) : random_case(random, selection)));
             }
         } catch (...) {
             const std::lock_guard guard(run.lock);
@@ -75,13 +76,13 @@ Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool clim
     work(true);
     helpers.clear();
     if (error) std::rethrow_exception(error);
-    for (auto& [key, prey] : run.worst) run.result.worst.push_back(std::move(prey));
+    for (auto& [key, one] : run.worst) run.result.worst.push_back(std::move(one));
     return std::move(run.result);
 }
 
 std::string hunt_text(const Hunt& h, const std::string& command) {
     std::string text = fmt::format("{:<11} {:<5} {:>8} {:>11}  worst found\n", "impl", "dtype", "cases", "error/bound");
-    for (const Prey& p : h.worst)
+    for (const Worst& p : h.worst)
         text += fmt::format("{:<11} {:<5} {:>8} {:>11.3g}  {} {}: {:.3g} of {:.3g}\n  rerun: {}\n", p.test.implementation, name_of(p.test.dtype), p.cases, p.finding.ratio(),
                             p.test.check, p.finding.quantity, p.finding.error, p.finding.bound, called(command, p.test.rerun()));
     return text;

@@ -22,6 +22,12 @@ std::string text_of(const std::filesystem::path& path) {
     return text;
 }
 
+std::string printable(std::string text) {
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
+    return text;
+}
+
 std::string without_comment(const std::string& line) {
     const std::string text = line.substr(0, line.find('#'));
     const std::size_t first = text.find_first_not_of(" \t\r");
@@ -40,9 +46,9 @@ std::vector<Case> read_replay(const std::filesystem::path& path) {
         if (text.empty()) continue;
         try {
             cases.push_back(parse_case(text));
-            find_check(cases.back().check), find_implementation(cases.back().implementation);
+            find_check(cases.back().check), find_implementation(cases.back().implementation), validate(cases.back().problem());
         } catch (const Error& e) {
-            throw Error(fmt::format("{} line {}: {}", path.string(), number, e.what()));
+            throw Error(fmt::format("{} line {}: {}", path.string(), number, printable(e.what())));
         }
     }
     return cases;

@@ -24,7 +24,7 @@ std::string rerun_line(const Outcome& o, const std::string& command) { return ca
 std::string quantity_of(const Finding& f) { return f.label.empty() ? f.quantity : f.label + ", " + f.quantity; }
 
 std::string finding_line(const Outcome& o, const Finding& f) {
-    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict), o.name.empty() ? o.test.check : o.name, quantity_of(f), f.error,
+    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict), o.name.empty() ? o.test.check + (o.test.name.empty() ? "" : fmt::format(" [{}]", o.test.name)) : o.name, quantity_of(f), f.error,
                        f.bound, f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
                        f.warning ? "; beyond the sqrt(l) limit" : "");
 }
@@ -46,6 +46,7 @@ std::string check_table(const std::vector<Outcome>& outcomes) {
 // The catalogue's entries that ran, and what was not run of it.
 std::string hostile_text(const std::vector<Outcome>& outcomes) {
     std::map<std::string_view, std::vector<const Outcome*>> by_name;
+    const bool tier = std::ranges::any_of(outcomes, [](const Outcome& o) { return o.test.name.empty(); });   // more than the entries asked for
     for (const Outcome& o : outcomes)
         if (!o.test.name.empty()) by_name[o.test.name].push_back(&o);
     if (by_name.empty()) return {};
@@ -59,7 +60,7 @@ std::string hostile_text(const std::vector<Outcome>& outcomes) {
             std::set<std::string> reasons;
             for (const Outcome* o : found->second)
                 if (!o->skipped.empty() && reasons.insert(o->skipped).second && reasons.size() <= 3) text += fmt::format("{:<20}   skipped: {}\n", "", o->skipped);
-        } else if (by_name.size() > 1) {
+        } else if (tier) {
             text += fmt::format("{:<20} not run: {}\n", input.name, !input.missing.empty() ? input.missing : input.large ? "large; --tier full or --case runs it" : "nothing of this selection");
         }
     }
@@ -163,6 +164,7 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
         json test{{"case", o.title()}, {"check", o.test.check}, {"variant", o.test.variant}, {"impl", o.test.implementation},
                   {"dtype", name_of(o.test.dtype)}, {"layout", name_of(o.test.layout)}, {"mode", name_of(o.test.mode)}, {"kappa", o.test.kappa},
                   {"rerun", rerun_line(o, command)}};
+        if (!o.test.name.empty()) test["hostile_input"] = o.test.name;
         if (!o.smaller.empty()) test["smaller"] = called(command, o.smaller);
         if (o.test.data) test["data"] = digest(*o.test.data);
         if (!o.skipped.empty()) {

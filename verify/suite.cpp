@@ -116,7 +116,7 @@ std::string reason_to_skip(const Case& c) {
     Problem problem = c.problem();
     problem.device = implementation.device();
     validate(problem);
-    if (const Support s = implementation.available(); !s) throw Error(fmt::format("{} cannot run here: {}", c.implementation, s.reason));
+    if (const Support s = implementation.available(); !s) return fmt::format("{} cannot run here: {}", c.implementation, s.reason);
     const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
     if (const double need = bytes_needed(c); need > 0.8 * memory) {
         const std::string reason = fmt::format("{}x{}x{} needs {:.1f} GiB; up to {:.1f} GiB is accepted on this machine", c.shape.N, c.shape.C, c.shape.S,
@@ -144,7 +144,7 @@ Outcome run_case(const Case& c) {
         const bool failing = std::ranges::any_of(out.findings, [](const Finding& f) { return f.verdict == Verdict::fail; });
         if (const std::string reason = failing ? bounds_do_not_hold(c) : ""; !reason.empty())
             for (Finding& f : out.findings)
-                if (f.verdict == Verdict::fail) f.verdict = Verdict::unresolved, f.note += (f.note.empty() ? "" : "; ") + reason;
+                if (f.verdict == Verdict::fail && f.bound > 0) f.verdict = Verdict::unresolved, f.note += (f.note.empty() ? "" : "; ") + reason;
     } catch (const std::bad_alloc&) {
         throw;
     } catch (const Unsuitable& e) {

@@ -44,7 +44,7 @@ double bytes_needed(const Case& c);
 
 /// Runs one. An exception from the implementation becomes a failed finding that quotes it. Where the data leave the range that the
 /// bounds are derived for (squares of the compute precision over- or underflow; kappa-free: s below 1e-30 or values above 1e30), what would fail is UNRESOLVED
-/// and says so.
+/// and says so; a promise that has no bound (bits, memory, State) is not excused.
 Outcome run_case(const Case& c);
 
 /// All of them, `threads` at a time; `progress(done, total)` is called now and then from one thread.

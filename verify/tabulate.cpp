@@ -30,7 +30,7 @@ std::vector<KappaCurve> kappa_curves(const std::vector<Outcome>& outcomes) {
     std::map<std::tuple<std::string, DType, std::int64_t>, std::map<double, Measured>> rows;
     for (const Outcome& o : outcomes) {
         const Case& c = o.test;
-        if (find_check(c.check).name != "accuracy" || c.data || !c.spec().centred() || c.mode != Mode::train || c.state != StateKind::near) continue;
+        if (!o.name.empty() || find_check(c.check).name != "accuracy" || c.data || !c.spec().centred() || c.mode != Mode::train || c.state != StateKind::near) continue;
         for (const Finding& f : o.findings)
             if (f.quantity == "y" && c.sigma == 1 && c.offset == 0 && c.x == Values{} && !c.eps) {
                 Measured& at = rows[{c.implementation, c.dtype, c.problem().block_size()}][c.kappa];

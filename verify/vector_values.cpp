@@ -117,7 +117,7 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
     return v;
 }
 
-std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t) {
+std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t, const std::vector<bool>& without) {
     if (target.quantity == Quantity::count) return {0};
     const bool f32 = target.source == Source::f32;
     const double shorter = target.source == Source::ref80 ? 0x1p-11 : 1, rounding = f32 ? 0x1p-24 : u64;
@@ -126,7 +126,8 @@ std::vector<double> outside_error(const Target& target, const Inputs<double>& in
     std::vector<double> error = bounds_of(same, t, Accumulation::sequential, {})[target.quantity];
     error.resize(target.values.size());
     double largest = 0;
-    for (double v : target.values) largest = std::isfinite(v) ? std::max(largest, std::abs(v)) : largest;
+    for (std::size_t i = 0; i < target.values.size(); ++i)
+        if (std::isfinite(target.values[i]) && !without[i]) largest = std::max(largest, std::abs(target.values[i]));
     for (std::size_t i = 0; i < error.size(); ++i) {
         error[i] = shorter * error[i] + (std::isfinite(target.values[i]) ? rounding * std::abs(target.values[i]) : 0);
         if (target.source == Source::f64) error[i] = std::max(error[i], 1e-13 * largest);

@@ -35,7 +35,7 @@ ByQuantity values_of(const Inputs<double>& in, const truth::Result& t);   ///< r
 ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, const StateError& before);
 
 /// What an outside number may be off by: the bounds of a sequential computation in the precision of what computed it (ref80: u = 2^-64 in place of 2^-53), and
-/// one rounding to its type; f64 at least 1e-13 of the largest of its array (what is further off has an outputs_ref80, says the vectors' page).
-std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t);
+/// one rounding to its type; f64 at least 1e-13 of the largest of its array that is compared (what is further off has an outputs_ref80, says the vectors' page).
+std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t, const std::vector<bool>& without);
 
 }  // namespace normlab::verify

@@ -1,18 +1,19 @@
 #!/bin/sh
-# Builds the fuzzers and runs them one after the other. usage: run.sh [TARGET] [SECONDS]; ./dev fuzz calls it.
+# Builds the fuzzers and runs them one after the other. usage: run.sh [TARGET...] [SECONDS]; ./dev fuzz calls it.
 set -u
 cd "$(dirname "$(readlink -f -- "$0")")/../.." || exit 1
 targets="npy npz idx json case"
 refuse() { echo "dev: fuzz: $*" >&2; exit 2; }
 
-chosen=$targets seconds=60
+chosen= seconds=60
 for argument; do
   case $argument in
     '' | 0*) refuse "'$argument' seconds; a number of at least 1 is accepted" ;;
-    *[!0-9]*) case " $targets " in *" $argument "*) chosen=$argument ;; *) refuse "unknown target '$argument'; accepted: $targets" ;; esac ;;
+    *[!0-9]*) case " $targets " in *" $argument "*) chosen="$chosen $argument" ;; *) refuse "unknown target '$argument'; accepted: $targets" ;; esac ;;
     *) seconds=$argument ;;
   esac
 done
+[ -n "$chosen" ] || chosen=$targets
 ./dev build --preset fuzz || exit
 
 fuzz() { # TARGET: what it finds is in build/fuzz/found, what it learns in build/fuzz/corpus

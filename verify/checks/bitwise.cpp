@@ -20,15 +20,10 @@ double smallest_normal(DType d) {
     return d == DType::f16 ? 0x1p-14 : 0x1p-126;
 }
 
-double largest(DType d) {
-    if (d == DType::f64) return std::numeric_limits<double>::max();
-    return d == DType::f16 ? 65504 : d == DType::bf16 ? 0x1.fep127 : 0x1.fffffep127;
-}
-
 // got * factor against expected. Left out, and counted: values that are subnormal, zero by underflow or infinite in their type on either side.
 Finding scaled_values(std::string_view quantity, const Problem& p, DType dtype, std::vector<double> got, double factor, std::vector<double> expected,
                       std::size_t& left_out) {
-    const auto outside = [dtype](double v) { return v != 0 && (std::abs(v) <= smallest_normal(dtype) || std::abs(v) > largest(dtype)); };
+    const auto outside = [dtype](double v) { return v != 0 && (std::abs(v) <= smallest_normal(dtype) || std::abs(v) > largest_finite(dtype)); };
     for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i) {
         got[i] *= factor;
         if (got[i] == expected[i] || !(outside(expected[i]) || outside(expected[i] / factor) || (expected[i] == 0 && outside(got[i])))) continue;
@@ -241,6 +236,7 @@ std::vector<Case> permutation_cases(const Case& base, Tier tier) {
 // --- batch_independence --------------------------------------------------------------------------------------------------------------------------
 
 std::string independence_refuses(const Case& c) {
+    if (c.shape.N < 3) return "it takes samples out of three or more";
     if (c.problem().own_statistics() && c.spec().block.samples) return "samples share their statistics";
     return c.mode == Mode::train && c.spec().running != Running::none ? "State depends on all samples" : "";
 }

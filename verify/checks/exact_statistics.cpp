@@ -53,7 +53,7 @@ std::vector<Finding> exact_statistics(const Case& c, const Implementation& imple
 
 }  // namespace
 
-const Check exact_statistics_check{"exact_statistics", "saved mean and variance of pairs, whole numbers and tags are exact, in ulps of the compute precision", false,
+const Check exact_statistics_check{"exact_statistics", "saved mean and variance of pairs, whole numbers and tags, in ulps: an index fault told from rounding", false,
                                    needs_own_statistics, exact_cases, exact_statistics};
 
 }  // namespace normlab::verify

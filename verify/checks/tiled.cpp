@@ -48,6 +48,7 @@ std::vector<Case> tiled_cases(const Case& base, Tier tier) {
     if (tier == Tier::smoke) return cases;
     add({4, 6, 1}, {16, 66, 1});
     add({2, 3, 17}, {32, 3, 68});
+    if (base.dtype == DType::f32) add({4, 6, 4}, {64, 6, 256});   // several threads take part, in State too
     if (tier == Tier::full) add({4, 6, 64}, {256, 6, 4096});
     return cases;
 }
@@ -193,16 +194,19 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
 
     if (stateful && c.mode == Mode::train && big.spec.block.samples) {   // unbiased: of the large batch
         const double a = big.spec.momentum.value_or(1.0 / static_cast<double>(in.state.count + 1)), m = static_cast<double>(big.block_size());
-        std::vector<Quad> wanted;
-        std::vector<double> bound;
+        std::vector<Quad> wanted, wanted_mean;
+        std::vector<double> bound, bound_mean;
         for (std::size_t b = 0; b < t.blocks.size(); ++b) {
             const Quad old(sigma ? in.state.sigma[b] : in.state.var[b]);
             const Quad batch = sigma ? t.blocks[b].s : big.spec.running == Running::unbiased_variance ? Quad(t.blocks[b].var * m / (m - 1)) : t.blocks[b].var;
             wanted.push_back(old + Quad(a) * (batch - old));
             const double s = static_cast<double>(t.blocks[b].s);
+            wanted_mean.push_back(Quad(in.state.mean[b]) + Quad(a) * (t.blocks[b].mean - Quad(in.state.mean[b])));
+            bound_mean.push_back(2 * a * bounds.mean[b] + 0x1p-50 * (std::abs(in.state.mean[b]) + static_cast<double>(abs(t.blocks[b].mean))));
             bound.push_back(2 * a * (sigma ? bounds.var[b] / s : bounds.var[b]) + 0x1p-50 * static_cast<double>(abs(wanted[b])));
         }
         by_channel.dtype = DType::f64;
+        all.push_back(compare("running mean", by_channel, read_channels(mean, DType::f64), repeated(wanted_mean, C, 1), repeated(bound_mean, C, 1)));
         all.push_back(compare("running spread", by_channel, read_channels(spread, DType::f64), repeated(wanted, C, 1), repeated(bound, C, 1)));
     }
     return all;
