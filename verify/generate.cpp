@@ -62,6 +62,7 @@ void draw_numbers(Case& c, Random& random) {
     };
     pattern(c.x, "x", 0.3), pattern(c.dy, "dy", 0.2), pattern(c.gamma, "gamma", 0.2), pattern(c.beta, "beta", 0.1);
     if (c.x.pattern != "normal") c.kappa = 1;
+    if (c.eps == 0.0 && (c.x.pattern == "ulp" || c.x.pattern == "edges")) c.eps.reset();   // squares of nearly equal or tiny numbers vanish
     if (chance(0.1, random)) c.offset = static_cast<double>(random.integer(-200, 200));
 }
 
