@@ -98,6 +98,13 @@ std::string needs_own_statistics(const Case& c) {
 std::string needs_mean_removed(const Case& c) { return c.spec().centred() ? "" : c.variant + " does not remove the mean"; }
 std::string needs_training(const Case& c) { return c.mode == Mode::train ? "" : "it looks at training mode"; }
 
+bool repeats_training(const Case& c) { return c.mode == Mode::eval && c.spec().running == Running::none; }
+
+std::vector<double> twice(std::vector<double> bound) {
+    for (double& b : bound) b *= 2;
+    return bound;
+}
+
 Case with_block(Case c, std::int64_t m) {
     const Spec s = c.spec();
     const std::int64_t groups = s.groups;

@@ -85,6 +85,12 @@ double largest_finite(DType dtype);
 /// Throws Unsuitable where some dx overflows its dtype, for checks that sum over them.
 void require_finite_dx(const truth::Result& truth, DType dtype);
 
+/// Evaluation without running statistics is the same computation as training.
+bool repeats_training(const Case& c);
+
+/// Each bound doubled: for two results that may both be off.
+std::vector<double> twice(std::vector<double> bound);
+
 inline std::vector<Quad> quads(const std::vector<double>& v) { return {v.begin(), v.end()}; }
 
 }  // namespace normlab::verify

@@ -153,8 +153,6 @@ GuardedRun run_guarded(const Implementation& implementation, const Inputs<double
     return out;
 }
 
-bool repeats_training(const Case& base) { return base.mode == Mode::eval && with_state(base).spec().running == Running::none; }
-
 std::string element_text(const Problem& p, std::size_t i) {
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
     return fmt::format("n={} c={} s={}", i / (C * S), i / S % C, i % S);

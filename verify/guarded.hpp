@@ -59,9 +59,6 @@ Finding breaches_of(Breach::Kind kind, std::string_view quantity, const std::vec
 /// `call` has to throw Error and to leave `state` and y, of the problem's shape, as they were.
 Finding refused(std::string_view quantity, const Problem& problem, const State& state, const std::function<void(ConstTensor x, State& state, Tensor y)>& call);
 
-/// Evaluation without running statistics is training: checks of promises take it once. Instance norm counts as keeping them, see with_state.
-bool repeats_training(const Case& base);
-
 /// "n=1 c=2 s=0" of logical element i.
 std::string element_text(const Problem& problem, std::size_t i);
 

@@ -96,7 +96,7 @@ std::vector<Case> plan_hostile(const HostileInput& input, const Selection& selec
     std::set<std::string_view> wanted;
     for (const std::string& name : selection.checks) wanted.insert(find_check(name).name);
     for (const Case& base : bases(selection)) {
-        if (base.mode == Mode::eval && base.spec().running == Running::none) continue;   // the same as training
+        if (repeats_training(base)) continue;
         for (Case& c : input.cases(base)) {
             c.name = input.name;
             const Check& check = find_check(c.check);

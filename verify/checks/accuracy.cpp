@@ -58,7 +58,7 @@ std::vector<Case> settings(const Case& base) {
 std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
     std::vector<Case> cases = settings(base);
     if (tier == Tier::smoke) cases.resize(1);
-    if (base.mode == Mode::eval && base.spec().running == Running::none) return {cases[0]};   // the same as training
+    if (repeats_training(base)) return {cases[0]};
     const auto add = [&](std::int64_t m, double kappa, std::uint64_t seed = 1) {
         Case c = with_block(base, m);
         c.kappa = kappa, c.seed = seed;

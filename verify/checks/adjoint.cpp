@@ -13,7 +13,6 @@ std::string refuses(const Case&) { return {}; }
 std::vector<Case> cases(const Case& base, Tier tier) {
     std::vector<Case> all = oracle_cases(base, {4, 6, 6});
     if (tier == Tier::smoke) return {all[0]};
-    const bool repeats_training = base.mode == Mode::eval && base.spec().running == Running::none;
     const auto add_large = [&](std::int64_t m, std::uint64_t seed) {
         Case c = with_block(base, m);
         c.seed = seed;
@@ -22,14 +21,14 @@ std::vector<Case> cases(const Case& base, Tier tier) {
     // Random signs add up to sqrt(m), the bound of rounding to m and, summed in sequence, to m^2 (weight norm's, whose sums are not means, to
     // m^2 sqrt(m)): longer blocks need more digits.
     const bool wide = base.dtype == DType::f64, sums = base.spec().moments == Moments::norm;
-    if (!repeats_training) add_large(!wide && sums ? 64 : 256, 1);
+    if (!repeats_training(base)) add_large(!wide && sums ? 64 : 256, 1);
     if (tier == Tier::ci) return all;
     for (std::uint64_t seed = 2; seed < 40; ++seed)
         for (Case c : oracle_cases(base, {4, 6, 6})) {
             c.seed = seed;
             all.push_back(c);
         }
-    if (repeats_training) return all;
+    if (repeats_training(base)) return all;
     if (wide)
         for (std::int64_t m : {512, 4096, 65536}) add_large(m, 2);
     else if (!sums) add_large(384, 2);

@@ -84,7 +84,7 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
 }
 
 std::vector<Case> power_cases(const Case& base, Tier tier) {
-    if (repeats_training(base)) return {};
+    if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases{with_state(with_small_shape(base))};
     if (size_of(base.dtype) == 2) cases[0].x.pattern = "grid";   // scales exactly where normal deviates near 0 do not
     if (tier == Tier::smoke) return cases;
@@ -137,11 +137,6 @@ Order elements_in_order(const Shape& shape, const Order& samples, const Order& c
 }
 
 State in_order(const State& s, const Order& channels) { return {in_order(s.mean, channels), in_order(s.var, channels), in_order(s.sigma, channels), s.count}; }
-
-std::vector<double> twice(std::vector<double> bound) {
-    for (double& b : bound) b *= 2;
-    return bound;
-}
 
 std::vector<Finding> whole_blocks(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
@@ -211,7 +206,7 @@ std::vector<Finding> permutation(const Case& c, const Implementation& implementa
 std::string permutation_refuses(const Case& c) { return c.spec().stat_batch && c.mode == Mode::train ? "samples of a normalisation batch stay together" : ""; }
 
 std::vector<Case> permutation_cases(const Case& base, Tier tier) {
-    if (repeats_training(base)) return {};
+    if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases;
     const auto add = [&](const Shape& shape, const char* x) {
         cases.push_back(with_state(with_small_shape(base)));
@@ -242,7 +237,7 @@ std::string independence_refuses(const Case& c) {
 }
 
 std::vector<Case> independence_cases(const Case& base, Tier tier) {
-    if (repeats_training(base)) return {};
+    if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases;
     std::vector<std::pair<std::int64_t, std::int64_t>> sizes{{6, 3}};
     if (tier != Tier::smoke) sizes.insert(sizes.end(), {{15, 1}, {3, 33}});

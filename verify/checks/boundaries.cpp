@@ -15,7 +15,7 @@ std::string always(const Case&) { return {}; }
 // --- isolation -----------------------------------------------------------------------------------------------------------------------------------
 
 std::vector<Case> isolation_cases(const Case& base, Tier tier) {
-    if (repeats_training(base)) return {};
+    if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases{with_state(with_small_shape(base))};
     if (tier == Tier::smoke) return cases;
     const auto add = [&](const Shape& shape) {
@@ -139,7 +139,7 @@ std::vector<Finding> refusal(const Case& c, const Implementation& implementation
     return findings;
 }
 
-std::vector<Case> one_case(const Case& base, Tier) { return repeats_training(base) ? std::vector<Case>{} : std::vector{with_state(with_small_shape(base))}; }
+std::vector<Case> one_case(const Case& base, Tier) { return repeats_training(with_state(base)) ? std::vector<Case>{} : std::vector{with_state(with_small_shape(base))}; }
 
 // --- empty ---------------------------------------------------------------------------------------------------------------------------------------
 

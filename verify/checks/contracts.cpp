@@ -29,7 +29,7 @@ std::vector<Case> sized_cases(const Case& base, const std::vector<std::int64_t>&
 }
 
 std::vector<Case> memory_cases(const Case& base, Tier tier) {
-    if (repeats_training(base)) return {};
+    if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases{with_state(with_small_shape(base))};
     if (tier == Tier::smoke) return cases;
     const auto add = [&](const std::vector<Case>& more) { cases.insert(cases.end(), more.begin(), more.end()); };

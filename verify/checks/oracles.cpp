@@ -65,7 +65,7 @@ std::vector<Case> oracle_cases(const Case& base, const Shape& shape) {
     add([](Case&) {});
     if (spec.correction == Correction::renorm)
         for (StateKind kind : {StateKind::far, StateKind::at}) add([kind](Case& c) { c.state = kind; });
-    if (base.mode == Mode::eval && spec.running == Running::none) return cases;   // the same as training
+    if (repeats_training(base)) return cases;
     add([](Case& c) { c.kappa = demanding_kappa(c.dtype); });
     if (spec.eps > 0) add([](Case& c) { c.sigma = 0.01; });
     if (spec.block.samples && spec.centred()) add([](Case& c) { c.stat_batch = c.shape.N / 2; });

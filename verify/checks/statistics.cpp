@@ -211,10 +211,6 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
         for (std::size_t ch = 0; ch < out.dgamma.size(); ++ch) parts.dgamma[ch] += out.dgamma[ch], parts.dbeta[ch] += out.dbeta[ch];
         state = out.state;
     }
-    const auto twice = [](std::vector<double> v) {
-        for (double& e : v) e *= 2;
-        return v;
-    };
     std::vector<Finding> all{compare("y", in.problem, whole.y, quads(parts.y), twice(bounds.y)),
                              compare("dx", in.problem, whole.dx, quads(parts.dx), twice(bounds.dx)),
                              compare("dgamma", in.problem, whole.dgamma, quads(parts.dgamma), twice(bounds.dgamma)),
