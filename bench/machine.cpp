@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-#include "bench/commit.hpp"
+#include "commit.hpp"
 #include "norms/memory.hpp"
 #include "norms/registry.hpp"
 

@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
         normlab::cli::add_soak(app, status);
         normlab::cli::add_study(app, status);
         normlab::cli::add_worker(app, status);
+        normlab::cli::add_study_worker(app, status);
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& e) {

@@ -1,6 +1,7 @@
 #include <cstdio>
+#include <filesystem>
 #include <memory>
-#include <set>
+#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,80 +9,129 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "io/atomic_file.hpp"
+#include "io/error.hpp"
 #include "io/gnuplot.hpp"
-#include "norms/names.hpp"
-#include "studies/noise/report.hpp"
+#include "studies/runs/jobs.hpp"
+#include "studies/runs/ledger.hpp"
+#include "studies/runs/records.hpp"
 #include "verify/case.hpp"
 
 namespace normlab::cli {
 namespace {
 
-struct NoiseOptions {
-    std::vector<std::string> implementations, ms, dtypes, plots;
-    std::string samples, seed, threads, json, csv;
+using namespace studies;
+
+struct StudyOptions {
+    std::map<std::string, std::string> settings;   ///< flag -> comma list; empty: the size's own
+    std::string data, out, jobs;
+    bool standard = false, paper = false, fresh = false, dry_run = false;
 };
 
-noise::Settings settings_of(const NoiseOptions& o) {
-    noise::Settings s;
-    s.implementations = o.implementations;
-    if (!o.ms.empty()) s.ms.clear();
-    for (const std::string& m : o.ms) s.ms.push_back(verify::parse_integer("--m", m));
-    if (!o.samples.empty()) s.samples = verify::parse_integer("--samples", o.samples);
-    if (!o.seed.empty()) s.seed = verify::parse_seed("--seed", o.seed);
-    if (!o.dtypes.empty()) s.dtypes.clear();
-    for (const std::string& word : o.dtypes) s.dtypes.push_back(parse_dtype(word));
-    if (!o.threads.empty()) {
-        const std::int64_t threads = verify::parse_integer("--threads", o.threads);
-        if (threads < 1 || threads > 1024) throw Error(fmt::format("--threads {}; 1 to 1024 is accepted", threads));
-        s.threads = static_cast<int>(threads);
-    }
-    return s;
+int processes_of(const std::string& text) {
+    const std::int64_t n = text.empty() ? std::max(1u, std::thread::hardware_concurrency()) : verify::parse_integer("--jobs", text);
+    if (n < 1 || n > 1024) throw Error(fmt::format("--jobs {}; 1 to 1024 is accepted", n));
+    return static_cast<int>(n);
 }
 
-int run_noise(const NoiseOptions& o) {
-    const noise::Settings settings = settings_of(o);
-    std::set<std::string> files;
-    for (const std::string& file : {o.json, o.csv}) {
-        if (file == "-") throw Error("-: a file's path is accepted");
-        if (!file.empty()) io::check_writable(file);
-        if (!file.empty() && !files.insert(file).second) throw Error(file + " is named twice; a file for each is accepted");
+std::string duration(double seconds) {
+    return seconds < 120 ? fmt::format("{:.0f} s", seconds) : seconds < 7200 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
+}
+
+void print_plan(const std::vector<Run>& runs, const Jobs& jobs) {
+    double seconds = 0;
+    for (const Run& run : runs) {
+        const bool there = std::filesystem::exists(record_path(jobs.out, run));
+        seconds += there ? 0 : run.seconds;
+        fmt::print("{:>8}  {}\n", there ? "there" : duration(run.seconds), run.name);
     }
-    for (const std::string& file : o.plots) io::check_drawable(file);
-    Progress progress("study noise");
-    const noise::Result result = noise::run(settings, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
-    progress.clear();
-    fmt::print("{}{}\n", noise::table_text(result), noise::summary_line(result));   // first: the result does not depend on a disk
+    fmt::print("{} runs, about {} with {} processes; records in {}\n", runs.size(), duration(seconds / jobs.processes), jobs.processes, (jobs.out / "records").string());
+}
+
+// The table, then the verdict on each claim; "no verdict" for settings of which the criteria do not speak.
+void print_report(const Study& study, const Settings& settings, const Report& report, const Record& first, std::size_t runs) {
+    fmt::print("{}", report.table);
+    if (!settings.changed())
+        for (const Claim& c : parse_claims(study.claims)) {
+            const Judged j = judge(c, study.name, report.measures);
+            fmt::print("{:<17} {}: {}\n{:18}criterion: {}; {}\n", name_of(j.verdict), c.id, c.statement, "", c.criterion(), j.evidence);
+        }
+    fmt::print("study {}: {} runs, {} settings, data {}, commit {}{}\n", study.name, runs, settings.changed() ? "changed" : name_of(settings.size()), first.data, first.commit,
+               settings.changed() ? "; no verdict: the criteria belong to the settings of the sizes" : "");
     std::fflush(stdout);
-    if (!o.json.empty()) io::write_atomically(o.json, noise::json_text(result));
-    if (!o.csv.empty()) io::write_atomically(o.csv, noise::csv_text(result));
-    for (const std::string& file : o.plots) io::draw(file, noise::figure_script(result), noise::figure_width, noise::figure_height);
-    return result.held() ? 0 : 1;
 }
 
-void add_noise(CLI::App& study, int& status) {
-    auto* verb = study.add_subcommand("noise", "exact theory of small-batch noise against Monte-Carlo through the implementations");
-    const auto o = std::make_shared<NoiseOptions>();
-    const noise::Settings standard;
-    const auto list = [&](const char* flag, std::vector<std::string>& to, const std::string& help) { verb->add_option(flag, to, help)->delimiter(','); };
-    list("--impl", o->implementations, "implementations, comma separated (default: all that can run here)");
-    list("--m", o->ms, fmt::format("batch sizes, comma separated (default: {})", fmt::join(standard.ms, ",")));
-    verb->add_option("--samples", o->samples, fmt::format("values drawn for each cell: samples / m batches (default: {})", standard.samples));
-    verb->add_option("--seed", o->seed, fmt::format("seed of the samples (default: {})", standard.seed));
-    list("--dtype", o->dtypes, "f64, f32 (default: f64)");
-    verb->add_option("--threads", o->threads, "threads (default: all cores); results do not depend on it");
-    verb->add_option("--json", o->json, "write settings and every cell to this file");
-    verb->add_option("--csv", o->csv, "write every cell to this file");
-    list("--plot", o->plots, "draw the figure: .svg or .png, comma separated");
-    refuse_empty_arguments(*verb);
-    verb->callback([o, &status] { status = run_noise(*o); });
+int run_study(const Study& study, const StudyOptions& o) {
+    if (o.standard && o.paper) throw Error("--standard and --paper were given together; one of them is accepted");
+    std::map<std::string, std::string> given;
+    for (const auto& [flag, list] : o.settings)
+        if (!list.empty()) given[flag] = list;
+    const Settings settings(study.settings, o.paper ? Size::paper : o.standard ? Size::standard : Size::quick, given);
+    const std::vector<Run> runs = study.plan(settings);
+    const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out), o.data, processes_of(o.jobs)};
+    if (o.dry_run) return print_plan(runs, jobs), 0;
+    if (o.fresh)
+        for (const Run& run : runs) std::filesystem::remove(record_path(jobs.out, run));
+
+    Progress bar("study " + study.name);
+    const std::vector<Record> records = make_records(study, runs, jobs, [&](const studies::Progress& p) { bar.show(p.part, fmt::format("{}/{} runs", p.done, p.total), p.seconds_left); });
+    bar.clear();
+    const Report report = study.report(records);
+    print_report(study, settings, report, records.at(0), runs.size());
+    const std::string base = (jobs.out / study.name).string();
+    io::write_atomically(base + ".csv", report.csv);
+    for (const char* ending : {".svg", ".png"}) io::draw(base + ending, report.figure.script, report.figure.width, report.figure.height);
+    return 0;
+}
+
+void add_one(CLI::App& verb, const Study& study, int& status) {
+    auto* one = verb.add_subcommand(study.name, study.question);
+    const auto o = std::make_shared<StudyOptions>();
+    one->add_flag("--standard", o->standard, "the middle size, within 30 minutes");
+    one->add_flag("--paper", o->paper, "the paper's own set-up (" + study.durations + ")");
+    for (const Setting& s : study.settings) {
+        std::string sizes = fmt::format("default {}", s.quick);
+        if (!s.standard.empty()) sizes += fmt::format("; --standard {}", s.standard);
+        if (!s.paper.empty()) sizes += fmt::format("; --paper {}", s.paper);
+        one->add_option(s.flag, o->settings[s.flag], fmt::format("{} ({})", s.help, sizes));
+    }
+    if (study.uses_data) one->add_option("--data", o->data, "a folder with MNIST's IDX files (plain or gzip) or an .npz file with x and y (default: embedded digits)");
+    one->add_option("--out", o->out, fmt::format("where records, figure and table go (default: results/{})", study.name));
+    one->add_option("--jobs", o->jobs, "processes (default: one a core); results do not depend on it");
+    one->add_flag("--fresh", o->fresh, "discard the records of these runs that are in --out; otherwise what is there is not run again");
+    one->add_flag("--dry-run", o->dry_run, "list the runs and how long they take, about");
+    refuse_empty_arguments(*one);
+    one->callback([&study, o, &status] { status = run_study(study, *o); });
 }
 
 }  // namespace
 
 void add_study(CLI::App& app, int& status) {
-    auto* verb = app.add_subcommand("study", "experiments: noise");
-    verb->require_subcommand(1);
+    auto* verb = app.add_subcommand("study", "experiments: noise and those that put the papers' claims to the test; alone it lists them");
+    const auto records = std::make_shared<std::string>();
+    auto* shows = verb->add_flag("--ledger", "every claim with its source, criterion, what was measured, and the verdict");
+    verb->add_option("--records", *records, "with --ledger: the folder that holds STUDY/records (default: studies, of this project)");
+    verb->require_subcommand(0, 1);
     add_noise(*verb, status);
+    for (const Study& study : all()) add_one(*verb, study, status);
+    verb->callback([verb, shows, records, &status] {
+        if (!verb->get_subcommands().empty()) return;
+        if (shows->count() > 0) {
+            const char* source = std::getenv("NORMLAB_SOURCE");   // set by ./dev
+            const std::filesystem::path folder = !records->empty() ? *records : source ? std::string(source) + "/studies" : "studies";
+            if (!std::filesystem::is_directory(folder)) throw Error(fmt::format("--records {}: no folder; one that holds STUDY/records is accepted", folder.string()));
+            fmt::print("{}", ledger_text(ledger(folder)));
+            return;
+        }
+        fmt::print("{:<14} {}\n{:<14} takes 40 s on 2 cores\n", "noise", verb->get_subcommand("noise")->get_description(), "");
+        for (const Study& s : all()) fmt::print("{:<14} {}\n{:<14} takes {}\n", s.name, s.question, "", s.durations);
+    });
+}
+
+void add_study_worker(CLI::App& app, int&) {
+    auto* verb = app.add_subcommand("study-worker", "")->group("");   // for the program itself
+    const auto descriptor = std::make_shared<int>();
+    verb->add_option("descriptor", *descriptor)->required();
+    verb->callback([descriptor] { serve_runs(*descriptor); });
 }
 
 }  // namespace normlab::cli

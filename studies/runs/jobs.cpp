@@ -1,0 +1,149 @@
+#include "studies/runs/jobs.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "io/error.hpp"
+#include "norms/memory.hpp"
+#include "studies/data/dataset.hpp"
+#include "studies/runs/records.hpp"
+#include "verify/process.hpp"
+
+namespace normlab::studies {
+namespace {
+
+constexpr double for_ever = 1e9;
+
+std::string packed(const json& j) {
+    std::string bytes;
+    json::to_cbor(j, bytes);
+    return bytes;
+}
+
+std::string data_name(const Study& study, const std::string& data) { return study.uses_data ? data::load(data).name : "none"; }
+
+class Crew {
+public:
+    Crew(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show)
+        : study_(study), runs_(runs), jobs_(jobs), show_(show), records_(runs.size()), part_(runs.size(), 0.0) {
+        const std::string data = data_name(study, jobs.data);
+        for (std::size_t k = 0; k < runs.size(); ++k) {
+            records_[k] = {study.name, runs[k].name, commit(), data, runs[k].settings, {}};
+            if (const auto found = find_record(jobs.out, records_[k], runs[k])) records_[k] = *found, part_[k] = 1;
+            else todo_.push_back(k);
+        }
+        found_ = part_;
+        // The longest first: no process is left alone with one at the end.
+        std::ranges::stable_sort(todo_, std::greater(), [&](std::size_t k) { return runs[k].seconds; });
+    }
+
+    std::vector<Record> all() {
+        if (!todo_.empty()) std::filesystem::create_directories(jobs_.out / "records");
+        {
+            std::vector<std::jthread> helpers;
+            for (int i = 0; i < std::min(jobs_.processes, static_cast<int>(todo_.size())); ++i) helpers.emplace_back([this] { work(); });
+        }
+        if (error_) std::rethrow_exception(error_);
+        if (!failed_.empty())
+            throw Failure(fmt::format("{} of {} runs failed, the others' records are in {}; the same call makes what is missing\n  {}", failed_.size(), runs_.size(),
+                                      jobs_.out.string(), fmt::join(failed_, "\n  ")));
+        return std::move(records_);
+    }
+
+private:
+    std::optional<std::size_t> next() {
+        const std::lock_guard guard(lock_);
+        if (error_ || at_ == todo_.size()) return std::nullopt;
+        return todo_[at_++];
+    }
+
+    void work() {
+        std::unique_ptr<verify::Process> worker;
+        while (const auto k = next()) {
+            try {
+                if (!worker) worker = std::make_unique<verify::Process>(verify::this_program(), std::vector<std::string>{"study-worker"});
+                const json question{{"study", study_.name}, {"settings", runs_[*k].settings}, {"data", jobs_.data}};
+                verify::Process::Reply reply = worker->ask(packed(question), for_ever);
+                json said;
+                for (; reply.message; reply = worker->listen(for_ever)) {
+                    said = json::from_cbor(*reply.message);
+                    if (!said.contains("part")) break;
+                    tell(*k, said["part"]);
+                }
+                if (!reply.message) {
+                    worker.reset();
+                    throw Failure(reply.death);
+                }
+                if (said.contains("error")) throw Error(said["error"].get<std::string>());
+                if (said.contains("failure")) throw Failure(said["failure"].get<std::string>());
+                records_[*k].result = std::move(said["result"]);
+                write_record(record_path(jobs_.out, runs_[*k]), records_[*k]);
+                tell(*k, 1);
+            } catch (const Failure& e) {
+                const std::lock_guard guard(lock_);
+                failed_.push_back(runs_[*k].name + ": " + e.what());
+            } catch (...) {
+                const std::lock_guard guard(lock_);
+                if (!error_) error_ = std::current_exception();
+            }
+        }
+    }
+
+    void tell(std::size_t k, double part) {
+        const std::lock_guard guard(lock_);
+        part_[k] = part;
+        double done = 0, total = 0, made = 0;
+        for (std::size_t i = 0; i < runs_.size(); ++i) {
+            const double weight = std::max(runs_[i].seconds, 1e-3);
+            total += weight, done += weight * part_[i], made += weight * (part_[i] - found_[i]);
+        }
+        const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+        show_({static_cast<std::size_t>(std::ranges::count(part_, 1.0)), runs_.size(), done / total, made > 0 ? elapsed * (total - done) / made : -1});
+    }
+
+    const Study& study_;
+    const std::vector<Run>& runs_;
+    const Jobs& jobs_;
+    const std::function<void(const Progress&)>& show_;
+    std::vector<Record> records_;
+    std::vector<double> part_, found_;
+    std::vector<std::size_t> todo_;
+    std::size_t at_ = 0;
+    std::mutex lock_;
+    std::exception_ptr error_;
+    std::vector<std::string> failed_;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+std::vector<Record> make_records(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show) {
+    const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    setenv("OMP_NUM_THREADS", std::to_string(std::max(1, cores / std::max(1, jobs.processes))).c_str(), 1);   // of the workers; results do not depend on it
+    return Crew(study, runs, jobs, show).all();
+}
+
+void serve_runs(int descriptor) {
+    verify::serve(descriptor, [&](const std::string& message) {
+        const json question = json::from_cbor(message);
+        const Context context{question["data"], [&](double part) { verify::tell(descriptor, packed({{"part", part}})); }};
+        try {
+            return packed({{"result", find_study(question["study"]).run(question["settings"], context)}});
+        } catch (const Failure& e) {
+            return packed({{"failure", e.what()}});
+        } catch (const std::bad_alloc&) {
+            return packed({{"failure", "out of memory"}});
+        } catch (const std::exception& e) {
+            return packed({{"error", e.what()}});
+        }
+    });
+    std::abort();   // serve does not return
+}
+
+}  // namespace normlab::studies
