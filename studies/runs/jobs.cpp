@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -11,7 +12,7 @@
 
 #include "io/error.hpp"
 #include "norms/memory.hpp"
-#include "studies/data/dataset.hpp"
+#include "studies/data/digits.hpp"
 #include "studies/runs/records.hpp"
 #include "verify/process.hpp"
 
@@ -26,13 +27,13 @@ std::string packed(const json& j) {
     return bytes;
 }
 
-std::string data_name(const Study& study, const std::string& data) { return study.uses_data ? data::load(data).name : "none"; }
+data::Split load(const Study& study, const std::string& data) { return !study.uses_data ? data::Split{} : data.empty() ? data::digits() : data::load(data); }
 
 class Crew {
 public:
     Crew(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show)
         : study_(study), runs_(runs), jobs_(jobs), show_(show), records_(runs.size()), part_(runs.size(), 0.0) {
-        const std::string data = data_name(study, jobs.data);
+        const std::string data = study.uses_data ? load(study, jobs.data).train.description : "none";
         for (std::size_t k = 0; k < runs.size(); ++k) {
             records_[k] = {study.name, runs[k].name, commit(), data, runs[k].settings, {}};
             if (const auto found = find_record(jobs.out, records_[k], runs[k])) records_[k] = *found, part_[k] = 1;
@@ -130,11 +131,14 @@ std::vector<Record> make_records(const Study& study, const std::vector<Run>& run
 }
 
 void serve_runs(int descriptor) {
+    std::optional<data::Split> data;   // a worker serves one study
     verify::serve(descriptor, [&](const std::string& message) {
         const json question = json::from_cbor(message);
-        const Context context{question["data"], [&](double part) { verify::tell(descriptor, packed({{"part", part}})); }};
         try {
-            return packed({{"result", find_study(question["study"]).run(question["settings"], context)}});
+            const Study& study = find_study(question["study"]);
+            if (!data) data = load(study, question["data"]);
+            const Context context{*data, [&](double part) { verify::tell(descriptor, packed({{"part", part}})); }};
+            return packed({{"result", study.run(question["settings"], context)}});
         } catch (const Failure& e) {
             return packed({{"failure", e.what()}});
         } catch (const std::bad_alloc&) {

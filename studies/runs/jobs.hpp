@@ -10,7 +10,7 @@ namespace normlab::studies {
 
 struct Jobs {
     std::filesystem::path out;
-    std::string data;     ///< --data, made absolute; empty: the embedded digits
+    std::string data;     ///< --data; empty: the embedded digits
     int processes = 1;    ///< the cores are shared among them
 };
 

@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "studies/data/dataset.hpp"
 #include "studies/runs/interval.hpp"
 #include "studies/runs/settings.hpp"
 
@@ -26,7 +27,7 @@ struct Run {
 
 /// What a run is given besides its settings.
 struct Context {
-    std::string data;                               ///< --data; empty: the embedded digits
+    const data::Split& data;                        ///< of --data, or the embedded digits; empty for a study that uses none
     std::function<void(double part)> progress;      ///< to be called now and then with the part done, 0 to 1
 };
 
