@@ -51,6 +51,15 @@ private:
     Memory memory_;
 };
 
+/// `tensor` of an array for what works on host memory: the array's own, or an f64 copy of what is on a device.
+class HostView {
+    std::vector<double> copy_;
+
+public:
+    explicit HostView(const Array& a);
+    ConstTensor tensor;
+};
+
 /// sqrt(sum of squares), in f64: the norm of a gradient or of a layer's weights.
 double l2(const Array& a);
 

@@ -1,7 +1,6 @@
 #pragma once
 // What a layer is. A net is a Sequential of them (sequential.hpp).
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -35,9 +34,13 @@ struct Setup {
     Backend* backend = nullptr;
     DType dtype = DType::f32;
     std::uint64_t seed = 1;
-    std::uint64_t stream = 0;   ///< the layer's place in the net: keeps its random numbers apart from other layers'
+    std::uint32_t stream = 0;   ///< the layer's place in the net: keeps its random numbers apart from other layers'
     int threads = 1;            ///< of the normalizations; results do not depend on it
+
+    random::Stream random(std::uint32_t use) const { return {seed, std::uint64_t{stream} << 32 | use}; }   ///< `use`: a step, or what is no step
 };
+
+class Sequential;
 
 class Layer {
 public:
@@ -52,7 +55,7 @@ public:
     /// From the x and y of the forward before it: writes (does not add to) the parameters' gradients, and dx where it is not null.
     virtual void backward(const Array& x, const Array& y, const Array& dy, Array* dx) = 0;
     virtual std::vector<Parameter*> parameters() { return {}; }
-    virtual std::vector<Layer*> inner() { return {}; }   ///< layers that it is made of
+    virtual std::vector<const Sequential*> parts() const { return {}; }   ///< nets that it is made of
 
 protected:
     Backend& backend() const { return *setup_.backend; }

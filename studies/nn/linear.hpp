@@ -47,17 +47,20 @@ private:
     std::optional<SavedMemory> saved_;
 };
 
-/// y = x W^T + b, x[N, fan_in]: shared by the layers below.
+/// y = x W^T + b: what the layers below share.
 class Linear : public Layer {
 public:
+    void forward(const Array& x, Array& y, const Pass& pass) override;
+    void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
     std::vector<Parameter*> parameters() override;
     Parameter& weight() { return *weights_.parameters().front(); }   ///< W, or v; [out, fan_in]
     std::optional<Parameter>& bias() { return bias_; }
 
 protected:
     Linear(const Setup& setup, std::int64_t out, std::int64_t fan_in, const LinearOptions& options);
-    /// Data-dependent initialisation from t = v x / |v|, which is y with g = 1 and b = 0; the caller computes y again.
-    void initialise_from(const Array& t);
+    virtual Dims output(const Dims& x) const = 0;                                      ///< throws Error where x does not fit
+    virtual void multiply(const Array& x, Array& y) = 0;                               ///< y = x W^T
+    virtual void multiply_back(const Array& x, const Array& dy, Array* dx) = 0;        ///< dW = dy^T x, dx = dy W
 
     Weights weights_;
     std::optional<Parameter> bias_;
@@ -68,11 +71,12 @@ class Dense : public Linear {
 public:
     Dense(const Setup& setup, std::int64_t in, std::int64_t out, const LinearOptions& options = {});
     std::string name() const override;
-    void forward(const Array& x, Array& y, const Pass& pass) override;
-    void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
 
 private:
-    void apply(const Array& x, Array& y);
+    Dims output(const Dims& x) const override;
+    void multiply(const Array& x, Array& y) override;
+    void multiply_back(const Array& x, const Array& dy, Array* dx) override;
+
     std::int64_t in_, out_;
 };
 
@@ -81,17 +85,17 @@ class Conv : public Linear {
 public:
     Conv(const Setup& setup, std::int64_t in, std::int64_t out, std::int64_t kernel = 3, const LinearOptions& options = {});
     std::string name() const override;
-    void forward(const Array& x, Array& y, const Pass& pass) override;
-    void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
 
 private:
-    void apply(const Array& x, Array& y);
-    /// f(columns of samples [first, first + n), first, n), a chunk of samples after the other.
-    void by_chunks(const Dims& dims, const std::function<void(std::int64_t first, std::int64_t n)>& f);
-    Tensor columns(std::int64_t rows);
+    Dims output(const Dims& x) const override;
+    void multiply(const Array& x, Array& y) override;
+    void multiply_back(const Array& x, const Array& dy, Array* dx) override;
+    Image image(const Array& x) const;
+    std::int64_t chunk(const Dims& x) const;                                    ///< samples at once, so that their columns stay in a cache
+    Tensor columns(const Array& x, std::int64_t first, std::int64_t samples);   ///< x as the matrix that W^T is multiplied with
 
     std::int64_t in_, out_, kernel_;
-    Array columns_, chunk_;
+    Array columns_, dcolumns_;
 };
 
 }  // namespace normlab::nn

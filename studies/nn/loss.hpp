@@ -15,13 +15,14 @@ public:
     /// Writes the gradient of the mean loss by x; targets have x's Dims (for classes: 1 at the label, else 0). Throws Error where the Dims differ.
     void run(const Array& x, const Array& targets, Array& dx);
     /// Of the last run.
-    double value() const;                                  ///< the mean
+    double value();                                                 ///< the mean
     std::vector<double> each() const { return losses_.values(); }   ///< a sample each
 
 private:
     Backend& backend_;
     LossKind kind_;
     Array losses_;
+    std::vector<double> host_;
 };
 
 }  // namespace normlab::nn

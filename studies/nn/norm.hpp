@@ -2,8 +2,8 @@
 // A normalization as a layer: any Spec (norms/variants/) through any implementation, before or after an activation.
 
 #include <map>
-#include <memory>
 #include <optional>
+#include <tuple>
 
 #include "norms/operation.hpp"
 #include "norms/variants/batch_renorm.hpp"
@@ -30,8 +30,6 @@ struct NormOptions {
 class Norm : public Layer {
 public:
     Norm(const Setup& setup, std::int64_t channels, const Spec& spec, const NormOptions& options = {});
-    ~Norm() override;
-
     std::string name() const override;   ///< "batch_norm (cpu)"
     void forward(const Array& x, Array& y, const Pass& pass) override;
     void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
@@ -39,20 +37,23 @@ public:
 
     const Spec& spec() const { return spec_; }
     bool keeps_running() const { return spec_.running != Running::none; }
+    /// Whether evaluation depends on which samples are in its batch.
+    bool evaluates_by_batch() const { return spec_.block.samples && (!keeps_running() || evaluation_ == Statistics::batch); }
 
-    /// How evaluation normalises from now on. Throws Error where the variant does not have it; nothing happens where it keeps no running statistics at all.
+    /// How evaluation normalises from now on. Throws Error where the variant does not have it; without running statistics there is nothing to choose, and all
+    /// are accepted.
     void evaluate_with(Statistics which);
-    /// From now on training too uses the statistics chosen by evaluate_with as constants (Mode::eval's gradient), and moving averages stop; `thaw` ends it.
-    void freeze() { frozen_ = true; }
+    /// From now on training too takes the statistics chosen by evaluate_with as constants (Mode::eval's gradient), and moving averages stand still, until `thaw`.
+    /// Throws Error for Statistics::batch; nothing happens without running statistics.
+    void freeze();
     void thaw() { frozen_ = false; }
 
     /// moving, moving_biased or population. Throws Error where there are none.
     State state(Statistics which) const;
-    /// Replaces moving or population statistics. Throws Error for sizes that do not fit.
+    /// Replaces them. Throws Error for sizes that do not fit.
     void set_state(Statistics which, const State& state);
 
-    /// Population statistics afresh: every Task::population pass after this adds its batch, until `end_population` keeps the result as
-    /// Statistics::population.
+    /// Every Task::population pass from now on adds its batch, until `end_population` makes the result Statistics::population.
     void begin_population(Average average = Average::paper);
     void end_population();
 
@@ -61,14 +62,19 @@ public:
     std::optional<Parameter>& beta() { return beta_; }
 
 private:
-    struct Prepared;   // an Operation and what it keeps, for one number of samples and one way to normalise
-    enum class Way { train, given, batch };
+    enum class Way { train, given, batch };   // training; by statistics from outside the batch; by the batch alone, moving nothing
+    struct Prepared {
+        Operation operation;
+        SavedMemory saved;
+    };
 
     Way way(const Pass& pass) const;
     Prepared& prepared(const Dims& dims, Way way, const Pass& pass);
-    StateView view(Statistics which) const;
-    bool has(Statistics which) const;
+    StateView given();
+    StateView moving();
+    const std::optional<State>& kept(Statistics which) const;
     void track_biased(const Prepared& p);
+    Affine affine() const;
 
     Spec spec_;
     NormOptions options_;
@@ -77,13 +83,12 @@ private:
     std::optional<Parameter> gamma_, beta_;
     Statistics evaluation_ = Statistics::moving;
     bool frozen_ = false;
-    Memory moving_, population_;        // mean, then var or sigma: C each, on the device
-    State biased_;
-    mutable std::int64_t moving_count_ = 0, population_count_ = 0;
-    bool population_known_ = false;
+    Memory moving_, given_;                     // on the device: mean, then var or sigma, C each
+    std::int64_t moving_count_ = 0, given_count_ = 0;
+    std::optional<State> biased_, population_;
     std::optional<Population> measuring_;
-    std::map<std::pair<std::int64_t, Way>, std::unique_ptr<Prepared>> prepared_;
-    Prepared* last_ = nullptr;          // of the last forward
+    std::map<std::tuple<std::int64_t, std::int64_t, Way>, Prepared> prepared_;   // by samples, positions and way
+    Prepared* last_ = nullptr;                  // of the last forward
 };
 
 }  // namespace normlab::nn

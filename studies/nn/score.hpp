@@ -10,7 +10,7 @@ namespace normlab::nn {
 
 struct Score {
     double loss = 0;    ///< mean
-    double error = 0;   ///< share of samples whose largest output is not at the label (NaN outputs count as wrong)
+    double error = 0;   ///< share of samples whose first largest output is not at the label, or with an output that is NaN
 };
 
 /// In Task::evaluate, in batches of `batch` in the set's order. A last batch may be smaller, unless some Norm normalises by its batch: then the samples

@@ -1,6 +1,8 @@
 #pragma once
 // Layers one after the other, with everything between them open to studies; and a branch added to its input.
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "studies/nn/layer.hpp"
@@ -12,9 +14,9 @@ namespace normlab::nn {
 ///   net.add<Dense>(784, 100);
 ///   Norm& norm = net.add<Norm>(100, batch_norm());
 ///   net.add<Relu>();
-class Sequential : public Layer {
+class Sequential {
 public:
-    using Layer::Layer;
+    explicit Sequential(const Setup& setup) : setup_(setup) {}
 
     /// Makes a layer at the end: the arguments are those of L's constructor after its Setup. The reference stays good. At most 255 layers.
     template <class L, class... Args>
@@ -25,44 +27,48 @@ public:
         return added;
     }
 
-    std::string name() const override;   ///< its layers' names, joined by ", "
-    void forward(const Array& x, Array& y, const Pass& pass) override;
-    void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
-    std::vector<Parameter*> parameters() override;
-    std::vector<Layer*> inner() override;
+    std::string name() const;   ///< its layers' names, joined by ", "
+    std::vector<Parameter*> parameters() const;
 
-    /// The whole net: the result is the last layer's output and stays good until the next pass.
+    /// The last layer's output, which stays good until the next pass; x itself where there are no layers.
     const Array& forward(const Array& x, const Pass& pass);
-    /// Takes the loss's gradient by the output from `output_gradient`. The gradient by x is not made.
-    void backward(const Array& x);
-    Array& output_gradient();
+    /// From dy, the gradient of the loss by the output, and the x of the forward before it. dx is written where it is not null.
+    void backward(const Array& x, const Array& dy, Array* dx);
+    /// The same with dy in `output_gradient()`, for a loss to write to, and no dx.
+    void backward(const Array& x) { backward(x, output_gradient(), nullptr); }
+    Array& output_gradient() { return gradients_.back(); }
 
     std::size_t size() const { return layers_.size(); }
-    Layer& layer(std::size_t i) { return *layers_[i]; }
+    Layer& layer(std::size_t i) const { return *layers_[i]; }
     /// What layer i gave in the last pass, and the gradient of the loss by it in the last backward.
     const Array& output(std::size_t i) const { return outputs_[i]; }
     const Array& gradient(std::size_t i) const { return gradients_[i]; }
 
     /// All layers of one kind, those inside others too, in order.
     template <class L>
-    std::vector<L*> all() {
+    std::vector<L*> all() const {
         std::vector<L*> found;
-        visit(*this, [&](Layer& layer) {
-            if (auto* l = dynamic_cast<L*>(&layer)) found.push_back(l);
-        });
+        for (const auto& layer : layers_) {
+            if (auto* l = dynamic_cast<L*>(layer.get())) found.push_back(l);
+            for (const Sequential* part : layer->parts()) std::ranges::copy(part->all<L>(), std::back_inserter(found));
+        }
         return found;
     }
+
+    Setup setup() const { return setup_; }
 
 private:
     Setup next() const;
     void append(std::unique_ptr<Layer> layer);
-    static void visit(Layer& layer, const std::function<void(Layer&)>& f);
 
+    Setup setup_;
     std::vector<std::unique_ptr<Layer>> layers_;
     std::vector<Array> outputs_, gradients_;
 };
 
-/// y = branch(x) + shortcut(x), the shortcut empty (x itself) or a 1x1 convolution and kin where the number of channels changes (He et al. 2016).
+/// y = branch(x) + shortcut(x); the shortcut is empty (x itself), or a 1x1 convolution and kin where the number of channels changes (He et al. 2016).
+///   Residual& block = net.add<Residual>();
+///   block.branch().add<Conv>(8, 8);
 class Residual : public Layer {
 public:
     explicit Residual(const Setup& setup);
@@ -73,11 +79,11 @@ public:
     void forward(const Array& x, Array& y, const Pass& pass) override;
     void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
     std::vector<Parameter*> parameters() override;
-    std::vector<Layer*> inner() override { return {&branch_, &shortcut_}; }
+    std::vector<const Sequential*> parts() const override { return {&branch_, &shortcut_}; }
 
 private:
     Sequential branch_, shortcut_;
-    Array sum_, other_;
+    Array shortcut_dx_;
 };
 
 }  // namespace normlab::nn
