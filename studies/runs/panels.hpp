@@ -1,0 +1,31 @@
+#pragma once
+// Figures of small multiples: curves with their intervals.
+
+#include <string>
+#include <vector>
+
+#include "studies/runs/interval.hpp"
+
+namespace normlab::studies {
+
+struct Point {
+    double x = 0;
+    Interval y;   ///< an unbounded one (a single seed) has no bar
+};
+
+struct Curve {
+    std::string title;
+    int style = 0;   ///< colour (Okabe & Ito), point and dash, told apart without colours too: 0 ... 6. The same thing has the same one in every panel
+    std::vector<Point> points;
+};
+
+struct Panel {
+    std::string title, x, y;
+    std::string settings;   ///< gnuplot's, such as "set logscale x 2\n"
+    std::vector<Curve> curves;
+};
+
+/// A script for io::draw: the panels, row by row.
+std::string multiplot(const std::string& title, int rows, int columns, const std::vector<Panel>& panels);
+
+}  // namespace normlab::studies
