@@ -50,7 +50,7 @@ json run(const json& settings, const Context& context) {
     json result{{"clean", trial.score(trial.test_set, nn::Statistics::population).error}};
     for (const Domain& d : domains)
         for (const double strength : settings.at(d.name).get<std::vector<double>>()) {
-            const data::Dataset changed = trial.scaled(d.change(trial.test_source, strength));
+            const data::Dataset changed = scaled(settings, d.change(trial.test_source, strength));
             for (std::size_t i = 0; i < norms.size(); ++i) norms[i]->set_state(nn::Statistics::population, trained[i]);
             const double frozen = trial.score(changed, nn::Statistics::population).error;
             trial.measure_population(changed, samples);
@@ -150,7 +150,8 @@ Study adaptation() {
          {"--shifts", "pixels down and right, of the images as they come", "2,4,6", "", "", integers(0, 1000)},
          {"--contrasts", "about mid-grey: 1 is unchanged", "0.75,0.5,0.25", "", "", numbers(0, 1)},
          {"--noises", "standard deviation of what is added to each pixel, of the images as they come", "0.1,0.2,0.4", "", "", numbers(0, 10)},
-         {"--precise", "samples from which population statistics are measured, about", "2048", "", "", integers(1, 1 << 30)}});
+         {"--precise", "samples from which population statistics are measured, about", "2048", "", "", integers(1, 1 << 30)}},
+        "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10");
     study.plan = plan;
     study.run = run;
     study.report = report;

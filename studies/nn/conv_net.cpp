@@ -1,5 +1,7 @@
 #include "studies/nn/conv_net.hpp"
 
+#include <fmt/format.h>
+
 #include "studies/nn/layers.hpp"
 #include "studies/nn/linear.hpp"
 #include "studies/nn/loss.hpp"
@@ -9,6 +11,9 @@ namespace normlab::nn {
 
 Sequential conv_net(const Setup& setup, const ConvNet& s) {
     if (s.channels.empty()) throw Error("a net of no convolutions; at least one is accepted");
+    const auto halvings = s.channels.size() - 1;
+    const std::int64_t H = s.H >> halvings, W = s.W >> halvings;
+    if (H == 0 || W == 0) throw Error(fmt::format("{} convolutions of images of {} x {}: pooling between them leaves nothing; fewer are accepted", halvings + 1, s.H, s.W));
     Sequential net(setup);
     LinearOptions linear;
     linear.bias = !s.norm, linear.weight_norm = s.weight_norm, linear.implementation = s.options.implementation;
@@ -20,9 +25,8 @@ Sequential conv_net(const Setup& setup, const ConvNet& s) {
         net.add<Relu>();
         in = out;
     }
-    net.add<AveragePool>();
     linear.bias = true;
-    net.add<Dense>(in, s.classes, linear);
+    net.add<Dense>(H * W * in, s.classes, linear);
     return net;
 }
 

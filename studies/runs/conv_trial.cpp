@@ -28,10 +28,11 @@ std::optional<Spec> spec_of(const json& s) {
     return spec;
 }
 
-nn::ConvNet net_of(const json& s, std::int64_t steps, int classes) {
+nn::ConvNet net_of(const json& s, std::int64_t steps, const data::Dataset& set) {
     nn::ConvNet net;
+    net.H = set.H, net.W = set.W;
     net.channels = s.at("channels").get<std::vector<std::int64_t>>();
-    net.classes = classes;
+    net.classes = set.classes;
     net.norm = spec_of(s);
     net.weight_norm = s.at("norm") == "wn";
     net.options.implementation = s.at("implementation");
@@ -58,14 +59,14 @@ data::Dataset shuffled(const data::Dataset& set) {
 
 }  // namespace
 
-std::vector<Setting> with_conv_settings(std::vector<Setting> own) {
+std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::string& seeds, const std::string& standard_seeds) {
     const std::vector<Setting> shared{
-        {"--seeds", "of first weights and order of the data; each is a run", "1,2", "1,2,3,4,5", "1,2,3,4,5", integers(0, 1 << 30)},
+        {"--seeds", "of first weights and order of the data; each is a run", seeds, standard_seeds, "", integers(0, 1 << 30)},
         {"--halve", "1: images are halved, 28 x 28 to 14 x 14; 0: they are as they are", "1", "", "0", integers(0, 1)},
         {"--channels", "of each convolution, max pooling between them", "8,16,32", "", "16,32,64", integers(1, 4096)},
         {"--samples", "of the training set: the first, or all where it has fewer", "12000", "", "60000", integers(1, 1 << 30)},
-        {"--epochs", "over them", "1", "4", "30", numbers(1e-6, 1e6)},
-        {"--rate", "learning rate at an optimiser's batch of 64; otherwise in proportion to the batch", "0.1", "", "", numbers(0, 1e6)},
+        {"--epochs", "over them", "4", "10", "30", numbers(1e-6, 1e6)},
+        {"--rate", "learning rate at an optimiser's batch of 64; otherwise in proportion to the batch", "0.05", "", "", numbers(0, 1e6)},
         {"--rate-end", "the rate falls exponentially to this share of itself", "0.01", "", "", numbers(1e-12, 1)},
         {"--momentum", "of SGD", "0.9", "", "", numbers(0, 0.9999)},
         {"--bn-average", "weight of a new batch in batch norm's moving averages", "0.1", "", "", numbers(0, 1)},
@@ -92,17 +93,18 @@ double conv_seconds(const json& s) {
         products += 9 * in * out * positions;
         in = out, positions /= 4;
     }
+    // Fitted to measured runs, evaluation included.
     const double samples = s.at("samples").get<double>() * s.at("epochs").get<double>();
-    return samples * products * 1e-9 + static_cast<double>(steps_of(s, s.at("samples"))) * 1e-4;
+    return samples * (1.2e-5 + 2.2e-10 * products) + 1.5e-5 * static_cast<double>(steps_of(s, s.at("samples")));
 }
 
+data::Dataset scaled(const json& s, const data::Dataset& set) { return s.at("halve").get<int>() ? data::halve(set) : set; }
+
 ConvTrial::ConvTrial(const json& s, const data::Split& data)
-    : batch(s.at("batch")), normalisation_batch(s.at("normalisation_batch")), steps(steps_of(s, std::min(s.at("samples").get<std::int64_t>(), data.train.size()))), seed(s.at("seed")),
-      net(nn::conv_net(setup_of(s), net_of(s, steps, data.train.classes))), rate_(s.at("rate").get<double>() * static_cast<double>(batch) / 64), rate_end_(s.at("rate_end")),
-      momentum_(s.at("momentum")), halve_(s.at("halve").get<int>() != 0) {
-    train_set = scaled(data::first(data.train, s.at("samples")));
-    test_source = shuffled(data.test);
-    test_set = scaled(test_source);
+    : batch(s.at("batch")), normalisation_batch(s.at("normalisation_batch")), steps(steps_of(s, std::min(s.at("samples").get<std::int64_t>(), data.train.size()))),
+      seed(s.at("seed")), test_source(shuffled(data.test)), train_set(scaled(s, data::first(data.train, s.at("samples")))), test_set(scaled(s, test_source)),
+      net(nn::conv_net(setup_of(s), net_of(s, steps, train_set))), rate_(s.at("rate").get<double>() * static_cast<double>(batch) / 64), rate_end_(s.at("rate_end")),
+      momentum_(s.at("momentum")) {
     if (s.at("norm") == "wn") {   // Salimans & Kingma 2016: g and b from one batch
         data::Epochs order(train_set.size(), std::min(evaluation_batch, train_set.size()), seed);
         data::Batch first;
@@ -113,8 +115,6 @@ ConvTrial::ConvTrial(const json& s, const data::Split& data)
     }
     forget_momentum();
 }
-
-data::Dataset ConvTrial::scaled(const data::Dataset& set) const { return halve_ ? data::halve(set) : set; }
 
 void ConvTrial::forget_momentum() {
     optimiser_.emplace(nn::cpu(), net.parameters(), nn::exponential_decay(rate_, rate_end_, steps), momentum_);

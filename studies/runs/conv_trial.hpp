@@ -8,8 +8,8 @@
 
 namespace normlab::studies {
 
-/// Flags of data, net and training, the seeds too; `own` before them.
-std::vector<Setting> with_conv_settings(std::vector<Setting> own);
+/// Flags of data, net and training after a study's own; --seeds by default and from --standard on.
+std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::string& seeds, const std::string& standard_seeds);
 
 /// Their values but the seeds, as a run's settings have them. To be added by the study: "seed", "norm" (none, bn, brn, ln, in, gn, wn), "batch" (the optimiser's),
 /// "normalisation_batch" (bn, brn; otherwise 0), "groups" (gn; otherwise 0). Throws Error for groups that do not divide the channels.
@@ -17,6 +17,9 @@ json conv_values(const Settings& settings);
 
 /// About, on one core.
 double conv_seconds(const json& settings);
+
+/// A set as the net sees it: halved where the settings say so.
+data::Dataset scaled(const json& settings, const data::Dataset& set);
 
 class ConvTrial {
 public:
@@ -28,8 +31,6 @@ public:
     data::Dataset train_set, test_set;   ///< as the net sees them
     nn::Sequential net;
 
-    /// `set` of the size that the net sees.
-    data::Dataset scaled(const data::Dataset& set) const;
     /// Steps first ... last - 1 of `steps`; momentum goes on from where the last call was, from 0 after `forget_momentum`.
     void train(data::Sampler& sampler, std::int64_t first, std::int64_t last, const std::function<void(double part)>& progress);
     void forget_momentum();
@@ -39,7 +40,6 @@ public:
 
 private:
     double rate_, rate_end_, momentum_;
-    bool halve_;
     std::optional<nn::Sgd> optimiser_;
 };
 

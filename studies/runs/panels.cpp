@@ -19,6 +19,12 @@ std::string data_of(const Curve& c, const std::string& name) {
 
 }  // namespace
 
+std::string powers_of_two(const std::vector<std::int64_t>& xs) {
+    if (xs.empty()) return "";
+    const auto first = static_cast<double>(xs.front()), last = static_cast<double>(xs.back());
+    return fmt::format("set logscale x 2\nset xrange [{}:{}]\nset xtics (1,2,4,8,16,32,64,128,256,512,1024)\n", 0.85 * first, 1.18 * last);
+}
+
 std::string multiplot(const std::string& title, int rows, int columns, const std::vector<Panel>& panels) {
     std::string text = fmt::format("set multiplot layout {},{} title '{}' margins 0.08,0.985,0.11,0.88 spacing 0.09,0.16\n", rows, columns, title);
     text += "set grid back lt 1 lw 0.5 lc rgb '#dddddd'\nset border 3\nset xtics nomirror\nset ytics nomirror\nset title offset 0,-0.6\nset errorbars small\n";

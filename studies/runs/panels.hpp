@@ -1,6 +1,7 @@
 #pragma once
 // Figures of small multiples: curves with their intervals.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct Panel {
     std::string settings;   ///< gnuplot's, such as "set logscale x 2\n"
     std::vector<Curve> curves;
 };
+
+/// Panel::settings for an x of these values, in order: logarithmic, marked at powers of two.
+std::string powers_of_two(const std::vector<std::int64_t>& xs);
 
 /// A script for io::draw: the panels, row by row.
 std::string multiplot(const std::string& title, int rows, int columns, const std::vector<Panel>& panels);

@@ -21,12 +21,6 @@ Curve curve(const std::string& title, int style, const std::vector<std::int64_t>
     return c;
 }
 
-std::string powers_of_two(const std::vector<std::int64_t>& xs) {
-    if (xs.empty()) return "";
-    const auto first = static_cast<double>(xs.front()), last = static_cast<double>(xs.back());
-    return fmt::format("set logscale x 2\nset xrange [{}:{}]\nset xtics (1,2,4,8,16,32,64,128,256,512,1024)\n", 0.85 * first, 1.18 * last);
-}
-
 void add(Panel& panel, Curve curve) {
     if (!curve.points.empty()) panel.curves.push_back(std::move(curve));
 }

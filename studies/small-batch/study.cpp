@@ -176,7 +176,8 @@ Study small_batch() {
          {"--groups", "of gn at the fixed optimiser's batch", "1,2,4,8", "", "1,2,4,8,16", integers(1, 4096)},
          {"--curve-groups", "of gn where the batch is varied", "4", "", "8", integers(1, 4096)},
          {"--freeze", "share of the steps after which frozen statistics are frozen", "0.8", "", "", numbers(0, 1)},
-         {"--precise", "training samples from which precise statistics are measured, about", "2048", "", "", integers(1, 1 << 30)}});
+         {"--precise", "training samples from which precise statistics are measured, about", "2048", "", "", integers(1, 1 << 30)}},
+        "1,2", "1,2,3,4,5");
     study.plan = plan;
     study.run = run;
     study.report = report;
