@@ -120,7 +120,7 @@ std::string csv_of(const Results& r) {
 Figure figure(const Results& r) {
     std::vector<Panel> panels;
     for (const Domain& d : domains) {
-        Panel p{d.title, d.axis, "test error, %", std::string("set yrange [0:*]\n") + (std::string_view(d.name) == "contrast" ? "set xrange [*:*] reverse\n" : ""), {}};
+        Panel p{d.title, d.axis, "test error, %", std::string("set ytics 0,20,100\n") + (std::string_view(d.name) == "contrast" ? "set xrange [*:*] reverse\n" : ""), {}};
         Curve frozen{"frozen", 1, {}}, swapped{"re-estimated", 0, {}}, clean{"clean images", 6, {}};
         for (const auto& [strength, pair] : r.of.at(d.name)) {
             frozen.points.push_back({strength, mean_of(pair.frozen * 100)});
@@ -130,7 +130,7 @@ Figure figure(const Results& r) {
         p.curves = {frozen, swapped, clean};
         panels.push_back(std::move(p));
     }
-    return {multiplot("Population statistics of other images: mean and 95 % interval over seeds", 1, 3, panels), 1200, 430};
+    return multiplot("Population statistics of other images: mean and 95 % interval over seeds", 3, panels);
 }
 
 Report report(const std::vector<Record>& records) {

@@ -144,7 +144,7 @@ std::string csv_of(const Results& r) {
 // A column for each way to pair.
 Figure figure(const Results& r) {
     const auto panel = [&](const std::string& title, std::int64_t each, auto values) {
-        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes) + "set yrange [0:*]\n", {}};
+        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes), {}};
         int style = 0;
         for (const char* norm : norms)
             for (const std::int64_t order : {std::int64_t{0}, each}) {
@@ -158,8 +158,7 @@ Figure figure(const Results& r) {
     for (const std::int64_t each : r.counts) panels.push_back(panel(fmt::format("{} of each class: by moving averages", each), each, [&](const Cell& c) { return r.moving(c); }));
     for (const std::int64_t each : r.counts)
         panels.push_back(panel(fmt::format("{} of each class: by the paired test batches’ own statistics", each), each, [&](const Cell& c) { return r.paired(c, each); }));
-    const int columns = std::max(1, static_cast<int>(r.counts.size()));
-    return {multiplot("Class-paired normalisation batches: mean and 95 % interval over seeds", 2, columns, panels), 550 * columns, 800};
+    return multiplot("Class-paired normalisation batches: mean and 95 % interval over seeds", std::max(1, static_cast<int>(r.counts.size())), panels);
 }
 
 Report report(const std::vector<Record>& records) {

@@ -31,10 +31,10 @@ Figure figure(const Results& r) {
     const std::vector<std::int64_t> slices = r.normalisation_batches(), batches = r.batches(), groups = r.groups();
     const std::int64_t full = r.fixed_batch();
     const std::string error = "test error, %";
-    Panel fixed{fmt::format("Optimiser’s batch {}, normalised in parts", full), "normalisation batch", error, powers_of_two(slices), {}};
-    Panel equal{"Normalised whole", "optimiser’s batch = normalisation batch", error, powers_of_two(batches), {}};
-    Panel counts{fmt::format("Groups, optimiser’s batch {}", full), "groups", error, powers_of_two(groups), {}};
-    Panel evaluation{fmt::format("Batch norm evaluated five ways, optimiser’s batch {}", full), "normalisation batch", error, powers_of_two(slices), {}};
+    Panel fixed{fmt::format("Optimiser’s batch {}, normalised in parts", full), "normalisation batch", error, powers_of_two(slices), {}, true};
+    Panel equal{"Normalised whole", "optimiser’s batch = normalisation batch", error, powers_of_two(batches), {}, true};
+    Panel counts{fmt::format("Groups, optimiser’s batch {}", full), "groups", error, powers_of_two(groups), {}, true};
+    Panel evaluation{fmt::format("Batch norm evaluated five ways, optimiser’s batch {}", full), "normalisation batch", error, powers_of_two(slices), {}, true};
     for (const Named& n : norms) {
         const std::string norm = n.norm;
         const bool by_batch = norm == "bn" || norm == "brn";
@@ -46,7 +46,7 @@ Figure figure(const Results& r) {
     }
     int style = 0;
     for (const Way& way : ways) add(evaluation, curve(way.title, style++, slices, [&](std::int64_t x) { return r.in("bn", x, way.name); }));
-    return {multiplot("Small batches: test error, mean and 95 % interval over seeds", 2, 2, {fixed, equal, counts, evaluation}), 1100, 800};
+    return multiplot("Small batches: test error, mean and 95 % interval over seeds", 2, {fixed, equal, counts, evaluation});
 }
 
 }  // namespace normlab::studies::small_batches
