@@ -48,7 +48,7 @@ Figure multiplot(const std::string& title, int columns, const std::vector<Panel>
     text += "set grid back lt 1 lw 0.5 lc rgb '#dddddd'\nset border 3\nset title offset 0,-0.6\nset errorbars small\n";
     for (std::size_t k = 0; k < panels.size(); ++k) {
         const Panel& p = panels[k];
-        text += "unset logscale\nset xtics auto nomirror\nset ytics auto nomirror\nset xrange [*:*] noreverse\nset key top right horizontal maxcols 3 samplen 2 spacing 1.05 noautotitle\n";
+        text += "unset logscale\nset xtics auto nomirror\nset ytics auto nomirror\nset xrange [*:*] noreverse\nset key top right opaque horizontal maxcols 3 samplen 2 spacing 1.05 noautotitle\n";
         text += fmt::format("set title '{}'\nset xlabel '{}' offset 0,0.3\nset ylabel '{}' offset 0.6,0\n{}{}", p.title, p.x, p.y, y_range(p), p.settings);
         std::string plot;
         for (std::size_t i = 0; i < p.curves.size(); ++i) {
