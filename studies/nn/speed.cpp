@@ -1,4 +1,5 @@
-// Steps per second of 784-100-100-100-10, batch 60, SGD, f32, one thread: forward, loss, backward, update. speed.sh runs it beside the same net in libtorch.
+// Steps per second of 784-100-100-100-10, batch 60, SGD, f32, one thread: forward, loss, backward, update. speed.sh runs it beside the same net in
+// libtorch.
 //   normlab_nn_speed relu|sigmoid [STEPS]
 #include <chrono>
 #include <cstdio>
