@@ -82,7 +82,7 @@ void write_npz(const fs::path& to, const std::vector<std::pair<std::string, io::
         file.insert(file.end(), member.begin(), member.end());
         file.insert(file.end(), bytes.begin(), bytes.end());
         put(directory, 0x02014b50, 4), put(directory, 20, 2), header(directory);
-        put(directory, 0, 10), put(directory, start, 4);
+        put(directory, 0, 8), put(directory, 0, 2), put(directory, start, 4);
         directory.insert(directory.end(), member.begin(), member.end());
     }
     const std::size_t start = file.size();
