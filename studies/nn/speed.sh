@@ -1,5 +1,6 @@
 #!/bin/sh
 # Steps per second of speed.cpp and, where it is built, of speed_libtorch.cpp, one after the other and again; median, least and most.
+#   cmake --build build/release --target normlab_nn_speed normlab_nn_speed_libtorch
 #   studies/nn/speed.sh [BUILD_FOLDER [REPEATS]]
 set -eu
 folder=${1:-build/release} repeats=${2:-9}
