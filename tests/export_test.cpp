@@ -128,7 +128,7 @@ TEST_CASE("a script with eps outside the root fails in both dtypes, and the line
         CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) {
             return o.test.dtype == d && o.test.check == "accuracy" && std::ranges::any_of(o.findings, [](const Finding& f) { return f.quantity == "y" && f.verdict == Verdict::fail; });
         }));
-    CHECK_THAT(j.text, Contains("rerun: normlab verify --judge '" + folder.path.string() + "' --case \"layer_norm script"));
+    CHECK_THAT(j.text, Contains("rerun: normlab verify --judge " + folder.path.string() + " --case \"layer_norm script"));
     CHECK_THAT(j.text, Contains("of layer_norm_f"));
 }
 

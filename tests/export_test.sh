@@ -4,7 +4,7 @@ set -u
 program=$1 examples=$2
 . "$(dirname "$0")/expect.sh"
 
-expect 0 "then: normlab verify --judge 'vectors'" export vectors --variant layer_norm
+expect 0 "then: normlab verify --judge vectors" export vectors --variant layer_norm
 expect 2 "exists already" export vectors --variant layer_norm
 expect 2 "f32 and f64 are accepted" export other --dtype bf16
 expect 2 "did you mean layer_norm" export other --variant layernorm
