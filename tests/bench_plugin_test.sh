@@ -30,6 +30,10 @@ short 2 "absent.so" --plugin absent.so
 short 2 "--timeout 0; seconds, above 0" --plugin "$hostile" --timeout 0
 short 2 "--timeout 0; seconds, above 0" --impl naive --timeout 0
 short 1 "loading $hostile:load: killed by SIGSEGV" --impl naive,hostile --plugin "$hostile:load"
+# Loading may take longer than a repetition. Whether a check takes half a second is the machine's affair.
+"$program" bench --shapes shapes.json --direction forward --seconds 1 --impl naive,hostile --plugin "$hostile:slow" --timeout 0.5 >out 2>&1
+! grep -q "loading" out || complain "slow: $(cat out)"
+grep -q "bench: .* rows timed" out || complain "slow: $(cat out)"
 for peer in onednn libtorch; do
   case $("$program" list) in
     *"$peer "*) short 0 "bench: 4 rows timed, 0 wrong" --impl "cpu,$peer" ;;

@@ -125,6 +125,7 @@ const normlab_plugin *normlab_plugin_entry(uint32_t host_version, const char *op
     if (!*options && getenv("HOSTILE")) options = getenv("HOSTILE");
     strncpy(option, options, sizeof option - 1);
     if (chosen("load")) raise(SIGSEGV);
+    if (chosen("slow")) sleep(1);
     if (chosen("newer")) table.now.size = sizeof table, table.now.version += 1;
     if (chosen("older")) table.now.size = offsetof(normlab_plugin, set_threads);
     if (chosen("short")) table.now.size = offsetof(normlab_plugin, forward);
