@@ -22,8 +22,8 @@ using namespace normlab::verify;
 
 // The largest team that a parallel region was opened for. Code that GCC compiled, the libraries too, opens one by this function; the program's own
 // comes before the OpenMP library's.
-static std::atomic<int> largest_team = 1;
 #ifdef _OPENMP
+static std::atomic<int> largest_team = 1;
 extern "C" void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags) {
     static const auto next = reinterpret_cast<decltype(&GOMP_parallel)>(dlsym(RTLD_NEXT, "GOMP_parallel"));
     largest_team = std::max(largest_team.load(), threads ? static_cast<int>(threads) : omp_get_max_threads());
@@ -126,7 +126,7 @@ TEST_CASE("a CUDA peer without a GPU says why it cannot run") {
     CHECK(!i->available().reason.empty());
 }
 
-TEST_CASE("a peer's plans run on the number of threads that they are set to, and leave OpenMP's as it was; y and dx are the same for any") {
+TEST_CASE("a peer's plans run on the threads that they are set to with the same y and dx, and leave OpenMP's number as it was") {
 #ifndef _OPENMP
     NORMLAB_SKIP("OpenMP is absent");
 #else
