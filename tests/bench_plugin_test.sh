@@ -1,6 +1,6 @@
 #!/bin/sh
-# bench with plug-ins that end or hold up its process: the run completes, says which row did it, and ends with exit status 1. And on the peers that were
-# built, or that stand where peers do and cannot be loaded. usage: bench_plugin_test.sh PROGRAM HOSTILE.so
+# bench with plug-ins that end or hold up its process: the run completes, says which row did it, and ends with exit status 1. And on the peers that
+# were built, or that stand where peers do and cannot be loaded. usage: bench_plugin_test.sh PROGRAM HOSTILE.so
 set -u
 program=$1 hostile=$2
 . "$(dirname "$0")/expect.sh"

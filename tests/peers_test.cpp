@@ -165,8 +165,8 @@ TEST_CASE("a peer's plans run on the threads that they are set to with the same 
             CHECK(omp_get_max_threads() == usual);
             CHECK(r.y == all[0].y);   // a row is one thread's
             CHECK(r.dx == all[0].dx);
-            // A sum of m terms in any order is within (m - 1) u times the sum of their magnitudes of what it should be, so two orders are within twice
-            // that of each other. x is even in (-1, 1), sd 0.58: |x_hat| < 2.
+            // A sum of m terms in any order is within (m - 1) u times the sum of their magnitudes of what it should be, so two orders are within
+            // twice that of each other. x is even in (-1, 1), sd 0.58: |x_hat| < 2.
             for (std::size_t c = 0; c < columns; ++c) {
                 double sum = 0;
                 for (std::size_t n = 0; n < rows; ++n) sum += std::abs(dy[n * columns + c]);
