@@ -73,11 +73,21 @@ struct Judgement {
     std::vector<Outcome> outcomes;
     Summary summary;
     std::string text;
+    std::vector<std::string> left_out;
+
+    // Those that make this call and FAIL with a finding of the quantity that says the text.
+    std::size_t failing(const std::string& quantity, const std::string& says) const {
+        return static_cast<std::size_t>(std::ranges::count_if(outcomes, [&](const Outcome& o) {
+            return std::ranges::any_of(o.findings, [&](const Finding& f) {
+                return f.verdict == Verdict::fail && f.quantity == quantity && f.where.find(says) != std::string::npos;
+            });
+        }));
+    }
 };
 Judgement judge(const fs::path& folder, const fs::path& outputs = {}, Accumulation accumulation = Accumulation::sequential) {
     static int number = 0;
     const Script& script = add_script({folder, outputs, accumulation, "script" + std::to_string(number++)});
-    Judgement j{run_cases(script.cases({}), 1, silent), {}, ""};
+    Judgement j{run_cases(script.cases({}), 1, silent), {}, "", script.left_out()};
     for (Outcome& o : j.outcomes) script.complete(o);
     j.summary = summarize(j.outcomes);
     j.text = failures_text(j.outcomes, "normlab");
@@ -195,10 +205,61 @@ TEST_CASE("an output that is missing, of another dtype or shape, or NaN fails wi
     nan.as<double>()[7] = std::numeric_limits<double>::quiet_NaN();
     io::write_npy(y, nan);
     fails_with("y.npy: element 7 of 90 is NaN; of group_norm_f64_0001");
+    CHECK_THAT(judge(folder.path).text, Contains("FAIL accuracy y"));
     std::ofstream(y) << "no array";
     fails_with("y.npy");
     io::write_npy(y, right);
     CHECK(judge(folder.path).summary.failed == 0);
+}
+
+TEST_CASE("where a part of a call is filled in the rest is missed by name, whatever the check looks at; where nothing is, the case is skipped") {
+    const Folder folder({.variants = {"layer_norm"}, .checks = {"accuracy", "zero_sum"}, .dtypes = {DType::f64}});
+    fill_in(folder, [](const Inputs<double>&, Outputs<double>&) {}, false);
+    REQUIRE(judge(folder.path).summary.failed == 0);
+    fs::path call;   // with gradients
+    for (const fs::path& one : folder.calls())
+        if (fs::exists(one / "dgamma.npy")) call = one;
+    fs::remove(call / "dgamma.npy");
+    Judgement j = judge(folder.path);
+    INFO(j.text);
+    CHECK(j.failing("dgamma", (call / "dgamma.npy").string() + ": is missing") > 0);
+    CHECK(j.summary.failed == j.failing("dgamma", "is missing"));   // y, dx and dbeta hold
+    CHECK(j.summary.skipped == 0);
+    for (const char* name : {"y", "dx", "dbeta"}) fs::remove(call / (std::string(name) + ".npy"));
+    j = judge(folder.path);
+    CHECK(j.summary.failed == 0);
+    CHECK(j.summary.skipped > 0);
+    CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) { return o.skipped == "the script wrote nothing for " + call.filename().string(); }));
+    REQUIRE(!j.left_out.empty());
+    CHECK_THAT(j.left_out[0], Contains("nothing was written for 1 of"));
+}
+
+TEST_CASE("an optional output that some calls of a variant have is missed in the others") {
+    const Folder folder({.variants = {"layer_norm", "group_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f64}});
+    fill_in(folder);
+    for (const fs::path& call : folder.calls())
+        if (call.filename().string().starts_with("group_norm")) fs::remove(call / "save_rstd.npy");   // in none: not judged
+    Judgement j = judge(folder.path);
+    CHECK(j.summary.failed == 0);
+    CHECK(std::ranges::any_of(j.left_out, [](const std::string& line) { return line.starts_with("saved rstd of group_norm: optional, not written"); }));
+    const fs::path missing = folder.calls().back() / "save_rstd.npy";   // of layer norm
+    fs::remove(missing);
+    j = judge(folder.path);
+    CHECK(j.failing("saved rstd", missing.string()) > 0);
+    CHECK_THAT(j.text, Contains("other calls of layer_norm have it"));
+}
+
+TEST_CASE("the calls of an exported variant are its own") {
+    for (const char* variant : {"batch_norm", "group_norm", "instance_norm", "rms_norm"}) {
+        const Folder folder({.variants = {variant}, .checks = {"accuracy", "cross_variant"}, .dtypes = {DType::f64}});
+        for (const fs::path& call : folder.calls()) CHECK(read_vector(call / "case.json").op == variant);
+        fill_in(folder);
+        const Judgement j = judge(folder.path);
+        CHECK(j.summary.failed == 0);
+        CHECK(j.summary.skipped == 0);
+    }
+    const Folder both({.variants = {"batch_norm", "instance_norm"}, .checks = {"cross_variant"}, .dtypes = {DType::f64}});
+    CHECK(both.exported.cases > 0);
 }
 
 TEST_CASE("a folder that normlab export did not write, or that was spoilt, is refused") {

@@ -1,16 +1,20 @@
 // The faults of verify/faults: each is one, the layer without is none, and wrong outputs are named by the fault that gives them and by no other.
 
+#include <map>
 #include <set>
 
+#include "norms/plugin.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
 #include "verify/faults/fit.hpp"
+#include "verify/faults/layer.hpp"
 #include "verify/faults/rivals.hpp"
 #include "verify/faults/table.hpp"
 #include "verify/suite.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;
+using Catch::Matchers::Contains;
 
 namespace {
 
@@ -116,6 +120,45 @@ TEST_CASE("faults: a factor is fitted") {
     REQUIRE(found.size() == 1);
     CHECK(found[0].fault->name == "dgamma_scaled");
     CHECK(found[0].times == Approx(50));
+}
+
+namespace {
+
+faults::Formula planted;
+
+// The notes of accuracy's failing findings, by quantity, of the layer with these formulas.
+std::map<std::string, std::string> notes(const std::string& text, const faults::Formula& formula) {
+    planted = formula;
+    normlab_plugin table = faults::plugin_table(nullptr);
+    table.create = [](const normlab_problem* problem, normlab_plan** plan) {
+        *plan = reinterpret_cast<normlab_plan*>(new faults::Layer(*problem, planted));
+        return 0;
+    };
+    const auto wrong = plugin_implementation(table, {"wrong.so", ""});
+    std::map<std::string, std::string> found;
+    for (const Finding& f : find_check("accuracy").run(parse_case(text), *wrong))
+        if (f.verdict == Verdict::fail) found[f.quantity] = f.note;
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("faults: a fitted factor is said to be one") {
+    const auto half = notes("layer_norm faulty f32 nchw train 5x6x3", {.mean_g = 0.5});
+    CHECK_THAT(half.at("dx"), Contains("like the fault mean_g_scaled (mean(g) in dx 1 % too large), factor 0.5, to"));
+    const auto twice = notes("layer_norm faulty f64 nchw train 5x6x3", {.var = 2});   // y is not linear in it
+    CHECK_THAT(twice.at("y"), Contains("like the fault var_scaled (the variance 1 % too large), factor 2, to"));
+}
+
+TEST_CASE("faults: of two at once neither is named where both show") {
+    const char* text = "layer_norm faulty f32 nchw train 5x6x3";
+    const auto both = notes(text, {.ddof = 1, .eps_outside = 1});   // a factor of the variance takes both in, on these inputs
+    CHECK_THAT(both.at("y"), !Contains("the fault"));
+    CHECK_THAT(both.at("saved var"), Contains("equals the fault var_unbiased ("));
+    CHECK_THAT(notes(text, {.mean_g = 0, .x_hat_term = 1.01}).at("dx"), !Contains("the fault"));
+    const auto apart = notes(text, {.x_hat = 1.05, .dbeta = 1.1});   // one a quantity
+    CHECK_THAT(apart.at("y"), Contains("like the fault x_hat_scaled (") && Contains("factor 1.05"));
+    CHECK_THAT(apart.at("dbeta"), Contains("like the fault dbeta_scaled (") && Contains("factor 1.1"));
 }
 
 TEST_CASE("faults: no fault is named where there is none, or none of the table's") {

@@ -48,6 +48,8 @@ static int misbehave(const normlab_problem *p, const void *y) {
     if (chosen("abort")) fprintf(stderr, "assertion failed: N != 3\n"), abort();
     if (chosen("loop")) for (;;) pause();
     if (chosen("exit")) exit(7);
+    if (chosen("prints")) for (;;) printf("%080d\n", 0);
+    if (chosen("chatty")) for (zero = 0; zero < 100000; ++zero) printf("%080d\n", zero);
     if (chosen("refuse")) return message = "no memory for three samples", 5;
     if (chosen("beyond")) put((void *)y, p->N * p->C * p->S, p->dtype, 1);
     return 0;

@@ -114,7 +114,7 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     if (c.check == "accuracy" && p.own_statistics()) all.push_back(measured("negative saved var", static_cast<double>(negative), 0));
     judge_saved("saved r", out.saved.r, [](const auto& b) { return b.r; }, hard.r, soft.r);
     judge_saved("saved d", out.saved.d, [](const auto& b) { return b.d; }, hard.d, soft.d);
-    faults::name_faults(all, in, t, hard, out, &implementation);
+    faults::name_faults(all, in, t, hard, out, implementation);
     return all;
 }
 

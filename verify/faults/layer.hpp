@@ -62,6 +62,15 @@ private:
     Statistics first_;                       // of the first forward
 };
 
+/// While it lives, faults that this thread plants have this number in place of the table's.
+class Strength {
+public:
+    explicit Strength(double number);
+    ~Strength();
+    Strength(const Strength&) = delete;
+    Strength& operator=(const Strength&) = delete;
+};
+
 /// The table of a plug-in that computes with this fault; of the right one for null. Its name is faulty, or faulty_NAME.
 const normlab_plugin& plugin_table(const Fault* fault);
 
