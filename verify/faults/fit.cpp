@@ -157,9 +157,9 @@ double Suspects::strength(const Fault& fault, const Quantity& quantity, const Va
     const auto along = [&](const Values& v) { return projected(v, quantity.right, wrong, quantity.bound); };
     const double wanted = along(got);
     double last = 0, at_last = 0, times = wanted;
-    for (int k = 0; k < 8 && std::abs(times) < 1e4; ++k) {   // secants
+    for (int k = 0; k < 12 && std::abs(times) < 1e4; ++k) {   // secants, to rounding
         const double at = along(quantity.of(given(fault, times)));
-        if (std::abs(at - wanted) <= 1e-12 * std::abs(wanted) || at == at_last) break;
+        if (std::abs(at - wanted) <= 1e-15 * std::abs(wanted) || at == at_last) break;
         const double secant = times + (wanted - at) * (times - last) / (at - at_last);
         const double next = std::isnan(at) ? (times + last) / 2 : secant;   // a variance below 0
         if (!std::isnan(at)) last = times, at_last = at;
