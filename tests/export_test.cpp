@@ -46,7 +46,8 @@ using Change = std::function<void(const Inputs<double>&, Outputs<double>&)>;
 
 void write(const VectorArray& a, const std::vector<double>& values) {
     const std::vector<float> narrow(values.begin(), values.end());
-    io::write_npy_in_part(a.file, a.type == io::ElementType::f32 ? io::make_array(a.shape, std::span(narrow)) : io::make_array(a.shape, std::span(values)));
+    const bool f32 = a.type == io::ElementType::f32;
+    io::write_npy_in_part(a.file, f32 ? io::make_array(a.shape, std::span(narrow)) : io::make_array(a.shape, std::span(values)));
 }
 
 // Plays the script: the reference's outputs, changed, into the files that each case.json names.
@@ -108,7 +109,8 @@ void eps_outside_the_root(const Inputs<double>& in, Outputs<double>& out) {
 }  // namespace
 
 TEST_CASE("a right script holds every exported check of every variant, in both dtypes, layouts and modes") {
-    const std::vector<std::string> checks{"accuracy", "adjoint", "zero_sum", "xhat_dx", "symmetry", "scale_invariance", "running_stats", "fold", "permutation", "isolation"};
+    const std::vector<std::string> checks{"accuracy", "adjoint", "zero_sum", "xhat_dx", "symmetry", "scale_invariance", "running_stats",
+                                          "fold",     "permutation", "isolation"};
     const Folder folder({.checks = checks, .layouts = {Layout::channels_first, Layout::channels_last}});
     REQUIRE(folder.exported.cases > 100);
     fill_in(folder);
@@ -123,7 +125,8 @@ TEST_CASE("a right script holds every exported check of every variant, in both d
 }
 
 TEST_CASE("a filled in folder is a folder of outside vectors") {
-    const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"}, .checks = {"accuracy", "zero_sum"}, .layouts = {Layout::channels_first, Layout::channels_last}});
+    const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"}, .checks = {"accuracy", "zero_sum"},
+                         .layouts = {Layout::channels_first, Layout::channels_last}});
     fill_in(folder);
     const Summary s = summarize(run_vectors(folder.path, {}, {.implementations = {"reference", "cpu"}}, silent));
     CHECK(s.failed == 0);
@@ -136,7 +139,8 @@ TEST_CASE("a script with eps outside the root fails in both dtypes, and the line
     const Judgement j = judge(folder.path);
     for (const DType d : {DType::f32, DType::f64})
         CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) {
-            return o.test.dtype == d && o.test.check == "accuracy" && std::ranges::any_of(o.findings, [](const Finding& f) { return f.quantity == "y" && f.verdict == Verdict::fail; });
+            return o.test.dtype == d && o.test.check == "accuracy" &&
+                   std::ranges::any_of(o.findings, [](const Finding& f) { return f.quantity == "y" && f.verdict == Verdict::fail; });
         }));
     CHECK_THAT(j.text, Contains("rerun: normlab verify --judge '" + folder.path.string() + "' --case \"layer_norm script"));
     CHECK_THAT(j.text, Contains("of layer_norm_f"));
@@ -169,14 +173,15 @@ TEST_CASE("outputs may lie in a folder of their own, and the promise of kappa-fr
         for (const truth::Block& b : t.blocks)
             for (std::size_t i : b.elements) {
                 const double lost = rounded(static_cast<double>(b.mean), DType::f32) - static_cast<double>(b.mean);
-                out.y[i] = rounded(out.y[i] - (in.gamma.empty() ? 1 : in.gamma[i % static_cast<std::size_t>(in.problem.shape.C)]) * lost / static_cast<double>(b.s), DType::f32);
+                const double gamma = in.gamma.empty() ? 1 : in.gamma[i % static_cast<std::size_t>(in.problem.shape.C)];
+                out.y[i] = rounded(out.y[i] - gamma * lost / static_cast<double>(b.s), DType::f32);
             }
     }, false);
     const fs::path outputs = folder.path.string() + "-outputs";
     for (const fs::path& call : folder.calls()) {
         fs::create_directories(outputs / call.filename());
         for (const char* name : {"y", "dx", "dgamma", "dbeta"})
-            if (fs::exists(call / (std::string(name) + ".npy"))) fs::rename(call / (std::string(name) + ".npy"), outputs / call.filename() / (std::string(name) + ".npy"));
+            if (const std::string file = std::string(name) + ".npy"; fs::exists(call / file)) fs::rename(call / file, outputs / call.filename() / file);
     }
     CHECK_THROWS_WITH(judge(folder.path), Contains("holds no outputs yet"));
     CHECK(judge(folder.path, outputs).summary.failed == 0);
@@ -241,7 +246,8 @@ TEST_CASE("an optional output that some calls of a variant have is missed in the
         if (call.filename().string().starts_with("group_norm")) fs::remove(call / "save_rstd.npy");   // in none: not judged
     Judgement j = judge(folder.path);
     CHECK(j.summary.failed == 0);
-    CHECK(std::ranges::any_of(j.left_out, [](const std::string& line) { return line.starts_with("saved rstd of group_norm: optional, not written"); }));
+    const auto says = [](const std::string& line) { return line.starts_with("saved rstd of group_norm: optional, not written"); };
+    CHECK(std::ranges::any_of(j.left_out, says));
     const fs::path missing = folder.calls().back() / "save_rstd.npy";   // of layer norm
     fs::remove(missing);
     j = judge(folder.path);

@@ -36,7 +36,8 @@ expect 2 "not exported" verify --judge vectors --case "layer_norm script f32 nch
 sed 's/np.sqrt(var + eps)/(np.sqrt(var) + eps)/' "$examples/numpy_layer_norm.py" >wrong.py
 "$python" wrong.py vectors || complain "wrong.py"
 expect 1 "FAIL accuracy y" verify --judge vectors
-case $out in *"equals the fault eps_outside (eps outside the root: sqrt(var) + eps) to "*) ;; *) complain "eps outside the root is not named: $out" ;; esac
+name="equals the fault eps_outside (eps outside the root: sqrt(var) + eps) to "
+case $out in *"$name"*) ;; *) complain "eps outside the root is not named: $out" ;; esac
 line=$(echo "$out" | sed -n 's/^  rerun: normlab //p' | head -n 1)
 eval "expect 1 'FAIL' $line"
 rm "$(find vectors -name y.npy | sort | head -n 1)"

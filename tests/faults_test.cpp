@@ -20,14 +20,18 @@ namespace {
 
 // Case strings, VARIANT to be put in front, on which one fault or another shows.
 constexpr const char* shows[] = {
-    "f64 nchw train 5x6x3 check=accuracy", "f64 nhwc train 5x6x3 x=tag check=accuracy", "f64 nchw eval 5x6x3 sigma=0.003 check=accuracy", "f64 nchw train 5x6x3 sigma=0.003 check=accuracy",
-    "f64 nchw train 5x6x3 affine=none check=accuracy", "f64 nchw train 1x6x3 check=accuracy", "f64 nchw train 5x1x3 check=accuracy", "f64 nchw train 5x6x1 check=accuracy",
-    "f64 nchw train 3x6x43 kappa=1e4 check=accuracy", "f32 nchw train 5x6x3 kappa=1e3 check=accuracy", "bf16 nchw train 5x6x3 check=accuracy", "f64 nchw train 4x6x4 x=constant offset=3 check=accuracy",
-    "f64 nchw train 5x6x3 state=far check=accuracy", "f64 nchw train 5x6x3 momentum=none check=running_stats", "f64 nchw train 5x6x3 running=biased check=running_stats",
-    "f64 nchw train 5x6x3 check=running_stats", "f64 nchw train 6x6x3 stat_batch=2 momentum=none check=running_stats", "f64 nchw eval 5x6x3 eps=1e-8 sigma=1e-4 check=accuracy",
-    "f32 nchw train 5x6x3 check=contracts", "f32 nchw eval 5x6x3 check=contracts", "f32 nchw train 5x6x3 check=repeat", "f32 nchw train 5x21x3 check=permutation",
-    "f32 nchw train 3x7x1 check=contracts", "f32 nchw train 256x6x3 check=batch_independence", "f32 nchw eval 256x6x3 check=batch_independence", "f32 nchw train 5x6x3 check=gradient_masks",
-    "f32 nchw train 5x6x3 check=power_of_two", "f32 nchw train 5x6x3 check=isolation", "f32 nchw train 5x3x1024 check=accuracy", "f32 nchw train 64x6x256 tile=4x6x4 check=tiled"};
+    "f64 nchw train 5x6x3 check=accuracy", "f64 nhwc train 5x6x3 x=tag check=accuracy", "f64 nchw eval 5x6x3 sigma=0.003 check=accuracy",
+    "f64 nchw train 5x6x3 sigma=0.003 check=accuracy", "f64 nchw train 5x6x3 affine=none check=accuracy", "f64 nchw train 1x6x3 check=accuracy",
+    "f64 nchw train 5x1x3 check=accuracy", "f64 nchw train 5x6x1 check=accuracy", "f64 nchw train 3x6x43 kappa=1e4 check=accuracy",
+    "f32 nchw train 5x6x3 kappa=1e3 check=accuracy", "bf16 nchw train 5x6x3 check=accuracy",
+    "f64 nchw train 4x6x4 x=constant offset=3 check=accuracy", "f64 nchw train 5x6x3 state=far check=accuracy",
+    "f64 nchw train 5x6x3 momentum=none check=running_stats", "f64 nchw train 5x6x3 running=biased check=running_stats",
+    "f64 nchw train 5x6x3 check=running_stats", "f64 nchw train 6x6x3 stat_batch=2 momentum=none check=running_stats",
+    "f64 nchw eval 5x6x3 eps=1e-8 sigma=1e-4 check=accuracy", "f32 nchw train 5x6x3 check=contracts", "f32 nchw eval 5x6x3 check=contracts",
+    "f32 nchw train 5x6x3 check=repeat", "f32 nchw train 5x21x3 check=permutation", "f32 nchw train 3x7x1 check=contracts",
+    "f32 nchw train 256x6x3 check=batch_independence", "f32 nchw eval 256x6x3 check=batch_independence",
+    "f32 nchw train 5x6x3 check=gradient_masks", "f32 nchw train 5x6x3 check=power_of_two", "f32 nchw train 5x6x3 check=isolation",
+    "f32 nchw train 5x3x1024 check=accuracy", "f32 nchw train 64x6x256 tile=4x6x4 check=tiled"};
 
 bool fails(const faults::Fault* fault, const std::string& text) {
     Case c = parse_case(text);
@@ -60,7 +64,9 @@ Run run_on(const std::string& text, const Implementation& implementation) {
     return r;
 }
 
-std::vector<faults::Fit> fits(const std::string& quantity, const Run& r) { return faults::Suspects(faults::all_faults(), r.in, r.truth, r.bounds).fits(quantity, r.got); }
+std::vector<faults::Fit> fits(const std::string& quantity, const Run& r) {
+    return faults::Suspects(faults::all_faults(), r.in, r.truth, r.bounds).fits(quantity, r.got);
+}
 
 std::set<std::string_view> names(const std::string& quantity, const Run& r) {
     std::set<std::string_view> found;

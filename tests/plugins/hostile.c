@@ -117,8 +117,9 @@ typedef struct newer_plugin {
 } newer_plugin;
 
 const normlab_plugin *normlab_plugin_entry(uint32_t host_version, const char *options) {
-    static newer_plugin table = {{sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, "hostile", "layer norm in double; hostile where N = 3", NORMLAB_HOST,
-                                  NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, 0, {NORMLAB_SEQUENTIAL, NORMLAB_DOUBLE, NORMLAB_DOUBLE, NORMLAB_DOUBLE}, NULL, supports,
+    static newer_plugin table = {{sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, "hostile", "layer norm in double; hostile where N = 3",
+                                  NORMLAB_HOST, NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, 0,
+                                  {NORMLAB_SEQUENTIAL, NORMLAB_DOUBLE, NORMLAB_DOUBLE, NORMLAB_DOUBLE}, NULL, supports,
                                   create, destroy, NULL, NULL, forward, backward, NULL, last_error}, NULL};
     (void)host_version;
     strncpy(option, options, sizeof option - 1);

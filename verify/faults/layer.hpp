@@ -1,5 +1,5 @@
 #pragma once
-// A normalization layer as norms/plugin.h describes it: plain loops in double, any variant, dtype and layout, and the formulas that it is given, right or wrong.
+// A normalization layer as norms/plugin.h describes it: plain loops in double, any variant, dtype and layout, with the formulas that it is given.
 
 #include <vector>
 

@@ -6,8 +6,6 @@
 #include <mutex>
 #include <thread>
 
-#include <fmt/format.h>
-
 #include "verify/faults/rivals.hpp"
 #include "verify/faults/table.hpp"
 #include "verify/worker.hpp"
@@ -83,7 +81,7 @@ Row walk(const Fault& fault, const std::vector<Case>& cases, const MatrixOptions
         ++checks[c.check], ++tally.failed;
         if (names && !asked) {
             asked = true;
-            const std::string name = fmt::format(" {} (", fault.name);
+            const std::string name = " " + std::string(fault.name) + " (";
             row.named = std::ranges::any_of(outcome.findings, [&](const Finding& f) { return f.note.find(name) != std::string::npos; });
         }
         if (!row.caught) {

@@ -22,8 +22,8 @@ struct Rival {
 /// check_grads: t.J^T c against (f(x + h t) - f(x - h t)).c / 2h, t and c normal, all arguments at once, h = 1e-4, |a - n| <= 1e-5 + 1e-5 |n|
 ///   (jax.test_util.check_grads, order 1, reverse, f64; its second order needs a double backward, which norms do not have here).
 /// fixed step: every derivative of sum dy y by a central difference with h = 1e-4, |a - n| <= 1e-6 + 1e-4 |n|.
-/// benchdnn: forward, each element of y within 6e-7 of a reference in f32, relative to |y| (absolutely where |y| <= 1e-5), or to |y - beta| where that
-///   is larger; mean and variance equal in f32. Backward, the l2 norm of the difference to a reference over its own, at most 6e-7 for dx, 5e-6 for
+/// benchdnn: forward, each element of y within 6e-7 of a reference in f32, relative to |y| (absolutely where |y| <= 1e-5), or to |y - beta| where
+///   that is larger; mean and variance equal in f32. Backward, the l2 norm of the difference to a reference over its own, at most 6e-7 for dx, 5e-6 for
 ///   dgamma and dbeta (oneDNN's benchdnn for f32 batch norm, bnorm.cpp and compare.cpp; data in pairs about a mean of about twice their spread,
 ///   eps = 1/16).
 std::span<const Rival> rivals();
