@@ -285,6 +285,7 @@ TEST_CASE("a folder that normlab export did not write, or that was spoilt, is re
     spoilt(index, "\"schema\": 1", "\"schema\": 2");
     spoilt(index, "group_norm script", "groupnorm script");
     spoilt(index, "\"cases\"", "\"case\"");
+    spoilt(index, "\"calls\"", "\"calls\": [], \"were\"");
     spoilt(index, "group_norm_f64_0001", "../elsewhere");
     spoilt(call, "\"num_groups\":3", "\"num_groups\":4");
     spoilt(call, "\"op\"", "\"no\"");

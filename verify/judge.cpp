@@ -80,6 +80,7 @@ Index read_index(const fs::path& folder, const std::string& name) {
         for (const auto& entry : document.at("cases")) {
             index.emplace_back(parse_case(entry.at("case").get<std::string>()), entry.at("calls").get<std::vector<std::string>>());
             index.back().first.implementation = name;
+            if (index.back().second.empty()) throw Error("a case has no calls");
             for (const std::string& call : index.back().second)
                 if (call.empty() || call.find('/') != std::string::npos || call.starts_with('.'))
                     throw Error(fmt::format("call {} is no folder's name", io::in_quotes(call)));
