@@ -63,6 +63,7 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
     auto of_large = verify::run_cases(large, 1, [&](std::size_t done, std::size_t) { progress.show(cases.size() + done, total); });
     std::ranges::move(of_large, std::back_inserter(outcomes));
     progress.clear();
+    if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
         throw Error("nothing could run: " + outcomes.front().skipped);
     return outcomes;
@@ -129,8 +130,7 @@ int run(const VerifyOptions& o) {
     if (!o.baseline.empty()) baseline.emplace(o.baseline);
     std::vector<std::string> left_out;
     std::vector<verify::Outcome> outcomes = o.vectors.empty() ? run_planned(o, baseline, left_out) : run_vectors(o);
-    if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
-    else shrink_failures(outcomes, o.replay);
+    if (!o.script) shrink_failures(outcomes, o.replay);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::string command = command_name();
     const verify::Summary summary = verify::summarize(outcomes);

@@ -50,6 +50,8 @@ static int misbehave(const normlab_problem *p, const void *y) {
     if (chosen("loop")) for (;;) pause();
     if (chosen("exit")) exit(7);
     if (chosen("exit0")) exit(0);
+    if (chosen("prints")) for (;;) printf("%080d\n", 0);
+    if (chosen("chatty")) for (zero = 0; zero < 100000; ++zero) printf("%080d\n", zero);
     if (chosen("refuse")) return message = "no memory for three samples", 5;
     if (chosen("latin1")) return message = "pas de m\351moire", 5;
     if (chosen("beyond")) put((void *)y, p->N * p->C * p->S, p->dtype, 1);
@@ -118,8 +120,9 @@ typedef struct newer_plugin {
 } newer_plugin;
 
 const normlab_plugin *normlab_plugin_entry(uint32_t host_version, const char *options) {
-    static newer_plugin table = {{sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, "hostile", "layer norm in double; hostile where N = 3", NORMLAB_HOST,
-                                  NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, 0, {NORMLAB_SEQUENTIAL, NORMLAB_DOUBLE, NORMLAB_DOUBLE, NORMLAB_DOUBLE}, NULL, supports,
+    static newer_plugin table = {{sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, "hostile", "layer norm in double; hostile where N = 3",
+                                  NORMLAB_HOST, NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, 0,
+                                  {NORMLAB_SEQUENTIAL, NORMLAB_DOUBLE, NORMLAB_DOUBLE, NORMLAB_DOUBLE}, NULL, supports,
                                   create, destroy, NULL, NULL, forward, backward, NULL, last_error}, NULL};
     (void)host_version;
     if (!*options && getenv("HOSTILE")) options = getenv("HOSTILE");
