@@ -217,7 +217,7 @@ TEST_CASE("an output that is missing, of another dtype or shape, or NaN fails wi
     CHECK(judge(folder.path).summary.failed == 0);
 }
 
-TEST_CASE("where a part of a call is filled in the rest is missed by name, whatever the check looks at; where nothing is, the case is skipped") {
+TEST_CASE("where a part of a call is filled in the rest is missed by name, whatever the check looks at, and where nothing is the case is skipped") {
     const Folder folder({.variants = {"layer_norm"}, .checks = {"accuracy", "zero_sum"}, .dtypes = {DType::f64}});
     fill_in(folder, [](const Inputs<double>&, Outputs<double>&) {}, false);
     REQUIRE(judge(folder.path).summary.failed == 0);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "io/json.hpp"
 #include "norms/names.hpp"
 #include "verify/faults/matrix.hpp"
 #include "verify/faults/rivals.hpp"
@@ -95,7 +96,7 @@ std::string matrix_json(const Matrix& matrix, double seconds) {
     for (std::size_t k = 0; k < rivals().size(); ++k)
         document["rivals"][std::string(rivals()[k].name)] = {
             {"rule", rivals()[k].rule}, {"found", found_by(matrix, k)}, {"false_alarm", static_cast<bool>(matrix.rival_alarms[k])}};
-    return document.dump(1) + "\n";
+    return io::text_of(document);
 }
 
 }  // namespace normlab::verify::faults
