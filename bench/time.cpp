@@ -10,6 +10,7 @@
 #include "bench/call.hpp"
 #include "bench/machine.hpp"
 #include "bench/run.hpp"
+#include "io/json.hpp"
 
 namespace normlab::bench {
 namespace {
@@ -157,7 +158,7 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
     json.ReportContext({});
     for (auto& runs : collector.reports) {
         for (auto& run : runs) {
-            run.run_name.iterations.clear(), run.run_name.repetitions.clear(), run.run_name.time_type.clear();   // names that do not change from run to run
+            run.run_name.iterations.clear(), run.run_name.repetitions.clear(), run.run_name.time_type.clear();   // names that no run changes
             const auto row = rows.find(run.run_name.function_name);
             if (run.error_occurred || row == rows.end()) continue;
             const Row& r = *row->second;
@@ -170,7 +171,7 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
         json.ReportRuns(runs);
     }
     json.Finalize();
-    return text.str();
+    return io::valid_utf8(text.str());   // a plug-in's message may be in any encoding
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include "cli/commands.hpp"
 #include "norms/names.hpp"
+#include "verify/case.hpp"
+#include "verify/shell.hpp"
 
 namespace normlab::cli {
 
@@ -15,7 +17,13 @@ std::string command_name() {
 
 void refuse_empty_arguments(CLI::App& verb) {
     for (CLI::Option* option : verb.get_options())
-        option->check([](const std::string& value) { return value.empty() ? std::string("is empty; leave it out, or say what it is") : std::string(); }, "");
+        option->check([](const std::string& value) { return std::string(value.empty() ? "is empty; leave it out, or say what it is" : ""); }, "");
+}
+
+double seconds_of(std::string_view flag, const std::string& text, double otherwise) {
+    const double seconds = text.empty() ? otherwise : verify::parse_number(flag, text);
+    if (!(seconds > 0 && seconds <= 86400)) throw Error(fmt::format("{} {}; seconds, above 0 and up to 86400, are accepted", flag, text));
+    return seconds;
 }
 
 std::vector<std::string> arguments_of(const CLI::App& verb) {
@@ -30,13 +38,8 @@ std::vector<std::string> arguments_of(const CLI::App& verb) {
 }
 
 std::string command_line(const CLI::App& verb) {
-    const auto quoted = [](const std::string& word) {
-        return word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=,./:") == std::string::npos
-                   ? word
-                   : "'" + CLI::detail::find_and_replace(word, "'", "'\\''") + "'";
-    };
     std::string line = "normlab";
-    for (const std::string& word : arguments_of(verb)) line += " " + quoted(word);
+    for (const std::string& word : arguments_of(verb)) line += " " + verify::shell_word(word);
     return line;
 }
 

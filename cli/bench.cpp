@@ -16,6 +16,7 @@
 #include "norms/names.hpp"
 #include "verify/case.hpp"
 #include "verify/process.hpp"
+#include "verify/worker.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 struct Options {
     std::vector<std::string> variants, implementations, plugins, dtypes, layouts, modes, directions, threads, caches;
     std::string shapes = "peers", limit, seconds, timeout, json, plot;
-    std::vector<std::string> killed;   // of the process that times: rows that ended an earlier one, ID=HOW
+    std::vector<std::string> killed;   // of the process that times: what ended an earlier one, and how, a line each
     int descriptor = -1;               // and where it tells what it is at
 };
 
@@ -42,18 +43,26 @@ std::int64_t in_range(std::string_view flag, const std::string& word, std::int64
     return value;
 }
 
+// What ended an earlier process: rows, implementations, the loading of a plug-in; and how.
+std::map<std::string, std::string> killed_of(const Options& o) {
+    std::map<std::string, std::string> killed;
+    for (const std::string& text : o.killed) killed[text.substr(0, text.find('\n'))] = text.substr(text.find('\n') + 1);
+    return killed;
+}
+
 bench::Selection selection_of(const Options& o) {
     bench::Selection s;
     s.workloads = bench::select_variants(bench::find_workloads(o.shapes), o.variants);
     if (!o.limit.empty()) s.workloads.resize(std::min(s.workloads.size(), static_cast<std::size_t>(in_range("--limit", o.limit, 1000000))));
-    s.implementations = parsed<std::string>(o.implementations, [](const std::string& w) { return find_implementation(w).name(); }, {});
+    require_known(o.implementations);
+    s.implementations = parsed<std::string>(o.implementations, [](const std::string& w) { return w; }, {});
     s.dtypes = parsed<DType>(o.dtypes, parse_dtype, s.dtypes);
     s.layouts = parsed<Layout>(o.layouts, parse_layout, {});
     s.modes = parsed<Mode>(o.modes, parse_mode, s.modes);
     s.directions = parsed<bench::Direction>(o.directions, bench::parse_direction, s.directions);
     s.threads = parsed<int>(o.threads, [](const std::string& w) { return static_cast<int>(in_range("--threads", w, 1024)); }, s.threads);
     s.caches = parsed<bench::Cache>(o.caches, bench::parse_cache, {});
-    for (const std::string& text : o.killed) s.killed[text.substr(0, text.find('='))] = text.substr(text.find('=') + 1);
+    s.killed = killed_of(o);
     return s;
 }
 
@@ -65,15 +74,28 @@ std::vector<PluginName> plugins_of(const Options& o) {
     return wanted_plugins(o.plugins, names);
 }
 
-// Loads them into this process. A peer that nobody named and that cannot be loaded is left out.
+constexpr std::string_view loading = "loading ";   // a plug-in: what is done before there are rows
+
+// Named in the call; the other peers come along where they can.
+bool asked_for(const Options& o, const std::string& plugin) {
+    return !o.implementations.empty() || std::ranges::any_of(o.plugins, [&](const std::string& text) { return parse_plugin(text).text() == plugin; });
+}
+
+// Loads them into this process. A peer that nobody asked for and that cannot be loaded, or that ended an earlier process, is left out.
 void load_plugins(const Options& o, const bench::Watch& watch, std::vector<std::string>& left_out) {
+    const std::map<std::string, std::string> killed = killed_of(o);
     for (const PluginName& plugin : plugins_of(o)) {
-        watch("loading " + plugin.text());
+        const std::string text = plugin.text(), id = std::string(loading) + text;
+        if (const auto found = killed.find(id); found != killed.end()) {
+            left_out.push_back(fmt::format("{}: loading it {}", text, found->second));
+            continue;
+        }
+        watch(id);
         try {
             load_plugin(plugin);
         } catch (const std::exception& e) {
             watch("");   // it is this process that ends
-            if (!o.implementations.empty() || std::ranges::find(o.plugins, plugin.text()) != o.plugins.end()) throw;
+            if (asked_for(o, text)) throw;
             left_out.push_back(e.what());
         }
         watch("");
@@ -119,22 +141,25 @@ int run(const Options& o) {
 
 // In a process of its own, which has loaded the plug-ins. Where one of them ends it, the run is done again without that row, which is WRONG; an
 // implementation that did so three times is left alone.
-int run_watched(const Options& o, const std::vector<std::string>& arguments) {
+int run_watched(const Options& o, const std::vector<std::string>& arguments, double seconds) {
     constexpr int patience = 3;
     constexpr double for_ever = 1e9;
-    const double seconds = o.timeout.empty() ? 300 : static_cast<double>(in_range("--timeout", o.timeout, 86400));
+    const auto limit = [&](const std::string& id) {
+        return id.empty() ? for_ever : id.starts_with(loading) ? std::max(seconds, verify::seconds_to_load) : seconds;
+    };
     std::map<std::string, std::string> killed;
     std::map<std::string, int> deaths;
     for (;;) {
         std::vector<std::string> all = arguments;
-        for (const auto& [id, how] : killed) all.insert(all.end(), {"--killed", id + "=" + how});
+        for (const auto& [id, how] : killed) all.insert(all.end(), {"--killed", id + "\n" + how});
         all.push_back("--descriptor");
         verify::Process process(verify::this_program(), all, verify::Process::Output::ours);
         std::string id;   // of what a plug-in is at
         verify::Process::Reply reply;
-        while ((reply = process.listen(id.empty() ? for_ever : seconds)).message) id = *reply.message;
+        while ((reply = process.listen(limit(id))).message) id = *reply.message;
         if (id.empty() && reply.exit_status) return *reply.exit_status;
-        if (id.empty() || id.starts_with("loading ")) throw Failure(fmt::format("bench: {}: {}", id.empty() ? "between two rows" : id, reply.death));
+        if (id.empty() || (id.starts_with(loading) && asked_for(o, id.substr(loading.size()))))
+            throw Failure(fmt::format("bench: {}: {}", id.empty() ? "between two rows" : id, reply.death));
         killed[id] = reply.death;
         const std::string implementation = id.substr(id.rfind('/') + 1);
         if (++deaths[implementation] == patience) killed[implementation] = fmt::format("not run: {} of its rows ended the process", patience);
@@ -153,14 +178,16 @@ void add_bench(CLI::App& app, int& status) {
     list("--variant", o->variants, "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");
     list("--impl", o->implementations, "implementations (default: all that can run here but the reference, the peers that were built among them)");
     verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
-    verb->add_option("--timeout", o->timeout, "seconds that a check or a repetition of a plug-in may take (default: 300)");
+    verb->add_option("--timeout", o->timeout,
+                     "seconds that a check or a repetition of a plug-in may take (default: 300); loading one may take 60, or this where it is more");
     list("--dtype", o->dtypes, "f64, f32, bf16, f16 (default: f32)");
     list("--layout", o->layouts, "nchw, nhwc (default: nchw, and nhwc where the set has it)");
     list("--mode", o->modes, "train, eval (default: train); eval is timed forward only");
     list("--direction", o->directions, "forward, backward (default: both)");
     list("--threads", o->threads, "numbers of threads, comma separated (default: 1)");
     list("--cache", o->caches, "cold, warm (default: warm where all tensors of a call fit into the last cache, otherwise cold)");
-    verb->add_option("--seconds", o->seconds, "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not suffice");
+    verb->add_option("--seconds", o->seconds,
+                     "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not suffice");
     verb->add_option("--json", o->json, "write Google Benchmark's JSON to this file");
     verb->add_option("--plot", o->plot, "draw the percentages of the limit into this file, .svg or .png (needs gnuplot)");
     verb->add_option("--killed", o->killed, "")->allow_extra_args(false)->group("");   // for the program itself
@@ -168,7 +195,8 @@ void add_bench(CLI::App& app, int& status) {
     refuse_empty_arguments(*verb);
     verb->callback([o, verb, &status] {
         if (o->descriptor < 0) {
-            status = plugins_of(*o).empty() ? run(*o) : run_watched(*o, arguments_of(*verb));
+            const double seconds = seconds_of("--timeout", o->timeout, 300);
+            status = plugins_of(*o).empty() ? run(*o) : run_watched(*o, arguments_of(*verb), seconds);
             return;
         }
         verify::end_with(o->descriptor);

@@ -6,7 +6,7 @@
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
 #include "verify/export.hpp"
-#include "verify/real_data.hpp"
+#include "verify/shell.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -18,14 +18,17 @@ int run(const std::string& folder, const VerifyOptions& o) {
         cases.push_back(verify::as_a_script(verify::parse_case(text)));
         cases.back().implementation = verify::script_name;
     }
-    if (!cases.empty() && (!o.tier.empty() || !(o.variants.empty() && o.checks.empty() && o.dtypes.empty() && o.layouts.empty() && o.modes.empty())))
+    const bool selects = !(o.variants.empty() && o.checks.empty() && o.dtypes.empty() && o.layouts.empty() && o.modes.empty());
+    if (!cases.empty() && (selects || !o.tier.empty()))
         throw Error("a case says everything itself; --tier and a selection are accepted without --case");
     if (cases.empty()) cases = verify::plan_export(o.selection(), o.tier_or(verify::Tier::smoke), left_out);
     Progress progress("export");
-    const verify::Exported written = verify::export_cases(folder, cases, left_out, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    const auto show = [&](std::size_t done, std::size_t total) { progress.show(done, total); };
+    const verify::Exported written = verify::export_cases(folder, cases, left_out, show);
     progress.clear();
     for (const std::string& line : left_out) fmt::print("left out: {}\n", line);
-    fmt::print("export: {} cases make {} calls: {} files, {:.1f} MB in {}\n", written.cases, written.calls, written.files, static_cast<double>(written.bytes) / 1e6, folder);
+    fmt::print("export: {} cases make {} calls: {} files, {:.1f} MB in {}\n", written.cases, written.calls, written.files,
+               static_cast<double>(written.bytes) / 1e6, folder);
     fmt::print("write the outputs that each CALL/case.json lists, then: {}\n", command_name() + " verify --judge " + verify::shell_word(folder));
     return 0;
 }

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <memory>
 
 #include <fmt/format.h>
@@ -7,14 +6,13 @@
 #include "cli/commands.hpp"
 #include "cli/plugins.hpp"
 #include "io/atomic_file.hpp"
+#include "io/json.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "verify/catalogue.hpp"
 
 namespace normlab::cli {
 namespace {
-
-bool is_registered(const std::string& name) { return std::ranges::any_of(implementations(), [&](const Implementation* i) { return i->name() == name; }); }
 
 void print_tables() {
     fmt::print("variants\n");
@@ -53,10 +51,13 @@ std::string json_text() {
         document["implementations"].push_back(
             {{"name", i->name()}, {"description", i->description()}, {"accumulation", name_of(i->accumulation(DType::f32))},
              {"cannot_run", i->available().reason}});
+    for (const Companion& c : companions())
+        if (!is_registered(c.name)) document["companions"].push_back({{"name", c.name}, {"file", c.plugin.file}});
     for (const verify::Check& c : verify::checks()) document["checks"].push_back({{"name", c.name}, {"statement", c.statement}});
     for (const verify::HostileInput& h : verify::hostile_inputs())
-        document["hostile_inputs"].push_back({{"name", h.name}, {"construction", h.construction}, {"shows", h.shows}, {"expected", h.expected}, {"not_run", h.missing}});
-    return document.dump(1) + "\n";
+        document["hostile_inputs"].push_back(
+            {{"name", h.name}, {"construction", h.construction}, {"shows", h.shows}, {"expected", h.expected}, {"not_run", h.missing}});
+    return io::text_of(document);
 }
 
 }  // namespace
@@ -64,18 +65,20 @@ std::string json_text() {
 void add_list(CLI::App& app, int&) {
     auto* verb = app.add_subcommand("list", "variants, implementations, checks and hostile inputs");
     struct Options {
-        std::string json;
+        std::string json, timeout;
         std::vector<std::string> plugins, implementations;
         bool tests = false;
     };
     const auto o = std::make_shared<Options>();
     verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
     verb->add_option("--impl", o->implementations, "plug-ins built along to be listed as what they say of themselves")->delimiter(',');
+    verb->add_option("--timeout", o->timeout, "seconds that loading a plug-in may take, 60 or more (default: 60)");
     verb->add_option("--json", o->json, "write the lists to this file");
     verb->add_flag("--tests", o->tests, "check and variant of every property test, a line each");
     refuse_empty_arguments(*verb);
     verb->callback([o] {
-        add_plugins(wanted_plugins(o->plugins, o->implementations), "");
+        add_plugins(wanted_plugins(o->plugins, o->implementations), o->timeout);
+        require_known(o->implementations);
         if (o->tests && !o->json.empty()) throw Error("--tests and --json were given together; one of them is accepted");
         if (o->tests) return print_tests();
         if (!o->json.empty()) io::write_atomically(o->json, json_text());

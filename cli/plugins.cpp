@@ -5,14 +5,16 @@
 #include <memory>
 #include <sstream>
 
-#include <fmt/format.h>
-
 #include "cli/commands.hpp"
-#include "verify/case.hpp"
+#include "norms/names.hpp"
 #include "verify/process.hpp"
 #include "verify/worker.hpp"
 
 namespace normlab::cli {
+
+bool is_registered(const std::string& name) {
+    return std::ranges::any_of(implementations(), [&](const Implementation* i) { return i->name() == name; });
+}
 
 std::vector<Companion> companions() {
     const std::filesystem::path here = std::filesystem::path(verify::this_program()).parent_path();
@@ -38,24 +40,28 @@ std::vector<PluginName> wanted_plugins(const std::vector<std::string>& plugins, 
     const std::vector<Companion> known = companions();
     for (const std::string& name : names) {
         const auto companion = std::ranges::find(known, name, &Companion::name);
-        const bool here = std::ranges::any_of(implementations(), [&](const Implementation* i) { return i->name() == name; });
-        if (companion != known.end() && !here && std::ranges::none_of(wanted, [&](const PluginName& p) { return p.text() == companion->plugin.text(); }))
-            wanted.push_back(companion->plugin);
+        if (companion == known.end() || is_registered(name)) continue;
+        const std::string file = companion->plugin.text();
+        if (std::ranges::none_of(wanted, [&](const PluginName& p) { return p.text() == file; })) wanted.push_back(companion->plugin);
     }
     return wanted;
 }
 
-double seconds_of(const std::string& timeout) {
-    const double seconds = timeout.empty() ? verify::WorkerOptions{}.seconds : verify::parse_number("--timeout", timeout);
-    if (!(seconds > 0 && seconds <= 86400)) throw Error(fmt::format("--timeout {}; seconds, above 0 and up to 86400, are accepted", timeout));
-    return seconds;
-}
-
 std::vector<std::string> add_plugins(const std::vector<PluginName>& plugins, const std::string& timeout) {
-    const verify::WorkerOptions options{.seconds = seconds_of(timeout)};
+    const verify::WorkerOptions options{.seconds = seconds_of("--timeout", timeout, verify::WorkerOptions{}.seconds)};
     std::vector<std::string> names;
     for (const PluginName& plugin : plugins) names.push_back(verify::add_plugin(plugin, options).name());
     return names;
+}
+
+void require_known(const std::vector<std::string>& names) {
+    std::vector<std::string> known;
+    for (const Implementation* i : implementations()) known.push_back(i->name());
+    for (const Companion& c : companions())
+        if (!is_registered(c.name)) known.push_back(c.name);
+    for (const std::string& name : names)
+        if (std::ranges::find(known, name) == known.end())
+            throw Error(unknown("implementation", name, std::vector<std::string_view>(known.begin(), known.end())));
 }
 
 std::vector<std::string> implementations_of(const std::vector<std::string>& cases) {

@@ -14,6 +14,8 @@ struct Companion {
     PluginName plugin;
 };
 
+bool is_registered(const std::string& name);
+
 /// Those that stand beside the program, in lib/normlab as it was built or ../lib/normlab as it was installed.
 std::vector<Companion> companions();
 
@@ -23,15 +25,17 @@ std::vector<Companion> peers();
 /// The plug-ins of --plugin, and the companions that `names` asks for and that are not registered.
 std::vector<PluginName> wanted_plugins(const std::vector<std::string>& plugins, const std::vector<std::string>& names);
 
-/// --timeout: seconds that a case may take; empty: the default. Throws Error.
-double seconds_of(const std::string& timeout);
-
-/// Starts a worker for each of them, `timeout` for each case, and registers it. Returns their names.
+/// Starts a worker for each of them, --timeout for each case, and registers it. Returns their names.
 std::vector<std::string> add_plugins(const std::vector<PluginName>& plugins, const std::string& timeout);
+
+/// Throws Error for a name that neither an implementation nor a companion has; it says which there are.
+void require_known(const std::vector<std::string>& names);
 
 /// The second words of case strings: their implementations.
 std::vector<std::string> implementations_of(const std::vector<std::string>& cases);
 
 inline constexpr const char* plugin_help = "a kernel of yours, FILE.so or FILE.so:OPTIONS (norms/plugin.h), in a process of its own; may be repeated";
+inline constexpr const char* timeout_help =
+    "seconds that a case of a plug-in may take (default: 10; large ones are given more); loading one may take 60, or this where it is more";
 
 }  // namespace normlab::cli

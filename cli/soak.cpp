@@ -9,6 +9,7 @@
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
 #include "io/atomic_file.hpp"
+#include "io/json.hpp"
 #include "norms/names.hpp"
 #include "verify/hunt.hpp"
 #include "verify/report.hpp"
@@ -24,11 +25,11 @@ struct SoakOptions {
 std::string json_text(const verify::Hunt& found, std::uint64_t seed, double seconds) {
     nlohmann::json worst = nlohmann::json::array(), doubtful = nlohmann::json::array();
     for (const verify::Worst& p : found.worst)
-        worst.push_back({{"impl", p.test.implementation}, {"dtype", name_of(p.test.dtype)}, {"cases", p.cases}, {"ratio", p.finding.ratio()}, {"case", p.test.text()}});
+        worst.push_back({{"impl", p.test.implementation}, {"dtype", name_of(p.test.dtype)}, {"cases", p.cases}, {"ratio", p.finding.ratio()},
+                         {"case", p.test.text()}});
     for (const verify::Outcome& o : found.doubtful) doubtful.push_back(o.test.text());
-    const nlohmann::json document{{"cases", found.cases}, {"held", found.held}, {"failed", found.failed}, {"unresolved", found.unresolved}, {"skipped", found.skipped},
-                                  {"seed", seed}, {"seconds", seconds}, {"worst", worst}, {"failed_or_unresolved", doubtful}};
-    return document.dump(1) + "\n";
+    return io::text_of({{"cases", found.cases}, {"held", found.held}, {"failed", found.failed}, {"unresolved", found.unresolved},
+                        {"skipped", found.skipped}, {"seed", seed}, {"seconds", seconds}, {"worst", worst}, {"failed_or_unresolved", doubtful}});
 }
 
 int run(const SoakOptions& o) {
@@ -49,8 +50,8 @@ int run(const SoakOptions& o) {
     const std::string command = command_name();
     fmt::print("{}", verify::hunt_text(found, command));
     if (!found.doubtful.empty()) fmt::print("\n{}", verify::failures_text(found.doubtful, command));
-    fmt::print("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n", found.cases, v.seed_or_one(), found.held, found.failed,
-               found.unresolved, found.skipped, seconds / 60);
+    fmt::print("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n", found.cases, v.seed_or_one(), found.held,
+               found.failed, found.unresolved, found.skipped, seconds / 60);
     if (!v.json.empty()) io::write_atomically(v.json, json_text(found, v.seed_or_one(), seconds));
     return found.good(v.allow_unresolved) ? 0 : 1;
 }
@@ -66,7 +67,7 @@ void add_soak(CLI::App& app, int& status) {
     list("--variant", o->verify.variants, "variants, comma separated (default: all)");
     list("--impl", o->verify.implementations, "implementations (default: all, or the plug-ins alone where there are some)");
     verb->add_option("--plugin", o->verify.plugins, plugin_help)->allow_extra_args(false);
-    verb->add_option("--timeout", o->verify.timeout, "seconds that a case of a plug-in may take (default: 10; large ones are given more)");
+    verb->add_option("--timeout", o->verify.timeout, timeout_help);
     list("--check", o->verify.checks, "checks (default: those that look at whatever numbers a case draws)");
     list("--dtype", o->verify.dtypes, "f64, f32, bf16, f16 (default: all)");
     list("--layout", o->verify.layouts, "nchw, nhwc (default: both)");

@@ -28,18 +28,21 @@ namespace {
 // Before the run: a file that cannot be written is known now.
 void check_outputs(const VerifyOptions& o) {
     std::vector<std::filesystem::path> seen;
-    for (const auto& [flag, path] : {std::pair("--json", o.json), std::pair("--junit", o.junit), std::pair("--html", o.html), std::pair("--replay", o.replay)}) {
+    const std::pair<const char*, std::string> files[] = {{"--json", o.json}, {"--junit", o.junit}, {"--html", o.html}, {"--replay", o.replay}};
+    for (const auto& [flag, path] : files) {
         if (path.empty()) continue;
         if (path == "-") throw Error(fmt::format("{} -: a file's path is accepted", flag));
         io::check_writable(path);
         const std::filesystem::path whole = std::filesystem::weakly_canonical(std::filesystem::absolute(path));
-        if (std::ranges::find(seen, whole) != seen.end()) throw Error(fmt::format("{} {}: another report goes there; a file of its own is accepted", flag, path));
+        if (std::ranges::find(seen, whole) != seen.end())
+            throw Error(fmt::format("{} {}: another report goes there; a file of its own is accepted", flag, path));
         seen.push_back(whole);
     }
 }
 
 // The cases of all sources but --vectors.
-std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::optional<verify::Baseline>& baseline, std::vector<std::string>& left_out) {
+std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::optional<verify::Baseline>& baseline,
+                                         std::vector<std::string>& left_out) {
     std::vector<verify::Case> cases;
     if (!o.replay.empty()) {
         cases = verify::read_replay(o.replay);
@@ -50,14 +53,17 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
     if (baseline) baseline->require_overlap(cases);
     const int threads = o.thread_count();
     const double memory = 0.8 * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-    const auto alone = std::stable_partition(cases.begin(), cases.end(), [&](const verify::Case& c) { return verify::bytes_needed(c) * threads <= memory; });
+    const auto is_small = [&](const verify::Case& c) { return verify::bytes_needed(c) * threads <= memory; };
+    const auto alone = std::stable_partition(cases.begin(), cases.end(), is_small);
     const std::vector<verify::Case> large(alone, cases.end());   // several at once may not fit
     cases.erase(alone, cases.end());
     Progress progress("verify");
     const std::size_t total = cases.size() + large.size();
     auto outcomes = verify::run_cases(cases, threads, [&](std::size_t done, std::size_t) { progress.show(done, total); });
-    std::ranges::move(verify::run_cases(large, 1, [&](std::size_t done, std::size_t) { progress.show(cases.size() + done, total); }), std::back_inserter(outcomes));
+    auto of_large = verify::run_cases(large, 1, [&](std::size_t done, std::size_t) { progress.show(cases.size() + done, total); });
+    std::ranges::move(of_large, std::back_inserter(outcomes));
     progress.clear();
+    if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
         throw Error("nothing could run: " + outcomes.front().skipped);
     return outcomes;
@@ -91,15 +97,16 @@ void shrink_failures(std::vector<verify::Outcome>& outcomes, const std::string& 
 }
 
 int run_hunt(const VerifyOptions& o) {
-    if (!(o.cases.empty() && o.only.empty()) || !(o.data + o.tier + o.vectors + o.baseline + o.html + o.junit + o.json + o.layer + o.of_input()).empty())
+    const std::string reports = o.baseline + o.html + o.junit + o.json;
+    if (!(o.cases.empty() && o.only.empty()) || !(o.data + o.tier + o.vectors + reports + o.layer + o.of_input()).empty())
         throw Error("--hunt draws its own cases; a selection, --seed, --threads, --replay and --allow-unresolved are accepted beside it");
-    const double seconds = verify::parse_number("--hunt", o.hunt);
-    if (!(seconds > 0 && seconds <= 86400)) throw Error(fmt::format("--hunt {}; seconds, above 0 and up to 86400, are accepted", o.hunt));
+    const double seconds = seconds_of("--hunt", o.hunt, 0);
     check_outputs(o);
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
     Progress progress("hunt");
-    verify::Hunt found = verify::hunt(o.selection(), o.seed_or_one(), o.thread_count(), true, std::numeric_limits<std::size_t>::max(), [&](std::size_t) {
+    constexpr std::size_t any_number = std::numeric_limits<std::size_t>::max();
+    verify::Hunt found = verify::hunt(o.selection(), o.seed_or_one(), o.thread_count(), true, any_number, [&](std::size_t) {
         progress.show(static_cast<std::size_t>(1000 * std::min(1.0, elapsed() / seconds)), 1000);
         return elapsed() < seconds;
     });
@@ -107,8 +114,8 @@ int run_hunt(const VerifyOptions& o) {
     shrink_failures(found.doubtful, o.replay);
     fmt::print("{}", verify::hunt_text(found, command_name()));
     if (!found.doubtful.empty()) fmt::print("\n{}", verify::failures_text(found.doubtful, command_name()));
-    fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases, found.held, found.failed, found.unresolved,
-               found.skipped, o.seed_or_one(), elapsed());
+    fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases, found.held, found.failed,
+               found.unresolved, found.skipped, o.seed_or_one(), elapsed());
     return found.good(o.allow_unresolved) ? 0 : 1;
 }
 
@@ -123,8 +130,7 @@ int run(const VerifyOptions& o) {
     if (!o.baseline.empty()) baseline.emplace(o.baseline);
     std::vector<std::string> left_out;
     std::vector<verify::Outcome> outcomes = o.vectors.empty() ? run_planned(o, baseline, left_out) : run_vectors(o);
-    if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
-    else shrink_failures(outcomes, o.replay);
+    if (!o.script) shrink_failures(outcomes, o.replay);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::string command = command_name();
     const verify::Summary summary = verify::summarize(outcomes);
@@ -132,7 +138,9 @@ int run(const VerifyOptions& o) {
     if (baseline && against.compared == 0) throw Error(o.baseline + " has no finding of any case of this run");
     verify::RunInfo info{seconds, command, o.call, o.allow_unresolved, {}};
     for (const verify::Loss& loss : against.losses) info.losses.push_back(baseline->loss_line(loss));
-    fmt::print("{}", o.shows_all() ? verify::findings_text(outcomes) : !o.vectors.empty() ? verify::vectors_text(outcomes) : verify::tables_text(outcomes));
+    fmt::print("{}", o.shows_all()          ? verify::findings_text(outcomes)
+                     : !o.vectors.empty() ? verify::vectors_text(outcomes)
+                                          : verify::tables_text(outcomes));
     for (const std::string& reason : left_out) fmt::print("left out: {}\n", reason);
     const std::string failures = verify::failures_text(outcomes, command);
     if (!failures.empty()) fmt::print("\n{}", failures);
@@ -156,15 +164,18 @@ void add_verify(CLI::App& app, int& status) {
     verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
     verb->add_option("--judge", o->judge, "a folder that normlab export wrote and a script filled in: the report on the script's numbers");
     verb->add_option("--outputs", o->outputs, "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
-    verb->add_option("--accumulation", o->accumulation, "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
-    verb->add_option("--timeout", o->timeout, "seconds that a case of a plug-in may take (default: 10; large ones are given more)");
+    verb->add_option("--accumulation", o->accumulation,
+                     "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
+    verb->add_option("--timeout", o->timeout, timeout_help);
     list("--check", o->checks, "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy");
     list("--dtype", o->dtypes, "f64, f32, bf16, f16 (default: all; --input: the file's own)");
     list("--layout", o->layouts, "nchw, nhwc (default: both; --input: nchw)");
     list("--mode", o->modes, "train, eval (default: both)");
     verb->add_option("--tier", o->tier, "smoke (5 s), ci (60 s, the default) or full");
-    verb->add_option("--case", o->cases, "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")->allow_extra_args(false);
-    verb->add_option("--input", o->input, "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an .npz file "
+    verb->add_option("--case", o->cases, "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
+        ->allow_extra_args(false);
+    verb->add_option("--input", o->input,
+                     "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an .npz file "
                      "the member x, or the only one");
     verb->add_option("--gamma", o->gamma, "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
     verb->add_option("--beta", o->beta, "likewise");
@@ -173,11 +184,13 @@ void add_verify(CLI::App& app, int& status) {
     verb->add_option("--normalized", o->normalized, "for --input: layer and rms norm over this many last dimensions, gamma an element");
     verb->add_option("--dim", o->dim, "for --input: weight norm's dim, a number or none (default: 0)");
     verb->add_option("--data", o->data, "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
-    verb->add_option("--vectors", o->vectors, "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another program computed");
+    verb->add_option("--vectors", o->vectors,
+                     "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another program computed");
     list("--only", o->only, "the vectors, or faults, with these names alone, for --vectors and --faults");
     verb->add_option("--replay", o->replay, "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
     verb->add_option("--hunt", o->hunt, "look for the largest error over bound for so many seconds, among cases drawn by chance");
-    verb->add_flag("--faults", o->faults, "which check catches each planted fault of a plug-in of ours, and whether nothing is said of the one without");
+    verb->add_flag("--faults", o->faults,
+                   "which check catches each planted fault of a plug-in of ours, and whether nothing is said of the one without");
     verb->add_flag("--all", o->all, "for --faults: all checks that catch a fault, not the first alone");
     verb->add_option("--layer", o->layer, "conv or dense alone, for --data");
     verb->add_option("--seed", o->seed, "seed of what is drawn for --input, --data and --hunt");

@@ -8,6 +8,7 @@
 #include "cli/plugins.hpp"
 #include "norms/names.hpp"
 #include "verify/real_data.hpp"
+#include "verify/replay.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -46,10 +47,16 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
 }  // namespace
 
 void VerifyOptions::add_plugins() {
-    std::vector<std::string> names = implementations_of(cases);
+    std::vector<std::string> texts = cases;
+    if (!replay.empty()) std::ranges::move(verify::replay_lines(replay), std::back_inserter(texts));
+    std::vector<std::string> names = implementations_of(texts);
     names.insert(names.end(), implementations.begin(), implementations.end());
+    std::vector<std::string> usual = verify::chosen_implementations({});
     const std::vector<std::string> added = cli::add_plugins(wanted_plugins(plugins, names), timeout);
-    if (!plugins.empty() && implementations.empty() && std::ranges::all_of(cases, is_name)) implementations = added;
+    require_known(implementations);
+    if (added.empty() || !implementations.empty() || !std::ranges::all_of(cases, is_name)) return;
+    if (!plugins.empty()) usual.assign(added.begin(), added.begin() + static_cast<std::ptrdiff_t>(plugins.size()));
+    implementations = usual;   // not the companions that a replayed case alone names
 }
 
 void VerifyOptions::add_script() {
@@ -58,7 +65,7 @@ void VerifyOptions::add_script() {
         return;
     }
     if (!(plugins.empty() && implementations.empty()) || !(data + tier + vectors + replay + hunt + baseline + layer + seed + of_input()).empty())
-        throw Error("--judge says what runs; --outputs, --accumulation, --case, --variant, --check, --dtype, --layout and --mode are accepted beside it");
+        throw Error("--judge says what runs; accepted beside it: --outputs, --accumulation, --case, --variant, --check, --dtype, --layout, --mode");
     verify::JudgeOptions options{judge, outputs};
     if (!accumulation.empty()) options.accumulation = parse_accumulation(accumulation);
     script = &verify::add_script(options);
@@ -79,7 +86,8 @@ verify::Selection VerifyOptions::selection() const {
 std::uint64_t VerifyOptions::seed_or_one() const { return seed.empty() ? 1 : verify::parse_seed("--seed", seed); }
 
 int VerifyOptions::thread_count() const {
-    const std::int64_t n = threads.empty() ? std::max(1u, std::thread::hardware_concurrency()) : verify::parse_integer("--threads", threads);
+    const std::int64_t cores = std::max(1u, std::thread::hardware_concurrency());
+    const std::int64_t n = threads.empty() ? cores : verify::parse_integer("--threads", threads);
     if (n < 1 || n > 1024) throw Error(fmt::format("--threads {}; 1 to 1024 is accepted", n));
     return static_cast<int>(n);
 }

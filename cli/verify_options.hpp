@@ -10,14 +10,15 @@ namespace normlab::cli {
 
 struct VerifyOptions {
     std::vector<std::string> variants, implementations, checks, dtypes, layouts, modes, cases, only, plugins;
-    std::string vectors, tier, json, junit, html, baseline, replay, hunt, call, layer, input, gamma, beta, data, dim, seed, eps, groups, normalized, threads, timeout, judge, outputs, accumulation;
+    std::string vectors, tier, json, junit, html, baseline, replay, hunt, call, layer, data, seed, threads, timeout;
+    std::string input, gamma, beta, dim, eps, groups, normalized, judge, outputs, accumulation;
     bool allow_unresolved = false, faults = false, all = false;
     const verify::Script* script = nullptr;   ///< of --judge
 
     /// Brings in what --judge names.
     void add_script();
 
-    /// Brings in --plugin and what --impl and the cases name; without --impl the plug-ins alone are selected.
+    /// Brings in --plugin and what --impl, the cases and --replay's name; without --impl the plug-ins alone are selected.
     void add_plugins();
     verify::Selection selection() const;
     verify::Tier tier_or(verify::Tier tier) const;

@@ -1,41 +1,18 @@
-# The installed package: find_package(normlab), then normlab::norms, or normlab::verify for check() of verify/user_check.hpp. Called at the end of the top CMakeLists.
+# The installed package: find_package(normlab), then normlab::norms; with COMPONENTS verify, or where ZLIB and OpenBLAS are found, normlab::verify too, for
+# check() of verify/user_check.hpp. Called at the end of the top CMakeLists. What the libraries must be linked with stands in normlabConfig.cmake.in; headers
+# they only compile with are wrapped in $<BUILD_INTERFACE:...> by their CMakeLists.txt and are not asked of the package's user.
 include(CMakePackageConfigHelpers)
 
 function(normlab_install)
-  # What the installed libraries must be linked with. Headers they only compile with are wrapped in $<BUILD_INTERFACE:...> by
-  # their CMakeLists.txt and are not asked of the package's user.
-  set(links "")
-  foreach(target normlab_norms normlab_io normlab_verify)
-    get_target_property(of_target ${target} INTERFACE_LINK_LIBRARIES)
-    list(APPEND links ${of_target})
-  endforeach()
-  string(REGEX REPLACE "\\$<(LINK_ONLY:)?\\$?<?BUILD_INTERFACE:[^>]*>+" "" links "${links}")
-  set(NORMLAB_FIND_DEPENDENCIES "")
-  if(links MATCHES "OpenMP::OpenMP_CXX")
-    string(APPEND NORMLAB_FIND_DEPENDENCIES "find_dependency(OpenMP COMPONENTS CXX)\n")
-  endif()
-  if(links MATCHES "Threads::Threads")
-    string(APPEND NORMLAB_FIND_DEPENDENCIES "find_dependency(Threads)\n")
-  endif()
-  if(links MATCHES "ZLIB::ZLIB")
-    string(APPEND NORMLAB_FIND_DEPENDENCIES "find_dependency(ZLIB)\n")
-  endif()
-  if(links MATCHES "CUDA::cudart")
-    string(APPEND NORMLAB_FIND_DEPENDENCIES "find_dependency(CUDAToolkit)\n")
-  endif()
-  if(links MATCHES "fmt::fmt")
-    string(APPEND NORMLAB_FIND_DEPENDENCIES "find_dependency(fmt)\n")
-  endif()
-  if(links MATCHES "normlab_(xtensor_)?blas")
-    string(APPEND NORMLAB_FIND_DEPENDENCIES "include(\"\${CMAKE_CURRENT_LIST_DIR}/normlab_blas.cmake\")\n")
-  endif()
-
   set(folder ${CMAKE_INSTALL_LIBDIR}/cmake/normlab)
   set_target_properties(normlab_norms PROPERTIES EXPORT_NAME norms)
   set_target_properties(normlab_io PROPERTIES EXPORT_NAME io)
   set_target_properties(normlab_verify PROPERTIES EXPORT_NAME verify)
-  install(TARGETS normlab_norms normlab_io normlab_verify EXPORT normlabTargets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab)
-  install(EXPORT normlabTargets NAMESPACE normlab:: DESTINATION ${folder})
+  install(TARGETS normlab_norms EXPORT normlabNorms INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab)
+  install(TARGETS normlab_io normlab_verify EXPORT normlabVerify INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab)
+  foreach(set IN ITEMS normlabNorms normlabVerify)
+    install(EXPORT ${set} FILE ${set}Targets.cmake NAMESPACE normlab:: DESTINATION ${folder})
+  endforeach()
   install(TARGETS normlab)
 
   # In the tree and installed alike: #include "norms/norm.hpp"

@@ -1,7 +1,5 @@
 #include "io/json.hpp"
 
-#include <string>
-
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
@@ -32,6 +30,14 @@ nlohmann::json read_json(const std::filesystem::path& path) {
   } catch (const json::exception& e) {
     refuse(path, std::string("is no JSON that can be read: ") + e.what());
   }
+}
+
+std::string text_of(const nlohmann::json& document) {
+  return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string valid_utf8(const std::string& text) {
+  return nlohmann::json::parse(nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)).get<std::string>();
 }
 
 }  // namespace normlab::io

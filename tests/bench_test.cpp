@@ -93,7 +93,7 @@ TEST_CASE("median and spread do not follow one outlier") {
     CHECK_THROWS_AS(summarize({}), Error);
 }
 
-TEST_CASE("every named shape set holds valid problems; an unknown one is answered with the nearest") {
+TEST_CASE("every named shape set holds valid problems, and an unknown one is answered with the nearest") {
     for (const char* set : {"peers", "resnet50", "transformer", "unet", "weights"}) {
         const auto workloads = find_workloads(set);
         CHECK(!workloads.empty());
@@ -196,7 +196,7 @@ TEST_CASE("the gate sees a fault that only the full shape has") {
     fault.in_dgamma = false;
 }
 
-TEST_CASE("a wrong implementation is reported and not timed; a right one is, beside it") {
+TEST_CASE("a wrong implementation is reported and not timed, a right one beside it is") {
     bench::TimingPlan plan = make_plan(tiny({"naive", "bench-faulty"}));
     REQUIRE(plan.rows.size() == 4);
     fault.samples = 3, fault.in_y = true;
@@ -241,7 +241,7 @@ TEST_CASE("a wrong implementation is never called by the clock") {
     fault.in_y = false;
 }
 
-TEST_CASE("cold rows rotate over more than the last cache, warm ones over one set; the choice follows the size") {
+TEST_CASE("cold rows rotate over more than the last cache, warm ones over one set, and the choice follows the size") {
     Selection s = tiny({"naive"});
     s.directions = {Direction::forward};
     CHECK(make_plan(s).rows[0].cache == Cache::warm);

@@ -146,7 +146,7 @@ TEST_CASE("cases by chance are accepted by the library, differ, and are the same
     CHECK(texts.size() == 300);
 }
 
-TEST_CASE("hunting finds a fault and its worst case; the same number of cases is the same for any number of threads") {
+TEST_CASE("hunting finds a fault and its worst case, and the same number of cases is the same for any number of threads") {
     Selection s;
     s.implementations = {planted::with_fault(planted::Fault::eps_outside_root).name()};
     s.checks = {"accuracy"};

@@ -100,7 +100,7 @@ printf '{"op": "weight_standardization", "dtype": "float32", "attributes": {}, "
 expect 0 "weight_standardization 1" verify --vectors vectors --json vectors.json
 grep -q '"SKIPPED"' vectors.json || complain "vectors.json does not say what was skipped"
 mkdir vectors/bad && printf '{"op": "layer_norm"}' >vectors/bad/case.json
-expect 1 "rerun: normlab verify --vectors 'vectors' --only 'bad'" verify --vectors vectors
+expect 1 "rerun: normlab verify --vectors vectors --only bad" verify --vectors vectors
 expect 1 "has no \"dtype\"" verify --vectors vectors --only bad
 expect 2 "did you mean bad" verify --vectors vectors --only bat
 expect 0 "normlab has no weight_standardization" verify --vectors vectors --only lacking --html vectors.html --junit vectors.xml
@@ -117,6 +117,10 @@ expect 2 "no synchronised batch norm" verify --case shards
 expect 2 "a selection is accepted beside the name" verify --case "layer_norm reference f32 nchw 2x3x4 seed=1" --impl cpu
 printf '# seen once\nlayer_norm reference f32 nchw train 2x3x4 seed=9 check=dx\n' >replay.txt
 expect 0 "9 held" verify --replay replay.txt --case "layer_norm reference f32 nchw 2x3x4 seed=1"
+printf 'layer_norm faulty f32 nchw train 2x3x4 seed=9 check=dx\n' >along.txt   # a plug-in that is built along
+expect 0 " 0 failed" verify --replay along.txt --case "layer_norm reference f32 nchw 2x3x4 seed=1"
+expect 0 "accuracy          faulty           1 " verify --replay along.txt --tier smoke --check zero_sum --variant layer_norm
+case $out in *"zero_sum          faulty"*) complain "what a replayed case names runs in the tier too: $out" ;; esac
 printf 'layer_norm reference f32\n' >wrong.txt
 expect 2 "wrong.txt line 1" verify --replay wrong.txt --tier smoke
 expect 0 "0 failed" verify --hunt 1 --variant rms_norm --impl reference --dtype f64

@@ -46,7 +46,8 @@ using Change = std::function<void(const Inputs<double>&, Outputs<double>&)>;
 
 void write(const VectorArray& a, const std::vector<double>& values) {
     const std::vector<float> narrow(values.begin(), values.end());
-    io::write_npy_in_part(a.file, a.type == io::ElementType::f32 ? io::make_array(a.shape, std::span(narrow)) : io::make_array(a.shape, std::span(values)));
+    const bool f32 = a.type == io::ElementType::f32;
+    io::write_npy_in_part(a.file, f32 ? io::make_array(a.shape, std::span(narrow)) : io::make_array(a.shape, std::span(values)));
 }
 
 // Plays the script: the reference's outputs, changed, into the files that each case.json names.
@@ -73,11 +74,21 @@ struct Judgement {
     std::vector<Outcome> outcomes;
     Summary summary;
     std::string text;
+    std::vector<std::string> left_out;
+
+    // Those that make this call and FAIL with a finding of the quantity that says the text.
+    std::size_t failing(const std::string& quantity, const std::string& says) const {
+        return static_cast<std::size_t>(std::ranges::count_if(outcomes, [&](const Outcome& o) {
+            return std::ranges::any_of(o.findings, [&](const Finding& f) {
+                return f.verdict == Verdict::fail && f.quantity == quantity && f.where.find(says) != std::string::npos;
+            });
+        }));
+    }
 };
 Judgement judge(const fs::path& folder, const fs::path& outputs = {}, Accumulation accumulation = Accumulation::sequential) {
     static int number = 0;
     const Script& script = add_script({folder, outputs, accumulation, "script" + std::to_string(number++)});
-    Judgement j{run_cases(script.cases({}), 1, silent), {}, ""};
+    Judgement j{run_cases(script.cases({}), 1, silent), {}, "", script.left_out()};
     for (Outcome& o : j.outcomes) script.complete(o);
     j.summary = summarize(j.outcomes);
     j.text = failures_text(j.outcomes, "normlab");
@@ -98,7 +109,8 @@ void eps_outside_the_root(const Inputs<double>& in, Outputs<double>& out) {
 }  // namespace
 
 TEST_CASE("a right script holds every exported check of every variant, in both dtypes, layouts and modes") {
-    const std::vector<std::string> checks{"accuracy", "adjoint", "zero_sum", "xhat_dx", "symmetry", "scale_invariance", "running_stats", "fold", "permutation", "isolation"};
+    const std::vector<std::string> checks{"accuracy", "adjoint", "zero_sum", "xhat_dx", "symmetry", "scale_invariance", "running_stats",
+                                          "fold",     "permutation", "isolation"};
     const Folder folder({.checks = checks, .layouts = {Layout::channels_first, Layout::channels_last}});
     REQUIRE(folder.exported.cases > 100);
     fill_in(folder);
@@ -113,7 +125,8 @@ TEST_CASE("a right script holds every exported check of every variant, in both d
 }
 
 TEST_CASE("a filled in folder is a folder of outside vectors") {
-    const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"}, .checks = {"accuracy", "zero_sum"}, .layouts = {Layout::channels_first, Layout::channels_last}});
+    const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"}, .checks = {"accuracy", "zero_sum"},
+                         .layouts = {Layout::channels_first, Layout::channels_last}});
     fill_in(folder);
     const Summary s = summarize(run_vectors(folder.path, {}, {.implementations = {"reference", "cpu"}}, silent));
     CHECK(s.failed == 0);
@@ -126,9 +139,10 @@ TEST_CASE("a script with eps outside the root fails in both dtypes, and the line
     const Judgement j = judge(folder.path);
     for (const DType d : {DType::f32, DType::f64})
         CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) {
-            return o.test.dtype == d && o.test.check == "accuracy" && std::ranges::any_of(o.findings, [](const Finding& f) { return f.quantity == "y" && f.verdict == Verdict::fail; });
+            return o.test.dtype == d && o.test.check == "accuracy" &&
+                   std::ranges::any_of(o.findings, [](const Finding& f) { return f.quantity == "y" && f.verdict == Verdict::fail; });
         }));
-    CHECK_THAT(j.text, Contains("rerun: normlab verify --judge '" + folder.path.string() + "' --case \"layer_norm script"));
+    CHECK_THAT(j.text, Contains("rerun: normlab verify --judge " + folder.path.string() + " --case \"layer_norm script"));
     CHECK_THAT(j.text, Contains("of layer_norm_f"));
 }
 
@@ -159,14 +173,15 @@ TEST_CASE("outputs may lie in a folder of their own, and the promise of kappa-fr
         for (const truth::Block& b : t.blocks)
             for (std::size_t i : b.elements) {
                 const double lost = rounded(static_cast<double>(b.mean), DType::f32) - static_cast<double>(b.mean);
-                out.y[i] = rounded(out.y[i] - (in.gamma.empty() ? 1 : in.gamma[i % static_cast<std::size_t>(in.problem.shape.C)]) * lost / static_cast<double>(b.s), DType::f32);
+                const double gamma = in.gamma.empty() ? 1 : in.gamma[i % static_cast<std::size_t>(in.problem.shape.C)];
+                out.y[i] = rounded(out.y[i] - gamma * lost / static_cast<double>(b.s), DType::f32);
             }
     }, false);
     const fs::path outputs = folder.path.string() + "-outputs";
     for (const fs::path& call : folder.calls()) {
         fs::create_directories(outputs / call.filename());
         for (const char* name : {"y", "dx", "dgamma", "dbeta"})
-            if (fs::exists(call / (std::string(name) + ".npy"))) fs::rename(call / (std::string(name) + ".npy"), outputs / call.filename() / (std::string(name) + ".npy"));
+            if (const std::string file = std::string(name) + ".npy"; fs::exists(call / file)) fs::rename(call / file, outputs / call.filename() / file);
     }
     CHECK_THROWS_WITH(judge(folder.path), Contains("holds no outputs yet"));
     CHECK(judge(folder.path, outputs).summary.failed == 0);
@@ -195,10 +210,62 @@ TEST_CASE("an output that is missing, of another dtype or shape, or NaN fails wi
     nan.as<double>()[7] = std::numeric_limits<double>::quiet_NaN();
     io::write_npy(y, nan);
     fails_with("y.npy: element 7 of 90 is NaN; of group_norm_f64_0001");
+    CHECK_THAT(judge(folder.path).text, Contains("FAIL accuracy y"));
     std::ofstream(y) << "no array";
     fails_with("y.npy");
     io::write_npy(y, right);
     CHECK(judge(folder.path).summary.failed == 0);
+}
+
+TEST_CASE("where a part of a call is filled in the rest is missed by name, whatever the check looks at, and where nothing is the case is skipped") {
+    const Folder folder({.variants = {"layer_norm"}, .checks = {"accuracy", "zero_sum"}, .dtypes = {DType::f64}});
+    fill_in(folder, [](const Inputs<double>&, Outputs<double>&) {}, false);
+    REQUIRE(judge(folder.path).summary.failed == 0);
+    fs::path call;   // with gradients
+    for (const fs::path& one : folder.calls())
+        if (fs::exists(one / "dgamma.npy")) call = one;
+    fs::remove(call / "dgamma.npy");
+    Judgement j = judge(folder.path);
+    INFO(j.text);
+    CHECK(j.failing("dgamma", (call / "dgamma.npy").string() + ": is missing") > 0);
+    CHECK(j.summary.failed == j.failing("dgamma", "is missing"));   // y, dx and dbeta hold
+    CHECK(j.summary.skipped == 0);
+    for (const char* name : {"y", "dx", "dbeta"}) fs::remove(call / (std::string(name) + ".npy"));
+    j = judge(folder.path);
+    CHECK(j.summary.failed == 0);
+    CHECK(j.summary.skipped > 0);
+    CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) { return o.skipped == "the script wrote nothing for " + call.filename().string(); }));
+    REQUIRE(!j.left_out.empty());
+    CHECK_THAT(j.left_out[0], Contains("nothing was written for 1 of"));
+}
+
+TEST_CASE("an optional output that some calls of a variant have is missed in the others") {
+    const Folder folder({.variants = {"layer_norm", "group_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f64}});
+    fill_in(folder);
+    for (const fs::path& call : folder.calls())
+        if (call.filename().string().starts_with("group_norm")) fs::remove(call / "save_rstd.npy");   // in none: not judged
+    Judgement j = judge(folder.path);
+    CHECK(j.summary.failed == 0);
+    const auto says = [](const std::string& line) { return line.starts_with("saved rstd of group_norm: optional, not written"); };
+    CHECK(std::ranges::any_of(j.left_out, says));
+    const fs::path missing = folder.calls().back() / "save_rstd.npy";   // of layer norm
+    fs::remove(missing);
+    j = judge(folder.path);
+    CHECK(j.failing("saved rstd", missing.string()) > 0);
+    CHECK_THAT(j.text, Contains("other calls of layer_norm have it"));
+}
+
+TEST_CASE("the calls of an exported variant are its own") {
+    for (const char* variant : {"batch_norm", "group_norm", "instance_norm", "rms_norm"}) {
+        const Folder folder({.variants = {variant}, .checks = {"accuracy", "cross_variant"}, .dtypes = {DType::f64}});
+        for (const fs::path& call : folder.calls()) CHECK(read_vector(call / "case.json").op == variant);
+        fill_in(folder);
+        const Judgement j = judge(folder.path);
+        CHECK(j.summary.failed == 0);
+        CHECK(j.summary.skipped == 0);
+    }
+    const Folder both({.variants = {"batch_norm", "instance_norm"}, .checks = {"cross_variant"}, .dtypes = {DType::f64}});
+    CHECK(both.exported.cases > 0);
 }
 
 TEST_CASE("a folder that normlab export did not write, or that was spoilt, is refused") {
@@ -218,6 +285,7 @@ TEST_CASE("a folder that normlab export did not write, or that was spoilt, is re
     spoilt(index, "\"schema\": 1", "\"schema\": 2");
     spoilt(index, "group_norm script", "groupnorm script");
     spoilt(index, "\"cases\"", "\"case\"");
+    spoilt(index, "\"calls\"", "\"calls\": [], \"were\"");
     spoilt(index, "group_norm_f64_0001", "../elsewhere");
     spoilt(call, "\"num_groups\":3", "\"num_groups\":4");
     spoilt(call, "\"op\"", "\"no\"");

@@ -4,8 +4,13 @@ set -u
 program=$1 examples=$2
 . "$(dirname "$0")/expect.sh"
 
-expect 0 "then: normlab verify --judge 'vectors'" export vectors --variant layer_norm
+expect 0 "then: normlab verify --judge vectors" export vectors --variant layer_norm
 expect 2 "exists already" export vectors --variant layer_norm
+expect 0 "it calls instance_norm too, which is not selected" export "batch norm" --variant batch_norm --dtype f64
+grep -h '"op"' "batch norm"/*/case.json | grep -v '"op": "batch_norm"' && complain "calls of another op than the variant asked for"
+[ -z "$(ls -A | grep normlab-)" ] || complain "a temporary folder is left: $(ls -A)"
+[ "$(stat -c %a "batch norm")" = "$(mkdir plain && stat -c %a plain)" ] || complain "the folder's permissions are not those of a new folder"
+expect 2 "holds no outputs yet" verify --judge "batch norm"
 expect 2 "f32 and f64 are accepted" export other --dtype bf16
 expect 2 "did you mean layer_norm" export other --variant layernorm
 expect 2 "accepted without --case" export other --tier ci --case "layer_norm script f32 nchw 5x18x1 seed=1"
@@ -31,6 +36,8 @@ expect 2 "not exported" verify --judge vectors --case "layer_norm script f32 nch
 sed 's/np.sqrt(var + eps)/(np.sqrt(var) + eps)/' "$examples/numpy_layer_norm.py" >wrong.py
 "$python" wrong.py vectors || complain "wrong.py"
 expect 1 "FAIL accuracy y" verify --judge vectors
+name="equals the fault eps_outside (eps outside the root: sqrt(var) + eps) to "
+case $out in *"$name"*) ;; *) complain "eps outside the root is not named: $out" ;; esac
 line=$(echo "$out" | sed -n 's/^  rerun: normlab //p' | head -n 1)
 eval "expect 1 'FAIL' $line"
 rm "$(find vectors -name y.npy | sort | head -n 1)"

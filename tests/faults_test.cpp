@@ -1,29 +1,37 @@
 // The faults of verify/faults: each is one, the layer without is none, and wrong outputs are named by the fault that gives them and by no other.
 
+#include <map>
 #include <set>
 
+#include "norms/plugin.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
 #include "verify/faults/fit.hpp"
+#include "verify/faults/layer.hpp"
 #include "verify/faults/rivals.hpp"
 #include "verify/faults/table.hpp"
 #include "verify/suite.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;
+using Catch::Matchers::Contains;
 
 namespace {
 
 // Case strings, VARIANT to be put in front, on which one fault or another shows.
 constexpr const char* shows[] = {
-    "f64 nchw train 5x6x3 check=accuracy", "f64 nhwc train 5x6x3 x=tag check=accuracy", "f64 nchw eval 5x6x3 sigma=0.003 check=accuracy", "f64 nchw train 5x6x3 sigma=0.003 check=accuracy",
-    "f64 nchw train 5x6x3 affine=none check=accuracy", "f64 nchw train 1x6x3 check=accuracy", "f64 nchw train 5x1x3 check=accuracy", "f64 nchw train 5x6x1 check=accuracy",
-    "f64 nchw train 3x6x43 kappa=1e4 check=accuracy", "f32 nchw train 5x6x3 kappa=1e3 check=accuracy", "bf16 nchw train 5x6x3 check=accuracy", "f64 nchw train 4x6x4 x=constant offset=3 check=accuracy",
-    "f64 nchw train 5x6x3 state=far check=accuracy", "f64 nchw train 5x6x3 momentum=none check=running_stats", "f64 nchw train 5x6x3 running=biased check=running_stats",
-    "f64 nchw train 5x6x3 check=running_stats", "f64 nchw train 6x6x3 stat_batch=2 momentum=none check=running_stats", "f64 nchw eval 5x6x3 eps=1e-8 sigma=1e-4 check=accuracy",
-    "f32 nchw train 5x6x3 check=contracts", "f32 nchw eval 5x6x3 check=contracts", "f32 nchw train 5x6x3 check=repeat", "f32 nchw train 5x21x3 check=permutation",
-    "f32 nchw train 3x7x1 check=contracts", "f32 nchw train 256x6x3 check=batch_independence", "f32 nchw eval 256x6x3 check=batch_independence", "f32 nchw train 5x6x3 check=gradient_masks",
-    "f32 nchw train 5x6x3 check=power_of_two", "f32 nchw train 5x6x3 check=isolation", "f32 nchw train 5x3x1024 check=accuracy", "f32 nchw train 64x6x256 tile=4x6x4 check=tiled"};
+    "f64 nchw train 5x6x3 check=accuracy", "f64 nhwc train 5x6x3 x=tag check=accuracy", "f64 nchw eval 5x6x3 sigma=0.003 check=accuracy",
+    "f64 nchw train 5x6x3 sigma=0.003 check=accuracy", "f64 nchw train 5x6x3 affine=none check=accuracy", "f64 nchw train 1x6x3 check=accuracy",
+    "f64 nchw train 5x1x3 check=accuracy", "f64 nchw train 5x6x1 check=accuracy", "f64 nchw train 3x6x43 kappa=1e4 check=accuracy",
+    "f32 nchw train 5x6x3 kappa=1e3 check=accuracy", "bf16 nchw train 5x6x3 check=accuracy",
+    "f64 nchw train 4x6x4 x=constant offset=3 check=accuracy", "f64 nchw train 5x6x3 state=far check=accuracy",
+    "f64 nchw train 5x6x3 momentum=none check=running_stats", "f64 nchw train 5x6x3 running=biased check=running_stats",
+    "f64 nchw train 5x6x3 check=running_stats", "f64 nchw train 6x6x3 stat_batch=2 momentum=none check=running_stats",
+    "f64 nchw eval 5x6x3 eps=1e-8 sigma=1e-4 check=accuracy", "f32 nchw train 5x6x3 check=contracts", "f32 nchw eval 5x6x3 check=contracts",
+    "f32 nchw train 5x6x3 check=repeat", "f32 nchw train 5x21x3 check=permutation", "f32 nchw train 3x7x1 check=contracts",
+    "f32 nchw train 256x6x3 check=batch_independence", "f32 nchw eval 256x6x3 check=batch_independence",
+    "f32 nchw train 5x6x3 check=gradient_masks", "f32 nchw train 5x6x3 check=power_of_two", "f32 nchw train 5x6x3 check=isolation",
+    "f32 nchw train 5x3x1024 check=accuracy", "f32 nchw train 64x6x256 tile=4x6x4 check=tiled"};
 
 bool fails(const faults::Fault* fault, const std::string& text) {
     Case c = parse_case(text);
@@ -56,7 +64,9 @@ Run run_on(const std::string& text, const Implementation& implementation) {
     return r;
 }
 
-std::vector<faults::Fit> fits(const std::string& quantity, const Run& r) { return faults::Suspects(faults::all_faults(), r.in, r.truth, r.bounds).fits(quantity, r.got); }
+std::vector<faults::Fit> fits(const std::string& quantity, const Run& r) {
+    return faults::Suspects(faults::all_faults(), r.in, r.truth, r.bounds).fits(quantity, r.got);
+}
 
 std::set<std::string_view> names(const std::string& quantity, const Run& r) {
     std::set<std::string_view> found;
@@ -116,6 +126,45 @@ TEST_CASE("faults: a factor is fitted") {
     REQUIRE(found.size() == 1);
     CHECK(found[0].fault->name == "dgamma_scaled");
     CHECK(found[0].times == Approx(50));
+}
+
+namespace {
+
+faults::Formula planted;
+
+// The notes of accuracy's failing findings, by quantity, of the layer with these formulas.
+std::map<std::string, std::string> notes(const std::string& text, const faults::Formula& formula) {
+    planted = formula;
+    normlab_plugin table = faults::plugin_table(nullptr);
+    table.create = [](const normlab_problem* problem, normlab_plan** plan) {
+        *plan = reinterpret_cast<normlab_plan*>(new faults::Layer(*problem, planted));
+        return 0;
+    };
+    const auto wrong = plugin_implementation(table, {"wrong.so", ""});
+    std::map<std::string, std::string> found;
+    for (const Finding& f : find_check("accuracy").run(parse_case(text), *wrong))
+        if (f.verdict == Verdict::fail) found[f.quantity] = f.note;
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("faults: a fitted factor is said to be one") {
+    const auto half = notes("layer_norm faulty f32 nchw train 5x6x3", {.mean_g = 0.5});
+    CHECK_THAT(half.at("dx"), Contains("like the fault mean_g_scaled (mean(g) in dx 1 % too large), factor 0.5, to"));
+    const auto twice = notes("layer_norm faulty f64 nchw train 5x6x3", {.var = 2});   // y is not linear in it
+    CHECK_THAT(twice.at("y"), Contains("like the fault var_scaled (the variance 1 % too large), factor 2, to"));
+}
+
+TEST_CASE("faults: of two at once neither is named where both show") {
+    const char* text = "layer_norm faulty f32 nchw train 5x6x3";
+    const auto both = notes(text, {.ddof = 1, .eps_outside = 1});   // a factor of the variance takes both in, on these inputs
+    CHECK_THAT(both.at("y"), !Contains("the fault"));
+    CHECK_THAT(both.at("saved var"), Contains("equals the fault var_unbiased ("));
+    CHECK_THAT(notes(text, {.mean_g = 0, .x_hat_term = 1.01}).at("dx"), !Contains("the fault"));
+    const auto apart = notes(text, {.x_hat = 1.05, .dbeta = 1.1});   // one a quantity
+    CHECK_THAT(apart.at("y"), Contains("like the fault x_hat_scaled (") && Contains("factor 1.05"));
+    CHECK_THAT(apart.at("dbeta"), Contains("like the fault dbeta_scaled (") && Contains("factor 1.1"));
 }
 
 TEST_CASE("faults: no fault is named where there is none, or none of the table's") {

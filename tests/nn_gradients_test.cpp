@@ -75,7 +75,9 @@ std::vector<verify::Finding> judged(Sequential& net, const Setting& s) {
     return all;
 }
 
-std::string text(const verify::Finding& f) { return f.quantity + ": " + std::to_string(f.error) + " of " + std::to_string(f.bound) + " " + f.where + " " + f.note; }
+std::string text(const verify::Finding& f) {
+    return f.quantity + ": " + std::to_string(f.error) + " of " + std::to_string(f.bound) + " " + f.where + " " + f.note;
+}
 
 void check(Sequential& net, const Setting& s) {
     for (const verify::Finding& f : judged(net, s)) {

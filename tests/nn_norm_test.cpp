@@ -181,3 +181,14 @@ TEST_CASE("evaluation by batches leaves a last part of a batch out") {
     CHECK(evaluate(net, digits.test, 20).loss == evaluate(net, data::first(digits.test, 40), 20).loss);
     CHECK_THAT(refusal([&] { evaluate(net, digits.test, 64); }), Contains("batches of 64") && Contains("50"));
 }
+
+TEST_CASE("an output that is NaN is wrong, and of equal outputs the first counts") {
+    const data::Split digits = data::digits({.train = 10, .test = 50});
+    Sequential net({.backend = &cpu(), .seed = 1});
+    Dense& dense = net.add<Dense>(784, 10);
+    dense.weight().value.fill(0);
+    CHECK(evaluate(net, digits.test).error == Approx(0.9));   // every sample is called 0
+    CHECK(evaluate(net, digits.test).loss == Approx(std::log(10.0)));
+    dense.weight().value.fill(std::nan(""));
+    CHECK(evaluate(net, digits.test).error == 1);
+}

@@ -106,7 +106,8 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
 TEST_CASE("the exponential is right to three units in the last place, and keeps NaN") {
     double worst = 0, worst_f32 = 0;
     for (double x = -700; x < 700; x += 0.1371) worst = std::max(worst, std::abs(exponential(x) / std::exp(x) - 1));
-    for (float x = -86; x < 87; x += 0.01371f) worst_f32 = std::max(worst_f32, std::abs(static_cast<double>(exponential(x)) / std::exp(static_cast<double>(x)) - 1));
+    for (float x = -86; x < 87; x += 0.01371f)
+        worst_f32 = std::max(worst_f32, std::abs(static_cast<double>(exponential(x)) / std::exp(static_cast<double>(x)) - 1));
     CHECK(worst < 3 * 0x1p-52);
     CHECK(worst_f32 < 3 * 0x1p-23);
     CHECK(std::isnan(exponential(std::nanf(""))));
@@ -202,7 +203,9 @@ TEST_CASE("initial weights have the deviation that was asked for, and differ bet
         net.add<Dense>(200, 200, LinearOptions{.init = init});
         return net.parameters()[2 * layer]->value.values();
     };
-    const auto deviation = [](const std::vector<double>& v) { return std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0) / static_cast<double>(v.size())); };
+    const auto deviation = [](const std::vector<double>& v) {
+        return std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0) / static_cast<double>(v.size()));
+    };
     CHECK(deviation(weights(1, gaussian(0.3), 0)) == Approx(0.3).epsilon(5 / std::sqrt(2 * 40000.0)));   // five standard errors
     CHECK(deviation(weights(1, he_normal(2), 0)) == Approx(0.2).epsilon(5 / std::sqrt(2 * 40000.0)));
     CHECK(weights(1, he_normal(), 0) == weights(1, he_normal(), 0));

@@ -15,11 +15,32 @@ function(step)
 endfunction()
 
 list(JOIN FLAGS " " flags)
+function(configure folder)
+  set(command ${CMAKE_COMMAND} -S ${SOURCE} -B ${work}/${folder} -G ${GENERATOR} -DCMAKE_MAKE_PROGRAM=${MAKE_PROGRAM} -DCMAKE_CXX_COMPILER=${COMPILER}
+    -DCMAKE_BUILD_TYPE=${CONFIG} -DCMAKE_CXX_FLAGS=${flags} -Dnormlab_ROOT=${prefix} -DNORMLAB_EXPECTED_VERSION=${VERSION} ${ARGN} PARENT_SCOPE)
+endfunction()
+
 step("installing" ${CMAKE_COMMAND} --install ${BUILD} --config ${CONFIG} --prefix ${prefix})
-step("configuring the outside project" ${CMAKE_COMMAND} -S ${SOURCE} -B ${work}/build -G ${GENERATOR}
-  -DCMAKE_MAKE_PROGRAM=${MAKE_PROGRAM} -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=${CONFIG}
-  -DCMAKE_CXX_FLAGS=${flags} -Dnormlab_ROOT=${prefix} -DNORMLAB_EXPECTED_VERSION=${VERSION})
+configure(build)
+step("configuring the outside project" ${command})
 step("building it" ${CMAKE_COMMAND} --build ${work}/build --config ${CONFIG})
 step("running it" ${work}/build/outside)
 step("checking a kernel with it" ${work}/build/outside_check)
+
+# Where ZLIB and OpenBLAS are absent there is normlab::norms, and normlab::verify is refused with the reason.
+set(absent -DCMAKE_DISABLE_FIND_PACKAGE_ZLIB=ON -DNORMLAB_OPENBLAS_LIBRARY=OFF)
+configure(norms ${absent} -DCOMPONENTS=norms)
+step("configuring it without ZLIB and OpenBLAS" ${command})
+step("building it without them" ${CMAKE_COMMAND} --build ${work}/norms --config ${CONFIG})
+step("running it without them" ${work}/norms/outside)
+if(EXISTS ${work}/norms/outside_check)
+  message(FATAL_ERROR "the outside project found normlab::verify: ZLIB and OpenBLAS were not hidden from it")
+endif()
+configure(component -DCOMPONENTS=verify)
+step("configuring it with COMPONENTS verify" ${command})
+configure(refused ${absent} -DCOMPONENTS=verify)
+execute_process(COMMAND ${command} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(status EQUAL 0 OR NOT output MATCHES "needs[ \n]+Threads")
+  message(FATAL_ERROR "COMPONENTS verify without ZLIB and OpenBLAS ended with ${status} and does not say what is absent:\n${output}")
+endif()
 file(REMOVE_RECURSE ${work})

@@ -31,7 +31,7 @@ dies() { # OPTION TEXT [ARGS]
   option=$1 text=$2
   shift 2
   expect 1 "$text" verify --plugin "$hostile:$option" --case "$three" --case "$two" "$@"
-  line="--plugin '$hostile:$option' --case \"$three\""
+  line="--plugin $hostile:$option --case \"$three\""
   case $out in *"$line"*) ;; *) complain "$option: no line that reruns it: $out" ;; esac
   case $out in *" 1 failed"*) ;; *) complain "$option: not one failure: $out" ;; esac
   "$program" verify --plugin "$hostile:$option" --case "$two" > /dev/null || complain "$option: the other case does not hold"
@@ -40,10 +40,59 @@ dies segv "killed by SIGSEGV"
 dies fpe "killed by SIGFPE"
 dies abort "it printed: assertion failed: N != 3"
 dies exit "ended the process with exit status 7"
-dies loop "did not end within" --timeout 1
+dies_late() { # OPTION TEXT: on a busy machine the case that ends may take more than the first limit, in seconds
+  for limit in 2 10 50; do
+    (failed=0; dies "$1" "$2" --timeout $limit; exit $failed) 2>late.txt && return
+  done
+  complain "$(cat late.txt)"
+}
+dies_late loop "did not end within"
+dies_late prints " s; it printed: 00000"
 dies refuse "no memory for three samples"
 dies beyond "beyond the end of an array"
+
+# Bytes that are no UTF-8, in what it says and in its file's name, end no report.
+latin1=$(printf 'caf\351.so')
+cp "$hostile" "$latin1"
+expect 0 "hostile" list --plugin "./$latin1:latin1" --json list.json
+expect 1 "pas de m" verify --plugin "./$latin1:latin1" --case "$three" --case "$two" --json said.json --junit said.xml --html said.html
+grep -q "$(printf 'pas de m\357\277\275moire')" said.json || complain "said.json is no UTF-8"
+expect 1 "compared" verify --plugin "./$latin1:latin1" --case "$three" --case "$two" --baseline said.json   # which reads it
 expect 1 "SIGSEGV" verify --plugin "$hostile:segv" --tier smoke --check accuracy,zero_sum --dtype f64
+
+# What is printed, 8 MB or without end, is read away and kept nowhere: no file, in memory neither, grows beyond a MiB.
+expect 0 " 0 failed" verify --plugin "$hostile:chatty" --case "$three"
+(ulimit -f 2048 && exec "$program" verify --plugin "$hostile:prints" --case "$three" --timeout 2) > prints.txt 2>&1
+[ $? = 1 ] && grep -q "did not end within 2" prints.txt || complain "prints: $(cat prints.txt)"
+
+# Failing cases are written down, made small, and replayed from there.
+expect 1 "1 failed" verify --plugin "$hostile:segv" --case "$three" --replay replay.txt
+grep -q "^layer_norm hostile f64 nchw train 3x" replay.txt || complain "replay.txt: $(cat replay.txt)"
+expect 1 "replaying 1 cases of replay.txt" verify --plugin "$hostile:segv" --case "$two" --replay replay.txt
+expect 0 "replaying 1 cases of replay.txt" verify --plugin "$hostile:fine" --case "$two" --replay replay.txt
+expect 2 "replay.txt line 2" verify --impl cpu --tier smoke --replay replay.txt
+
+# A path with blanks and a quote, in the line that reruns a case too.
+blanks="a folder of mine's"
+mkdir "$blanks" && cp "$hostile" "$blanks/my plug-in.so" || exit 1
+expect 0 "0 failed" verify --plugin "$blanks/my plug-in.so" --case "$three"
+expect 1 "1 failed" verify --plugin "$blanks/my plug-in.so:abort" --case "$three"
+line=$(echo "$out" | sed -n 's/^  rerun: normlab //p')
+eval "expect 1 'assertion failed' $line"
+
+# Nobody is left behind by a run that is killed.
+"$program" verify --plugin "$hostile:loop" --case "$three" --timeout 600 > killed.txt 2>&1 &
+run=$!
+workers() { for stat in /proc/[0-9]*/stat; do sed -n "s/^\([0-9]*\) (.*) [A-Z] $run .*/\1/p" "$stat" 2>/dev/null; done; }
+alive() { for pid in $started; do case $(cat "/proc/$pid/stat" 2>/dev/null) in "" | *") Z "*) ;; *) echo "$pid" ;; esac; done; }
+tries=0
+until started=$(workers) && [ -n "$started" ] || [ $tries = 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+[ -n "$started" ] || complain "no worker was started: $(cat killed.txt)"
+kill -KILL $run
+wait $run 2>/dev/null
+tries=0
+while [ -n "$(alive)" ] && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+[ -z "$(alive)" ] || { complain "workers $(alive) outlive the run"; kill -KILL $(alive); }
 
 [ $failed = 0 ] && echo "all as expected"
 exit $failed

@@ -128,6 +128,6 @@ TEST_CASE("the line that reruns a case on a file names the file and the settings
     std::vector<std::string> left_out;
     const auto cases = plan_input(options, {.variants = {"layer_norm"}, .implementations = {"reference"}, .checks = {"zero_sum"}}, left_out);
     REQUIRE(cases.size() == 1);
-    CHECK(cases[0].rerun() == "normlab verify --input '" + options.x.string() +
-                                  "' --variant layer_norm --impl reference --dtype f64 --layout nchw --mode train --check zero_sum --seed 1 --eps 0.5");
+    CHECK(cases[0].rerun() == "normlab verify --input " + options.x.string() +
+                                  " --variant layer_norm --impl reference --dtype f64 --layout nchw --mode train --check zero_sum --seed 1 --eps 0.5");
 }

@@ -101,7 +101,7 @@ TEST_CASE("a vector with a wrong number fails for truth and implementations alik
     f.put_layer_norm("wrong", {-1, 1 + 1e-11});
     const std::string text = failures(f.path);
     CHECK_THAT(text, Contains("FAIL wrong truth nchw y: error 1e-11") && !Contains("right"));
-    CHECK_THAT(text, Contains("rerun: normlab verify --vectors '" + f.path.string() + "' --only 'wrong' --impl cpu --layout nchw\n"));
+    CHECK_THAT(text, Contains("rerun: normlab verify --vectors " + f.path.string() + " --only wrong --impl cpu --layout nchw\n"));
     CHECK(run(f.path, {.implementations = {"cpu"}}, {"right"}).size() == 2);
 }
 
@@ -137,7 +137,7 @@ TEST_CASE("batch renorm over several steps, by hand: running sigma, a clipping l
     CHECK_THAT(failures(f.path), Contains("FAIL wrong cpu nchw y1"));
 }
 
-TEST_CASE("where a vector says that the call must be refused, computing it fails; and the other way round") {
+TEST_CASE("where a vector says that the call must be refused, computing it fails, and the other way round") {
     const Folder f;
     f.put_layer_norm("computed", {-1, 1}, R"(, "expect_error": "RuntimeError: no")");
     CHECK_THAT(failures(f.path), Contains("FAIL computed cpu nchw vector") && Contains("the outside refuses it: RuntimeError: no"));

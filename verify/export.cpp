@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include <unistd.h>
+#include <stdlib.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -27,51 +27,59 @@ struct NotExported {
     std::string_view check, why;
     bool unless_named = false;
 };
-constexpr std::string_view memory = "about memory and the way of calling, which a script has none of", many = "hundreds of calls a case; --check exports it",
-                           saved = "about saved variances, which a script need not have";
+constexpr std::string_view memory = "about memory and the way of calling, which a script has none of";
+constexpr std::string_view many = "hundreds of calls a case; --check exports it", saved = "about saved variances, which a script need not have";
 constexpr NotExported not_exported[] = {{"gradient_masks", memory}, {"repeat", memory}, {"contracts", memory}, {"refusal", memory}, {"empty", memory},
                                         {"tiled", "tensors too large for files"}, {"exact_statistics", saved}, {"recalibrate", saved},
-                                        {"derivatives", many, true}, {"taylor", many, true}, {"jacobian", many, true}, {"invariance_table", many, true}};
+                                        {"derivatives", many, true}, {"taylor", many, true}, {"jacobian", many, true},
+                                        {"invariance_table", many, true}};
 
 // A folder that becomes `path` when it is complete, and is removed otherwise.
 class NewFolder {
 public:
-    explicit NewFolder(const fs::path& path) : path_(path), temporary_(path.parent_path() / fmt::format(".normlab-{}.tmp", getpid())) {
+    explicit NewFolder(const fs::path& path) : path_(path) {
         std::error_code error;
         if (fs::exists(path, error) && !(fs::is_directory(path, error) && fs::is_empty(path, error)))
             io::refuse(path, "exists already; a new folder, or an empty one, is accepted");
-        if (!fs::create_directory(temporary_, error)) io::refuse(path, fmt::format("cannot be created: {}", error.message()));
+        std::string beside = path.parent_path() / ".normlab-XXXXXX";
+        if (!mkdtemp(beside.data())) io::refuse_with_errno(path, "cannot be created", errno);
+        own_ = beside;
+        if (fs::create_directory(temporary(), error)) return;   // mkdtemp's own folder is closed to others
+        fs::remove(own_);
+        io::refuse(path, fmt::format("cannot be created: {}", error.message()));
     }
     ~NewFolder() {
         std::error_code none;
-        fs::remove_all(temporary_, none);
+        fs::remove_all(own_, none);
     }
     NewFolder(const NewFolder&) = delete;
     NewFolder& operator=(const NewFolder&) = delete;
 
-    const fs::path& temporary() const { return temporary_; }
+    fs::path temporary() const { return own_ / "cases"; }
     void complete() {
         std::error_code error;
-        fs::rename(temporary_, path_, error);
+        fs::rename(temporary(), path_, error);
         if (error) io::refuse(path_, fmt::format("cannot be created: {}", error.message()));
     }
 
 private:
-    fs::path path_, temporary_;
+    fs::path path_, own_;
 };
 
 }  // namespace
 
 Case as_a_script(Case c) {
     const Spec s = c.spec();
-    if (s.block.groups && s.block.positions && !c.tile && c.gamma.given.empty() && c.beta.given.empty()) c.shape = {c.shape.N, c.shape.C * c.shape.S, 1};
+    if (s.block.groups && s.block.positions && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
+        c.shape = {c.shape.N, c.shape.C * c.shape.S, 1};
     if (s.moments != Moments::centred && c.affine == AffineUse::both) c.affine = AffineUse::gamma;
     return c;
 }
 
 std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::string>& left_out) {
     for (const DType d : selection.dtypes)
-        if (d != DType::f64 && d != DType::f32) throw Error(fmt::format("dtype {}: .npy files have none that every language reads; f32 and f64 are accepted", name_of(d)));
+        if (d != DType::f64 && d != DType::f32)
+            throw Error(fmt::format("dtype {}: .npy files have none that every language reads; f32 and f64 are accepted", name_of(d)));
     if (selection.dtypes.empty()) selection.dtypes = {DType::f64, DType::f32};
     if (selection.layouts.empty()) selection.layouts = {Layout::channels_first};
     selection.implementations = {"reference"};
@@ -102,9 +110,13 @@ Exported export_cases(const fs::path& folder, const std::vector<Case>& cases, st
     nlohmann::ordered_json listed = nlohmann::ordered_json::array();
     std::vector<std::set<std::size_t>> numbers;
     std::map<std::string, std::size_t> reasons;
+    std::set<std::string_view> variants;
+    for (const Case& c : cases) variants.insert(c.variant);
     for (std::size_t i = 0; i < cases.size(); ++i) {
         progress(i, cases.size());
-        const Recording recording = record(cases[i]);
+        Recording recording = record(cases[i]);
+        const auto other = std::ranges::find_if(recording.calls, [&](const auto& call) { return !variants.contains(call.problem.spec.variant); });
+        if (other != recording.calls.end()) recording = {{}, fmt::format("it calls {} too, which is not selected", other->problem.spec.variant)};
         if (recording.calls.empty()) {
             ++reasons[fmt::format("{}: {}", cases[i].check, recording.left_out.empty() ? "no call" : recording.left_out)];
             continue;

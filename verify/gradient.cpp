@@ -71,8 +71,8 @@ private:
     std::vector<double> moved_;
 };
 
-// As in checks/taylor.cpp: the direction is one along which the true remainder is of order 2 +- 0.05 at these steps, which its slope by Ridders tells without
-// the gradient; rounding, a twentieth of the smallest remainder that counts, moves the order by less than another 0.05.
+// As in checks/taylor.cpp: the direction is one along which the true remainder is of order 2 +- 0.05 at these steps, which its slope by Ridders tells
+// without the gradient; rounding, a twentieth of the smallest remainder that counts, moves the order by less than another 0.05.
 Finding order(std::string_view name, const ScalarFunction& phi, std::span<const double> x, std::span<const double> gradient, const GradientSettings& s) {
     constexpr int candidates = 32;
     const double u = unit_roundoff(DType::f64);

@@ -1,6 +1,6 @@
 #pragma once
-// Whether a gradient is that of its function: for any function of a vector, of which nothing is known but its values. The checks of the norms are made of the
-// same parts.
+// Whether a gradient is that of its function: for any function of a vector, of which nothing is known but its values. The checks of the norms are
+// made of the same parts.
 
 #include <functional>
 #include <span>
@@ -14,7 +14,8 @@ struct Numeric {
     double value = 0, estimate = 0;
 };
 
-/// The limit of f(h) for h -> 0, f(h) a central difference of step h: Ridders' extrapolation, with steps from `first_step` down by halves (Ridders 1982).
+/// The limit of f(h) for h -> 0, f(h) a central difference of step h: Ridders' extrapolation, with steps from `first_step` down by halves (Ridders
+/// 1982).
 Numeric ridders(const std::function<double(double)>& f, double first_step);
 
 /// The order in h of a remainder of which the sizes at h = 2^-k are added for k = 3, 4, ..., 10.
@@ -52,9 +53,10 @@ struct GradientSettings {
 
 /// Two findings. "NAME, elements": every gradient[k] against Ridders' difference. It FAILS beyond
 ///     (roundings u + 10 (roundings u)^0.8) size / step + 3 (Ridders' own estimate):
-/// a gradient is of the size `size` / `step` where the function changes by itself over a step, its rounding is relative to that, and the second term is what a
-/// five-point formula reaches at its best step; Ridders does no worse. UNRESOLVED where the largest difference is not ten times that.
-/// "NAME, order": along a direction, phi(x + h d) - phi(x) - h <gradient, d> is of order 2 +- 0.1 in h; for a function linear along d no more than rounding.
+/// a gradient is of the size `size` / `step` where the function changes by itself over a step, its rounding is relative to that, and the second term
+/// is what a five-point formula reaches at its best step; Ridders does no worse. UNRESOLVED where the largest difference is not ten times that.
+/// "NAME, order": along a direction, phi(x + h d) - phi(x) - h <gradient, d> is of order 2 +- 0.1 in h; for a function linear along d no more than
+/// rounding.
 std::vector<Finding> check_gradient(std::string_view name, const ScalarFunction& phi, std::span<const double> x, std::span<const double> gradient,
                                     const GradientSettings& settings = {});
 

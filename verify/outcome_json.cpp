@@ -33,14 +33,15 @@ RealData data_from_json(const json& j) {
 
 json to_json(const Finding& f) {
     json oracles = json::array();
-    for (const Finding::Oracle& o : f.oracles) oracles.push_back({o.name, o.error, o.bound});
-    return {f.quantity, f.error, f.bound, f.warning, f.verdict, f.where, f.label, f.note, f.rounding, oracles, f.curve};
+    for (const Finding::Oracle& o : f.oracles) oracles.push_back({{"name", o.name}, {"error", o.error}, {"bound", o.bound}});
+    return {{"quantity", f.quantity}, {"error", f.error}, {"bound", f.bound}, {"warning", f.warning}, {"verdict", f.verdict}, {"where", f.where},
+            {"label", f.label}, {"note", f.note}, {"rounding", f.rounding}, {"oracles", oracles}, {"curve", f.curve}};
 }
 
 Finding finding_from_json(const json& j) {
-    Finding f{j[0], j[1], j[2], j[3], j[4], j[5], j[6], j[7], j[8], {}, {}};
-    for (const json& o : j[9]) f.oracles.push_back({kept(o[0]), o[1], o[2]});
-    f.curve = j[10];
+    Finding f{.quantity = j["quantity"], .error = j["error"], .bound = j["bound"], .warning = j["warning"], .verdict = j["verdict"],
+              .where = j["where"], .label = j["label"], .note = j["note"], .rounding = j["rounding"], .curve = j["curve"]};
+    for (const json& o : j["oracles"]) f.oracles.push_back({kept(o["name"]), o["error"], o["bound"]});
     return f;
 }
 
@@ -72,7 +73,8 @@ Outcome outcome_from_json(const json& j, const Case& c) {
 }
 
 json to_json(const Selection& s) {
-    return {{"variants", s.variants}, {"implementations", s.implementations}, {"checks", s.checks}, {"dtypes", s.dtypes}, {"layouts", s.layouts}, {"modes", s.modes}};
+    return {{"variants", s.variants}, {"implementations", s.implementations}, {"checks", s.checks}, {"dtypes", s.dtypes},
+            {"layouts", s.layouts},   {"modes", s.modes}};
 }
 
 Selection selection_from_json(const json& j) {

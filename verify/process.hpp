@@ -1,5 +1,6 @@
 #pragma once
-// Another process of this program, started by exec, with which messages are exchanged: what happens there, a crash or an endless loop too, does not happen here.
+// Another process of this program, started by exec, with which messages are exchanged: what happens there, a crash or an endless loop too, does not
+// happen here.
 
 #include <functional>
 #include <optional>
@@ -12,7 +13,16 @@ namespace normlab::verify {
 
 class Process {
 public:
-    enum class Output { kept, ours };   ///< what it prints: kept, to be quoted when it dies, or printed where this process prints
+    enum class Output { kept, ours };   ///< what it prints: the end of it kept, to be quoted when it dies, or printed where this process prints
+
+    /// What it prints, where it is kept.
+    struct Printed {
+        int pipe = -1;         ///< does not block; -1: closed
+        std::string end = {};  ///< the last 300 bytes
+
+        bool take();           ///< some of what is there; false: nothing was
+        void take_all();
+    };
 
     /// Starts `program` with these arguments and, last of them, the descriptor for serve() or tell(). Throws Failure.
     Process(const std::string& program, std::vector<std::string> arguments, Output output = Output::kept);
@@ -38,7 +48,8 @@ private:
     Reply ended(bool too_slow, double seconds);
 
     pid_t pid_ = -1;
-    int socket_ = -1, output_ = -1, answered_ = 0;
+    int socket_ = -1, answered_ = 0;
+    Printed printed_;
 };
 
 /// The other side: answers each message that comes over the descriptor, until it is closed. The process ends at once if it closes during an answer.

@@ -58,7 +58,8 @@ Brought load(const InputOptions& options) {
         return checked(file.read(name), fmt::format("{}: member {}", options.x.string(), io::in_quotes(name)));
     };
     if (!has("x") && names.size() != 1)
-        io::refuse(options.x, fmt::format("its arrays are {}; one named x, or a single one, is accepted", io::in_quotes(fmt::format("{}", fmt::join(names, ", ")))));
+        io::refuse(options.x, fmt::format("its arrays are {}; one named x, or a single one, is accepted",
+                                          io::in_quotes(fmt::format("{}", fmt::join(names, ", ")))));
     Brought all{member(has("x") ? "x" : names[0]), parameter(options.gamma), parameter(options.beta)};
     if (has("x") && has("gamma") && !all.gamma) all.gamma = member("gamma");
     if (has("x") && has("beta") && !all.beta) all.beta = member("beta");
@@ -68,7 +69,8 @@ Brought load(const InputOptions& options) {
 std::vector<double> parameter_for(const std::optional<Loaded>& p, std::int64_t C, std::string_view variant) {
     if (!p) return {};
     if (static_cast<std::int64_t>(p->values.size()) != C)
-        throw Error(fmt::format("{}: {} values, but {} has C = {} channels here; {} values are accepted", p->name.string(), p->values.size(), variant, C, C));
+        throw Error(fmt::format("{}: {} values, but {} has C = {} channels here; {} values are accepted", p->name.string(), p->values.size(), variant,
+                                C, C));
     return p->values;
 }
 
@@ -156,12 +158,6 @@ void check_names(const Selection& selection) {
 }
 
 }  // namespace
-
-std::string shell_word(const std::string& text) {
-    std::string word = "'";
-    for (char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return word + "'";
-}
 
 std::vector<Case> plan_input(const InputOptions& options, const Selection& selection, std::vector<std::string>& left_out) {
     check_names(selection);

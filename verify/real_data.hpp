@@ -3,13 +3,15 @@
 
 #include <filesystem>
 
+#include "verify/shell.hpp"
 #include "verify/suite.hpp"
 
 namespace normlab::verify {
 
 /// How a file's shape becomes N, C, S, and what else the user said about it.
 struct InputOptions {
-    /// .npy; x may be an .npz file with the member x, or a single one. gamma, beta empty: the .npz file's members of that name, else drawn from the seed.
+    /// .npy; x may be an .npz file with the member x, or a single one. gamma, beta empty: the .npz file's members of that name, else drawn from the
+    /// seed.
     std::filesystem::path x, gamma, beta;
     Layout layout = Layout::channels_first;     ///< [N, C, ...] or [N, ..., C]
     std::optional<std::int64_t> normalized;            ///< layer and rms norm: over this many last dimensions, gamma an element
@@ -19,17 +21,15 @@ struct InputOptions {
     std::uint64_t seed = 1;
 };
 
-/// The checks that make sense on real data, for every selected variant. Throws io::InputError for what is wrong with the files (unreadable, corrupt, empty,
-/// not f32 or f64, rank below 2, NaN or Inf) and Error where a variant named in the selection cannot take this shape; one not named is
+/// The checks that make sense on real data, for every selected variant. Throws io::InputError for what is wrong with the files (unreadable, corrupt,
+/// empty, not f32 or f64, rank below 2, NaN or Inf) and Error where a variant named in the selection cannot take this shape; one not named is
 /// left out, and `left_out` says so, a line each.
 std::vector<Case> plan_input(const InputOptions& options, const Selection& selection, std::vector<std::string>& left_out);
 
-/// The same on two layers fed with the MNIST images in `folder` (IDX, plain or gzip): 3x3 convolution, 8 channels, and 784 -> 32 dense, He-normal weights
-/// from the seed.
+/// The same on two layers fed with the MNIST images in `folder` (IDX, plain or gzip): 3x3 convolution, 8 channels, and 784 -> 32 dense, He-normal
+/// weights from the seed.
 /// `layer`: conv or dense alone, or empty for both.
-std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::string& layer, const Selection& selection, std::uint64_t seed, std::vector<std::string>& left_out);
-
-/// The text as one word of a shell, for rerun lines.
-std::string shell_word(const std::string& text);
+std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::string& layer, const Selection& selection, std::uint64_t seed,
+                             std::vector<std::string>& left_out);
 
 }  // namespace normlab::verify

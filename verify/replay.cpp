@@ -36,13 +36,18 @@ std::string without_comment(const std::string& line) {
 
 }  // namespace
 
+std::vector<std::string> replay_lines(const std::filesystem::path& path) {
+    std::vector<std::string> lines;
+    std::istringstream in(text_of(path));
+    for (std::string line; std::getline(in, line);) lines.push_back(without_comment(line));
+    return lines;
+}
+
 std::vector<Case> read_replay(const std::filesystem::path& path) {
     std::vector<Case> cases;
-    std::istringstream in(text_of(path));
     std::size_t number = 0;
-    for (std::string line; std::getline(in, line);) {
+    for (const std::string& text : replay_lines(path)) {
         ++number;
-        const std::string text = without_comment(line);
         if (text.empty()) continue;
         try {
             cases.push_back(parse_case(text));

@@ -7,6 +7,9 @@
 
 namespace normlab::verify {
 
+/// Its lines without comments and blanks around them; none where the file is not there yet. Throws Error where it cannot be read.
+std::vector<std::string> replay_lines(const std::filesystem::path& file);
+
 /// Its cases; none where the file is not there yet. Throws Error naming the line that is no case.
 std::vector<Case> read_replay(const std::filesystem::path& file);
 

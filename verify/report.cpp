@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "io/json.hpp"
 #include "norms/names.hpp"
 #include "verify/baseline.hpp"
 #include "verify/tabulate.hpp"
@@ -24,21 +25,21 @@ std::string rerun_line(const Outcome& o, const std::string& command) { return ca
 std::string quantity_of(const Finding& f) { return f.label.empty() ? f.quantity : f.label + ", " + f.quantity; }
 
 std::string finding_line(const Outcome& o, const Finding& f) {
-    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict), o.name.empty() ? o.test.check + (o.test.name.empty() ? "" : fmt::format(" [{}]", o.test.name)) : o.name, quantity_of(f), f.error,
-                       f.bound, f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
-                       f.warning ? "; beyond the sqrt(l) limit" : "");
+    const std::string check = o.test.check + (o.test.name.empty() ? "" : fmt::format(" [{}]", o.test.name));
+    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict), o.name.empty() ? check : o.name, quantity_of(f), f.error, f.bound,
+                       f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note, f.warning ? "; beyond the sqrt(l) limit" : "");
 }
 
 namespace {
 
 std::string check_table(const std::vector<Outcome>& outcomes) {
-    std::string text = fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11}  {}\n", "check", "impl", "cases", "held", "failed", "unresolved",
-                                   "skipped", "error/bound", "worst case");
+    std::string text = fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11}  {}\n", "check", "impl", "cases", "held", "failed",
+                                   "unresolved", "skipped", "error/bound", "worst case");
     for (const CheckRow& row : rows_by_check(outcomes)) {
         const Summary s = summarize(row.outcomes);
         std::string where = s.worst_case.substr(0, s.worst_case.find(" seed="));
-        text += fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11.2g}  {}\n", row.check, row.implementation, row.outcomes.size(), s.held,
-                            s.failed, s.unresolved, s.skipped, s.worst_ratio, where);
+        text += fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11.2g}  {}\n", row.check, row.implementation, row.outcomes.size(),
+                            s.held, s.failed, s.unresolved, s.skipped, s.worst_ratio, where);
     }
     return text;
 }
@@ -50,18 +51,21 @@ std::string hostile_text(const std::vector<Outcome>& outcomes) {
     for (const Outcome& o : outcomes)
         if (!o.test.name.empty()) by_name[o.test.name].push_back(&o);
     if (by_name.empty()) return {};
-    std::string text = fmt::format("\n{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12}  shows\n", "hostile input", "cases", "held", "failed", "unresolved", "skipped", "error/bound");
+    std::string text = fmt::format("\n{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12}  shows\n", "hostile input", "cases", "held", "failed", "unresolved",
+                                   "skipped", "error/bound");
     for (const HostileInput& input : hostile_inputs()) {
         const auto found = by_name.find(input.name);
         if (found != by_name.end()) {
             const Summary s = summarize(found->second);
-            text += fmt::format("{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12.2g}  {}\n", input.name, found->second.size(), s.held, s.failed, s.unresolved, s.skipped,
-                                s.worst_ratio, input.shows);
+            text += fmt::format("{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12.2g}  {}\n", input.name, found->second.size(), s.held, s.failed, s.unresolved,
+                                s.skipped, s.worst_ratio, input.shows);
             std::set<std::string> reasons;
             for (const Outcome* o : found->second)
-                if (!o->skipped.empty() && reasons.insert(o->skipped).second && reasons.size() <= 3) text += fmt::format("{:<20}   skipped: {}\n", "", o->skipped);
+                if (!o->skipped.empty() && reasons.insert(o->skipped).second && reasons.size() <= 3)
+                    text += fmt::format("{:<20}   skipped: {}\n", "", o->skipped);
         } else if (tier) {
-            text += fmt::format("{:<20} not run: {}\n", input.name, !input.missing.empty() ? input.missing : input.large ? "large; --tier full or --case runs it" : "nothing of this selection");
+            const std::string_view other = input.large ? "large; --tier full or --case runs it" : "nothing of this selection";
+            text += fmt::format("{:<20} not run: {}\n", input.name, input.missing.empty() ? other : input.missing);
         }
     }
     return text;
@@ -152,8 +156,8 @@ std::string tables_text(const std::vector<Outcome>& outcomes) {
 }
 
 std::string summary_line(const Summary& s, double seconds) {
-    return fmt::format("verify: {} held, {} failed, {} unresolved, {} skipped; {} beyond the sqrt(l) warning; worst error/bound {:.3g}{}; {:.1f} s", s.held,
-                       s.failed, s.unresolved, s.skipped, s.warnings, s.worst_ratio, s.worst_case.empty() ? "" : " (" + s.worst_case + ")", seconds);
+    return fmt::format("verify: {} held, {} failed, {} unresolved, {} skipped; {} beyond the sqrt(l) warning; worst error/bound {:.3g}{}; {:.1f} s",
+                       s.held, s.failed, s.unresolved, s.skipped, s.warnings, s.worst_ratio, s.worst_case.empty() ? "" : " (" + s.worst_case + ")", seconds);
 }
 
 std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, double seconds, const std::string& command) {
@@ -173,14 +177,14 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
         }
         for (const Finding& f : o.findings) {
             findings.push_back(test);
-            findings.back().update(json{{"quantity", f.quantity}, {"error", number(f.error)}, {"bound", number(f.bound)}, {"ratio", number(f.ratio())},
-                                        {"verdict", name_of(f.verdict)}, {"warning", f.warning}, {"where", f.where}, {"label", f.label}, {"note", f.note}});
+            findings.back().update(json{{"quantity", f.quantity}, {"error", number(f.error)}, {"bound", number(f.bound)},
+                                        {"ratio", number(f.ratio())}, {"verdict", name_of(f.verdict)}, {"warning", f.warning},
+                                        {"where", f.where}, {"label", f.label}, {"note", f.note}});
         }
     }
-    const json document{{"summary", {{"held", s.held}, {"failed", s.failed}, {"unresolved", s.unresolved}, {"skipped", s.skipped},
-                                     {"warnings", s.warnings}, {"worst_ratio", number(s.worst_ratio)}, {"worst_case", s.worst_case}, {"seconds", seconds}}},
-                        {"findings", findings}};
-    return document.dump(1) + "\n";
+    const json summary{{"held", s.held}, {"failed", s.failed}, {"unresolved", s.unresolved}, {"skipped", s.skipped}, {"warnings", s.warnings},
+                       {"worst_ratio", number(s.worst_ratio)}, {"worst_case", s.worst_case}, {"seconds", seconds}};
+    return io::text_of({{"summary", summary}, {"findings", findings}});
 }
 
 }  // namespace normlab::verify

@@ -25,6 +25,13 @@ struct Checked {
 };
 Checked checked;
 
+constexpr std::string_view finished = "normlab::check() has returned: the caller's kernel runs during a check alone";
+
+const ErasedKernel& kernel() {
+    if (!checked.kernel) throw Error(fmt::format("{}: {}", kernel_name, finished));
+    return *checked.kernel;
+}
+
 class KernelPlan final : public Plan {
 public:
     explicit KernelPlan(const Problem& p) : problem_(p), blocks_(static_cast<std::size_t>(p.statistics_count())) {}
@@ -37,7 +44,7 @@ public:
         auto* own = reinterpret_cast<double*>(a.saved.opaque);
         std::fill(own, own + 3 * blocks_, 0.0);   // the kernel need not use them
         args.saved.mean = own, args.saved.var = own + blocks_, args.saved.rstd = own + 2 * blocks_;
-        checked.kernel->forward(problem_, args);
+        kernel().forward(problem_, args);
     }
 
     void backward(const BackwardArgs& a) const override {
@@ -48,7 +55,7 @@ public:
             sum_dy(a);
             args.gradients.dbeta = nullptr;
         }
-        checked.kernel->backward(problem_, args);
+        kernel().backward(problem_, args);
     }
 
 private:
@@ -69,8 +76,9 @@ class KernelImplementation final : public Implementation {
 public:
     std::string name() const override { return kernel_name; }
     std::string description() const override { return "the caller's kernel"; }
+    Support available() const override { return {std::string(checked.kernel ? "" : finished)}; }
     Support supports(const Problem& p) const override {
-        if (p.dtype != checked.kernel->dtype) return {fmt::format("it is a kernel of {}", name_of(checked.kernel->dtype))};
+        if (p.dtype != kernel().dtype) return {fmt::format("it is a kernel of {}", name_of(kernel().dtype))};
         if (p.spec.variant != checked.variant) return {fmt::format("it is a kernel of {}", checked.variant)};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
         if (p.spec.block.groups && p.spec.block.positions && p.shape.S != 1) return {"gamma an element: S = 1"};
@@ -113,14 +121,17 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
 
 }  // namespace
 
-CheckResult check(const ErasedKernel& kernel, const Spec& spec, const CheckOptions& options) {
+CheckResult check(const ErasedKernel& erased, const Spec& spec, const CheckOptions& options) {
     static std::mutex one;
     const std::lock_guard guard(one);
     const auto start = std::chrono::steady_clock::now();
     register_kernel();
-    checked = {&kernel, spec.variant, options.accumulation};
-    std::vector<Case> cases = cases_of(kernel, spec, options);
-    if (cases.empty()) throw Error(fmt::format("nothing to check: no check applies to {} in {}", spec.variant, name_of(kernel.dtype)));
+    struct Scope {
+        ~Scope() { checked = {}; }
+    } until_return;
+    checked = {&erased, spec.variant, options.accumulation};
+    std::vector<Case> cases = cases_of(erased, spec, options);
+    if (cases.empty()) throw Error(fmt::format("nothing to check: no check applies to {} in {}", spec.variant, name_of(erased.dtype)));
     std::vector<verify::Outcome> outcomes = verify::run_cases(cases, 1, [](std::size_t, std::size_t) {});
     for (verify::Outcome& o : outcomes) o.rerun = fmt::format("normlab::check(kernel, spec, {{.cases = {{\"{}\"}}}})", o.test.text());
     const verify::Summary s = verify::summarize(outcomes);

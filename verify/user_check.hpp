@@ -5,7 +5,9 @@
 //
 //     TEST_CASE("my layer norm") {
 //         const normlab::Kernel<float> mine{
-//             [](const normlab::Problem& p, const normlab::Arrays<float>& a) { my_forward(a.x, a.gamma, a.beta, a.y, p.shape.N, p.shape.C, p.spec.eps); },
+//             [](const normlab::Problem& p, const normlab::Arrays<float>& a) {
+//                 my_forward(a.x, a.gamma, a.beta, a.y, p.shape.N, p.shape.C, p.spec.eps);
+//             },
 //             [](const normlab::Problem& p, const normlab::Arrays<float>& a) {
 //                 my_backward(a.x, a.dy, a.gamma, a.dx, a.dgamma, a.dbeta, p.shape.N, p.shape.C, p.spec.eps);
 //             }};
@@ -27,8 +29,8 @@
 
 namespace normlab {
 
-/// The arrays of one call, dense, of problem.shape and problem.layout: [N, C, S] or [N, S, C]. Layer and rms norm come with S = 1: a sample of C elements, each with
-/// a gamma of its own. Nothing but what is marked may be written, and all of that must be. y may be x, dx may be dy.
+/// The arrays of one call, dense, of problem.shape and problem.layout: [N, C, S] or [N, S, C]. Layer and rms norm come with S = 1: a sample of C
+/// elements, each with a gamma of its own. Nothing but what is marked may be written, and all of that must be. y may be x, dx may be dy.
 /// Param is T, float for bf16 and f16; parameters have C entries.
 template <class T>
 struct Arrays {
@@ -38,7 +40,8 @@ struct Arrays {
     const Param *gamma = nullptr, *beta = nullptr;        ///< null: 1, 0; rms_norm and weight_norm have no beta
     T *y = nullptr, *dx = nullptr;                        ///< written: y by forward, dx by backward unless null
     Param *dgamma = nullptr, *dbeta = nullptr;            ///< written by backward unless null, whether gamma and beta are there or not
-    double *running_mean = nullptr, *running_var = nullptr, *running_sigma = nullptr;   ///< C each, as spec.running says; moved by forward in training
+    /// C each, as spec.running says; moved by forward in training
+    double *running_mean = nullptr, *running_var = nullptr, *running_sigma = nullptr;
     std::int64_t* count = nullptr;                        ///< updates of them so far; likewise
     double *mean = nullptr, *var = nullptr, *rstd = nullptr;   ///< problem.statistics_count() each: forward may leave what it likes for backward
     double *r = nullptr, *d = nullptr;                    ///< the same number: batch renorm in training; written by forward
@@ -72,14 +75,17 @@ struct ErasedKernel {
     std::function<void(const Problem&, const BackwardArgs&)> backward;
 };
 
-/// Runs the checks of a tier on the kernel, for the variant of `spec`. Its eps, momentum, running, r_max and d_max are used where a check does not vary them itself:
-/// the kernel takes them, and groups, from the Problem that it is given. One check at a time; calls of the kernel come one after another.
-/// Throws Error for unknown names, or where nothing is left to run.
+/// Runs the checks of a tier on the kernel, for the variant of `spec`. Its eps, momentum, running, r_max and d_max are used where a check does not
+/// vary them itself: the kernel takes them, and groups, from the Problem that it is given. One check at a time; calls of the kernel come one after
+/// another. Throws Error for unknown names, or where nothing is left to run.
 CheckResult check(const ErasedKernel& kernel, const Spec& spec, const CheckOptions& options = {});
 
 template <class T>
 CheckResult check(const Kernel<T>& kernel, const Spec& spec, const CheckOptions& options = {}) {
-    constexpr DType dtype = std::is_same_v<T, float> ? DType::f32 : std::is_same_v<T, double> ? DType::f64 : std::is_same_v<T, bf16> ? DType::bf16 : DType::f16;
+    constexpr DType dtype = std::is_same_v<T, float>    ? DType::f32
+                            : std::is_same_v<T, double> ? DType::f64
+                            : std::is_same_v<T, bf16>   ? DType::bf16
+                                                        : DType::f16;
     static_assert(dtype != DType::f16 || std::is_same_v<T, f16>, "a kernel of float, double, normlab::bf16 or normlab::f16 is checked");
     using Param = typename Arrays<T>::Param;
     const auto common = [](const auto& args) {

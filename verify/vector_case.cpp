@@ -7,7 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "norms/names.hpp"
-#include "verify/real_data.hpp"
+#include "verify/shell.hpp"
 #include "verify/vector_values.hpp"
 #include "verify/range.hpp"
 

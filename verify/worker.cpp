@@ -11,7 +11,7 @@
 #include "norms/memory.hpp"
 #include "verify/outcome_json.hpp"
 #include "verify/process.hpp"
-#include "verify/real_data.hpp"
+#include "verify/shell.hpp"
 #include "verify/vectors.hpp"
 
 namespace normlab::verify {
@@ -25,8 +25,7 @@ std::string packed(const json& j) {
     return bytes;
 }
 
-constexpr double seconds_to_load = 60;   // libraries of hundreds of MiB, from a cold disk
-constexpr int patience = 3;              // cases of one variant that may fail to end
+constexpr int patience = 3;   // cases of one variant that may fail to end
 
 // The failure of a case that ended its process.
 Outcome dead(const Case& c, const Process::Reply& reply, const std::string& note = "no result") {
@@ -41,7 +40,8 @@ class Remote final : public RemotePlugin {
 public:
     Remote(const PluginName& plugin, const WorkerOptions& options) : plugin_(plugin), options_(options) {
         if (options_.program.empty()) options_.program = this_program();
-        setenv("OMP_WAIT_POLICY", "passive", 0);   // of the workers: several share the cores, and threads that wait by spinning would keep the others from theirs
+        // Of the workers: several share the cores, and threads that wait by spinning would keep the others from theirs.
+        setenv("OMP_WAIT_POLICY", "passive", 0);
         idle_.push_back(start(&hello_));
     }
 
@@ -79,7 +79,8 @@ public:
     std::vector<Outcome> run_vector(const std::filesystem::path& folder, const std::string& vector, Selection selection) const override {
         selection.implementations = {name()};
         bool fresh = false;
-        const Process::Reply reply = ask({{"do", "vector"}, {"folder", folder.string()}, {"vector", vector}, {"selection", to_json(selection)}}, options_.seconds, fresh);
+        const json question{{"do", "vector"}, {"folder", folder.string()}, {"vector", vector}, {"selection", to_json(selection)}};
+        const Process::Reply reply = ask(question, options_.seconds, fresh);
         Case c;
         c.implementation = name();
         if (!reply.message) {
@@ -109,13 +110,14 @@ private:
         if (fresh) return dead(c, reply);
         // Its process had run other cases: one of them may have done the damage.
         const Process::Reply alone = ask(question, seconds_for(c), fresh, true);
-        return alone.message ? dead(c, reply, "no result; run alone it ends: an earlier case of its process may have done the damage") : dead(c, alone);
+        if (!alone.message) return dead(c, alone);
+        return dead(c, reply, "no result; run alone it ends: an earlier case of its process may have done the damage");
     }
 
     // A worker that has loaded the plug-in.
     std::unique_ptr<Process> start(json* hello = nullptr) const {
         auto process = std::make_unique<Process>(options_.program, std::vector<std::string>{"worker", plugin_.text()});
-        const Process::Reply reply = process->ask(packed({{"do", "hello"}}), seconds_to_load);
+        const Process::Reply reply = process->ask(packed({{"do", "hello"}}), std::max(seconds_to_load, options_.seconds));
         if (!reply.message) throw Failure(fmt::format("{}: loading it {}", plugin_.text(), reply.death));
         const json said = read(*reply.message);
         if (hello) *hello = said;
@@ -142,7 +144,8 @@ private:
     }
     static Outcome answered(const std::string& message, const Case& c) { return outcome_from_json(read(message)["outcome"], c); }
 
-    double seconds_for(const Case& c) const { return options_.seconds * (1 + bytes_needed(c) / 1e8); }   // truth in quad alone takes a second for that much
+    // Truth in quad alone takes a second for that much.
+    double seconds_for(const Case& c) const { return options_.seconds * (1 + bytes_needed(c) / 1e8); }
 
     PluginName plugin_;
     WorkerOptions options_;
@@ -157,14 +160,16 @@ json answer(const Implementation& plugin, const json& question) {
     if (what == "hello") {
         json accumulation;
         for (const DType d : {DType::f64, DType::f32, DType::bf16, DType::f16}) accumulation.push_back(plugin.accumulation(d));
-        return {{"name", plugin.name()},           {"description", plugin.description()}, {"device", plugin.device()}, {"available", plugin.available().reason},
-                {"accumulation", accumulation}, {"updates_state", plugin.updates_state()}};
+        return {{"name", plugin.name()},     {"description", plugin.description()},       {"device", plugin.device()},
+                {"accumulation", accumulation}, {"available", plugin.available().reason}, {"updates_state", plugin.updates_state()}};
     }
     if (what == "vector") {
         json outcomes = json::array();
-        for (const Outcome& o : run_vectors(question["folder"].get<std::string>(), {question["vector"]}, selection_from_json(question["selection"]), [](auto, auto) {})) {
+        const Selection selection = selection_from_json(question["selection"]);
+        for (const Outcome& o : run_vectors(question["folder"].get<std::string>(), {question["vector"]}, selection, [](auto, auto) {})) {
             const Case& c = o.test;
-            outcomes.push_back({{"variant", c.variant}, {"implementation", c.implementation}, {"dtype", c.dtype}, {"layout", c.layout}, {"outcome", to_json(o)}});
+            outcomes.push_back(
+                {{"variant", c.variant}, {"implementation", c.implementation}, {"dtype", c.dtype}, {"layout", c.layout}, {"outcome", to_json(o)}});
         }
         return {{"outcomes", outcomes}};
     }
@@ -175,13 +180,17 @@ json answer(const Implementation& plugin, const json& question) {
 
 }  // namespace
 
-std::unique_ptr<RemotePlugin> start_plugin(const PluginName& plugin, const WorkerOptions& options) { return std::make_unique<Remote>(plugin, options); }
+std::unique_ptr<RemotePlugin> start_plugin(const PluginName& plugin, const WorkerOptions& options) {
+    return std::make_unique<Remote>(plugin, options);
+}
 
 const RemotePlugin& add_plugin(const PluginName& plugin, const WorkerOptions& options) {
     return static_cast<const RemotePlugin&>(register_implementation(start_plugin(plugin, options)));
 }
 
-const RemotePlugin* find_remote(std::string_view implementation) { return dynamic_cast<const RemotePlugin*>(&find_implementation(implementation)); }
+const RemotePlugin* find_remote(std::string_view implementation) {
+    return dynamic_cast<const RemotePlugin*>(&find_implementation(implementation));
+}
 
 void serve_plugin(const PluginName& name, int descriptor) {
     const Implementation* plugin = nullptr;

@@ -8,6 +8,9 @@
 
 namespace normlab::verify {
 
+/// Loading a plug-in may take so long, or what a case may take where that is more: libraries of hundreds of MiB, from a cold disk.
+inline constexpr double seconds_to_load = 60;
+
 struct WorkerOptions {
     std::string program = {};     ///< empty: the running one, which calls serve_plugin for `worker PLUGIN DESCRIPTOR`
     double seconds = 10;          ///< that a case may take; more for large ones
@@ -16,8 +19,8 @@ struct WorkerOptions {
 /// An implementation whose cases run in worker processes, as many as ask at once. Here it is a name and a description: plan() throws Error.
 class RemotePlugin : public Implementation {
 public:
-    /// As run_case and reason_to_skip. Where the worker dies the outcome has a failed finding "process", or "time", that says how, and the next case gets a new worker;
-    /// where cases of a variant did not end three times, the rest of the variant is skipped.
+    /// As run_case and reason_to_skip. Where the worker dies the outcome has a failed finding "process", or "time", that says how, and the next case
+    /// gets a new worker; where cases of a variant did not end three times, the rest of the variant is skipped.
     virtual Outcome run(const Case& c) const = 0;
     virtual std::string reason_to_skip(const Case& c) const = 0;
     /// The vector FOLDER/NAME on this implementation, as run_vectors does it.

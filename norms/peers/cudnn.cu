@@ -1,5 +1,5 @@
-// cuDNN's batch norm as a plug-in, training only: for evaluation it has no backward pass. Its statistics are f32 and stay in the opaque part of what is saved;
-// running statistics are converted around the call, on the stream. Not run on hardware yet.
+// cuDNN's batch norm as a plug-in, training only: for evaluation it has no backward pass. Its statistics are f32 and stay in the opaque part of what
+// is saved; running statistics are converted around the call, on the stream. Not run on hardware yet.
 #include <memory>
 #include <stdexcept>
 
@@ -59,14 +59,15 @@ struct normlab_plan {
         // as PyTorch chooses: the persistent kernels for channels last, one statistic an activation where there are no positions
         mode = p.S == 1 ? CUDNN_BATCHNORM_PER_ACTIVATION : last ? CUDNN_BATCHNORM_SPATIAL_PERSISTENT : CUDNN_BATCHNORM_SPATIAL;
         const cudnnDataType_t type = p.dtype == NORMLAB_F32 ? CUDNN_DATA_FLOAT : p.dtype == NORMLAB_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_HALF;
-        check(cudnnSetTensor4dDescriptor(tensor.value, last ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW, type, static_cast<int>(p.N), static_cast<int>(p.C), 1,
-                                         static_cast<int>(p.S)));
+        check(cudnnSetTensor4dDescriptor(tensor.value, last ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW, type, static_cast<int>(p.N),
+                                         static_cast<int>(p.C), 1, static_cast<int>(p.S)));
         check(cudnnDeriveBNTensorDescriptor(parameter.value, tensor.value, mode));
         std::size_t forward = 0, backward = 0;
         constexpr auto ops = CUDNN_BATCHNORM_OPS_BN;
-        check(cudnnGetBatchNormalizationForwardTrainingExWorkspaceSize(handle(), mode, ops, tensor.value, nullptr, tensor.value, parameter.value, nullptr, &forward));
-        check(cudnnGetBatchNormalizationBackwardExWorkspaceSize(handle(), mode, ops, tensor.value, nullptr, tensor.value, nullptr, tensor.value, parameter.value,
-                                                                nullptr, &backward));
+        check(cudnnGetBatchNormalizationForwardTrainingExWorkspaceSize(handle(), mode, ops, tensor.value, nullptr, tensor.value, parameter.value,
+                                                                       nullptr, &forward));
+        check(cudnnGetBatchNormalizationBackwardExWorkspaceSize(handle(), mode, ops, tensor.value, nullptr, tensor.value, nullptr, tensor.value,
+                                                                parameter.value, nullptr, &backward));
         check(cudnnGetBatchNormalizationTrainingExReserveSpaceSize(handle(), mode, ops, nullptr, tensor.value, &reserve));
         cudnn_workspace = whole_lines(forward > backward ? forward : backward);
         channel = whole_lines(static_cast<std::size_t>(p.C) * sizeof(float));
@@ -76,7 +77,9 @@ struct normlab_plan {
     std::size_t workspace_bytes() const {
         return cudnn_workspace + 4 * channel + static_cast<std::size_t>(p.N * p.C * p.S) * (p.dtype == NORMLAB_F32 ? 4 : 2);
     }
-    float* row(void* workspace, std::size_t i) const { return reinterpret_cast<float*>(static_cast<char*>(workspace) + cudnn_workspace + i * channel); }
+    float* row(void* workspace, std::size_t i) const {
+        return reinterpret_cast<float*>(static_cast<char*>(workspace) + cudnn_workspace + i * channel);
+    }
     // opaque: mean, 1 / sqrt(variance + eps), cuDNN's own
     std::size_t saved_bytes() const { return 2 * channel + reserve; }
     float* statistic(void* opaque, std::size_t i) const { return reinterpret_cast<float*>(static_cast<char*>(opaque) + i * channel); }
@@ -116,9 +119,10 @@ struct normlab_plan {
         const float one = 1, zero = 0;
         void *opaque = a.saved.opaque, *dx = a.dx ? a.dx : row(a.workspace, 4);
         check(cudnnBatchNormalizationBackwardEx(
-            handle(), mode, CUDNN_BATCHNORM_OPS_BN, &one, &zero, &one, &zero, tensor.value, a.x, nullptr, nullptr, tensor.value, a.dy, nullptr, nullptr, tensor.value, dx,
-            parameter.value, or_filled(a.gamma, row(a.workspace, 0), 1, stream), nullptr, a.dgamma ? a.dgamma : row(a.workspace, 2),
-            a.dbeta ? a.dbeta : row(a.workspace, 3), p.eps, statistic(opaque, 0), statistic(opaque, 1), nullptr, a.workspace, cudnn_workspace, reserved(opaque), reserve));
+            handle(), mode, CUDNN_BATCHNORM_OPS_BN, &one, &zero, &one, &zero, tensor.value, a.x, nullptr, nullptr, tensor.value, a.dy, nullptr,
+            nullptr, tensor.value, dx, parameter.value, or_filled(a.gamma, row(a.workspace, 0), 1, stream), nullptr,
+            a.dgamma ? a.dgamma : row(a.workspace, 2), a.dbeta ? a.dbeta : row(a.workspace, 3), p.eps, statistic(opaque, 0), statistic(opaque, 1), nullptr,
+            a.workspace, cudnn_workspace, reserved(opaque), reserve));
         check(cudaGetLastError());
     }
 
@@ -149,41 +153,18 @@ const char* supports(const normlab_problem* p) {
     return guarded([&] { const normlab_plan plan(*p); }) ? last_error() : nullptr;
 }
 
-int create(const normlab_problem* p, normlab_plan** plan) {
-    return guarded([&] { *plan = new normlab_plan(*p); });
-}
-void destroy(normlab_plan* plan) { delete plan; }
-std::size_t workspace_bytes(const normlab_plan* plan) { return plan->workspace_bytes(); }
-std::size_t saved_bytes(const normlab_plan* plan) { return plan->saved_bytes(); }
-int forward(normlab_plan* plan, const normlab_forward_args* a) {
-    return guarded([&] { plan->run_forward(*a); });
-}
-int backward(normlab_plan* plan, const normlab_backward_args* a) {
-    return guarded([&] { plan->run_backward(*a); });
-}
-
 }  // namespace
 }  // namespace normlab::peers
 
 NORMLAB_EXPORT const normlab_plugin* normlab_plugin_entry(uint32_t, const char*) {
     static const std::string description = "batch norm of cuDNN " + std::to_string(cudnnGetVersion());
-    static const normlab_plugin table{.size = sizeof(normlab_plugin),
-                                      .version = NORMLAB_PLUGIN_VERSION,
-                                      .name = "cudnn",
-                                      .description = description.c_str(),
-                                      .device = NORMLAB_CUDA,
-                                      .saves = 0,
-                                      .updates_state = 1,
-                                      .accumulation = {},   // it promises nothing: sequential
-                                      .available = available,
-                                      .supports = supports,
-                                      .create = create,
-                                      .destroy = destroy,
-                                      .workspace_bytes = workspace_bytes,
-                                      .saved_bytes = saved_bytes,
-                                      .forward = forward,
-                                      .backward = backward,
-                                      .set_threads = nullptr,
-                                      .last_error = last_error};
+    static const normlab_plugin table = [] {
+        normlab_plugin t = table_of<normlab_plan>();
+        t.name = "cudnn", t.description = description.c_str();
+        t.device = NORMLAB_CUDA, t.updates_state = 1;
+        t.available = available, t.supports = supports;
+        t.workspace_bytes = [](const normlab_plan* plan) { return plan->workspace_bytes(); };
+        return t;
+    }();
     return &table;
 }

@@ -1,5 +1,5 @@
-// libtorch's normalizations as a plug-in: the operations behind torch::batch_norm, layer_norm, group_norm, instance_norm and weight_norm, called without
-// autograd. Compiled for the host; with NORMLAB_PEER_CUDA, against a libtorch that has CUDA, for devices.
+// libtorch's normalizations as a plug-in: the operations behind torch::batch_norm, layer_norm, group_norm, instance_norm and weight_norm, called
+// without autograd. Compiled for the host; with NORMLAB_PEER_CUDA, against a libtorch that has CUDA, for devices.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -40,7 +40,8 @@ std::optional<Op> op_of(const normlab_problem& p) {
     const bool instance = is_centred(p, NORMLAB_POSITIONS);
     if (is_batch_norm(p) || (instance && is_given(p))) return Op::batch;
     if (is_layer_norm_of_rows(p)) return Op::rows;
-    if (instance || is_centred(p, NORMLAB_CHANNELS | NORMLAB_POSITIONS) || is_centred(p, NORMLAB_GROUPS | NORMLAB_CHANNELS | NORMLAB_POSITIONS)) return Op::group;
+    const bool group = is_centred(p, NORMLAB_CHANNELS | NORMLAB_POSITIONS);
+    if (instance || group || is_centred(p, NORMLAB_GROUPS | NORMLAB_CHANNELS | NORMLAB_POSITIONS)) return Op::group;
     if (p.moments == NORMLAB_NORM && p.correction == NORMLAB_NO_CORRECTION && p.block == (NORMLAB_SAMPLES | NORMLAB_POSITIONS)) return Op::weight;
     return {};
 }
@@ -66,7 +67,11 @@ struct Held {
 using namespace normlab::peers;
 
 struct normlab_plan {
-    explicit normlab_plan(const normlab_problem& problem) : p(problem), op(*op_of(problem)), type(type_of(p.dtype)), params(p.dtype == NORMLAB_F64 ? at::kDouble : at::kFloat) {
+    explicit normlab_plan(const normlab_problem& problem)
+        : p(problem), op(*op_of(problem)), type(type_of(p.dtype)), params(p.dtype == NORMLAB_F64 ? at::kDouble : at::kFloat) {
+        const Threads set(threads);
+        static const bool once = (at::set_num_threads(threads), true);   // or its first operation sets OpenMP to one thread
+        static_cast<void>(once);
         const c10::InferenceMode mode;
         if (on_host) Pool::install();
         ones = at::ones({p.C}, at::TensorOptions().dtype(params).device(device));
@@ -96,13 +101,18 @@ struct normlab_plan {
     std::size_t tensor_bytes() const { return static_cast<std::size_t>(p.N * p.C * p.S) * c10::elementSize(type); }
     // f32 statistics between forward and backward: mean and rstd, or the running mean and variance that were given
     at::Tensor kept(const void* opaque, std::int64_t index) const {
-        return wrapped(static_cast<const char*>(opaque) + static_cast<std::size_t>(index * p.statistics) * c10::elementSize(params), p.statistics, params);
+        const std::size_t offset = static_cast<std::size_t>(index * p.statistics) * c10::elementSize(params);
+        return wrapped(static_cast<const char*>(opaque) + offset, p.statistics, params);
+    }
+    std::size_t saved_bytes() const {   // weight norm: the norms
+        return (op == Op::weight ? 1 : 2) * static_cast<std::size_t>(p.statistics) * c10::elementSize(params);
     }
 
     // A result into the caller's memory, where the allocator did not put it there.
     void deliver(const at::Tensor& result, Held& to, void* at) {
         const at::Tensor& target = view(to, at);
-        const bool as_wanted = result.is_contiguous(is_channels_last(p) && sizes.size() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+        const bool last = is_channels_last(p) && sizes.size() == 4;
+        const bool as_wanted = result.is_contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
         if (result.data_ptr() != at) target.copy_(result.view(sizes));
         else if (!as_wanted) target.copy_(result.clone());
     }
@@ -115,8 +125,27 @@ struct normlab_plan {
         else std::copy_n(flat.data_ptr<float>(), p.statistics, to);
     }
 
-    void run_forward(const normlab_forward_args& a);
-    void run_backward(const normlab_backward_args& a);
+    void run_forward(const normlab_forward_args& a) {
+        in_libtorch(a.stream, [&] { op == Op::weight ? forward_weight(a) : forward(a); });
+    }
+    void run_backward(const normlab_backward_args& a) {
+        in_libtorch(a.stream, [&] { op == Op::weight ? backward_weight(a) : backward(a); });
+    }
+
+    // libtorch's settings for the length of a call.
+    template <class F>
+    void in_libtorch([[maybe_unused]] void* stream, F&& f) {
+        const Threads set(threads);   // before libtorch's own setting, which is OpenMP's too
+        if (at::get_num_threads() != threads) at::set_num_threads(threads);
+        const c10::InferenceMode mode;
+#ifdef NORMLAB_PEER_CUDA
+        const c10::cuda::CUDAStreamGuard on(c10::cuda::getStreamFromExternal(static_cast<cudaStream_t>(stream), c10::cuda::current_device()));
+#endif
+        f();
+    }
+
+    void forward(const normlab_forward_args& a);
+    void backward(const normlab_backward_args& a);
     void forward_weight(const normlab_forward_args& a);
     void backward_weight(const normlab_backward_args& a);
 
@@ -130,8 +159,7 @@ struct normlab_plan {
     Held x, y, dx, dy, gamma, beta;
 };
 
-void normlab_plan::run_forward(const normlab_forward_args& a) {
-    if (op == Op::weight) return forward_weight(a);
+void normlab_plan::forward(const normlab_forward_args& a) {
     const bool given = is_given(p), moves = p.mode == NORMLAB_TRAIN && p.running != NORMLAB_RUNNING_NONE;
     const at::Tensor &in = view(x, a.x), &g = parameter(gamma, a.gamma, ones), &b = parameter(beta, a.beta, zeros);
     std::tuple<at::Tensor, at::Tensor, at::Tensor> out;
@@ -146,7 +174,8 @@ void normlab_plan::run_forward(const normlab_forward_args& a) {
                 running_mean.copy_(wrapped(a.state.mean, p.C, at::kDouble));
                 running_var.copy_(wrapped(a.state.var, p.C, at::kDouble));
             }
-            const double momentum = p.momentum >= 0 || !moves ? std::max(p.momentum, 0.0) : 1 / (1 + static_cast<double>(*a.state.count));   // as torch::nn::BatchNorm
+            // as torch::nn::BatchNorm
+            const double momentum = p.momentum >= 0 || !moves ? std::max(p.momentum, 0.0) : 1 / (1 + static_cast<double>(*a.state.count));
             out = at::native_batch_norm(in, g, b, running_mean, running_var, !given, momentum, p.eps);
         }
     }
@@ -163,8 +192,7 @@ void normlab_plan::run_forward(const normlab_forward_args& a) {
     deliver(std::get<0>(out), y, a.y);
 }
 
-void normlab_plan::run_backward(const normlab_backward_args& a) {
-    if (op == Op::weight) return backward_weight(a);
+void normlab_plan::backward(const normlab_backward_args& a) {
     // libtorch 1's group norm has its backward pass in channels first only: autograd too hands it contiguous tensors
     const bool reordered = op == Op::group && is_channels_last(p);
     const at::Tensor in = reordered ? view(x, a.x).contiguous() : view(x, a.x), from = reordered ? view(dy, a.dy).contiguous() : view(dy, a.dy);
@@ -182,8 +210,8 @@ void normlab_plan::run_backward(const normlab_backward_args& a) {
         } else {
             const bool given = is_given(p);
             const at::Tensor none;
-            out = at::native_batch_norm_backward(from, in, g, given ? first : none, given ? second : none, given ? none : first, given ? none : second, !given, p.eps,
-                                                 wanted);
+            out = at::native_batch_norm_backward(from, in, g, given ? first : none, given ? second : none, given ? none : first,
+                                                 given ? none : second, !given, p.eps, wanted);
         }
     }
     deliver(std::get<1>(out), a.dgamma);
@@ -191,8 +219,8 @@ void normlab_plan::run_backward(const normlab_backward_args& a) {
     if (a.dx) deliver(std::get<0>(out), dx, a.dx);
 }
 
-// libtorch 1 has no fused weight norm on the host: at::_weight_norm is these operations, its gradient those below (ATen's _weight_norm_differentiable_backward, for
-// any dim), with results written where they are wanted.
+// libtorch 1 has no fused weight norm on the host: at::_weight_norm is these operations, its gradient those below (ATen's
+// _weight_norm_differentiable_backward, for any dim), with results written where they are wanted.
 void normlab_plan::forward_weight(const normlab_forward_args& a) {
     const at::Tensor &v = view(x, a.x), out = view(y, a.y);
     const at::Tensor norm = at::norm_except_dim(v, 2, dim);
@@ -227,46 +255,15 @@ const char* supports(const normlab_problem* p) {
     const std::optional<Op> op = op_of(*p);
     if (!op) return "libtorch 1 has batch, layer, instance, group and weight norm";
     if (on_host && p->dtype == NORMLAB_F16) return "libtorch 1 normalises f64, f32 and bf16 on CPUs";
-    if (on_host && p->dtype == NORMLAB_BF16 && *op != Op::batch) return "libtorch 1 takes f32 gamma and beta with bf16 data in batch norm only, on CPUs";
+    if (on_host && p->dtype == NORMLAB_BF16 && *op != Op::batch)
+        return "libtorch 1 takes f32 gamma and beta with bf16 data in batch norm only, on CPUs";
     if (p->stat_batch) return "one normalisation batch in a call";
-    if (*op == Op::group && p->running != NORMLAB_RUNNING_NONE) return "torch::instance_norm that keeps running statistics returns none for a backward pass of its own";
+    if (*op == Op::group && p->running != NORMLAB_RUNNING_NONE)
+        return "torch::instance_norm that keeps running statistics returns none for a backward pass of its own";
     if (p->running != NORMLAB_RUNNING_NONE && p->running != NORMLAB_RUNNING_UNBIASED_VARIANCE) return "it keeps a running mean and unbiased variance";
     return nullptr;
 }
 
-// libtorch's settings for the length of a call.
-template <class F>
-int in_libtorch(const normlab_plan& plan, [[maybe_unused]] void* stream, F&& f) {
-    return guarded([&] {
-        const Threads set(plan.threads);   // before libtorch's own setting, which is OpenMP's too
-        if (at::get_num_threads() != plan.threads) at::set_num_threads(plan.threads);
-        const c10::InferenceMode mode;
-#ifdef NORMLAB_PEER_CUDA
-        const c10::cuda::CUDAStreamGuard on(c10::cuda::getStreamFromExternal(static_cast<cudaStream_t>(stream), c10::cuda::current_device()));
-#endif
-        f();
-    });
-}
-
-int create(const normlab_problem* p, normlab_plan** plan) {
-    return guarded([&] {
-        const int usual = usual_threads();
-        const Threads set(usual);
-        static const bool once = (at::set_num_threads(usual), true);   // or its first operation sets OpenMP to one thread
-        static_cast<void>(once);
-        *plan = new normlab_plan(*p);
-    });
-}
-void destroy(normlab_plan* plan) { delete plan; }
-std::size_t saved_bytes(const normlab_plan* plan) {   // weight norm: the norms
-    return (plan->op == Op::weight ? 1 : 2) * static_cast<std::size_t>(plan->p.statistics) * c10::elementSize(plan->params);
-}
-int forward(normlab_plan* plan, const normlab_forward_args* a) {
-    return in_libtorch(*plan, a->stream, [&] { plan->run_forward(*a); });
-}
-int backward(normlab_plan* plan, const normlab_backward_args* a) {
-    return in_libtorch(*plan, a->stream, [&] { plan->run_backward(*a); });
-}
 int set_threads(normlab_plan* plan, int threads) {
     plan->threads = threads;
     return 0;
@@ -278,23 +275,13 @@ const char* available() { return on_host || at::hasCUDA() ? nullptr : "libtorch 
 }  // namespace normlab::peers
 
 NORMLAB_EXPORT const normlab_plugin* normlab_plugin_entry(uint32_t, const char*) {
-    static const normlab_plugin table{.size = sizeof(normlab_plugin),
-                                      .version = NORMLAB_PLUGIN_VERSION,
-                                      .name = on_host ? "libtorch" : "libtorch_cuda",
-                                      .description = "batch, layer, instance, group and weight norm of libtorch " TORCH_VERSION,
-                                      .device = on_host ? NORMLAB_HOST : NORMLAB_CUDA,
-                                      .saves = NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD,
-                                      .updates_state = 1,
-                                      .accumulation = {},   // it promises nothing: sequential
-                                      .available = available,
-                                      .supports = supports,
-                                      .create = create,
-                                      .destroy = destroy,
-                                      .workspace_bytes = nullptr,
-                                      .saved_bytes = saved_bytes,
-                                      .forward = forward,
-                                      .backward = backward,
-                                      .set_threads = set_threads,
-                                      .last_error = last_error};
+    static const normlab_plugin table = [] {
+        normlab_plugin t = table_of<normlab_plan>();
+        t.name = on_host ? "libtorch" : "libtorch_cuda", t.description = "batch, layer, instance, group and weight norm of libtorch " TORCH_VERSION;
+        t.device = on_host ? NORMLAB_HOST : NORMLAB_CUDA;
+        t.saves = NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, t.updates_state = 1;
+        t.available = available, t.supports = supports, t.set_threads = set_threads;
+        return t;
+    }();
     return &table;
 }

@@ -1,5 +1,5 @@
-// oneDNN's batch norm and layer norm as a plug-in. Its statistics are f32: they stay so in the opaque part of what is saved, which it reads again, and go
-// into the saved mean and variance as doubles.
+// oneDNN's batch norm and layer norm as a plug-in. Its statistics are f32: they stay so in the opaque part of what is saved, which it reads again,
+// and go into the saved mean and variance as doubles.
 #include <algorithm>
 #include <memory>
 #include <unordered_map>
@@ -61,7 +61,9 @@ struct Descriptors {
 using namespace normlab::peers;
 
 struct normlab_plan {
-    explicit normlab_plan(const normlab_problem& problem) : p(problem), ones(size(p.C), 1.0f), zeros(size(p.C)), unasked(2 * size(p.C)) { prepare(usual_threads()); }
+    explicit normlab_plan(const normlab_problem& problem) : p(problem), ones(size(p.C), 1.0f), zeros(size(p.C)), unasked(2 * size(p.C)) {
+        prepare(usual_threads());
+    }
 
     // oneDNN lays out its work for the number of threads that is set when a primitive is made.
     void prepare(int count) {
@@ -71,15 +73,18 @@ struct normlab_plan {
         forward = dnnl::primitive(d.forward.get());
         backward = dnnl::primitive(d.backward.get());
         const auto of = [](const memory::desc& desc) { return memory(desc, cpu(), nullptr); };
-        const memory::desc parameter({p.C}, memory::data_type::f32, memory::format_tag::a), statistic({p.statistics}, memory::data_type::f32, memory::format_tag::a);
+        const memory::desc parameter({p.C}, memory::data_type::f32, memory::format_tag::a);
+        const memory::desc statistic({p.statistics}, memory::data_type::f32, memory::format_tag::a);
         // layer norm's statistics have the shape of its rows, one after another in memory either way
         const memory::desc mean_desc = d.batch ? statistic : d.forward.query_md(dnnl::query::dst_md, 1);
         x = of(d.tensor), y = of(d.tensor), dx = of(d.tensor), dy = of(d.tensor);
         mean = of(mean_desc), variance = of(mean_desc);
         gamma = of(parameter), beta = of(parameter), dgamma = of(parameter), dbeta = of(parameter);
-        forward_arguments = {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, y}, {DNNL_ARG_MEAN, mean}, {DNNL_ARG_VARIANCE, variance}, {DNNL_ARG_SCALE, gamma}, {DNNL_ARG_SHIFT, beta}};
-        backward_arguments = {{DNNL_ARG_SRC, x},       {DNNL_ARG_DIFF_DST, dy}, {DNNL_ARG_MEAN, mean},   {DNNL_ARG_VARIANCE, variance},    {DNNL_ARG_SCALE, gamma},
-                              {DNNL_ARG_SHIFT, beta}, {DNNL_ARG_DIFF_SRC, dx}, {DNNL_ARG_DIFF_SCALE, dgamma}, {DNNL_ARG_DIFF_SHIFT, dbeta}};
+        forward_arguments = {{DNNL_ARG_SRC, x}, {DNNL_ARG_MEAN, mean}, {DNNL_ARG_VARIANCE, variance}, {DNNL_ARG_SCALE, gamma}};
+        forward_arguments.emplace(DNNL_ARG_SHIFT, beta);
+        backward_arguments = forward_arguments;
+        forward_arguments.emplace(DNNL_ARG_DST, y);
+        backward_arguments.insert({{DNNL_ARG_DIFF_DST, dy}, {DNNL_ARG_DIFF_SRC, dx}, {DNNL_ARG_DIFF_SCALE, dgamma}, {DNNL_ARG_DIFF_SHIFT, dbeta}});
     }
 
     void point(const void* x_at, const void* gamma_at, const void* beta_at, float* statistics) {
@@ -119,6 +124,7 @@ struct normlab_plan {
         stream.wait();
     }
 
+    std::size_t saved_bytes() const { return 2 * size(p.statistics) * sizeof(float); }
     static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
     normlab_problem p;
@@ -148,17 +154,6 @@ const char* supports(const normlab_problem* p) {
     }
 }
 
-int create(const normlab_problem* p, normlab_plan** plan) {
-    return guarded([&] { *plan = new normlab_plan(*p); });
-}
-void destroy(normlab_plan* plan) { delete plan; }
-std::size_t saved_bytes(const normlab_plan* plan) { return 2 * normlab_plan::size(plan->p.statistics) * sizeof(float); }
-int forward(normlab_plan* plan, const normlab_forward_args* a) {
-    return guarded([&] { plan->run_forward(*a); });
-}
-int backward(normlab_plan* plan, const normlab_backward_args* a) {
-    return guarded([&] { plan->run_backward(*a); });
-}
 int set_threads(normlab_plan* plan, int threads) {
     return guarded([&] { plan->prepare(threads); });
 }
@@ -174,23 +169,12 @@ const char* description() {
 }  // namespace normlab::peers
 
 NORMLAB_EXPORT const normlab_plugin* normlab_plugin_entry(uint32_t, const char*) {
-    static const normlab_plugin table{.size = sizeof(normlab_plugin),
-                                      .version = NORMLAB_PLUGIN_VERSION,
-                                      .name = "onednn",
-                                      .description = description(),
-                                      .device = NORMLAB_HOST,
-                                      .saves = NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR,
-                                      .updates_state = 0,
-                                      .accumulation = {},   // it promises nothing: sequential
-                                      .available = nullptr,
-                                      .supports = supports,
-                                      .create = create,
-                                      .destroy = destroy,
-                                      .workspace_bytes = nullptr,
-                                      .saved_bytes = saved_bytes,
-                                      .forward = forward,
-                                      .backward = backward,
-                                      .set_threads = set_threads,
-                                      .last_error = last_error};
+    static const normlab_plugin table = [] {
+        normlab_plugin t = table_of<normlab_plan>();
+        t.name = "onednn", t.description = description();
+        t.saves = NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR;
+        t.supports = supports, t.set_threads = set_threads;
+        return t;
+    }();
     return &table;
 }

@@ -1,8 +1,9 @@
 #pragma once
 // The arithmetic of the substrate on one device. Layers call these and touch no memory themselves; the norms come through norms/operation.hpp.
 //
-// Views are dense, f32 or f64, all of one dtype, on `device()`. A matrix is a view with S = 1: N rows of C, row-major. Where the words say so a result may be an
-// argument's own memory; other overlaps are not allowed. Shapes are checked by the layers. The same call gives the same bits on every run.
+// Views are dense, f32 or f64, all of one dtype, on `device()`. A matrix is a view with S = 1: N rows of C, row-major. Where the words say so a
+// result may be an argument's own memory; other overlaps are not allowed. Shapes are checked by the layers. The same call gives the same bits on
+// every run.
 
 #include "norms/tensor.hpp"
 #include "studies/random.hpp"

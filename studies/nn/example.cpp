@@ -1,5 +1,5 @@
-// A net of one file: dense, batch norm, activation, twice; trained by SGD on digits that need no file; evaluated by moving averages and by precise statistics.
-// The normalisation batch (20) is a third of the optimiser's (60).
+// A net of one file: dense, batch norm, activation, twice; trained by SGD on digits that need no file; evaluated by moving averages and by precise
+// statistics. The normalisation batch (20) is a third of the optimiser's (60).
 #include <cstdio>
 
 #include "norms/variants/batch_norm.hpp"

@@ -7,8 +7,8 @@
 
 namespace normlab::nn {
 
-/// exp(x), x held to [-87, 88] (f32) or [-708, 709] (f64); NaN stays NaN. x = n ln 2 + r, |r| <= ln(2)/2 = 0.3466, exp(r) by its series: the first term
-/// left out is 0.3466^9/9! < 2^-31 (f32) or 0.3466^14/14! < 2^-57 (f64), so that rounding dominates: within 3 units in the last place.
+/// exp(x), x held to [-87, 88] (f32) or [-708, 709] (f64); NaN stays NaN. x = n ln 2 + r, |r| <= ln(2)/2 = 0.3466, exp(r) by its series: the first
+/// term left out is 0.3466^9/9! < 2^-31 (f32) or 0.3466^14/14! < 2^-57 (f64), so that rounding dominates: within 3 units in the last place.
 template <class T>
 inline T exponential(T x) {
     constexpr bool wide = std::is_same_v<T, double>;

@@ -41,7 +41,8 @@ public:
     void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
 };
 
-/// In training x / (1 - rate) or, with probability `rate`, 0; otherwise x (Srivastava et al. 2014). The mask depends on seed, layer, step and element alone.
+/// In training x / (1 - rate) or, with probability `rate`, 0; otherwise x (Srivastava et al. 2014). The mask depends on seed, layer, step and element
+/// alone.
 class Dropout : public Layer {
 public:
     Dropout(const Setup& setup, double rate);   ///< 0 <= rate < 1, otherwise Error

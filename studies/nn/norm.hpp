@@ -11,7 +11,8 @@
 
 namespace normlab::nn {
 
-/// Which statistics evaluation uses, where the variant keeps running ones (batch norm, batch renorm); the others have none and always use the input's own.
+/// Which statistics evaluation uses, where the variant keeps running ones (batch norm, batch renorm); the others have none and always use the input's
+/// own.
 enum class Statistics {
     moving,          ///< the moving average as the Spec has it (batch norm: of the unbiased variance; batch renorm: of sigma)
     moving_biased,   ///< batch norm: the moving average of the biased variance, kept beside the other in the same training run
@@ -25,8 +26,8 @@ struct NormOptions {
     std::optional<RenormSchedule> schedule;     ///< of batch renorm's r_max and d_max by step; absent: the Spec's own, always. A new limit costs a new plan
 };
 
-/// y = norm(x), x[N, H, W, C]. The normalisation batch is spec.stat_batch (0: all of the optimiser's batch), which divides N. Throws Error for weight norm,
-/// which is an option of Dense and Conv; for an implementation that works on another device than the backend, or declines.
+/// y = norm(x), x[N, H, W, C]. The normalisation batch is spec.stat_batch (0: all of the optimiser's batch), which divides N. Throws Error for weight
+/// norm, which is an option of Dense and Conv; for an implementation that works on another device than the backend, or declines.
 class Norm : public Layer {
 public:
     Norm(const Setup& setup, std::int64_t channels, const Spec& spec, const NormOptions& options = {});
@@ -40,11 +41,11 @@ public:
     /// Whether evaluation depends on which samples are in its batch.
     bool evaluates_by_batch() const { return spec_.block.samples && (!keeps_running() || evaluation_ == Statistics::batch); }
 
-    /// How evaluation normalises from now on. Throws Error where the variant does not have it; without running statistics there is nothing to choose, and all
-    /// are accepted.
+    /// How evaluation normalises from now on. Throws Error where the variant does not have it; without running statistics there is nothing to choose,
+    /// and all are accepted.
     void evaluate_with(Statistics which);
-    /// From now on training too takes the statistics chosen by evaluate_with as constants (Mode::eval's gradient), and moving averages stand still, until `thaw`.
-    /// Throws Error for Statistics::batch; nothing happens without running statistics.
+    /// From now on training too takes the statistics chosen by evaluate_with as constants (Mode::eval's gradient), and moving averages stand still,
+    /// until `thaw`. Throws Error for Statistics::batch; nothing happens without running statistics.
     void freeze();
     void thaw() { frozen_ = false; }
 

@@ -13,8 +13,8 @@ struct Score {
     double error = 0;   ///< share of samples whose first largest output is not at the label, or with an output that is NaN
 };
 
-/// In Task::evaluate, in batches of `batch` in the set's order. A last batch may be smaller, unless some Norm normalises by its batch: then the samples
-/// beyond the last whole batch are left out. Throws Error for an empty set, or outputs that are not as many as classes.
+/// In Task::evaluate, in batches of `batch` in the set's order. A last batch may be smaller, unless some Norm normalises by its batch: then the
+/// samples beyond the last whole batch are left out. Throws Error for an empty set, or outputs that are not as many as classes.
 Score evaluate(Sequential& net, const data::Dataset& set, std::int64_t batch = 250, LossKind loss = LossKind::softmax);
 
 /// "Precise" statistics: Statistics::population of every Norm from the first `batches` batches of `sampler`, all layers in one pass over them.

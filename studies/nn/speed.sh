@@ -1,5 +1,6 @@
 #!/bin/sh
 # Steps per second of speed.cpp and, where it is built, of speed_libtorch.cpp, one after the other and again; median, least and most.
+#   cmake --build build/release --target normlab_nn_speed normlab_nn_speed_libtorch
 #   studies/nn/speed.sh [BUILD_FOLDER [REPEATS]]
 set -eu
 folder=${1:-build/release} repeats=${2:-9}
@@ -13,7 +14,8 @@ for activation in relu sigmoid; do
     echo "$activation libtorch,default_threads $("$folder/normlab_nn_speed_libtorch" $activation 2000 0)"
   done
 done >"$results"
+median() { sort -n | awk '{ v[NR] = $1 } END { printf "%6d (%d to %d)", v[int((NR + 1) / 2)], v[1], v[NR] }'; }
 cut -d' ' -f1,2 "$results" | sort -u | while read -r activation who; do
-  grep "^$activation $who " "$results" | cut -d' ' -f3 | sort -n |
-    awk -v name="$activation $who" '{ v[NR] = $1 } END { printf "%-32s %6d steps/s (%d to %d, %d runs)\n", name, v[int((NR + 1) / 2)], v[1], v[NR], NR }'
+  chosen=$(grep "^$activation $who " "$results")
+  printf '%-34s %s steps/s, %s a second of processor time\n' "$activation $who" "$(echo "$chosen" | cut -d' ' -f3 | median)" "$(echo "$chosen" | cut -d' ' -f5 | median)"
 done

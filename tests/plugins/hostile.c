@@ -1,4 +1,5 @@
-/* A layer norm that is right, in double precision for every dtype it takes (f64, f32), until N = 3: then it does what its options say. */
+/* A layer norm that is right, in double precision for every dtype it takes (f64, f32), until N = 3: then it does what its options say, or, where it is given
+ * none, the environment variable HOSTILE. */
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,7 +49,11 @@ static int misbehave(const normlab_problem *p, const void *y) {
     if (chosen("abort")) fprintf(stderr, "assertion failed: N != 3\n"), abort();
     if (chosen("loop")) for (;;) pause();
     if (chosen("exit")) exit(7);
+    if (chosen("exit0")) exit(0);
+    if (chosen("prints")) for (;;) printf("%080d\n", 0);
+    if (chosen("chatty")) for (zero = 0; zero < 100000; ++zero) printf("%080d\n", zero);
     if (chosen("refuse")) return message = "no memory for three samples", 5;
+    if (chosen("latin1")) return message = "pas de m\351moire", 5;
     if (chosen("beyond")) put((void *)y, p->N * p->C * p->S, p->dtype, 1);
     return 0;
 }
@@ -115,12 +120,15 @@ typedef struct newer_plugin {
 } newer_plugin;
 
 const normlab_plugin *normlab_plugin_entry(uint32_t host_version, const char *options) {
-    static newer_plugin table = {{sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, "hostile", "layer norm in double; hostile where N = 3", NORMLAB_HOST,
-                                  NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, 0, {NORMLAB_SEQUENTIAL, NORMLAB_DOUBLE, NORMLAB_DOUBLE, NORMLAB_DOUBLE}, NULL, supports,
+    static newer_plugin table = {{sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, "hostile", "layer norm in double; hostile where N = 3",
+                                  NORMLAB_HOST, NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, 0,
+                                  {NORMLAB_SEQUENTIAL, NORMLAB_DOUBLE, NORMLAB_DOUBLE, NORMLAB_DOUBLE}, NULL, supports,
                                   create, destroy, NULL, NULL, forward, backward, NULL, last_error}, NULL};
     (void)host_version;
+    if (!*options && getenv("HOSTILE")) options = getenv("HOSTILE");
     strncpy(option, options, sizeof option - 1);
     if (chosen("load")) raise(SIGSEGV);
+    if (chosen("slow")) sleep(1);
     if (chosen("newer")) table.now.size = sizeof table, table.now.version += 1;
     if (chosen("older")) table.now.size = offsetof(normlab_plugin, set_threads);
     if (chosen("short")) table.now.size = offsetof(normlab_plugin, forward);
@@ -128,5 +136,6 @@ const normlab_plugin *normlab_plugin_entry(uint32_t host_version, const char *op
     if (chosen("incomplete")) table.now.create = NULL;
     if (chosen("name")) table.now.name = "Hostile Norm";
     if (chosen("cpu")) table.now.name = "cpu";
+    if (chosen("latin1")) table.now.description = "d\351j\340 vu";
     return chosen("none") ? NULL : &table.now;
 }

@@ -114,7 +114,7 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     if (c.check == "accuracy" && p.own_statistics()) all.push_back(measured("negative saved var", static_cast<double>(negative), 0));
     judge_saved("saved r", out.saved.r, [](const auto& b) { return b.r; }, hard.r, soft.r);
     judge_saved("saved d", out.saved.d, [](const auto& b) { return b.d; }, hard.d, soft.d);
-    faults::name_faults(all, in, t, hard, out, &implementation);
+    faults::name_faults(all, in, t, hard, out, implementation);
     return all;
 }
 
@@ -177,7 +177,8 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
 
 const Check accuracy_check{"accuracy", "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element", true, always,
                            accuracy_cases, accuracy};
-const Check kappa_slope_check{"kappa_slope", "the error of y grows no faster than kappa^1.5 (slope 2: a one-pass variance), declared kappa-free: not at all", false, slope_refuses,
-                              slope_cases, kappa_slope};
+const Check kappa_slope_check{"kappa_slope",
+                              "the error of y grows no faster than kappa^1.5 (slope 2: a one-pass variance), declared kappa-free: not at all", false,
+                              slope_refuses, slope_cases, kappa_slope};
 
 }  // namespace normlab::verify

@@ -62,9 +62,9 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
         Problem by_channel = in.problem;
         by_channel.shape = {1, c.shape.C, 1};
         std::vector<Finding> moved{compare("running mean", by_channel, out.state.mean, t.running_mean, mean_bound),
-                                   compare(in.problem.spec.running == Running::sigma ? "running sigma" : "running var", by_channel, spread_of(out.state),
-                                           t.running_spread, spread_bound)};
-        faults::name_faults(moved, in, t, bounds, out, &implementation);
+                                   compare(in.problem.spec.running == Running::sigma ? "running sigma" : "running var", by_channel,
+                                           spread_of(out.state), t.running_spread, spread_bound)};
+        faults::name_faults(moved, in, t, bounds, out, implementation);
         means.push_back(moved[0]), spreads.push_back(moved[1]);
         wrong_count += out.state.count != before.count + in.problem.slices();
         in.state = before;   // as truth moves it: no call depends on what an earlier one gave

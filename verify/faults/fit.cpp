@@ -44,17 +44,22 @@ Values with_roundings(Values bound, const Values& wrong, double u) {
     return bound;
 }
 
-// How often the fault is to be taken so that right + times (wrong - right) is nearest to got, in bounds; 1 where too few elements would say it.
-double fitted(const Values& got, const Values& right, const Values& wrong, const Values& bound) {
+// How often the fault is to be taken so that right + times (wrong - right) is nearest to got, in bounds.
+double projected(const Values& got, const Values& right, const Values& wrong, const Values& bound) {
     double product = 0, square = 0;
-    int seen = 0;
     for (std::size_t i = 0; i < got.size(); ++i) {
         if (!(bound[i] > 0)) continue;
         const double by_fault = (wrong[i] - right[i]) / bound[i], by_got = (got[i] - right[i]) / bound[i];
         product += by_fault * by_got, square += by_fault * by_fault;
-        seen += std::abs(by_got) > 10;
     }
-    return seen >= 3 && square > 0 ? product / square : 1;
+    return square > 0 ? product / square : 0;
+}
+
+// Whether enough elements are off to say how strong a fault is.
+bool says_strength(const Values& got, const Values& right, const Values& bound) {
+    int seen = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) seen += std::abs(got[i] - right[i]) > 10 * bound[i];
+    return seen >= 3;
 }
 
 struct Candidate {
@@ -78,8 +83,9 @@ std::string text(const std::vector<Fit>& fits) {
     std::string t;
     for (std::size_t k = 0; k < std::min(fits.size(), most); ++k) {
         const Fit& f = fits[k];
-        t += fmt::format("{}{} ({}){} to {:.0e}", k == 0 ? "equals the fault " : ", or ", f.fault->name, f.fault->description,
-                         f.times == 1 ? "" : fmt::format(", with a factor of {:.4g},", 1 + f.times * (f.fault->wrong - 1)), f.error);
+        t += k > 0 ? ", or " : f.times == 1 ? "equals the fault " : "like the fault ";
+        const std::string factor = f.times == 1 ? "" : fmt::format(", factor {:.4g},", f.number());
+        t += fmt::format("{} ({}){} to {:.0e}", f.fault->name, f.fault->description, factor, f.error);
     }
     if (fits.size() > most) t += fmt::format(", or {} more", fits.size() - most);
     return t;
@@ -114,8 +120,8 @@ Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, c
     using Out = const Outputs<double>&;
     roundoff_ = 8 * unit_roundoff(in.problem.dtype) + storage_roundoff(in.problem.dtype);
     quantities_ = {{"y", as_doubles(t.y), b.y, [](Out o) { return o.y; }}, {"dx", as_doubles(t.dx), b.dx, [](Out o) { return o.dx; }},
-                              {"dgamma", as_doubles(t.dgamma), b.dgamma, [](Out o) { return o.dgamma; }},
-                              {"dbeta", as_doubles(t.dbeta), b.dbeta, [](Out o) { return o.dbeta; }}};
+                   {"dgamma", as_doubles(t.dgamma), b.dgamma, [](Out o) { return o.dgamma; }},
+                   {"dbeta", as_doubles(t.dbeta), b.dbeta, [](Out o) { return o.dbeta; }}};
     const auto saved = [&](const char* name, auto value, const Values& bound, Values (*of)(Out)) {
         Values right;
         for (const truth::Block& block : t.blocks) right.push_back(static_cast<double>(value(block)));
@@ -132,14 +138,40 @@ Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, c
         quantities_.push_back({in.problem.spec.running == Running::sigma ? "running sigma" : "running var", as_doubles(t.running_spread), spread,
                                [](Out o) { return o.state.var.empty() ? o.state.sigma : o.state.var; }});
     }
-    Inputs<double> wide = in;
-    wide.problem.dtype = DType::f64;
+    wide_ = in;
+    wide_.problem.dtype = DType::f64;
     for (const Fault* f : faults)
-        if (f->fits() && f->shows_in(in.problem)) given_.emplace_back(f, run(implementation(f), wide));
+        if (f->fits() && f->shows_in(in.problem)) given_.emplace_back(f, run(implementation(f), wide_));
 }
 
 Suspects::~Suspects() = default;
 
+// Times as strong as in the table.
+Outputs<double> Suspects::given(const Fault& fault, double times) const {
+    const Strength strength(Fit{&fault, times}.number());
+    return run(implementation(&fault), wide_);
+}
+
+// How strong a fault is in `got`, by the projection on what it does at its own strength, `wrong`: some terms are not linear in their factor.
+double Suspects::strength(const Fault& fault, const Quantity& quantity, const Values& wrong, const Values& got) const {
+    const auto along = [&](const Values& v) { return projected(v, quantity.right, wrong, quantity.bound); };
+    const double wanted = along(got);
+    double last = 0, at_last = 0, times = wanted;
+    for (int k = 0; k < 12 && std::abs(times) < 1e4; ++k) {   // secants, to rounding
+        const double at = along(quantity.of(given(fault, times)));
+        if (std::abs(at - wanted) <= 1e-15 * std::abs(wanted) || at == at_last) break;
+        const double secant = times + (wanted - at) * (times - last) / (at - at_last);
+        const double next = std::isnan(at) ? (times + last) / 2 : secant;   // a variance below 0
+        if (!std::isnan(at)) last = times, at_last = at;
+        times = next;
+    }
+    return std::abs(times - 1) < 1e-3 ? 1 : times;
+}
+
+bool Suspects::right(const std::string& quantity, const Outputs<double>& got) const {
+    const auto asked = std::ranges::find(quantities_, quantity, &Quantity::name);
+    return asked == quantities_.end() || distance(asked->of(got), asked->right, asked->bound) <= 1;
+}
 
 std::vector<Fit> Suspects::fits(const std::string& quantity, const Outputs<double>& got) const {
     const auto asked = std::ranges::find(quantities_, quantity, &Quantity::name);
@@ -149,24 +181,25 @@ std::vector<Fit> Suspects::fits(const std::string& quantity, const Outputs<doubl
     const double from_truth = distance(values, asked->right, asked->bound);
     if (from_truth <= 1) return {};
     std::vector<Candidate> candidates;
+    const bool any_strength = says_strength(values, asked->right, asked->bound);
     for (const auto& [fault, out] : given_) {
-        Values wrong = asked->of(out);
-        if (wrong.size() != values.size()) continue;
+        Outputs<double> stronger;
+        const Outputs<double>* given_here = &out;
         Fit fit{fault};
-        if (fault->name.ends_with("_scaled")) fit.times = fitted(values, asked->right, wrong, asked->bound);
-        if (std::abs(fit.times - 1) < 1e-3) fit.times = 1;
-        if (std::abs(fit.times) < 0.05) continue;   // of the size of rounding where the mean is large
-        double largest = 0, off = 0;
-        for (std::size_t i = 0; i < wrong.size(); ++i) {
-            wrong[i] = asked->right[i] + fit.times * (wrong[i] - asked->right[i]);
-            largest = std::max(largest, std::abs(wrong[i])), off = std::max(off, std::abs(values[i] - wrong[i]));
-        }
+        if (asked->of(out).size() != values.size()) continue;
+        if (any_strength && fault->name.ends_with("_scaled")) fit.times = strength(*fault, *asked, asked->of(out), values);
+        if (!(std::abs(fit.times) >= 0.05 && std::abs(fit.times) < 1e4)) continue;   // small: of the size of rounding where the mean is large
+        if (fit.times != 1) stronger = given(*fault, fit.times), given_here = &stronger;
+        const Values wrong = asked->of(*given_here);
         const double from_fault = distance(values, wrong, with_roundings(asked->bound, wrong, roundoff_));
         if (!(from_fault <= 1 && from_truth >= 10 * from_fault)) continue;
+        double largest = 0, off = 0;
+        for (std::size_t i = 0; i < wrong.size(); ++i)
+            largest = std::max(largest, std::abs(wrong[i])), off = std::max(off, std::abs(values[i] - wrong[i]));
         fit.error = largest > 0 ? off / largest : off;
-        const Outputs<double>& given = out;
+        fit.slack = 4 * std::abs(fit.times) / from_truth;
         const auto gives = [&](const Quantity& q) {
-            const Values g = q.of(got), w = q.of(given);
+            const Values g = q.of(got), w = q.of(*given_here);
             return g.size() != q.bound.size() || w.size() != g.size() || distance(g, w, with_roundings(q.bound, w, roundoff_)) <= 1;
         };
         candidates.push_back({fit, std::ranges::all_of(quantities_, gives)});
@@ -180,40 +213,42 @@ std::vector<const Fault*> all_faults() {
     return all;
 }
 
-namespace {
-
-// Those that agree on one input and on further ones.
-std::vector<Fit> separated(std::vector<Fit> found, const std::string& quantity, const Inputs<double>& in, const Implementation& again) {
-    for (const Inputs<double>& other : further_inputs(in)) {
-        if (found.size() < 2) break;
-        std::vector<const Fault*> faults;
-        for (const Fit& f : found) faults.push_back(f.fault);
-        Outputs<double> got;
-        try {
-            got = run(again, other);
-        } catch (const std::exception&) {
-            break;   // it does not give more: a script has no other calls, a kernel may refuse them. The findings stay as they are
-        }
-        const truth::Result t = truth::evaluate(other);
-        const std::vector<Fit> also = Suspects(faults, other, t, error_bounds(other, t, again.accumulation(in.problem.dtype))).fits(quantity, got);
-        if (also.empty()) continue;   // it does not show there
-        std::erase_if(found, [&](const Fit& f) { return std::ranges::find(also, f.fault, &Fit::fault) == also.end(); });
-    }
-    return found;
-}
-
-}  // namespace
-
 void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const truth::Result& t, const Bounds& bounds, const Outputs<double>& got,
-                 const Implementation* again) {
+                 const Implementation& again) {
     constexpr std::size_t largest = 2048;
     if (in.x.size() > largest || std::ranges::find(findings, Verdict::fail, &Finding::verdict) == findings.end()) return;
     const Suspects suspects(all_faults(), in, t, bounds);
+    std::vector<std::pair<Finding*, std::vector<Fit>>> named;
+    std::vector<const Fault*> faults;
     for (Finding& f : findings) {
         if (f.verdict != Verdict::fail) continue;
-        std::vector<Fit> found = suspects.fits(f.quantity, got);
-        if (again) found = separated(std::move(found), f.quantity, in, *again);
-        if (!found.empty()) f.note += (f.note.empty() ? "" : "; ") + text(found);
+        named.emplace_back(&f, suspects.fits(f.quantity, got));
+        for (const Fit& fit : named.back().second)
+            if (std::ranges::find(faults, fit.fault) == faults.end()) faults.push_back(fit.fault);
+    }
+    bool confirmed = false;
+    for (const Inputs<double>& other : faults.empty() ? std::vector<Inputs<double>>() : further_inputs(in)) {
+        Outputs<double> more;
+        try {
+            more = run(again, other);
+        } catch (const std::exception&) {
+            break;   // it does not give more: a script has no other calls, a kernel may refuse them. The findings stay as they are
+        }
+        confirmed = true;
+        const truth::Result also = truth::evaluate(other);
+        const Suspects there(faults, other, also, error_bounds(other, also, again.accumulation(in.problem.dtype)));
+        for (auto& [finding, found] : named) {
+            if (found.empty() || there.right(finding->quantity, more)) continue;   // it does not show there
+            const std::vector<Fit> fits = there.fits(finding->quantity, more);
+            std::erase_if(found, [&](const Fit& f) {
+                const auto same = std::ranges::find(fits, f.fault, &Fit::fault);
+                return same == fits.end() || std::abs(same->times - f.times) > same->slack + f.slack;
+            });
+        }
+    }
+    for (auto& [finding, found] : named) {
+        if (!confirmed) std::erase_if(found, [](const Fit& f) { return f.times != 1; });   // a free factor takes in much
+        if (!found.empty()) finding->note += (finding->note.empty() ? "" : "; ") + text(found);
     }
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// A normalization layer as norms/plugin.h describes it: plain loops in double, any variant, dtype and layout, and the formulas that it is given, right or wrong.
+// A normalization layer as norms/plugin.h describes it: plain loops in double, any variant, dtype and layout, with the formulas that it is given.
 
 #include <vector>
 
@@ -60,6 +60,15 @@ private:
     std::vector<std::int64_t> block_;        // of each element
     int threads_ = 1, forwards_ = 0;
     Statistics first_;                       // of the first forward
+};
+
+/// While it lives, faults that this thread plants have this number in place of the table's.
+class Strength {
+public:
+    explicit Strength(double number);
+    ~Strength();
+    Strength(const Strength&) = delete;
+    Strength& operator=(const Strength&) = delete;
 };
 
 /// The table of a plug-in that computes with this fault; of the right one for null. Its name is faulty, or faulty_NAME.

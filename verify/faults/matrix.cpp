@@ -45,12 +45,15 @@ Row walk(const Fault& fault, const std::vector<Case>& cases, const MatrixOptions
         Outcome outcome = judged(*worker, c);
         if (!outcome.skipped.empty()) continue;
         row.cases += !row.caught;
+        Row::Tally& tally = row.variants[c.variant];
+        ++tally.cases;
         const auto fail = std::ranges::find(outcome.findings, Verdict::fail, &Finding::verdict);
         if (fail == outcome.findings.end() || fail->quantity == "time") continue;   // a busy machine says nothing about a fault
-        ++checks[c.check];
+        ++checks[c.check], ++tally.failed;
         if (names && !asked) {
             asked = true;
-            row.named = std::ranges::any_of(outcome.findings, [&](const Finding& f) { return f.note.find(" " + std::string(fault.name) + " (") != std::string::npos; });
+            const std::string name = " " + std::string(fault.name) + " (";
+            row.named = std::ranges::any_of(outcome.findings, [&](const Finding& f) { return f.note.find(name) != std::string::npos; });
         }
         if (!row.caught) {
             row.caught = true, row.finding = *fail;
@@ -91,7 +94,11 @@ Matrix run_matrix(const MatrixOptions& options, const std::function<void(std::si
                 [&] { if (++ran % 100 == 0) progress(std::min(++done, total), total); });
     for (Outcome& o : outcomes) {
         matrix.right_cases += o.skipped.empty();
-        if (std::ranges::any_of(o.findings, [](const Finding& f) { return f.verdict == Verdict::fail && f.quantity != "time"; })) matrix.false_alarms.push_back(std::move(o));
+        const auto any = [&](Verdict verdict) {
+            return std::ranges::any_of(o.findings, [verdict](const Finding& f) { return f.verdict == verdict && f.quantity != "time"; });
+        };
+        if (any(Verdict::fail)) matrix.false_alarms.push_back(std::move(o));
+        else if (any(Verdict::unresolved)) matrix.unresolved.push_back(std::move(o));
     }
     for (const Rival& rival : rivals()) matrix.rival_alarms.push_back(finds(rival, nullptr));
     return matrix;

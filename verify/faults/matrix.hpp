@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "verify/faults/fault.hpp"
 #include "verify/suite.hpp"
@@ -26,6 +27,10 @@ struct Row {
     Outcome outcome;                    ///< of that case
     Finding finding;                    ///< its first FAIL
     std::vector<std::pair<std::string, std::size_t>> checks;   ///< with `all`: those that FAIL, and in how many cases
+    struct Tally {
+        std::size_t cases = 0, failed = 0;
+    };
+    std::map<std::string, Tally> variants;   ///< of the cases run, with `all` of all
     bool named = false;                 ///< the note of the first FAIL of accuracy or running_stats names the fault, perhaps among others
     std::vector<bool> rivals;           ///< which of rivals() find it
 };
@@ -34,14 +39,16 @@ struct Matrix {
     std::vector<Row> rows;
     std::size_t right_cases = 0;        ///< the same cases, run by the layer without a fault
     std::vector<Outcome> false_alarms;  ///< what FAILed there
+    std::vector<Outcome> unresolved;    ///< what is UNRESOLVED there and does not FAIL: nothing was said of it
     std::vector<bool> rival_alarms;     ///< which of rivals() find something in it
 
     std::size_t caught() const;
     bool good() const { return caught() == rows.size() && false_alarms.empty() && std::ranges::none_of(rival_alarms, [](bool b) { return b; }); }
 };
 
-/// Faults that can show in no case of the selection have no row. Each other walks the cases of tier ci of the variants it can show in, with statistics of the kind it can show with, smallest first (then in verify's order), in a worker
-/// process of its own; then the layer without a fault runs all cases that any of them would have walked to the end. Skipped cases do not count.
+/// Faults that can show in no case of the selection have no row. Each other walks the cases of tier ci of the variants it can show in, with
+/// statistics of the kind it can show with, smallest first (then in verify's order), in a worker process of its own; then the layer without a fault
+/// runs all cases that any of them would have walked to the end. Skipped cases do not count.
 Matrix run_matrix(const MatrixOptions& options, const std::function<void(std::size_t done, std::size_t total)>& progress);
 
 std::string matrix_text(const Matrix& matrix, const MatrixOptions& options, const std::string& command);

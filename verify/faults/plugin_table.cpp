@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,7 @@ namespace {
 Layer& layer(normlab_plan* plan) { return *reinterpret_cast<Layer*>(plan); }
 
 thread_local std::string error;
+thread_local std::optional<double> strength;
 
 // Runs f; what it throws becomes the call's error text.
 template <class F>
@@ -41,7 +43,11 @@ const char* last_error() { return error.c_str(); }
 // With the k-th fault; past the last: right.
 template <std::size_t k>
 int create(const normlab_problem* problem, normlab_plan** plan) {
-    return guarded([&] { *plan = reinterpret_cast<normlab_plan*>(new Layer(*problem, k < count ? table[k % count].formula() : Formula{})); });
+    return guarded([&] {
+        Formula formula = k < count ? table[k % count].formula() : Formula{};
+        if (k < count && strength) formula.*table[k % count].number = *strength;
+        *plan = reinterpret_cast<normlab_plan*>(new Layer(*problem, formula));
+    });
 }
 
 struct Named {
@@ -52,10 +58,12 @@ struct Named {
 template <std::size_t k>
 Named named() {
     Named n{k < count ? "faulty_" + std::string(table[k % count].name) : "faulty",
-            k < count ? "a layer with a planted fault: " + std::string(table[k % count].description) : "plain loops in double; its options are the name of a planted fault", {}};
+            k < count ? "a layer with a planted fault: " + std::string(table[k % count].description)
+                      : "plain loops in double; its options are the name of a planted fault", {}};
     constexpr int sums = NORMLAB_DOUBLE;
-    n.functions = {sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, nullptr, nullptr, NORMLAB_HOST, NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR | NORMLAB_SAVES_RSTD, 1,
-                   {sums, sums, sums, sums}, nullptr, supports, create<k>, destroy, nullptr, nullptr, forward, backward, set_threads, last_error};
+    n.functions = {sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, nullptr, nullptr, NORMLAB_HOST,
+                   NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR | NORMLAB_SAVES_RSTD, 1, {sums, sums, sums, sums}, nullptr, supports,
+                   create<k>, destroy, nullptr, nullptr, forward, backward, set_threads, last_error};
     return n;
 }
 
@@ -65,6 +73,9 @@ std::array<Named, sizeof...(k)> all_named(std::index_sequence<k...>) {
 }
 
 }  // namespace
+
+Strength::Strength(double number) { strength = number; }
+Strength::~Strength() { strength.reset(); }
 
 const normlab_plugin& plugin_table(const Fault* fault) {
     static const auto all = [] {
