@@ -14,7 +14,8 @@ using Given = std::map<std::string, std::string>;
 
 inline std::vector<Record> made_up(const Study& study, const Given& given, const std::function<json(const json& settings)>& result) {
     std::vector<Record> records;
-    for (const Run& run : study.plan(Settings(study.settings, Size::standard, given))) records.push_back({study.name, run.name, "", "", run.settings, result(run.settings)});
+    for (const Run& run : study.plan(Settings(study.settings, Size::standard, given)))
+        records.push_back({study.name, run.name, "", "", run.settings, result(run.settings)});
     return records;
 }
 
@@ -42,7 +43,8 @@ inline bool all_are(const Study& study, const std::vector<Record>& records, Verd
 inline std::vector<std::string> results(const Study& study, const Given& given) {
     const data::Split data = data::digits({.train = 320, .test = 256, .seed = 3});
     std::vector<std::string> texts;
-    for (const Run& run : study.plan(Settings(study.settings, Size::quick, given))) texts.push_back(study.run(run.settings, {data, [](double) {}}).dump());
+    for (const Run& run : study.plan(Settings(study.settings, Size::quick, given)))
+        texts.push_back(study.run(run.settings, {data, [](double) {}}).dump());
     return texts;
 }
 

@@ -16,7 +16,8 @@ struct Point {
 
 struct Curve {
     std::string title;
-    int style = 0;   ///< colour (Okabe & Ito), point and dash, told apart without colours too: 0 ... 6. The same thing has the same one in every panel
+    /// Colour (Okabe & Ito), point and dash, told apart without colours too: 0 ... 6. The same thing has the same one in every panel.
+    int style = 0;
     std::vector<Point> points;
 };
 
