@@ -23,8 +23,12 @@ inline std::vector<Record> made_up(const Study& study, const Given& given, const
 inline double chance(const json& settings) {
     std::uint64_t hash = 1469598103934665603u;
     for (const char c : settings.dump()) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-    return static_cast<double>(hash >> 40) / (1 << 23) - 1;
+    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;   // without it, settings that differ in a digit alone would differ by the same amount everywhere
+    return static_cast<double>((hash ^ hash >> 33) >> 40) / (1 << 23) - 1;
 }
+
+/// For effects that every other seed turns round: no verdict follows from them.
+inline bool odd(const json& settings) { return settings.at("seed").get<int>() % 2 == 1; }
 
 inline std::map<std::string, Verdict> verdicts(const Study& study, const std::vector<Record>& records) {
     std::map<std::string, Verdict> of;
