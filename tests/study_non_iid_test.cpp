@@ -15,7 +15,8 @@ const Study& study() { return find_study("non-iid"); }
 // `bn` and `brn`: what pairing costs each at the cell that is judged; elsewhere it costs the opposite. `even`: bn's cost for even seeds.
 std::vector<Record> pairing_costs(double bn, double brn, std::optional<double> even = {}) {
     return made_up(study(), {}, [=](const json& s) {
-        const double cost = s["of_each"] == 0 ? 0 : s["norm"] == "brn" ? brn : odd(s) ? bn : even.value_or(bn), sign = s["normalisation_batch"] == 4 && s["of_each"] != 4 ? 1 : -1;
+        const double cost = s["of_each"] == 0 ? 0 : s["norm"] == "brn" ? brn : odd(s) ? bn : even.value_or(bn);
+        const double sign = s["normalisation_batch"] == 4 && s["of_each"] != 4 ? 1 : -1;
         return json{{"error", 0.4 + sign * cost + 0.001 * chance(s)},
                     {"in_paired_batches", {{{"of_each", 2}, {"error", 0.1}}, {{"of_each", 4}, {"error", 0.1}}}}};
     });

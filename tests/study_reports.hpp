@@ -23,7 +23,7 @@ inline std::vector<Record> made_up(const Study& study, const Given& given, const
 inline double chance(const json& settings) {
     std::uint64_t hash = 1469598103934665603u;
     for (const char c : settings.dump()) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;   // without it, settings that differ in a digit alone would differ by the same amount everywhere
+    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;   // or settings that differ in a digit would differ by the same amount everywhere
     return static_cast<double>((hash ^ hash >> 33) >> 40) / (1 << 23) - 1;
 }
 
