@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "studies/noise/random.hpp"
+#include "studies/random.hpp"
 
 namespace normlab::noise {
+
+using namespace random;
 
 /// The rows of the table of theory, in its order (see `title_of`).
 enum class Row {

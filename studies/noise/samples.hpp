@@ -2,9 +2,11 @@
 // The samples of the study, drawn where they are used: on the host, or by a kernel on the device, with the same bits.
 
 #include "norms/memory.hpp"
-#include "studies/noise/random.hpp"
+#include "studies/random.hpp"
 
 namespace normlab::noise {
+
+using namespace random;
 
 /// What is drawn. Element j = n*S + s of channel c (channels are independent batches) is a function of seed, stream, j and first_channel + c alone.
 struct Draw {

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 
-#include "studies/noise/random.hpp"
+#include "studies/random.hpp"
 
 namespace normlab::noise::theory {
+
+using random::Distribution;
 
 /// Third central moment and kurtosis E[x^4], from the definitions of the distributions.
 struct Moments {

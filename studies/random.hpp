@@ -8,7 +8,7 @@
 
 #include "norms/running_stats.hpp"   // NORMLAB_ANYWHERE
 
-namespace normlab::noise {
+namespace normlab::random {
 
 struct Words {
     std::uint32_t w[4];
@@ -96,4 +96,21 @@ NORMLAB_ANYWHERE inline double variate(Distribution distribution, std::uint64_t 
     return -logarithm(u) - 1;
 }
 
-}  // namespace normlab::noise
+/// The numbers of one purpose: the i-th depends on `seed`, `purpose` and i alone, so that they can be drawn in any order and by any thread.
+struct Stream {
+    std::uint64_t seed = 1;
+    std::uint64_t purpose = 0;   ///< keeps apart what must be independent
+
+    NORMLAB_ANYWHERE std::uint64_t bits(std::uint64_t i) const {
+        const Words words = philox({{static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i >> 32), static_cast<std::uint32_t>(purpose),
+                                     static_cast<std::uint32_t>(purpose >> 32)}}, seed);
+        return std::uint64_t{words.w[1]} << 32 | words.w[0];
+    }
+    /// In (0, 1).
+    NORMLAB_ANYWHERE double uniform(std::uint64_t i) const { return (static_cast<double>(bits(i) >> 12) + 0.5) * 0x1p-52; }
+    NORMLAB_ANYWHERE double normal(std::uint64_t i) const { return variate(Distribution::normal, bits(i)); }
+    /// 0 ... n - 1, each with a probability within 2^-52 of 1 / n.
+    NORMLAB_ANYWHERE std::int64_t below(std::int64_t n, std::uint64_t i) const { return static_cast<std::int64_t>(uniform(i) * static_cast<double>(n)); }
+};
+
+}  // namespace normlab::random
