@@ -1,0 +1,119 @@
+#include <fmt/format.h>
+
+#include "studies/activations/study.hpp"
+#include "studies/runs/panels.hpp"
+#include "studies/runs/values.hpp"
+
+namespace normlab::studies::activations {
+namespace {
+
+constexpr const char* norms[] = {"none", "batch_norm"};
+constexpr const char* titles[] = {"plain", "batch norm"};
+
+// A number of each logged step: of the column, or of the k-th member of its entries.
+std::vector<double> column(const Record& r, const std::string& name, int k = -1) {
+    std::vector<double> values;
+    for (const json& v : r.result.at(name)) values.push_back(number(k < 0 ? v : v.at(static_cast<std::size_t>(k))));
+    return values;
+}
+
+Curve curve(const BySeed& runs, const std::string& title, int colour, const std::string& name, int k = -1) {
+    Curve c{.title = title, .colour = colour, .points = {}};
+    if (runs.empty()) return c;
+    const std::vector<double> steps = column(*runs.begin()->second, "step");
+    for (std::size_t i = 0; i < steps.size(); ++i) c.points.push_back({steps[i], mean_of(each(runs, [&](const Record& r) { return column(r, name, k).at(i); }))});
+    return c;
+}
+
+double last(const Record& r, const std::string& name, int k = -1) { return column(r, name, k).back(); }
+
+double smallest_gap(const Record& bn, const Record& plain) {
+    const std::vector<double> a = column(bn, "accuracy"), b = column(plain, "accuracy");
+    double smallest = HUGE_VAL;
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) smallest = std::min(smallest, a[i] - b[i]);
+    return smallest;
+}
+
+// |skewness| and excess kurtosis of u, W u + b and g, in each layer, at the end.
+std::string shapes(const BySeed runs[2], int layers) {
+    std::string text = fmt::format("\n{:<12}{:>7}  {:>22}  {:>22}  {:>22}\n", "at the end", "layer", "u: |skewness| kurtosis", "W u + b", "g(.)");
+    for (int n = 0; n < 2; ++n)
+        for (int h = 0; h < layers && !runs[n].empty(); ++h) {
+            text += fmt::format("{:<12}{:>7}", titles[n], h + 1);
+            for (const char* what : {"u", "Wu + b", "g"}) {
+                const auto mean = [&](const char* which) {
+                    return mean_of(each(runs[n], [&](const Record& r) { return number(r.result.at(which).at(what).at(static_cast<std::size_t>(h))); })).value;
+                };
+                text += fmt::format("  {:>13.2f} {:>8.2f}", mean("skewness"), mean("kurtosis"));
+            }
+            text += "\n";
+        }
+    return text;
+}
+
+std::string csv(const std::vector<Record>& records, int layers) {
+    std::string text = "norm,seed,step,accuracy,training_loss,validation_loss,p15,p50,p85";
+    for (int h = 0; h < layers; ++h) text += fmt::format(",saturated_{}", h + 1);
+    for (int h = 0; h <= layers; ++h) text += fmt::format(",gradient_norm_{}", h + 1);
+    text += "\n";
+    for (const Record& r : records)
+        for (std::size_t i = 0; i < r.result.at("step").size(); ++i) {
+            text += fmt::format("{},{},{},{:.6g},{:.6g},{:.6g}", r.settings.at("norm").get<std::string>(), r.settings.at("seed").get<int>(), r.result["step"][i].get<std::int64_t>(),
+                                number(r.result["accuracy"][i]), number(r.result["training_loss"][i]), number(r.result["validation_loss"][i]));
+            for (const char* name : {"percentiles", "saturated", "gradient_norm"})
+                for (const json& v : r.result[name][i]) text += fmt::format(",{:.6g}", number(v));
+            text += "\n";
+        }
+    return text;
+}
+
+Figure figure(const BySeed runs[2], int layers) {
+    const std::string steps = "steps";
+    std::vector<Panel> panels{{"Held-out accuracy", steps, "accuracy", {}, "set key bottom right"},
+                              {"Loss: held-out, and training (dashed)", steps, "cross-entropy", {}, "set logscale y; set key top right", 1e-6},
+                              {"Saturated sigmoids, last hidden layer", steps, "share of outputs below 0.05 or above 0.95", {}, "set key top left; set yrange [0:*]"},
+                              {"Plain: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", {}, ""},
+                              {"Batch norm: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", {}, ""},
+                              {"Gradient norm: last (line), first layer (dashed)", steps, "|dL/dW|", {}, "set logscale y; set format y '10^{%L}'; set key top right", 1e-9}};
+    for (int n = 0; n < 2; ++n) {
+        panels[0].curves.push_back(curve(runs[n], titles[n], n, "accuracy"));
+        panels[1].curves.push_back(curve(runs[n], titles[n], n, "validation_loss"));
+        panels[1].curves.push_back(curve(runs[n], "", n, "training_loss"));
+        panels[1].curves.back().kind = Curve::Kind::line, panels[1].curves.back().dash = 2;
+        panels[2].curves.push_back(curve(runs[n], titles[n], n, "saturated", layers - 1));
+        if (!runs[n].empty())   // one net, as in the paper
+            for (int k = 0; k < 3; ++k) {
+                panels[static_cast<std::size_t>(3 + n)].curves.push_back(curve({*runs[n].begin()}, "", n, "percentiles", k));
+                panels[static_cast<std::size_t>(3 + n)].curves.back().kind = Curve::Kind::line;
+                if (k != 1) panels[static_cast<std::size_t>(3 + n)].curves.back().dash = 2;
+            }
+        panels[5].curves.push_back(curve(runs[n], titles[n], n, "gradient_norm", layers - 1));
+        panels[5].curves.push_back(curve(runs[n], "", n, "gradient_norm", 0));
+        panels[5].curves.back().dash = 2;
+    }
+    return panels_figure("Three layers of sigmoids with and without batch norm: mean over seeds, 95 % interval", 3, panels);
+}
+
+}  // namespace
+
+Report report(const std::vector<Record>& records) {
+    const BySeed runs[] = {select(records, {{"norm", "none"}}), select(records, {{"norm", "batch_norm"}})};
+    const int layers = records.at(0).settings.at("layers");
+    Report out;
+    out.measures["smallest accuracy gap"] = mean_of(each_pair(runs[1], runs[0], smallest_gap));
+    out.measures["bn_drift / plain_drift"] =
+        mean_ratio(each_pair(runs[1], runs[0], [](const Record& bn, const Record& plain) { return number(bn.result.at("drift")) / number(plain.result.at("drift")); }));
+    out.table = fmt::format("{:<12}{:>6}  {:<24}{:<24}{:<24}{:<24}{}\n", "net", "seeds", "accuracy", "validation loss", "training loss", "drift / spread", "saturated, last layer");
+    for (int n = 0; n < 2; ++n) {
+        const auto text = [&](const std::function<double(const Record&)>& f) { return text_of(mean_of(each(runs[n], f))); };
+        out.table += fmt::format("{:<12}{:>6}  {:<24}{:<24}{:<24}{:<24}{}\n", titles[n], runs[n].size(), text([](const Record& r) { return last(r, "accuracy"); }),
+                                 text([](const Record& r) { return last(r, "validation_loss"); }), text([](const Record& r) { return last(r, "training_loss"); }),
+                                 text([](const Record& r) { return number(r.result.at("drift")); }), text([&](const Record& r) { return last(r, "saturated", layers - 1); }));
+    }
+    out.table += shapes(runs, layers);
+    out.csv = csv(records, layers);
+    out.figure = figure(runs, layers);
+    return out;
+}
+
+}  // namespace normlab::studies::activations
