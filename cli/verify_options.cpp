@@ -12,11 +12,11 @@
 namespace normlab::cli {
 namespace {
 
-template <class Enum, std::size_t Count>
-Enum parse_word(std::string_view what, const std::string& word, const std::string_view (&names)[Count]) {
-    for (std::size_t i = 0; i < Count; ++i)
-        if (names[i] == word) return static_cast<Enum>(i);
-    throw Error(unknown(what, word, names));
+Accumulation parse_accumulation(const std::string& word) {
+    constexpr std::string_view words[] = {"sequential", "tree", "f64", "kappa-free"};
+    const auto at = std::ranges::find(words, word);
+    if (at == std::end(words)) throw Error(unknown("accumulation", word, words));
+    return static_cast<Accumulation>(at - words);
 }
 
 bool selects(const VerifyOptions& o) {
@@ -60,14 +60,12 @@ void VerifyOptions::add_script() {
     if (!(plugins.empty() && implementations.empty()) || !(data + tier + vectors + replay + hunt + baseline + layer + seed + of_input()).empty())
         throw Error("--judge says what runs; --outputs, --accumulation, --case, --variant, --check, --dtype, --layout and --mode are accepted beside it");
     verify::JudgeOptions options{judge, outputs};
-    constexpr std::string_view words[] = {"sequential", "tree", "f64", "kappa-free"};
-    if (!accumulation.empty()) options.accumulation = parse_word<Accumulation>("accumulation", accumulation, words);
+    if (!accumulation.empty()) options.accumulation = parse_accumulation(accumulation);
     script = &verify::add_script(options);
 }
 
 verify::Tier VerifyOptions::tier_or(verify::Tier otherwise) const {
-    constexpr std::string_view words[] = {"smoke", "ci", "full"};
-    return tier.empty() ? otherwise : parse_word<verify::Tier>("tier", tier, words);
+    return tier.empty() ? otherwise : verify::parse_tier(tier);
 }
 
 verify::Selection VerifyOptions::selection() const {

@@ -1,17 +1,16 @@
 #include "verify/suite.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <mutex>
 #include <set>
-#include <thread>
 
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "norms/names.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
+#include "verify/parallel.hpp"
 #include "verify/range.hpp"
 #include "verify/worker.hpp"
 
@@ -72,6 +71,13 @@ std::vector<std::string> chosen_implementations(const Selection& selection) {
         for (const Implementation* i : implementations())
             if (i->available()) names.push_back(i->name());
     return names;
+}
+
+Tier parse_tier(const std::string& word) {
+    constexpr std::string_view words[] = {"smoke", "ci", "full"};
+    const auto at = std::ranges::find(words, word);
+    if (at == std::end(words)) throw Error(unknown("tier", word, words));
+    return static_cast<Tier>(at - words);
 }
 
 std::vector<Case> plan(const Selection& selection, Tier tier) {
@@ -164,28 +170,8 @@ Outcome run_case(const Case& c) {
 
 std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads, const std::function<void(std::size_t, std::size_t)>& progress) {
     std::vector<Outcome> outcomes(cases.size());
-    std::atomic<std::size_t> next = 0, done = 0;
-    std::exception_ptr error;
-    std::mutex error_lock;
-    const auto work = [&](bool reports) {
-        for (std::size_t i; (i = next++) < cases.size();) {
-            try {
-                outcomes[i] = run_case(cases[i]);
-            } catch (...) {
-                const std::lock_guard lock(error_lock);
-                error = std::current_exception();
-                next = cases.size();
-            }
-            ++done;
-            if (reports) progress(done, cases.size());
-        }
-    };
-    std::vector<std::jthread> helpers;
-    for (int t = 1; t < threads; ++t) helpers.emplace_back(work, false);
-    work(true);
-    helpers.clear();
-    if (error) std::rethrow_exception(error);
-    progress(cases.size(), cases.size());
+    std::size_t done = 0;
+    in_parallel(cases.size(), threads, [&](std::size_t k) { outcomes[k] = run_case(cases[k]); }, [&] { progress(++done, cases.size()); });
     return outcomes;
 }
 

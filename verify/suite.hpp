@@ -18,6 +18,9 @@ struct Selection {
 /// Those asked for, or all that can run on this machine. Throws Error for an unknown name, and for one that cannot run here, with its reason.
 std::vector<std::string> chosen_implementations(const Selection& selection);
 
+/// smoke, ci or full. Throws Error for another word.
+Tier parse_tier(const std::string& word);
+
 /// Every check over implementations x variants x dtypes x layouts x modes; from tier ci on also the catalogue of hostile inputs. Throws Error for unknown names.
 std::vector<Case> plan(const Selection& selection, Tier tier);
 
@@ -47,7 +50,7 @@ double bytes_needed(const Case& c);
 /// and says so; a promise that has no bound (bits, memory, State) is not excused.
 Outcome run_case(const Case& c);
 
-/// All of them, `threads` at a time; `progress(done, total)` is called now and then from one thread.
+/// All of them, `threads` at a time; `progress(done, total)` is called after each, never twice at once.
 std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads, const std::function<void(std::size_t, std::size_t)>& progress);
 
 }  // namespace normlab::verify

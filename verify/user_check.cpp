@@ -99,13 +99,6 @@ Case with_settings(Case c, const Spec& wanted) {
     return verify::is_valid(c) ? c : before;
 }
 
-verify::Tier tier_of(const std::string& word) {
-    constexpr std::string_view words[] = {"smoke", "ci", "full"};
-    for (std::size_t i = 0; i < 3; ++i)
-        if (words[i] == word) return static_cast<verify::Tier>(i);
-    throw Error(unknown("tier", word, words));
-}
-
 std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const CheckOptions& options) {
     std::vector<Case> cases;
     for (const std::string& text : options.cases) {
@@ -114,7 +107,7 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
     }
     if (!cases.empty()) return cases;
     const verify::Selection selection{{std::string(spec.variant)}, {kernel_name}, options.checks, {kernel.dtype}, options.layouts, options.modes};
-    for (const Case& c : verify::plan(selection, tier_of(options.tier))) cases.push_back(with_settings(verify::as_a_script(c), spec));
+    for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) cases.push_back(with_settings(verify::as_a_script(c), spec));
     return cases;
 }
 

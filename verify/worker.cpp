@@ -70,22 +70,6 @@ public:
         }
     }
 
-    Outcome run_there(const Case& c) const {
-        const json question{{"do", "run"}, {"case", to_json(c)}};
-        bool fresh = false;
-        const Process::Reply reply = ask(question, seconds_for(c), fresh);
-        if (reply.message) return answered(*reply.message, c);
-        if (reply.too_slow) {
-            const std::lock_guard guard(lock_);
-            ++endless_[c.variant];
-            return dead(c, reply);
-        }
-        if (fresh) return dead(c, reply);
-        // Its process had run other cases: one of them may have done the damage.
-        const Process::Reply alone = ask(question, seconds_for(c), fresh, true);
-        return alone.message ? dead(c, reply, "no result; run alone it ends: an earlier case of its process may have done the damage") : dead(c, alone);
-    }
-
     std::string reason_to_skip(const Case& c) const override {
         bool fresh = false;
         const Process::Reply reply = ask({{"do", "reason"}, {"case", to_json(c)}}, seconds_for(c), fresh);
@@ -112,6 +96,22 @@ public:
     }
 
 private:
+    Outcome run_there(const Case& c) const {
+        const json question{{"do", "run"}, {"case", to_json(c)}};
+        bool fresh = false;
+        const Process::Reply reply = ask(question, seconds_for(c), fresh);
+        if (reply.message) return answered(*reply.message, c);
+        if (reply.too_slow) {
+            const std::lock_guard guard(lock_);
+            ++endless_[c.variant];
+            return dead(c, reply);
+        }
+        if (fresh) return dead(c, reply);
+        // Its process had run other cases: one of them may have done the damage.
+        const Process::Reply alone = ask(question, seconds_for(c), fresh, true);
+        return alone.message ? dead(c, reply, "no result; run alone it ends: an earlier case of its process may have done the damage") : dead(c, alone);
+    }
+
     // A worker that has loaded the plug-in.
     std::unique_ptr<Process> start(json* hello = nullptr) const {
         auto process = std::make_unique<Process>(options_.program, std::vector<std::string>{"worker", plugin_.text()});

@@ -88,7 +88,7 @@ struct BackwardTerms {
           slope(s.rstd * (s.rstd * (s.rstd * (s.r * sums.gx / q)))) {}
     double mean, factor, offset, slope;
 
-    // A slope far below the factor is rounding of a sum that is 0: float as long as it is no subnormal, or the scale of x would choose between two roundings.
+    // A slope far below the factor is rounding of a sum that is 0: float down to 1e-37, ten times its smallest normal number, or the scale of x would choose between two roundings.
     template <class A>
     bool fit() const { return fits_below<A>(mean) && fits_below<A>(offset) && fits<A>(factor) && fits<A>(slope, 1e-37); }
     template <class A>

@@ -17,8 +17,8 @@ std::vector<double> column(const Record& r, const std::string& name, int k = -1)
     return values;
 }
 
-Curve curve(const BySeed& runs, const std::string& title, int colour, const std::string& name, int k = -1) {
-    Curve c{.title = title, .colour = colour, .points = {}};
+Curve curve(const Selected& runs, const std::string& title, int style, const std::string& name, int k = -1) {
+    Curve c{title, style, {}, Curve::Kind::band};
     if (runs.empty()) return c;
     const std::vector<double> steps = column(*runs.begin()->second, "step");
     for (std::size_t i = 0; i < steps.size(); ++i) c.points.push_back({steps[i], mean_of(each(runs, [&](const Record& r) { return column(r, name, k).at(i); }))});
@@ -35,7 +35,7 @@ double smallest_gap(const Record& bn, const Record& plain) {
 }
 
 // |skewness| and excess kurtosis of u, W u + b and g, in each layer, at the end.
-std::string shapes(const BySeed runs[2], int layers) {
+std::string shapes(const Selected runs[2], int layers) {
     std::string text = fmt::format("\n{:<12}{:>7}  {:>22}  {:>22}  {:>22}\n", "at the end", "layer", "u: |skewness| kurtosis", "W u + b", "g(.)");
     for (int n = 0; n < 2; ++n)
         for (int h = 0; h < layers && !runs[n].empty(); ++h) {
@@ -67,37 +67,36 @@ std::string csv(const std::vector<Record>& records, int layers) {
     return text;
 }
 
-Figure figure(const BySeed runs[2], int layers) {
+Figure figure(const Selected runs[2], int layers) {
     const std::string steps = "steps";
-    std::vector<Panel> panels{{"Held-out accuracy", steps, "accuracy", {}, "set key bottom right"},
-                              {"Loss: held-out, and training (dashed)", steps, "cross-entropy", {}, "set logscale y; set key top right", 1e-6},
-                              {"Saturated sigmoids, last hidden layer", steps, "share of outputs below 0.05 or above 0.95", {}, "set key top left; set yrange [0:*]"},
-                              {"Plain: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", {}, ""},
-                              {"Batch norm: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", {}, ""},
-                              {"Gradient norm: last (line), first layer (dashed)", steps, "|dL/dW|", {}, "set logscale y; set format y '10^{%L}'; set key top right", 1e-9}};
+    std::vector<Panel> panels{{"Held-out accuracy", steps, "accuracy", "set key bottom right\n", {}},
+                              {"Loss: held-out, and training (dashed)", steps, "cross-entropy", "set logscale y\nset key top right\n", {}, 1e-6},
+                              {"Saturated sigmoids, last hidden layer", steps, "outputs < 0.05 or > 0.95", "set key top left\nset yrange [0:*]\n", {}},
+                              {"Plain: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", "", {}},
+                              {"Batch norm: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", "", {}},
+                              {"Gradient norm: last hidden layer, first (dashed)", steps, "|dL/dW|", "set logscale y\nset format y '10^{%L}'\nset key top right\n", {}, 1e-9}};
     for (int n = 0; n < 2; ++n) {
         panels[0].curves.push_back(curve(runs[n], titles[n], n, "accuracy"));
         panels[1].curves.push_back(curve(runs[n], titles[n], n, "validation_loss"));
         panels[1].curves.push_back(curve(runs[n], "", n, "training_loss"));
-        panels[1].curves.back().kind = Curve::Kind::line, panels[1].curves.back().dash = 2;
+        panels[1].curves.back().kind = Curve::Kind::dashed;
         panels[2].curves.push_back(curve(runs[n], titles[n], n, "saturated", layers - 1));
-        if (!runs[n].empty())   // one net, as in the paper
-            for (int k = 0; k < 3; ++k) {
-                panels[static_cast<std::size_t>(3 + n)].curves.push_back(curve({*runs[n].begin()}, "", n, "percentiles", k));
-                panels[static_cast<std::size_t>(3 + n)].curves.back().kind = Curve::Kind::line;
-                if (k != 1) panels[static_cast<std::size_t>(3 + n)].curves.back().dash = 2;
-            }
+        std::vector<Curve>& percentiles = panels[static_cast<std::size_t>(3 + n)].curves;
+        for (int k = 0; k < 3 && !runs[n].empty(); ++k) {   // of one net, as in the paper
+            percentiles.push_back(curve({*runs[n].begin()}, "", n, "percentiles", k));
+            percentiles.back().kind = k == 1 ? Curve::Kind::line : Curve::Kind::dashed;
+        }
         panels[5].curves.push_back(curve(runs[n], titles[n], n, "gradient_norm", layers - 1));
         panels[5].curves.push_back(curve(runs[n], "", n, "gradient_norm", 0));
-        panels[5].curves.back().dash = 2;
+        panels[5].curves.back().kind = Curve::Kind::dashed;
     }
-    return panels_figure("Three layers of sigmoids with and without batch norm: mean over seeds, 95 % interval", 3, panels);
+    return {multiplot("Three layers of sigmoids with and without batch norm: mean over seeds, 95 % interval", 2, 3, panels), 1320, 760};
 }
 
 }  // namespace
 
 Report report(const std::vector<Record>& records) {
-    const BySeed runs[] = {select(records, {{"norm", "none"}}), select(records, {{"norm", "batch_norm"}})};
+    const Selected runs[] = {select(records, {{"norm", "none"}}), select(records, {{"norm", "batch_norm"}})};
     const int layers = records.at(0).settings.at("layers");
     Report out;
     out.measures["smallest accuracy gap"] = mean_of(each_pair(runs[1], runs[0], smallest_gap));

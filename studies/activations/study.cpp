@@ -11,12 +11,13 @@ constexpr double steps_per_second = 1200;   // of one core, logging included
 
 std::vector<Run> activations::plan(const Settings& settings) {
     std::vector<Run> runs;
-    for (json& s : combinations(settings, {"--norm", "--steps", "--log", "--batch", "--width", "--layers", "--init", "--rate", "--probe", "--impl", "--seed"})) {
+    for (json& s : combinations(settings, {"--norm", "--steps", "--log", "--batch", "--width", "--layers", "--init", "--rate", "--probe", "--impl", "--seeds"})) {
         if (s["log"] > s["steps"]) throw Error("--log is larger than --steps; at most that many steps are accepted");
         const double seconds = s["steps"].get<double>() / steps_per_second;
-        std::vector<std::string> keys{"norm", "seed"};
+        std::vector<std::string> keys{"norm"};
         for (const auto& [key, value] : s.items())
             if (key != "norm" && key != "seed" && settings.list("--" + key).size() > 1) keys.push_back(key);
+        keys.push_back("seed");
         const std::string name = run_name(s, keys);
         runs.push_back({name, std::move(s), seconds});
     }
@@ -27,7 +28,7 @@ Study activations() {
     return {.name = "activations",
             .question = "does batch norm train faster, and do the inputs of its sigmoids drift less? (Ioffe & Szegedy 2015, 4.1)",
             .durations = "1 min, --standard 6 min, --paper 15 min (2 cores)",
-            .settings = {{"--seed", "seeds of weights and batches", "1,2,3", "1,2,3,4,5", "", integers(1, 1'000'000)},
+            .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "", integers(1, 1'000'000)},
                          {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"})},
                          {"--steps", "of the optimiser", "5000", "20000", "50000", integers(1, 100'000'000)},
                          {"--log", "steps from one look at the net to the next", "250", "500", "", integers(1, 100'000'000)},

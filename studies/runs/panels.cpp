@@ -7,54 +7,48 @@
 namespace normlab::studies {
 namespace {
 
-constexpr const char* colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555"};   // Okabe & Ito, and grey
-constexpr int marks[] = {7, 5, 9, 13, 11, 15, 6};
+constexpr const char* colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};   // Okabe & Ito
+constexpr int symbols[] = {7, 5, 9, 13, 6, 4, 8}, dashes[] = {1, 1, 1, 1, 2, 4, 3};
 
-// The plot command's parts that draw a curve, its data in the block `name`.
-std::string commands(const Curve& c, const std::string& name) {
-    const auto colour = static_cast<std::size_t>(c.colour) % std::size(colours);
-    const std::string look = fmt::format("lw 1.8 dt {} lc rgb '{}'", c.dash, colours[colour]), title = c.title.empty() ? "notitle" : fmt::format("title '{}'", c.title);
-    const std::string line = fmt::format("${} using 1:2 with lines {} {}", name, look, title);
-    if (c.kind == Curve::Kind::line) return line;
-    if (c.kind == Curve::Kind::band)
-        return fmt::format("${} using 1:3:4 with filledcurves fs transparent solid 0.18 noborder lc rgb '{}' notitle, {}", name, colours[colour], line);
-    return fmt::format("${0} using 1:2 with lines {1} notitle, ${0} using 1:2:3:4 with yerrorbars pt {2} ps 0.8 lw 1.4 dt 1 lc rgb '{3}' {4}", name, look, marks[colour], colours[colour],
-                       title);
-}
-
-std::string data(const Curve& c, const std::string& name, double floor) {
+std::string data_of(const Curve& c, const std::string& name, double floor) {
     std::string text = fmt::format("${} << EOD\n", name);
     for (const Point& p : c.points) {
-        const bool bounded = std::isfinite(p.y.low) && std::isfinite(p.y.high);
-        if (std::isfinite(p.y.value)) text += fmt::format("{} {} {} {}\n", p.x, p.y.value, bounded ? std::max(p.y.low, floor) : p.y.value, bounded ? p.y.high : p.y.value);
+        const bool bar = std::isfinite(p.y.low) && std::isfinite(p.y.high);
+        if (std::isfinite(p.y.value)) text += fmt::format("{} {} {} {}\n", p.x, p.y.value, bar ? std::max(p.y.low, floor) : p.y.value, bar ? p.y.high : p.y.value);
     }
     return text + "NaN NaN NaN NaN\nEOD\n";
 }
 
+// The parts of a plot command that draw the data block `name`.
+std::string plot_of(const Curve& c, const std::string& name) {
+    const auto style = static_cast<std::size_t>(c.style);
+    const int dash = c.kind == Curve::Kind::bars ? dashes[style] : c.kind == Curve::Kind::dashed ? 2 : 1;
+    const std::string title = c.title.empty() ? "notitle" : fmt::format("title '{}'", c.title), colour = fmt::format("lc rgb '{}'", colours[style]);
+    const std::string line = fmt::format("${} using 1:2 with lines lw 1.6 dt {} {}", name, dash, colour);
+    if (c.kind == Curve::Kind::bars) return fmt::format("{} notitle, ${} using 1:2:3:4 with yerrorbars pt {} ps 0.8 lw 1.3 {} {}", line, name, symbols[style], colour, title);
+    if (c.kind == Curve::Kind::band) return fmt::format("${} using 1:3:4 with filledcurves fs transparent solid 0.18 noborder {} notitle, {} {}", name, colour, line, title);
+    return line + " " + title;
+}
+
 }  // namespace
 
-Figure panels_figure(const std::string& title, int columns, const std::vector<Panel>& panels) {
-    const int rows = (static_cast<int>(panels.size()) + columns - 1) / columns;
-    Figure figure{"", 460 * columns, 330 * rows + 40};
-    const double left = 70.0 / figure.width, bottom = 50.0 / figure.height;
-    figure.script = fmt::format("set multiplot layout {},{} title '{}' margins {},{},{},{} spacing {},{}\n", rows, columns, title, left, 1 - 15.0 / figure.width, bottom,
-                                1 - 65.0 / figure.height, 85.0 / figure.width, 85.0 / figure.height);
-    figure.script += "set grid back lt 1 lw 0.5 lc rgb '#dddddd'\nset border 3\nset xtics nomirror\nset ytics nomirror\nset title offset 0,-0.6\nset ylabel offset 0.8,0\n"
-                     "set xlabel offset 0,0.4\n";
-    for (std::size_t i = 0; i < panels.size(); ++i) {
-        const Panel& p = panels[i];
+std::string multiplot(const std::string& title, int rows, int columns, const std::vector<Panel>& panels) {
+    std::string text = fmt::format("set multiplot layout {},{} title '{}' margins {:.4f},0.985,{:.4f},{:.4f} spacing {:.4f},{:.4f}\n", rows, columns, title, 0.16 / columns, 0.17 / rows,
+                                   rows > 1 ? 1 - 0.19 / rows : 0.85, 0.18 / columns, 0.29 / rows);
+    text += "set grid back lt 1 lw 0.5 lc rgb '#dddddd'\nset border 3\nset xtics nomirror\nset ytics nomirror\nset title offset 0,-0.6\nset errorbars small\n";
+    for (std::size_t k = 0; k < panels.size(); ++k) {
+        const Panel& p = panels[k];
+        text += "unset logscale\nset format '%g'\nset xtics auto\nset xrange [*:*]\nset yrange [*:*]\nset key default\nset key samplen 2 spacing 1.05 noautotitle\n";
+        text += fmt::format("set title '{}'\nset xlabel '{}'\nset ylabel '{}'\n{}", p.title, p.x, p.y, p.settings);
         std::string plot;
-        for (std::size_t k = 0; k < p.curves.size(); ++k) {
-            const std::string name = fmt::format("data{}_{}", i, k);
-            figure.script += data(p.curves[k], name, p.floor);
-            plot += (k ? ", " : "plot ") + commands(p.curves[k], name);
+        for (std::size_t i = 0; i < p.curves.size(); ++i) {
+            const std::string name = fmt::format("data{}_{}", k, i);
+            text += data_of(p.curves[i], name, p.floor);
+            plot += (i ? ", " : "") + plot_of(p.curves[i], name);
         }
-        figure.script += fmt::format("unset logscale\nset format '%g'\nset xtics auto\nset xrange [*:*]\nset yrange [*:*]\nset key default\nset key samplen 2 spacing 1.1 noautotitle\n"
-                                     "set title '{}'\nset xlabel '{}'\nset ylabel '{}'\n{}\n{}\n",
-                                     p.title, p.x, p.y, p.settings, plot.empty() ? "set multiplot next" : plot);
+        text += plot.empty() ? "set multiplot next\n" : "plot " + plot + "\n";
     }
-    figure.script += "unset multiplot\n";
-    return figure;
+    return text + "unset multiplot\n";
 }
 
 }  // namespace normlab::studies

@@ -1,31 +1,34 @@
 #pragma once
-// Figures as small multiples: curves with error bands, points with error bars, in colours that colour-blind readers can tell apart.
+// Figures of small multiples: curves with their intervals.
 
-#include "studies/runs/study.hpp"
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "studies/runs/interval.hpp"
 
 namespace normlab::studies {
 
 struct Point {
     double x = 0;
-    Interval y;   ///< drawn where it is bounded
+    Interval y;   ///< an unbounded one (a single seed) has no bar
 };
 
 struct Curve {
-    enum class Kind { band, bars, line } kind = Kind::band;   ///< line and band; line, points and error bars; line alone
     std::string title;   ///< empty: not in the key
-    int colour = 0;      ///< 0 to 6
+    int style = 0;       ///< colour (Okabe & Ito), point and dash, told apart without colours too: 0 ... 6. The same thing has the same one in every panel
     std::vector<Point> points;
-    int dash = 1;        ///< gnuplot's dash type
+    enum class Kind { bars, band, line, dashed } kind = Kind::bars;   ///< line, points and error bars; line and band; a line alone, whole or dashed
 };
 
 struct Panel {
     std::string title, x, y;
+    std::string settings;   ///< gnuplot's, such as "set logscale x 2\n"
     std::vector<Curve> curves;
-    std::string settings;   ///< gnuplot commands: "set logscale x; set key bottom right"
     double floor = -HUGE_VAL;   ///< lower ends of intervals are drawn no lower: for logarithmic axes
 };
 
-/// `columns` panels beside each other, each about 440 x 330 points.
-Figure panels_figure(const std::string& title, int columns, const std::vector<Panel>& panels);
+/// A script for io::draw: the panels, row by row.
+std::string multiplot(const std::string& title, int rows, int columns, const std::vector<Panel>& panels);
 
 }  // namespace normlab::studies

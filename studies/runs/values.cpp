@@ -27,7 +27,7 @@ std::vector<json> combinations(const Settings& settings, const std::vector<std::
         for (const json& one : all)
             for (const std::string& word : settings.list(flag)) {
                 longer.push_back(one);
-                longer.back()[flag.substr(2)] = parsed(word);
+                longer.back()[flag == "--seeds" ? "seed" : flag.substr(2)] = parsed(word);
             }
         all = std::move(longer);
     }
@@ -52,8 +52,8 @@ std::vector<double> numbers(const json& array) {
     return values;
 }
 
-BySeed select(const std::vector<Record>& records, const json& wanted) {
-    BySeed found;
+Selected select(const std::vector<Record>& records, const json& wanted) {
+    Selected found;
     for (const Record& r : records)
         if (std::ranges::all_of(wanted.items(), [&](const auto& item) { return r.settings.contains(item.key()) && r.settings[item.key()] == item.value(); }))
             found[r.settings.at("seed").get<std::int64_t>()] = &r;
@@ -67,13 +67,13 @@ std::vector<double> values_of(const std::vector<Record>& records, const std::str
     return {values.begin(), values.end()};
 }
 
-std::vector<double> each(const BySeed& runs, const std::function<double(const Record&)>& f) {
+std::vector<double> each(const Selected& runs, const std::function<double(const Record&)>& f) {
     std::vector<double> values;
     for (const auto& [seed, record] : runs) values.push_back(f(*record));
     return values;
 }
 
-std::vector<double> each_pair(const BySeed& a, const BySeed& b, const std::function<double(const Record&, const Record&)>& f) {
+std::vector<double> each_pair(const Selected& a, const Selected& b, const std::function<double(const Record&, const Record&)>& f) {
     std::vector<double> values;
     for (const auto& [seed, record] : a)
         if (const auto other = b.find(seed); other != b.end()) values.push_back(f(*record, *other->second));

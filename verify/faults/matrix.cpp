@@ -1,43 +1,14 @@
 #include "verify/faults/matrix.hpp"
 
-#include <atomic>
-#include <exception>
 #include <map>
-#include <mutex>
-#include <thread>
 
 #include "verify/faults/rivals.hpp"
 #include "verify/faults/table.hpp"
+#include "verify/parallel.hpp"
 #include "verify/worker.hpp"
 
 namespace normlab::verify::faults {
 namespace {
-
-// Calls f(k) for k = 0 ... count - 1 on so many threads; `reports` is called after each.
-void in_parallel(std::size_t count, int threads, const std::function<void(std::size_t)>& f, const std::function<void()>& report) {
-    std::atomic<std::size_t> next = 0;
-    std::exception_ptr error;
-    std::mutex lock;
-    const auto work = [&] {
-        for (std::size_t k; (k = next++) < count;) {
-            try {
-                f(k);
-            } catch (...) {
-                const std::lock_guard guard(lock);
-                error = std::current_exception();
-                next = count;
-            }
-            const std::lock_guard guard(lock);
-            report();
-        }
-    };
-    {
-        std::vector<std::jthread> helpers;
-        for (int t = 1; t < threads; ++t) helpers.emplace_back(work);
-        work();
-    }
-    if (error) std::rethrow_exception(error);
-}
 
 // What a case costs, about. Empty tensors come after small ones; a tiled one is run whole, though truth is that of the tile.
 double cost(const Case& c) {
