@@ -15,8 +15,10 @@ void upload(Memory& memory, const Dims& dims, DType dtype, std::span<const From>
     if (static_cast<std::int64_t>(values.size()) != dims.size())
         throw Error(fmt::format("{} values for an array of {}; as many as it has are accepted", values.size(), dims.size()));
     if (dtype == (std::is_same_v<From, float> ? DType::f32 : DType::f64)) return memory.upload(std::as_bytes(values));
-    if (dtype == DType::f32) return memory.upload(std::as_bytes(std::span(std::vector<float>(values.begin(), values.end()))));
-    memory.upload(std::as_bytes(std::span(std::vector<double>(values.begin(), values.end()))));
+    using To = std::conditional_t<std::is_same_v<From, float>, double, float>;
+    std::vector<To> converted;
+    for (From v : values) converted.push_back(static_cast<To>(v));
+    memory.upload(std::as_bytes(std::span(converted)));
 }
 
 }  // namespace

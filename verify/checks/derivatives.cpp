@@ -2,13 +2,13 @@
 // extrapolated central differences on the implementation's own f64 forward.
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <numeric>
 
 #include <fmt/format.h>
 
 #include "verify/checks/oracles.hpp"
+#include "verify/gradient.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -40,29 +40,6 @@ std::vector<Case> cases(const Case& base, Tier tier) {
     }
     if (tier == Tier::full) add([](Case& c) { c.shape = {7, 6, 5}, c.kappa = 1e6; });
     return out;
-}
-
-struct Numeric {
-    double value = 0, estimate = 0;
-};
-
-// Ridders 1982, with steps from 0.5 s down by halves; f(h) is the central difference at step h.
-Numeric ridders(const std::function<double(double)>& f, double first_step) {
-    constexpr int rows = 10;
-    std::array<std::array<double, rows>, rows> a{};
-    Numeric best{0, std::numeric_limits<double>::infinity()};
-    double h = first_step;
-    for (std::size_t i = 0; i < rows; ++i, h /= 2) {
-        a[0][i] = f(h);
-        double power = 1;
-        for (std::size_t j = 1; j <= i; ++j) {
-            power *= 4;
-            a[j][i] = (a[j - 1][i] * power - a[j - 1][i - 1]) / (power - 1);
-            const double e = std::max(std::abs(a[j][i] - a[j - 1][i]), std::abs(a[j][i] - a[j - 1][i - 1]));
-            if (e <= best.estimate) best = {a[j][i], e};
-        }
-    }
-    return best;
 }
 
 // An argument of the loss sum(dy * y), with what differences in it need, per element.

@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 
 #include "verify/checks/oracles.hpp"
+#include "verify/gradient.hpp"
 
 namespace normlab::verify {
 namespace {
 
-constexpr int largest_step = 3, smallest_step = 10;   // h = 2^-3 ... 2^-10
-constexpr std::size_t fewest_points = 4;
+constexpr int largest_step = RemainderOrder::first, smallest_step = RemainderOrder::last;   // h = 2^-3 ... 2^-10
 
 std::string refuses(const Case& c) {
     if (c.dtype != DType::f64) return "differences need an f64 forward pass (adjoint and jacobian judge the other dtypes)";
@@ -176,24 +176,18 @@ Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t
     for (std::size_t index = 0; index < of.count; ++index) visible.push_back(std::max(floor[index], 20 * rounding[index]));
     std::vector<bool> chosen;
     const std::vector<double> direction = direction_of_order_two(at, seed, visible, chosen);
-    std::vector<std::vector<std::pair<double, double>>> points(of.count);   // log2 of h and of the remainder, down to where rounding shows
-    std::vector<bool> over(of.count), nan(of.count);
+    std::vector<RemainderOrder> orders(of.count);
     for (int k = largest_step; k <= smallest_step; ++k) {
         const std::vector<Remainder> all = remainders(at, a, of, direction, std::exp2(-k));
-        for (std::size_t part = 0; part < of.count; ++part) {
-            const double value = all[part].value();
-            nan[part] = nan[part] || std::isnan(value);
-            over[part] = over[part] || value < std::max(floor[part], 20 * all[part].rounding);
-            if (!over[part]) points[part].emplace_back(-k, std::log2(value));
-        }
+        for (std::size_t part = 0; part < of.count; ++part) orders[part].add(k, all[part].value(), std::max(floor[part], 20 * all[part].rounding));
     }
     std::vector<Finding> findings;
     for (std::size_t part = 0; part < of.count; ++part) {
-        const bool seen = chosen[part] && points[part].size() >= fewest_points;
-        const double slope = nan[part] ? std::numeric_limits<double>::quiet_NaN() : seen ? fitted_slope(points[part]) : 2;
-        Finding f = measured("dx, order", std::abs(slope - 2), 0.1, fmt::format("{} {}", of.kind, part));
-        if (seen || nan[part]) {
-            f.where += fmt::format(": order {:.4f} over {} steps", slope, points[part].size());
+        const RemainderOrder& fit = orders[part];
+        const bool seen = fit.nan() || (chosen[part] && fit.seen());
+        Finding f = measured("dx, order", seen ? std::abs(fit.value() - 2) : 0, 0.1, fmt::format("{} {}", of.kind, part));
+        if (seen) {
+            f.where += fmt::format(": order {:.4f} over {} steps", fit.value(), fit.steps());
         } else {
             f.verdict = Verdict::unresolved;
             f.note = chosen[part] ? "the remainder disappears in rounding" : "no direction of clear curvature";
