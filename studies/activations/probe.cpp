@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace normlab::studies::activations {
+namespace normlab::studies::sigmoids {
 namespace {
 
 std::vector<double> unit_values(const std::vector<double>& values, std::size_t units, std::size_t unit) {
@@ -76,4 +76,4 @@ double saturated(const std::vector<double>& outputs) {
     return static_cast<double>(count) / static_cast<double>(outputs.size());
 }
 
-}  // namespace normlab::studies::activations
+}  // namespace normlab::studies::sigmoids

@@ -5,7 +5,7 @@
 
 #include "studies/nn/mlp.hpp"
 
-namespace normlab::studies::activations {
+namespace normlab::studies::sigmoids {
 
 /// The p-th quantile, 0 <= p <= 1, of values in any order, linear between neighbours.
 double quantile(std::vector<double> values, double p);
@@ -34,4 +34,4 @@ private:
 /// Share of a sigmoid's outputs below 0.05 or above 0.95, where its slope is less than a fifth of the largest.
 double saturated(const std::vector<double>& outputs);
 
-}  // namespace normlab::studies::activations
+}  // namespace normlab::studies::sigmoids

@@ -4,7 +4,7 @@
 #include "studies/runs/panels.hpp"
 #include "studies/runs/values.hpp"
 
-namespace normlab::studies::activations {
+namespace normlab::studies::sigmoids {
 namespace {
 
 constexpr const char* norms[] = {"none", "batch_norm"};
@@ -115,4 +115,4 @@ Report report(const std::vector<Record>& records) {
     return out;
 }
 
-}  // namespace normlab::studies::activations
+}  // namespace normlab::studies::sigmoids

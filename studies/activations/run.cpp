@@ -6,7 +6,7 @@
 #include "studies/data/transforms.hpp"
 #include "studies/nn/score.hpp"
 
-namespace normlab::studies::activations {
+namespace normlab::studies::sigmoids {
 namespace {
 
 constexpr std::int64_t training_samples = 2000;   // of which the training loss is taken
@@ -90,4 +90,4 @@ json run(const json& s, const Context& context) {
     return log.result();
 }
 
-}  // namespace normlab::studies::activations
+}  // namespace normlab::studies::sigmoids

@@ -1,5 +1,6 @@
 #include "studies/activations/study.hpp"
 
+#include "norms/registry.hpp"
 #include "studies/runs/values.hpp"
 
 namespace normlab::studies {
@@ -9,7 +10,7 @@ constexpr double steps_per_second = 1200;   // of one core, logging included
 
 }  // namespace
 
-std::vector<Run> activations::plan(const Settings& settings) {
+std::vector<Run> sigmoids::plan(const Settings& settings) {
     std::vector<Run> runs;
     for (json& s : combinations(settings, {"--norm", "--steps", "--log", "--batch", "--width", "--layers", "--init", "--rate", "--probe", "--impl", "--seeds"})) {
         if (s["log"] > s["steps"]) throw Error("--log is larger than --steps; at most that many steps are accepted");
@@ -39,9 +40,9 @@ Study activations() {
                          {"--rate", "learning rate", "0.3", "", "", numbers(0, 1000)},
                          {"--probe", "held-out samples whose activations are looked at", "1000", "", "", integers(2, 100'000)},
                          {"--impl", "implementation of the normalization", "cpu", "", "", [](const Setting&, const std::string& word) { find_implementation(word); }}},
-            .plan = activations::plan,
-            .run = activations::run,
-            .report = activations::report,
+            .plan = sigmoids::plan,
+            .run = sigmoids::run,
+            .report = sigmoids::report,
             .claims = ""};
 }
 

@@ -3,10 +3,10 @@
 
 #include "studies/runs/study.hpp"
 
-namespace normlab::studies::activations {
+namespace normlab::studies::sigmoids {
 
 std::vector<Run> plan(const Settings& settings);
 json run(const json& settings, const Context& context);
 Report report(const std::vector<Record>& records);
 
-}  // namespace normlab::studies::activations
+}  // namespace normlab::studies::sigmoids
