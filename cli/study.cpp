@@ -108,14 +108,15 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
 void add_study(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("study", "experiments: noise and those that put the papers' claims to the test; alone it lists them");
     const auto records = std::make_shared<std::string>();
-    auto* shows = verb->add_flag("--ledger", "every claim with its source, criterion, what was measured, and the verdict");
+    const auto shows = std::make_shared<bool>(false);
+    verb->add_flag("--ledger", *shows, "every claim with its source, criterion, what was measured, and the verdict");
     verb->add_option("--records", *records, "with --ledger: the folder that holds STUDY/records (default: studies, of this project)");
     verb->require_subcommand(0, 1);
     add_noise(*verb, status);
     for (const Study& study : all()) add_one(*verb, study, status);
     verb->callback([verb, shows, records, &status] {
         if (!verb->get_subcommands().empty()) return;
-        if (shows->count() > 0) {
+        if (*shows) {
             const char* source = std::getenv("NORMLAB_SOURCE");   // set by ./dev
             const std::filesystem::path folder = !records->empty() ? *records : source ? std::string(source) + "/studies" : "studies";
             if (!std::filesystem::is_directory(folder)) throw Error(fmt::format("--records {}: no folder; one that holds STUDY/records is accepted", folder.string()));

@@ -33,7 +33,7 @@ std::vector<double> expected(const Spec& spec, Mode mode, const Array& x, State&
     Array y(Device::host, DType::f64);
     y.resize(x.dims());
     Saved saved;
-    forward(spec, mode, x.tensor(), {}, &state, saved, y.tensor());
+    forward(spec, mode, x.tensor(), {}, &state, saved, y.tensor(), find_implementation("cpu"));
     return y.values();
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("precise statistics are those of recalibrate, through a net, and leave
             data::gather(digits.train, batches.batch(k), batch);
             load(batch, x, targets);
             net.forward(x, {Task::evaluate});
-            population.add(net.output(0).tensor());
+            population.add(net.output(0).tensor(), find_implementation("cpu"));
         }
         CHECK(norm.state(Statistics::population).mean == population.state().mean);
         State state = population.state();

@@ -85,6 +85,7 @@ private:
                 if (said.contains("failure")) throw Failure(said["failure"].get<std::string>());
                 records_[*k].result = std::move(said["result"]);
                 write_record(record_path(jobs_.out, runs_[*k]), records_[*k]);
+                records_[*k] = read_record(record_path(jobs_.out, runs_[*k]));   // NaN is null there: what is reported does not depend on which call made it
                 tell(*k, 1);
             } catch (const Failure& e) {
                 const std::lock_guard guard(lock_);

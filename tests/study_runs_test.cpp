@@ -1,0 +1,132 @@
+// What every study shares: settings, intervals, verdicts, records.
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <unistd.h>
+
+#include "io/error.hpp"
+#include "norms/tensor.hpp"
+#include "studies/runs/ledger.hpp"
+#include "studies/runs/records.hpp"
+#include "tests/catch.hpp"
+
+using namespace normlab;
+using namespace normlab::studies;
+
+namespace {
+
+const std::vector<Setting> known{{"--steps", "optimiser steps", "10", "100", "", integers(1, 1000)},
+                                 {"--rate", "learning rate", "0.1,0.5", "", "", numbers(0, 10)},
+                                 {"--norm", "variant", "bn,ln", "bn,ln,gn", "gn", words({"bn", "ln", "gn"})}};
+
+std::string error_of(const std::map<std::string, std::string>& given) {
+    try {
+        Settings(known, Size::quick, given);
+    } catch (const Error& e) {
+        return e.what();
+    }
+    return "";
+}
+
+// A folder of its own, removed at the end.
+struct Folder {
+    std::filesystem::path path = std::filesystem::temp_directory_path() / ("normlab-study-" + std::to_string(::getpid()));
+    Folder() { std::filesystem::create_directories(path / "records"); }
+    ~Folder() { std::filesystem::remove_all(path); }
+};
+
+std::string bytes_of(const std::filesystem::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("a setting's value is the caller's, or that of the size, or of the size before", "[studies]") {
+    const Settings quick(known, Size::quick, {}), paper(known, Size::paper, {});
+    CHECK(quick.integers("--steps") == std::vector<std::int64_t>{10});
+    CHECK(paper.integer("--steps") == 100);
+    CHECK(paper.numbers("--rate") == std::vector<double>{0.1, 0.5});
+    CHECK(paper.list("--norm") == std::vector<std::string>{"gn"});
+    CHECK_FALSE(quick.changed());
+    CHECK(Settings(known, Size::quick, {{"--rate", "0.1"}}).changed());
+    CHECK_FALSE(Settings(known, Size::quick, {{"--rate", "0.1,0.5"}}).changed());
+    CHECK_THROWS_AS(quick.number("--rate"), Error);
+}
+
+TEST_CASE("a setting that is not accepted is named with what is", "[studies]") {
+    CHECK_THAT(error_of({{"--steps", "0"}}), Catch::Matchers::Contains("--steps 0; 1 to 1000"));
+    CHECK_THAT(error_of({{"--steps", "ten"}}), Catch::Matchers::Contains("ten"));
+    CHECK_THAT(error_of({{"--rate", "nan"}}), Catch::Matchers::Contains("--rate"));
+    CHECK_THAT(error_of({{"--norm", "bm"}}), Catch::Matchers::Contains("bn"));
+    CHECK_THAT(error_of({{"--norm", "bn,bn"}}), Catch::Matchers::Contains("twice"));
+    CHECK_THAT(error_of({{"--norm", ","}}), Catch::Matchers::Contains("--norm"));
+}
+
+TEST_CASE("an interval over seeds is Student's, and unbounded for one", "[studies]") {
+    const std::vector<double> values{1, 2, 3, 4};
+    const Interval i = mean_of(values);
+    CHECK(i.value == 2.5);
+    CHECK(i.high - i.value == Approx(3.182446305 * std::sqrt(5.0 / 3 / 4)).epsilon(1e-9));   // t(0.975, 3), s = sqrt(5/3)
+    CHECK(i.value - i.low == Approx(i.high - i.value));
+    CHECK(std::isinf(mean_of(std::vector<double>{7}).high));
+    CHECK(std::isnan(mean_of({}).value));
+}
+
+TEST_CASE("a verdict needs the whole interval on one side, and all conditions", "[studies]") {
+    const Condition above{"a", 1, true}, below{"b", 1, false};
+    CHECK(above.of({2, 1.5, 2.5}) == Verdict::reproduced);
+    CHECK(above.of({2, 0.5, 3.5}) == Verdict::inconclusive);
+    CHECK(above.of({0, -1, 0.5}) == Verdict::not_reproduced);
+    CHECK(above.of(exactly(1)) == Verdict::not_reproduced);
+    CHECK(below.of({0, -1, 0.5}) == Verdict::reproduced);
+    CHECK(below.of(exactly(1)) == Verdict::not_reproduced);
+    CHECK(below.of(Interval{NAN, NAN, NAN}) == Verdict::inconclusive);
+    const Claim claim{"id", "source", "statement", "paper", "", {above, below}};
+    CHECK(judge(claim, "s", {{"a", exactly(2)}, {"b", exactly(0)}}).verdict == Verdict::reproduced);
+    CHECK(judge(claim, "s", {{"a", exactly(2)}, {"b", exactly(3)}}).verdict == Verdict::not_reproduced);
+    CHECK(judge(claim, "s", {{"a", {2, 0, 4}}, {"b", exactly(3)}}).verdict == Verdict::not_reproduced);
+    CHECK(judge(claim, "s", {{"a", exactly(0)}, {"b", {2, 0, 4}}}).verdict == Verdict::not_reproduced);
+    CHECK(judge(claim, "s", {{"a", {2, 0, 4}}, {"b", exactly(0)}}).verdict == Verdict::inconclusive);
+    CHECK(judge(claim, "s", {{"a", exactly(2)}}).verdict == Verdict::inconclusive);
+    CHECK(judge({"id", "source", "statement", "paper", "needs ImageNet", {}}, "", {}).verdict == Verdict::not_testable);
+}
+
+TEST_CASE("every claim of every study can be read, has a name of its own and a criterion or a reason", "[studies]") {
+    std::vector<std::string> ids;
+    for (const Study& s : all())
+        for (const Claim& c : parse_claims(s.claims)) ids.push_back(c.id);
+    for (const Claim& c : parse_claims(untested_claims())) ids.push_back(c.id);
+    std::ranges::sort(ids);
+    CHECK(std::ranges::adjacent_find(ids) == ids.end());
+    CHECK_THROWS_AS(parse_claims(R"([{"id": "a", "source": "", "statement": "", "paper": ""}])"), Error);
+    CHECK_THROWS_AS(parse_claims(R"([{"id": "a", "source": "", "statement": "", "paper": "", "criterion": [{"measure": "m"}]}])"), Error);
+}
+
+TEST_CASE("a record comes back as it was written, and is refused where it is another run's", "[studies]") {
+    const Folder folder;
+    const Run run{"one", {{"steps", 10}, {"norm", "bn"}}, 1};
+    const Record record{"s", "one", "abc", "digits", run.settings, {{"error", 0.25}, {"loss", NAN}}};
+    const std::filesystem::path path = record_path(folder.path, run);
+    CHECK_FALSE(find_record(folder.path, record, run));
+    write_record(path, record);
+    const std::string bytes = bytes_of(path);
+    const auto found = find_record(folder.path, record, run);
+    REQUIRE(found);
+    CHECK(found->result["error"] == 0.25);
+    CHECK(found->result["loss"].is_null());
+    write_record(path, *found);
+    CHECK(bytes_of(path) == bytes);
+
+    Record other = record;
+    other.commit = "def";
+    CHECK_THROWS_WITH(find_record(folder.path, other, run), Catch::Matchers::Contains("its commit is abc, this call's is def"));
+    CHECK_THROWS_WITH(find_record(folder.path, record, {"one", {{"steps", 20}, {"norm", "bn"}}, 1}), Catch::Matchers::Contains("settings"));
+    std::ofstream(path) << bytes.substr(0, bytes.size() / 2);
+    CHECK_THROWS_AS(find_record(folder.path, record, run), io::InputError);
+    std::ofstream(path) << "[]";
+    CHECK_THROWS_AS(find_record(folder.path, record, run), io::InputError);
+}
