@@ -1,10 +1,12 @@
 #pragma once
 // The nets under study, in f64. Inputs are normal and labels random, both drawn afresh at every step: the squared gradient has the same law at any time.
 
+#include "norms/variants/batch_norm.hpp"
 #include "studies/nn/layers.hpp"
 #include "studies/nn/linear.hpp"
 #include "studies/nn/loss.hpp"
 #include "studies/nn/norm.hpp"
+#include "studies/nn/optimiser.hpp"
 #include "studies/nn/rounding.hpp"
 #include "studies/nn/sequential.hpp"
 #include "studies/runs/study.hpp"
