@@ -65,8 +65,8 @@ Report report(const std::vector<Record>& records) {
     out.csv = "trained,way,implementation,seed,step,loss,bias,weights\n";
     std::vector<Panel> panels;
     for (const auto& [trained, what] : {std::pair("bias", "the bias alone"), std::pair("all", "weights and bias")}) {
-        panels.push_back({fmt::format("Trained: {}", what), "steps", "|b − b_0|", "set logscale xy\nset format y '10^{%L}'\nset key top left\n", {}, 1e-18});
-        panels.push_back({fmt::format("Trained: {}", what), "steps", "loss", "set logscale x\nset key top right\nset yrange [0:*]\n", {}});
+        panels.push_back({fmt::format("Trained: {}", what), "steps", "|b − b_0|", "set logscale xy\nset format y '10^{%L}'\nset key at graph 0.98, graph 0.6\nset yrange [1e-17:1e5]\n", {}, 1e-18});
+        panels.push_back({fmt::format("Trained: {}", what), "steps", "loss", "set logscale x\nset key bottom left\nset yrange [0:*]\n", {}});
         for (int w = 0; w < 3; ++w) {
             const auto runs = of(records, trained, ways[w]);
             if (runs.empty()) continue;

@@ -24,7 +24,7 @@ Selected select_row(const std::vector<Record>& records, const Row& row) {
 }
 
 std::string table(const std::vector<Record>& records) {
-    std::string text = fmt::format("{:<24}{:>7}{:>7}  {:<26}{:<26}{}\n", "net", "layers", "seeds", "steps to plain's best", "best accuracy", "accuracy at the end");
+    std::string text = fmt::format("{:<24}{:>7}{:>7}  {:<32}{:<28}{}\n", "net", "layers", "seeds", "steps to plain's best", "best accuracy", "accuracy at the end");
     const Selected plain = select_row(records, rows[0]);
     for (const Row& row : rows) {
         const Selected runs = select_row(records, row);
@@ -34,7 +34,7 @@ std::string table(const std::vector<Record>& records) {
             if (const auto p = plain.find(seed); p != plain.end()) reached += best(*r) >= best(*p->second) ? 1 : 0;
         const std::vector<double> steps = each_pair(runs, plain, [](const Record& r, const Record& p) { return steps_to(r, best(p)); });
         const std::string to = reached == 0 ? "never" : fmt::format("{}{}", text_of(mean_of(steps)), reached < static_cast<int>(steps.size()) ? fmt::format(" ({} of {})", reached, steps.size()) : "");
-        text += fmt::format("{:<24}{:>7}{:>7}  {:<26}{:<26}{}\n", row.title, runs.begin()->second->settings.at("layers").get<int>(), runs.size(), to, text_of(mean_of(each(runs, best))),
+        text += fmt::format("{:<24}{:>7}{:>7}  {:<32}{:<28}{}\n", row.title, runs.begin()->second->settings.at("layers").get<int>(), runs.size(), to, text_of(mean_of(each(runs, best))),
                             text_of(mean_of(each(runs, final_accuracy))));
     }
     text += fmt::format("\nfinal accuracy at rate / {:g}\n{:<12}{:>6}", records.at(0).settings.at("rate").get<double>(), "net", "init");

@@ -33,8 +33,8 @@ std::string plot_of(const Curve& c, const std::string& name) {
 }  // namespace
 
 std::string multiplot(const std::string& title, int rows, int columns, const std::vector<Panel>& panels) {
-    std::string text = fmt::format("set multiplot layout {},{} title '{}' margins {:.4f},0.985,{:.4f},{:.4f} spacing {:.4f},{:.4f}\n", rows, columns, title, 0.16 / columns, 0.17 / rows,
-                                   rows > 1 ? 1 - 0.19 / rows : 0.85, 0.18 / columns, 0.29 / rows);
+    std::string text = fmt::format("set multiplot layout {},{} title '{}' margins {:.4f},{:.4f},{:.4f},{:.4f} spacing {:.4f},{:.4f}\n", rows, columns, title, 0.16 / columns, 1 - 0.06 / columns, 0.15 / rows,
+                                   rows > 1 ? 1 - 0.19 / rows : 0.85, 0.2 / columns, 0.26 / rows);
     text += "set grid back lt 1 lw 0.5 lc rgb '#dddddd'\nset border 3\nset xtics nomirror\nset ytics nomirror\nset title offset 0,-0.6\nset errorbars small\n";
     for (std::size_t k = 0; k < panels.size(); ++k) {
         const Panel& p = panels[k];

@@ -52,7 +52,7 @@ json growth(const json& s) {
     nn::Sgd sgd(nn::cpu(), {&net.dense->weight()}, nn::constant(rate), 0, decay);
 
     json out{{"rate", rate}, {"step", json::array()}, {"fourth_power", json::array()}};
-    double worst = 0, smallest = HUGE_VAL, late = 0, late_steps = 0;
+    double worst = 0, smallest = HUGE_VAL, late = 0, late_steps = 0, seen = 0;
     const double start = mean(fourth_powers(net));
     for (std::int64_t t = 0; t < steps; ++t) {
         net.draw(4, t);
@@ -70,6 +70,8 @@ json growth(const json& s) {
             if (!(ratio <= worst)) worst = ratio;
             smallest = std::min(smallest, added / rounding);
         }
+        for (std::int64_t c = 0; c < net.units; ++c)
+            seen += squared(before, c, net.inputs) * squared(dw, c, net.inputs) / static_cast<double>(net.units * steps);
         if (look) out["step"].push_back(t + 1), out["fourth_power"].push_back(mean(fourth_powers(net)));
         if (2 * t >= steps) late += mean(fourth_powers(net)), ++late_steps;
     }
@@ -79,6 +81,7 @@ json growth(const json& s) {
     out["equilibrium_law"] = decays ? rate * mean(G) / (2 * decay) : 0;
     out["growth_over_law"] = (mean(fourth_powers(net)) - start) / (2 * per_step * static_cast<double>(steps));
     out["equilibrium_over_law"] = decays ? late / late_steps / (rate * mean(G) / (2 * decay)) : 0;
+    out["sphere_gradient_seen"] = seen / mean(G);   // in training, over G
     out["growth_error"] = worst, out["growth_over_bound"] = std::isfinite(smallest) ? smallest : 0;
     return out;
 }
@@ -92,7 +95,7 @@ json weight_norm(const json& s) {
     nn::Sgd sgd(nn::cpu(), net.dense->parameters(), nn::constant(rate));
     const nn::Parameter& g = *net.dense->parameters().at(1);
     std::int64_t shrank = 0;
-    double smallest = HUGE_VAL;
+    double fall = -HUGE_VAL;
     json out{{"step", json::array()}, {"length", json::array()}};
     for (std::int64_t t = 0; t < steps; ++t) {
         net.draw(5, t);
@@ -107,12 +110,12 @@ json weight_norm(const json& s) {
             const double g_dw = std::sqrt(sizes[i] * sizes[i] * dg[i] * dg[i] + old * slope);
             const double slack = 4 * rate * nn::summation(net.inputs + 10) * g_dw + nn::summation(net.inputs + 4) * (old + now);
             if (!(now >= old - slack)) ++shrank;
-            smallest = std::min(smallest, (now - old) / slack);
+            fall = std::max(fall, (old - now) / slack);
             length += std::sqrt(now) / static_cast<double>(net.units);
         }
         if ((t + 1) % every == 0) out["step"].push_back(t + 1), out["length"].push_back(length);
     }
-    out["shrank"] = shrank, out["smallest_growth_over_bound"] = smallest;
+    out["shrank"] = shrank, out["largest_fall_over_bound"] = fall;
     return out;
 }
 

@@ -62,7 +62,7 @@ Figure figure(const std::vector<Record>& records) {
     std::vector<Panel> panels{{"Rounding of the exact laws", "a", "worst error / bound", "set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'\nset key bottom right\nset yrange [1e-4:10]\n", {}},
                               {"SGD without weight decay", "steps", "|w|^4, mean over units", "set key top left\n", {}},
                               {"SGD with weight decay", "steps", "|w|^4, mean over units", "set key top right\nset yrange [0:*]\n", {}},
-                              {"Weight norm", "steps", "|v|, mean over units", "set logscale y\nset key top left\n", {}}};
+                              {"Weight norm", "steps", "|v|, mean over units", "set key top left\nset yrange [0:*]\n", {}}};
     for (const auto& [name, title, style] : {std::tuple("orthogonal", "⟨w, ∇L⟩ = 0", 0), std::tuple("inverse_scale", "∇L(aw) = ∇L(w)/a", 1)}) {
         std::map<double, double> ratios;
         for (const Record* r : gradients) ratios[r->settings.at("scale")] = std::max(ratios[r->settings.at("scale")], number(r->result.at(name)));
@@ -107,9 +107,9 @@ Report report(const std::vector<Record>& records) {
     line("worst <w, g> / bound", fmt::format("largest cosine of w and g: {:.1e}", worst(values(gradients, "cosine"))), gradients.size());
     line("worst gradient scale error / bound", "", gradients.size());
     line("worst growth error / bound", fmt::format("the growth itself is at least {:.1e} bounds", least(values(growth, "growth_over_bound"))), growth.size());
-    line("growth / law", "", growth.size());
-    line("equilibrium / law", "", decay.size());
-    line("steps in which |v| shrank", fmt::format("the smallest growth is {:.2g} roundings", least(values(wn, "smallest_growth_over_bound"))), wn.size());
+    line("growth / law", fmt::format("G seen in training over G: {}", text_of(by_seed(growth, "sphere_gradient_seen"))), growth.size());
+    line("equilibrium / law", fmt::format("G seen in training over G: {}", text_of(by_seed(decay, "sphere_gradient_seen"))), decay.size());
+    line("steps in which |v| shrank", fmt::format("the largest fall is {:.2g} of what rounding explains", worst(values(wn, "largest_fall_over_bound"))), wn.size());
 
     out.csv = "experiment,implementation,seed,parameter,step,value\n";
     for (const Record& r : records) {
