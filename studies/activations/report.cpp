@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "studies/activations/study.hpp"
@@ -21,7 +23,10 @@ Curve curve(const Selected& runs, const std::string& title, int style, const std
     Curve c{title, style, {}, Curve::Kind::band};
     if (runs.empty()) return c;
     const std::vector<double> steps = column(*runs.begin()->second, "step");
-    for (std::size_t i = 0; i < steps.size(); ++i) c.points.push_back({steps[i], mean_of(each(runs, [&](const Record& r) { return column(r, name, k).at(i); }))});
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        const std::vector<double> values = each(runs, [&](const Record& r) { return column(r, name, k).at(i); });
+        c.points.push_back({steps[i], name == "gradient_norm" ? mean_ratio(values) : mean_of(values)});
+    }
     return c;
 }
 
@@ -74,7 +79,11 @@ Figure figure(const Selected runs[2], int layers) {
                               {"Saturated sigmoids, last hidden layer", steps, "outputs < 0.05 or > 0.95", "set key top left\nset yrange [0:*]\n", {}},
                               {"Plain: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", "", {}},
                               {"Batch norm: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", "", {}},
-                              {"Gradient norm: last hidden layer, first (dashed)", steps, "|dL/dW|", "set logscale y\nset format y '10^{%L}'\nset key top right\n", {}, 1e-9}};
+                              {"Gradient norm: last hidden layer, first (dashed)", steps, "|dL/dW|", "set logscale y\nset format y '10^{%L}'\nset key bottom left\n", {}}};
+    double end = 1;
+    for (int n = 0; n < 2; ++n)
+        for (const auto& [seed, r] : runs[n]) end = std::max(end, last(*r, "step"));
+    for (Panel& p : panels) p.settings += fmt::format("set xrange [0:{}]\nset xtics {}\n", end, end / 5);
     for (int n = 0; n < 2; ++n) {
         panels[0].curves.push_back(curve(runs[n], titles[n], n, "accuracy"));
         panels[1].curves.push_back(curve(runs[n], titles[n], n, "validation_loss"));

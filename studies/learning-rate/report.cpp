@@ -55,7 +55,7 @@ std::string table(const std::vector<Record>& records) {
 }
 
 Panel progress_panel(const std::vector<Record>& records) {
-    Panel p{"Accuracy against steps", "steps", "held-out accuracy", "set logscale x\nset key bottom right\nset yrange [0:1]\n", {}};
+    Panel p{"Accuracy against steps", "steps", "held-out accuracy", "set key at graph 0.98, graph 0.72\nset yrange [0:1]\n", {}};
     int style = 0;
     for (const Row& row : rows) {
         const Selected runs = select_row(records, row);
@@ -95,7 +95,7 @@ Figure figure(const std::vector<Record>& records) {
         }
         panels[2].curves.push_back(largest);
         for (const double factor : {1.0, 5.0, 30.0}) {
-            Curve c{fmt::format("{} x{:g}", title, factor), style == 0 ? (factor == 1 ? 6 : factor == 5 ? 4 : 5) : 3, {}};
+            Curve c{fmt::format("{} x{:g}", title, factor), style == 1 ? 5 : factor == 1 ? 6 : factor == 5 ? 4 : 3, {}};
             for (const double layers : values_of(records, "layers"))
                 if (const Selected runs = select(records, {{"activation", "sigmoid"}, {"norm", norm}, {"factor", factor}, {"layers", layers}}); !runs.empty())
                     c.points.push_back({layers, mean_of(each(runs, best))});

@@ -15,7 +15,7 @@ namespace {
 // Of one core: a step of the default net, more for more layers; and a look at the held-out samples.
 double seconds(const json& s) {
     const double work = s["layers"].get<double>() + 2.5;
-    return s["steps"].get<double>() * work * (1.1e-4 + s["test"].get<double>() / s["log"].get<double>() * 1.0e-6);
+    return s["steps"].get<double>() * work * (4.5e-5 + s["test"].get<double>() / s["log"].get<double>() * 2.5e-7);
 }
 
 }  // namespace
@@ -79,7 +79,7 @@ json run(const json& s, const Context& context) {
 Study learning_rate() {
     return {.name = "learning-rate",
             .question = "how many steps, and which rates, with and without batch norm? (Ioffe & Szegedy 2015, 4.2; Bjorck et al. 2018)",
-            .durations = "2 min, --standard 25 min, --paper 3 h (2 cores)",
+            .durations = "40 s, --standard 12 min, --paper 2 h (2 cores)",
             .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10", integers(1, 1'000'000)},
                          {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"})},
                          {"--rate", "the plain net's own learning rate, by which factors are multiplied", "0.2", "", "", numbers(0, 1000)},
