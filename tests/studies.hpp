@@ -8,9 +8,11 @@
 namespace normlab::studies {
 
 /// A record for each run of the plan, with the result that `result` gives its settings.
-inline std::vector<Record> made_up(const Study& study, const std::map<std::string, std::string>& given, const std::function<json(const json&)>& result) {
+inline std::vector<Record> made_up(const Study& study, const std::map<std::string, std::string>& given,
+                                   const std::function<json(const json&)>& result) {
     std::vector<Record> records;
-    for (const Run& run : study.plan(Settings(study.settings, Size::quick, given))) records.push_back({study.name, run.name, "commit", "data", run.settings, result(run.settings)});
+    for (const Run& run : study.plan(Settings(study.settings, Size::quick, given)))
+        records.push_back({study.name, run.name, "commit", "data", run.settings, result(run.settings)});
     return records;
 }
 
