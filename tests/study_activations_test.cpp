@@ -3,7 +3,7 @@
 
 #include "studies/activations/probe.hpp"
 #include "tests/catch.hpp"
-#include "tests/studies.hpp"
+#include "tests/study_reports.hpp"
 
 using namespace normlab;
 using namespace normlab::studies;
@@ -30,7 +30,7 @@ std::map<std::string, Verdict> verdicts_for(double accuracy, double drift) {
         const bool bn = s.at("norm") == "batch_norm";
         const double seed = s.at("seed");
         return made_up_result((bn ? accuracy : 0.8) + 0.001 * seed * (bn ? 1 : -1), (bn ? drift : 1) * (1 + 0.01 * seed * (bn ? 1 : -1)));
-    }));
+    }, Size::quick));
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ TEST_CASE("activations: one logged step below the plain net is enough to contrad
         json r = made_up_result(s.at("norm") == "batch_norm" ? 0.9 : 0.8, 1);
         if (s.at("norm") == "batch_norm") r["accuracy"][0] = 0.7 + 0.001 * s.at("seed").get<double>();
         return r;
-    });
+    }, Size::quick);
     CHECK(verdicts(study, records).at("bn-above-baseline") == Verdict::not_reproduced);
 }
 
@@ -73,9 +73,9 @@ TEST_CASE("activations: a run is the same twice, by any implementation it trains
     const Study& study = find_study("activations");
     const std::map<std::string, std::string> tiny{{"--steps", "6"}, {"--log", "4"}, {"--batch", "20"}, {"--width", "8"}, {"--layers", "2"},
                                                   {"--probe", "50"}, {"--seeds", "1,2"}};
-    const std::string once = results(study, tiny);
+    const auto once = results(study, tiny);
     CHECK(once == results(study, tiny));
-    CHECK(once.find("null") == std::string::npos);
+    for (const std::string& result : once) CHECK(result.find("null") == std::string::npos);
     const auto runs = study.plan(Settings(study.settings, Size::quick, {{"--rate", "0.1,1"}, {"--width", "10,20"}}));
     CHECK(runs.size() == 24);
     CHECK(distinct_names(runs) == runs.size());

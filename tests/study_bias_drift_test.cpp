@@ -1,6 +1,6 @@
 // The study of a normalisation outside the gradient step: its verdicts on made-up records, and on tiny runs.
 #include "tests/catch.hpp"
-#include "tests/studies.hpp"
+#include "tests/study_reports.hpp"
 
 using namespace normlab;
 using namespace normlab::studies;
@@ -14,7 +14,7 @@ std::map<std::string, Verdict> verdicts_for(double loss_change, double growth, d
         return {{"step", {1}}, {"loss", {1}}, {"bias", {1}}, {"weights", {1}}, {"ended", 10000}, {"loss_change", loss_change},
                 {"growth", inside ? inside_growth : growth}, {"expected", 500},
                 {"travel", inside ? inside_travel : growth}, {"rounding", 1e-12}};
-    }));
+    }, Size::quick));
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ TEST_CASE("bias-drift: runs are the same twice, and the exact claims hold in sho
     CHECK(results(study, few) == results(study, few));
     const auto runs = study.plan(Settings(study.settings, Size::standard, {}));
     CHECK(distinct_names(runs) == runs.size());
-    const auto all = verdicts(study, made_up(study, few, [&](const json& s) { return study.run(s, {data::Split{}, [](double) {}}); }));
+    const auto all = verdicts(study, made_up(study, few, [&](const json& s) { return study.run(s, {data::Split{}, [](double) {}}); }, Size::quick));
     CHECK(all.at("bias-outside-gradient") == Verdict::reproduced);
     CHECK(all.at("bias-inside-gradient") == Verdict::reproduced);
 }

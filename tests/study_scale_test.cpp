@@ -1,7 +1,7 @@
 // The study of scale invariance: its verdicts, and that a gradient that feels the scale is caught.
 #include "studies/scale/net.hpp"
 #include "tests/catch.hpp"
-#include "tests/studies.hpp"
+#include "tests/study_reports.hpp"
 
 using namespace normlab;
 using namespace normlab::studies;
@@ -18,7 +18,7 @@ std::map<std::string, Verdict> verdicts_for(double ratio, double law, int shrank
         return {{"step", {1}}, {"fourth_power", {1}}, {"law_per_step", 1}, {"start", 1}, {"equilibrium_law", 1}, {"growth_over_law", law + off},
                 {"equilibrium_over_law", law + off},
                 {"sphere_gradient_seen", 1}, {"growth_error", ratio}, {"growth_over_bound", 1e9}};
-    }));
+    }, Size::quick));
 }
 
 const json tiny{{"inputs", 6}, {"units", 3}, {"batch", 8}, {"seed", 1}, {"impl", "cpu"}};
@@ -65,7 +65,7 @@ TEST_CASE("scale: runs are the same twice, and names tell runs apart", "[studies
     CHECK(results(study, few) == results(study, few));
     const auto runs = study.plan(Settings(study.settings, Size::standard, {}));
     CHECK(distinct_names(runs) == runs.size());
-    const auto records = made_up(study, few, [&](const json& s) { return study.run(s, {data::Split{}, [](double) {}}); });
+    const auto records = made_up(study, few, [&](const json& s) { return study.run(s, {data::Split{}, [](double) {}}); }, Size::quick);
     const auto all = verdicts(study, records);
     for (const char* exact : {"gradient-orthogonal", "gradient-inverse-scale", "norm-growth", "weight-norm-v-grows"})
         CHECK(all.at(exact) == Verdict::reproduced);

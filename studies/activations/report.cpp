@@ -102,7 +102,7 @@ Figure figure(const Selected runs[2], int layers) {
         panels[5].curves.push_back(curve(runs[n], "", n, "gradient_norm", 0));
         panels[5].curves.back().kind = Curve::Kind::dashed;
     }
-    return {multiplot("Three layers of sigmoids with and without batch norm: mean over seeds, 95 % interval", 2, 3, panels), 1320, 760};
+    return multiplot("Three layers of sigmoids with and without batch norm: mean over seeds, 95 % interval", 3, panels);
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ Report report(const std::vector<Record>& records) {
         }
     }
     out.table += "(mean over runs, and the whole range)\n";
-    out.figure = {multiplot("Normalisation outside and inside the gradient step: mean over seeds, and the whole range", 2, 2, panels), 1000, 800};
+    out.figure = multiplot("Normalisation outside and inside the gradient step: mean over seeds, and the whole range", 2, panels);
     return out;
 }
 

@@ -105,14 +105,6 @@ Split load_idx(const path& folder) {
     return split;
 }
 
-Dataset pick(const Dataset& set, std::span<const std::int64_t> indices) {
-    Dataset out{.H = set.H, .W = set.W, .classes = set.classes, .x = {}, .labels = {}};
-    Batch batch;
-    gather(set, indices, batch);
-    out.x = std::move(batch.x), out.labels = std::move(batch.labels);
-    return out;
-}
-
 Split load_npz(const path& file, std::uint64_t seed) {
     io::NpzFile archive(file);
     const std::vector<std::string> names = archive.names();
@@ -146,6 +138,12 @@ Split load_npz(const path& file, std::uint64_t seed) {
 }
 
 }  // namespace
+
+Dataset pick(const Dataset& set, std::span<const std::int64_t> indices) {
+    Batch batch;
+    gather(set, indices, batch);
+    return {set.name, set.description, set.H, set.W, set.classes, std::move(batch.x), std::move(batch.labels)};
+}
 
 Dataset first(const Dataset& set, std::int64_t count) {
     if (count >= set.size()) return set;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct Dataset {
 struct Split {
     Dataset train, test;
 };
+
+/// The samples of these indices, in their order. Throws Error for an index that the set does not have.
+Dataset pick(const Dataset& set, std::span<const std::int64_t> indices);
 
 /// The first `count` samples of a set. All of them where it has no more.
 Dataset first(const Dataset& set, std::int64_t count);

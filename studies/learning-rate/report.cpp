@@ -114,7 +114,7 @@ Figure figure(const std::vector<Record>& records) {
         }
         ++style;
     }
-    return {multiplot("Learning rates with and without batch norm: mean over seeds, 95 % interval", 2, 2, panels), 1100, 860};
+    return multiplot("Learning rates with and without batch norm: mean over seeds, 95 % interval", 2, panels);
 }
 
 std::string csv(const std::vector<Record>& records) {

@@ -2,10 +2,11 @@
 // Figures of small multiples: curves with their intervals.
 
 #include <cmath>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "studies/runs/interval.hpp"
+#include "studies/runs/study.hpp"
 
 namespace normlab::studies {
 
@@ -24,12 +25,18 @@ struct Curve {
 
 struct Panel {
     std::string title, x, y;
-    std::string settings;   ///< gnuplot's, such as "set logscale x 2\n"
+    std::string settings;   ///< gnuplot's, such as powers_of_two's
     std::vector<Curve> curves;
+    /// Of y. Errors at a few positive x: from 0, or logarithmic; room for a wide key above, and curves are drawn a little beside each other, by a factor of x. Bars that
+    /// are much longer than the values are large end at the panel's edge.
+    enum class Range { automatic, errors, logarithmic_errors } range = Range::automatic;
     double floor = -HUGE_VAL;   ///< lower ends of intervals are drawn no lower: for logarithmic axes
 };
 
-/// A script for io::draw: the panels, row by row.
-std::string multiplot(const std::string& title, int rows, int columns, const std::vector<Panel>& panels);
+/// Panel::settings for an x of these values, in order: logarithmic, marked at powers of two.
+std::string powers_of_two(const std::vector<std::int64_t>& xs);
+
+/// The panels, row by row.
+Figure multiplot(const std::string& title, int columns, const std::vector<Panel>& panels);
 
 }  // namespace normlab::studies

@@ -82,7 +82,7 @@ Figure figure(const std::vector<Record>& records) {
     for (const Record* r : wn) by_rate[r->settings.at("rate")].push_back(r);
     int style = 0;
     for (const auto& [rate, own] : by_rate) panels[3].curves.push_back(mean_curve(own, fmt::format("rate {:g}", rate), style++ % 6, "length"));
-    return {multiplot("Scale invariance: mean over seeds, 95 % interval", 2, 2, panels), 1000, 800};
+    return multiplot("Scale invariance: mean over seeds, 95 % interval", 2, panels);
 }
 
 }  // namespace
