@@ -120,7 +120,7 @@ std::string csv_of(const Results& r) {
 Figure figure(const Results& r) {
     std::vector<Panel> panels;
     for (const Domain& d : domains) {
-        Panel p{d.title, d.axis, "test error, %", std::string("set ytics 0,20,100\n") + (std::string_view(d.name) == "contrast" ? "set xrange [*:*] reverse\n" : ""), {}, Panel::Range::errors};
+        Panel p{d.title, d.axis, "test error, %", std::string("set ytics 0,20,100\n") + (std::string_view(d.name) == "contrast" ? "set xrange [*:*] reverse\n" : ""), {}, Panel::no_floor, Panel::Range::errors};
         Curve frozen{"frozen", 1, {}}, swapped{"re-estimated", 0, {}}, clean{"clean images", 6, {}};
         for (const auto& [strength, pair] : r.of.at(d.name)) {
             frozen.points.push_back({strength, mean_of(pair.frozen * 100)});

@@ -144,7 +144,7 @@ std::string csv_of(const Results& r) {
 // A column for each way to pair.
 Figure figure(const Results& r) {
     const auto panel = [&](const std::string& title, std::int64_t each, auto values) {
-        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes), {}, Panel::Range::errors};
+        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes), {}, Panel::no_floor, Panel::Range::errors};
         int style = 0;
         for (const char* norm : norms)
             for (const std::int64_t order : {std::int64_t{0}, each}) {
