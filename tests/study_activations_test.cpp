@@ -36,9 +36,12 @@ std::map<std::string, Verdict> verdicts_for(double accuracy, double drift) {
 }  // namespace
 
 TEST_CASE("activations: each claim can come out either way", "[studies]") {
-    CHECK(verdicts_for(0.9, 0.5) == std::map<std::string, Verdict>{{"bn-above-baseline", Verdict::reproduced}, {"bn-drifts-less", Verdict::reproduced}});
-    CHECK(verdicts_for(0.7, 2) == std::map<std::string, Verdict>{{"bn-above-baseline", Verdict::not_reproduced}, {"bn-drifts-less", Verdict::not_reproduced}});
-    CHECK(verdicts_for(0.796, 0.96) == std::map<std::string, Verdict>{{"bn-above-baseline", Verdict::inconclusive}, {"bn-drifts-less", Verdict::inconclusive}});
+    CHECK(verdicts_for(0.9, 0.5) == std::map<std::string, Verdict>{{"bn-above-baseline", Verdict::reproduced},
+                                                                   {"bn-drifts-less", Verdict::reproduced}});
+    CHECK(verdicts_for(0.7, 2) == std::map<std::string, Verdict>{{"bn-above-baseline", Verdict::not_reproduced},
+                                                                 {"bn-drifts-less", Verdict::not_reproduced}});
+    CHECK(verdicts_for(0.796, 0.96) == std::map<std::string, Verdict>{{"bn-above-baseline", Verdict::inconclusive},
+                                                                      {"bn-drifts-less", Verdict::inconclusive}});
 }
 
 TEST_CASE("activations: one logged step below the plain net is enough to contradict the claim", "[studies]") {
@@ -68,7 +71,8 @@ TEST_CASE("activations: percentiles, shapes, drift and saturation are those of v
 
 TEST_CASE("activations: a run is the same twice, by any implementation it trains, and names tell runs apart", "[studies]") {
     const Study& study = find_study("activations");
-    const std::map<std::string, std::string> tiny{{"--steps", "6"}, {"--log", "4"}, {"--batch", "20"}, {"--width", "8"}, {"--layers", "2"}, {"--probe", "50"}, {"--seeds", "1,2"}};
+    const std::map<std::string, std::string> tiny{{"--steps", "6"}, {"--log", "4"}, {"--batch", "20"}, {"--width", "8"}, {"--layers", "2"},
+                                                  {"--probe", "50"}, {"--seeds", "1,2"}};
     const auto once = results(study, tiny);
     CHECK(once == results(study, tiny));
     for (const std::string& result : once) CHECK(result.find("null") == std::string::npos);

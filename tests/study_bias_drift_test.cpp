@@ -11,7 +11,8 @@ std::map<std::string, Verdict> verdicts_for(double loss_change, double growth, d
     const Study& study = find_study("bias-drift");
     return verdicts(study, made_up(study, {}, [&](const json& s) -> json {
         const bool inside = s.at("way") == "inside";
-        return {{"step", {1}}, {"loss", {1}}, {"bias", {1}}, {"weights", {1}}, {"ended", 10000}, {"loss_change", loss_change}, {"growth", inside ? inside_growth : growth}, {"expected", 500},
+        return {{"step", {1}}, {"loss", {1}}, {"bias", {1}}, {"weights", {1}}, {"ended", 10000}, {"loss_change", loss_change},
+                {"growth", inside ? inside_growth : growth}, {"expected", 500},
                 {"travel", inside ? inside_travel : growth}, {"rounding", 1e-12}};
     }, Size::quick));
 }
@@ -28,7 +29,8 @@ TEST_CASE("bias-drift: each claim can come out either way", "[studies]") {
 
 TEST_CASE("bias-drift: runs are the same twice, and the exact claims hold in short ones too", "[studies]") {
     const Study& study = find_study("bias-drift");
-    const std::map<std::string, std::string> few{{"--steps", "30"}, {"--seeds", "1,2"}, {"--impl", "cpu,reference"}, {"--batch", "12"}, {"--inputs", "4"}};
+    const std::map<std::string, std::string> few{{"--steps", "30"}, {"--seeds", "1,2"}, {"--impl", "cpu,reference"}, {"--batch", "12"},
+                                                 {"--inputs", "4"}};
     CHECK(results(study, few) == results(study, few));
     const auto runs = study.plan(Settings(study.settings, Size::standard, {}));
     CHECK(distinct_names(runs) == runs.size());

@@ -15,7 +15,8 @@ std::map<std::string, Verdict> verdicts_for(double ratio, double law, int shrank
         const double off = 0.001 * s.at("seed").get<double>();
         if (experiment == "gradients") return {{"orthogonal", ratio}, {"cosine", 1e-16}, {"inverse_scale", ratio}};
         if (experiment == "weight_norm") return {{"step", {1}}, {"length", {1}}, {"shrank", shrank}, {"largest_fall_over_bound", 0}};
-        return {{"step", {1}}, {"fourth_power", {1}}, {"law_per_step", 1}, {"start", 1}, {"equilibrium_law", 1}, {"growth_over_law", law + off}, {"equilibrium_over_law", law + off},
+        return {{"step", {1}}, {"fourth_power", {1}}, {"law_per_step", 1}, {"start", 1}, {"equilibrium_law", 1}, {"growth_over_law", law + off},
+                {"equilibrium_over_law", law + off},
                 {"sphere_gradient_seen", 1}, {"growth_error", ratio}, {"growth_over_bound", 1e9}};
     }, Size::quick));
 }
@@ -59,11 +60,13 @@ TEST_CASE("scale: an eps that is not 0 breaks the invariance by more than the bo
 
 TEST_CASE("scale: runs are the same twice, and names tell runs apart", "[studies]") {
     const Study& study = find_study("scale");
-    const std::map<std::string, std::string> few{{"--steps", "20"}, {"--draws", "5"}, {"--inputs", "6"}, {"--units", "3"}, {"--batch", "8"}, {"--seeds", "1"}, {"--impl", "cpu,reference"}};
+    const std::map<std::string, std::string> few{{"--steps", "20"}, {"--draws", "5"}, {"--inputs", "6"}, {"--units", "3"}, {"--batch", "8"},
+                                                 {"--seeds", "1"}, {"--impl", "cpu,reference"}};
     CHECK(results(study, few) == results(study, few));
     const auto runs = study.plan(Settings(study.settings, Size::standard, {}));
     CHECK(distinct_names(runs) == runs.size());
     const auto records = made_up(study, few, [&](const json& s) { return study.run(s, {data::Split{}, [](double) {}}); }, Size::quick);
     const auto all = verdicts(study, records);
-    for (const char* exact : {"gradient-orthogonal", "gradient-inverse-scale", "norm-growth", "weight-norm-v-grows"}) CHECK(all.at(exact) == Verdict::reproduced);
+    for (const char* exact : {"gradient-orthogonal", "gradient-inverse-scale", "norm-growth", "weight-norm-v-grows"})
+        CHECK(all.at(exact) == Verdict::reproduced);
 }

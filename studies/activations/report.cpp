@@ -9,7 +9,6 @@
 namespace normlab::studies::sigmoids {
 namespace {
 
-constexpr const char* norms[] = {"none", "batch_norm"};
 constexpr const char* titles[] = {"plain", "batch norm"};
 
 // A number of each logged step: of the column, or of the k-th member of its entries.
@@ -47,7 +46,8 @@ std::string shapes(const Selected runs[2], int layers) {
             text += fmt::format("{:<12}{:>7}", titles[n], h + 1);
             for (const char* what : {"u", "Wu + b", "g"}) {
                 const auto mean = [&](const char* which) {
-                    return mean_of(each(runs[n], [&](const Record& r) { return number(r.result.at(which).at(what).at(static_cast<std::size_t>(h))); })).value;
+                    return mean_of(each(runs[n],
+                                        [&](const Record& r) { return number(r.result.at(which).at(what).at(static_cast<std::size_t>(h))); })).value;
                 };
                 text += fmt::format("  {:>13.2f} {:>8.2f}", mean("skewness"), mean("kurtosis"));
             }
@@ -63,7 +63,8 @@ std::string csv(const std::vector<Record>& records, int layers) {
     text += "\n";
     for (const Record& r : records)
         for (std::size_t i = 0; i < r.result.at("step").size(); ++i) {
-            text += fmt::format("{},{},{},{:.6g},{:.6g},{:.6g}", r.settings.at("norm").get<std::string>(), r.settings.at("seed").get<int>(), r.result["step"][i].get<std::int64_t>(),
+            text += fmt::format("{},{},{},{:.6g},{:.6g},{:.6g}", r.settings.at("norm").get<std::string>(), r.settings.at("seed").get<int>(),
+                                r.result["step"][i].get<std::int64_t>(),
                                 number(r.result["accuracy"][i]), number(r.result["training_loss"][i]), number(r.result["validation_loss"][i]));
             for (const char* name : {"percentiles", "saturated", "gradient_norm"})
                 for (const json& v : r.result[name][i]) text += fmt::format(",{:.6g}", number(v));
@@ -76,10 +77,12 @@ Figure figure(const Selected runs[2], int layers) {
     const std::string steps = "steps";
     std::vector<Panel> panels{{"Held-out accuracy", steps, "accuracy", "set key bottom right\n", {}},
                               {"Loss: held-out, and training (dashed)", steps, "cross-entropy", "set logscale y\nset key top right\n", {}, 1e-6},
-                              {"Saturated sigmoids, last hidden layer", steps, "outputs < 0.05 or > 0.95", "set key top left\nset yrange [0:*]\n", {}},
+                              {"Saturated sigmoids, last hidden layer", steps, "outputs < 0.05 or > 0.95", "set key top left\nset yrange [0:*]\n",
+                               {}},
                               {"Plain: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", "", {}},
                               {"Batch norm: input of a sigmoid of the last layer", steps, "15th, 50th, 85th percentile", "", {}},
-                              {"Gradient norm: last hidden layer, first (dashed)", steps, "|dL/dW|", "set logscale y\nset format y '10^{%L}'\nset key bottom left\n", {}}};
+                              {"Gradient norm: last hidden layer, first (dashed)", steps, "|dL/dW|",
+                               "set logscale y\nset format y '10^{%L}'\nset key bottom left\n", {}}};
     double end = 1;
     for (int n = 0; n < 2; ++n)
         for (const auto& [seed, r] : runs[n]) end = std::max(end, last(*r, "step"));
@@ -110,13 +113,18 @@ Report report(const std::vector<Record>& records) {
     Report out;
     out.measures["smallest accuracy gap"] = mean_of(each_pair(runs[1], runs[0], smallest_gap));
     out.measures["bn_drift / plain_drift"] =
-        mean_ratio(each_pair(runs[1], runs[0], [](const Record& bn, const Record& plain) { return number(bn.result.at("drift")) / number(plain.result.at("drift")); }));
-    out.table = fmt::format("{:<12}{:>6}  {:<30}{:<30}{:<32}{:<30}{}\n", "net", "seeds", "accuracy", "validation loss", "training loss", "drift / spread", "saturated, last layer");
+        mean_ratio(each_pair(runs[1], runs[0],
+                             [](const Record& bn, const Record& plain) { return number(bn.result.at("drift")) / number(plain.result.at("drift")); }));
+    out.table = fmt::format("{:<12}{:>6}  {:<30}{:<30}{:<32}{:<30}{}\n", "net", "seeds", "accuracy", "validation loss", "training loss",
+                            "drift / spread", "saturated, last layer");
     for (int n = 0; n < 2; ++n) {
         const auto text = [&](const std::function<double(const Record&)>& f) { return text_of(mean_of(each(runs[n], f))); };
-        out.table += fmt::format("{:<12}{:>6}  {:<30}{:<30}{:<32}{:<30}{}\n", titles[n], runs[n].size(), text([](const Record& r) { return last(r, "accuracy"); }),
-                                 text([](const Record& r) { return last(r, "validation_loss"); }), text([](const Record& r) { return last(r, "training_loss"); }),
-                                 text([](const Record& r) { return number(r.result.at("drift")); }), text([&](const Record& r) { return last(r, "saturated", layers - 1); }));
+        out.table += fmt::format("{:<12}{:>6}  {:<30}{:<30}{:<32}{:<30}{}\n", titles[n], runs[n].size(),
+                                 text([](const Record& r) { return last(r, "accuracy"); }),
+                                 text([](const Record& r) { return last(r, "validation_loss"); }),
+                                 text([](const Record& r) { return last(r, "training_loss"); }),
+                                 text([](const Record& r) { return number(r.result.at("drift")); }),
+                                 text([&](const Record& r) { return last(r, "saturated", layers - 1); }));
     }
     out.table += shapes(runs, layers);
     out.csv = csv(records, layers);

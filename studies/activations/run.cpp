@@ -73,7 +73,8 @@ json run(const json& s, const Context& context) {
     const data::Dataset seen = data::first(train, training_samples), probe = data::first(test, s.at("probe"));
     const std::int64_t steps = s.at("steps"), every = s.at("log"), layers = s.at("layers");
     const std::uint64_t seed = s.at("seed");
-    nn::MlpOptions options{.in = train.H * train.W, .width = s.at("width"), .layers = layers, .out = train.classes, .sigmoid = true, .init = nn::gaussian(s.at("init"))};
+    nn::MlpOptions options{.in = train.H * train.W, .width = s.at("width"), .layers = layers, .out = train.classes, .sigmoid = true,
+                           .init = nn::gaussian(s.at("init"))};
     if (s.at("norm") == "batch_norm") options.norm = batch_norm();
     options.norm_options.implementation = s.at("impl");
     nn::Mlp net({.backend = &nn::cpu(), .seed = seed}, options);

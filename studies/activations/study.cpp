@@ -12,7 +12,9 @@ constexpr double steps_per_second = 1500;   // of one core, logging included
 
 std::vector<Run> sigmoids::plan(const Settings& settings) {
     std::vector<Run> runs;
-    for (json& s : combinations(settings, {"--norm", "--steps", "--log", "--batch", "--width", "--layers", "--init", "--rate", "--probe", "--impl", "--seeds"})) {
+    const std::vector<std::string> flags{"--norm", "--steps", "--log",   "--batch", "--width", "--layers",
+                                         "--init", "--rate",  "--probe", "--impl",  "--seeds"};
+    for (json& s : combinations(settings, flags)) {
         if (s["log"] > s["steps"]) throw Error("--log is larger than --steps; at most that many steps are accepted");
         const double seconds = s["steps"].get<double>() / steps_per_second;
         std::vector<std::string> keys{"norm"};
@@ -39,7 +41,8 @@ Study activations() {
                          {"--init", "standard deviation of the normal weights", "0.1", "", "", numbers(0, 100)},
                          {"--rate", "learning rate", "1", "", "", numbers(0, 1000)},
                          {"--probe", "held-out samples whose activations are looked at", "1000", "", "", integers(2, 100'000)},
-                         {"--impl", "implementation of the normalization", "cpu", "", "", [](const Setting&, const std::string& word) { find_implementation(word); }}},
+                         {"--impl", "implementation of the normalization", "cpu", "", "",
+                          [](const Setting&, const std::string& word) { find_implementation(word); }}},
             .plan = sigmoids::plan,
             .run = sigmoids::run,
             .report = sigmoids::report,

@@ -1,5 +1,6 @@
-// One layer in f64, x_hat = norm(W u + b), fitted to targets by squared error on one batch. Targets of unit c are 1 + (a teacher's output, of variance 1/2) + (noise, variance 1/2): their mean
-// is not 0, so that the gradient of the loss by x_hat does not add up to 0 over the batch, as it needs not in a net whose later layers are not fitted yet.
+// One layer in f64, x_hat = norm(W u + b), fitted to targets by squared error on one batch. Targets of unit c are 1 + (a teacher's output, of
+// variance 1/2) + (noise, variance 1/2): their mean is not 0, so that the gradient of the loss by x_hat does not add up to 0 over the batch, as it
+// needs not in a net whose later layers are not fitted yet.
 #include <algorithm>
 #include <cmath>
 
@@ -21,8 +22,10 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 struct Layer {
     explicit Layer(const json& s)
-        : inputs(s.at("inputs")), units(s.at("units")), batch(s.at("batch")), spec(batch_norm(0)), implementation(find_implementation(s.at("impl").get<std::string>())),
-          net({.backend = &nn::cpu(), .dtype = DType::f64, .seed = s.at("seed")}), loss(nn::cpu(), nn::LossKind::squared), x(Device::host, DType::f64), targets(Device::host, DType::f64),
+        : inputs(s.at("inputs")), units(s.at("units")), batch(s.at("batch")), spec(batch_norm(0)),
+            implementation(find_implementation(s.at("impl").get<std::string>())),
+          net({.backend = &nn::cpu(), .dtype = DType::f64, .seed = s.at("seed")}), loss(nn::cpu(), nn::LossKind::squared),
+          x(Device::host, DType::f64), targets(Device::host, DType::f64),
           dense(net.add<nn::Dense>(inputs, units, nn::LinearOptions{.init = nn::gaussian(1 / std::sqrt(static_cast<double>(inputs)))})),
           norm(net.add<nn::Norm>(units, spec, nn::NormOptions{.implementation = implementation.name(), .affine = false, .schedule = {}})) {
         const random::Stream samples{s.at("seed"), 1}, teacher{s.at("seed"), 2}, noise{s.at("seed"), 3};
@@ -31,7 +34,9 @@ struct Layer {
         for (std::int64_t n = 0; n < batch; ++n)
             for (std::int64_t c = 0; c < units; ++c) {
                 double output = 0;
-                for (std::int64_t k = 0; k < inputs; ++k) output += u[at(n * inputs + k)] * teacher.normal(static_cast<std::uint64_t>(c * inputs + k)) / std::sqrt(static_cast<double>(inputs));
+                for (std::int64_t k = 0; k < inputs; ++k)
+                    output += u[at(n * inputs + k)] * teacher.normal(static_cast<std::uint64_t>(c * inputs + k));
+                output /= std::sqrt(static_cast<double>(inputs));
                 t[at(n * units + c)] += (output + noise.normal(static_cast<std::uint64_t>(n * units + c))) / std::sqrt(2.0);
             }
         x.resize({batch, inputs}), targets.resize({batch, units});
@@ -72,10 +77,12 @@ struct Layer {
     nn::Norm& norm;
 };
 
-// How far rounding may move the loss: x = W u + b and its mean are off by the roundings of their sums, of values as large as the largest |W u + b| + |b|, x_hat by as much over the spread
-// (which `scaled` takes of the batch, and is off by as much, relative); the loss by its slope times that, its square, and the roundings of its own sum.
+// How far rounding may move the loss: x = W u + b and its mean are off by the roundings of their sums, of values as large as the largest |W u + b| +
+// |b|, x_hat by as much over the spread (which `scaled` takes of the batch, and is off by as much, relative); the loss by its slope times that, its
+// square, and the roundings of its own sum.
 double loss_bound(Layer& layer, const State& used, double loss) {
-    const std::vector<double> z = layer.net.output(0).values(), slope = layer.net.gradient(1).values(), x_hat = layer.net.output(1).values(), b = layer.bias();
+    const std::vector<double> z = layer.net.output(0).values(), slope = layer.net.gradient(1).values(), x_hat = layer.net.output(1).values(),
+        b = layer.bias();
     double bound = nn::summation(layer.batch * layer.units + 4) * loss, terms = nn::summation(layer.batch + layer.inputs + 12);
     std::vector<double> largest(b.size());
     for (std::size_t i = 0; i < z.size(); ++i) largest[i % b.size()] = std::max(largest[i % b.size()], std::abs(z[i]) + std::abs(b[i % b.size()]));
@@ -121,11 +128,13 @@ json run(const json& s) {
             if (!(ratio <= change)) change = ratio;
         }
         if (way == "inside") {   // the bias' gradient is sum_j dz_j, 0 but for the rounding of each dz_j and of the sum; and of the step
-            const std::vector<double> dz = layer.net.gradient(0).values(), off = nn::gradient_bounds(layer.net.output(0), layer.net.gradient(1), layer.spec, layer.implementation).dx;
+            const std::vector<double> dz = layer.net.gradient(0).values();
+            const std::vector<double> off = nn::gradient_bounds(layer.net.output(0), layer.net.gradient(1), layer.spec, layer.implementation).dx;
             double squares = 0;
             for (std::int64_t c = 0; c < layer.units; ++c) {
                 double sum = 0;
-                for (std::int64_t n = 0; n < layer.batch; ++n) sum += off[at(n * layer.units + c)] + nn::summation(layer.batch) * std::abs(dz[at(n * layer.units + c)]);
+                for (std::int64_t n = 0; n < layer.batch; ++n)
+                    sum += off[at(n * layer.units + c)] + nn::summation(layer.batch) * std::abs(dz[at(n * layer.units + c)]);
                 squares += sum * sum;
             }
             rounding += rate * std::sqrt(squares) + 2 * nn::unit * distance(layer.bias(), std::vector<double>(start.size()));
@@ -136,7 +145,7 @@ json run(const json& s) {
         if (std::isfinite(turned)) travel = std::max(travel, std::hypot(turned, moved));
         if ((t + 1) % every == 0) {
             out["step"].push_back(t + 1), out["loss"].push_back(loss), out["bias"].push_back(moved);
-            out["weights"].push_back(std::sqrt(std::pow(distance(layer.dense.weight().value.values(), std::vector<double>(weights.size())), 2)));
+            out["weights"].push_back(nn::l2(layer.dense.weight().value));
         }
     }
     // d loss / d b_c = sum_j 2 (x_hat_j - t_j) / (m C) = -2 mean(t) / C, sum_j x_hat_j being 0

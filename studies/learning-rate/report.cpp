@@ -12,19 +12,23 @@ struct Row {
     const char *activation, *norm;
     double factor;
 };
-const Row rows[] = {{"plain", "relu", "none", 1},       {"batch norm", "relu", "batch_norm", 1}, {"batch norm x5", "relu", "batch_norm", 5}, {"batch norm x30", "relu", "batch_norm", 30},
-                    {"plain x5", "relu", "none", 5},    {"batch norm x5, sigmoid", "sigmoid", "batch_norm", 5}, {"plain sigmoid", "sigmoid", "none", 1}};
+const Row rows[] = {{"plain", "relu", "none", 1},       {"batch norm", "relu", "batch_norm", 1}, {"batch norm x5", "relu", "batch_norm", 5},
+                    {"batch norm x30", "relu", "batch_norm", 30},
+                    {"plain x5", "relu", "none", 5},    {"batch norm x5, sigmoid", "sigmoid", "batch_norm", 5},
+                    {"plain sigmoid", "sigmoid", "none", 1}};
 
 // Runs of a row: the usual initialisation, and the deepest net of sigmoids.
 Selected select_row(const std::vector<Record>& records, const Row& row) {
     Selected found;
     for (const double layers : values_of(records, "layers"))
-        if (Selected s = select(records, {{"activation", row.activation}, {"norm", row.norm}, {"factor", row.factor}, {"init", 1}, {"layers", layers}}); !s.empty()) found = s;
+        if (Selected s = select(records, {{"activation", row.activation}, {"norm", row.norm}, {"factor", row.factor}, {"init", 1},
+                                          {"layers", layers}}); !s.empty()) found = s;
     return found;
 }
 
 std::string table(const std::vector<Record>& records) {
-    std::string text = fmt::format("{:<24}{:>7}{:>7}  {:<32}{:<28}{}\n", "net", "layers", "seeds", "steps to plain's best", "best accuracy", "accuracy at the end");
+    std::string text = fmt::format("{:<24}{:>7}{:>7}  {:<32}{:<28}{}\n", "net", "layers", "seeds", "steps to plain's best", "best accuracy",
+                                   "accuracy at the end");
     const Selected plain = select_row(records, rows[0]);
     for (const Row& row : rows) {
         const Selected runs = select_row(records, row);
@@ -33,8 +37,10 @@ std::string table(const std::vector<Record>& records) {
         for (const auto& [seed, r] : runs)
             if (const auto p = plain.find(seed); p != plain.end()) reached += best(*r) >= best(*p->second) ? 1 : 0;
         const std::vector<double> steps = each_pair(runs, plain, [](const Record& r, const Record& p) { return steps_to(r, best(p)); });
-        const std::string to = reached == 0 ? "never" : fmt::format("{}{}", text_of(mean_of(steps)), reached < static_cast<int>(steps.size()) ? fmt::format(" ({} of {})", reached, steps.size()) : "");
-        text += fmt::format("{:<24}{:>7}{:>7}  {:<32}{:<28}{}\n", row.title, runs.begin()->second->settings.at("layers").get<int>(), runs.size(), to, text_of(mean_of(each(runs, best))),
+        const std::string to = reached == 0 ? "never" : fmt::format("{}{}", text_of(mean_of(steps)), reached < static_cast<int>(steps.size())
+                                                                    ? fmt::format(" ({} of {})", reached, steps.size()) : "");
+        text += fmt::format("{:<24}{:>7}{:>7}  {:<32}{:<28}{}\n", row.title, runs.begin()->second->settings.at("layers").get<int>(), runs.size(), to,
+                            text_of(mean_of(each(runs, best))),
                             text_of(mean_of(each(runs, final_accuracy))));
     }
     text += fmt::format("\nfinal accuracy at rate / {:g}\n{:<12}{:>6}", records.at(0).settings.at("rate").get<double>(), "net", "init");
@@ -47,7 +53,8 @@ std::string table(const std::vector<Record>& records) {
             if (net.empty()) continue;
             text += fmt::format("{:<12}{:>6g}", norm, init);
             std::vector<double> largest;
-            for (const double f : factors) text += net.contains(f) ? fmt::format("{:>8.4f}", mean_of(each(net.at(f), final_accuracy)).value) : fmt::format("{:>8}", "");
+            for (const double f : factors)
+                text += net.contains(f) ? fmt::format("{:>8.4f}", mean_of(each(net.at(f), final_accuracy)).value) : fmt::format("{:>8}", "");
             for (const auto& [seed, r] : net.begin()->second) largest.push_back(largest_stable(net, seed));
             text += fmt::format("  {}\n", text_of(mean_ratio(largest)));
         }
@@ -64,7 +71,8 @@ Panel progress_panel(const std::vector<Record>& records) {
         for (const json& step : runs.begin()->second->result.at("step")) {   // a diverged run stays where it ended
             const auto at = [&](const Record& r) {
                 double accuracy = NAN;
-                for (std::size_t i = 0; i < r.result.at("step").size() && r.result["step"][i] <= step; ++i) accuracy = number(r.result["accuracy"][i]);
+                for (std::size_t i = 0; i < r.result.at("step").size() && r.result["step"][i] <= step; ++i)
+                    accuracy = number(r.result["accuracy"][i]);
                 return accuracy;
             };
             c.points.push_back({step.get<double>(), mean_of(each(runs, at))});
@@ -77,8 +85,10 @@ Panel progress_panel(const std::vector<Record>& records) {
 Figure figure(const std::vector<Record>& records) {
     const double rate = records.at(0).settings.at("rate");
     std::vector<Panel> panels{progress_panel(records),
-                              {"Accuracy against the learning rate", "learning rate", "accuracy at the end", "set logscale x\nset format x '%g'\nset key bottom left\nset yrange [0:1]\n", {}},
-                              {"Largest stable learning rate", "scale of the first weights, in units of He''s", "learning rate", "set logscale xy\nset key top right\nset xrange [0.2:5]\n", {}, 1e-9},
+                              {"Accuracy against the learning rate", "learning rate", "accuracy at the end",
+                               "set logscale x\nset format x '%g'\nset key bottom left\nset yrange [0:1]\n", {}},
+                              {"Largest stable learning rate", "scale of the first weights, in units of He''s", "learning rate",
+                               "set logscale xy\nset key top right\nset xrange [0.2:5]\n", {}, 1e-9},
                               {"Depth: nets of sigmoids", "hidden layers", "best accuracy", "set key bottom left\nset yrange [0:1]\n", {}}};
     int style = 0;
     for (const auto& [norm, title] : {std::pair("none", "plain"), std::pair("batch_norm", "batch norm")}) {
@@ -97,7 +107,8 @@ Figure figure(const std::vector<Record>& records) {
         for (const double factor : {1.0, 5.0, 30.0}) {
             Curve c{fmt::format("{} x{:g}", title, factor), style == 1 ? 5 : factor == 1 ? 6 : factor == 5 ? 4 : 3, {}};
             for (const double layers : values_of(records, "layers"))
-                if (const Selected runs = select(records, {{"activation", "sigmoid"}, {"norm", norm}, {"factor", factor}, {"layers", layers}}); !runs.empty())
+                if (const Selected runs = select(records, {{"activation", "sigmoid"}, {"norm", norm}, {"factor", factor},
+                                                           {"layers", layers}}); !runs.empty())
                     c.points.push_back({layers, mean_of(each(runs, best))});
             if (!c.points.empty()) panels[3].curves.push_back(c);
         }
@@ -110,8 +121,10 @@ std::string csv(const std::vector<Record>& records) {
     std::string text = "activation,norm,layers,factor,init,seed,step,accuracy,training_loss\n";
     for (const Record& r : records)
         for (std::size_t i = 0; i < r.result.at("step").size(); ++i)
-            text += fmt::format("{},{},{},{:g},{:g},{},{},{:.6g},{:.6g}\n", r.settings.at("activation").get<std::string>(), r.settings.at("norm").get<std::string>(),
-                                r.settings.at("layers").get<int>(), r.settings.at("factor").get<double>(), r.settings.at("init").get<double>(), r.settings.at("seed").get<std::int64_t>(),
+            text += fmt::format("{},{},{},{:g},{:g},{},{},{:.6g},{:.6g}\n", r.settings.at("activation").get<std::string>(),
+                                r.settings.at("norm").get<std::string>(),
+                                r.settings.at("layers").get<int>(), r.settings.at("factor").get<double>(), r.settings.at("init").get<double>(),
+                                r.settings.at("seed").get<std::int64_t>(),
                                 r.result["step"][i].get<std::int64_t>(), number(r.result["accuracy"][i]), number(r.result["training_loss"][i]));
     return text;
 }

@@ -43,12 +43,12 @@ std::map<std::string, Interval> measures(const std::vector<Record>& records) {
     const auto runs = [&](const char* activation, const char* norm) { return json{{"activation", activation}, {"norm", norm}, {"init", 1}}; };
     ByFactor plain = by_factor(records, runs("relu", "none")), bn = by_factor(records, runs("relu", "batch_norm"));
     if (plain.contains(1)) {
-        const auto steps = [&](double factor) {
-            return mean_ratio(each_pair(bn[factor], plain[1], [](const Record& b, const Record& p) { return steps_to(b, best(p)) / steps_to(p, best(p)); }));
-        };
+        const auto ratio = [](const Record& b, const Record& p) { return steps_to(b, best(p)) / steps_to(p, best(p)); };
+        const auto steps = [&](double factor) { return mean_ratio(each_pair(bn[factor], plain[1], ratio)); };
         out["bn_steps / plain_steps"] = steps(1);
         out["bn_x5_steps / plain_steps"] = steps(5);
-        out["plain_best - plain_x5_final"] = mean_of(each_pair(plain[1], plain[5], [](const Record& p, const Record& fast) { return best(p) - final_accuracy(fast); }));
+        const auto fall = [](const Record& p, const Record& fast) { return best(p) - final_accuracy(fast); };
+        out["plain_best - plain_x5_final"] = mean_of(each_pair(plain[1], plain[5], fall));
     }
     out["bn_x30_best - bn_best"] = mean_of(each_pair(bn[30], bn[1], [](const Record& fast, const Record& b) { return best(fast) - best(b); }));
     if (const std::vector<double> depths = values_of(records, "layers"); !depths.empty()) {

@@ -8,7 +8,8 @@ namespace normlab::studies::rates {
 double best(const Record& r);      ///< highest accuracy at any look
 double final_accuracy(const Record& r);
 
-/// Steps to the first look at which the accuracy is at least `target`; where there is none, as many as the run was to have: too few, so that ratios of them are lower bounds.
+/// Steps to the first look at which the accuracy is at least `target`; where there is none, as many as the run was to have: too few, so that ratios
+/// of them are lower bounds.
 double steps_to(const Record& r, double target);
 
 /// Runs of one net, each rate's by seed.

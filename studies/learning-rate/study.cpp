@@ -47,7 +47,8 @@ json run(const json& s, const Context& context) {
     const data::Dataset train = data::halve(context.data.train), test = data::first(data::halve(context.data.test), s.at("test"));
     const std::int64_t steps = s.at("steps"), every = s.at("log");
     const std::uint64_t seed = s.at("seed");
-    nn::MlpOptions options{.in = train.H * train.W, .width = s.at("width"), .layers = s.at("layers"), .out = train.classes, .sigmoid = s.at("activation") == "sigmoid",
+    nn::MlpOptions options{.in = train.H * train.W, .width = s.at("width"), .layers = s.at("layers"), .out = train.classes,
+                           .sigmoid = s.at("activation") == "sigmoid",
                            .init = nn::he_normal(s.at("init"))};
     if (s.at("norm") == "batch_norm") options.norm = batch_norm();
     options.norm_options.implementation = s.at("impl");
@@ -83,7 +84,8 @@ Study learning_rate() {
             .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10", integers(1, 1'000'000)},
                          {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"})},
                          {"--rate", "the plain net's own learning rate, by which factors are multiplied", "0.2", "", "", numbers(0, 1000)},
-                         {"--factors", "learning rates of the nets of relu, in units of --rate; 1, 5 and 30 among them", "0.1,1,2,5,10,20,30,100", "0.1,0.3,1,2,3,5,10,20,30,50,100,200,300,500,1000", "",
+                         {"--factors", "learning rates of the nets of relu, in units of --rate; 1, 5 and 30 among them", "0.1,1,2,5,10,20,30,100",
+                          "0.1,0.3,1,2,3,5,10,20,30,50,100,200,300,500,1000", "",
                           numbers(0, 1e6)},
                          {"--init-scales", "of the weights, in units of He's", "1", "0.3,1,3", "", numbers(0, 1000)},
                          {"--layers", "hidden layers of the nets of relu", "8", "", "", integers(1, 64)},
@@ -93,7 +95,8 @@ Study learning_rate() {
                          {"--steps", "of the optimiser", "2000", "4000", "20000", integers(1, 100'000'000)},
                          {"--log", "steps from one look at the held-out samples to the next", "50", "", "", integers(1, 100'000'000)},
                          {"--test", "held-out samples", "1000", "2000", "", integers(1, 1'000'000)},
-                         {"--impl", "implementation of the normalization", "cpu", "", "", [](const Setting&, const std::string& word) { find_implementation(word); }}},
+                         {"--impl", "implementation of the normalization", "cpu", "", "",
+                          [](const Setting&, const std::string& word) { find_implementation(word); }}},
             .plan = rates::plan,
             .run = rates::run,
             .report = rates::report,

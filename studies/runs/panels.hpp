@@ -17,7 +17,8 @@ struct Point {
 
 struct Curve {
     std::string title;   ///< empty: not in the key
-    int style = 0;       ///< colour (Okabe & Ito), point and dash, told apart without colours too: 0 ... 6. The same thing has the same one in every panel
+    /// colour (Okabe & Ito), point and dash, told apart without colours too: 0 ... 6. The same thing has the same one in every panel
+    int style = 0;
     std::vector<Point> points;
     enum class Kind { bars, band, line, dashed } kind = Kind::bars;   ///< line, points and error bars; line and band; a line alone, whole or dashed
 };

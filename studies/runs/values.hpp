@@ -7,7 +7,8 @@
 
 namespace normlab::studies {
 
-/// Every combination of the values of `flags`, the last varying fastest: {"steps": 1000, "norm": "none", ...}; keys are flags without "--" ("--seeds": "seed"), numbers are numbers.
+/// Every combination of the values of `flags`, the last varying fastest: {"steps": 1000, "norm": "none", ...}; keys are flags without "--"
+/// ("--seeds": "seed"), numbers are numbers.
 std::vector<json> combinations(const Settings& settings, const std::vector<std::string>& flags);
 
 /// "norm=none-seed=1": the name of a run by the settings that tell it from others.

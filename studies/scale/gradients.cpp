@@ -32,7 +32,8 @@ json gradients(const json& s) {
         const std::vector<double> aw = net.weights(), dw = net.gradient(), bound = net.rounding().product;
         for (std::int64_t c = 0; c < net.units; ++c) {
             double sum = 0;
-            for (std::int64_t k = c * net.inputs; k < (c + 1) * net.inputs; ++k) sum += aw[static_cast<std::size_t>(k)] * dw[static_cast<std::size_t>(k)];
+            for (std::int64_t k = c * net.inputs; k < (c + 1) * net.inputs; ++k)
+                sum += aw[static_cast<std::size_t>(k)] * dw[static_cast<std::size_t>(k)];
             worst(product, std::abs(sum), bound[static_cast<std::size_t>(c)]);
             cosine = std::max(cosine, std::abs(sum) / std::sqrt(squared(aw, c, net.inputs) * squared(dw, c, net.inputs)));
         }
@@ -44,8 +45,11 @@ json gradients(const json& s) {
         linear.dense->weight().value.set(times(a, w));
         linear.pass(draw);
         const std::vector<double> at_aw = linear.gradient(), bound_aw = linear.rounding().entry;
-        // a w and a dL/dw(a w) are rounded: the first moves z by u sum |w_k x_k|, less than what the bound allows for z twice over (its sum has more terms than one).
-        for (std::size_t i = 0; i < at_w.size(); ++i) worst(scaled, std::abs(a * at_aw[i] - at_w[i]), a * 2 * bound_aw[i] + bound_w[i] + nn::unit * std::abs(at_w[i]));
+        // a w and a dL/dw(a w) are rounded: the first moves z by u sum |w_k x_k|, less than what the bound allows for z twice over (its sum has more
+        // terms than one).
+        for (std::size_t i = 0; i < at_w.size(); ++i)
+            worst(scaled, std::abs(a * at_aw[i] - at_w[i]),
+                  a * 2 * bound_aw[i] + bound_w[i] + nn::unit * std::abs(at_w[i]));
     }
     return {{"orthogonal", product}, {"cosine", cosine}, {"inverse_scale", scaled}};
 }

@@ -14,8 +14,9 @@ std::vector<double> sphere_gradient(Net& net, std::int64_t batches) {
     for (std::int64_t k = 0; k < batches; ++k) {
         net.draw(3, k);
         net.pass(k);
+                const std::vector<double> w = net.weights(), dw = net.gradient();
         for (std::int64_t c = 0; c < net.units; ++c)
-            G[static_cast<std::size_t>(c)] += squared(net.gradient(), c, net.inputs) * squared(net.weights(), c, net.inputs) / static_cast<double>(batches);
+            G[static_cast<std::size_t>(c)] += squared(dw, c, net.inputs) * squared(w, c, net.inputs) / static_cast<double>(batches);
     }
     return G;
 }
@@ -34,8 +35,8 @@ std::vector<double> fourth_powers(const Net& net) {
 
 }  // namespace
 
-// A step is w -= eta (dw + lambda w). The rate is chosen by what it does: without decay |w|^4 grows in each step by `step` of itself at first, eta = sqrt(step / (2 G)) for |w| = 1; with
-// decay eta lambda = `step`, and eta so that |w|^4 = 1 is where it tends to, from 4 at the start.
+// A step is w -= eta (dw + lambda w). The rate is chosen by what it does: without decay |w|^4 grows in each step by `step` of itself at first, eta =
+// sqrt(step / (2 G)) for |w| = 1; with decay eta lambda = `step`, and eta so that |w|^4 = 1 is where it tends to, from 4 at the start.
 json growth(const json& s) {
     const double step = s.at("step");
     const bool decays = s.at("experiment") == "decay";
@@ -62,10 +63,13 @@ json growth(const json& s) {
         const std::vector<double> bound = look && !decays ? net.rounding().product : std::vector<double>();
         sgd.step(t);
         for (std::size_t c = 0; c < bound.size(); ++c) {
-            // |w - eta g|^2 = |w|^2 + eta^2 |g|^2 - 2 eta <w, g>; each entry of the new w has two roundings, of eta g and of the difference; the sums of squares theirs.
+            // |w - eta g|^2 = |w|^2 + eta^2 |g|^2 - 2 eta <w, g>; each entry of the new w has two roundings, of eta g and of the difference; the
+            // sums of squares theirs.
             const auto row = static_cast<std::int64_t>(c);
-            const double old = squared(before, row, net.inputs), now = squared(net.weights(), row, net.inputs), added = rate * rate * squared(dw, row, net.inputs);
-            const double rounding = 2 * rate * bound[c] + nn::summation(net.inputs + 4) * (old + now + added) + 4 * nn::unit * (now + std::sqrt(now * added));
+            const double old = squared(before, row, net.inputs), now = squared(net.weights(), row, net.inputs),
+                added = rate * rate * squared(dw, row, net.inputs);
+            const double rounding = 2 * rate * bound[c] + nn::summation(net.inputs + 4) * (old + now + added) +
+                4 * nn::unit * (now + std::sqrt(now * added));
             const double ratio = std::abs(now - old - added) / rounding;
             if (!(ratio <= worst)) worst = ratio;
             smallest = std::min(smallest, added / rounding);
@@ -86,8 +90,9 @@ json growth(const json& s) {
     return out;
 }
 
-// w = g v / |v|: dL/dv is orthogonal to v. Of a step's <v, dv> what rounding leaves is at most (n + 10) u |g| |dw| twice over (dv = (g/|v|)(dw - (v/|v|) dg), dg an inner product of n terms), and
-// |dw|^2 = dg^2 + (|v| / g)^2 |dv|^2, v and what is left of dw being orthogonal. A step shrinks |v| if |v|^2 falls by more than that and the roundings of two sums of squares.
+// w = g v / |v|: dL/dv is orthogonal to v. Of a step's <v, dv> what rounding leaves is at most (n + 10) u |g| |dw| twice over (dv = (g/|v|)(dw -
+// (v/|v|) dg), dg an inner product of n terms), and |dw|^2 = dg^2 + (|v| / g)^2 |dv|^2, v and what is left of dw being orthogonal. A step shrinks
+// |v| if |v|^2 falls by more than that and the roundings of two sums of squares.
 json weight_norm(const json& s) {
     Net net(s, Kind::weight_norm);
     const std::int64_t steps = s.at("steps"), every = std::max<std::int64_t>(steps / looks, 1);

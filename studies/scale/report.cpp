@@ -53,17 +53,20 @@ Curve mean_curve(const std::vector<const Record*>& records, const std::string& t
 Curve law(const std::vector<const Record*>& records, const std::string& start, const std::string& slope, const Curve& like) {
     Curve c{"law", 6, {}, Curve::Kind::dashed};
     for (const Point& p : like.points)
-        c.points.push_back({p.x, exactly((start.empty() ? 0 : mean_of(values(records, start)).value) + mean_of(values(records, slope)).value * (start.empty() ? 1 : p.x))});
+        c.points.push_back({p.x, exactly((start.empty() ? 0 : mean_of(values(records, start)).value) +
+                                         mean_of(values(records, slope)).value * (start.empty() ? 1 : p.x))});
     return c;
 }
 
 Figure figure(const std::vector<Record>& records) {
     const auto growth = of(records, "growth"), decay = of(records, "decay"), wn = of(records, "weight_norm"), gradients = of(records, "gradients");
-    std::vector<Panel> panels{{"Rounding of the exact laws", "a", "worst error / bound", "set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'\nset key bottom right\nset yrange [1e-4:10]\n", {}},
+    std::vector<Panel> panels{{"Rounding of the exact laws", "a", "worst error / bound",
+                               "set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'\nset key bottom right\nset yrange [1e-4:10]\n", {}},
                               {"SGD without weight decay", "steps", "|w|^4, mean over units", "set key top left\n", {}},
                               {"SGD with weight decay", "steps", "|w|^4, mean over units", "set key top right\nset yrange [0:*]\n", {}},
                               {"Weight norm", "steps", "|v|, mean over units", "set key top left\nset yrange [0:*]\n", {}}};
-    for (const auto& [name, title, style] : {std::tuple("orthogonal", "⟨w, ∇L⟩ = 0", 0), std::tuple("inverse_scale", "∇L(aw) = ∇L(w)/a", 1)}) {
+    for (const auto& [name, title, style] : {std::tuple("orthogonal", "⟨w, ∇L⟩ = 0", 0),
+                                             std::tuple("inverse_scale", "∇L(aw) = ∇L(w)/a", 1)}) {
         std::map<double, double> ratios;
         for (const Record* r : gradients) ratios[r->settings.at("scale")] = std::max(ratios[r->settings.at("scale")], number(r->result.at(name)));
         Curve c{title, style, {}};
@@ -106,20 +109,25 @@ Report report(const std::vector<Record>& records) {
     const auto least = [](const std::vector<double>& list) { return list.empty() ? NAN : std::ranges::min(list); };
     line("worst <w, g> / bound", fmt::format("largest cosine of w and g: {:.1e}", worst(values(gradients, "cosine"))), gradients.size());
     line("worst gradient scale error / bound", "", gradients.size());
-    line("worst growth error / bound", fmt::format("the growth itself is at least {:.1e} bounds", least(values(growth, "growth_over_bound"))), growth.size());
+    line("worst growth error / bound", fmt::format("the growth itself is at least {:.1e} bounds", least(values(growth, "growth_over_bound"))),
+         growth.size());
     line("growth / law", fmt::format("G seen in training over G: {}", text_of(by_seed(growth, "sphere_gradient_seen"))), growth.size());
     line("equilibrium / law", fmt::format("G seen in training over G: {}", text_of(by_seed(decay, "sphere_gradient_seen"))), decay.size());
-    line("steps in which |v| shrank", fmt::format("the largest fall is {:.2g} of what rounding explains", worst(values(wn, "largest_fall_over_bound"))), wn.size());
+    line("steps in which |v| shrank", fmt::format("the largest fall is {:.2g} of what rounding explains",
+                                                  worst(values(wn, "largest_fall_over_bound"))), wn.size());
 
     out.csv = "experiment,implementation,seed,parameter,step,value\n";
     for (const Record& r : records) {
         const std::string experiment = r.settings.at("experiment");
         const char* parameter = experiment == "gradients" ? "scale" : experiment == "weight_norm" ? "rate" : "step";
-        const std::string head = fmt::format("{},{},{},{:g}", experiment, r.settings.at("impl").get<std::string>(), r.settings.at("seed").get<std::int64_t>(), r.settings.at(parameter).get<double>());
-        if (experiment == "gradients") out.csv += fmt::format("{},orthogonal,{:.6g}\n{},inverse_scale,{:.6g}\n", head, number(r.result.at("orthogonal")), head, number(r.result.at("inverse_scale")));
+        const std::string head = fmt::format("{},{},{},{:g}", experiment, r.settings.at("impl").get<std::string>(),
+                                             r.settings.at("seed").get<std::int64_t>(), r.settings.at(parameter).get<double>());
+        if (experiment == "gradients") out.csv += fmt::format("{},orthogonal,{:.6g}\n{},inverse_scale,{:.6g}\n", head,
+                                                              number(r.result.at("orthogonal")), head, number(r.result.at("inverse_scale")));
         else
             for (std::size_t i = 0; i < r.result.at("step").size(); ++i)
-                out.csv += fmt::format("{},{},{:.8g}\n", head, r.result["step"][i].get<std::int64_t>(), number(r.result[experiment == "weight_norm" ? "length" : "fourth_power"][i]));
+                out.csv += fmt::format("{},{},{:.8g}\n", head, r.result["step"][i].get<std::int64_t>(),
+                                       number(r.result[experiment == "weight_norm" ? "length" : "fourth_power"][i]));
     }
     out.figure = figure(records);
     return out;
