@@ -39,7 +39,7 @@ TEST_CASE("adaptation: table, CSV and figure show every cell", "[studies]") {
     CHECK_THAT(report.figure.script, Catch::Matchers::Contains("re-estimated"));
 }
 
-TEST_CASE("adaptation: a run gives the same bits twice; images that are not changed err as clean ones, changed ones otherwise", "[studies]") {
+TEST_CASE("adaptation: a run gives the same bits twice, images that are not changed err as clean ones, changed ones otherwise", "[studies]") {
     const Given tiny{{"--samples", "320"}, {"--epochs", "2"}, {"--seeds", "7"},       {"--batch", "8"},    {"--channels", "4,8"},
                      {"--shifts", "0,6"},  {"--contrasts", "1,0.25"}, {"--noises", "0,0.4"}, {"--precise", "256"}};
     const std::vector<std::string> first = results(study(), tiny);

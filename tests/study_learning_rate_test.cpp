@@ -33,6 +33,7 @@ std::map<std::string, Verdict> verdicts_for(const std::function<Behaviour(const 
 TEST_CASE("learning-rate: nets that do what the papers say reproduce every claim", "[studies]") {
     const auto all = verdicts_for([](const std::string& activation, bool bn, double factor, double seed) -> Behaviour {
         if (activation == "sigmoid") return {1000, bn ? 0.9 + 0.001 * seed : 0.1};
+        
         if (bn && factor < 1) return {1000, 0.8 + 0.001 * seed};
         if (bn) return {factor >= 5 ? 100.0 : 300.0, factor > 2 ? 0.96 + 0.001 * seed : 0.95};
         return factor > 1 ? Behaviour{1000, 0.1} : Behaviour{1000, factor < 1 ? 0.8 : 0.9};
@@ -59,11 +60,10 @@ TEST_CASE("learning-rate: nets that do the opposite contradict every claim", "[s
 TEST_CASE("learning-rate: what never reaches the plain net's best counts as the whole run, and a rate is stable at nine tenths of the best",
           "[studies]") {
     const Study& study = find_study("learning-rate");
-    const auto result = [](const json& s) {
+    const auto records = made_up(study, {}, [](const json& s) {
         const double factor = s.at("factor");
         return made_up_result({500, factor == 10 ? 0.85 : factor > 10 ? 0.5 : 0.9});
-    };
-    const auto records = made_up(study, {}, result, Size::quick);
+    }, Size::quick);
     CHECK(rates::steps_to(records[0], 0.9) == 500);
     CHECK(rates::steps_to(records[0], 0.95) == 2000);
     const auto plain = rates::by_factor(records, {{"activation", "relu"}, {"norm", "none"}});

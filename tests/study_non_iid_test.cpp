@@ -15,7 +15,8 @@ const Study& study() { return find_study("non-iid"); }
 std::vector<Record> pairing_costs(double bn, double brn, double spread = 0.001) {
     return made_up(study(), {}, [=](const json& s) {
         const double cost = s["of_each"] == 0 ? 0 : s["norm"] == "bn" ? bn : brn, sign = s["normalisation_batch"] == 4 && s["of_each"] != 4 ? 1 : -1;
-        return json{{"error", 0.4 + sign * cost + spread * chance(s)}, {"in_paired_batches", {{{"of_each", 2}, {"error", 0.1}}, {{"of_each", 4}, {"error", 0.1}}}}};
+        return json{{"error", 0.4 + sign * cost + spread * chance(s)},
+                    {"in_paired_batches", {{{"of_each", 2}, {"error", 0.1}}, {{"of_each", 4}, {"error", 0.1}}}}};
     });
 }
 
@@ -46,7 +47,8 @@ TEST_CASE("non-iid: table, CSV and figure show every cell", "[studies]") {
 }
 
 TEST_CASE("non-iid: a run gives the same bits twice, and pairing changes it", "[studies]") {
-    const Given tiny{{"--samples", "320"}, {"--epochs", "1"}, {"--seeds", "7"}, {"--batch", "8"}, {"--normalisation-batches", "4"}, {"--channels", "4,8"}};
+    const Given tiny{{"--samples", "320"}, {"--epochs", "1"}, {"--seeds", "7"}, {"--batch", "8"}, {"--normalisation-batches", "4"},
+                     {"--channels", "4,8"}};
     const std::vector<std::string> first = results(study(), tiny);
     CHECK(first == results(study(), tiny));
     CHECK(std::set(first.begin(), first.end()).size() == 6);   // bn and brn: shuffled, 2 and 4 of each class

@@ -15,7 +15,7 @@ struct ConvNet {
     std::int64_t H = 14, W = 14;                     ///< of the images
     std::vector<std::int64_t> channels{8, 16, 32};   ///< of each convolution
     int classes = 10;
-    std::optional<Spec> norm;                        ///< after each convolution, before its ReLU; with gamma and beta, and the convolution without a bias
+    std::optional<Spec> norm;   ///< after each convolution, before its ReLU; with gamma and beta, and the convolution without a bias
     NormOptions options;
     bool weight_norm = false;                        ///< of convolutions and dense layer
 };

@@ -31,7 +31,8 @@ std::vector<Run> plan(const Settings& s) {
             for (const std::string& norm : s.list("--variants"))
                 for (const std::int64_t each : orders) {
                     if (batch % size || (each && size % each))
-                        throw Error(fmt::format("--normalisation-batches {}; divisors of --batch {} and multiples of --of-each {} are accepted", size, batch, each));
+                        throw Error(fmt::format("--normalisation-batches {}; divisors of --batch {} and multiples of --of-each {} are accepted", size,
+                                                batch, each));
                     Run run{fmt::format("{}-in{}-{}-seed{}", norm, size, each ? fmt::format("{}ofeach", each) : "shuffled", seed),
                             {{"norm", norm}, {"of_each", each}, {"normalisation_batch", size}, {"seed", seed}}, 0};
                     run.settings.update(shared);
@@ -61,7 +62,8 @@ json run(const json& settings, const Context& context) {
         data::ClassGroups order = paired(trial, trial.test_set, each);
         std::vector<std::int64_t> indices;
         for (std::int64_t k = 0; k < trial.test_set.size() / trial.batch; ++k) std::ranges::copy(order.batch(k), std::back_inserter(indices));
-        result["in_paired_batches"].push_back({{"of_each", each}, {"error", trial.score(data::pick(trial.test_set, indices), nn::Statistics::batch).error}});
+        result["in_paired_batches"].push_back(
+            {{"of_each", each}, {"error", trial.score(data::pick(trial.test_set, indices), nn::Statistics::batch).error}});
     }
     return result;
 }
@@ -73,7 +75,8 @@ struct Results {
             const Cell cell{r.settings.at("norm"), r.settings.at("of_each"), r.settings.at("normalisation_batch")};
             const std::int64_t seed = r.settings.at("seed");
             error[cell].values[seed] = number_of(r.result.at("error"));
-            for (const json& j : r.result.at("in_paired_batches")) in_paired_batches[{cell, j.at("of_each").get<std::int64_t>()}].values[seed] = number_of(j.at("error"));
+            for (const json& j : r.result.at("in_paired_batches"))
+                in_paired_batches[{cell, j.at("of_each").get<std::int64_t>()}].values[seed] = number_of(j.at("error"));
             all_sizes.insert(cell.size);
             if (cell.of_each) all_counts.insert(cell.of_each);
         }
@@ -98,7 +101,8 @@ std::map<std::string, Interval> measures_of(const Results& r) {
     std::map<std::string, Interval> m;
     if (r.sizes.empty() || r.counts.empty()) return m;
     const std::int64_t size = r.sizes.front(), each = r.counts.front();
-    const BySeed bn_loss = r.moving({"bn", each, size}) - r.moving({"bn", 0, size}), brn_loss = r.moving({"brn", each, size}) - r.moving({"brn", 0, size});
+    const BySeed bn_loss = r.moving({"bn", each, size}) - r.moving({"bn", 0, size}),
+                 brn_loss = r.moving({"brn", each, size}) - r.moving({"brn", 0, size});
     put(m, "bn_paired - bn_shuffled", bn_loss);
     put(m, "brn_loss - bn_loss / 2", brn_loss - bn_loss * 0.5);
     return m;
@@ -122,11 +126,13 @@ std::string table_of(const Results& r) {
         for (const std::int64_t size : r.sizes) text += fmt::format(" {:>15}", size);
         text += "\n";
         for (const char* norm : norms)
-            for (const std::int64_t each : orders_of(r)) row(fmt::format("{}, {}", norm, Cell{norm, each, 0}.order()), [&](std::int64_t size) { return values(Cell{norm, each, size}); });
+            for (const std::int64_t each : orders_of(r))
+                row(fmt::format("{}, {}", norm, Cell{norm, each, 0}.order()), [&](std::int64_t size) { return values(Cell{norm, each, size}); });
     };
     block("evaluated with moving averages", [&](const Cell& c) { return r.moving(c); });
     for (const std::int64_t each : r.counts)
-        block(fmt::format("evaluated by the test batches' own statistics, {} of each class in them", each), [&](const Cell& c) { return r.paired(c, each); });
+        block(fmt::format("evaluated by the test batches' own statistics, {} of each class in them", each),
+              [&](const Cell& c) { return r.paired(c, each); });
     return text;
 }
 
@@ -144,20 +150,23 @@ std::string csv_of(const Results& r) {
 // A column for each way to pair.
 Figure figure(const Results& r) {
     const auto panel = [&](const std::string& title, std::int64_t each, auto values) {
-        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes), {}, Panel::Range::errors};
+        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes), {}, Panel::no_floor, Panel::Range::errors};
         int style = 0;
         for (const char* norm : norms)
             for (const std::int64_t order : {std::int64_t{0}, each}) {
                 Curve c{fmt::format("{}, trained {}", norm, Cell{norm, order, 0}.order()), style++, {}};
-                for (const std::int64_t size : r.sizes) c.points.push_back({static_cast<double>(size), mean_of(values(Cell{norm, order, size}) * 100)});
+                for (const std::int64_t size : r.sizes)
+                    c.points.push_back({static_cast<double>(size), mean_of(values(Cell{norm, order, size}) * 100)});
                 p.curves.push_back(std::move(c));
             }
         return p;
     };
     std::vector<Panel> panels;
-    for (const std::int64_t each : r.counts) panels.push_back(panel(fmt::format("{} of each class: by moving averages", each), each, [&](const Cell& c) { return r.moving(c); }));
     for (const std::int64_t each : r.counts)
-        panels.push_back(panel(fmt::format("{} of each class: by the paired test batches’ own statistics", each), each, [&](const Cell& c) { return r.paired(c, each); }));
+        panels.push_back(panel(fmt::format("{} of each class: by moving averages", each), each, [&](const Cell& c) { return r.moving(c); }));
+    for (const std::int64_t each : r.counts)
+        panels.push_back(panel(fmt::format("{} of each class: by the paired test batches’ own statistics", each), each,
+                               [&](const Cell& c) { return r.paired(c, each); }));
     return multiplot("Class-paired normalisation batches: mean and 95 % interval over seeds", std::max(1, static_cast<int>(r.counts.size())), panels);
 }
 
@@ -172,12 +181,14 @@ Study non_iid() {
     Study study;
     study.name = "non-iid";
     study.question = "what do batches of few classes do to batch norm and batch renorm?";
-    study.durations = "";
+    study.durations = "70 s, --standard 4 min, --paper about 10 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--variants", "bn, brn", "bn,brn", "", "", words({std::begin(norms), std::end(norms)})},
          {"--batch", "the optimiser's", "64", "", "", integers(2, 4096)},
          {"--normalisation-batches", "which divide it", "4,8,16", "", "", integers(2, 4096)},
-         {"--of-each", "samples of each class in a paired normalisation batch: with 2, a batch of 4 has 2 classes; shuffled ones are trained beside them", "2,4", "", "", integers(1, 4096)}},
+         {"--of-each",
+          "samples of each class in a paired normalisation batch: with 2, a batch of 4 has 2 classes; shuffled ones are trained beside them", "2,4",
+          "", "", integers(1, 4096)}},
         "1,2,3,4,5", "");
     study.plan = plan;
     study.run = run;

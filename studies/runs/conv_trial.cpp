@@ -65,14 +65,14 @@ std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::str
         {"--halve", "1: images are halved, 28 x 28 to 14 x 14; 0: they are as they are", "1", "", "0", integers(0, 1)},
         {"--channels", "of each convolution, max pooling between them", "8,16,32", "", "16,32,64", integers(1, 4096)},
         {"--samples", "of the training set: the first, or all where it has fewer", "12000", "", "60000", integers(1, 1 << 30)},
-        {"--epochs", "over them", "4", "10", "30", numbers(1e-6, 1e6)},
+        {"--epochs", "over them", "3", "10", "30", numbers(1e-6, 1e6)},
         {"--rate", "learning rate at an optimiser's batch of 64; otherwise in proportion to the batch", "0.05", "", "", numbers(0, 1e6)},
         {"--rate-end", "the rate falls exponentially to this share of itself", "0.01", "", "", numbers(1e-12, 1)},
         {"--momentum", "of SGD", "0.9", "", "", numbers(0, 0.9999)},
         {"--bn-average", "weight of a new batch in batch norm's moving averages", "0.1", "", "", numbers(0, 1)},
         {"--brn-average", "the same of batch renorm (Ioffe 2017: 0.01)", "0.01", "", "", numbers(0, 1)},
-        {"--hold", "share of the steps in which batch renorm has r = 1 and d = 0; d_max is 5 after 5, r_max 3 after 8 such shares, as in Ioffe 2017", "0.05", "", "",
-         numbers(0, 1)},
+        {"--hold", "share of the steps in which batch renorm has r = 1 and d = 0; d_max is 5 after 5, r_max 3 after 8 such shares, as in Ioffe 2017",
+         "0.05", "", "", numbers(0, 1)},
         {"--implementation", "of the normalizations: a name of `normlab list` that works on host memory", "cpu", "", "",
          [](const Setting&, const std::string& word) { find_implementation(word); }}};
     own.insert(own.end(), shared.begin(), shared.end());
@@ -101,9 +101,16 @@ double conv_seconds(const json& s) {
 data::Dataset scaled(const json& s, const data::Dataset& set) { return s.at("halve").get<int>() ? data::halve(set) : set; }
 
 ConvTrial::ConvTrial(const json& s, const data::Split& data)
-    : batch(s.at("batch")), normalisation_batch(s.at("normalisation_batch")), steps(steps_of(s, std::min(s.at("samples").get<std::int64_t>(), data.train.size()))),
-      seed(s.at("seed")), test_source(shuffled(data.test)), train_set(scaled(s, data::first(data.train, s.at("samples")))), test_set(scaled(s, test_source)),
-      net(nn::conv_net(setup_of(s), net_of(s, steps, train_set))), rate_(s.at("rate").get<double>() * static_cast<double>(batch) / 64), rate_end_(s.at("rate_end")),
+    : batch(s.at("batch")),
+      normalisation_batch(s.at("normalisation_batch")),
+      steps(steps_of(s, std::min(s.at("samples").get<std::int64_t>(), data.train.size()))),
+      seed(s.at("seed")),
+      test_source(shuffled(data.test)),
+      train_set(scaled(s, data::first(data.train, s.at("samples")))),
+      test_set(scaled(s, test_source)),
+      net(nn::conv_net(setup_of(s), net_of(s, steps, train_set))),
+      rate_(s.at("rate").get<double>() * static_cast<double>(batch) / 64),
+      rate_end_(s.at("rate_end")),
       momentum_(s.at("momentum")) {
     if (s.at("norm") == "wn") {   // Salimans & Kingma 2016: g and b from one batch
         data::Epochs order(train_set.size(), std::min(evaluation_batch, train_set.size()), seed);

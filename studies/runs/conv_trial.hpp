@@ -11,8 +11,8 @@ namespace normlab::studies {
 /// Flags of data, net and training after a study's own; --seeds by default and from --standard on.
 std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::string& seeds, const std::string& standard_seeds);
 
-/// Their values but the seeds, as a run's settings have them. To be added by the study: "seed", "norm" (none, bn, brn, ln, in, gn, wn), "batch" (the optimiser's),
-/// "normalisation_batch" (bn, brn; otherwise 0), "groups" (gn; otherwise 0). Throws Error for groups that do not divide the channels.
+/// Their values but the seeds, as a run's settings have them. To be added by the study: "seed", "norm" (none, bn, brn, ln, in, gn, wn), "batch" (the
+/// optimiser's), "normalisation_batch" (bn, brn; otherwise 0), "groups" (gn; otherwise 0).
 json conv_values(const Settings& settings);
 
 /// About, on one core.

@@ -27,10 +27,11 @@ struct Panel {
     std::string title, x, y;
     std::string settings;   ///< gnuplot's, such as powers_of_two's
     std::vector<Curve> curves;
+    static constexpr double no_floor = -HUGE_VAL;
+    double floor = no_floor;    ///< lower ends of intervals are drawn no lower: for logarithmic axes
     /// Of y. Errors at a few positive x: from 0, or logarithmic; room for a wide key above, and curves are drawn a little beside each other, by a factor of x. Bars that
     /// are much longer than the values are large end at the panel's edge.
     enum class Range { automatic, errors, logarithmic_errors } range = Range::automatic;
-    double floor = -HUGE_VAL;   ///< lower ends of intervals are drawn no lower: for logarithmic axes
 };
 
 /// Panel::settings for an x of these values, in order: logarithmic, marked at powers of two.

@@ -49,7 +49,9 @@ BySeed Results::equal(const std::string& norm, std::int64_t batch, const std::st
     const bool by_batch = norm == "bn" || norm == "brn";
     return of({norm, batch, by_batch ? batch : 0, norm == "gn" ? curve_groups_ : 0}, what);
 }
-BySeed Results::in(const std::string& norm, std::int64_t normalisation, const std::string& what) const { return of({norm, fixed_batch_, normalisation, 0}, what); }
+BySeed Results::in(const std::string& norm, std::int64_t normalisation, const std::string& what) const {
+    return of({norm, fixed_batch_, normalisation, 0}, what);
+}
 BySeed Results::grouped(std::int64_t groups) const { return of({"gn", fixed_batch_, 0, groups}); }
 
 BySeed Results::best_groups() const {

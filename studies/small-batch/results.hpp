@@ -40,8 +40,8 @@ public:
     /// The fixed optimiser's batch, normalised in `normalisation`s.
     BySeed in(const std::string& norm, std::int64_t normalisation, const std::string& what = "error") const;
     BySeed grouped(std::int64_t groups) const;
-    /// Group norm's error with the best number of groups above 1, chosen for each seed by the mean of the other seeds: choosing by the values that are then
-    /// compared would favour the chosen.
+    /// Group norm's error with the best number of groups above 1, chosen for each seed by the mean of the other seeds: choosing by the values that are
+    /// then compared would favour the chosen.
     BySeed best_groups() const;
 
     const std::map<Cell, std::map<std::int64_t, json>>& all() const { return cells_; }

@@ -34,9 +34,13 @@ std::vector<Cell> cells_of(const Settings& s) {
 
 std::vector<Run> plan(const Settings& s) {
     json shared = conv_values(s);
-    shared.update({{"fixed_batch", s.integer("--batch")}, {"curve_groups", s.integer("--curve-groups")}, {"freeze", s.number("--freeze")}, {"precise", s.integer("--precise")}});
+    shared.update({{"fixed_batch", s.integer("--batch")},
+                   {"curve_groups", s.integer("--curve-groups")},
+                   {"freeze", s.number("--freeze")},
+                   {"precise", s.integer("--precise")}});
     for (const std::int64_t n : s.integers("--normalisation-batches"))
-        if (s.integer("--batch") % n) throw Error(fmt::format("--normalisation-batches {}; divisors of --batch {} are accepted", n, s.integer("--batch")));
+        if (s.integer("--batch") % n)
+            throw Error(fmt::format("--normalisation-batches {}; divisors of --batch {} are accepted", n, s.integer("--batch")));
     for (const char* flag : {"--groups", "--curve-groups"})
         for (const std::int64_t g : s.integers(flag))
             for (const std::int64_t c : s.integers("--channels"))
@@ -69,7 +73,8 @@ json run(const json& settings, const Context& context) {
     data::Epochs order(trial.train_set.size(), trial.batch, trial.seed);
     const bool bn = settings.at("norm") == "bn";
     const auto freeze = static_cast<std::int64_t>(settings.at("freeze").get<double>() * static_cast<double>(trial.steps));
-    const double share = bn ? static_cast<double>(trial.steps) / static_cast<double>(2 * trial.steps - freeze) : 1;   // of the work: batch norm ends twice
+    const double share =
+        bn ? static_cast<double>(trial.steps) / static_cast<double>(2 * trial.steps - freeze) : 1;   // of the work: batch norm ends twice
     const auto first_part = [&](double part) { context.progress(part * share); };
     trial.train(order, 0, freeze, first_part);
     const auto weights = weights_of(trial.net);
@@ -91,7 +96,8 @@ json run(const json& settings, const Context& context) {
     trial.measure_population(trial.train_set, samples);
     for (nn::Norm* norm : trial.net.all<nn::Norm>()) norm->evaluate_with(nn::Statistics::population), norm->freeze();
     trial.forget_momentum();
-    trial.train(order, freeze, trial.steps, [&](double part) { context.progress(share + (part - static_cast<double>(freeze) / static_cast<double>(trial.steps)) * share); });
+    trial.train(order, freeze, trial.steps,
+                [&](double part) { context.progress(share + (part - static_cast<double>(freeze) / static_cast<double>(trial.steps)) * share); });
     result["frozen"] = trial.score(trial.test_set, nn::Statistics::population).error;
     return result;
 }
@@ -132,11 +138,14 @@ std::string header(const std::string& title, const std::vector<std::int64_t>& co
 
 std::string table_of(const Results& r) {
     const std::vector<std::int64_t> slices = r.normalisation_batches(), batches = r.batches(), groups = r.groups();
-    std::string text = fmt::format("test error in %, mean and 95 % interval over seeds\n\n{}", header(fmt::format("batch {}, normalised in", r.fixed_batch()), slices));
+    std::string text = fmt::format("test error in %, mean and 95 % interval over seeds\n\n{}",
+                                   header(fmt::format("batch {}, normalised in", r.fixed_batch()), slices));
     for (const char* norm : {"bn", "brn"}) text += row(norm, slices, [&](std::int64_t n) { return r.in(norm, n); });
     for (const Way& way : ways) text += row(fmt::format("bn: {}", way.title), slices, [&](std::int64_t n) { return r.in("bn", n, way.name); });
     text += "\n" + header("both batches", batches);
-    for (const char* norm : variants) text += row(std::string(norm) == "gn" ? fmt::format("gn, {} groups", r.curve_groups()) : norm, batches, [&](std::int64_t b) { return r.equal(norm, b); });
+    for (const char* norm : variants)
+        text += row(std::string(norm) == "gn" ? fmt::format("gn, {} groups", r.curve_groups()) : norm, batches,
+                    [&](std::int64_t b) { return r.equal(norm, b); });
     text += "\n" + header("groups", groups) + row("gn", groups, [&](std::int64_t g) { return r.grouped(g); });
     text += fmt::format("{:<26} {:>15}\n\ntraining loss, batch {}:", "gn, best above 1", percent(r.best_groups()), r.fixed_batch());
     for (const char* norm : variants)
@@ -167,17 +176,18 @@ Study small_batch() {
     Study study;
     study.name = "small-batch";
     study.question = "what does the normalisation batch do to the test error, with the optimiser's batch fixed and with both equal?";
-    study.durations = "";
+    study.durations = "2 min, --standard 15 to 20 min, --paper about 40 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--variants", "none, bn, brn, ln, in, gn, wn", "none,bn,brn,ln,in,gn,wn", "", "", words({std::begin(variants), std::end(variants)})},
          {"--batch", "the fixed optimiser's batch", "64", "", "", integers(2, 4096)},
-         {"--normalisation-batches", "of bn and brn at the fixed optimiser's batch, which they divide", "2,4,16,64", "2,4,8,16,32,64", "", integers(2, 4096)},
+         {"--normalisation-batches", "of bn and brn at the fixed optimiser's batch, which they divide", "2,4,16,64", "2,4,8,16,32,64", "",
+          integers(2, 4096)},
          {"--batches", "optimiser's batches that are normalised whole", "2,4,8,32", "2,4,8,16,32,64,128,256", "", integers(2, 4096)},
          {"--groups", "of gn at the fixed optimiser's batch", "1,2,4,8", "", "1,2,4,8,16", integers(1, 4096)},
          {"--curve-groups", "of gn where the batch is varied", "4", "", "8", integers(1, 4096)},
          {"--freeze", "share of the steps after which frozen statistics are frozen", "0.8", "", "", numbers(0, 1)},
          {"--precise", "training samples from which precise statistics are measured, about", "2048", "", "", integers(1, 1 << 30)}},
-        "1,2", "1,2,3,4,5");
+        "1,2,3", "1,2,3,4,5");
     study.plan = plan;
     study.run = run;
     study.report = report;
