@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "studies/learning-rate/results.hpp"
@@ -63,12 +65,14 @@ std::string table(const std::vector<Record>& records) {
 
 Panel progress_panel(const std::vector<Record>& records) {
     Panel p{"Accuracy against steps", "steps", "held-out accuracy", "set key at graph 0.98, graph 0.72\nset yrange [0:1]\n", {}};
+    const auto looks = [](const Record& r) { return r.result.at("step").size(); };
+    const auto longest = std::ranges::max_element(records, {}, looks);
     int style = 0;
     for (const Row& row : rows) {
         const Selected runs = select_row(records, row);
         Curve c{row.title, style++, {}, Curve::Kind::band};
         if (runs.empty()) continue;
-        for (const json& step : runs.begin()->second->result.at("step")) {   // a diverged run stays where it ended
+        for (const json& step : longest->result.at("step")) {   // a diverged run stays where it ended
             const auto at = [&](const Record& r) {
                 double accuracy = NAN;
                 for (std::size_t i = 0; i < r.result.at("step").size() && r.result["step"][i] <= step; ++i)

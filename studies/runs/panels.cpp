@@ -61,7 +61,7 @@ Figure multiplot(const std::string& title, int columns, const std::vector<Panel>
     const int rows = (static_cast<int>(panels.size()) + columns - 1) / columns;
     const int width = (columns > 2 ? 420 : 560) * columns, height = 360 * rows + 50;
     std::string text = fmt::format("set multiplot layout {},{} title '{}' margins {},{},{},{} spacing {},{}\n", rows, columns, title, 60.0 / width,
-                                   1 - 15.0 / width, 50.0 / height, 1 - 65.0 / height, 80.0 / width, 85.0 / height);
+                                   1 - 24.0 / width, 50.0 / height, 1 - 65.0 / height, 80.0 / width, 85.0 / height);
     text += "set grid back lt 1 lw 0.5 lc rgb '#dddddd'\nset border 3\nset title offset 0,-0.6\nset errorbars small\n";
     for (std::size_t k = 0; k < panels.size(); ++k) {
         const Panel& p = panels[k];
