@@ -5,6 +5,7 @@
 #include "studies/activations/study.hpp"
 #include "studies/data/transforms.hpp"
 #include "studies/nn/score.hpp"
+#include "studies/nn/trainer.hpp"
 
 namespace normlab::studies::sigmoids {
 namespace {

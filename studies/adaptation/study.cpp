@@ -70,11 +70,11 @@ struct Results {
     explicit Results(const std::vector<Record>& records) {
         for (const Record& r : records) {
             const std::int64_t seed = r.settings.at("seed");
-            clean.values[seed] = number_of(r.result.at("clean"));
+            clean.values[seed] = number(r.result.at("clean"));
             for (const Domain& d : domains)
                 for (const json& j : r.result.at(d.name)) {
                     Pair& pair = of[d.name][j.at("strength").get<double>()];
-                    pair.frozen.values[seed] = number_of(j.at("frozen")), pair.swapped.values[seed] = number_of(j.at("swapped"));
+                    pair.frozen.values[seed] = number(j.at("frozen")), pair.swapped.values[seed] = number(j.at("swapped"));
                 }
         }
     }

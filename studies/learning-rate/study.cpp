@@ -6,6 +6,7 @@
 #include "studies/data/transforms.hpp"
 #include "studies/nn/mlp.hpp"
 #include "studies/nn/score.hpp"
+#include "studies/nn/trainer.hpp"
 #include "studies/runs/values.hpp"
 
 namespace normlab::studies {

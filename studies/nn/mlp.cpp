@@ -1,7 +1,5 @@
 #include "studies/nn/mlp.hpp"
 
-#include "studies/nn/score.hpp"
-
 namespace normlab::nn {
 
 Mlp::Mlp(const Setup& setup, const MlpOptions& o) : net_(setup), stride_(o.norm ? 3 : 2) {
@@ -12,15 +10,6 @@ Mlp::Mlp(const Setup& setup, const MlpOptions& o) : net_(setup), stride_(o.norm 
         else net_.add<Relu>();
     }
     dense_.push_back(&net_.add<Dense>(o.layers == 0 ? o.in : o.width, o.out, LinearOptions{.init = o.init}));
-}
-
-double Trainer::step(std::int64_t k) {
-    data::gather(set_, sampler_.batch(k), batch_);
-    load(batch_, x_, targets_);
-    loss_.run(net_.forward(x_, {Task::train, k}), targets_, net_.output_gradient());
-    net_.backward(x_);
-    optimiser_.step(k);
-    return loss_.value();
 }
 
 }  // namespace normlab::nn

@@ -1,13 +1,10 @@
 #pragma once
-// Multi-layer perceptrons, and the loop that trains a net.
+// Multi-layer perceptrons.
 
 #include "norms/variants/batch_norm.hpp"
-#include "studies/data/batches.hpp"
 #include "studies/nn/layers.hpp"
 #include "studies/nn/linear.hpp"
-#include "studies/nn/loss.hpp"
 #include "studies/nn/norm.hpp"
-#include "studies/nn/optimiser.hpp"
 #include "studies/nn/sequential.hpp"
 
 namespace normlab::nn {
@@ -39,27 +36,6 @@ private:
     Sequential net_;
     std::vector<Dense*> dense_;
     std::size_t stride_;
-};
-
-/// One step after the other of a net on a data set; the sampler's batch, a loss of softmax, the optimiser.
-class Trainer {
-public:
-    Trainer(Sequential& net, Optimiser& optimiser, const data::Dataset& set, data::Sampler& sampler)
-        : net_(net), optimiser_(optimiser), set_(set), sampler_(sampler), loss_(*net.setup().backend, LossKind::softmax),
-            x_(net.setup().backend->device(), net.setup().dtype),
-          targets_(x_.device(), x_.dtype()) {}
-
-    /// Step k = 0, 1, ...; the batch's mean loss before it. Gradients and activations of the batch stay in the net.
-    double step(std::int64_t k);
-
-private:
-    Sequential& net_;
-    Optimiser& optimiser_;
-    const data::Dataset& set_;
-    data::Sampler& sampler_;
-    Loss loss_;
-    data::Batch batch_;
-    Array x_, targets_;
 };
 
 }  // namespace normlab::nn

@@ -74,9 +74,9 @@ struct Results {
         for (const Record& r : records) {
             const Cell cell{r.settings.at("norm"), r.settings.at("of_each"), r.settings.at("normalisation_batch")};
             const std::int64_t seed = r.settings.at("seed");
-            error[cell].values[seed] = number_of(r.result.at("error"));
+            error[cell].values[seed] = number(r.result.at("error"));
             for (const json& j : r.result.at("in_paired_batches"))
-                in_paired_batches[{cell, j.at("of_each").get<std::int64_t>()}].values[seed] = number_of(j.at("error"));
+                in_paired_batches[{cell, j.at("of_each").get<std::int64_t>()}].values[seed] = number(j.at("error"));
             all_sizes.insert(cell.size);
             if (cell.of_each) all_counts.insert(cell.of_each);
         }

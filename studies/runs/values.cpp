@@ -54,7 +54,7 @@ std::vector<double> numbers(const json& array) {
 
 Selected select(const std::vector<Record>& records, const json& wanted) {
     Selected found;
-        for (const Record& r : records) {
+    for (const Record& r : records) {
         const auto has = [&](const auto& item) { return r.settings.contains(item.key()) && r.settings[item.key()] == item.value(); };
         if (std::ranges::all_of(wanted.items(), has)) found[r.settings.at("seed").get<std::int64_t>()] = &r;
     }
