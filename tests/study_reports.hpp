@@ -12,11 +12,19 @@ namespace normlab::studies {
 
 using Given = std::map<std::string, std::string>;
 
-inline std::vector<Record> made_up(const Study& study, const Given& given, const std::function<json(const json& settings)>& result) {
+inline std::vector<Record> made_up(const Study& study, const Given& given, const std::function<json(const json& settings)>& result,
+                                   Size size = Size::standard) {
     std::vector<Record> records;
-    for (const Run& run : study.plan(Settings(study.settings, Size::standard, given)))
-        records.push_back({study.name, run.name, "", "", run.settings, result(run.settings)});
+    for (const Run& run : study.plan(Settings(study.settings, size, given)))
+        records.push_back({study.name, run.name, "commit", "data", run.settings, result(run.settings)});
     return records;
+}
+
+/// The names of a plan's runs; a name twice would be two runs with one record.
+inline std::size_t distinct_names(const std::vector<Run>& runs) {
+    std::map<std::string, int> names;
+    for (const Run& run : runs) ++names[run.name];
+    return names.size();
 }
 
 /// What differs from seed to seed: between -1 and 1, another for every run.

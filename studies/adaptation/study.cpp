@@ -70,11 +70,11 @@ struct Results {
     explicit Results(const std::vector<Record>& records) {
         for (const Record& r : records) {
             const std::int64_t seed = r.settings.at("seed");
-            clean.values[seed] = number_of(r.result.at("clean"));
+            clean.values[seed] = number(r.result.at("clean"));
             for (const Domain& d : domains)
                 for (const json& j : r.result.at(d.name)) {
                     Pair& pair = of[d.name][j.at("strength").get<double>()];
-                    pair.frozen.values[seed] = number_of(j.at("frozen")), pair.swapped.values[seed] = number_of(j.at("swapped"));
+                    pair.frozen.values[seed] = number(j.at("frozen")), pair.swapped.values[seed] = number(j.at("swapped"));
                 }
         }
     }
@@ -122,7 +122,7 @@ Figure figure(const Results& r) {
     std::vector<Panel> panels;
     for (const Domain& d : domains) {
         const std::string falling = std::string_view(d.name) == "contrast" ? "set xrange [*:*] reverse\n" : "";
-        Panel p{d.title, d.axis, "test error, %", "set ytics 0,20,100\n" + falling, {}};
+        Panel p{d.title, d.axis, "test error, %", "set ytics 0,20,100\n" + falling, {}, Panel::no_floor, Panel::Range::errors};
         Curve frozen{"frozen", 1, {}}, swapped{"re-estimated", 0, {}}, clean{"clean images", 6, {}};
         for (const auto& [strength, pair] : r.of.at(d.name)) {
             frozen.points.push_back({strength, mean_of(pair.frozen * 100)});

@@ -4,8 +4,6 @@
 
 #include "studies/nn/layers.hpp"
 #include "studies/nn/linear.hpp"
-#include "studies/nn/loss.hpp"
-#include "studies/nn/score.hpp"
 
 namespace normlab::nn {
 
@@ -30,22 +28,6 @@ Sequential conv_net(const Setup& setup, const ConvNet& s) {
     linear.bias = true;
     net.add<Dense>(H * W * in, s.classes, linear);
     return net;
-}
-
-void train(Sequential& net, Optimiser& optimiser, const data::Dataset& set, data::Sampler& sampler, std::int64_t first, std::int64_t last,
-           const std::function<void(std::int64_t steps)>& done) {
-    Backend& backend = *net.setup().backend;
-    Array x(backend.device(), net.setup().dtype), targets(x.device(), x.dtype());
-    Loss loss(backend, LossKind::softmax);
-    data::Batch batch;
-    for (std::int64_t step = first; step < last; ++step) {
-        data::gather(set, sampler.batch(step), batch);
-        load(batch, x, targets);
-        loss.run(net.forward(x, {Task::train, step}), targets, net.output_gradient());
-        net.backward(x);
-        optimiser.step(step);
-        done(step + 1);
-    }
 }
 
 }  // namespace normlab::nn

@@ -1,12 +1,9 @@
 #pragma once
-// The small convolutional net of the studies, and the loop that trains a net.
+// The small convolutional net of the studies.
 
-#include <functional>
 #include <optional>
 
-#include "studies/data/batches.hpp"
 #include "studies/nn/norm.hpp"
-#include "studies/nn/optimiser.hpp"
 #include "studies/nn/sequential.hpp"
 
 namespace normlab::nn {
@@ -23,9 +20,5 @@ struct ConvNet {
 /// x[N, H, W, 1]: (3x3 convolution, norm, ReLU) for each of `channels`, max pooling 2x2 between them, dense from all positions.
 /// Throws Error for no channels, and for images that pooling leaves nothing of.
 Sequential conv_net(const Setup& setup, const ConvNet& settings);
-
-/// Steps first ... last - 1 by cross-entropy: the sampler's batch of the step, forward, backward, a step of the optimiser, `done(step + 1)`.
-void train(Sequential& net, Optimiser& optimiser, const data::Dataset& set, data::Sampler& sampler, std::int64_t first, std::int64_t last,
-           const std::function<void(std::int64_t steps)>& done);
 
 }  // namespace normlab::nn

@@ -74,9 +74,9 @@ struct Results {
         for (const Record& r : records) {
             const Cell cell{r.settings.at("norm"), r.settings.at("of_each"), r.settings.at("normalisation_batch")};
             const std::int64_t seed = r.settings.at("seed");
-            error[cell].values[seed] = number_of(r.result.at("error"));
+            error[cell].values[seed] = number(r.result.at("error"));
             for (const json& j : r.result.at("in_paired_batches"))
-                in_paired_batches[{cell, j.at("of_each").get<std::int64_t>()}].values[seed] = number_of(j.at("error"));
+                in_paired_batches[{cell, j.at("of_each").get<std::int64_t>()}].values[seed] = number(j.at("error"));
             all_sizes.insert(cell.size);
             if (cell.of_each) all_counts.insert(cell.of_each);
         }
@@ -150,7 +150,7 @@ std::string csv_of(const Results& r) {
 // A column for each way to pair.
 Figure figure(const Results& r) {
     const auto panel = [&](const std::string& title, std::int64_t each, auto values) {
-        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes), {}};
+        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes), {}, Panel::no_floor, Panel::Range::errors};
         int style = 0;
         for (const char* norm : norms)
             for (const std::int64_t order : {std::int64_t{0}, each}) {

@@ -73,7 +73,7 @@ std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::str
         {"--brn-average", "the same of batch renorm (Ioffe 2017: 0.01)", "0.01", "", "", numbers(0, 1)},
         {"--hold", "share of the steps in which batch renorm has r = 1 and d = 0; d_max is 5 after 5, r_max 3 after 8 such shares, as in Ioffe 2017",
          "0.05", "", "", numbers(0, 1)},
-        {"--implementation", "of the normalizations: a name of `normlab list` that works on host memory", "cpu", "", "",
+        {"--impl", "of the normalizations: a name of `normlab list` that works on host memory", "cpu", "", "",
          [](const Setting&, const std::string& word) { find_implementation(word); }}};
     own.insert(own.end(), shared.begin(), shared.end());
     return own;
@@ -83,7 +83,7 @@ json conv_values(const Settings& s) {
     return {{"halve", s.integer("--halve")},           {"channels", s.integers("--channels")},       {"samples", s.integer("--samples")},
             {"epochs", s.number("--epochs")},          {"rate", s.number("--rate")},                 {"rate_end", s.number("--rate-end")},
             {"momentum", s.number("--momentum")},      {"bn_average", s.number("--bn-average")},     {"brn_average", s.number("--brn-average")},
-            {"hold", s.number("--hold")},              {"implementation", s.word("--implementation")}};
+            {"hold", s.number("--hold")},              {"implementation", s.word("--impl")}};
 }
 
 double conv_seconds(const json& s) {
@@ -129,9 +129,11 @@ void ConvTrial::forget_momentum() {
 
 void ConvTrial::train(data::Sampler& sampler, std::int64_t first, std::int64_t last, const std::function<void(double)>& progress) {
     const std::int64_t now_and_then = std::max<std::int64_t>(1, steps / 64);
-    nn::train(net, *optimiser_, train_set, sampler, first, last, [&](std::int64_t done) {
-        if (done % now_and_then == 0) progress(static_cast<double>(done) / static_cast<double>(steps));
-    });
+    nn::Trainer trainer(net, *optimiser_, train_set, sampler);
+    for (std::int64_t k = first; k < last; ++k) {
+        trainer.step(k);
+        if ((k + 1) % now_and_then == 0) progress(static_cast<double>(k + 1) / static_cast<double>(steps));
+    }
 }
 
 nn::Score ConvTrial::score(const data::Dataset& set, nn::Statistics which) {
@@ -144,8 +146,6 @@ void ConvTrial::measure_population(const data::Dataset& set, std::int64_t sample
     data::Epochs order(set.size(), batch, ~seed);
     nn::measure_population(net, set, order, std::max<std::int64_t>(1, std::min(samples, set.size()) / batch));
 }
-
-double number_of(const json& j) { return j.is_null() ? NAN : j.get<double>(); }
 
 std::string percent(const BySeed& share) {
     if (share.empty()) return "-";

@@ -3,8 +3,9 @@
 
 #include "studies/nn/conv_net.hpp"
 #include "studies/nn/score.hpp"
+#include "studies/nn/trainer.hpp"
 #include "studies/runs/by_seed.hpp"
-#include "studies/runs/study.hpp"
+#include "studies/runs/values.hpp"
 
 namespace normlab::studies {
 
@@ -42,9 +43,6 @@ private:
     double rate_, rate_end_, momentum_;
     std::optional<nn::Sgd> optimiser_;
 };
-
-/// A number of a record: NaN where it is null, JSON having no NaN.
-double number_of(const json& j);
 
 /// "12.3 +- 0.4", in percent; the half width is left out where there is one seed alone, "-" where there is none.
 std::string percent(const BySeed& share);

@@ -32,11 +32,12 @@ Figure figure(const Results& r) {
     const std::vector<std::int64_t> slices = r.normalisation_batches(), batches = r.batches(), groups = r.groups();
     const std::int64_t full = r.fixed_batch();
     const std::string error = "test error, %";
-    Panel fixed{fmt::format("Optimiser’s batch {}, normalised in parts", full), "normalisation batch", error, powers_of_two(slices), {}, true};
-    Panel equal{"Normalised whole", "optimiser’s batch = normalisation batch", error, powers_of_two(batches), {}, true};
-    Panel counts{fmt::format("Groups, optimiser’s batch {}", full), "groups", error, powers_of_two(groups), {}, true};
+    constexpr auto range = Panel::Range::logarithmic_errors;
+    Panel fixed{fmt::format("Optimiser’s batch {}, normalised in parts", full), "normalisation batch", error, powers_of_two(slices), {}, Panel::no_floor, range};
+    Panel equal{"Normalised whole", "optimiser’s batch = normalisation batch", error, powers_of_two(batches), {}, Panel::no_floor, range};
+    Panel counts{fmt::format("Groups, optimiser’s batch {}", full), "groups", error, powers_of_two(groups), {}, Panel::no_floor, range};
     Panel evaluation{
-        fmt::format("Batch norm evaluated five ways, optimiser’s batch {}", full), "normalisation batch", error, powers_of_two(slices), {}, true};
+        fmt::format("Batch norm evaluated five ways, optimiser’s batch {}", full), "normalisation batch", error, powers_of_two(slices), {}, Panel::no_floor, range};
     for (const Named& n : norms) {
         const std::string norm = n.norm;
         const bool by_batch = norm == "bn" || norm == "brn";

@@ -41,7 +41,7 @@ BySeed Results::of(const Cell& cell, const std::string& what) const {
     const auto found = cells_.find(cell);
     if (found == cells_.end()) return values;
     for (const auto& [seed, result] : found->second)
-        if (result.contains(what)) values.values[seed] = number_of(result.at(what));
+        if (result.contains(what)) values.values[seed] = number(result.at(what));
     return values;
 }
 

@@ -159,8 +159,8 @@ std::string csv_of(const Results& r) {
     for (const auto& [c, seeds] : r.all())
         for (const auto& [seed, result] : seeds) {
             text += fmt::format("\n{},{},{},{},{}", c.norm, c.batch, c.normalisation, c.groups, seed);
-            for (const char* what : {"error", "loss", "training_loss"}) text += fmt::format(",{}", number_of(result.at(what)));
-            for (const Way& way : ways) text += result.contains(way.name) ? fmt::format(",{}", number_of(result.at(way.name))) : ",";
+            for (const char* what : {"error", "loss", "training_loss"}) text += fmt::format(",{}", number(result.at(what)));
+            for (const Way& way : ways) text += result.contains(way.name) ? fmt::format(",{}", number(result.at(way.name))) : ",";
         }
     return text + "\n";
 }

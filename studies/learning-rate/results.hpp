@@ -1,0 +1,26 @@
+#pragma once
+// What is read off one run, or off the runs of one seed at several rates.
+
+#include "studies/runs/values.hpp"
+
+namespace normlab::studies::rates {
+
+double best(const Record& r);      ///< highest accuracy at any look
+double final_accuracy(const Record& r);
+
+/// Steps to the first look at which the accuracy is at least `target`; where there is none, as many as the run was to have: too few, so that ratios
+/// of them are lower bounds.
+double steps_to(const Record& r, double target);
+
+/// Runs of one net, each rate's by seed.
+using ByFactor = std::map<double, Selected>;
+ByFactor by_factor(const std::vector<Record>& records, const json& net);
+
+/// The largest factor at which the seed's final accuracy is at least 0.9 of the best that it has at any; 0 without runs.
+double largest_stable(const ByFactor& net, std::int64_t seed);
+/// The best final accuracy of the seed at any factor.
+double best_final(const ByFactor& net, std::int64_t seed);
+
+std::map<std::string, Interval> measures(const std::vector<Record>& records);
+
+}  // namespace normlab::studies::rates
