@@ -14,6 +14,7 @@
 #include "io/npy.hpp"
 #include "io/npz.hpp"
 #include "verify/real_data.hpp"
+#include "verify/shell.hpp"
 
 using namespace std::string_literals;
 using normlab::io::Array, normlab::io::InputError, normlab::io::NpzFile;

@@ -12,7 +12,7 @@
 #include "io/json.hpp"
 #include "norms/names.hpp"
 #include "verify/judge_answers.hpp"
-#include "verify/real_data.hpp"
+#include "verify/shell.hpp"
 
 namespace normlab::verify {
 namespace {

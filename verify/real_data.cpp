@@ -12,6 +12,7 @@
 #include "io/npz.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "verify/shell.hpp"
 
 namespace normlab::verify {
 namespace {

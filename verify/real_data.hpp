@@ -3,7 +3,6 @@
 
 #include <filesystem>
 
-#include "verify/shell.hpp"
 #include "verify/suite.hpp"
 
 namespace normlab::verify {

@@ -21,6 +21,8 @@ struct Suspects::Quantity {
 
 namespace {
 
+constexpr double most_times = 1e4;   // of a fault of 1 %: a factor of 101; beyond it the term is no more like the right one
+
 Values as_doubles(const std::vector<Quad>& v) {
     Values d;
     for (const Quad& q : v) d.push_back(static_cast<double>(q));
@@ -157,7 +159,7 @@ double Suspects::strength(const Fault& fault, const Quantity& quantity, const Va
     const auto along = [&](const Values& v) { return projected(v, quantity.right, wrong, quantity.bound); };
     const double wanted = along(got);
     double last = 0, at_last = 0, times = wanted;
-    for (int k = 0; k < 12 && std::abs(times) < 1e4; ++k) {   // secants, to rounding
+    for (int k = 0; k < 12 && std::abs(times) < most_times; ++k) {   // secants, to a few roundings (2^-53 each) of what is wanted
         const double at = along(quantity.of(given(fault, times)));
         if (std::abs(at - wanted) <= 1e-15 * std::abs(wanted) || at == at_last) break;
         const double secant = times + (wanted - at) * (times - last) / (at - at_last);
@@ -165,7 +167,7 @@ double Suspects::strength(const Fault& fault, const Quantity& quantity, const Va
         if (!std::isnan(at)) last = times, at_last = at;
         times = next;
     }
-    return std::abs(times - 1) < 1e-3 ? 1 : times;
+    return std::abs(times - 1) < 1e-3 ? 1 : times;   // the strength of the table: of a fault of 1 % the factor is the same to 1e-5
 }
 
 bool Suspects::right(const std::string& quantity, const Outputs<double>& got) const {
@@ -188,7 +190,7 @@ std::vector<Fit> Suspects::fits(const std::string& quantity, const Outputs<doubl
         Fit fit{fault};
         if (asked->of(out).size() != values.size()) continue;
         if (any_strength && fault->name.ends_with("_scaled")) fit.times = strength(*fault, *asked, asked->of(out), values);
-        if (!(std::abs(fit.times) >= 0.05 && std::abs(fit.times) < 1e4)) continue;   // small: of the size of rounding where the mean is large
+        if (!(std::abs(fit.times) >= 0.05 && std::abs(fit.times) < most_times)) continue;   // small: of the size of rounding where the mean is large
         if (fit.times != 1) stronger = given(*fault, fit.times), given_here = &stronger;
         const Values wrong = asked->of(*given_here);
         const double from_fault = distance(values, wrong, with_roundings(asked->bound, wrong, roundoff_));
