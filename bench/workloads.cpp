@@ -14,7 +14,7 @@
 namespace normlab::bench {
 namespace {
 
-struct Row {
+struct Listed {
     std::string_view set, variant;
     std::array<std::int64_t, 4> dims;   // 0: absent
     std::int64_t groups = 1;
@@ -22,7 +22,7 @@ struct Row {
 };
 
 constexpr std::string_view sets[] = {"peers", "resnet50", "transformer", "unet", "weights"};
-constexpr Row rows[] = {
+constexpr Listed rows[] = {
     {"peers", "batch_norm", {128, 64, 56, 56}, 1, true},
     {"peers", "batch_norm", {32, 64, 56, 56}, 1, true},
     {"peers", "batch_norm", {32, 256, 14, 14}},
@@ -108,7 +108,7 @@ std::vector<Workload> find_workloads(const std::string& name) {
         throw Error(unknown("shape set", name, sets) + ", or a file's path");
     }
     std::vector<Workload> workloads;
-    for (const Row& row : rows) {
+    for (const Listed& row : rows) {
         if (row.set != name) continue;
         workloads.push_back(make_workload(row.variant, {row.dims.begin(), std::ranges::find(row.dims, 0)}, row.groups));
         workloads.back().both_layouts = row.both_layouts;

@@ -18,6 +18,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC guesses this one from inlined code and is often wrong under sanitizers and inside expression templates.
   list(APPEND options -Wno-maybe-uninitialized)
 endif()
+if(CMAKE_UNITY_BUILD)
+  list(APPEND options -Wno-shadow)  # files compiled as one shadow each other's names
+endif()
 target_compile_options(normlab_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${options}>" "$<$<COMPILE_LANGUAGE:CUDA>:${cuda_options}>")
 
 # Sanitizers go into every target, so also into the tests' own main.

@@ -118,8 +118,6 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     return all;
 }
 
-std::string always(const Case&) { return {}; }
-
 std::string slope_refuses(const Case& c) {
     return size_of(c.dtype) == 2 ? "rounding to 16 bits hides how the error grows" : needs_mean_removed(c);
 }

@@ -10,8 +10,6 @@
 namespace normlab::verify {
 namespace {
 
-std::string always(const Case&) { return {}; }
-
 // --- isolation -----------------------------------------------------------------------------------------------------------------------------------
 
 std::vector<Case> isolation_cases(const Case& base, Tier tier) {

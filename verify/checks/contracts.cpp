@@ -10,8 +10,6 @@
 namespace normlab::verify {
 namespace {
 
-std::string always(const Case&) { return {}; }
-
 // Sizes e in which vector lanes have a body, a tail, or both.
 std::vector<Case> sized_cases(const Case& base, const std::vector<std::int64_t>& sizes, bool every_shape) {
     std::vector<Case> cases;

@@ -13,12 +13,12 @@
 namespace normlab::verify {
 namespace {
 
-std::string refuses(const Case& c) {
+std::string derivatives_refuses(const Case& c) {
     if (c.dtype != DType::f64) return "differences need an f64 forward pass (accuracy and the structure checks judge the other dtypes)";
     return c.stat_batch && c.spec().correction == Correction::renorm ? "r and d of several slices cannot be held still at once" : "";
 }
 
-std::vector<Case> cases(const Case& base, Tier tier) {
+std::vector<Case> derivatives_cases(const Case& base, Tier tier) {
     std::vector<Case> out;
     const auto add = [&](auto change) {
         Case c = with_small_shape(base);
@@ -153,7 +153,7 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
 
 }  // namespace
 
-const Check derivatives_check{"derivatives", "dx, dgamma and dbeta are the derivatives of y: complex step and Ridders differences", false, refuses,
-                              cases, derivatives};
+const Check derivatives_check{"derivatives", "dx, dgamma and dbeta are the derivatives of y: complex step and Ridders differences", false, derivatives_refuses,
+                              derivatives_cases, derivatives};
 
 }  // namespace normlab::verify

@@ -108,7 +108,7 @@ Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected
     return f;
 }
 
-std::string refuses(const Case& c) {
+std::string invariance_table_refuses(const Case& c) {
     if (size_of(c.dtype) == 2) return "scaled and shifted inputs would not be exact in 16 bits";
     if (c.shape.N < 2 || c.shape.C < 2) return "it changes one sample and one channel of several: N >= 2 and C >= 2 are accepted";
     if (c.spec().block.channels && !c.spec().block.groups && c.problem().channels_per_group() < 2) return "its row is for groups of several channels";
@@ -135,6 +135,6 @@ std::vector<Finding> invariance_table(const Case& c, const Implementation& imple
 
 }  // namespace
 
-const Check invariance_table_check{"invariance_table", "what y = norm(Wu) is invariant to, and what it is not", false, refuses, layer_cases, invariance_table};
+const Check invariance_table_check{"invariance_table", "what y = norm(Wu) is invariant to, and what it is not", false, invariance_table_refuses, layer_cases, invariance_table};
 
 }  // namespace normlab::verify

@@ -8,12 +8,12 @@
 namespace normlab::verify {
 namespace {
 
-std::string refuses(const Case& c) {
+std::string jacobian_refuses(const Case& c) {
     constexpr std::int64_t most = 256;
     return c.shape.size() <= most ? "" : fmt::format("it takes one backward pass an element; up to {} elements are accepted", most);
 }
 
-std::vector<Case> cases(const Case& base, Tier tier) {
+std::vector<Case> jacobian_cases(const Case& base, Tier tier) {
     const Shape shape{4, 2, 3}, by_channel{2, 4, 3};
     const auto small = [&] { return oracle_cases(base, base.spec().block.samples ? shape : by_channel); };
     std::vector<Case> all = small();
@@ -81,6 +81,6 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
 }  // namespace
 
 const Check jacobian_check{"jacobian", "every entry of the Jacobian of a small layer: columns by the complex step, rows by backward from unit cotangents",
-                           false, refuses, cases, jacobian};
+                           false, jacobian_refuses, jacobian_cases, jacobian};
 
 }  // namespace normlab::verify

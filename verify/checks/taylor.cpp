@@ -13,12 +13,12 @@ namespace {
 
 constexpr int largest_step = RemainderOrder::first, smallest_step = RemainderOrder::last;   // h = 2^-3 ... 2^-10
 
-std::string refuses(const Case& c) {
+std::string taylor_refuses(const Case& c) {
     if (c.dtype != DType::f64) return "differences need an f64 forward pass (adjoint and jacobian judge the other dtypes)";
     return c.stat_batch && c.spec().correction == Correction::renorm ? "r and d of several slices cannot be held still at once" : "";
 }
 
-std::vector<Case> cases(const Case& base, Tier tier) {
+std::vector<Case> taylor_cases(const Case& base, Tier tier) {
     const auto small = [&] {
         std::vector<Case> all = oracle_cases(base, {4, 6, 6});
         for (Case& c : all) c.kappa = std::min(c.kappa, 1e5);   // beyond, the bound of sequential sums may leave too few steps
@@ -226,6 +226,6 @@ std::vector<Finding> taylor(const Case& c, const Implementation& implementation)
 }  // namespace
 
 const Check taylor_check{"taylor", "the Taylor remainder is of order 2 in x, and no more than rounding in gamma, beta and where statistics are given",
-                         false, refuses, cases, taylor};
+                         false, taylor_refuses, taylor_cases, taylor};
 
 }  // namespace normlab::verify
