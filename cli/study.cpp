@@ -123,8 +123,8 @@ void add_study(CLI::App& app, int& status) {
             fmt::print("{}", ledger_text(ledger(folder)));
             return;
         }
-        fmt::print("{:<14} {}\n{:<14} takes 40 s on 2 cores\n", "noise", verb->get_subcommand("noise")->get_description(), "");
-        for (const Study& s : all()) fmt::print("{:<14} {}\n{:<14} takes {}\n", s.name, s.question, "", s.durations);
+        fmt::print("{:<14} {}: 40 s (2 cores)\n", "noise", verb->get_subcommand("noise")->get_description());
+        for (const Study& s : all()) fmt::print("{:<14} {}: {}\n", s.name, s.question, s.durations);
     });
 }
 

@@ -61,7 +61,7 @@ expect 0 "no verdict" study noise --m 2,4 --samples 4096 --impl reference --json
 grep -q '"held": true' noise.json || complain "noise.json has no cells"
 [ "$(grep -c reference noise.csv)" -gt 50 ] || complain "noise.csv has no cells"
 [ -s noise.svg ] && [ -s noise.png ] || complain "no figure"
-expect 2 "accepted: noise" study
+expect 0 "small-batch" study
 expect 2 "did you mean noise" study nois
 expect 2 "did you mean --samples" study noise --sample 7
 expect 2 "m = 1;" study noise --m 1

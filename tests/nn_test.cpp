@@ -213,7 +213,7 @@ TEST_CASE("initial weights have the deviation that was asked for, and differ bet
     CHECK(weights(1, he_normal(), 0) != weights(2, he_normal(), 0));
 }
 
-TEST_CASE("optimisers and schedules do their formulas; weight decay is of weights alone") {
+TEST_CASE("optimisers and schedules do their formulas and weight decay is of weights alone") {
     CHECK(constant(0.5).at(999) == 0.5);
     CHECK(step_decay(1, 0.1, 10).at(19) == Approx(0.1));
     CHECK(exponential_decay(1, 0.25, 10).at(5) == Approx(0.5));

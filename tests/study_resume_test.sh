@@ -45,6 +45,5 @@ expect 0 "6 runs" study activations --steps 300 --log 100 --seeds 1,2,3 --width 
 expect 2 "--steps = 'ten'" study activations --steps ten
 expect 2 "accepted" study activations --paper --standard
 expect 0 "runs, about" study activations --dry-run
-expect 0 "takes" study
 expect 0 "NOT TESTABLE HERE" study --ledger --records "${0%/*}/../studies"
 exit $failed
