@@ -66,20 +66,35 @@ int run_study(const Study& study, const StudyOptions& o) {
     for (const auto& [flag, list] : o.settings)
         if (!list.empty()) given[flag] = list;
     const Settings settings(study.settings, o.paper ? Size::paper : o.standard ? Size::standard : Size::quick, given);
-    const std::vector<Run> runs = study.plan(settings);
-    const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out), o.data, processes_of(o.jobs)};
+    const std::vector<Settings> apart = settings.apart();   // each with a report of its own
+    std::vector<Run> runs;
+    std::vector<std::size_t> counts;
+    for (const Settings& one : apart) {
+        const std::vector<Run> own = plan_of(study, one);
+        runs.insert(runs.end(), own.begin(), own.end());
+        counts.push_back(own.size());
+    }
+    const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out), o.data, processes_of(o.jobs), o.fresh};
     if (o.dry_run) return print_plan(runs, jobs), 0;
-    if (o.fresh)
-        for (const Run& run : runs) std::filesystem::remove(record_path(jobs.out, run));
+    std::error_code error;
+    std::filesystem::create_directories(jobs.out / "records", error);
+    if (error) throw io::InputError(fmt::format("--out {}: {} cannot be made ({}); a folder that may be written is accepted", jobs.out.string(), (jobs.out / "records").string(), error.message()));
+    for (const char* ending : {".svg", ".png"}) io::check_drawable(jobs.out / (study.name + ending));
 
     Progress bar("study " + study.name);
     const std::vector<Record> records = make_records(study, runs, jobs, [&](const studies::Progress& p) { bar.show(p.part, fmt::format("{}/{} runs", p.done, p.total), p.seconds_left); });
     bar.clear();
-    const Report report = study.report(records);
-    print_report(study, settings, report, records.at(0), runs.size());
-    const std::string base = (jobs.out / study.name).string();
-    io::write_atomically(base + ".csv", report.csv);
-    for (const char* ending : {".svg", ".png"}) io::draw(base + ending, report.figure.script, report.figure.width, report.figure.height);
+    auto next = records.begin();
+    for (std::size_t i = 0; i < apart.size(); ++i) {
+        const std::vector<Record> own(next, next + static_cast<std::ptrdiff_t>(counts[i]));
+        next += static_cast<std::ptrdiff_t>(counts[i]);
+        const Report report = study.report(own);
+        if (!apart[i].label().empty()) fmt::print("{}:\n", apart[i].label().substr(1));
+        print_report(study, apart[i], report, own.at(0), own.size());
+        const std::string base = (jobs.out / (study.name + apart[i].label())).string();
+        io::write_atomically(base + ".csv", report.csv);
+        for (const char* ending : {".svg", ".png"}) io::draw(base + ending, report.figure.script, report.figure.width, report.figure.height);
+    }
     return 0;
 }
 
@@ -87,12 +102,12 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
     auto* one = verb.add_subcommand(study.name, study.question);
     const auto o = std::make_shared<StudyOptions>();
     one->add_flag("--standard", o->standard, "the middle size, within 30 minutes");
-    one->add_flag("--paper", o->paper, "the paper's own set-up (" + study.durations + ")");
+    one->add_flag("--paper", o->paper, "the paper's own set-up (default " + study.durations + ")");
     for (const Setting& s : study.settings) {
         std::string sizes = fmt::format("default {}", s.quick);
         if (!s.standard.empty()) sizes += fmt::format("; --standard {}", s.standard);
         if (!s.paper.empty()) sizes += fmt::format("; --paper {}", s.paper);
-        one->add_option(s.flag, o->settings[s.flag], fmt::format("{} ({})", s.help, sizes));
+        one->add_option(s.flag, o->settings[s.flag], fmt::format("{} ({}){}", s.help, sizes, s.together ? "" : "; of several values each has a report of its own"));
     }
     if (study.uses_data) one->add_option("--data", o->data, "a folder with MNIST's IDX files (plain or gzip) or an .npz file with x and y (default: embedded digits)");
     one->add_option("--out", o->out, fmt::format("where records, figure and table go (default: results/{})", study.name));

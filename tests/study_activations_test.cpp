@@ -76,8 +76,12 @@ TEST_CASE("activations: a run is the same twice, by any implementation it trains
     const auto once = results(study, tiny);
     CHECK(once == results(study, tiny));
     for (const std::string& result : once) CHECK(result.find("null") == std::string::npos);
-    const auto runs = study.plan(Settings(study.settings, Size::quick, {{"--rate", "0.1,1"}, {"--width", "10,20"}}));
+    const auto apart = Settings(study.settings, Size::quick, {{"--rate", "0.1,1"}, {"--width", "10,20"}}).apart();
+    REQUIRE(apart.size() == 4);
+    std::vector<Run> runs;
+    for (const Settings& s : apart) std::ranges::copy(plan_of(study, s), std::back_inserter(runs));
     CHECK(runs.size() == 24);
     CHECK(distinct_names(runs) == runs.size());
+    CHECK(runs.back().name == "norm=batch_norm-seed=3-width=20-rate=1");
     CHECK_THROWS_AS(study.plan(Settings(study.settings, Size::quick, {{"--log", "100000"}})), Error);
 }

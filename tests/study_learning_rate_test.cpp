@@ -69,6 +69,25 @@ TEST_CASE("learning-rate: what never reaches the plain net's best counts as the 
     const auto plain = rates::by_factor(records, {{"activation", "relu"}, {"norm", "none"}});
     CHECK(rates::largest_stable(plain, 1) == 10);
     CHECK(rates::best_final(plain, 1) == 0.9);
+    // The list is 0.1,1,2,5,10,20,30,100: 10 stands for all up to 20.
+    const Interval same = rates::stable_ratio(plain, plain);
+    CHECK(same.value == 1);
+    CHECK(same.low == Approx(0.5));
+    CHECK(same.high == Approx(2));
+}
+
+TEST_CASE("learning-rate: the best rate of a seed is the other seeds' best, and what was never reached has no upper bound", "[studies]") {
+    const Study& study = find_study("learning-rate");
+    const auto records = made_up(study, {}, [](const json& s) {   // each seed has a rate of luck of its own
+        const double seed = s.at("seed"), factor = s.at("factor");
+        const bool lucky = (seed == 1 && factor == 1) || (seed == 2 && factor == 2) || (seed == 3 && factor == 5);
+        const bool late = s.at("norm") == "batch_norm" && seed == 3;
+        return made_up_result({late ? 5000.0 : 500.0, late ? 0.5 : lucky ? 0.95 : 0.9});
+    }, Size::quick);
+    for (const std::int64_t seed : {1, 2, 3}) CHECK(rates::best_final(rates::by_factor(records, {{"activation", "relu"}, {"norm", "none"}}), seed) == 0.9);
+    const Interval steps = rates::measures(records).at("bn_steps / plain_steps");
+    CHECK(std::isfinite(steps.low));
+    CHECK(std::isinf(steps.high));
 }
 
 TEST_CASE("learning-rate: a run is the same twice, ends where it diverges, and names tell runs apart", "[studies]") {

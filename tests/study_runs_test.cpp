@@ -19,7 +19,7 @@ namespace {
 
 const std::vector<Setting> known{{"--steps", "optimiser steps", "10", "100", "", integers(1, 1000)},
                                  {"--rate", "learning rate", "0.1,0.5", "", "", numbers(0, 10)},
-                                 {"--norm", "variant", "bn,ln", "bn,ln,gn", "gn", words({"bn", "ln", "gn"})}};
+                                 {"--norm", "variant", "bn,ln", "bn,ln,gn", "gn", words({"bn", "ln", "gn"}), true}};
 
 std::string error_of(const std::map<std::string, std::string>& given) {
     try {
@@ -57,6 +57,21 @@ TEST_CASE("a setting's value is the caller's, or that of the size, or of the siz
     CHECK_THROWS_AS(quick.number("--rate"), Error);
 }
 
+TEST_CASE("values that no report shows together are settings apart, with names of their own", "[studies]") {
+    CHECK(Settings(known, Size::quick, {}).apart().size() == 2);   // --rate; --norm is shown together
+    const auto apart = Settings(known, Size::quick, {{"--steps", "5,6"}, {"--rate", "0.1"}}).apart();
+    REQUIRE(apart.size() == 2);
+    CHECK(apart[1].label() == "-steps=6");
+    CHECK(apart[1].integer("--steps") == 6);
+    CHECK(apart[1].list("--norm").size() == 2);
+    CHECK(apart[1].changed());
+    for (const Study& s : all())
+        for (const Size size : {Size::quick, Size::standard, Size::paper}) CHECK(Settings(s.settings, size, {}).apart().size() == 1);
+    Study twins = find_study("scale");
+    twins.plan = [](const Settings&) { return std::vector<Run>{{"a", {}, 1}, {"a", {}, 1}}; };
+    CHECK_THROWS_WITH(plan_of(twins, Settings(known, Size::quick, {})), Catch::Matchers::Contains("two runs have the name a"));
+}
+
 TEST_CASE("a setting that is not accepted is named with what is", "[studies]") {
     CHECK_THAT(error_of({{"--steps", "0"}}), Catch::Matchers::Contains("--steps 0; 1 to 1000"));
     CHECK_THAT(error_of({{"--steps", "ten"}}), Catch::Matchers::Contains("ten"));
@@ -64,6 +79,9 @@ TEST_CASE("a setting that is not accepted is named with what is", "[studies]") {
     CHECK_THAT(error_of({{"--norm", "bm"}}), Catch::Matchers::Contains("bn"));
     CHECK_THAT(error_of({{"--norm", "bn,bn"}}), Catch::Matchers::Contains("twice"));
     CHECK_THAT(error_of({{"--norm", ","}}), Catch::Matchers::Contains("--norm"));
+    CHECK_THAT(error_of({{"--norm", "bn,"}}), Catch::Matchers::Contains("a value is empty"));
+    CHECK_THAT(error_of({{"--steps", "1,01"}}), Catch::Matchers::Contains("01 is named twice"));
+    CHECK_THAT(error_of({{"--rate", "0.1,0.10"}}), Catch::Matchers::Contains("twice"));
 }
 
 TEST_CASE("an interval over seeds is Student's, and unbounded for one", "[studies]") {

@@ -15,7 +15,7 @@ std::map<std::string, Verdict> verdicts_for(double ratio, double law, int shrank
         const double off = 0.001 * s.at("seed").get<double>();
         if (experiment == "gradients") return {{"orthogonal", ratio}, {"cosine", 1e-16}, {"inverse_scale", ratio}};
         if (experiment == "weight_norm") return {{"step", {1}}, {"length", {1}}, {"shrank", shrank}, {"largest_fall_over_bound", 0}};
-        return {{"step", {1}}, {"fourth_power", {1}}, {"law_per_step", 1}, {"start", 1}, {"equilibrium_law", 1}, {"growth_over_law", law + off},
+        return {{"rate", 1}, {"step", {1}}, {"fourth_power", {1}}, {"law_per_step", 1}, {"start", 1}, {"equilibrium_law", 1}, {"growth_over_law", law + off},
                 {"equilibrium_over_law", law + off},
                 {"sphere_gradient_seen", 1}, {"growth_error", ratio}, {"growth_over_bound", 1e9}};
     }, Size::quick));

@@ -15,12 +15,12 @@ constexpr std::int64_t training_samples = 2000;   // of which the training loss 
 // What is seen in the net at each logged step: columns of the record.
 class Log {
 public:
-    Log(nn::Mlp& net, std::int64_t layers, const data::Dataset& probe) : net_(net), layers_(layers), input_(nn::cpu().device(), DType::f32) {
+    Log(nn::Mlp& net, std::int64_t layers, const data::Dataset& probe) : net_(net), layers_(layers), input_(net.net().setup().backend->device(), DType::f32) {
         data::Batch batch;
         std::vector<std::int64_t> indices(static_cast<std::size_t>(probe.size()));
         std::iota(indices.begin(), indices.end(), 0);
         data::gather(probe, indices, batch);
-        nn::Array targets(nn::cpu().device(), DType::f32);
+        nn::Array targets(input_.device(), DType::f32);
         nn::load(batch, input_, targets);
     }
 
@@ -78,8 +78,9 @@ json run(const json& s, const Context& context) {
                            .init = nn::gaussian(s.at("init"))};
     if (s.at("norm") == "batch_norm") options.norm = batch_norm();
     options.norm_options.implementation = s.at("impl");
-    nn::Mlp net({.backend = &nn::cpu(), .seed = seed}, options);
-    nn::Sgd sgd(nn::cpu(), net.net().parameters(), nn::constant(s.at("rate")));
+    nn::Backend& backend = nn::backend_for(s.at("impl"));
+    nn::Mlp net({.backend = &backend, .seed = seed}, options);
+    nn::Sgd sgd(backend, net.net().parameters(), nn::constant(s.at("rate")));
     data::Epochs batches(train.size(), s.at("batch"), seed);
     nn::Trainer trainer(net.net(), sgd, train, batches);
     Log log(net, layers, probe);

@@ -17,11 +17,7 @@ std::vector<Run> sigmoids::plan(const Settings& settings) {
     for (json& s : combinations(settings, flags)) {
         if (s["log"] > s["steps"]) throw Error("--log is larger than --steps; at most that many steps are accepted");
         const double seconds = s["steps"].get<double>() / steps_per_second;
-        std::vector<std::string> keys{"norm"};
-        for (const auto& [key, value] : s.items())
-            if (key != "norm" && key != "seed" && settings.list("--" + key).size() > 1) keys.push_back(key);
-        keys.push_back("seed");
-        const std::string name = run_name(s, keys);
+        const std::string name = run_name(s, {"norm", "seed"});
         runs.push_back({name, std::move(s), seconds});
     }
     return runs;
@@ -31,8 +27,8 @@ Study activations() {
     return {.name = "activations",
             .question = "does batch norm train faster, and do the inputs of its sigmoids drift less? (Ioffe & Szegedy 2015, 4.1)",
             .durations = "15 s, --standard 2 min, --paper 7 min (2 cores)",
-            .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10", integers(1, 1'000'000)},
-                         {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"})},
+            .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10", integers(1, 1'000'000), true},
+                         {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"}), true},
                          {"--steps", "of the optimiser", "5000", "20000", "50000", integers(1, 100'000'000)},
                          {"--log", "steps from one look at the net to the next", "250", "500", "", integers(1, 100'000'000)},
                          {"--batch", "samples a step", "60", "", "", integers(2, 10000)},
@@ -41,8 +37,7 @@ Study activations() {
                          {"--init", "standard deviation of the normal weights", "0.1", "", "", numbers(0, 100)},
                          {"--rate", "learning rate", "1", "", "", numbers(0, 1000)},
                          {"--probe", "held-out samples whose activations are looked at", "1000", "", "", integers(2, 100'000)},
-                         {"--impl", "implementation of the normalization", "cpu", "", "",
-                          [](const Setting&, const std::string& word) { find_implementation(word); }}},
+                         implementation_setting("cpu")},
             .plan = sigmoids::plan,
             .run = sigmoids::run,
             .report = sigmoids::report,

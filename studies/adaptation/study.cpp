@@ -149,9 +149,9 @@ Study adaptation() {
     study.durations = "6 s, --standard 30 s, --paper about 1.1 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--batch", "the optimiser's, normalised whole", "64", "", "", integers(2, 4096)},
-         {"--shifts", "pixels down and right, of the images as they come", "2,4,6", "", "", integers(0, 1000)},
-         {"--contrasts", "about mid-grey: 1 is unchanged", "0.75,0.5,0.25", "", "", numbers(0, 1)},
-         {"--noises", "standard deviation of what is added to each pixel, of the images as they come", "0.1,0.2,0.4", "", "", numbers(0, 10)},
+         {"--shifts", "pixels down and right, of the images as they come", "2,4,6", "", "", integers(0, 1000), true},
+         {"--contrasts", "about mid-grey: 1 is unchanged", "0.75,0.5,0.25", "", "", numbers(0, 1), true},
+         {"--noises", "standard deviation of what is added to each pixel, of the images as they come", "0.1,0.2,0.4", "", "", numbers(0, 10), true},
          {"--precise", "samples from which population statistics are measured, about", "2048", "", "", integers(1, 1 << 30)}},
         "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10");
     study.plan = plan;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -19,10 +20,14 @@ std::vector<const Record*> of(const std::vector<Record>& records, const std::str
     return found;
 }
 
-// Mean and the whole range of what no chance enters but the choice of data.
+// Mean and the whole range of what no chance enters but the choice of data; unbounded where one is NaN.
 Interval range_of(const std::vector<double>& values) {
-    return {mean_of(values).value, std::ranges::min(values), std::ranges::max(values)};
+    const double mean = mean_of(values).value;
+    if (std::isnan(mean)) return {mean};
+    return {mean, std::ranges::min(values), std::ranges::max(values)};
 }
+
+bool ended_early(const Record& r) { return r.result.at("ended") < r.settings.at("steps"); }
 
 std::vector<double> each_of(const std::vector<const Record*>& records, const std::function<double(const json&)>& f) {
     std::vector<double> values;
@@ -46,26 +51,34 @@ Curve curve(const std::vector<const Record*>& records, const std::string& title,
 Report report(const std::vector<Record>& records) {
     Report out;
     if (const auto centred = of(records, "bias", "centred"); !centred.empty()) {
-        const std::vector<double> change = each_of(centred, [](const json& r) { return number(r.at("loss_change")); });
-        out.measures["centred: loss change / bound"] = exactly(std::ranges::max(change));
+        std::vector<double> change;
+        for (const Record* r : centred) change.push_back(ended_early(*r) ? NAN : number(r->result.at("loss_change")));
+        out.measures["centred: loss change / bound"] = exactly(worst(change));
         const std::vector<double> growth = each_of(centred, [](const json& r) { return number(r.at("growth")) / number(r.at("expected")); });
         out.measures["centred: bias growth / expected"] = range_of(growth);
     }
     if (const auto inside = of(records, "bias", "inside"); !inside.empty()) {
-                std::vector<double> ratios;
+        std::vector<double> ratios;
         for (const char* trained : {"bias", "all"})
             for (const Record* r : of(records, trained, "inside"))
                 ratios.push_back(number(r->result.at("growth")) / number(r->result.at("rounding")));
-        out.measures["inside: bias growth / bound"] = exactly(std::ranges::max(ratios));
+        out.measures["inside: bias growth / bound"] = exactly(worst(ratios));
     }
-    // in the same seed and by the same implementation: how far the bias went, over how far all that the right way trains went
-    std::vector<double> ratios;
-    for (const Record* s : of(records, "all", "scaled"))
-        for (const Record* i : of(records, "all", "inside"))
-            if (s->settings.at("seed") == i->settings.at("seed") && s->settings.at("impl") == i->settings.at("impl") &&
-                s->settings.at("rate") == i->settings.at("rate"))
-                ratios.push_back(number(s->result.at("growth")) / number(i->result.at("travel")));
-    if (!ratios.empty()) out.measures["scaled: bias growth / inside"] = range_of(ratios);
+    const auto scaled = of(records, "all", "scaled");
+    // In the same seed and by the same implementation: how far the bias went, over how far another way's `what` did.
+    const auto over = [&](const char* way, const char* what) {
+        std::vector<double> ratios;
+        for (const Record* s : scaled)
+            for (const Record* r : of(records, "all", way))
+                if (s->settings.at("seed") == r->settings.at("seed") && s->settings.at("impl") == r->settings.at("impl"))
+                    ratios.push_back(number(s->result.at("growth")) / number(r->result.at(what)));
+        if (!ratios.empty()) out.measures[fmt::format("scaled: bias growth / {}", way)] = range_of(ratios);
+    };
+    over("inside", "travel");   // all that the right way trains
+    over("centred", "growth");
+    if (!scaled.empty())
+        out.measures["scaled: bias growth, second half / first"] =
+            range_of(each_of(scaled, [](const json& r) { return number(r.at("growth")) / number(r.at("half_way")) - 1; }));
 
     out.table = fmt::format("{:<10}{:<22}{:>5}  {:<34}{:<34}{}\n", "trained", "normalisation", "runs", "bias moved by", "weights and bias moved by",
                             "loss at the end");
@@ -79,7 +92,7 @@ Report report(const std::vector<Record>& records) {
             const auto runs = of(records, trained, ways[w]);
             if (runs.empty()) continue;
             const auto text = [&](const std::function<double(const json&)>& f) { return text_of(range_of(each_of(runs, f))); };
-            const auto ended = std::ranges::count_if(runs, [](const Record* r) { return r->result.at("ended") < r->settings.at("steps"); });
+            const auto ended = std::ranges::count_if(runs, [](const Record* r) { return ended_early(*r); });
             out.table += fmt::format("{:<10}{:<22}{:>5}  {:<34}{:<34}{}{}\n", trained, titles[w], runs.size(),
                                      text([](const json& r) { return number(r.at("growth")); }),
                                      text([](const json& r) { return number(r.at("travel")); }),

@@ -24,8 +24,8 @@ struct Layer {
     explicit Layer(const json& s)
         : inputs(s.at("inputs")), units(s.at("units")), batch(s.at("batch")), spec(batch_norm(0)),
             implementation(find_implementation(s.at("impl").get<std::string>())),
-          net({.backend = &nn::cpu(), .dtype = DType::f64, .seed = s.at("seed")}), loss(nn::cpu(), nn::LossKind::squared),
-          x(Device::host, DType::f64), targets(Device::host, DType::f64),
+          backend(nn::backend_for(implementation.name())), net({.backend = &backend, .dtype = DType::f64, .seed = s.at("seed")}),
+          loss(backend, nn::LossKind::squared), x(backend.device(), DType::f64), targets(backend.device(), DType::f64),
           dense(net.add<nn::Dense>(inputs, units, nn::LinearOptions{.init = nn::gaussian(1 / std::sqrt(static_cast<double>(inputs)))})),
           norm(net.add<nn::Norm>(units, spec, nn::NormOptions{.implementation = implementation.name(), .affine = false, .schedule = {}})) {
         const random::Stream samples{s.at("seed"), 1}, teacher{s.at("seed"), 2}, noise{s.at("seed"), 3};
@@ -70,6 +70,7 @@ struct Layer {
     std::int64_t inputs, units, batch;
     Spec spec;
     const Implementation& implementation;
+    nn::Backend& backend;
     nn::Sequential net;
     nn::Loss loss;
     nn::Array x, targets;
@@ -110,10 +111,10 @@ json run(const json& s) {
     nn::Parameter& bias = *layer.dense.bias();
     std::vector<nn::Parameter*> trained{&bias};
     if (!bias_alone) trained.push_back(&layer.dense.weight());
-    nn::Sgd sgd(nn::cpu(), trained, nn::constant(rate));
+    nn::Sgd sgd(layer.backend, trained, nn::constant(rate));
 
     const std::vector<double> weights = layer.dense.weight().value.values(), start = layer.bias();
-    double first = 0, change = 0, rounding = 0, growth = 0, travel = 0;
+    double first = 0, change = 0, rounding = 0, growth = 0, travel = 0, half_way = 0;
     json out{{"step", json::array()}, {"loss", json::array()}, {"bias", json::array()}, {"weights", json::array()}, {"ended", steps}};
     for (std::int64_t t = 0; t < steps; ++t) {
         const double loss = layer.pass(way, t);
@@ -143,6 +144,7 @@ json run(const json& s) {
         const double moved = distance(layer.bias(), start), turned = distance(layer.dense.weight().value.values(), weights);
         if (std::isfinite(moved)) growth = std::max(growth, moved);
         if (std::isfinite(turned)) travel = std::max(travel, std::hypot(turned, moved));
+        if (t + 1 == steps / 2) half_way = moved;
         if ((t + 1) % every == 0) {
             out["step"].push_back(t + 1), out["loss"].push_back(loss), out["bias"].push_back(moved);
             out["weights"].push_back(nn::l2(layer.dense.weight().value));
@@ -156,7 +158,7 @@ json run(const json& s) {
         for (std::int64_t n = 0; n < layer.batch; ++n) mean += t[at(n * layer.units + c)] / static_cast<double>(layer.batch);
         expected += std::pow(2 * mean / static_cast<double>(layer.units) * rate * static_cast<double>(steps), 2);
     }
-    out.update({{"loss_change", change}, {"growth", growth}, {"travel", travel}, {"expected", std::sqrt(expected)}, {"rounding", rounding}});
+    out.update({{"loss_change", change}, {"growth", growth}, {"half_way", half_way}, {"travel", travel}, {"expected", std::sqrt(expected)}, {"rounding", rounding}});
     return out;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include "io/error.hpp"
 #include "io/idx.hpp"
@@ -77,10 +78,25 @@ Split checked(const path& where, Split split) {
     return split;
 }
 
+// Of what it holds, so that records of other images under the same name are told apart.
+std::uint32_t checksum(const Split& split) {
+    uLong sum = 0;
+    const auto add = [&](const auto& values) {
+        sum = crc32_z(sum, reinterpret_cast<const Bytef*>(values.data()), values.size() * sizeof(values[0]));
+    };
+    for (const Dataset* part : {&split.train, &split.test}) add(part->x), add(part->labels);
+    return static_cast<std::uint32_t>(sum);
+}
+
+// Files may be sorted by label: in a random order, always the same, the first samples are as good as any.
+Dataset mixed(const Dataset& set) { return pick(set, permutation(set.size(), 0, 0)); }
+
 void name(Split& split, const std::string& set, const std::string& from, const std::string& how) {
+    const std::string sum = fmt::format("{:08x}", checksum(split));
+    split.train = mixed(split.train), split.test = mixed(split.test);
     for (const auto& [part, word] : {std::pair(&split.train, "train"), std::pair(&split.test, "test")}) {
         part->name = set + " " + word;
-        part->description = fmt::format("{}, {} {} samples of {} x {}, {} classes{}", from, part->size(), word, part->H, part->W, part->classes, how);
+        part->description = fmt::format("{} (crc32 {}), {} {} samples of {} x {}, {} classes{}", from, sum, part->size(), word, part->H, part->W, part->classes, how);
     }
 }
 
@@ -101,7 +117,7 @@ Split load_idx(const path& folder) {
     read(files.train_images, files.train_labels, "train", split.train);
     read(files.t10k_images, files.t10k_labels, "t10k", split.test);
     split = checked(folder, std::move(split));
-    name(split, last_name(folder), fmt::format("IDX files in {}", folder.string()), "");
+    name(split, last_name(folder), "IDX files in " + last_name(folder), "");
     return split;
 }
 
@@ -133,7 +149,7 @@ Split load_npz(const path& file, std::uint64_t seed) {
         how = fmt::format(" (a sixth drawn as test set with seed {})", seed);
     }
     split = checked(file, std::move(split));
-    name(split, file.stem().string(), file.string(), how);
+    name(split, file.stem().string(), file.filename().string(), how);
     return split;
 }
 

@@ -1,6 +1,7 @@
 #include "studies/learning-rate/results.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace normlab::studies::rates {
 
@@ -24,18 +25,53 @@ ByFactor by_factor(const std::vector<Record>& records, const json& net) {
     return all;
 }
 
-double best_final(const ByFactor& net, std::int64_t seed) {
+namespace {
+
+double highest_final(const ByFactor& net, std::int64_t seed) {
     double highest = 0;
     for (const auto& [factor, runs] : net)
         if (const auto r = runs.find(seed); r != runs.end()) highest = std::max(highest, final_accuracy(*r->second));
     return highest;
 }
 
+double next_factor(const ByFactor& net, double factor) {
+    const auto next = net.upper_bound(factor);
+    return next == net.end() ? HUGE_VAL : next->first;
+}
+
+}  // namespace
+
+double best_final(const ByFactor& net, std::int64_t seed) {
+    double chosen = NAN, highest = -1;
+    for (const auto& [factor, runs] : net) {
+        if (!runs.contains(seed)) continue;
+        std::vector<double> others;
+        for (const auto& [other, r] : runs)
+            if (other != seed || runs.size() == 1) others.push_back(final_accuracy(*r));
+        if (const double mean = mean_of(others).value; mean > highest) highest = mean, chosen = final_accuracy(*runs.at(seed));
+    }
+    return chosen;
+}
+
 double largest_stable(const ByFactor& net, std::int64_t seed) {
     double largest = 0;
     for (const auto& [factor, runs] : net)
-        if (const auto r = runs.find(seed); r != runs.end() && final_accuracy(*r->second) >= 0.9 * best_final(net, seed)) largest = factor;
+        if (const auto r = runs.find(seed); r != runs.end() && final_accuracy(*r->second) >= 0.9 * highest_final(net, seed)) largest = factor;
     return largest;
+}
+
+Interval stable_ratio(const ByFactor& a, const ByFactor& b) {
+    std::vector<double> ratios, lows, highs;
+    if (a.empty() || b.empty()) return {NAN};
+    for (const auto& [seed, run] : a.begin()->second) {
+        const double of_a = largest_stable(a, seed), of_b = largest_stable(b, seed);
+        if (!(of_b > 0)) continue;
+        ratios.push_back(of_a / of_b);
+        lows.push_back(of_a / next_factor(b, of_b));
+        highs.push_back(next_factor(a, of_a) / of_b);
+    }
+    const bool bounded = std::ranges::all_of(highs, [](double v) { return std::isfinite(v); }), positive = std::ranges::all_of(lows, [](double v) { return v > 0; });
+    return {mean_ratio(ratios).value, positive ? mean_ratio(lows).low : 0, bounded ? mean_ratio(highs).high : HUGE_VAL};
 }
 
 std::map<std::string, Interval> measures(const std::vector<Record>& records) {
@@ -44,7 +80,12 @@ std::map<std::string, Interval> measures(const std::vector<Record>& records) {
     ByFactor plain = by_factor(records, runs("relu", "none")), bn = by_factor(records, runs("relu", "batch_norm"));
     if (plain.contains(1)) {
         const auto ratio = [](const Record& b, const Record& p) { return steps_to(b, best(p)) / steps_to(p, best(p)); };
-        const auto steps = [&](double factor) { return mean_ratio(each_pair(bn[factor], plain[1], ratio)); };
+        const auto steps = [&](double factor) {   // from above nothing bounds what was never reached
+            Interval i = mean_ratio(each_pair(bn[factor], plain[1], ratio));
+            for (const double missed : each_pair(bn[factor], plain[1], [](const Record& b, const Record& p) { return best(b) < best(p) ? 1.0 : 0.0; }))
+                if (missed > 0) i.high = HUGE_VAL;
+            return i;
+        };
         out["bn_steps / plain_steps"] = steps(1);
         out["bn_x5_steps / plain_steps"] = steps(5);
         const auto fall = [](const Record& p, const Record& fast) { return best(p) - final_accuracy(fast); };
@@ -69,16 +110,17 @@ std::map<std::string, Interval> measures(const std::vector<Record>& records) {
         net["norm"] = "batch_norm", net["factor"] = 5;
         out["bn_x5_sigmoid_best"] = mean_of(each(select(records, net), best));
     }
-    std::vector<double> ratios, gaps;
+    std::vector<double> gaps, excess;
     if (!plain.empty() && !bn.empty() && plain.begin()->first == bn.begin()->first)
         for (const auto& [seed, slow] : plain.begin()->second) {
             const auto other = bn.begin()->second.find(seed);
             if (other == bn.begin()->second.end()) continue;
-            ratios.push_back(largest_stable(bn, seed) / largest_stable(plain, seed));
-            gaps.push_back(final_accuracy(*other->second) - final_accuracy(*slow) - (best_final(bn, seed) - best_final(plain, seed)) / 2);
+            gaps.push_back(best_final(bn, seed) - best_final(plain, seed));
+            excess.push_back(std::abs(final_accuracy(*other->second) - final_accuracy(*slow)) - gaps.back() / 2);
         }
-    out["bn_largest_rate / plain_largest_rate"] = mean_ratio(ratios);
-    out["gap_at_small_rate - gap_at_best_rates / 2"] = mean_of(gaps);
+    out["bn_largest_rate / plain_largest_rate"] = stable_ratio(bn, plain);
+    out["gap_at_best_rates"] = mean_of(gaps);
+    out["abs(gap_at_small_rate) - gap_at_best_rates / 2"] = mean_of(excess);
     return out;
 }
 

@@ -18,8 +18,11 @@ ByFactor by_factor(const std::vector<Record>& records, const json& net);
 
 /// The largest factor at which the seed's final accuracy is at least 0.9 of the best that it has at any; 0 without runs.
 double largest_stable(const ByFactor& net, std::int64_t seed);
-/// The best final accuracy of the seed at any factor.
+/// The final accuracy of the seed at the factor that is best for the other seeds (its own best where there is none): chosen by the value itself, the best of more
+/// stable rates would be favoured more.
 double best_final(const ByFactor& net, std::int64_t seed);
+/// The ratio of two largest stable factors, with Student's interval and the resolution of the list: a factor stands for all up to the next of the list (none after its last).
+Interval stable_ratio(const ByFactor& a, const ByFactor& b);
 
 std::map<std::string, Interval> measures(const std::vector<Record>& records);
 

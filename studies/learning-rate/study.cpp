@@ -53,8 +53,9 @@ json run(const json& s, const Context& context) {
                            .init = nn::he_normal(s.at("init"))};
     if (s.at("norm") == "batch_norm") options.norm = batch_norm();
     options.norm_options.implementation = s.at("impl");
-    nn::Mlp net({.backend = &nn::cpu(), .seed = seed}, options);
-    nn::Sgd sgd(nn::cpu(), net.net().parameters(), nn::constant(s.at("rate").get<double>() * s.at("factor").get<double>()));
+    nn::Backend& backend = nn::backend_for(s.at("impl"));
+    nn::Mlp net({.backend = &backend, .seed = seed}, options);
+    nn::Sgd sgd(backend, net.net().parameters(), nn::constant(s.at("rate").get<double>() * s.at("factor").get<double>()));
     data::Epochs batches(train.size(), s.at("batch"), seed);
     nn::Trainer trainer(net.net(), sgd, train, batches);
     json log{{"step", json::array()}, {"accuracy", json::array()}, {"training_loss", json::array()}, {"diverged", false}};
@@ -82,22 +83,21 @@ Study learning_rate() {
     return {.name = "learning-rate",
             .question = "how many steps, and which rates, with and without batch norm? (Ioffe & Szegedy 2015, 4.2; Bjorck et al. 2018)",
             .durations = "40 s, --standard 12 min, --paper 2 h (2 cores)",
-            .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10", integers(1, 1'000'000)},
-                         {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"})},
+            .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10", integers(1, 1'000'000), true},
+                         {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"}), true},
                          {"--rate", "the plain net's own learning rate, by which factors are multiplied", "0.2", "", "", numbers(0, 1000)},
                          {"--factors", "learning rates of the nets of relu, in units of --rate; 1, 5 and 30 among them", "0.1,1,2,5,10,20,30,100",
                           "0.1,0.3,1,2,3,5,10,20,30,50,100,200,300,500,1000", "",
-                          numbers(0, 1e6)},
-                         {"--init-scales", "of the weights, in units of He's", "1", "0.3,1,3", "", numbers(0, 1000)},
+                          numbers(0, 1e6), true},
+                         {"--init-scales", "of the weights, in units of He's", "1", "0.3,1,3", "", numbers(0, 1000), true},
                          {"--layers", "hidden layers of the nets of relu", "8", "", "", integers(1, 64)},
-                         {"--depths", "hidden layers of the nets of sigmoids; the claim is about the largest", "3,8", "2,4,6,8", "", integers(1, 64)},
+                         {"--depths", "hidden layers of the nets of sigmoids; the claim is about the largest", "3,8", "2,4,6,8", "", integers(1, 64), true},
                          {"--width", "units of a hidden layer", "100", "", "", integers(1, 10000)},
                          {"--batch", "samples a step", "60", "", "", integers(2, 10000)},
                          {"--steps", "of the optimiser", "2000", "4000", "20000", integers(1, 100'000'000)},
                          {"--log", "steps from one look at the held-out samples to the next", "50", "", "", integers(1, 100'000'000)},
                          {"--test", "held-out samples", "1000", "2000", "", integers(1, 1'000'000)},
-                         {"--impl", "implementation of the normalization", "cpu", "", "",
-                          [](const Setting&, const std::string& word) { find_implementation(word); }}},
+                         implementation_setting("cpu")},
             .plan = rates::plan,
             .run = rates::run,
             .report = rates::report,

@@ -5,6 +5,8 @@
 // result may be an argument's own memory; other overlaps are not allowed. Shapes are checked by the layers. The same call gives the same bits on
 // every run.
 
+#include <string>
+
 #include "norms/tensor.hpp"
 #include "studies/random.hpp"
 
@@ -63,5 +65,8 @@ public:
 
 /// OpenBLAS on one thread (set for the whole process), plain loops.
 Backend& cpu();
+
+/// That of the device on which an implementation of the norms (a name of `normlab list`) works. Throws Error where there is none, or no such implementation.
+Backend& backend_for(const std::string& implementation);
 
 }  // namespace normlab::nn

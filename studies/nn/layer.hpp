@@ -34,7 +34,7 @@ struct Setup {
     Backend* backend = nullptr;
     DType dtype = DType::f32;
     std::uint64_t seed = 1;
-    std::uint32_t stream = 0;   ///< the layer's place in the net: keeps its random numbers apart from other layers'
+    std::uint32_t stream = 0;   ///< the layer's place among those that draw: keeps its random numbers apart from others', whatever norms stand between
     int threads = 1;            ///< of the normalizations; results do not depend on it
 
     random::Stream random(std::uint32_t use) const { return {seed, std::uint64_t{stream} << 32 | use}; }   ///< `use`: a step, or what is no step
@@ -44,6 +44,8 @@ class Sequential;
 
 class Layer {
 public:
+    static constexpr bool draws = false;   ///< L::draws: whether an L uses random numbers
+
     explicit Layer(const Setup& setup) : setup_(setup) {}
     virtual ~Layer() = default;
     Layer(const Layer&) = delete;

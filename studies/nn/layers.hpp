@@ -45,6 +45,7 @@ public:
 /// alone.
 class Dropout : public Layer {
 public:
+    static constexpr bool draws = true;
     Dropout(const Setup& setup, double rate);   ///< 0 <= rate < 1, otherwise Error
     std::string name() const override;
     void forward(const Array& x, Array& y, const Pass& pass) override;

@@ -50,6 +50,7 @@ private:
 /// y = x W^T + b: what the layers below share.
 class Linear : public Layer {
 public:
+    static constexpr bool draws = true;
     void forward(const Array& x, Array& y, const Pass& pass) override;
     void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
     std::vector<Parameter*> parameters() override;

@@ -16,7 +16,7 @@ namespace normlab::nn {
 enum class Statistics {
     moving,          ///< the moving average as the Spec has it (batch norm: of the unbiased variance; batch renorm: of sigma)
     moving_biased,   ///< batch norm: the moving average of the biased variance, kept beside the other in the same training run
-    population,      ///< "precise": what measure_population (score.hpp) or set_population gave
+    population,      ///< "precise": what measure_population (score.hpp) or set_state gave
     batch            ///< the batch's own, also in evaluation
 };
 

@@ -19,8 +19,8 @@ struct GradientBounds {
 /// x_hat mean(g x_hat)) these add up to at most 3 (r/s) [|g| + (1 + |x_hat|)(mean|g| + mean|g x_hat|)].
 GradientBounds gradient_bounds(const Array& x, const Array& dy, const Spec& spec, const Implementation& implementation);
 
-/// u = 2^-53, and n u / (1 - n u) with n = terms: the relative error of a sum or inner product of that many terms, in any order, against the sum of
-/// absolute values.
+/// u = 2^-53, and what n u / (1 - n u), n = terms, does not exceed up to a million terms: the relative error of a sum or inner product of that many terms, in
+/// any order, against the sum of absolute values.
 inline constexpr double unit = 0x1p-53;
 inline double summation(std::int64_t terms) { return static_cast<double>(terms + 1) * unit * 1.01; }
 

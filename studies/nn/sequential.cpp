@@ -5,7 +5,7 @@
 namespace normlab::nn {
 namespace {
 
-// Streams of random numbers: a layer's is its net's with 8 bits more, a part's its layer's with one bit more, so that none are equal.
+// Streams of random numbers: a layer's is its net's with 8 bits more, its number among those that draw,, a part's its layer's with one bit more, so that none are equal.
 std::uint32_t deeper(std::uint32_t stream, int bits, std::uint32_t index) {
     if (stream >> (32 - bits)) throw Error("residual layers inside each other more than two deep; two are accepted");
     return stream << bits | index;
@@ -18,10 +18,10 @@ Setup part(Setup setup, std::uint32_t index) {
 
 }  // namespace
 
-Setup Sequential::next() const {
+Setup Sequential::next(bool draws) {
     if (layers_.size() == 255) throw Error("a net of 256 layers; up to 255 are accepted");
     Setup setup = setup_;
-    setup.stream = deeper(setup_.stream, 8, static_cast<std::uint32_t>(layers_.size() + 1));
+    setup.stream = deeper(setup_.stream, 8, draws ? ++drawing_ : 0);
     return setup;
 }
 

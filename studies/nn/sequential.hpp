@@ -21,7 +21,7 @@ public:
     /// Makes a layer at the end: the arguments are those of L's constructor after its Setup. The reference stays good. At most 255 layers.
     template <class L, class... Args>
     L& add(Args&&... args) {
-        auto layer = std::make_unique<L>(next(), std::forward<Args>(args)...);
+        auto layer = std::make_unique<L>(next(L::draws), std::forward<Args>(args)...);
         L& added = *layer;
         append(std::move(layer));
         return added;
@@ -58,12 +58,13 @@ public:
     Setup setup() const { return setup_; }
 
 private:
-    Setup next() const;
+    Setup next(bool draws);
     void append(std::unique_ptr<Layer> layer);
 
     Setup setup_;
     std::vector<std::unique_ptr<Layer>> layers_;
     std::vector<Array> outputs_, gradients_;
+    std::uint32_t drawing_ = 0;
 };
 
 /// y = branch(x) + shortcut(x); the shortcut is empty (x itself), or a 1x1 convolution and kin where the number of channels changes (He et al. 2016).
@@ -71,6 +72,7 @@ private:
 ///   block.branch().add<Conv>(8, 8);
 class Residual : public Layer {
 public:
+    static constexpr bool draws = true;
     explicit Residual(const Setup& setup);
     Sequential& branch() { return branch_; }
     Sequential& shortcut() { return shortcut_; }

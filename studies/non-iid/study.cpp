@@ -183,12 +183,12 @@ Study non_iid() {
     study.question = "what do batches of few classes do to batch norm and batch renorm?";
     study.durations = "70 s, --standard 4 min, --paper about 10 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
-        {{"--variants", "bn, brn", "bn,brn", "", "", words({std::begin(norms), std::end(norms)})},
+        {{"--variants", "bn, brn", "bn,brn", "", "", words({std::begin(norms), std::end(norms)}), true},
          {"--batch", "the optimiser's", "64", "", "", integers(2, 4096)},
-         {"--normalisation-batches", "which divide it", "4,8,16", "", "", integers(2, 4096)},
+         {"--normalisation-batches", "which divide it", "4,8,16", "", "", integers(2, 4096), true},
          {"--of-each",
           "samples of each class in a paired normalisation batch: with 2, a batch of 4 has 2 classes; shuffled ones are trained beside them", "2,4",
-          "", "", integers(1, 4096)}},
+          "", "", integers(1, 4096), true}},
         "1,2,3,4,5", "");
     study.plan = plan;
     study.run = run;

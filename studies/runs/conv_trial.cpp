@@ -9,7 +9,6 @@ namespace normlab::studies {
 namespace {
 
 constexpr std::int64_t evaluation_batch = 256;
-constexpr std::uint64_t test_order = 0x7E57;   // of the permutation: no seed of a study changes the test set
 
 std::int64_t steps_of(const json& s, std::int64_t samples) {
     const double seen = static_cast<double>(samples) * s.at("epochs").get<double>();
@@ -45,25 +44,23 @@ nn::ConvNet net_of(const json& s, std::int64_t steps, const data::Dataset& set) 
 
 nn::Setup setup_of(const json& s) {
     nn::Setup setup;
-    setup.backend = &nn::cpu();
+    setup.backend = &nn::backend_for(s.at("implementation"));
     setup.seed = s.at("seed");
     return setup;
 }
 
-// In a random order, since files may be sorted, and evaluation by batch statistics sees who is beside whom.
-data::Dataset shuffled(const data::Dataset& set) {
-    const std::vector<std::int64_t> order = data::permutation(set.size(), test_order, 0);
-    const std::int64_t whole = std::max(set.size() / evaluation_batch * evaluation_batch, std::min(set.size(), evaluation_batch));
-    return data::pick(set, std::span(order).first(static_cast<std::size_t>(whole)));
+// A multiple of what evaluation takes at once.
+data::Dataset whole_batches(const data::Dataset& set) {
+    return data::first(set, std::max(set.size() / evaluation_batch * evaluation_batch, std::min(set.size(), evaluation_batch)));
 }
 
 }  // namespace
 
 std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::string& seeds, const std::string& standard_seeds) {
     const std::vector<Setting> shared{
-        {"--seeds", "of first weights and order of the data; each is a run", seeds, standard_seeds, "", integers(0, 1 << 30)},
+        {"--seeds", "of first weights and order of the data; each is a run", seeds, standard_seeds, "", integers(0, 1 << 30), true},
         {"--halve", "1: images are halved, 28 x 28 to 14 x 14; 0: they are as they are", "1", "", "0", integers(0, 1)},
-        {"--channels", "of each convolution, max pooling between them", "8,16,32", "", "16,32,64", integers(1, 4096)},
+        {"--channels", "of each convolution, max pooling between them: one net has them all", "8,16,32", "", "16,32,64", integers(1, 4096), true},
         {"--samples", "of the training set: the first, or all where it has fewer", "12000", "", "60000", integers(1, 1 << 30)},
         {"--epochs", "over them", "3", "10", "30", numbers(1e-6, 1e6)},
         {"--rate", "learning rate at an optimiser's batch of 64; otherwise in proportion to the batch", "0.05", "", "", numbers(0, 1e6)},
@@ -73,8 +70,7 @@ std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::str
         {"--brn-average", "the same of batch renorm (Ioffe 2017: 0.01)", "0.01", "", "", numbers(0, 1)},
         {"--hold", "share of the steps in which batch renorm has r = 1 and d = 0; d_max is 5 after 5, r_max 3 after 8 such shares, as in Ioffe 2017",
          "0.05", "", "", numbers(0, 1)},
-        {"--impl", "of the normalizations: a name of `normlab list` that works on host memory", "cpu", "", "",
-         [](const Setting&, const std::string& word) { find_implementation(word); }}};
+        implementation_setting("cpu")};
     own.insert(own.end(), shared.begin(), shared.end());
     return own;
 }
@@ -105,10 +101,11 @@ ConvTrial::ConvTrial(const json& s, const data::Split& data)
       normalisation_batch(s.at("normalisation_batch")),
       steps(steps_of(s, std::min(s.at("samples").get<std::int64_t>(), data.train.size()))),
       seed(s.at("seed")),
-      test_source(shuffled(data.test)),
+      test_source(whole_batches(data.test)),
       train_set(scaled(s, data::first(data.train, s.at("samples")))),
       test_set(scaled(s, test_source)),
       net(nn::conv_net(setup_of(s), net_of(s, steps, train_set))),
+      backend_(*net.setup().backend),
       rate_(s.at("rate").get<double>() * static_cast<double>(batch) / 64),
       rate_end_(s.at("rate_end")),
       momentum_(s.at("momentum")) {
@@ -116,7 +113,7 @@ ConvTrial::ConvTrial(const json& s, const data::Split& data)
         data::Epochs order(train_set.size(), std::min(evaluation_batch, train_set.size()), seed);
         data::Batch first;
         data::gather(train_set, order.batch(0), first);
-        nn::Array x(Device::host, DType::f32), targets(Device::host, DType::f32);
+        nn::Array x(backend_.device(), DType::f32), targets(backend_.device(), DType::f32);
         nn::load(first, x, targets);
         nn::initialise_weight_norm(net, x);
     }
@@ -124,7 +121,7 @@ ConvTrial::ConvTrial(const json& s, const data::Split& data)
 }
 
 void ConvTrial::forget_momentum() {
-    optimiser_.emplace(nn::cpu(), net.parameters(), nn::exponential_decay(rate_, rate_end_, steps), momentum_);
+    optimiser_.emplace(backend_, net.parameters(), nn::exponential_decay(rate_, rate_end_, steps), momentum_);
 }
 
 void ConvTrial::train(data::Sampler& sampler, std::int64_t first, std::int64_t last, const std::function<void(double)>& progress) {

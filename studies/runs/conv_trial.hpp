@@ -28,7 +28,7 @@ public:
 
     std::int64_t batch, normalisation_batch, steps;
     std::uint64_t seed;
-    data::Dataset test_source;           ///< as they came, in a random order (always the same), a multiple of 256 samples
+    data::Dataset test_source;           ///< as they came, a multiple of 256 samples
     data::Dataset train_set, test_set;   ///< as the net sees them
     nn::Sequential net;
 
@@ -40,6 +40,7 @@ public:
     void measure_population(const data::Dataset& set, std::int64_t samples);
 
 private:
+    nn::Backend& backend_;
     double rate_, rate_end_, momentum_;
     std::optional<nn::Sgd> optimiser_;
 };

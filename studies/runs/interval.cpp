@@ -16,6 +16,13 @@ Interval mean_of(std::span<const double> values) {
     return {mean, mean - half, mean + half};
 }
 
+double worst(std::span<const double> values) {
+    double largest = 0;
+    for (const double v : values)
+        if (!(v <= largest)) largest = v;
+    return largest;
+}
+
 std::string text_of(const Interval& i) {
     if (i.low == i.high) return fmt::format("{:.4g}", i.value);
     return fmt::format("{:.4g} [{:.4g}, {:.4g}]", i.value, i.low, i.high);

@@ -20,6 +20,9 @@ Interval mean_of(std::span<const double> values);
 /// What is not subject to chance: an error over its rounding bound, a count.
 inline Interval exactly(double value) { return {value, value, value}; }
 
+/// The largest, NaN if one is NaN; 0 where there are none.
+double worst(std::span<const double> values);
+
 /// "0.0123 [0.0100, 0.0146]"; without the brackets where it is exact.
 std::string text_of(const Interval& interval);
 

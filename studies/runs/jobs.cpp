@@ -36,7 +36,8 @@ public:
         const std::string data = study.uses_data ? load(study, jobs.data).train.description : "none";
         for (std::size_t k = 0; k < runs.size(); ++k) {
             records_[k] = {study.name, runs[k].name, commit(), data, runs[k].settings, {}};
-            if (const auto found = find_record(jobs.out, records_[k], runs[k])) records_[k] = *found, part_[k] = 1;
+            if (jobs.fresh) todo_.push_back(k);
+            else if (const auto found = find_record(jobs.out, records_[k], runs[k])) records_[k] = *found, part_[k] = 1;
             else todo_.push_back(k);
         }
         found_ = part_;
@@ -45,7 +46,6 @@ public:
     }
 
     std::vector<Record> all() {
-        if (!todo_.empty()) std::filesystem::create_directories(jobs_.out / "records");
         {
             std::vector<std::jthread> helpers;
             for (int i = 0; i < std::min(jobs_.processes, static_cast<int>(todo_.size())); ++i) helpers.emplace_back([this] { work(); });

@@ -9,9 +9,10 @@
 namespace normlab::studies {
 
 struct Jobs {
-    std::filesystem::path out;
+    std::filesystem::path out;   ///< which holds a folder records
     std::string data;     ///< --data; empty: the embedded digits
     int processes = 1;    ///< the cores are shared among them
+    bool fresh = false;   ///< records that are there are made again and replaced, one at a time
 };
 
 struct Progress {
@@ -20,7 +21,7 @@ struct Progress {
 };
 
 /// Makes the records that `out` lacks and returns all, in the order of `runs`. `show` is called now and then, never twice at once. Throws io::InputError or Error at the first wrong input or
-/// unwritable record, once the runs in hand have ended, and Failure, naming them, where runs failed but the others are done.
+/// unwritable folder or record, once the runs in hand have ended, and Failure, naming them, where runs failed but the others are done.
 std::vector<Record> make_records(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show);
 
 /// The other side: runs what it is asked to, until nobody asks any more.

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "io/error.hpp"
 #include "norms/tensor.hpp"
 #include "studies/runs/records.hpp"
 
@@ -53,21 +54,48 @@ Judged judge(const Claim& claim, const std::string& study, const std::map<std::s
     return judged;
 }
 
+namespace {
+
+// The records of a study, in its plan's order, where they are all the runs of one of its sizes and nothing else, by one commit on one set of data; `found` says what they are.
+std::vector<Record> records_of(const Study& study, const std::filesystem::path& folder, std::string& found) {
+    std::map<std::string, Record> there;
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none))
+        if (entry.path().extension() == ".json") there[entry.path().stem().string()] = read_record(entry.path());
+    found = "no records";
+    for (const Size size : {Size::quick, Size::standard, Size::paper}) {
+        if (there.empty()) break;
+        std::vector<Record> records;
+        const Record& first = there.begin()->second;
+        const std::vector<Run> plan = plan_of(study, Settings(study.settings, size, {}));
+        for (const Run& run : plan) {
+            const auto it = there.find(run.name);
+            if (it == there.end() || it->second.settings != run.settings || it->second.commit != first.commit || it->second.data != first.data) break;
+            records.push_back(it->second);
+        }
+        found = fmt::format("{} records, {} settings, commit {}, {}", there.size(), name_of(size), first.commit, first.data);
+        if (records.size() == plan.size() && plan.size() == there.size() && is_clean(first.commit)) return records;
+        found = fmt::format("{} records that are not the runs of one size, one set of data and one commit without changes", there.size());
+    }
+    return {};
+}
+
+}  // namespace
+
 std::vector<Judged> ledger(const std::filesystem::path& folder) {
     std::vector<Judged> all_claims;
     for (const Study& study : all()) {
-        std::vector<Record> records;
-        std::vector<std::filesystem::path> files;
-        std::error_code none;
-        for (const auto& entry : std::filesystem::directory_iterator(folder / study.name / "records", none))
-            if (entry.path().extension() == ".json") files.push_back(entry.path());
-        std::ranges::sort(files);
-        for (const auto& file : files) records.push_back(read_record(file));
-        const std::map<std::string, Interval> measures = records.empty() ? std::map<std::string, Interval>{} : study.report(records).measures;
+        std::string found;
+        const std::vector<Record> records = records_of(study, folder / study.name / "records", found);
+        std::map<std::string, Interval> measures;
+        try {
+            if (!records.empty()) measures = study.report(records).measures;
+        } catch (const json::exception& e) {
+            throw io::InputError(fmt::format("{}: records that study {} cannot read ({}); what it writes now is accepted", (folder / study.name / "records").string(), study.name, e.what()));
+        }
         for (const Claim& c : parse_claims(study.claims)) {
             all_claims.push_back(judge(c, study.name, measures));
-            if (!records.empty())
-                all_claims.back().evidence += fmt::format(" ({} records, commit {}, {})", records.size(), records[0].commit, records[0].data);
+            all_claims.back().evidence += " (" + found + ")";
         }
     }
     for (const Claim& c : parse_claims(untested_claims())) all_claims.push_back(judge(c, "", {}));

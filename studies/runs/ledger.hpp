@@ -38,7 +38,8 @@ struct Judged {
 /// Not reproduced if a condition is not, inconclusive if one is or its measure is missing, else reproduced.
 Judged judge(const Claim& claim, const std::string& study, const std::map<std::string, Interval>& measures);
 
-/// All claims of all studies by the records in FOLDER/STUDY/records, those without records inconclusive, saying so. Throws io::InputError for files that are no records.
+/// All claims of all studies by the records in FOLDER/STUDY/records. Without records, or where they are not all the runs of one of the study's sizes by one commit
+/// on one set of data, claims are inconclusive and say so. Throws io::InputError for files that are no records.
 std::vector<Judged> ledger(const std::filesystem::path& folder);
 
 std::string ledger_text(const std::vector<Judged>& claims);

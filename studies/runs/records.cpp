@@ -4,14 +4,35 @@
 #include <sstream>
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include "commit.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
+#include "verify/process.hpp"
 
 namespace normlab::studies {
 
-std::string commit() { return NORMLAB_COMMIT; }
+namespace {
+
+// Two trees with changes are two programs: the checksum of the program's file tells them apart.
+std::string identity() {
+    if (is_clean(NORMLAB_COMMIT)) return NORMLAB_COMMIT;
+    std::ifstream file(verify::this_program(), std::ios::binary);
+    uLong sum = 0;
+    for (std::vector<char> part(1 << 20); file.read(part.data(), static_cast<std::streamsize>(part.size())) || file.gcount();)
+        sum = crc32(sum, reinterpret_cast<const Bytef*>(part.data()), static_cast<uInt>(file.gcount()));
+    return fmt::format("{}-{:08x}", NORMLAB_COMMIT, sum);
+}
+
+}  // namespace
+
+bool is_clean(const std::string& commit) { return commit.find("-dirty") == std::string::npos && !commit.starts_with("unknown"); }
+
+std::string commit() {
+    static const std::string own = identity();
+    return own;
+}
 
 std::filesystem::path record_path(const std::filesystem::path& out, const Run& run) { return out / "records" / (run.name + ".json"); }
 
@@ -34,6 +55,7 @@ Record read_record(const std::filesystem::path& path) {
 std::optional<Record> find_record(const std::filesystem::path& out, const Record& expected, const Run& run) {
     const std::filesystem::path path = record_path(out, run);
     if (!std::filesystem::exists(path)) return std::nullopt;
+    if (!std::filesystem::is_regular_file(path)) throw io::InputError(path.string() + ": is no file; a record, or nothing, is accepted there");
     Record found = read_record(path);
     const auto differs = [&](const char* what, const std::string& there, const std::string& here) {
         if (there != here)

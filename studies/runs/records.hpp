@@ -8,8 +8,10 @@
 
 namespace normlab::studies {
 
-/// The commit that this program was built from; "-dirty" behind it where the tree had changes.
+/// The commit that this program was built from; where the tree had changes, or no commit is known, with "-dirty" (or "unknown") and a checksum of the program.
 std::string commit();
+/// Whether that names the sources.
+bool is_clean(const std::string& commit);
 
 /// OUT/records/NAME.json.
 std::filesystem::path record_path(const std::filesystem::path& out, const Run& run);

@@ -16,6 +16,7 @@ struct Setting {
     std::string flag, help;                      ///< "--steps"; what it is, its unit, what is accepted
     std::string quick, standard, paper;          ///< comma lists; an empty one: as the size before
     std::function<void(const Setting&, const std::string& word)> check;   ///< throws Error for a word that is not accepted
+    bool together = false;   ///< one report shows all values of the list; otherwise each value has a report of its own (Settings::apart)
     const std::string& of(Size size) const;
 };
 
@@ -24,11 +25,19 @@ std::function<void(const Setting&, const std::string&)> integers(std::int64_t lo
 std::function<void(const Setting&, const std::string&)> numbers(double low, double high);
 std::function<void(const Setting&, const std::string&)> words(std::vector<std::string> accepted);
 
+/// --impl: whose normalizations a net has; of those that nn::backend_for accepts.
+Setting implementation_setting(std::string quick, std::string standard = "", bool together = false);
+
 /// `given`: flag -> comma list, those that the caller changes.
 class Settings {
 public:
-    /// Throws Error for a list that is empty or names a word twice, and what the checks throw.
+    /// Throws Error for a list that is empty, has an empty word or names a value twice, and what the checks throw.
     Settings(const std::vector<Setting>& known, Size size, const std::map<std::string, std::string>& given);
+
+    /// One for each combination of the values of settings that no report shows together.
+    std::vector<Settings> apart() const;
+    /// Of one of these, what tells it from the others: "-rate=0.1"; empty where it is alone.
+    const std::string& label() const { return label_; }
 
     Size size() const { return size_; }
     bool changed() const { return changed_; }   ///< some list is another than that of the size: the criteria do not speak of it
@@ -42,6 +51,8 @@ public:
 private:
     Size size_;
     bool changed_ = false;
+    std::string label_;
+    std::vector<std::string> apart_;   // flags whose several values are not shown together
     std::map<std::string, std::vector<std::string>> lists_;
 };
 

@@ -60,6 +60,9 @@ struct Study {
     std::string claims;               ///< the folder's claims.json
 };
 
+/// The runs of settings that are one of Settings::apart, their names with its label. Throws Error where two have one name, and what the plan throws.
+std::vector<Run> plan_of(const Study& study, const Settings& settings);
+
 /// Every study, by name.
 const std::vector<Study>& all();
 

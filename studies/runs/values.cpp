@@ -38,7 +38,7 @@ std::string run_name(const json& settings, const std::vector<std::string>& keys)
     std::string name;
     for (const std::string& key : keys) {
         const json& v = settings.at(key);
-        name += fmt::format("{}{}={}", name.empty() ? "" : "-", key, v.is_string() ? v.get<std::string>() : fmt::format("{:g}", v.get<double>()));
+        name += fmt::format("{}{}={}", name.empty() ? "" : "-", key, v.is_string() ? v.get<std::string>() : fmt::format("{}", v.get<double>()));
     }
     std::erase(name, '+');   // of an exponent
     return name;

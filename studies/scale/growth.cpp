@@ -50,7 +50,7 @@ json growth(const json& s) {
     net.dense->weight().value.set(w);
     const std::vector<double> G = sphere_gradient(net, s.at("draws"));
     const double rate = std::sqrt((decays ? 2 * step : step / 2) / mean(G)), decay = decays ? step / rate : 0;
-    nn::Sgd sgd(nn::cpu(), {&net.dense->weight()}, nn::constant(rate), 0, decay);
+    nn::Sgd sgd(net.backend, {&net.dense->weight()}, nn::constant(rate), 0, decay);
 
     json out{{"rate", rate}, {"step", json::array()}, {"fourth_power", json::array()}};
     double worst = 0, smallest = HUGE_VAL, late = 0, late_steps = 0, seen = 0;
@@ -97,7 +97,7 @@ json weight_norm(const json& s) {
     Net net(s, Kind::weight_norm);
     const std::int64_t steps = s.at("steps"), every = std::max<std::int64_t>(steps / looks, 1);
     const double rate = s.at("rate");
-    nn::Sgd sgd(nn::cpu(), net.dense->parameters(), nn::constant(rate));
+    nn::Sgd sgd(net.backend, net.dense->parameters(), nn::constant(rate));
     const nn::Parameter& g = *net.dense->parameters().at(1);
     std::int64_t shrank = 0;
     double fall = -HUGE_VAL;

@@ -16,8 +16,8 @@ Spec normalisation() {
 Net::Net(const json& s, Kind what)
     : kind(what), inputs(s.at("inputs")), units(s.at("units")), batch(s.at("batch")), seed(s.at("seed")), spec(normalisation()),
         implementation(find_implementation(s.at("impl").get<std::string>())),
-      net({.backend = &nn::cpu(), .dtype = DType::f64, .seed = seed}), loss(nn::cpu(), nn::LossKind::softmax), x(Device::host, DType::f64),
-          targets(Device::host, DType::f64) {
+      backend(nn::backend_for(implementation.name())), net({.backend = &backend, .dtype = DType::f64, .seed = seed}),
+      loss(backend, nn::LossKind::softmax), x(backend.device(), DType::f64), targets(backend.device(), DType::f64) {
     const nn::Init init = nn::gaussian(1 / std::sqrt(static_cast<double>(inputs)));   // |w| near 1
     dense = &net.add<nn::Dense>(inputs, units, nn::LinearOptions{.init = init, .bias = false, .weight_norm = kind == Kind::weight_norm,
                                                                  .implementation = implementation.name()});

@@ -33,6 +33,7 @@ struct Net {
     std::uint64_t seed;
     Spec spec;
     const Implementation& implementation;
+    nn::Backend& backend;
     nn::Sequential net;
     nn::Dense* dense;
     nn::Loss loss;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -20,14 +21,6 @@ std::vector<double> values(const std::vector<const Record*>& records, const std:
     std::vector<double> list;
     for (const Record* r : records) list.push_back(number(r->result.at(name)));
     return list;
-}
-
-// The largest, NaN if one is.
-double worst(const std::vector<double>& list) {
-    double largest = 0;
-    for (const double v : list)
-        if (!(v <= largest)) largest = v;
-    return largest;
 }
 
 // One value a seed: the mean over implementations, which see the same batches and differ by rounding.
@@ -113,6 +106,17 @@ Report report(const std::vector<Record>& records) {
          growth.size());
     line("growth / law", fmt::format("G seen in training over G: {}", text_of(by_seed(growth, "sphere_gradient_seen"))), growth.size());
     line("equilibrium / law", fmt::format("G seen in training over G: {}", text_of(by_seed(decay, "sphere_gradient_seen"))), decay.size());
+    if (!decay.empty()) {   // rate / |w|^2, |w|^2 by its mean fourth power
+        std::vector<double> first, last, law;
+        for (const Record* r : decay) {
+            const double rate = number(r->result.at("rate"));
+            first.push_back(rate / std::sqrt(number(r->result.at("start"))));
+            last.push_back(rate / std::sqrt(number(r->result.at("fourth_power").back())));
+            law.push_back(rate / std::sqrt(number(r->result.at("equilibrium_law"))));
+        }
+        out.table += fmt::format("{:<36}{:.4g} at first, {:.4g} at the end, sqrt(2 rate decay / G) = {:.4g}\n", "effective rate, rate / |w|^2", mean_of(first).value,
+                                 mean_of(last).value, mean_of(law).value);
+    }
     line("steps in which |v| shrank", fmt::format("the largest fall is {:.2g} of what rounding explains",
                                                   worst(values(wn, "largest_fall_over_bound"))), wn.size());
 

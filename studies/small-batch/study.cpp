@@ -106,6 +106,7 @@ std::map<std::string, Interval> measures_of(const Results& r) {
     const std::int64_t full = r.fixed_batch();
     std::map<std::string, Interval> m;
     put(m, "bn_in_4s - brn_in_4s", r.in("bn", 4) - r.in("brn", 4));
+    put(m, "bn_precise_in_4s - brn_in_4s", r.in("bn", 4, "precise") - r.in("brn", 4));
     put(m, "brn_in_4s - bn_in_64s", r.in("brn", 4) - r.in("bn", 64));
     put(m, "bn_batch_2 - bn_batch_4", r.equal("bn", 2) - r.equal("bn", 4));
     put(m, "bn_batch_4 - bn_batch_8", r.equal("bn", 4) - r.equal("bn", 8));
@@ -178,12 +179,12 @@ Study small_batch() {
     study.question = "what does the normalisation batch do to the test error, with the optimiser's batch fixed and with both equal?";
     study.durations = "2 min, --standard 15 to 20 min, --paper about 40 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
-        {{"--variants", "none, bn, brn, ln, in, gn, wn", "none,bn,brn,ln,in,gn,wn", "", "", words({std::begin(variants), std::end(variants)})},
+        {{"--variants", "none, bn, brn, ln, in, gn, wn", "none,bn,brn,ln,in,gn,wn", "", "", words({std::begin(variants), std::end(variants)}), true},
          {"--batch", "the fixed optimiser's batch", "64", "", "", integers(2, 4096)},
          {"--normalisation-batches", "of bn and brn at the fixed optimiser's batch, which they divide", "2,4,16,64", "2,4,8,16,32,64", "",
-          integers(2, 4096)},
-         {"--batches", "optimiser's batches that are normalised whole", "2,4,8,32", "2,4,8,16,32,64,128,256", "", integers(2, 4096)},
-         {"--groups", "of gn at the fixed optimiser's batch", "1,2,4,8", "", "1,2,4,8,16", integers(1, 4096)},
+          integers(2, 4096), true},
+         {"--batches", "optimiser's batches that are normalised whole", "2,4,8,32", "2,4,8,16,32,64,128,256", "", integers(2, 4096), true},
+         {"--groups", "of gn at the fixed optimiser's batch", "1,2,4,8", "", "1,2,4,8,16", integers(1, 4096), true},
          {"--curve-groups", "of gn where the batch is varied", "4", "", "8", integers(1, 4096)},
          {"--freeze", "share of the steps after which frozen statistics are frozen", "0.8", "", "", numbers(0, 1)},
          {"--precise", "training samples from which precise statistics are measured, about", "2048", "", "", integers(1, 1 << 30)}},
