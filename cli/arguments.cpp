@@ -54,6 +54,7 @@ std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, 
             if (!verb->get_group().empty()) names.push_back(verb->get_name());   // not what is for the program itself
         if (next >= argc) return fmt::format("no {}; accepted: {}", what, fmt::join(names, ", "));
         const auto found = std::ranges::find(verbs, argv[next], &CLI::App::get_name);
+        if (found == verbs.end() && at->get_option_no_throw(argv[next])) return error.what();   // a flag of the verb's own, which does not go with the rest
         if (found == verbs.end()) return unknown(what, argv[next], views(names));
         at = *found;
     }

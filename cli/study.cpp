@@ -37,14 +37,14 @@ std::string duration(double seconds) {
     return seconds < 120 ? fmt::format("{:.0f} s", seconds) : seconds < 7200 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
 }
 
-void print_plan(const std::vector<Run>& runs, const Jobs& jobs) {
+void print_plan(const std::vector<Run>& runs, const Jobs& jobs, const std::string& data) {
     double seconds = 0;
     for (const Run& run : runs) {
         const bool there = std::filesystem::exists(record_path(jobs.out, run));
         seconds += there ? 0 : run.seconds;
         fmt::print("{:>8}  {}\n", there ? "there" : duration(run.seconds), run.name);
     }
-    fmt::print("{} runs, about {} with {} processes; records in {}\n", runs.size(), duration(seconds / jobs.processes), jobs.processes, (jobs.out / "records").string());
+    fmt::print("{} runs, about {} with {} processes; data {}; records in {}\n", runs.size(), duration(seconds / jobs.processes), jobs.processes, data, (jobs.out / "records").string());
 }
 
 // The table, then the verdict on each claim; "no verdict" for settings of which the criteria do not speak.
@@ -75,7 +75,7 @@ int run_study(const Study& study, const StudyOptions& o) {
         counts.push_back(own.size());
     }
     const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out), o.data, processes_of(o.jobs), o.fresh};
-    if (o.dry_run) return print_plan(runs, jobs), 0;
+    if (o.dry_run) return print_plan(runs, jobs, describe_data(study, o.data)), 0;
     std::error_code error;
     std::filesystem::create_directories(jobs.out / "records", error);
     if (error) throw io::InputError(fmt::format("--out {}: {} cannot be made ({}); a folder that may be written is accepted", jobs.out.string(), (jobs.out / "records").string(), error.message()));
@@ -124,11 +124,12 @@ void add_study(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("study", "experiments: noise and those that put the papers' claims to the test; alone it lists them");
     const auto records = std::make_shared<std::string>();
     const auto shows = std::make_shared<bool>(false);
-    verb->add_flag("--ledger", *shows, "every claim with its source, criterion, what was measured, and the verdict");
-    verb->add_option("--records", *records, "with --ledger: the folder that holds STUDY/records (default: studies, of this project)");
+    auto* shown = verb->add_flag("--ledger", *shows, "every claim with its source, criterion, what was measured, and the verdict");
+    verb->add_option("--records", *records, "with --ledger: the folder that holds STUDY/records (default: studies, of this project)")->needs(shown);
     verb->require_subcommand(0, 1);
     add_noise(*verb, status);
     for (const Study& study : all()) add_one(*verb, study, status);
+    for (CLI::App* one : verb->get_subcommands([](const CLI::App*) { return true; })) one->excludes(shown);
     verb->callback([verb, shows, records, &status] {
         if (!verb->get_subcommands().empty()) return;
         if (*shows) {

@@ -69,6 +69,8 @@ TEST_CASE("learning-rate: what never reaches the plain net's best counts as the 
     const auto plain = rates::by_factor(records, {{"activation", "relu"}, {"norm", "none"}});
     CHECK(rates::largest_stable(plain, 1) == 10);
     CHECK(rates::best_final(plain, 1) == 0.9);
+    const auto blind = made_up(study, {}, [](const json&) { return made_up_result({500, 0.11}); }, Size::quick);
+    CHECK(rates::largest_stable(rates::by_factor(blind, {{"activation", "relu"}, {"norm", "none"}}), 1) == 0);   // it learns nowhere
     // The list is 0.1,1,2,5,10,20,30,100: 10 stands for all up to 20.
     const Interval same = rates::stable_ratio(plain, plain);
     CHECK(same.value == 1);

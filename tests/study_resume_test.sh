@@ -45,5 +45,15 @@ expect 0 "6 runs" study activations --steps 300 --log 100 --seeds 1,2,3 --width 
 expect 2 "--steps = 'ten'" study activations --steps ten
 expect 2 "accepted" study activations --paper --standard
 expect 0 "runs, about" study activations --dry-run
+expect 2 "nowhere" study activations --dry-run --data nowhere
+expect 0 "6 runs" study activations --steps 300 --log 100 --seeds 1,2,3 --width 20 --probe 100 --out whole
+expect 2 "nowhere" study activations --steps 300 --log 100 --seeds 1,2,3 --width 20 --probe 100 --out whole --fresh --data nowhere
+[ "$(ls whole/records | wc -l)" = 6 ] || complain "--fresh with a wrong --data discarded records"
+expect 0 "changed settings" study activations --steps 100,200 --log 100 --seeds 1 --width 20 --probe 100 --out apart
+[ -s apart/activations-steps=100.csv ] && [ -s apart/activations-steps=200.svg ] && [ "$(ls apart/records | wc -l)" = 4 ] || complain "no report for each value: $(ls -R apart)"
+mkdir -p folder/activations && cp -r whole/records folder/activations
+expect 0 "6 records that are not the runs of one size" study --ledger --records folder
+expect 2 "--ledger" study --ledger scale
+expect 2 "--ledger" study --records folder
 expect 0 "NOT TESTABLE HERE" study --ledger --records "${0%/*}/../studies"
 exit $failed

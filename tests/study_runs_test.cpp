@@ -148,3 +148,41 @@ TEST_CASE("a record comes back as it was written, and is refused where it is ano
     std::ofstream(path) << "[]";
     CHECK_THROWS_AS(find_record(folder.path, record, run), io::InputError);
 }
+
+TEST_CASE("the ledger judges complete records of one size, commit and set of data, and the committed ones decide at least twelve claims", "[studies]") {
+    const auto decided = [](const std::vector<Judged>& claims) {
+        return std::ranges::count_if(claims, [](const Judged& j) { return j.verdict == Verdict::reproduced || j.verdict == Verdict::not_reproduced; });
+    };
+    const std::filesystem::path committed = std::filesystem::path(PROJECT_DIR) / "studies";
+    CHECK(decided(ledger(committed)) >= 12);
+
+    const Folder folder;
+    const std::filesystem::path records = folder.path / "scale" / "records";
+    std::filesystem::create_directories(records.parent_path());
+    std::filesystem::copy(committed / "scale" / "records", records);
+    CHECK(decided(ledger(folder.path)) == 6);
+    const std::filesystem::path one = std::filesystem::directory_iterator(records)->path();
+    const Record whole = read_record(one);
+    const auto undecided = [&] {
+        const auto claims = ledger(folder.path);
+        const auto scale = std::ranges::find(claims, "scale", &Judged::study);
+        return decided(claims) == 0 && scale->evidence.find("not the runs of one size") != std::string::npos;
+    };
+    std::filesystem::remove(one);
+    CHECK(undecided());
+    for (const char* changed : {"commit", "data", "settings"}) {
+        Record other = whole;
+        (changed == std::string("commit") ? other.commit : other.data) = "another";
+        if (changed == std::string("settings")) other.data = whole.data, other.settings["seed"] = 77;
+        write_record(one, other);
+        CHECK(undecided());
+    }
+    write_record(one, whole);
+    CHECK(decided(ledger(folder.path)) == 6);
+    for (const auto& file : std::filesystem::directory_iterator(records)) {
+        Record dirty = read_record(file.path());
+        dirty.commit = "abc-dirty-0123";
+        write_record(file.path(), dirty);
+    }
+    CHECK(undecided());
+}

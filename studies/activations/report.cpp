@@ -115,11 +115,11 @@ Report report(const std::vector<Record>& records) {
     out.measures["bn_drift / plain_drift"] =
         mean_ratio(each_pair(runs[1], runs[0],
                              [](const Record& bn, const Record& plain) { return number(bn.result.at("drift")) / number(plain.result.at("drift")); }));
-    out.table = fmt::format("{:<12}{:>6}  {:<30}{:<30}{:<32}{:<30}{}\n", "net", "seeds", "accuracy", "validation loss", "training loss",
+    out.table = fmt::format("{:<12}{:>6}  {:<30}{:<30}{:<34}{:<30}{}\n", "net", "seeds", "accuracy", "validation loss", "training loss",
                             "drift / spread", "saturated, last layer");
     for (int n = 0; n < 2; ++n) {
         const auto text = [&](const std::function<double(const Record&)>& f) { return text_of(mean_of(each(runs[n], f))); };
-        out.table += fmt::format("{:<12}{:>6}  {:<30}{:<30}{:<32}{:<30}{}\n", titles[n], runs[n].size(),
+        out.table += fmt::format("{:<12}{:>6}  {:<30}{:<30}{:<34}{:<30}{}\n", titles[n], runs[n].size(),
                                  text([](const Record& r) { return last(r, "accuracy"); }),
                                  text([](const Record& r) { return last(r, "validation_loss"); }),
                                  text([](const Record& r) { return last(r, "training_loss"); }),

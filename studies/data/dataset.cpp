@@ -88,9 +88,6 @@ std::uint32_t checksum(const Split& split) {
     return static_cast<std::uint32_t>(sum);
 }
 
-// Files may be sorted by label: in a random order, always the same, the first samples are as good as any.
-Dataset mixed(const Dataset& set) { return pick(set, permutation(set.size(), 0, 0)); }
-
 void name(Split& split, const std::string& set, const std::string& from, const std::string& how) {
     const std::string sum = fmt::format("{:08x}", checksum(split));
     split.train = mixed(split.train), split.test = mixed(split.test);
@@ -160,6 +157,8 @@ Dataset pick(const Dataset& set, std::span<const std::int64_t> indices) {
     gather(set, indices, batch);
     return {set.name, set.description, set.H, set.W, set.classes, std::move(batch.x), std::move(batch.labels)};
 }
+
+Dataset mixed(const Dataset& set) { return pick(set, permutation(set.size(), 0, 0)); }
 
 Dataset first(const Dataset& set, std::int64_t count) {
     if (count >= set.size()) return set;

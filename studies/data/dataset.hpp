@@ -28,11 +28,16 @@ struct Split {
 /// The samples of these indices, in their order. Throws Error for an index that the set does not have.
 Dataset pick(const Dataset& set, std::span<const std::int64_t> indices);
 
+/// In a random order, always the same: what comes sorted by label (files), or class after class (digits), would not do for taking the first samples, nor for evaluation by
+/// the statistics of neighbours.
+Dataset mixed(const Dataset& set);
+
 /// The first `count` samples of a set. All of them where it has no more.
 Dataset first(const Dataset& set, std::int64_t count);
 
 /// A folder with the four files of MNIST or of a set of its form (IDX, plain or gzip), or an .npz file with x and y, and perhaps x_test and y_test;
 /// without them a sixth of the samples, drawn from `seed`, is the test set, and the description says so.
+/// Both parts are mixed.
 /// x is [N, H, W] or [N, 1, H, W]: u8 (divided by 255), or f32 or f64 in [0, 1]. y is [N], integers from 0; the largest label of train and test + 1
 /// is the number of classes.
 /// Throws io::InputError naming file, value and what is accepted: files missing, corrupt or truncated, counts or shapes that do not match, labels

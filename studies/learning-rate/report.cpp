@@ -58,7 +58,7 @@ std::string table(const std::vector<Record>& records) {
             for (const double f : factors)
                 text += net.contains(f) ? fmt::format("{:>8.4f}", mean_of(each(net.at(f), final_accuracy)).value) : fmt::format("{:>8}", "");
             for (const auto& [seed, r] : net.begin()->second) largest.push_back(largest_stable(net, seed));
-            text += fmt::format("  {}\n", text_of(mean_ratio(largest)));
+            text += fmt::format("  {}\n", std::ranges::max(largest) > 0 ? text_of(mean_ratio(largest)) : "none learns");
         }
     return text;
 }
@@ -105,7 +105,7 @@ Figure figure(const std::vector<Record>& records) {
             if (init == 1) panels[1].curves.push_back(c);
             std::vector<double> rates;
             for (const auto& [seed, r] : net.begin()->second) rates.push_back(rate * largest_stable(net, seed));
-            largest.points.push_back({init, mean_ratio(rates)});
+            if (std::ranges::min(rates) > 0) largest.points.push_back({init, mean_ratio(rates)});
         }
         panels[2].curves.push_back(largest);
         for (const double factor : {1.0, 5.0, 30.0}) {

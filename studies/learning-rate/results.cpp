@@ -54,7 +54,9 @@ double best_final(const ByFactor& net, std::int64_t seed) {
 }
 
 double largest_stable(const ByFactor& net, std::int64_t seed) {
+    constexpr double chance = 0.2;   // twice that of ten classes: what stays below it has learnt nowhere
     double largest = 0;
+    if (highest_final(net, seed) < chance) return largest;
     for (const auto& [factor, runs] : net)
         if (const auto r = runs.find(seed); r != runs.end() && final_accuracy(*r->second) >= 0.9 * highest_final(net, seed)) largest = factor;
     return largest;

@@ -16,7 +16,7 @@ double steps_to(const Record& r, double target);
 using ByFactor = std::map<double, Selected>;
 ByFactor by_factor(const std::vector<Record>& records, const json& net);
 
-/// The largest factor at which the seed's final accuracy is at least 0.9 of the best that it has at any; 0 without runs.
+/// The largest factor at which the seed's final accuracy is at least 0.9 of the best that it has at any; 0 where that is below 0.2, twice chance, or without runs.
 double largest_stable(const ByFactor& net, std::int64_t seed);
 /// The final accuracy of the seed at the factor that is best for the other seeds (its own best where there is none): chosen by the value itself, the best of more
 /// stable rates would be favoured more.

@@ -27,13 +27,18 @@ std::string packed(const json& j) {
     return bytes;
 }
 
-data::Split load(const Study& study, const std::string& data) { return !study.uses_data ? data::Split{} : data.empty() ? data::digits() : data::load(data); }
+data::Split load(const Study& study, const std::string& data) {
+    if (!study.uses_data) return {};
+    if (!data.empty()) return data::load(data);
+    const data::Split digits = data::digits();
+    return {data::mixed(digits.train), data::mixed(digits.test)};
+}
 
 class Crew {
 public:
     Crew(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show)
         : study_(study), runs_(runs), jobs_(jobs), show_(show), records_(runs.size()), part_(runs.size(), 0.0) {
-        const std::string data = study.uses_data ? load(study, jobs.data).train.description : "none";
+        const std::string data = describe_data(study, jobs.data);
         for (std::size_t k = 0; k < runs.size(); ++k) {
             records_[k] = {study.name, runs[k].name, commit(), data, runs[k].settings, {}};
             if (jobs.fresh) todo_.push_back(k);
@@ -124,6 +129,8 @@ private:
 };
 
 }  // namespace
+
+std::string describe_data(const Study& study, const std::string& data) { return study.uses_data ? load(study, data).train.description : "none"; }
 
 std::vector<Record> make_records(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show) {
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));

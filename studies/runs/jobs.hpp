@@ -20,6 +20,9 @@ struct Progress {
     double part, seconds_left;   ///< weighted by what runs take; seconds_left < 0: not yet known
 };
 
+/// What the records of a call with this --data say of it. Throws io::InputError where it is no data set.
+std::string describe_data(const Study& study, const std::string& data);
+
 /// Makes the records that `out` lacks and returns all, in the order of `runs`. `show` is called now and then, never twice at once. Throws io::InputError or Error at the first wrong input or
 /// unwritable folder or record, once the runs in hand have ended, and Failure, naming them, where runs failed but the others are done.
 std::vector<Record> make_records(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show);

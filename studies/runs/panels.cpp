@@ -1,6 +1,7 @@
 #include "studies/runs/panels.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -9,6 +10,15 @@ namespace {
 
 constexpr const char* colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};   // Okabe & Ito
 constexpr int symbols[] = {7, 5, 9, 13, 6, 4, 8}, dashes[] = {1, 1, 1, 1, 2, 4, 3};
+
+// About five between two ends less than a factor of 4 apart.
+std::string even_ticks(double least, double most) {
+    const double size = std::pow(10, std::floor(std::log10(most - least))), part = (most - least) / size;
+    const double step = size * (part < 2 ? 0.25 : part < 4 ? 0.5 : part < 8 ? 1 : 2);
+    std::string ticks;
+    for (double at = std::ceil(least / step); at * step <= most; ++at) ticks += fmt::format("{}{:.6g}", ticks.empty() ? "" : ",", at * step);
+    return ticks;
+}
 
 // Room for the key above the largest value.
 std::string y_range(const Panel& p) {
@@ -21,7 +31,7 @@ std::string y_range(const Panel& p) {
     if (most == 0) return key + "set yrange [0:1]\n";
     if (p.range == Panel::Range::errors) return key + fmt::format("set yrange [0:{}]\n", 1.45 * most);
     least *= 0.8;
-    return key + fmt::format("set logscale y\nset ytics (0.1,0.2,0.5,1,2,3,5,7,10,15,20,30,50,70,100)\nset yrange [{}:{}]\n", least,
+    return key + fmt::format("set logscale y\nset ytics ({})\nset yrange [{}:{}]\n", most < 4 * least ? even_ticks(least, most) : "0.1,0.2,0.5,1,2,3,5,7,10,15,20,30,50,70,100", least,
                              most * std::pow(most / least, 0.5));
 }
 

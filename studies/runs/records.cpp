@@ -37,8 +37,10 @@ std::string commit() {
 std::filesystem::path record_path(const std::filesystem::path& out, const Run& run) { return out / "records" / (run.name + ".json"); }
 
 void write_record(const std::filesystem::path& path, const Record& r) {
-    const json text{{"study", r.study}, {"run", r.run}, {"settings", r.settings}, {"data", r.data}, {"commit", r.commit}, {"result", r.result}};
-    io::write_atomically(path, text.dump(1) + "\n");
+    const json record{{"study", r.study}, {"run", r.run}, {"settings", r.settings}, {"data", r.data}, {"commit", r.commit}, {"result", r.result}};
+    std::string text;   // a line for each of the six
+    for (const auto& [key, value] : record.items()) text += fmt::format("{} \"{}\": {}", text.empty() ? "{\n" : ",\n", key, value.dump());
+    io::write_atomically(path, text + "\n}\n");
 }
 
 Record read_record(const std::filesystem::path& path) {

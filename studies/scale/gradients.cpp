@@ -8,7 +8,7 @@ namespace normlab::studies::scale_laws {
 namespace {
 
 // Keeps the largest ratio, and a NaN.
-void worst(double& so_far, double error, double bound) {
+void raise(double& so_far, double error, double bound) {
     const double ratio = error == 0 ? 0 : error / bound;
     if (!(ratio <= so_far)) so_far = ratio;
 }
@@ -34,7 +34,7 @@ json gradients(const json& s) {
             double sum = 0;
             for (std::int64_t k = c * net.inputs; k < (c + 1) * net.inputs; ++k)
                 sum += aw[static_cast<std::size_t>(k)] * dw[static_cast<std::size_t>(k)];
-            worst(product, std::abs(sum), bound[static_cast<std::size_t>(c)]);
+            raise(product, std::abs(sum), bound[static_cast<std::size_t>(c)]);
             cosine = std::max(cosine, std::abs(sum) / std::sqrt(squared(aw, c, net.inputs) * squared(dw, c, net.inputs)));
         }
 
@@ -48,7 +48,7 @@ json gradients(const json& s) {
         // a w and a dL/dw(a w) are rounded: the first moves z by u sum |w_k x_k|, less than what the bound allows for z twice over (its sum has more
         // terms than one).
         for (std::size_t i = 0; i < at_w.size(); ++i)
-            worst(scaled, std::abs(a * at_aw[i] - at_w[i]),
+            raise(scaled, std::abs(a * at_aw[i] - at_w[i]),
                   a * 2 * bound_aw[i] + bound_w[i] + nn::unit * std::abs(at_w[i]));
     }
     return {{"orthogonal", product}, {"cosine", cosine}, {"inverse_scale", scaled}};

@@ -126,13 +126,13 @@ std::map<std::string, Interval> measures_of(const Results& r) {
 
 template <class F>
 std::string row(const std::string& title, const std::vector<std::int64_t>& columns, F values) {
-    std::string text = fmt::format("{:<26}", title);
+    std::string text = fmt::format("{:<32}", title);
     for (const std::int64_t c : columns) text += fmt::format(" {:>15}", percent(values(c)));
     return text + "\n";
 }
 
 std::string header(const std::string& title, const std::vector<std::int64_t>& columns) {
-    std::string text = fmt::format("{:<26}", title);
+    std::string text = fmt::format("{:<32}", title);
     for (const std::int64_t c : columns) text += fmt::format(" {:>15}", c);
     return text + "\n";
 }
@@ -148,7 +148,7 @@ std::string table_of(const Results& r) {
         text += row(std::string(norm) == "gn" ? fmt::format("gn, {} groups", r.curve_groups()) : norm, batches,
                     [&](std::int64_t b) { return r.equal(norm, b); });
     text += "\n" + header("groups", groups) + row("gn", groups, [&](std::int64_t g) { return r.grouped(g); });
-    text += fmt::format("{:<26} {:>15}\n\ntraining loss, batch {}:", "gn, best above 1", percent(r.best_groups()), r.fixed_batch());
+    text += fmt::format("{:<32} {:>15}\n\ntraining loss, batch {}:", "gn, best above 1", percent(r.best_groups()), r.fixed_batch());
     for (const char* norm : variants)
         if (const BySeed loss = r.equal(norm, r.fixed_batch(), "training_loss"); !loss.empty()) text += fmt::format("  {} {:.4f}", norm, loss.mean());
     return text + "\n";
