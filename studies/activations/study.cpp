@@ -26,7 +26,7 @@ std::vector<Run> sigmoids::plan(const Settings& settings) {
 Study activations() {
     return {.name = "activations",
             .question = "does batch norm train faster, and do the inputs of its sigmoids drift less? (Ioffe & Szegedy 2015, 4.1)",
-            .durations = "15 s, --standard 2 min, --paper 7 min (2 cores)",
+            .durations = "15 s, --standard 1 min, --paper 5 min (2 cores)",
             .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10", integers(1, 1'000'000), true},
                          {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"}), true},
                          {"--steps", "of the optimiser", "5000", "20000", "50000", integers(1, 100'000'000)},

@@ -23,7 +23,7 @@ std::vector<Run> plan(const Settings& settings) {
 Study bias_drift() {
     return {.name = "bias-drift",
             .question = "what happens when the normalisation is outside the gradient step? (Ioffe & Szegedy 2015, 2)",
-            .durations = "5 s, --standard 2 min, --paper 12 min (2 cores)",
+            .durations = "5 s, --standard 3 min, --paper 15 min (2 cores)",
             .settings = {{"--seeds", "of weights, samples and targets", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10",
                           "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", integers(1, 1'000'000), true},
                          {"--way", "what the gradient step sees: centred, scaled: mean, or mean and variance, as constants; inside: batch norm",

@@ -82,7 +82,7 @@ json run(const json& s, const Context& context) {
 Study learning_rate() {
     return {.name = "learning-rate",
             .question = "how many steps, and which rates, with and without batch norm? (Ioffe & Szegedy 2015, 4.2; Bjorck et al. 2018)",
-            .durations = "40 s, --standard 12 min, --paper 2 h (2 cores)",
+            .durations = "40 s, --standard 15 min, --paper 2 h (2 cores)",
             .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10", integers(1, 1'000'000), true},
                          {"--norm", "none, batch_norm", "none,batch_norm", "", "", words({"none", "batch_norm"}), true},
                          {"--rate", "the plain net's own learning rate, by which factors are multiplied", "0.2", "", "", numbers(0, 1000)},

@@ -37,7 +37,7 @@ json run(const json& settings, const Context&) {
 Study scale() {
     return {.name = "scale",
             .question = "do weights before a normalization obey the laws of scale invariance? (van Laarhoven 2017; Arora et al. 2018; Salimans & Kingma 2016)",
-            .durations = "5 s, --standard 1 min, --paper 10 min (2 cores)",
+            .durations = "5 s, --standard 2 min, --paper 15 min (2 cores)",
             .settings = {{"--seeds", "of weights and samples", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10",
                           "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", integers(1, 1'000'000), true},
                          {"--scale", "a, by which the weights are multiplied", "0.001,0.3,7,1000", "", "", numbers(1e-6, 1e6), true},

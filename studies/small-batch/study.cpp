@@ -177,7 +177,7 @@ Study small_batch() {
     Study study;
     study.name = "small-batch";
     study.question = "what does the normalisation batch do to the test error, with the optimiser's batch fixed and with both equal?";
-    study.durations = "2 min, --standard 15 to 20 min, --paper about 40 h on MNIST (2 cores)";
+    study.durations = "2 min, --standard 19 min, --paper about 40 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--variants", "none, bn, brn, ln, in, gn, wn", "none,bn,brn,ln,in,gn,wn", "", "", words({std::begin(variants), std::end(variants)}), true},
          {"--batch", "the fixed optimiser's batch", "64", "", "", integers(2, 4096)},
