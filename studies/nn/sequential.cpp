@@ -5,7 +5,7 @@
 namespace normlab::nn {
 namespace {
 
-// Streams of random numbers: a layer's is its net's with 8 bits more, its number among those that draw,, a part's its layer's with one bit more, so that none are equal.
+// Streams of random numbers: a layer's is its net's with 8 bits more, its number among those that draw, a part's its layer's with one bit more, so that none are equal.
 std::uint32_t deeper(std::uint32_t stream, int bits, std::uint32_t index) {
     if (stream >> (32 - bits)) throw Error("residual layers inside each other more than two deep; two are accepted");
     return stream << bits | index;
