@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "norms/element.hpp"
-#include "verify/draw.hpp"
+#include "verify/case/draw.hpp"
 
 namespace normlab::bench {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "bench/probe.hpp"
 #include "norms/element.hpp"
-#include "verify/check.hpp"
+#include "verify/check/check.hpp"
 
 namespace normlab::bench {
 namespace {

@@ -1,6 +1,5 @@
 #include "bench/machine.hpp"
 
-#include <unistd.h>
 
 #include <ctime>
 #include <filesystem>
@@ -79,8 +78,6 @@ LastCache last_cache(Device device) {
     }
     return cache;
 }
-
-double usable_memory() { return 0.8 * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)); }
 
 std::vector<std::pair<std::string, std::string>> machine() {
     std::string caches;

@@ -15,9 +15,6 @@ struct LastCache {
 };
 LastCache last_cache(Device device);
 
-/// Bytes of this machine's memory that may be used: 80 % of it.
-double usable_memory();
-
 /// commit, date, cpu, cores, caches, compiler, flags; gpu where there is one.
 std::vector<std::pair<std::string, std::string>> machine();
 

@@ -7,6 +7,7 @@
 #include "bench/call.hpp"
 #include "bench/machine.hpp"
 #include "bench/run.hpp"
+#include "system/memory_budget.hpp"
 #include "norms/names.hpp"
 
 namespace normlab::bench {
@@ -112,7 +113,7 @@ private:
         const double buffers = 1.1 * static_cast<double>(row.sets * set), need = gate_bytes(row.problem) + (on_device ? 0 : buffers);
         if (on_device && buffers > 0.8 * static_cast<double>(cuda_device().free_bytes))
             return fmt::format("{:.0f} GiB of device memory are needed, more than 80 % of what is free", buffers / 0x1p30);
-        if (need > usable_memory()) return fmt::format("{:.0f} GiB of memory are needed, more than 80 % of this machine's", need / 0x1p30);
+        if (need > system::memory_budget()) return fmt::format("{:.0f} GiB of memory are needed, more than 80 % of this machine's", need / 0x1p30);
         if (on_device) {   // the device's own copy of something large
             row.limits.push_back(limit_of(row, Stores::plain, 1, std::max(std::size_t{256} << 20, 8 * last.all)));
             return {};

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "norms/element.hpp"
-#include "verify/draw.hpp"
+#include "verify/case/draw.hpp"
 
 namespace normlab::bench {
 namespace {

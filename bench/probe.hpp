@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bench/call.hpp"
-#include "verify/bounds.hpp"
+#include "verify/truth/bounds.hpp"
 
 namespace normlab::bench {
 

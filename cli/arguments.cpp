@@ -5,8 +5,8 @@
 
 #include "cli/commands.hpp"
 #include "norms/names.hpp"
-#include "verify/case.hpp"
-#include "verify/shell.hpp"
+#include "verify/case/case.hpp"
+#include "system/shell.hpp"
 
 namespace normlab::cli {
 
@@ -39,7 +39,7 @@ std::vector<std::string> arguments_of(const CLI::App& verb) {
 
 std::string command_line(const CLI::App& verb) {
     std::string line = "normlab";
-    for (const std::string& word : arguments_of(verb)) line += " " + verify::shell_word(word);
+    for (const std::string& word : arguments_of(verb)) line += " " + system::shell_word(word);
     return line;
 }
 

@@ -14,9 +14,9 @@
 #include "io/gnuplot.hpp"
 #include "norms/memory.hpp"
 #include "norms/names.hpp"
-#include "verify/case.hpp"
-#include "verify/process.hpp"
-#include "verify/worker.hpp"
+#include "verify/case/case.hpp"
+#include "system/process.hpp"
+#include "verify/remote/worker.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -109,7 +109,7 @@ int run(const Options& o) {
     bench::Timing timing;
     if (!o.seconds.empty()) timing.seconds = static_cast<double>(in_range("--seconds", o.seconds, 86400));
     const bench::Watch watch = [&](const std::string& id) {
-        if (o.descriptor >= 0) verify::tell(o.descriptor, id);
+        if (o.descriptor >= 0) system::tell(o.descriptor, id);
     };
     std::vector<std::string> left_out;
     load_plugins(o, watch, left_out);
@@ -153,9 +153,9 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
         std::vector<std::string> all = arguments;
         for (const auto& [id, how] : killed) all.insert(all.end(), {"--killed", id + "\n" + how});
         all.push_back("--descriptor");
-        verify::Process process(verify::this_program(), all, verify::Process::Output::ours);
+        system::Process process(system::this_program(), all, system::Process::Output::ours);
         std::string id;   // of what a plug-in is at
-        verify::Process::Reply reply;
+        system::Process::Reply reply;
         while ((reply = process.listen(limit(id))).message) id = *reply.message;
         if (id.empty() && reply.exit_status) return *reply.exit_status;
         if (id.empty() || (id.starts_with(loading) && asked_for(o, id.substr(loading.size()))))
@@ -199,7 +199,7 @@ void add_bench(CLI::App& app, int& status) {
             status = plugins_of(*o).empty() ? run(*o) : run_watched(*o, arguments_of(*verb), seconds);
             return;
         }
-        verify::end_with(o->descriptor);
+        system::end_with(o->descriptor);
         status = run(*o);
         std::fflush(stdout);
         std::_Exit(status);   // no destructors: a plug-in's may hang

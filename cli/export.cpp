@@ -5,8 +5,8 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
-#include "verify/export.hpp"
-#include "verify/shell.hpp"
+#include "verify/exchange/export.hpp"
+#include "system/shell.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -29,7 +29,7 @@ int run(const std::string& folder, const VerifyOptions& o) {
     for (const std::string& line : left_out) fmt::print("left out: {}\n", line);
     fmt::print("export: {} cases make {} calls: {} files, {:.1f} MB in {}\n", written.cases, written.calls, written.files,
                static_cast<double>(written.bytes) / 1e6, folder);
-    fmt::print("write the outputs that each CALL/case.json lists, then: {}\n", command_name() + " verify --judge " + verify::shell_word(folder));
+    fmt::print("write the outputs that each CALL/case.json lists, then: {}\n", command_name() + " verify --judge " + system::shell_word(folder));
     return 0;
 }
 

@@ -9,7 +9,7 @@
 #include "cli/plugins.hpp"
 #include "cli/progress.hpp"
 #include "io/atomic_file.hpp"
-#include "verify/faults/matrix.hpp"
+#include "verify/detection/matrix.hpp"
 
 namespace normlab::cli {
 

@@ -9,7 +9,7 @@
 #include "io/json.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
-#include "verify/catalogue.hpp"
+#include "verify/run/catalogue.hpp"
 
 namespace normlab::cli {
 namespace {

@@ -11,7 +11,7 @@
 #include "io/gnuplot.hpp"
 #include "norms/names.hpp"
 #include "studies/noise/report.hpp"
-#include "verify/case.hpp"
+#include "verify/case/case.hpp"
 
 namespace normlab::cli {
 namespace {

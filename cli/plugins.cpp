@@ -7,8 +7,8 @@
 
 #include "cli/commands.hpp"
 #include "norms/names.hpp"
-#include "verify/process.hpp"
-#include "verify/worker.hpp"
+#include "system/process.hpp"
+#include "verify/remote/worker.hpp"
 
 namespace normlab::cli {
 
@@ -17,7 +17,7 @@ bool is_registered(const std::string& name) {
 }
 
 std::vector<Companion> companions() {
-    const std::filesystem::path here = std::filesystem::path(verify::this_program()).parent_path();
+    const std::filesystem::path here = std::filesystem::path(system::this_program()).parent_path();
     std::vector<Companion> found;
     std::error_code none;
     for (const auto& folder : {here / "lib" / "normlab", here.parent_path() / "lib" / "normlab"})   // as built, as installed

@@ -11,8 +11,8 @@
 #include "io/atomic_file.hpp"
 #include "io/json.hpp"
 #include "norms/names.hpp"
-#include "verify/hunt.hpp"
-#include "verify/report.hpp"
+#include "verify/run/hunt.hpp"
+#include "verify/report/report.hpp"
 
 namespace normlab::cli {
 namespace {

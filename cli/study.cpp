@@ -14,7 +14,7 @@
 #include "studies/runs/jobs.hpp"
 #include "studies/runs/ledger.hpp"
 #include "studies/runs/records.hpp"
-#include "verify/case.hpp"
+#include "verify/case/case.hpp"
 
 namespace normlab::cli {
 namespace {

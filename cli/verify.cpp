@@ -4,8 +4,6 @@
 #include <memory>
 #include <set>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
@@ -14,13 +12,14 @@
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
 #include "io/atomic_file.hpp"
-#include "verify/baseline.hpp"
-#include "verify/html.hpp"
-#include "verify/hunt.hpp"
-#include "verify/junit.hpp"
-#include "verify/replay.hpp"
-#include "verify/shrink.hpp"
-#include "verify/vectors.hpp"
+#include "system/memory_budget.hpp"
+#include "verify/report/baseline.hpp"
+#include "verify/report/html.hpp"
+#include "verify/run/hunt.hpp"
+#include "verify/report/junit.hpp"
+#include "verify/run/replay.hpp"
+#include "verify/run/shrink.hpp"
+#include "verify/exchange/vectors.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -52,8 +51,7 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
     if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
     if (baseline) baseline->require_overlap(cases);
     const int threads = o.thread_count();
-    const double memory = 0.8 * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-    const auto is_small = [&](const verify::Case& c) { return verify::bytes_needed(c) * threads <= memory; };
+    const auto is_small = [&](const verify::Case& c) { return verify::bytes_needed(c) * threads <= system::memory_budget(); };
     const auto alone = std::stable_partition(cases.begin(), cases.end(), is_small);
     const std::vector<verify::Case> large(alone, cases.end());   // several at once may not fit
     cases.erase(alone, cases.end());

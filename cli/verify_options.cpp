@@ -7,8 +7,8 @@
 
 #include "cli/plugins.hpp"
 #include "norms/names.hpp"
-#include "verify/real_data.hpp"
-#include "verify/replay.hpp"
+#include "verify/run/real_data.hpp"
+#include "verify/run/replay.hpp"
 
 namespace normlab::cli {
 namespace {

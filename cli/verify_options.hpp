@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/judge.hpp"
+#include "verify/exchange/judge.hpp"
 
 namespace normlab::cli {
 

@@ -7,13 +7,9 @@
 #include <string>
 
 #include "norms/tensor.hpp"
+#include "system/failure.hpp"
 
 namespace normlab {
-
-/// A run-time failure of a device or an implementation on a correct call (Error is for wrong calls).
-struct Failure : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
 
 /// Owned, uninitialised, aligned to 256 bytes. Throws std::bad_alloc where it does not fit, Error where the device is not there.
 class Memory {

@@ -12,12 +12,7 @@
 #include <vector>
 
 #include "norms/registry.hpp"
-
-#ifdef __CUDACC__
-#define NORMLAB_ANYWHERE __host__ __device__
-#else
-#define NORMLAB_ANYWHERE
-#endif
+#include "system/anywhere.hpp"
 
 namespace normlab {
 

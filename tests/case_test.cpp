@@ -1,5 +1,5 @@
 #include "tests/catch.hpp"
-#include "verify/suite.hpp"
+#include "verify/run/suite.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

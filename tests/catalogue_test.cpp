@@ -7,10 +7,10 @@
 
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
-#include "verify/generate.hpp"
-#include "verify/hunt.hpp"
-#include "verify/replay.hpp"
-#include "verify/shrink.hpp"
+#include "verify/run/generate.hpp"
+#include "verify/run/hunt.hpp"
+#include "verify/run/replay.hpp"
+#include "verify/run/shrink.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -7,9 +7,9 @@
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
-#include "verify/bounds.hpp"
-#include "verify/check.hpp"
-#include "verify/suite.hpp"
+#include "verify/truth/bounds.hpp"
+#include "verify/check/check.hpp"
+#include "verify/run/suite.hpp"
 
 using namespace normlab;
 

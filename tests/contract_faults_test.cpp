@@ -4,7 +4,7 @@
 
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
-#include "verify/guarded.hpp"
+#include "verify/check/watched.hpp"
 
 using namespace normlab;
 

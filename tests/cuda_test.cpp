@@ -9,7 +9,7 @@
 #include "norms/variants.hpp"
 #include "studies/noise/samples.hpp"
 #include "tests/catch.hpp"
-#include "verify/check.hpp"
+#include "verify/check/check.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

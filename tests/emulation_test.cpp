@@ -3,7 +3,7 @@
 #include "norms/registry.hpp"
 #include "tests/catch.hpp"
 #include "tests/emulation/cuda.hpp"
-#include "verify/suite.hpp"
+#include "verify/run/suite.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

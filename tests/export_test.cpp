@@ -7,11 +7,11 @@
 #include "io/error.hpp"
 #include "io/npy.hpp"
 #include "tests/catch.hpp"
-#include "verify/export.hpp"
-#include "verify/judge.hpp"
-#include "verify/report.hpp"
-#include "verify/vector_values.hpp"
-#include "verify/vectors.hpp"
+#include "verify/exchange/export.hpp"
+#include "verify/exchange/judge.hpp"
+#include "verify/report/report.hpp"
+#include "verify/exchange/vector_values.hpp"
+#include "verify/exchange/vectors.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -6,11 +6,11 @@
 #include "norms/plugin.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
-#include "verify/faults/fit.hpp"
+#include "verify/faults/naming.hpp"
 #include "verify/faults/layer.hpp"
-#include "verify/faults/rivals.hpp"
+#include "verify/detection/rivals.hpp"
 #include "verify/faults/table.hpp"
-#include "verify/suite.hpp"
+#include "verify/run/suite.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -10,8 +10,8 @@
 #include "studies/nn/norm.hpp"
 #include "studies/nn/sequential.hpp"
 #include "tests/catch.hpp"
-#include "verify/draw.hpp"
-#include "verify/gradient.hpp"
+#include "verify/case/draw.hpp"
+#include "verify/check/gradient.hpp"
 
 using namespace normlab;
 using namespace normlab::nn;

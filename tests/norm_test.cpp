@@ -5,7 +5,7 @@
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
-#include "verify/draw.hpp"
+#include "verify/case/draw.hpp"
 
 using namespace normlab;
 using Catch::Matchers::Contains;

@@ -14,8 +14,8 @@
 #include "norms/operation.hpp"
 #include "norms/plugin.hpp"
 #include "tests/catch.hpp"
-#include "verify/draw.hpp"
-#include "verify/suite.hpp"
+#include "verify/case/draw.hpp"
+#include "verify/run/suite.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -5,7 +5,7 @@
 
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
-#include "verify/report.hpp"
+#include "verify/report/report.hpp"
 
 using namespace normlab;
 using planted::Fault;

@@ -6,8 +6,8 @@
 #include "io/error.hpp"
 #include "io/npy.hpp"
 #include "tests/catch.hpp"
-#include "verify/real_data.hpp"
-#include "verify/report.hpp"
+#include "verify/run/real_data.hpp"
+#include "verify/report/report.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

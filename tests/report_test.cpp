@@ -13,10 +13,10 @@
 #include "io/error.hpp"
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
-#include "verify/baseline.hpp"
-#include "verify/html.hpp"
-#include "verify/junit.hpp"
-#include "verify/xml.hpp"
+#include "verify/report/baseline.hpp"
+#include "verify/report/html.hpp"
+#include "verify/report/junit.hpp"
+#include "verify/report/xml.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

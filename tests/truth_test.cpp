@@ -2,7 +2,7 @@
 
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
-#include "verify/draw.hpp"
+#include "verify/case/draw.hpp"
 #include "verify/truth/tape.hpp"
 #include "verify/truth/truth.hpp"
 

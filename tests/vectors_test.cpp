@@ -10,9 +10,9 @@
 #include "io/npy.hpp"
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
-#include "verify/report.hpp"
-#include "verify/vector_file.hpp"
-#include "verify/vectors.hpp"
+#include "verify/report/report.hpp"
+#include "verify/exchange/vector_file.hpp"
+#include "verify/exchange/vectors.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

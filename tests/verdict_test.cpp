@@ -2,7 +2,7 @@
 
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
-#include "verify/report.hpp"
+#include "verify/report/report.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
-#include "verify/export.hpp"
-#include "verify/report.hpp"
+#include "verify/exchange/export.hpp"
+#include "verify/report/report.hpp"
 
 namespace normlab {
 namespace {

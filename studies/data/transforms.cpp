@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "norms/tensor.hpp"
-#include "studies/random.hpp"
+#include "system/random.hpp"
 
 namespace normlab::data {
 namespace {

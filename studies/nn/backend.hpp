@@ -8,7 +8,7 @@
 #include <string>
 
 #include "norms/tensor.hpp"
-#include "studies/random.hpp"
+#include "system/random.hpp"
 
 namespace normlab::nn {
 

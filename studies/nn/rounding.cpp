@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "verify/bounds.hpp"
+#include "verify/truth/bounds.hpp"
 
 namespace normlab::nn {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "studies/random.hpp"
+#include "system/random.hpp"
 
 namespace normlab::noise {
 

@@ -2,7 +2,7 @@
 // The samples of the study, drawn where they are used: on the host, or by a kernel on the device, with the same bits.
 
 #include "norms/memory.hpp"
-#include "studies/random.hpp"
+#include "system/random.hpp"
 
 namespace normlab::noise {
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "studies/random.hpp"
+#include "system/random.hpp"
 
 namespace normlab::noise::theory {
 

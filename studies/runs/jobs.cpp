@@ -14,7 +14,7 @@
 #include "norms/memory.hpp"
 #include "studies/data/digits.hpp"
 #include "studies/runs/records.hpp"
-#include "verify/process.hpp"
+#include "system/process.hpp"
 
 namespace normlab::studies {
 namespace {
@@ -70,12 +70,12 @@ private:
     }
 
     void work() {
-        std::unique_ptr<verify::Process> worker;
+        std::unique_ptr<system::Process> worker;
         while (const auto k = next()) {
             try {
-                if (!worker) worker = std::make_unique<verify::Process>(verify::this_program(), std::vector<std::string>{"study-worker"});
+                if (!worker) worker = std::make_unique<system::Process>(system::this_program(), std::vector<std::string>{"study-worker"});
                 const json question{{"study", study_.name}, {"settings", runs_[*k].settings}, {"data", jobs_.data}};
-                verify::Process::Reply reply = worker->ask(packed(question), for_ever);
+                system::Process::Reply reply = worker->ask(packed(question), for_ever);
                 json said;
                 for (; reply.message; reply = worker->listen(for_ever)) {
                     said = json::from_cbor(*reply.message);
@@ -140,12 +140,12 @@ std::vector<Record> make_records(const Study& study, const std::vector<Run>& run
 
 void serve_runs(int descriptor) {
     std::optional<data::Split> data;   // a worker serves one study
-    verify::serve(descriptor, [&](const std::string& message) {
+    system::serve(descriptor, [&](const std::string& message) {
         const json question = json::from_cbor(message);
         try {
             const Study& study = find_study(question["study"]);
             if (!data) data = load(study, question["data"]);
-            const Context context{*data, [&](double part) { verify::tell(descriptor, packed({{"part", part}})); }};
+            const Context context{*data, [&](double part) { system::tell(descriptor, packed({{"part", part}})); }};
             return packed({{"result", study.run(question["settings"], context)}});
         } catch (const Failure& e) {
             return packed({{"failure", e.what()}});

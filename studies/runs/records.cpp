@@ -9,7 +9,7 @@
 #include "commit.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
-#include "verify/process.hpp"
+#include "system/process.hpp"
 
 namespace normlab::studies {
 
@@ -18,7 +18,7 @@ namespace {
 // Two trees with changes are two programs: the checksum of the program's file tells them apart.
 std::string identity() {
     if (is_clean(NORMLAB_COMMIT)) return NORMLAB_COMMIT;
-    std::ifstream file(verify::this_program(), std::ios::binary);
+    std::ifstream file(system::this_program(), std::ios::binary);
     uLong sum = 0;
     for (std::vector<char> part(1 << 20); file.read(part.data(), static_cast<std::streamsize>(part.size())) || file.gcount();)
         sum = crc32(sum, reinterpret_cast<const Bytef*>(part.data()), static_cast<uInt>(file.gcount()));

@@ -9,7 +9,7 @@
 
 #include "norms/names.hpp"
 #include "studies/nn/backend.hpp"
-#include "verify/case.hpp"
+#include "verify/case/case.hpp"
 
 namespace normlab::studies {
 namespace {

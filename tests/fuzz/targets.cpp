@@ -12,8 +12,8 @@
 #include "io/idx.hpp"
 #include "io/npy.hpp"
 #include "io/npz.hpp"
-#include "verify/case.hpp"
-#include "verify/vector_steps.hpp"
+#include "verify/case/case.hpp"
+#include "verify/exchange/vector_steps.hpp"
 
 namespace normlab::fuzz {
 namespace {

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "verify/checks/all.hpp"
-#include "verify/faults/fit.hpp"
-#include "verify/range.hpp"
+#include "verify/faults/naming.hpp"
+#include "verify/truth/range.hpp"
 
 namespace normlab::verify {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 // The checks, one constant each; table.cpp lists them.
 
-#include "verify/check.hpp"
+#include "verify/check/check.hpp"
 
 namespace normlab::verify {
 

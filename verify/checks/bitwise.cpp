@@ -8,7 +8,7 @@
 
 #include "norms/names.hpp"
 #include "verify/checks/all.hpp"
-#include "verify/guarded.hpp"
+#include "verify/check/watched.hpp"
 
 namespace normlab::verify {
 namespace {

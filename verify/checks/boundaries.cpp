@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "verify/checks/all.hpp"
-#include "verify/guarded.hpp"
+#include "verify/check/watched.hpp"
 
 namespace normlab::verify {
 namespace {

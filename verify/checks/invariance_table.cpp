@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "verify/checks/layer_cases.hpp"
-#include "verify/invariance_rows.hpp"
+#include "verify/checks/invariance_rows.hpp"
 
 namespace normlab::verify {
 namespace {

@@ -2,7 +2,7 @@
 // What the invariance checks share: the layers they look at and the norm put into them.
 
 #include "verify/checks/all.hpp"
-#include "verify/linear_layer.hpp"
+#include "verify/check/linear_layer.hpp"
 
 namespace normlab::verify {
 

@@ -6,7 +6,7 @@
 
 #include "norms/operation.hpp"
 #include "verify/checks/all.hpp"
-#include "verify/faults/fit.hpp"
+#include "verify/faults/naming.hpp"
 
 namespace normlab::verify {
 namespace {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "verify/checks/oracles.hpp"
-#include "verify/gradient.hpp"
+#include "verify/check/gradient.hpp"
 
 namespace normlab::verify {
 namespace {

@@ -1,0 +1,81 @@
+#pragma once
+// A case: everything that determines one run of one check, as a value and as the string that reruns it, for example
+//   "group_norm reference f32 nchw train 2x6x5 G=3 seed=71 check=accuracy"
+
+#include <memory>
+#include <string>
+
+#include "verify/truth/inputs.hpp"
+
+namespace normlab::verify {
+
+/// Thrown for a case whose numbers its dtype cannot hold: nothing is wrong, and nothing can be said.
+struct Unsuitable : Error {
+    using Error::Error;
+};
+
+enum class AffineUse { both, gamma, beta, none };
+enum class StateKind {
+    near,      ///< running statistics close to the data's: batch renorm inside its limits
+    far,       ///< far off: batch renorm clipped
+    at         ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
+};
+
+/// How one array is filled: by a named pattern (patterns.hpp), or with these numbers in logical order.
+struct Values {
+    std::string pattern = "normal";
+    std::vector<double> given;
+    bool operator==(const Values&) const = default;
+};
+
+/// A tensor that a user brought; the case then does not draw its own.
+struct RealData {
+    std::vector<double> x, gamma, beta;   ///< logical order; gamma, beta empty: drawn
+    Shape shape;
+    DType dtype = DType::f32;
+    std::optional<Layout> layout;         ///< what --layout said, where the case does not follow it
+    std::string flags;                    ///< the command line that loads it, for the rerun line
+};
+
+struct Case {
+    std::string variant, implementation = "reference", check = "accuracy";
+    DType dtype = DType::f64;
+    Layout layout = Layout::channels_first;
+    Mode mode = Mode::train;
+    Shape shape;
+    std::optional<std::int64_t> groups;   ///< unset: as all of these, the variant's own
+    std::optional<double> eps, r_max, d_max;
+    std::optional<std::string> momentum;  ///< a number, or "none"
+    std::optional<Running> running;
+    std::int64_t stat_batch = 0;
+    std::optional<Shape> tile;            ///< of the check tiled: the shape that repeats
+    AffineUse affine = AffineUse::both;
+    StateKind state = StateKind::near;
+    Values x, dy, gamma, beta;
+    double kappa = 1, sigma = 1;          ///< of the data drawn: mean about sigma * sqrt(kappa^2 - 1)
+    double offset = 0;                    ///< added to x
+    std::uint64_t seed = 1;
+    std::shared_ptr<const RealData> data;
+    std::string_view name;                ///< of the catalogue's entry that it belongs to, if any (a literal); not part of text()
+
+    Spec spec() const;
+    Problem problem() const { return {spec(), shape, dtype, layout, mode}; }
+    std::string text() const;             ///< only what differs from the defaults
+    std::string rerun() const;            ///< the command line
+};
+
+/// The inverse of text(). Throws Error naming the offending word and what is accepted.
+Case parse_case(std::string_view text);
+
+/// A number that must be one: throws Error naming `what` and the text. Used for case strings and flags alike.
+double parse_number(std::string_view what, const std::string& text);
+std::int64_t parse_integer(std::string_view what, const std::string& text);
+std::uint64_t parse_seed(std::string_view what, const std::string& text);
+
+/// "8x3x5" -> N, C, S; "8x3" has S = 1; further numbers multiply into S.
+Shape parse_shape(const std::string& text);
+
+/// A momentum: a number, or none.
+std::optional<double> parse_momentum(const std::string& text);
+
+}  // namespace normlab::verify

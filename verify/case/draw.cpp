@@ -1,0 +1,115 @@
+#include "verify/case/draw.hpp"
+
+#include <cmath>
+#include <numbers>
+
+#include <fmt/format.h>
+
+#include "norms/names.hpp"
+#include "verify/case/patterns.hpp"
+
+namespace normlab::verify {
+
+std::uint64_t Random::bits() {
+    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+double Random::uniform() { return (static_cast<double>(bits() >> 12) + 0.5) * 0x1p-52; }
+
+double Random::normal() {
+    const double radius = std::sqrt(-2 * std::log(uniform()));
+    return radius * std::cos(2 * std::numbers::pi * uniform());
+}
+
+std::int64_t Random::integer(std::int64_t low, std::int64_t high) {
+    return low + static_cast<std::int64_t>(bits() % static_cast<std::uint64_t>(high - low + 1));
+}
+
+std::vector<double> Random::normals(std::size_t count, DType dtype) {
+    std::vector<double> v(count);
+    for (double& e : v) e = rounded(normal(), dtype);
+    return v;
+}
+
+namespace {
+
+// Mean and variance of each channel of x, roughly: where running statistics are put.
+State state_around(const Problem& p, const std::vector<double>& x, StateKind kind, Random& random) {
+    State state = initial_state(p.spec, p.shape.C);
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    const double m = std::max(1.0, static_cast<double>(p.shape.N) * static_cast<double>(S));
+    for (std::size_t c = 0; c < state.mean.size(); ++c) {
+        double mean = 0, var = 0;
+        for (std::size_t i = 0; i < x.size(); ++i) mean += i / S % C == c ? x[i] / m : 0;
+        for (std::size_t i = 0; i < x.size(); ++i) var += i / S % C == c ? (x[i] - mean) * (x[i] - mean) / m : 0;
+        const double sigma = std::sqrt(var + p.spec.eps), sign = random.integer(0, 1) ? 1 : -1;
+        const double side = c % 2 ? -1 : 1;   // of the limits
+        const double ratio = kind == StateKind::near  ? 0.7 + random.uniform()
+                             : kind == StateKind::far ? std::pow(10.0, 2 * sign)
+                                                      : std::pow(p.spec.r_max, -side);
+        const double spread = (sigma > 0 ? sigma : 1) * ratio;
+        state.mean[c] = mean + spread * (kind == StateKind::near  ? 0.5 * random.normal()
+                                         : kind == StateKind::far ? 20 * sign
+                                                                  : -side * p.spec.d_max);
+        if (!state.sigma.empty()) state.sigma[c] = spread;
+        else state.var[c] = spread * spread;
+    }
+    state.count = 3;
+    return state;
+}
+
+}  // namespace
+
+Inputs<double> draw(const Case& c) {
+    Inputs<double> in;
+    in.problem = c.problem();
+    const auto [N, C, S] = c.shape;
+    const DType params = param_dtype(c.dtype);
+    Random random(c.seed);
+    const double centre = c.sigma * std::sqrt(std::max(0.0, c.kappa * c.kappa - 1)) * (random.integer(0, 1) ? 1 : -1);
+    std::vector<double> by_channel(static_cast<std::size_t>(C)), by_sample(static_cast<std::size_t>(N));
+    for (double& v : by_channel) v = 0.3 * random.normal();
+    for (double& v : by_sample) v = 0.3 * random.normal();
+    for (std::int64_t n = 0; n < N; ++n)
+        for (std::int64_t ch = 0; ch < C; ++ch)
+            for (std::int64_t s = 0; s < S; ++s) {
+                const double z = random.normal();
+                const double shift = by_channel[static_cast<std::size_t>(ch)] + by_sample[static_cast<std::size_t>(n)];
+                in.x.push_back(rounded(c.offset + centre + c.sigma * (z + shift), c.dtype));
+                in.dy.push_back(rounded(random.normal() + 0.5 * z + 0.5, c.dtype));
+            }
+    for (std::int64_t ch = 0; ch < C; ++ch) {
+        const double gamma = (0.5 + 1.5 * random.uniform()) * (random.integer(0, 3) ? 1 : -1);
+        in.gamma.push_back(rounded(gamma, params));
+        in.beta.push_back(rounded(random.normal(), params));
+    }
+    if (c.data) {
+        in.x = c.data->x;
+        for (double& v : in.x) v = rounded(v, c.dtype);
+        const auto take = [&](const std::vector<double>& from, std::vector<double>& to) {
+            for (std::size_t i = 0; i < from.size(); ++i) to[i] = rounded(from[i], params);
+        };
+        take(c.data->gamma, in.gamma), take(c.data->beta, in.beta);
+    }
+    fill_x(c, in);
+    for (std::size_t i = 0; i < in.x.size(); ++i)
+        if (!std::isfinite(in.x[i]))
+            throw Unsuitable(fmt::format("element {} overflows {}{}", i, name_of(c.dtype),
+                                         c.data ? fmt::format(" ({}); another --dtype is accepted", c.data->x[i])
+                                                : fmt::format("; kappa, sigma or offset is too large, a smaller one is accepted")));
+    if (c.state == StateKind::at && !std::isfinite(c.problem().spec.r_max * c.problem().spec.d_max))
+        throw Unsuitable("r and d have no limits to be at; finite r_max and d_max are accepted");
+    if (c.affine == AffineUse::beta || c.affine == AffineUse::none) in.gamma.clear();
+    if (c.affine == AffineUse::gamma || c.affine == AffineUse::none) in.beta.clear();
+    if (in.problem.spec.running != Running::none) in.state = state_around(in.problem, in.x, c.state, random);
+    for (const std::vector<double>* v : {&in.state.mean, &in.state.var, &in.state.sigma})
+        for (double e : *v)
+            if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");
+    fill_others(c, in);
+    return in;
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,105 @@
+#include "verify/case/patterns.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "verify/case/draw.hpp"
+#include "verify/truth/truth.hpp"
+
+namespace normlab::verify {
+namespace {
+
+// The next value of the dtype above v.
+double next_above(double v, DType dtype) {
+    for (double step = std::max(std::abs(v), 1e-30) * 0x1p-54;; step *= 2)
+        if (const double next = rounded(v + step, dtype); next > v) return next;
+}
+
+// Where formats have their edges: zeros of both signs, subnormals, the smallest normal number, neighbours of 1, powers of two.
+double edge(DType dtype, Random& random) {
+    const double normal = dtype == DType::f64 ? 0x1p-1022 : dtype == DType::f16 ? 0x1p-14 : 0x1p-126;
+    const double sign = random.integer(0, 1) ? 1 : -1;
+    switch (random.integer(0, 5)) {
+        case 0: return sign * 0.0;
+        case 1: return sign * normal / 4;
+        case 2: return sign * normal;
+        case 3: return sign;
+        case 4: return sign * next_above(1, dtype);
+        default: return sign * std::exp2(static_cast<double>(random.integer(-8, 8)));
+    }
+}
+
+std::vector<double> drawn_or_given(const Values& values, std::vector<double> drawn, DType dtype) {
+    if (values.given.empty() || drawn.empty()) return drawn;
+    if (values.given.size() != drawn.size()) throw Unsuitable(fmt::format("the check looks at {} numbers, the case gives {}", drawn.size(), values.given.size()));
+    for (std::size_t i = 0; i < drawn.size(); ++i) drawn[i] = rounded(values.given[i], dtype);
+    return drawn;
+}
+
+void fill(std::vector<double>& v, double value) { std::ranges::fill(v, value); }
+
+}  // namespace
+
+std::vector<std::string_view> pattern_names(std::string_view key) {
+    if (key == "x") return {"normal", "grid", "constant", "ulp", "spike", "outlier", "sorted", "alternating", "pairs", "tag", "uniform", "edges"};
+    if (key == "dy") return {"normal", "ones", "zero", "x_hat", "y", "grid"};
+    if (key == "gamma") return {"normal", "ones", "zero", "negative", "mixed"};
+    return {"normal", "zero"};
+}
+
+void fill_x(const Case& c, Inputs<double>& in) {
+    in.x = drawn_or_given(c.x, in.x, c.dtype);
+    const std::string& pattern = c.x.pattern;
+    if (!c.x.given.empty() || pattern == "normal") return;
+    Random random(c.seed + 2000);
+    const auto put = [&](std::size_t i, double v) { in.x[i] = rounded(c.sigma * v + c.offset, c.dtype); };
+    for (const std::vector<std::size_t>& block : truth::index_sets(in.problem)) {
+        const std::size_t m = block.size(), chosen = static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(m) - 1));
+        std::vector<double> z(m);
+        for (double& v : z) v = random.normal();
+        if (pattern == "sorted") std::ranges::sort(z);
+        double pair = 0;
+        for (std::size_t k = 0; k < m; ++k) {
+            const std::size_t i = block[k];
+            if (pattern == "grid") put(i, static_cast<double>(random.integer(-4, 4)));
+            else if (pattern == "constant" || pattern == "ulp") put(i, 0);
+            else if (pattern == "spike") put(i, k == chosen ? 1e4 : 1);
+            else if (pattern == "outlier") put(i, k == 0 ? 1e4 : z[k]);
+            else if (pattern == "sorted") put(i, z[k]);
+            else if (pattern == "alternating") put(i, k % 2 ? -1 : 1);
+            else if (pattern == "pairs") put(i, pair = k % 2 ? -pair : k + 1 < m ? static_cast<double>(random.integer(1, 6)) : 0);
+            else if (pattern == "tag") put(i, static_cast<double>(i));
+            else if (pattern == "uniform") put(i, random.uniform());
+            else if (pattern == "edges") put(i, edge(c.dtype, random));
+        }
+        if (pattern == "ulp") in.x[block[chosen]] = next_above(in.x[block[chosen]], c.dtype);
+    }
+}
+
+void fill_others(const Case& c, Inputs<double>& in) {
+    const DType params = param_dtype(c.dtype);
+    in.gamma = drawn_or_given(c.gamma, in.gamma, params);
+    in.beta = drawn_or_given(c.beta, in.beta, params);
+    for (std::size_t k = 0; k < in.gamma.size(); ++k) {
+        if (c.gamma.pattern == "ones") in.gamma[k] = 1;
+        if (c.gamma.pattern == "zero" || (c.gamma.pattern == "mixed" && k % 3 == 0)) in.gamma[k] = 0;
+        if (c.gamma.pattern == "negative") in.gamma[k] = -std::abs(in.gamma[k]);
+    }
+    if (c.beta.pattern == "zero") fill(in.beta, 0);
+
+    in.dy = drawn_or_given(c.dy, in.dy, c.dtype);
+    if (c.dy.pattern == "ones" || c.dy.pattern == "zero") fill(in.dy, c.dy.pattern == "ones");
+    Random random(c.seed + 3000);
+    if (c.dy.pattern == "grid")
+        for (double& v : in.dy) v = static_cast<double>(random.integer(-4, 4));
+    if (c.dy.pattern != "x_hat" && c.dy.pattern != "y") return;
+    Inputs<double> forward_only = in;
+    forward_only.dy.clear();
+    const truth::Result t = truth::evaluate(forward_only);
+    const std::vector<Quad>& from = c.dy.pattern == "y" ? t.y : t.x_hat;
+    for (std::size_t i = 0; i < in.dy.size(); ++i) in.dy[i] = rounded(static_cast<double>(from[i]), c.dtype);
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,32 @@
+#pragma once
+// Named ways to fill an array of a case: "x=spike", "dy=ones", "gamma=zero". Each shows a kind of fault that random numbers hide.
+//
+// x, block by block, times sigma, plus offset:
+//   normal       draw.hpp's: normal deviates with shifts of channels and samples
+//   grid         whole numbers from -4 to 4: x + offset is exact
+//   constant     0: all equal offset
+//   ulp          constant but for one element, which is the next value above
+//   spike        1 but for one 1e4
+//   outlier      normal, the first element of a block 1e4 away
+//   sorted       normal, ascending
+//   alternating  +1, -1, +1, ... by place
+//   pairs        whole numbers d, -d, e, -e, ...: mean exactly offset; an odd last one is 0
+//   tag          the logical index of the element: no two are equal
+//   uniform      in (0, 1)
+//   edges        0, -0, subnormals, the smallest normal number, 1 and its neighbour, powers of two, both signs
+// dy: normal (draw.hpp's), ones, zero, x_hat, y, grid.  gamma: normal (in +-[0.5, 2]), ones, zero, negative, mixed (one channel of three 0).  beta: normal, zero.
+
+#include "verify/case/case.hpp"
+
+namespace normlab::verify {
+
+/// The patterns that a key ("x", "dy", "gamma", "beta") accepts.
+std::vector<std::string_view> pattern_names(std::string_view key);
+
+/// Puts what the case says in the place of the normal x in `in`.
+void fill_x(const Case& c, Inputs<double>& in);
+
+/// The same for gamma, beta and dy; x and the state are those of the case.
+void fill_others(const Case& c, Inputs<double>& in);
+
+}  // namespace normlab::verify

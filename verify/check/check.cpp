@@ -1,0 +1,125 @@
+#include "verify/check/check.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "norms/names.hpp"
+
+namespace normlab::verify {
+
+double largest_finite(DType d) {
+    switch (d) {
+        case DType::f16: return 65504;
+        case DType::bf16: return 0x1.fep127;
+        case DType::f32: return std::numeric_limits<float>::max();
+        case DType::f64:
+        case DType::quad:
+        case DType::complex: break;
+    }
+    return std::numeric_limits<double>::max();
+}
+
+void require_finite_dx(const truth::Result& truth, DType dtype) {
+    if (std::ranges::any_of(truth.dx, [&](const Quad& v) { return abs(v) > largest_finite(dtype); }))
+        throw Unsuitable(fmt::format("dx overflows {}", name_of(dtype)));
+}
+
+Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<Quad>& truth,
+                const std::vector<double>& bound, const std::vector<double>& warning) {
+    Finding worst_of{std::string(quantity)};
+    if (got.size() != truth.size() || got.size() != bound.size()) {
+        worst_of.verdict = Verdict::fail;
+        worst_of.where = fmt::format("{} values where {} are expected", got.size(), truth.size());
+        return worst_of;
+    }
+    double worst_ratio = -1;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        const auto value = static_cast<double>(truth[i]);
+        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) && !(std::abs(value) + bound[i] <= largest_finite(p.dtype));
+        Finding f = measured(quantity, overflows ? 0 : static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
+        if (!warning.empty() && f.error > warning[i]) worst_of.warning = true;
+        const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
+        if (ratio <= worst_ratio) continue;
+        worst_ratio = ratio;
+        const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+        f.where = got.size() == C && C != static_cast<std::size_t>(p.shape.size())
+                      ? fmt::format("c={}: {:.9g}, truth {:.9g}", i, got[i], static_cast<double>(truth[i]))
+                      : fmt::format("n={} c={} s={}: {:.9g}, truth {:.9g}", i / (C * S), i / S % C, i % S, got[i], static_cast<double>(truth[i]));
+        f.warning = worst_of.warning;
+        f.rounding = std::max(unit_roundoff(p.dtype), storage_roundoff(p.dtype)) * std::abs(value);
+        worst_of = f;
+    }
+    return worst_of;
+}
+
+Finding measured(std::string_view quantity, double error, double bound, std::string where) {
+    Finding f{std::string(quantity), error, bound};
+    f.verdict = error <= bound ? Verdict::pass : Verdict::fail;
+    f.where = std::move(where);
+    return f;
+}
+
+std::size_t worst_index(const std::vector<Finding>& findings) {
+    const auto rank = [](const Finding& f) {
+        const int severity = f.verdict == Verdict::fail ? 2 : f.verdict == Verdict::unresolved ? 1 : 0;
+        return std::pair(severity, f.ratio());
+    };
+    return static_cast<std::size_t>(std::ranges::max_element(findings, {}, rank) - findings.begin());
+}
+
+Finding worst(const std::vector<Finding>& findings) { return findings[worst_index(findings)]; }
+
+double fitted_slope(const std::vector<std::pair<double, double>>& points) {
+    const double n = static_cast<double>(points.size());
+    double sx = 0, sy = 0, sxx = 0, sxy = 0;
+    for (const auto& [x, y] : points) sx += x, sy += y, sxx += x * x, sxy += x * y;
+    return (n * sxy - sx * sy) / (n * sxx - sx * sx);
+}
+
+Case with_state(Case c) {
+    const Spec s = c.spec();
+    if (s.running == Running::none && s.centred() && s.by_channel()) c.running = Running::unbiased_variance;
+    return c;
+}
+
+bool is_valid(const Case& c) {
+    try {
+        validate(c.problem());
+    } catch (const Error&) {
+        return false;
+    }
+    return true;
+}
+
+std::string needs_own_statistics(const Case& c) {
+    return c.problem().own_statistics() ? "" : "statistics are given in this mode: no block ties the elements of dx together";
+}
+std::string needs_mean_removed(const Case& c) { return c.spec().centred() ? "" : c.variant + " does not remove the mean"; }
+std::string needs_training(const Case& c) { return c.mode == Mode::train ? "" : "it looks at training mode"; }
+
+bool repeats_training(const Case& c) { return c.mode == Mode::eval && c.spec().running == Running::none; }
+
+std::vector<double> twice(std::vector<double> bound) {
+    for (double& b : bound) b *= 2;
+    return bound;
+}
+
+Case with_block(Case c, std::int64_t m) {
+    const Spec s = c.spec();
+    const std::int64_t groups = s.groups;
+    if (s.block.samples && s.block.positions) c.shape = s.moments == Moments::norm ? Shape{1, 3, m} : m % 4 == 0 ? Shape{m / 4, 3, 4} : Shape{m, 3, 1};
+    else if (s.block.groups && s.block.positions) c.shape = m % 4 == 0 ? Shape{3, m / 4, 4} : Shape{3, m, 1};
+    else if (s.block.groups) c.shape = {2, m, 2};
+    else if (s.block.channels) c.shape = m % 4 == 0 ? Shape{2, groups * m / 4, 4} : Shape{2, groups * m, 1};
+    else c.shape = {2, 2, m};
+    return c;
+}
+
+Case with_small_shape(Case c) {
+    c.shape = {5, 6, 3};
+    if (c.spec().block.channels && !c.spec().block.groups) c.groups = 3;
+    return c;
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,99 @@
+#pragma once
+// What is checked, as data: a table of checks, each a statement, the cases it wants and a function that measures.
+
+#include <cmath>
+#include <limits>
+
+#include "verify/truth/bounds.hpp"
+#include "verify/case/draw.hpp"
+
+namespace normlab::verify {
+
+enum class Verdict { pass, fail, unresolved, skipped };
+enum class Tier { smoke, ci, full };
+
+/// One measured quantity of one case.
+struct Finding {
+    std::string quantity;
+    double error = 0, bound = 0;       ///< at the element where error / bound is worst
+    bool warning = false;              ///< within the hard limit, beyond the one with sqrt(l)
+    Verdict verdict = Verdict::pass;
+    std::string where = "";            ///< that element, and what was found and expected there
+    std::string label = "";            ///< the table row it belongs to, where there is a table
+    std::string note = "";
+    double rounding = 0;               ///< of the right value there to the result's dtype; 0 where nothing was rounded to one
+
+    /// What one oracle says, where a check asks several.
+    struct Oracle {
+        std::string_view name;
+        double error, bound;
+    };
+    std::vector<Oracle> oracles = {};
+    std::vector<std::pair<double, double>> curve = {};   ///< error by kappa, where a check looks at how it grows
+
+    double ratio() const { return ratio(error, bound); }
+    static double ratio(double error, double bound) { return error == 0 ? 0 : bound > 0 ? error / bound : std::numeric_limits<double>::infinity(); }
+};
+
+struct Check {
+    std::string_view name, statement;
+    bool real_data;                                              ///< makes sense on a user's activations
+    std::string (*refuses)(const Case&);                         ///< why it has nothing to say about a case; empty: it has
+    std::vector<Case> (*cases)(const Case& base, Tier tier);     ///< base: variant, implementation, dtype, layout, mode; refused ones are dropped
+    std::vector<Finding> (*run)(const Case&, const Implementation&);
+};
+
+/// Check::refuses of a check that has something to say about every case.
+inline std::string always(const Case&) { return {}; }
+
+std::span<const Check> checks();
+
+/// By name; y, dx, dgamma and dbeta name the accuracy check. Throws Error naming the nearest.
+const Check& find_check(std::string_view name);
+
+/// got against truth, element by element. `size` C or N*C*S decides how `where` names the element.
+Finding compare(std::string_view quantity, const Problem& problem, const std::vector<double>& got, const std::vector<Quad>& truth,
+                const std::vector<double>& bound, const std::vector<double>& warning = {});
+
+/// One number against its bound: PASS or FAIL (NaN fails).
+Finding measured(std::string_view quantity, double error, double bound, std::string where = {});
+
+/// The worst of several findings of one quantity, at least one: FAIL before UNRESOLVED before PASS, then by error / bound.
+Finding worst(const std::vector<Finding>& findings);
+std::size_t worst_index(const std::vector<Finding>& findings);
+
+/// The slope of the least squares line through points (x, y).
+double fitted_slope(const std::vector<std::pair<double, double>>& points);
+
+/// A case of the variant whose blocks have m elements, with a few other blocks beside the first.
+Case with_block(Case c, std::int64_t m);
+
+/// Small shapes that show index faults: several samples, channels, positions, unequal and odd.
+Case with_small_shape(Case c);
+
+/// Instance norm with the running statistics that it keeps only on request; other variants as they are.
+Case with_state(Case c);
+
+/// Whether the library accepts the problem.
+bool is_valid(const Case& c);
+
+/// Reasons that several checks share; empty where there is none.
+std::string needs_own_statistics(const Case& c);
+std::string needs_mean_removed(const Case& c);
+std::string needs_training(const Case& c);
+
+/// The largest finite value of a dtype.
+double largest_finite(DType dtype);
+
+/// Throws Unsuitable where some dx overflows its dtype, for checks that sum over them.
+void require_finite_dx(const truth::Result& truth, DType dtype);
+
+/// Evaluation without running statistics is the same computation as training.
+bool repeats_training(const Case& c);
+
+/// Each bound doubled: for two results that may both be off.
+std::vector<double> twice(std::vector<double> bound);
+
+inline std::vector<Quad> quads(const std::vector<double>& v) { return {v.begin(), v.end()}; }
+
+}  // namespace normlab::verify

@@ -1,0 +1,107 @@
+#include "verify/detection/matrix.hpp"
+
+#include <map>
+
+#include "verify/detection/rivals.hpp"
+#include "verify/faults/table.hpp"
+#include "system/parallel.hpp"
+#include "verify/remote/worker.hpp"
+
+namespace normlab::verify::faults {
+namespace {
+
+// What a case costs, about. Empty tensors come after small ones; a tiled one is run whole, though truth is that of the tile.
+double cost(const Case& c) {
+    const double size = static_cast<double>(c.shape.size());
+    return size == 0 ? 1e5 : c.tile ? 400 * size : bytes_needed(c);
+}
+
+// Every case of tier ci, smallest first.
+std::vector<Case> all_cases(Selection selection) {
+    selection.implementations = {"reference"};   // any: the cases are the same
+    std::vector<Case> cases = plan(selection, Tier::ci);
+    std::ranges::stable_sort(cases, {}, cost);
+    return cases;
+}
+
+// What a worker says of a case, with the line that reruns it.
+Outcome judged(const RemotePlugin& worker, Case c) {
+    c.implementation = worker.name();
+    Outcome outcome = worker.run(c);
+    outcome.rerun = "normlab verify " + worker.origin() + " --case \"" + c.text() + "\"";
+    return outcome;
+}
+
+Row walk(const Fault& fault, const std::vector<Case>& cases, const MatrixOptions& options) {
+    Row row;
+    row.fault = &fault;
+    for (const Rival& rival : rivals()) row.rivals.push_back(finds(rival, &fault));
+    const auto worker = start_plugin({options.plugin.string(), std::string(fault.name)}, {.seconds = options.seconds});
+    std::map<std::string, std::size_t> checks;
+    bool asked = !fault.fits();   // whether a case that could name it has failed
+    for (const Case& c : cases) {
+        const bool names = c.check == "accuracy" || c.check == "running_stats";
+        if (!fault.shows_in(c.problem()) || (row.caught && !options.all && !names)) continue;
+        Outcome outcome = judged(*worker, c);
+        if (!outcome.skipped.empty()) continue;
+        row.cases += !row.caught;
+        Row::Tally& tally = row.variants[c.variant];
+        ++tally.cases;
+        const auto fail = std::ranges::find(outcome.findings, Verdict::fail, &Finding::verdict);
+        if (fail == outcome.findings.end() || fail->quantity == "time") continue;   // a busy machine says nothing about a fault
+        ++checks[c.check], ++tally.failed;
+        if (names && !asked) {
+            asked = true;
+            const std::string name = " " + std::string(fault.name) + " (";
+            row.named = std::ranges::any_of(outcome.findings, [&](const Finding& f) { return f.note.find(name) != std::string::npos; });
+        }
+        if (!row.caught) {
+            row.caught = true, row.finding = *fail;
+            row.outcome = std::move(outcome);
+        }
+        if (!options.all && asked) break;
+    }
+    row.checks.assign(checks.begin(), checks.end());
+    return row;
+}
+
+}  // namespace
+
+std::size_t Matrix::caught() const { return static_cast<std::size_t>(std::ranges::count(rows, true, &Row::caught)); }
+
+Matrix run_matrix(const MatrixOptions& options, const std::function<void(std::size_t, std::size_t)>& progress) {
+    std::vector<const Fault*> planted;
+    for (const std::string& name : options.only) planted.push_back(&find(name));
+    if (options.only.empty())
+        for (const Fault& f : table) planted.push_back(&f);
+    const std::vector<Case> cases = all_cases(options.selection);
+    std::size_t done = 0;
+    // The right layer's cases count as many units as there are hundreds of them.
+    const std::size_t total = planted.size() + cases.size() / 100;
+    Matrix matrix;
+    matrix.rows.resize(planted.size());
+    system::in_parallel(planted.size(), options.threads, [&](std::size_t k) { matrix.rows[k] = walk(*planted[k], cases, options); }, [&] { progress(++done, total); });
+    std::erase_if(matrix.rows, [](const Row& r) { return r.cases == 0; });   // none of the selection's cases is one in which it can show
+    if (matrix.rows.empty()) throw Error("no fault can show in any case of this selection; `normlab verify --faults` alone walks all");
+
+    std::vector<Case> walked;   // all that some fault would have walked, had nothing caught it
+    const auto right = start_plugin({options.plugin.string(), ""}, {.seconds = options.seconds});
+    for (const Case& c : cases)
+        if (std::ranges::any_of(planted, [&](const Fault* f) { return f->shows_in(c.problem()); })) walked.push_back(c);
+    std::vector<Outcome> outcomes(walked.size());
+    std::size_t ran = 0;
+    system::in_parallel(walked.size(), options.threads, [&](std::size_t k) { outcomes[k] = judged(*right, walked[k]); },
+                [&] { if (++ran % 100 == 0) progress(std::min(++done, total), total); });
+    for (Outcome& o : outcomes) {
+        matrix.right_cases += o.skipped.empty();
+        const auto any = [&](Verdict verdict) {
+            return std::ranges::any_of(o.findings, [verdict](const Finding& f) { return f.verdict == verdict && f.quantity != "time"; });
+        };
+        if (any(Verdict::fail)) matrix.false_alarms.push_back(std::move(o));
+        else if (any(Verdict::unresolved)) matrix.unresolved.push_back(std::move(o));
+    }
+    for (const Rival& rival : rivals()) matrix.rival_alarms.push_back(finds(rival, nullptr));
+    return matrix;
+}
+
+}  // namespace normlab::verify::faults

@@ -1,0 +1,73 @@
+#include "verify/exchange/call_index.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "norms/names.hpp"
+
+namespace normlab::verify {
+namespace {
+
+std::string bytes_of(const std::vector<double>& v) { return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(double)}; }
+
+// Everything that decides what a forward call gives. Without running statistics evaluation is the call that training is.
+std::string content_of(const Inputs<double>& in) {
+    const Problem& p = in.problem;
+    const Spec& s = p.spec;
+    const bool running = s.running != Running::none;
+    std::string key = fmt::format("{} {}x{}x{} {} {} {} {} {}", s.variant, p.shape.N, p.shape.C, p.shape.S, name_of(p.dtype), name_of(p.layout),
+                                  running && p.mode == Mode::eval, s.groups, s.eps);
+    if (running) key += fmt::format(" {} {} {}", name_of(s.running), s.momentum.value_or(-1), in.state.count);
+    if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
+    for (const std::vector<double>* v : {&in.x, &in.gamma, &in.beta, &in.state.mean, &in.state.var, &in.state.sigma})
+        key += fmt::format(" {}:", v->size()) + bytes_of(*v);
+    return key;
+}
+
+std::vector<double> vector_of(const double* data, std::int64_t count) { return data ? std::vector<double>(data, data + count) : std::vector<double>(); }
+
+}  // namespace
+
+std::vector<double> logical_values(const Problem& p, const ConstTensor& x) {
+    std::vector<double> v(static_cast<std::size_t>(p.shape.size()));
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = read_element<double>(x.data, p.dtype, static_cast<std::int64_t>(memory_index(p, i)));
+    return v;
+}
+
+Inputs<double> inputs_of(const Problem& p, const ForwardArgs& a) {
+    const std::int64_t C = p.shape.C;
+    Inputs<double> in{p, logical_values(p, a.x), {}, {}, {}, {}};
+    const auto parameters = [&](const void* data, std::vector<double>& to) {
+        for (std::int64_t c = 0; data && c < C; ++c) to.push_back(read_element<double>(data, param_dtype(p.dtype), c));
+    };
+    parameters(a.affine.gamma, in.gamma), parameters(a.affine.beta, in.beta);
+    if (p.spec.running != Running::none)
+        in.state = {vector_of(a.state.mean, C), vector_of(a.state.var, C), vector_of(a.state.sigma, C), *a.state.count};
+    return in;
+}
+
+std::size_t CallIndex::add(const Inputs<double>& in) {
+    const auto [group, is_new] = groups_.try_emplace(content_of(in), entries_.size());
+    if (is_new) entries_.emplace_back();
+    std::vector<Entry>& same = entries_[group->second];
+    const std::string dy = bytes_of(in.dy);
+    if (dy.empty() && !same.empty()) return same.front().number;
+    for (Entry& e : same)
+        if (e.dy == dy || e.dy.empty()) return e.dy = dy, e.number;
+    same.push_back({size_, dy});
+    return size_++;
+}
+
+std::optional<CallIndex::Forward> CallIndex::forward(const Inputs<double>& in) const {
+    const auto found = groups_.find(content_of(in));
+    if (found == groups_.end()) return {};
+    return Forward{found->second, entries_[found->second].front().number};
+}
+
+std::optional<std::size_t> CallIndex::backward(std::size_t group, const std::vector<double>& dy) const {
+    const auto found = std::ranges::find(entries_[group], bytes_of(dy), &Entry::dy);
+    return found == entries_[group].end() ? std::nullopt : std::optional(found->number);
+}
+
+}  // namespace normlab::verify

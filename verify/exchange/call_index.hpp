@@ -1,0 +1,41 @@
+#pragma once
+// Calls of an implementation by their content: what `normlab export` writes down and `verify --judge` looks up.
+
+#include <map>
+#include <optional>
+
+#include "verify/truth/inputs.hpp"
+
+namespace normlab::verify {
+
+/// The numbers of a forward call, from the arrays of an implementation's plan; of dy alone for a backward call. Arrays are dense and on the host.
+Inputs<double> inputs_of(const Problem& problem, const ForwardArgs& args);
+std::vector<double> logical_values(const Problem& problem, const ConstTensor& x);
+
+/// Numbers calls in the order in which they are added; the same problem and the same bits are the same call. A forward call is part of every backward
+/// call on its inputs: it has no number of its own where one of these has.
+class CallIndex {
+public:
+    /// The call's number; a new one is size() before.
+    std::size_t add(const Inputs<double>& in);
+    std::size_t size() const { return size_; }
+
+    /// A call with these inputs, whatever its dy: where it was found, and its number.
+    struct Forward {
+        std::size_t group, number;
+    };
+    std::optional<Forward> forward(const Inputs<double>& in) const;
+    /// The number of the call of that group with this dy.
+    std::optional<std::size_t> backward(std::size_t group, const std::vector<double>& dy) const;
+
+private:
+    struct Entry {
+        std::size_t number;
+        std::string dy;   // its bytes; "": none
+    };
+    std::map<std::string, std::size_t> groups_;   // by problem, x, gamma, beta and State
+    std::vector<std::vector<Entry>> entries_;
+    std::size_t size_ = 0;
+};
+
+}  // namespace normlab::verify

@@ -1,0 +1,141 @@
+#include "verify/exchange/export_call.hpp"
+
+#include <cerrno>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "io/error.hpp"
+#include "io/npy.hpp"
+#include "norms/names.hpp"
+
+namespace normlab::verify {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+json attributes_of(const Inputs<double>& in) {
+    const Problem& p = in.problem;
+    const Spec& s = p.spec;
+    json a = json::object();
+    if (s.running != Running::none) {
+        a["training"] = p.mode == Mode::train;
+        a["momentum"] = s.momentum ? json(*s.momentum) : json();
+        a["track_running_stats"] = true;
+        if (s.correction == Correction::renorm || s.running != Running::unbiased_variance)
+            a["running_stat"] = s.running == Running::sigma ? "sigma" : s.running == Running::biased_variance ? "var_biased" : "var_unbiased";
+    }
+    if (s.correction == Correction::renorm) a["r_max"] = s.r_max, a["d_max"] = s.d_max;
+    a["eps"] = s.eps;
+    if (s.moments == Moments::norm) return a["dim"] = 1, a;
+    a["affine"] = in.gamma.empty() ? (in.beta.empty() ? json(false) : json("beta")) : in.beta.empty() ? json("gamma") : json(true);
+    if (s.block.groups && s.block.positions) a["normalized_shape"] = {p.shape.C};
+    if (s.groups > 1 || s.variant == "group_norm") a["num_groups"] = s.groups;
+    if (p.layout == Layout::channels_last) a["layout"] = "nhwc";
+    return a;
+}
+
+class Folder {
+public:
+    Folder(const fs::path& path, const Inputs<double>& in) : path_(path), in_(in), p_(in.problem) {
+        fs::create_directory(path);
+        const auto& [N, C, S] = p_.shape;
+        const bool elements = p_.spec.block.groups && p_.spec.block.positions;   // layer and rms norm: S = 1
+        tensor_ = elements ? std::vector{N, C} : p_.layout == Layout::channels_last ? std::vector{N, S, C} : std::vector{N, C, S};
+        axes_ = elements ? "N C" : p_.layout == Layout::channels_last ? "N S C" : "N C S";
+    }
+
+    std::size_t write() {
+        const bool weights = p_.spec.moments == Moments::norm, renorm = p_.has_correction();
+        const std::vector<std::int64_t> channels = weights ? std::vector<std::int64_t>{1, p_.shape.C, 1} : std::vector<std::int64_t>{p_.shape.C};
+        const std::string x = weights ? "v" : "x", y = weights ? "w" : "y", gamma = weights ? "g" : "gamma", spread = p_.spec.running == Running::sigma ? "sigma" : "var";
+        const std::string channel_axes = weights ? "1 C 1" : "C";
+        input(x, in_memory(in_.x), p_.dtype, tensor_, axes_);
+        input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
+        input(gamma, in_.gamma, p_.dtype, channels, channel_axes);
+        input("beta", in_.beta, p_.dtype, channels, channel_axes);
+        input("running_mean_in", in_.state.mean, DType::f64, channels, "C");
+        input(fmt::format("running_{}_in", spread), in_.state.sigma.empty() ? in_.state.var : in_.state.sigma, DType::f64, channels, "C");
+        if (p_.spec.running != Running::none) count();
+
+        json outputs = json::array(), optional = json::array();
+        const auto add = [&](json& to, const std::string& name, DType dtype, const auto& shape, const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
+        add(outputs, y, p_.dtype, tensor_, axes_);
+        if (!in_.dy.empty()) {
+            add(outputs, "d" + x, p_.dtype, tensor_, axes_);
+            if (!in_.gamma.empty()) add(outputs, "d" + gamma, p_.dtype, channels, channel_axes);
+            if (!in_.beta.empty()) add(outputs, "dbeta", p_.dtype, channels, channel_axes);
+        }
+        const std::vector<std::int64_t> blocks{p_.statistics_count()};
+        if (p_.spec.running != Running::none && p_.mode == Mode::train)
+            for (const std::string& what : {std::string("mean"), spread}) add(optional, fmt::format("running_{}_out", what), DType::f64, channels, "C");
+        for (const char* what : {"r", "d"})
+            if (renorm) add(optional, what, DType::f64, blocks, "C");
+        if (p_.own_statistics())
+            for (const char* what : {"save_mean", "save_rstd"}) add(optional, what, DType::f64, blocks, "one a block");
+        const json document{{"schema", 1}, {"name", path_.filename().string()}, {"source", "normlab export"}, {"op", p_.spec.variant},
+                            {"dtype", name(p_.dtype)}, {"attributes", attributes_of(in_)}, {"inputs", inputs_}, {"outputs", outputs}, {"optional_outputs", optional}};
+        std::ofstream out(path_ / "case.json");
+        out << text_of(document) << std::flush;
+        if (!out) io::refuse_with_errno(path_ / "case.json", "cannot be written", errno);
+        return files_ + 1;
+    }
+
+private:
+    static std::string name(DType d) { return d == DType::f32 ? "float32" : "float64"; }
+    static json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape, const std::string& axes) {
+        return {{"name", name}, {"file", name + ".npy"}, {"dtype", Folder::name(dtype)}, {"shape", shape}, {"axes", axes}};
+    }
+
+    // A line for each key and each array.
+    static std::string text_of(const json& document) {
+        std::string text;
+        for (const auto& [key, value] : document.items()) {
+            text += fmt::format("{}\n {}: ", text.empty() ? "{" : ",", json(key).dump());
+            if (!value.is_array()) text += value.dump();
+            else {
+                std::string lines;
+                for (const json& element : value) lines += fmt::format("{}\n  {}", lines.empty() ? "" : ",", element.dump());
+                text += "[" + lines + (lines.empty() ? "]" : "\n ]");
+            }
+        }
+        return text + "\n}\n";
+    }
+
+    std::vector<double> in_memory(const std::vector<double>& logical) const {
+        std::vector<double> v(logical.size());
+        for (std::size_t i = 0; i < v.size(); ++i) v[memory_index(p_, i)] = logical[i];
+        return v;
+    }
+
+    // Nothing where there are no values.
+    void input(const std::string& name, const std::vector<double>& values, DType dtype, const std::vector<std::int64_t>& shape, const std::string& axes) {
+        if (values.empty()) return;
+        const std::vector<float> narrow(values.begin(), values.end());
+        io::write_npy_in_part(path_ / (name + ".npy"), dtype == DType::f32 ? io::make_array(shape, std::span(narrow)) : io::make_array(shape, std::span(values)));
+        inputs_.push_back(entry(name, dtype, shape, axes));
+        ++files_;
+    }
+    void count() {
+        const std::string name = "num_batches_tracked_in";
+        io::write_npy_in_part(path_ / (name + ".npy"), io::make_array({}, std::span(&in_.state.count, 1)));
+        inputs_.push_back({{"name", name}, {"file", name + ".npy"}, {"dtype", "int64"}, {"shape", json::array()}});
+        ++files_;
+    }
+
+    fs::path path_;
+    const Inputs<double>& in_;
+    const Problem& p_;
+    std::vector<std::int64_t> tensor_;
+    std::string axes_;
+    json inputs_ = json::array();
+    std::size_t files_ = 0;
+};
+
+}  // namespace
+
+std::size_t write_call(const fs::path& folder, const Inputs<double>& call) { return Folder(folder, call).write(); }
+
+}  // namespace normlab::verify

@@ -1,0 +1,120 @@
+#include "verify/exchange/recorder.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "norms/names.hpp"
+#include "norms/running_stats.hpp"
+#include "verify/exchange/call_index.hpp"
+
+namespace normlab::verify {
+namespace {
+
+struct RecordedForward {
+    Inputs<double> in;
+    std::vector<double> mean, var, rstd, r, d;   // the reference's; a script's may stay its own affair
+    std::vector<std::byte> opaque;
+    bool differentiated = false;
+};
+
+struct Notebook {
+    std::vector<RecordedForward> forwards;
+    std::vector<Inputs<double>> backwards;
+};
+
+class RecorderPlan final : public Plan {
+public:
+    RecorderPlan(const Problem& p, Notebook& notebook, const Implementation& reference) : problem_(p), notebook_(notebook), plan_(reference.plan(p)) {}
+
+    std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
+    std::size_t opaque_bytes() const override { return sizeof(std::size_t); }   // the number of the forward call
+
+    void forward(const ForwardArgs& a) const override {
+        RecordedForward call{inputs_of(problem_, a), {}, {}, {}, {}, {}, {}};
+        if (const std::string reason = reason_not_to_export(call.in); !reason.empty()) throw Unsuitable(reason);
+        const auto blocks = static_cast<std::size_t>(problem_.statistics_count());
+        for (std::vector<double>* v : {&call.mean, &call.var, &call.rstd}) v->resize(blocks);
+        if (problem_.has_correction()) call.r.resize(blocks), call.d.resize(blocks);
+        call.opaque.resize(plan_->opaque_bytes());
+        ForwardArgs args = a;
+        args.saved = {call.mean.data(), call.var.data(), call.rstd.data(), call.r.data(), call.d.data(), call.opaque.data()};
+        plan_->forward(args);
+        if (problem_.mode == Mode::train && problem_.spec.running != Running::none) update_running(problem_, a.state, call.mean.data(), call.var.data());
+        std::ranges::copy(call.r, a.saved.r), std::ranges::copy(call.d, a.saved.d);
+        const std::size_t number = notebook_.forwards.size();
+        std::memcpy(a.saved.opaque, &number, sizeof number);
+        notebook_.forwards.push_back(std::move(call));
+    }
+
+    void backward(const BackwardArgs& a) const override {
+        std::size_t number;
+        std::memcpy(&number, a.saved.opaque, sizeof number);
+        RecordedForward& call = notebook_.forwards[number];
+        call.differentiated = true;
+        Inputs<double> in = call.in;
+        in.dy = logical_values(problem_, a.dy);
+        notebook_.backwards.push_back(std::move(in));
+        BackwardArgs args = a;
+        args.saved = {call.mean.data(), call.var.data(), call.rstd.data(), call.r.data(), call.d.data(), call.opaque.data()};
+        plan_->backward(args);
+    }
+
+private:
+    Problem problem_;
+    Notebook& notebook_;
+    std::unique_ptr<Plan> plan_;
+};
+
+class Recorder final : public Implementation {
+public:
+    std::string name() const override { return "recorder"; }
+    std::string description() const override { return "the reference, writing down what it is asked"; }
+    Support supports(const Problem& p) const override {
+        if (p.dtype != DType::f32 && p.dtype != DType::f64) return {fmt::format("{}: f32 and f64 are exported", name_of(p.dtype))};
+        if (p.slices() > 1) return {"stat_batch: a script's call normalises one batch"};
+        return reference_.supports(p);
+    }
+    bool updates_state() const override { return true; }
+    Saves saves() const override { return {false, false, false}; }
+    std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<RecorderPlan>(p, notebook, reference_); }
+
+    mutable Notebook notebook;   // of the case that runs
+
+private:
+    const Implementation& reference_ = find_implementation("reference");
+};
+
+const Recorder& recorder() {
+    static const auto& registered = static_cast<const Recorder&>(register_implementation(std::make_unique<Recorder>()));
+    return registered;
+}
+
+}  // namespace
+
+std::string reason_not_to_export(const Inputs<double>& in) {
+    const Problem& p = in.problem;
+    const bool whole_sample = p.spec.block.groups && p.spec.block.positions, weights = p.spec.moments == Moments::norm;
+    if (whole_sample && p.shape.S != 1) return "a script's layer and rms norm have a gamma an element: S = 1";
+    if ((weights || p.spec.moments == Moments::mean_square) && !in.beta.empty()) return std::string(p.spec.variant) + " of a script has no beta";
+    if (weights && in.gamma.empty()) return "weight_norm of a script has a g";
+    if (weights && p.layout == Layout::channels_last) return "weights have no layout";
+    return {};
+}
+
+Recording record(Case c) {
+    const Recorder& r = recorder();
+    c.implementation = r.name();
+    r.notebook = {};
+    const Outcome o = run_case(c);
+    if (!o.skipped.empty()) return {{}, o.skipped};
+    for (const Finding& f : o.findings)
+        if (f.verdict == Verdict::fail) return {{}, f.where};   // of a call inside that was declined
+    Recording out{std::move(r.notebook.backwards), ""};
+    for (RecordedForward& f : r.notebook.forwards)
+        if (!f.differentiated) out.calls.push_back(std::move(f.in));
+    return out;
+}
+
+}  // namespace normlab::verify

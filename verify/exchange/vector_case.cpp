@@ -1,0 +1,279 @@
+#include "verify/exchange/vector_case.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "norms/names.hpp"
+#include "system/shell.hpp"
+#include "verify/exchange/vector_values.hpp"
+#include "verify/truth/range.hpp"
+
+namespace normlab::verify {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view truth_name = "truth";
+
+// A call with truth's results, from truth's State of the call before.
+struct Told {
+    const Step* step;
+    Inputs<double> in;
+    truth::Result truth;
+    ByQuantity values;
+    StateError before;   // of truth: its State is rounded to double between steps
+};
+
+State state_of(const Inputs<double>& in, const ByQuantity& values) {
+    State s = in.state;
+    s.mean = values[Quantity::running_mean];
+    (s.sigma.empty() ? s.var : s.sigma) = values[Quantity::running_spread];
+    s.count = static_cast<std::int64_t>(values[Quantity::count][0]);
+    return s;
+}
+
+std::vector<Told> told(const std::vector<Step>& steps) {
+    std::vector<Told> all;
+    for (const Step& step : steps) {
+        Told t{&step, step.in, {}, {}, {}};
+        if (!all.empty()) {
+            const Told& last = all.back();
+            t.in.state = state_of(last.in, last.values);
+            t.before = {std::vector<double>(t.in.state.mean.size()), std::vector<double>(t.in.state.mean.size())};
+            for (std::size_t c = 0; c < t.in.state.mean.size(); ++c) {
+                t.before.mean[c] = 0x1p-53 * std::abs(t.in.state.mean[c]) + (last.before.mean.empty() ? 0 : last.before.mean[c]);
+                t.before.spread[c] = 0x1p-53 * std::abs(last.values[Quantity::running_spread][c]) + (last.before.spread.empty() ? 0 : last.before.spread[c]);
+            }
+        }
+        t.truth = truth::evaluate(t.in);
+        t.values = values_of(t.in, t.truth);
+        all.push_back(std::move(t));
+    }
+    return all;
+}
+
+// What truth may be off by: its rounding to double, and its State's.
+ByQuantity truth_bounds(const Told& t) {
+    ByQuantity bounds = t.values;
+    for (std::size_t q = 0; q < quantities; ++q)
+        for (double& v : bounds[static_cast<Quantity>(q)]) v = 0x1p-53 * std::abs(v);
+    if (t.before.mean.empty()) return bounds;
+    const ByQuantity none = bounds_of(t.in, t.truth, Accumulation::f64, {}), inherited = bounds_of(t.in, t.truth, Accumulation::f64, t.before);
+    for (std::size_t q = 0; q < quantities; ++q)
+        for (std::size_t i = 0; i < none[static_cast<Quantity>(q)].size(); ++i)
+            bounds[static_cast<Quantity>(q)][i] += inherited[static_cast<Quantity>(q)][i] - none[static_cast<Quantity>(q)][i];
+    return bounds;
+}
+
+// Which elements of a quantity come from a block with var + eps = 0 and a mean: its condition is infinite, what any arithmetic gives there says nothing.
+std::vector<bool> without_condition(Quantity q, const Told& t) {
+    const auto C = static_cast<std::size_t>(t.in.problem.shape.C), S = static_cast<std::size_t>(t.in.problem.shape.S);
+    std::vector<bool> without(t.values[q].size());
+    for (std::size_t k = 0; k < t.truth.blocks.size(); ++k) {
+        const truth::Block& b = t.truth.blocks[k];
+        if (b.s != 0 || b.mean == 0) continue;
+        if (q == Quantity::y || q == Quantity::dx || q == Quantity::dgamma)
+            for (std::size_t i : b.elements) without[q == Quantity::dgamma ? i / S % C : i] = true;
+        else if (q >= Quantity::var) without[k] = true;   // Saved's
+    }
+    return without;
+}
+
+// A few of the values, for people.
+class Shown {
+public:
+    void add(double v) {
+        ++count_;
+        if (values_.size() < 4) values_.insert(fmt::format("{:.3g}", v));
+    }
+    std::string note(std::size_t of, std::string_view why) const {
+        if (count_ == 0) return {};
+        return fmt::format("{} of {} {}; ours: {}{}", count_, of, why, fmt::join(values_, ", "), values_.size() == 4 ? ", ..." : "");
+    }
+
+private:
+    std::size_t count_ = 0;
+    std::set<std::string> values_;
+};
+
+// An output beside the outside's: within `bound` and what the outside may be off by. Where the outside is not finite truth is the target.
+Finding judged(const Target& target, const Told& t, const ByQuantity& got, const ByQuantity& bounds) {
+    const Quantity q = target.quantity;
+    Problem p = t.in.problem;
+    if (q != Quantity::y && q != Quantity::dx) p.shape = {1, static_cast<std::int64_t>(target.values.size()), 1};
+    if (q >= Quantity::running_mean) p.dtype = DType::f64;   // State and Saved
+    std::vector<double> ours = got[q], wanted = target.values, bound = bounds[q];
+    const std::vector<double>& truth = t.values[q];
+    Shown not_finite, no_condition;
+    if (ours.size() == wanted.size() && bound.size() == wanted.size() && truth.size() == wanted.size()) {
+        const std::vector<bool> without = without_condition(q, t);
+        const std::vector<double> outside = outside_error(target, t.in, t.truth, without);
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+            const bool finite = std::isfinite(wanted[i]);
+            if (!finite) not_finite.add(ours[i]);
+            else if (without[i]) no_condition.add(ours[i]);
+            if (without[i] || (!finite && !std::isfinite(truth[i]))) ours[i] = wanted[i] = bound[i] = 0;   // nothing to compare with
+            else if (finite) bound[i] += outside[i];
+            else wanted[i] = truth[i];
+        }
+    }
+    Finding f = compare(target.name, p, ours, {wanted.begin(), wanted.end()}, bound);
+    if (const std::string word = "truth"; f.where.find(word) != std::string::npos) f.where.replace(f.where.find(word), word.size(), "outside");
+    for (const std::string& note : {not_finite.note(wanted.size(), "are not finite outside"), no_condition.note(wanted.size(), "are of blocks with var + eps = 0: no target")})
+        f.note += (f.note.empty() || note.empty() ? "" : "; ") + note;
+    return f;
+}
+
+class Vector {
+public:
+    Vector(VectorFile file, fs::path top) : file_(std::move(file)), top_(std::move(top)), name_(file_.folder.filename().string()) {}
+
+    // Truth, and every selected implementation in every layout.
+    std::vector<Outcome> run(const Selection& selection) {
+        load(file_);
+        try {
+            steps_ = steps_of(file_);
+            for (const Step& s : steps_) validate(s.in.problem);
+            told_ = told(steps_);
+        } catch (const Error& e) {
+            refused_ = e.what();
+        }
+        if (steps_.empty()) return {refusal(outcome(truth_name, Layout::channels_first), refused_)};
+        std::vector<Outcome> all;
+        if (refused_.empty()) all.push_back(against_truth());
+        bool ran = false;
+        for (const std::string& implementation : chosen_implementations(selection))
+            for (Layout layout : selection.layouts.empty() ? std::vector{Layout::channels_first, Layout::channels_last} : selection.layouts) {
+                const Shape& shape = steps_[0].in.problem.shape;
+                if (layout == Layout::channels_last && selection.layouts.empty() && (shape.S == 1 || shape.C == 1)) continue;   // the same memory
+                all.push_back(on(find_implementation(implementation), layout));
+                ran |= all.back().skipped.empty();
+                if (!selection.implementations.empty() && !all.back().skipped.empty())   // asked for by name: it is to judge all of them
+                    all.back() = failed_vector(outcome(implementation, layout), all.back().skipped);
+            }
+        if (!ran) all.push_back(failed_vector(outcome("-", Layout::channels_first), "no implementation ran it"));
+        return all;
+    }
+
+    Outcome outcome(std::string_view implementation, Layout layout) const {
+        Outcome out;
+        out.test.variant = variant_of(file_.op), out.test.implementation = implementation;
+        out.test.dtype = file_.dtype, out.test.layout = layout;
+        if (!steps_.empty()) out.test.shape = steps_[0].in.problem.shape, out.test.mode = steps_[0].in.problem.mode;
+        out.name = fmt::format("{} {} {}", name_, implementation, name_of(layout));
+        out.rerun = fmt::format("normlab verify --vectors {} --only {}", system::shell_word(top_), system::shell_word(name_));
+        if (implementation != truth_name) out.rerun += fmt::format(" --impl {} --layout {}", implementation, name_of(layout));
+        return out;
+    }
+
+private:
+    // Where the README lets us compute or refuse.
+    bool lenient() const {
+        const std::string_view variant = variant_of(file_.op);
+        return file_.tags.contains("quirk") || (file_.tags.contains("one_element") && (variant == "layer_norm" || variant == "group_norm"));
+    }
+
+    // The call was refused.
+    Outcome refusal(Outcome out, const std::string& why) const {
+        if (!file_.expect_error && !lenient()) return failed_vector(std::move(out), "refused: " + why);
+        Finding f = measured("refusal", 0, 0);
+        f.note = "ours: " + why;
+        out.findings.push_back(f);
+        return out;
+    }
+
+    Outcome against_truth() const {
+        Outcome out = outcome(truth_name, Layout::channels_first);
+        for (const Told& t : told_)
+            for (const Target& target : t.step->targets) out.findings.push_back(judged(target, t, t.values, truth_bounds(t)));
+        return out;
+    }
+
+    Outcome on(const Implementation& implementation, Layout layout) {
+        Outcome out = outcome(implementation.name(), layout);
+        for (const Step& s : steps_) {
+            Problem p = s.in.problem;
+            p.layout = layout, p.device = implementation.device();
+            if (const Support support = implementation.supports(p); refused_.empty() && !support) {
+                out.skipped = implementation.name() + " declines: " + support.reason;
+                return out;
+            }
+        }
+        std::vector<Outputs<double>> outputs;
+        try {
+            for (const Step& s : steps_) {
+                Inputs<double> in = s.in;
+                in.problem.layout = layout;
+                if (!outputs.empty()) in.state = outputs.back().state;
+                outputs.push_back(verify::run(implementation, in));
+            }
+        } catch (const Error& e) {
+            return refusal(std::move(out), e.what());
+        } catch (const std::bad_alloc&) {
+            throw;
+        } catch (const std::exception& e) {
+            return failed_vector(std::move(out), e.what());
+        }
+        if (!refused_.empty()) return failed_vector(std::move(out), fmt::format("computed; to be refused: {}", refused_));
+        if (file_.expect_error && !lenient()) return failed_vector(std::move(out), fmt::format("computed; the outside refuses it: {}", *file_.expect_error));
+        judge(implementation, outputs, out);
+        if (file_.expect_error) {
+            Finding f = measured("refusal", 0, 0);
+            f.note = "ours computes it";
+            out.findings.push_back(f);
+        }
+        return out;
+    }
+
+    void judge(const Implementation& implementation, const std::vector<Outputs<double>>& outputs, Outcome& out) const {
+        StateError before;
+        for (std::size_t k = 0; k < told_.size(); ++k) {
+            const Told& t = told_[k];
+            Inputs<double> in = t.in;
+            if (k > 0) in.state = outputs[k - 1].state;
+            const Accumulation accumulation = implementation.accumulation(file_.dtype);
+            const ByQuantity got = values_of(in, outputs[k]), bounds = bounds_of(t.in, t.truth, accumulation, before);
+            std::string outside;
+            for (const truth::Block& b : t.truth.blocks)
+                if (outside.empty()) outside = outside_range(b, t.in.x, file_.dtype, accumulation);
+            for (const Target& target : t.step->targets) {
+                if (got[target.quantity].empty()) continue;   // not saved by this implementation
+                Finding f = judged(target, t, got, bounds);
+                const bool of_squares = target.quantity != Quantity::dbeta && target.quantity != Quantity::mean && target.quantity != Quantity::running_mean &&
+                                        target.quantity != Quantity::count;
+                if (f.verdict == Verdict::fail && !outside.empty() && of_squares) {
+                    f.verdict = artefact() ? Verdict::skipped : Verdict::unresolved;
+                    f.note += (f.note.empty() ? "" : "; ") + outside + "; ours at " + f.where;
+                }
+                out.findings.push_back(std::move(f));
+            }
+            before = {bounds[Quantity::running_mean], bounds[Quantity::running_spread]};
+        }
+    }
+
+    // The outside's own arithmetic gave way on these numbers too.
+    bool artefact() const {
+        return file_.nonfinite || std::ranges::any_of(file_.tags, [](const std::string& t) { return t == "overflow" || t == "underflow" || t == "eps0" || t == "zero"; });
+    }
+
+    VectorFile file_;
+    fs::path top_;
+    std::string name_;
+    std::vector<Step> steps_;
+    std::vector<Told> told_;
+    std::string refused_;   // why; empty: the call is one
+};
+
+}  // namespace
+
+std::vector<Outcome> run_vector(VectorFile file, const fs::path& top, const Selection& selection) { return Vector(std::move(file), top).run(selection); }
+
+Outcome failed_vector(Outcome out, const std::string& why) {
+    out.findings.push_back(measured("vector", std::numeric_limits<double>::infinity(), 0, why));
+    return out;
+}
+
+}  // namespace normlab::verify

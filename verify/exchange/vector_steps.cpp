@@ -1,0 +1,213 @@
+#include "verify/exchange/vector_steps.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "io/error.hpp"
+#include "norms/names.hpp"
+#include "norms/variants.hpp"
+
+namespace normlab::verify {
+namespace {
+
+struct Known {
+    std::string_view name;
+    Quantity quantity;
+};
+constexpr Known outputs[] = {{"y", Quantity::y}, {"w", Quantity::y}, {"dx", Quantity::dx}, {"dv", Quantity::dx}, {"dgamma", Quantity::dgamma},
+                             {"dg", Quantity::dgamma}, {"dbeta", Quantity::dbeta}, {"running_mean", Quantity::running_mean},
+                             {"running_var", Quantity::running_spread}, {"running_sigma", Quantity::running_spread}, {"num_batches_tracked", Quantity::count},
+                             {"save_mean", Quantity::mean}, {"batch_mean", Quantity::mean}, {"batch_var_biased", Quantity::var}, {"save_invstd", Quantity::rstd},
+                             {"save_rstd", Quantity::rstd}, {"save_rrms", Quantity::rstd}, {"v_norm", Quantity::norm}, {"r", Quantity::r}, {"d", Quantity::d},
+                             {"r_raw", Quantity::raw_r}, {"d_raw", Quantity::raw_d}};
+
+constexpr std::string_view multistep = "_multistep";
+
+struct Name {
+    std::string base, step;   // "running_mean_0": running_mean, 0; step "" in ops of one call, and for what all steps share
+};
+
+// running_mean_in -> running_mean; of a multistep op x_eval -> x, eval; y0 -> y, 0; running_mean_0 -> running_mean, 0.
+Name split(std::string_view name, bool steps) {
+    for (std::string_view ending : {"_in", "_out"})
+        if (name.ends_with(ending)) name.remove_suffix(ending.size());
+    if (!steps) return {std::string(name), ""};
+    if (constexpr std::string_view eval = "_eval"; name.ends_with(eval)) return {std::string(name.substr(0, name.size() - eval.size())), "eval"};
+    const std::size_t base = name.find_last_not_of("0123456789") + 1;
+    const std::string step(name.substr(base));
+    name = name.substr(0, base);
+    if (!step.empty() && name.ends_with('_')) name.remove_suffix(1);
+    return {std::string(name), step};
+}
+
+// A tensor's values as they lie in its file, in logical order.
+std::vector<double> logical(const Problem& p, const std::vector<double>& file) {
+    std::vector<double> v(file.size());
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = file[std::ssize(file) == p.shape.size() ? memory_index(p, i) : i];   // of another size: refused later
+    return v;
+}
+
+class Call {
+public:
+    Call(const VectorFile& v, std::string step) : vector_(v), step_(std::move(step)), steps_(v.op.ends_with(multistep)) {}
+
+    // The input of this step, or that which all share; null: there is none.
+    const VectorArray* input(std::string_view base) const {
+        const VectorArray* shared = nullptr;
+        for (const auto& [name, array] : vector_.inputs)
+            if (const Name n = split(name, steps_); n.base == base) {
+                if (n.step == step_) return &array;
+                if (n.step.empty()) shared = &array;
+            }
+        return shared;
+    }
+    const VectorArray& needed(std::string_view base) const {
+        if (const VectorArray* found = input(base)) return *found;
+        refuse(fmt::format("has no input {}{}, which {} needs", base, step_, vector_.op));
+    }
+    // `count` values of a parameter or a running statistic; none: nothing.
+    std::vector<double> values(std::string_view base, std::int64_t count) const {
+        const VectorArray* found = input(base);
+        if (!found) return {};
+        if (static_cast<std::int64_t>(found->values.size()) != count)
+            throw Error(fmt::format("{} has shape {}; {} values are accepted", base, io::shape_text(found->shape), count));
+        return found->values;
+    }
+
+    Step step(const VectorFile& v, std::size_t number) const {
+        const VectorAttributes& a = v.attributes;
+        const bool weights = variant_of(v.op) == "weight_norm";
+        const VectorArray& x = needed(weights ? "v" : "x");
+        Step out;
+        Problem& p = out.in.problem;
+        p.spec = spec(number);
+        p.shape = shape(x.shape);
+        p.dtype = v.dtype;
+        p.mode = step_ == "eval" || !a.training.value_or(true) ? Mode::eval : Mode::train;
+        if (p.mode == Mode::eval && !has_state() && (v.op == "instance_norm" || a.track_running_stats.value_or(false)))
+            throw Error("evaluation needs running statistics; there are none");
+        p.layout = v.attributes.layout;
+        out.in.x = logical(p, x.values);
+        if (const VectorArray* dy = input(weights ? "dw" : "dy")) {
+            if (dy->shape != x.shape) throw Error(fmt::format("dy has shape {}, x {}; the same is accepted", io::shape_text(dy->shape), io::shape_text(x.shape)));
+            out.in.dy = logical(p, dy->values);
+        }
+        out.in.gamma = values(weights ? "g" : "gamma", p.shape.C);
+        out.in.beta = values("beta", p.shape.C);
+        check_affine(out.in, weights);
+        if (p.spec.running != Running::none) out.in.state = state(p.spec, p.shape.C);
+        for (const auto& [name, output] : v.outputs) {
+            const Name n = split(name, steps_);
+            const auto* known = std::ranges::find(outputs, n.base, &Known::name);
+            if (known == std::end(outputs)) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
+            const bool tensor = known->quantity == Quantity::y || known->quantity == Quantity::dx;
+            if (n.step == step_) out.targets.push_back({name, known->quantity, output.source, tensor ? logical(p, output.array.values) : output.array.values});
+        }
+        return out;
+    }
+
+private:
+    [[noreturn]] void refuse(const std::string& what) const { io::refuse(vector_.folder / "case.json", what); }
+
+    bool has_state() const { return input("running_mean") || vector_.attributes.mean_initial; }
+
+    Spec spec(std::size_t number) const {
+        const VectorAttributes& a = vector_.attributes;
+        Spec s = find_variant(variant_of(vector_.op)).make();
+        if (a.eps) s.eps = *a.eps;
+        if (a.has_momentum) s.momentum = a.momentum;
+        if (a.groups) s.groups = *a.groups;
+        const auto limit = [&](const std::vector<double>& limits, double own) {
+            if (limits.empty()) return own;
+            if (limits.size() > 1 && number >= limits.size() && step_ != "eval") refuse("r_max and d_max: one number, or one a step, is accepted");
+            return limits[std::min(number, limits.size() - 1)];
+        };
+        s.r_max = limit(a.r_max, s.r_max);
+        s.d_max = limit(a.d_max, s.d_max);
+        if (s.correction == Correction::renorm) s.running = a.running_stat.value_or(input("running_sigma") ? Running::sigma : Running::unbiased_variance);
+        else s.running = has_state() ? a.running_stat.value_or(Running::unbiased_variance) : Running::none;
+        return s;
+    }
+
+    Shape shape(const std::vector<std::int64_t>& dims) const {
+        const VectorAttributes& a = vector_.attributes;
+        const std::string_view variant = variant_of(vector_.op);
+        if (variant == "weight_norm") return weight_shape(dims, a.dim);
+        if (variant != "layer_norm" && variant != "rms_norm") return activation_shape(dims, a.layout);
+        const auto rank = static_cast<std::int64_t>(a.normalized_shape.size()), normalized = a.normalized.value_or(rank);
+        const Shape s = trailing_shape(dims, normalized);
+        if (rank && !std::ranges::equal(a.normalized_shape, std::vector(dims.end() - normalized, dims.end())))
+            throw Error(fmt::format("normalized_shape is ({}), but x has shape {}; its last dimensions are accepted", fmt::join(a.normalized_shape, ", "),
+                                    io::shape_text(dims)));
+        return s;
+    }
+
+    void check_affine(const Inputs<double>& in, bool weights) const {
+        if (!vector_.attributes.affine || weights || vector_.expect_error) return;
+        const AffineUse use = *vector_.attributes.affine;
+        const bool gamma = use == AffineUse::both || use == AffineUse::gamma, beta = use == AffineUse::beta || (use == AffineUse::both && vector_.op != "rms_norm");
+        if (gamma != !in.gamma.empty() && in.problem.shape.C) refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no", gamma ? "none" : "one"));
+        if (beta && in.beta.empty() && in.problem.shape.C) refuse("affine says that there is a beta, the inputs that there is none");
+    }
+
+    State state(const Spec& s, std::int64_t C) const {
+        const VectorAttributes& a = vector_.attributes;
+        State out = initial_state(s, C);
+        const bool sigma = s.running == Running::sigma;
+        std::vector<double>& spread = sigma ? out.sigma : out.var;
+        if (input("running_mean")) {
+            needed(sigma ? "running_sigma" : "running_var");
+            out.mean = values("running_mean", C);
+            spread = values(sigma ? "running_sigma" : "running_var", C);
+        } else {
+            std::ranges::fill(out.mean, a.mean_initial.value_or(0));
+            std::ranges::fill(spread, a.spread_initial.value_or(1));
+        }
+        const std::vector<double> count = values("num_batches_tracked", 1);
+        out.count = count.empty() ? a.batches_initial : static_cast<std::int64_t>(count[0]);
+        return out;
+    }
+
+    const VectorFile& vector_;
+    std::string step_;
+    bool steps_;
+};
+
+}  // namespace
+
+std::string_view variant_of(std::string_view op) {
+    constexpr std::string_view ops[] = {"batch_norm", "batch_norm_multistep", "batch_renorm", "batch_renorm_multistep", "layer_norm", "instance_norm",
+                                        "group_norm", "weight_norm", "rms_norm", "channel_norm"};
+    if (std::ranges::find(ops, op) == std::end(ops)) throw Error(unknown("op", op, ops));
+    return op.ends_with(multistep) ? op.substr(0, op.size() - multistep.size()) : op;
+}
+
+std::vector<Step> steps_of(const VectorFile& v) {
+    constexpr std::string_view inputs[] = {"x", "v", "dy", "dw", "gamma", "g", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked"};
+    const bool steps = v.op.ends_with(multistep);
+    std::set<std::string> given;
+    for (const auto& [name, array] : v.inputs) {
+        const Name n = split(name, steps);
+        if (std::ranges::find(inputs, n.base) == std::end(inputs)) io::refuse(v.folder / "case.json", unknown("input", name, inputs));
+        if (n.base == "x") given.insert(n.step);
+    }
+    std::vector<std::string> order;
+    if (!steps) order = {""};
+    for (std::int64_t k = 0; steps && k < v.attributes.steps.value_or(static_cast<std::int64_t>(given.size() - given.contains("eval"))); ++k) {
+        order.push_back(std::to_string(k));
+        if (!given.contains(order.back())) break;   // Call names what is missing
+    }
+    if (steps && given.contains("eval")) order.emplace_back("eval");
+    std::size_t number = 0, compared = 0;
+    std::vector<Step> all;
+    for (const std::string& name : order) {
+        all.push_back(Call(v, name).step(v, number++));
+        compared += all.back().targets.size();
+    }
+    if (compared != v.outputs.size()) io::refuse(v.folder / "case.json", fmt::format("{} of its outputs belong to no step", v.outputs.size() - compared));
+    return all;
+}
+
+}  // namespace normlab::verify

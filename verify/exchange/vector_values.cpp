@@ -1,0 +1,138 @@
+#include "verify/exchange/vector_values.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "norms/running_stats.hpp"
+
+namespace normlab::verify {
+namespace {
+
+constexpr double u64 = 0x1p-53;
+
+double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
+
+const std::vector<double>& spread_of(const State& s) { return s.sigma.empty() ? s.var : s.sigma; }
+
+std::vector<double> doubles(const std::vector<Quad>& v) {
+    std::vector<double> out;
+    for (const Quad& e : v) out.push_back(static_cast<double>(e));
+    return out;
+}
+
+// The error that a call inherits from its State: of x_hat r + d, and relatively of dx.
+struct Inherited {
+    double z = 0, dx = 0;
+};
+
+void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Result& t, const StateError& before) {
+    const Problem& p = in.problem;
+    if (before.mean.empty() || (p.own_statistics() && !p.has_correction())) return;
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    for (std::size_t k = 0; k < t.blocks.size(); ++k) {
+        const truth::Block& b = t.blocks[k];
+        const std::size_t c = k % C;
+        const double sigma = running_sigma(p.spec, spread_of(in.state)[c]), e_m = before.mean[c];
+        const double e_s = p.spec.running == Running::sigma ? before.spread[c] : before.spread[c] / sigma;
+        const double e_r = 2 * size(b.raw_r) * e_s / sigma, e_d = 2 * (e_m + size(b.raw_d) * e_s) / sigma;
+        if (p.has_correction()) {
+            bounds[Quantity::r][k] += e_r, bounds[Quantity::raw_r][k] += e_r;
+            bounds[Quantity::d][k] += e_d, bounds[Quantity::raw_d][k] += e_d;
+        } else {
+            bounds[Quantity::mean][k] += e_m, bounds[Quantity::var][k] += 2 * e_s * sigma;
+            bounds[Quantity::norm][k] += e_s, bounds[Quantity::rstd][k] += 2 * e_s / (sigma * sigma);
+        }
+        for (std::size_t i : b.elements) {
+            const double x_hat = size(t.x_hat[i]), gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[i / S % C]);
+            const Inherited off = p.has_correction() ? Inherited{x_hat * e_r + e_d, e_r / size(b.r)} : Inherited{2 * (e_m + x_hat * e_s) / sigma, 2 * e_s / sigma};
+            bounds[Quantity::y][i] += gamma * off.z;
+            if (in.dy.empty()) continue;
+            bounds[Quantity::dx][i] += size(t.dx[i]) * off.dx;
+            bounds[Quantity::dgamma][i / S % C] += std::abs(in.dy[i]) * off.z;
+        }
+    }
+}
+
+}  // namespace
+
+ByQuantity values_of(const Inputs<double>& in, const Outputs<double>& out) {
+    const Spec& spec = in.problem.spec;
+    ByQuantity v;
+    v[Quantity::y] = out.y, v[Quantity::dx] = out.dx, v[Quantity::dgamma] = out.dgamma, v[Quantity::dbeta] = out.dbeta;
+    v[Quantity::running_mean] = out.state.mean, v[Quantity::running_spread] = spread_of(out.state);
+    v[Quantity::count] = {static_cast<double>(out.state.count)};
+    v[Quantity::mean] = out.saved.mean, v[Quantity::var] = out.saved.var, v[Quantity::rstd] = out.saved.rstd;
+    for (double var : out.saved.var) v[Quantity::norm].push_back(sigma_of(spec, var));
+    v[Quantity::r] = out.saved.r, v[Quantity::d] = out.saved.d;
+    for (std::size_t k = 0; k < out.saved.r.size() && !out.saved.mean.empty() && !out.saved.var.empty(); ++k) {
+        const std::size_t c = k % in.state.mean.size();
+        const double sigma = running_sigma(spec, spread_of(in.state)[c]);
+        v[Quantity::raw_r].push_back(sigma_of(spec, out.saved.var[k]) / sigma);
+        v[Quantity::raw_d].push_back((out.saved.mean[k] - in.state.mean[c]) / sigma);
+    }
+    return v;
+}
+
+ByQuantity values_of(const Inputs<double>& in, const truth::Result& t) {
+    const Problem& p = in.problem;
+    ByQuantity v;
+    v[Quantity::y] = doubles(t.y), v[Quantity::dx] = doubles(t.dx), v[Quantity::dgamma] = doubles(t.dgamma), v[Quantity::dbeta] = doubles(t.dbeta);
+    v[Quantity::running_mean] = doubles(t.running_mean), v[Quantity::running_spread] = doubles(t.running_spread);
+    const bool moves = p.mode == Mode::train && p.spec.running != Running::none && p.shape.size() > 0;
+    v[Quantity::count] = {static_cast<double>(in.state.count + (moves ? p.slices() : 0))};
+    for (const truth::Block& b : t.blocks) {
+        const auto add = [&](Quantity q, const Quad& value) { v[q].push_back(static_cast<double>(value)); };
+        add(Quantity::mean, b.mean), add(Quantity::var, b.var), add(Quantity::norm, b.s), add(Quantity::rstd, b.s == 0 ? Quad(0) : Quad(1 / b.s));
+        if (p.has_correction()) add(Quantity::r, b.r), add(Quantity::d, b.d), add(Quantity::raw_r, b.raw_r), add(Quantity::raw_d, b.raw_d);
+    }
+    return v;
+}
+
+ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, const StateError& before) {
+    const Problem& p = in.problem;
+    const Bounds b = error_bounds(in, t, accumulation);
+    ByQuantity v;
+    v[Quantity::y] = b.y, v[Quantity::dx] = b.dx, v[Quantity::dgamma] = b.dgamma, v[Quantity::dbeta] = b.dbeta;
+    v[Quantity::count] = {0};
+    v[Quantity::mean] = b.mean, v[Quantity::var] = b.var, v[Quantity::rstd] = b.rstd;
+    for (std::size_t k = 0; k < t.blocks.size(); ++k) {
+        const truth::Block& block = t.blocks[k];
+        const double s = size(block.s), e_s = s > 0 ? b.var[k] / s + 2 * u64 * s : 0;   // |sqrt a - sqrt b| <= |a - b| / sqrt b
+        v[Quantity::norm].push_back(e_s);
+        if (!p.has_correction()) continue;
+        const std::size_t c = k % in.state.mean.size();
+        const double sigma = running_sigma(p.spec, spread_of(in.state)[c]);
+        v[Quantity::r].push_back(b.r[k]), v[Quantity::d].push_back(b.d[k]);
+        v[Quantity::raw_r].push_back(e_s / sigma + 4 * u64 * size(block.raw_r));
+        v[Quantity::raw_d].push_back(b.mean[k] / sigma + 4 * u64 * size(block.raw_d));
+    }
+    if (p.spec.running != Running::none) {
+        const auto C = static_cast<std::size_t>(p.shape.C);
+        std::tie(v[Quantity::running_mean], v[Quantity::running_spread]) =
+            p.mode == Mode::train ? state_bounds(in, t, b) : std::pair(std::vector<double>(C), std::vector<double>(C));
+        for (std::size_t c = 0; c < before.mean.size(); ++c)
+            v[Quantity::running_mean][c] += before.mean[c], v[Quantity::running_spread][c] += before.spread[c];
+    }
+    add_inherited(v, in, t, before);
+    return v;
+}
+
+std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t, const std::vector<bool>& without) {
+    if (target.quantity == Quantity::count) return {0};
+    const bool f32 = target.source == Source::f32;
+    const double shorter = target.source == Source::ref80 ? 0x1p-11 : 1, rounding = f32 ? 0x1p-24 : u64;
+    Inputs<double> same = in;
+    same.problem.dtype = f32 ? DType::f32 : DType::f64;
+    std::vector<double> error = bounds_of(same, t, Accumulation::sequential, {})[target.quantity];
+    error.resize(target.values.size());
+    double largest = 0;
+    for (std::size_t i = 0; i < target.values.size(); ++i)
+        if (std::isfinite(target.values[i]) && !without[i]) largest = std::max(largest, std::abs(target.values[i]));
+    for (std::size_t i = 0; i < error.size(); ++i) {
+        error[i] = shorter * error[i] + (std::isfinite(target.values[i]) ? rounding * std::abs(target.values[i]) : 0);
+        if (target.source == Source::f64) error[i] = std::max(error[i], 1e-13 * largest);
+    }
+    return error;
+}
+
+}  // namespace normlab::verify

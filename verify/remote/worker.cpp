@@ -1,0 +1,210 @@
+#include "verify/remote/worker.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "norms/memory.hpp"
+#include "verify/remote/messages.hpp"
+#include "system/process.hpp"
+#include "system/shell.hpp"
+#include "verify/exchange/vectors.hpp"
+
+namespace normlab::verify {
+namespace {
+
+using nlohmann::json;
+
+std::string packed(const json& j) {
+    std::string bytes;
+    json::to_cbor(j, bytes);
+    return bytes;
+}
+
+constexpr int patience = 3;   // cases of one variant that may fail to end
+
+// The failure of a case that ended its process.
+Outcome dead(const Case& c, const system::Process::Reply& reply, const std::string& note = "no result") {
+    Outcome o{c, {}, ""};
+    Finding f = measured(reply.too_slow ? "time" : "process", std::numeric_limits<double>::infinity(), 0, reply.death);
+    f.note = note;
+    o.findings = {f};
+    return o;
+}
+
+class Remote final : public RemotePlugin {
+public:
+    Remote(const PluginName& plugin, const WorkerOptions& options) : plugin_(plugin), options_(options) {
+        if (options_.program.empty()) options_.program = system::this_program();
+        // Of the workers: several share the cores, and threads that wait by spinning would keep the others from theirs.
+        setenv("OMP_WAIT_POLICY", "passive", 0);
+        idle_.push_back(start(&hello_));
+    }
+
+    std::string name() const override { return hello_["name"]; }
+    std::string description() const override { return hello_["description"]; }
+    std::string origin() const override { return "--plugin " + system::shell_word(plugin_.text()); }
+    Device device() const override { return hello_["device"]; }
+    Support available() const override { return {hello_["available"]}; }
+    Accumulation accumulation(DType dtype) const override {
+        if (dtype > DType::f16) return Accumulation::sequential;
+        return hello_["accumulation"][static_cast<std::size_t>(dtype)].get<Accumulation>();
+    }
+    bool updates_state() const override { return hello_["updates_state"]; }
+    Support supports(const Problem&) const override { return {"it runs in processes of its own"}; }
+    std::unique_ptr<Plan> plan(const Problem&) const override { throw Error(name() + " runs in processes of its own"); }
+
+    Outcome run(const Case& c) const override {
+        {
+            const std::lock_guard guard(lock_);
+            if (endless_[c.variant] >= patience) return {c, {}, fmt::format("{} cases of {} did not end before this one", patience, c.variant)};
+        }
+        try {
+            return run_there(c);
+        } catch (const Failure& e) {   // no worker any more
+            return dead(c, {std::nullopt, e.what()});
+        }
+    }
+
+    std::string reason_to_skip(const Case& c) const override {
+        bool fresh = false;
+        const system::Process::Reply reply = ask({{"do", "reason"}, {"case", to_json(c)}}, seconds_for(c), fresh);
+        return reply.message ? read(*reply.message)["reason"] : "";   // running it will say what happened
+    }
+
+    std::vector<Outcome> run_vector(const std::filesystem::path& folder, const std::string& vector, Selection selection) const override {
+        selection.implementations = {name()};
+        bool fresh = false;
+        const json question{{"do", "vector"}, {"folder", folder.string()}, {"vector", vector}, {"selection", to_json(selection)}};
+        const system::Process::Reply reply = ask(question, options_.seconds, fresh);
+        Case c;
+        c.implementation = name();
+        if (!reply.message) {
+            Outcome o = dead(c, reply);
+            o.name = vector;
+            return {o};
+        }
+        std::vector<Outcome> all;
+        for (const json& j : read(*reply.message)["outcomes"]) {
+            c.variant = j["variant"], c.implementation = j["implementation"], c.dtype = j["dtype"], c.layout = j["layout"];
+            all.push_back(outcome_from_json(j["outcome"], c));
+        }
+        return all;
+    }
+
+private:
+    Outcome run_there(const Case& c) const {
+        const json question{{"do", "run"}, {"case", to_json(c)}};
+        bool fresh = false;
+        const system::Process::Reply reply = ask(question, seconds_for(c), fresh);
+        if (reply.message) return answered(*reply.message, c);
+        if (reply.too_slow) {
+            const std::lock_guard guard(lock_);
+            ++endless_[c.variant];
+            return dead(c, reply);
+        }
+        if (fresh) return dead(c, reply);
+        // Its process had run other cases: one of them may have done the damage.
+        const system::Process::Reply alone = ask(question, seconds_for(c), fresh, true);
+        if (!alone.message) return dead(c, alone);
+        return dead(c, reply, "no result; run alone it ends: an earlier case of its process may have done the damage");
+    }
+
+    // A worker that has loaded the plug-in.
+    std::unique_ptr<system::Process> start(json* hello = nullptr) const {
+        auto process = std::make_unique<system::Process>(options_.program, std::vector<std::string>{"worker", plugin_.text()});
+        const system::Process::Reply reply = process->ask(packed({{"do", "hello"}}), std::max(seconds_to_load, options_.seconds));
+        if (!reply.message) throw Failure(fmt::format("{}: loading it {}", plugin_.text(), reply.death));
+        const json said = read(*reply.message);
+        if (hello) *hello = said;
+        return process;
+    }
+
+    // `fresh`: whether the worker had run nothing before. `alone`: it must not have.
+    system::Process::Reply ask(const json& question, double seconds, bool& fresh, bool alone = false) const {
+        std::unique_ptr<system::Process> worker;
+        if (const std::lock_guard guard(lock_); !alone && !idle_.empty()) worker = std::move(idle_.back()), idle_.pop_back();
+        if (!worker) worker = start();
+        fresh = worker->answered() <= 1;
+        system::Process::Reply reply = worker->ask(packed(question), seconds);
+        if (const std::lock_guard guard(lock_); reply.message) idle_.push_back(std::move(worker));
+        return reply;
+    }
+
+    // Errors of the call travel as messages.
+    static json read(const std::string& message) {
+        json j = json::from_cbor(message);
+        if (j.contains("out of memory")) throw std::bad_alloc();
+        if (j.contains("error")) throw Error(j["error"].get<std::string>());
+        return j;
+    }
+    static Outcome answered(const std::string& message, const Case& c) { return outcome_from_json(read(message)["outcome"], c); }
+
+    // Truth in quad alone takes a second for that much.
+    double seconds_for(const Case& c) const { return options_.seconds * (1 + bytes_needed(c) / 1e8); }
+
+    PluginName plugin_;
+    WorkerOptions options_;
+    mutable std::mutex lock_;
+    json hello_;   // what the first worker said; not written again
+    mutable std::vector<std::unique_ptr<system::Process>> idle_;
+    mutable std::map<std::string, int> endless_;
+};
+
+json answer(const Implementation& plugin, const json& question) {
+    const std::string& what = question["do"].get_ref<const std::string&>();
+    if (what == "hello") {
+        json accumulation;
+        for (const DType d : {DType::f64, DType::f32, DType::bf16, DType::f16}) accumulation.push_back(plugin.accumulation(d));
+        return {{"name", plugin.name()},     {"description", plugin.description()},       {"device", plugin.device()},
+                {"accumulation", accumulation}, {"available", plugin.available().reason}, {"updates_state", plugin.updates_state()}};
+    }
+    if (what == "vector") {
+        json outcomes = json::array();
+        const Selection selection = selection_from_json(question["selection"]);
+        for (const Outcome& o : run_vectors(question["folder"].get<std::string>(), {question["vector"]}, selection, [](auto, auto) {})) {
+            const Case& c = o.test;
+            outcomes.push_back(
+                {{"variant", c.variant}, {"implementation", c.implementation}, {"dtype", c.dtype}, {"layout", c.layout}, {"outcome", to_json(o)}});
+        }
+        return {{"outcomes", outcomes}};
+    }
+    const Case c = case_from_json(question["case"]);
+    if (what == "reason") return {{"reason", reason_to_skip(c)}};
+    return {{"outcome", to_json(run_case(c))}};
+}
+
+}  // namespace
+
+std::unique_ptr<RemotePlugin> start_plugin(const PluginName& plugin, const WorkerOptions& options) {
+    return std::make_unique<Remote>(plugin, options);
+}
+
+const RemotePlugin& add_plugin(const PluginName& plugin, const WorkerOptions& options) {
+    return static_cast<const RemotePlugin&>(register_implementation(start_plugin(plugin, options)));
+}
+
+const RemotePlugin* find_remote(std::string_view implementation) {
+    return dynamic_cast<const RemotePlugin*>(&find_implementation(implementation));
+}
+
+void serve_plugin(const PluginName& name, int descriptor) {
+    const Implementation* plugin = nullptr;
+    system::serve(descriptor, [&](const std::string& message) {
+        try {
+            if (!plugin) plugin = &load_plugin(name);
+            return packed(answer(*plugin, json::from_cbor(message)));
+        } catch (const std::bad_alloc&) {
+            return packed({{"out of memory", true}});
+        } catch (const std::exception& e) {
+            return packed({{"error", e.what()}});
+        }
+    });
+    std::exit(0);
+}
+
+}  // namespace normlab::verify

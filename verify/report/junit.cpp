@@ -1,0 +1,80 @@
+#include "verify/report/junit.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "verify/report/tabulate.hpp"
+#include "verify/report/xml.hpp"
+
+namespace normlab::verify {
+namespace {
+
+struct Count {
+    std::size_t tests = 0, failures = 0, skipped = 0;
+    std::string attributes() const { return fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\"", tests, failures, skipped); }
+};
+
+// What stands inside a testcase; empty where all is well.
+std::string result_of(const Outcome& o, const RunInfo& info, Count& count) {
+    ++count.tests;
+    const auto has = [&](Verdict v) { return std::ranges::any_of(o.findings, [v](const Finding& f) { return f.verdict == v; }); };
+    const bool failed = has(Verdict::fail), unresolved = has(Verdict::unresolved);
+    if (!o.skipped.empty()) {
+        ++count.skipped;
+        return fmt::format("<skipped message=\"{}\"/>", xml_text(o.skipped));
+    }
+    if (!failed && !unresolved) return {};
+    std::string first, lines;
+    for (const Finding& f : o.findings) {
+        if (f.verdict != Verdict::fail && f.verdict != Verdict::unresolved) continue;
+        const std::string line = finding_line(o, f);
+        if (first.empty() || (f.verdict == Verdict::fail && !first.starts_with(name_of(Verdict::fail)))) first = line;
+        lines += xml_text(line) + "\n";
+    }
+    if (!failed && info.allow_unresolved) {
+        ++count.skipped;
+        return fmt::format("<skipped message=\"{}\"/>", xml_text("allowed by --allow-unresolved: " + first));
+    }
+    ++count.failures;
+    return fmt::format("<failure type=\"{}\" message=\"{}\">{}rerun: {}\n</failure>", failed ? "fail" : "unresolved", xml_text(first), lines,
+                       xml_text(rerun_line(o, info.command)));
+}
+
+std::string suite(const std::string& name, const Count& count, const std::string& cases) {
+    return fmt::format("  <testsuite name=\"{}\" {}>\n{}  </testsuite>\n", xml_text(name), count.attributes(), cases);
+}
+
+}  // namespace
+
+std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info) {
+    Count all;
+    std::string suites;
+    const auto add = [&](const std::string& name, const Count& count, const std::string& cases) {
+        suites += suite(name, count, cases);
+        all.tests += count.tests, all.failures += count.failures, all.skipped += count.skipped;
+    };
+    for (const CheckRow& row : rows_by_check(outcomes)) {
+        const std::string name = row.check + "." + row.implementation;
+        Count count;
+        std::string cases;
+        for (const Outcome* o : row.outcomes) {
+            const std::string inside = result_of(*o, info, count);
+            cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", xml_text(name), xml_text(o->title()));
+            cases += inside.empty() ? "/>\n" : ">" + inside + "</testcase>\n";
+        }
+        add(name, count, cases);
+    }
+    if (!info.losses.empty()) {
+        const Count count{info.losses.size(), info.losses.size(), 0};
+        std::string cases;
+        for (std::size_t i = 0; i < info.losses.size(); ++i)
+            cases += fmt::format("    <testcase classname=\"baseline\" name=\"loss {}\"><failure type=\"worse\" message=\"{}\"/></testcase>\n", i + 1,
+                                 xml_text(info.losses[i]));
+        add("baseline", count, cases);
+    }
+    return fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"normlab verify\" {} time=\"{:.3f}\">\n{}</testsuites>\n", all.attributes(),
+                       info.seconds, suites);
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,60 @@
+#pragma once
+// A run's outcomes for people (tables) and machines (JSON).
+
+#include <string>
+
+#include "verify/run/suite.hpp"
+
+namespace normlab::verify {
+
+struct Summary {
+    std::size_t held = 0, failed = 0, unresolved = 0, skipped = 0, warnings = 0;
+    double worst_ratio = 0;        ///< error over bound among the findings that have a bound above 0
+    std::string worst_case;
+
+    bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
+};
+
+Summary summarize(const std::vector<Outcome>& outcomes);
+Summary summarize(const std::vector<const Outcome*>& outcomes);
+
+/// "PASS", "FAIL", "UNRESOLVED", "SKIPPED".
+std::string_view name_of(Verdict verdict);
+
+/// The line that reruns a case; `command` replaces the leading "normlab".
+std::string rerun_line(const Outcome& outcome, const std::string& command);
+
+/// A command line that begins with normlab, begun with `command` instead.
+std::string called(const std::string& command, const std::string& line);
+
+/// What was measured: the quantity, behind its table row where it has one.
+std::string quantity_of(const Finding& finding);
+
+/// A finding in one line: verdict, check, quantity, error, bound, where, note.
+std::string finding_line(const Outcome& outcome, const Finding& finding);
+
+/// What a run's report says beside its outcomes.
+struct RunInfo {
+    double seconds = 0;
+    std::string command = "normlab";          ///< how rerun lines begin
+    std::string call;                         ///< the whole command line
+    bool allow_unresolved = false;
+    std::vector<std::string> losses;          ///< lines of Baseline, one for each finding that got worse
+};
+
+/// Every failed and unresolved finding, each with the line that reruns it; `command` replaces the leading "normlab".
+std::string failures_text(const std::vector<Outcome>& outcomes, const std::string& command);
+
+/// Findings of a few cases in full: quantity, error, bound, verdict, where.
+std::string findings_text(const std::vector<Outcome>& outcomes);
+
+/// One row a check and implementation; the error over kappa; the invariance table.
+std::string tables_text(const std::vector<Outcome>& outcomes);
+
+/// The last line of a run.
+std::string summary_line(const Summary& summary, double seconds);
+
+/// Everything, a finding an entry.
+std::string json_text(const std::vector<Outcome>& outcomes, const Summary& summary, double seconds, const std::string& command);
+
+}  // namespace normlab::verify

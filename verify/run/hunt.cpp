@@ -1,0 +1,91 @@
+#include "verify/run/hunt.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "norms/names.hpp"
+#include "verify/report/report.hpp"
+
+namespace normlab::verify {
+namespace {
+
+constexpr std::size_t most_kept = 100;
+
+struct Run {
+    Hunt result;
+    std::map<std::pair<std::string, DType>, Worst> worst;
+    std::mutex lock;
+
+    void take(const Outcome& o) {
+        const std::lock_guard guard(lock);
+        Worst& one = worst[{o.test.implementation, o.test.dtype}];
+        ++one.cases, ++result.cases;
+        result.skipped += !o.skipped.empty();
+        bool doubtful = false;
+        for (const Finding& f : o.findings) {
+            result.held += f.verdict == Verdict::pass;
+            result.unresolved += f.verdict == Verdict::unresolved;
+            result.failed += f.verdict == Verdict::fail;
+            doubtful |= f.verdict == Verdict::fail || f.verdict == Verdict::unresolved;
+            if (f.verdict != Verdict::unresolved && (f.ratio() > one.finding.ratio() || std::isnan(f.error)) && !std::isnan(one.finding.error)) one.finding = f, one.test = o.test;
+        }
+        if (doubtful && result.doubtful.size() < most_kept) result.doubtful.push_back(o);
+    }
+
+    // The case to change: the worst so far of some implementation and dtype; nothing in the beginning.
+    std::optional<Case> to_change(Random& random) {
+        const std::lock_guard guard(lock);
+        if (worst.empty()) return std::nullopt;
+        const auto at = std::next(worst.begin(), random.integer(0, std::ssize(worst) - 1));
+        if (at->second.finding.quantity.empty() || at->second.finding.bound == 0) return std::nullopt;   // nothing found, or nothing to climb
+        return at->second.test;
+    }
+};
+
+}  // namespace
+
+Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most, const std::function<bool(std::size_t)>& go_on) {
+    Run run;
+    std::atomic<std::size_t> next = 0;
+    std::atomic<bool> stop = false;
+    std::exception_ptr error;
+    const auto work = [&](bool asks) {
+        try {
+            while (!stop) {
+                const std::size_t i = next++;
+                if (i >= most) break;
+                if (asks && !go_on(i)) stop = true;
+                Random random(seed + 0x100000000u * i);
+                const std::optional<Case> worst = climb && i % 2 ? run.to_change(random) : std::nullopt;
+                run.take(run_case(worst ? mutated(*worst, random) : random_case(random, selection)));
+            }
+        } catch (...) {
+            const std::lock_guard guard(run.lock);
+            error = std::current_exception();
+            stop = true;
+        }
+    };
+    std::vector<std::jthread> helpers;
+    for (int t = 1; t < threads; ++t) helpers.emplace_back(work, false);
+    work(true);
+    helpers.clear();
+    if (error) std::rethrow_exception(error);
+    for (auto& [key, one] : run.worst) run.result.worst.push_back(std::move(one));
+    return std::move(run.result);
+}
+
+std::string hunt_text(const Hunt& h, const std::string& command) {
+    std::string text = fmt::format("{:<11} {:<5} {:>8} {:>11}  worst found\n", "impl", "dtype", "cases", "error/bound");
+    for (const Worst& p : h.worst)
+        text += fmt::format("{:<11} {:<5} {:>8} {:>11.3g}  {} {}: {:.3g} of {:.3g}\n  rerun: {}\n", p.test.implementation, name_of(p.test.dtype), p.cases, p.finding.ratio(),
+                            p.test.check, p.finding.quantity, p.finding.error, p.finding.bound, called(command, p.test.rerun()));
+    return text;
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,265 @@
+#include "verify/run/real_data.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "io/error.hpp"
+#include "io/idx.hpp"
+#include "io/npy.hpp"
+#include "io/npz.hpp"
+#include "norms/names.hpp"
+#include "norms/variants.hpp"
+#include "system/shell.hpp"
+
+namespace normlab::verify {
+namespace {
+
+struct Loaded {
+    std::filesystem::path name;   // of the file, or of its member
+    std::vector<std::int64_t> dims;
+    std::vector<double> values;
+    DType dtype = DType::f64;
+};
+
+Loaded checked(const io::Array& array, const std::filesystem::path& path) {
+    Loaded out{path, array.shape, {}, DType::f64};
+    if (array.type == io::ElementType::f32) {
+        const auto v = array.as<float>();
+        out.values.assign(v.begin(), v.end());
+        out.dtype = DType::f32;
+    } else if (array.type == io::ElementType::f64) {
+        const auto v = array.as<double>();
+        out.values.assign(v.begin(), v.end());
+    } else {
+        io::refuse(path, fmt::format("its elements are {}; f32 and f64 are accepted", io::element_name(array.type)));
+    }
+    if (out.values.empty()) io::refuse(path, fmt::format("shape {} is empty; at least one element is accepted", io::shape_text(array.shape)));
+    for (std::size_t i = 0; i < out.values.size(); ++i)
+        if (!std::isfinite(out.values[i])) io::refuse(path, fmt::format("element {} is {}; finite numbers are accepted", i, out.values[i]));
+    return out;
+}
+
+// What --input, --gamma and --beta name; of an .npz file the members x (or the only one), gamma and beta.
+struct Brought {
+    Loaded x;
+    std::optional<Loaded> gamma, beta;
+};
+
+Brought load(const InputOptions& options) {
+    const auto from_file = [](const std::filesystem::path& path) { return checked(io::read_npy(path), path); };
+    const auto parameter = [&](const std::filesystem::path& path) { return path.empty() ? std::optional<Loaded>() : from_file(path); };
+    if (!io::is_npz(options.x)) return {from_file(options.x), parameter(options.gamma), parameter(options.beta)};
+    io::NpzFile file(options.x);
+    const std::vector<std::string> names = file.names();
+    const auto has = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
+    const auto member = [&](std::string_view name) {
+        return checked(file.read(name), fmt::format("{}: member {}", options.x.string(), io::in_quotes(name)));
+    };
+    if (!has("x") && names.size() != 1)
+        io::refuse(options.x, fmt::format("its arrays are {}; one named x, or a single one, is accepted",
+                                          io::in_quotes(fmt::format("{}", fmt::join(names, ", ")))));
+    Brought all{member(has("x") ? "x" : names[0]), parameter(options.gamma), parameter(options.beta)};
+    if (has("x") && has("gamma") && !all.gamma) all.gamma = member("gamma");
+    if (has("x") && has("beta") && !all.beta) all.beta = member("beta");
+    return all;
+}
+
+std::vector<double> parameter_for(const std::optional<Loaded>& p, std::int64_t C, std::string_view variant) {
+    if (!p) return {};
+    if (static_cast<std::int64_t>(p->values.size()) != C)
+        throw Error(fmt::format("{}: {} values, but {} has C = {} channels here; {} values are accepted", p->name.string(), p->values.size(), variant,
+                                C, C));
+    return p->values;
+}
+
+// [N, ..., C] to logical order [n][c][s].
+std::vector<double> channels_first(const std::vector<double>& v, const Shape& shape) {
+    std::vector<double> out;
+    out.reserve(v.size());
+    for (std::int64_t n = 0; n < shape.N; ++n)
+        for (std::int64_t c = 0; c < shape.C; ++c)
+            for (std::int64_t s = 0; s < shape.S; ++s) out.push_back(v[static_cast<std::size_t>((n * shape.S + s) * shape.C + c)]);
+    return out;
+}
+
+bool is_weights(const Spec& spec) { return spec.moments == Moments::norm; }
+bool is_by_sample(const Spec& spec) { return spec.block.groups && spec.block.channels && spec.block.positions; }
+
+Shape shape_for(const Spec& spec, const InputOptions& options, const std::vector<std::int64_t>& dims) {
+    if (is_weights(spec)) {
+        if (options.weight_dim == "none") return weight_shape(dims, std::nullopt);
+        return weight_shape(dims, options.weight_dim ? parse_integer("--dim", *options.weight_dim) : 0);
+    }
+    if (options.normalized && is_by_sample(spec)) return trailing_shape(dims, *options.normalized);
+    return activation_shape(dims, options.layout);
+}
+
+std::int64_t default_groups(std::int64_t C) {
+    for (std::int64_t g = std::min<std::int64_t>(C, 32); g > 1; --g)
+        if (C % g == 0) return g;
+    return 1;
+}
+
+// What the user said, against the file, whatever variants it is for: an error here is nobody's reason to be left out.
+void check_options(const InputOptions& options, const std::vector<std::int64_t>& dims) {
+    for (const Variant& v : variants) {
+        Spec spec = v.make();
+        const Shape shape = shape_for(spec, options, dims);
+        if (spec.groups != 1 && options.groups) spec.groups = *options.groups;
+        else spec.groups = 1;
+        if (options.eps) spec.eps = *options.eps;
+        spec.running = Running::none, spec.correction = Correction::none;
+        validate({spec, {2, shape.C, 2}});   // two of each: only the settings can be wrong
+    }
+}
+
+// One tensor through the checks for real data.
+void add_cases(const Case& base, const Selection& selection, std::vector<Case>& cases) {
+    const std::vector<Mode> modes = !selection.modes.empty()                     ? selection.modes
+                                    : base.spec().running == Running::none ? std::vector{Mode::train}
+                                                                           : std::vector{Mode::train, Mode::eval};
+    std::vector<std::string> names = selection.checks;
+    if (names.empty())
+        for (const Check& check : checks())
+            if (check.real_data) names.emplace_back(check.name);
+    for (Mode mode : modes) {
+        Case c = base;
+        c.mode = mode;
+        validate(c.problem());
+        for (const std::string& name : names) {
+            c.check = name;
+            if (find_check(name).refuses(c).empty()) cases.push_back(c);
+        }
+    }
+}
+
+// `lenient`: a variant that was named may be left out as well.
+template <class Build>
+void for_selected(const Selection& selection, bool lenient, std::vector<std::string>& left_out, Build build) {
+    for (const std::string& n : selection.checks)
+        if (!find_check(n).real_data) throw Error(fmt::format("check {} draws its own data; it does not run on --input or --data", n));
+    for (const Variant& v : variants) {
+        const bool named = std::ranges::find(selection.variants, v.name) != selection.variants.end();
+        if (!selection.variants.empty() && !named) continue;
+        try {
+            build(v);
+        } catch (const Error& e) {
+            if (named && !lenient) throw;
+            left_out.push_back(e.what());
+        }
+    }
+}
+
+void check_names(const Selection& selection) {
+    for (const std::string& n : selection.variants) find_variant(n);
+    chosen_implementations(selection);
+}
+
+}  // namespace
+
+std::vector<Case> plan_input(const InputOptions& options, const Selection& selection, std::vector<std::string>& left_out) {
+    check_names(selection);
+    const Brought brought = load(options);
+    const Loaded& x = brought.x;
+    if (x.dims.size() < 2)
+        io::refuse(x.name, fmt::format("shape {} has rank {}; rank 2 or more is accepted", io::shape_text(x.dims), x.dims.size()));
+    check_options(options, x.dims);
+    std::string flags = "--input " + system::shell_word(options.x);
+    if (!options.gamma.empty()) flags += " --gamma " + system::shell_word(options.gamma);
+    if (!options.beta.empty()) flags += " --beta " + system::shell_word(options.beta);
+    if (options.normalized) flags += fmt::format(" --normalized {}", *options.normalized);
+    if (options.weight_dim) flags += fmt::format(" --dim {}", *options.weight_dim);
+    std::vector<Case> cases;
+    for_selected(selection, false, left_out, [&](const Variant& v) {
+        Case c;
+        c.variant = v.name;
+        c.seed = options.seed;
+        c.eps = options.eps;
+        Spec spec = v.make();
+        c.shape = shape_for(spec, options, x.dims);
+        if (spec.groups != 1) c.groups = options.groups ? *options.groups : default_groups(c.shape.C);
+        const bool by_memory = is_weights(spec) || (options.normalized && is_by_sample(spec));
+        c.layout = by_memory ? Layout::channels_first : options.layout;
+        RealData data{c.layout == Layout::channels_first ? x.values : channels_first(x.values, c.shape), parameter_for(brought.gamma, c.shape.C, v.name),
+                      parameter_for(brought.beta, c.shape.C, v.name), c.shape, x.dtype, options.layout, flags};
+        c.data = std::make_shared<const RealData>(std::move(data));
+        std::vector<Case> mine;
+        for (DType dtype : selection.dtypes.empty() ? std::vector{x.dtype} : selection.dtypes)
+            for (const std::string& implementation : chosen_implementations(selection)) {
+                c.dtype = dtype, c.implementation = implementation;
+                add_cases(c, selection, mine);
+            }
+        cases.insert(cases.end(), mine.begin(), mine.end());
+    });
+    if (cases.empty() && !left_out.empty()) throw Error(fmt::format("{}", fmt::join(left_out, "\n")));
+    return cases;
+}
+
+std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::string& only, const Selection& selection, std::uint64_t seed,
+                             std::vector<std::string>& left_out) {
+    check_names(selection);
+    constexpr std::string_view layer_names[] = {"conv", "dense"};
+    if (!only.empty() && std::ranges::find(layer_names, only) == std::end(layer_names)) throw Error(unknown("layer", only, layer_names));
+    const io::MnistFiles files = io::find_mnist(folder);
+    const std::filesystem::path path = files.t10k_images ? *files.t10k_images : *files.train_images;
+    const io::Array images = io::read_idx(path);
+    constexpr std::int64_t dense_samples = 200, conv_samples = 16, dense_channels = 32, conv_channels = 8;
+    if (images.shape.size() != 3 || images.type != io::ElementType::u8 || images.shape[0] < dense_samples || images.shape[1] < 3 || images.shape[2] < 3)
+        io::refuse(path, fmt::format("{} of shape {}; at least {} images of u8, 3x3 or larger, are accepted", io::element_name(images.type),
+                                     io::shape_text(images.shape), dense_samples));
+    const auto pixels = images.as<std::uint8_t>();
+    const std::int64_t H = images.shape[1], W = images.shape[2];
+    const auto pixel = [&](std::int64_t n, std::int64_t r, std::int64_t c) { return pixels[static_cast<std::size_t>((n * H + r) * W + c)] / 255.0; };
+    Random random(seed);
+    const auto weights = [&](std::int64_t outputs, std::int64_t fan_in) {
+        std::vector<double> w(static_cast<std::size_t>(outputs * fan_in));
+        for (double& v : w) v = random.normal() * std::sqrt(2.0 / static_cast<double>(fan_in));
+        return w;
+    };
+    struct Layer {
+        Shape shape;
+        std::vector<double> x;
+        std::string name;
+    };
+    Layer conv{{conv_samples, conv_channels, (H - 2) * (W - 2)}, {}, "conv"}, dense{{dense_samples, dense_channels, 1}, {}, "dense"};
+    const std::vector<double> kernel = weights(conv_channels, 9), matrix = weights(dense_channels, H * W);
+    for (std::int64_t n = 0; n < conv_samples; ++n)
+        for (std::int64_t c = 0; c < conv_channels; ++c)
+            for (std::int64_t s = 0; s < conv.shape.S; ++s) {
+                double sum = 0;
+                for (std::int64_t k = 0; k < 9; ++k)
+                    sum += kernel[static_cast<std::size_t>(c * 9 + k)] * pixel(n, s / (W - 2) + k / 3, s % (W - 2) + k % 3);
+                conv.x.push_back(sum);
+            }
+    for (std::int64_t n = 0; n < dense_samples; ++n)
+        for (std::int64_t c = 0; c < dense_channels; ++c) {
+            double sum = 0;
+            for (std::int64_t k = 0; k < H * W; ++k) sum += matrix[static_cast<std::size_t>(c * H * W + k)] * pixel(n, k / W, k % W);
+            dense.x.push_back(sum);
+        }
+    std::vector<Case> cases;
+    for (Layer* layer : {&conv, &dense}) {
+        if (!only.empty() && layer->name != only) continue;
+        const auto data = std::make_shared<const RealData>(
+            RealData{std::move(layer->x), {}, {}, layer->shape, DType::f32, {}, fmt::format("--data {} --layer {}", system::shell_word(folder), layer->name)});
+        for_selected(selection, true, left_out, [&](const Variant& v) {   // one layer may suit a variant, the other not
+            for (DType dtype : selection.dtypes.empty() ? std::vector{DType::f64, DType::f32} : selection.dtypes)
+                for (Layout layout : selection.layouts.empty() ? std::vector{Layout::channels_first, Layout::channels_last} : selection.layouts)
+                    for (const std::string& implementation : chosen_implementations(selection)) {
+                        Case c;
+                        c.variant = v.name, c.implementation = implementation, c.dtype = dtype, c.layout = layout, c.seed = seed;
+                        c.shape = layer->shape;
+                        c.data = data;
+                        if (v.make().groups != 1) c.groups = default_groups(c.shape.C);
+                        add_cases(c, selection, cases);
+                    }
+        });
+    }
+    if (cases.empty() && !left_out.empty()) throw Error(fmt::format("{}", fmt::join(left_out, "\n")));
+    return cases;
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,16 @@
+#pragma once
+// A failing case made small: settings to their defaults, then the shape, then the numbers, as long as the same check fails.
+
+#include <functional>
+
+#include "verify/run/suite.hpp"
+
+namespace normlab::verify {
+
+/// `fails` runs a case and says whether it still fails; it is called at most `budget` times, less for large cases. Cases on a user's data stay as they are.
+Case shrunk(const Case& failing, const std::function<bool(const Case&)>& fails, int budget = 400);
+
+/// Whether the case runs and one of its findings is a FAIL of this quantity.
+bool fails_at(const Case& c, const std::string& quantity);
+
+}  // namespace normlab::verify

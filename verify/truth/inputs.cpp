@@ -1,0 +1,101 @@
+#include "verify/truth/inputs.hpp"
+
+#include <limits>
+
+namespace normlab::verify {
+namespace {
+
+// Memory of one tensor or parameter vector in its dtype and layout.
+class Memory {
+public:
+    // Filled with NaN: what an implementation does not write, or adds to, is seen.
+    Memory(DType dtype, std::size_t count) : dtype_(dtype), bytes_(count * size_of(dtype)) {
+        for (std::size_t i = 0; i < count; ++i) write(i, std::numeric_limits<double>::quiet_NaN());
+    }
+    void* data() { return bytes_.data(); }
+
+    template <class T>
+    void write(std::size_t i, const T& v) {
+        write_element(data(), dtype_, static_cast<std::int64_t>(i), v);
+    }
+    template <class T>
+    T read(std::size_t i) const {
+        return read_element<T>(bytes_.data(), dtype_, static_cast<std::int64_t>(i));
+    }
+
+private:
+    DType dtype_;
+    std::vector<std::byte> bytes_;
+};
+
+template <class T>
+Memory packed(const Problem& p, const std::vector<T>& values) {
+    Memory m(p.dtype, values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) m.write(memory_index(p, i), values[i]);
+    return m;
+}
+
+template <class T>
+std::vector<T> unpacked(const Problem& p, const Memory& m) {
+    std::vector<T> values(static_cast<std::size_t>(p.shape.size()));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = m.read<T>(memory_index(p, i));
+    return values;
+}
+
+template <class T>
+Memory packed_channels(const Problem& p, const std::vector<T>& values) {
+    Memory m(param_dtype(p.dtype), values.size());
+    for (std::size_t c = 0; c < values.size(); ++c) m.write(c, values[c]);
+    return m;
+}
+
+template <class T>
+std::vector<T> unpacked_channels(const Problem& p, const Memory& m) {
+    std::vector<T> values(static_cast<std::size_t>(p.shape.C));
+    for (std::size_t c = 0; c < values.size(); ++c) values[c] = m.read<T>(c);
+    return values;
+}
+
+}  // namespace
+
+template <class T>
+Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted wanted) {
+    const Problem& p = in.problem;
+    const auto size = static_cast<std::size_t>(p.shape.size()), C = static_cast<std::size_t>(p.shape.C);
+    Memory x = packed(p, in.x), y(p.dtype, size);
+    Memory gamma = packed_channels(p, in.gamma), beta = packed_channels(p, in.beta);
+    const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data()};
+    const auto tensor = [&](Memory& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout}; };
+
+    Outputs<T> out;
+    out.state = in.state;
+    State* state = p.spec.running == Running::none ? nullptr : &out.state;
+    forward(p.spec, p.mode, tensor(x), affine, state, out.saved, tensor(y), implementation);
+    out.y = unpacked<T>(p, y);
+    if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta)) return out;
+
+    Memory dy = packed(p, in.dy), dx(p.dtype, size), dgamma(param_dtype(p.dtype), C), dbeta(param_dtype(p.dtype), C);
+    Gradients gradients{tensor(dx), wanted.dgamma ? dgamma.data() : nullptr, wanted.dbeta ? dbeta.data() : nullptr};
+    if (!wanted.dx) gradients.dx.data = nullptr;
+    backward(p.spec, p.mode, tensor(x), tensor(dy), affine, out.saved, gradients, implementation);
+    if (wanted.dx) out.dx = unpacked<T>(p, dx);
+    if (wanted.dgamma) out.dgamma = unpacked_channels<T>(p, dgamma);
+    if (wanted.dbeta) out.dbeta = unpacked_channels<T>(p, dbeta);
+    return out;
+}
+
+template Outputs<double> run(const Implementation&, const Inputs<double>&, Wanted);
+template Outputs<Quad> run(const Implementation&, const Inputs<Quad>&, Wanted);
+template Outputs<Complex> run(const Implementation&, const Inputs<Complex>&, Wanted);
+
+std::size_t memory_index(const Problem& p, std::size_t i) {
+    if (p.layout == Layout::channels_first) return i;
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    return (i / (C * S) * S + i % S) * C + i / S % C;
+}
+
+double rounded(double v, DType dtype) {
+    return with_storage_type(dtype, [v](auto tag) { return convert<double>(convert<decltype(tag)>(v)); });
+}
+
+}  // namespace normlab::verify
