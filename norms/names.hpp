@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "norms/registry.hpp"
+#include "norms/implementation.hpp"
 
 namespace normlab {
 

@@ -4,6 +4,7 @@
 
 #include "norms/cuda/operations.hpp"
 #include "norms/cuda/runtime.hpp"
+#include "norms/implementation.hpp"
 
 namespace normlab {
 namespace cuda {

@@ -1,6 +1,7 @@
 #pragma once
 // From views to arrays and back, around formulas.hpp.
 
+#include "norms/implementation.hpp"
 #include "norms/reference/formulas.hpp"
 
 namespace normlab::reference {
