@@ -7,8 +7,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "norms/variants.hpp"
-
 namespace normlab {
 namespace {
 
@@ -59,15 +57,6 @@ std::string unknown(std::string_view what, std::string_view word, std::span<cons
         if (const std::size_t d = edit_distance(word, a); d < best) best = d, nearest = a;
     return fmt::format("unknown {} '{}'{}; accepted: {}", what, word, nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest),
                        fmt::join(accepted, ", "));
-}
-
-const Variant& find_variant(std::string_view name) {
-    std::vector<std::string_view> names;
-    for (const Variant& v : variants) {
-        if (v.name == name) return v;
-        names.push_back(v.name);
-    }
-    throw Error(unknown("variant", name, names));
 }
 
 }  // namespace normlab
