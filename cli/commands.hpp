@@ -4,6 +4,9 @@
 
 namespace normlab::cli {
 
+/// The whole program; returns its exit status. A main of one's own may register variants and implementations before it calls this.
+int run_program(int argc, char** argv);
+
 /// Each adds its verb to the program; when it runs it sets `status`, the program's exit status.
 void add_verify(CLI::App& app, int& status);
 void add_bench(CLI::App& app, int& status);

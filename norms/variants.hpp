@@ -1,7 +1,7 @@
 #pragma once
-// The table of variants: a row each.
+// The table of variants: a row each, and the only list of them. Whoever needs to know more of a variant asks its Spec.
 
-#include <span>
+#include <vector>
 
 #include "norms/variants/batch_norm.hpp"
 #include "norms/variants/batch_renorm.hpp"
@@ -31,7 +31,15 @@ inline constexpr Variant variants[] = {
     {"channel_norm", [] { return channel_norm(); }, "a position of a sample over channels"},
 };
 
+/// The built-in variants, then those that were registered, in order.
+std::vector<const Variant*> all_variants();
+
 /// Throws Error naming the nearest known name.
 const Variant& find_variant(std::string_view name);
+
+/// A variant of one's own: a program that registers it before it calls anything else has all of it that built-in ones have (tests/made_up is one: its own main, and the command
+/// line). The name is of lower case letters, digits and _, a literal, and that of the Spec that `make` builds. Throws Error where it is not, or is taken, and
+/// what validate() says of the Spec. Not while other threads look variants up.
+const Variant& register_variant(const Variant& variant);
 
 }  // namespace normlab

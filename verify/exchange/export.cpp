@@ -70,7 +70,7 @@ private:
 
 Case as_a_script(Case c) {
     const Spec s = c.spec();
-    if (s.block.groups && s.block.positions && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
+    if (s.by_sample() && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
         c.shape = {c.shape.N, c.shape.C * c.shape.S, 1};
     if (s.moments != Moments::centred && c.affine == AffineUse::both) c.affine = AffineUse::gamma;
     return c;

@@ -87,7 +87,7 @@ bool accepted(const Case& c) { return is_valid(c) && c.shape.size() > 0 && find_
 Case random_case(Random& random, const Selection& selection) {
     std::vector<std::string> names = selection.variants, checks = selection.checks;
     if (names.empty())
-        for (const Variant& v : variants) names.emplace_back(v.name);
+        for (const Variant* v : all_variants()) names.emplace_back(v->name);
     if (checks.empty()) checks.assign(std::begin(for_any_numbers), std::end(for_any_numbers));
     const std::vector<std::string> implementations = chosen_implementations(selection);
     const auto pick = [&](const auto& asked, const auto& all) { return one_of(asked.empty() ? all : asked, random); };

@@ -21,9 +21,9 @@ std::vector<T> chosen(const std::vector<T>& asked, std::vector<T> all) {
     return asked.empty() ? all : asked;
 }
 
-std::vector<std::string> all_variants() {
+std::vector<std::string> variant_names() {
     std::vector<std::string> names;
-    for (const Variant& v : variants) names.emplace_back(v.name);
+    for (const Variant* v : all_variants()) names.emplace_back(v->name);
     return names;
 }
 
@@ -45,7 +45,7 @@ std::string bounds_do_not_hold(const Case& c) {
 std::vector<Case> bases(const Selection& selection) {
     std::vector<Case> all;
     for (const std::string& implementation : chosen_implementations(selection))
-        for (const std::string& variant : chosen(selection.variants, all_variants()))
+        for (const std::string& variant : chosen(selection.variants, variant_names()))
             for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
                 for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))
                     for (Mode mode : chosen(selection.modes, {Mode::train, Mode::eval})) {
