@@ -38,8 +38,6 @@ std::int64_t divisor(std::int64_t n, Random& random) {
 
 double rounded_number(double v) { return std::stod(fmt::format("{:.3g}", v)); }   // short in a case's text
 
-double largest_kappa(DType d) { return d == DType::bf16 ? 1e2 : d == DType::f16 ? 1e3 : 1e6; }
-
 void draw_shape(Case& c, Random& random) {
     c.shape = {size(65, random), size(33, random), size(33, random)};
     while (c.shape.size() > 1500) (c.shape.N > c.shape.S ? c.shape.N : c.shape.S) /= 2;
@@ -53,7 +51,7 @@ void draw_numbers(Case& c, Random& random) {
     c.x = c.dy = c.gamma = c.beta = {};
     c.kappa = c.sigma = 1, c.offset = 0;
     c.seed = random.bits() % 1000000;
-    if (chance(0.5, random)) c.kappa = rounded_number(std::pow(largest_kappa(c.dtype), random.uniform()));
+    if (chance(0.5, random)) c.kappa = rounded_number(std::pow(row_of(c.dtype).largest_kappa, random.uniform()));
     if (chance(0.3, random)) c.sigma = rounded_number(std::pow(10.0, 5 * random.uniform() - 3));
     const auto pattern = [&](Values& v, std::string_view key, double p) {
         if (!chance(p, random)) return;
@@ -96,7 +94,7 @@ Case random_case(Random& random, const Selection& selection) {
         c.variant = find_variant(one_of(names, random)).name;
         c.implementation = one_of(implementations, random);
         c.check = one_of(checks, random);
-        c.dtype = pick(selection.dtypes, std::vector{DType::f64, DType::f32, DType::bf16, DType::f16});
+        c.dtype = pick(selection.dtypes, std::vector(kernel_dtypes.begin(), kernel_dtypes.end()));
         c.layout = pick(selection.layouts, std::vector{Layout::channels_first, Layout::channels_last});
         c.mode = pick(selection.modes, std::vector{Mode::train, Mode::eval});
         draw_shape(c, random), draw_settings(c, random), draw_numbers(c, random);
@@ -111,7 +109,7 @@ Case mutated(const Case& c, Random& random) {
         Case m = c;
         switch (random.integer(0, 5)) {
             case 0: m.seed = random.bits() % 1000000; break;
-            case 1: m.kappa = std::clamp(rounded_number(m.kappa * std::pow(10.0, random.normal())), 1.0, largest_kappa(m.dtype)); break;
+            case 1: m.kappa = std::clamp(rounded_number(m.kappa * std::pow(10.0, random.normal())), 1.0, row_of(m.dtype).largest_kappa); break;
             case 2: m.sigma = rounded_number(m.sigma * std::pow(2.0, random.normal())); break;
             case 3: draw_settings(m, random); break;
             case 4: draw_numbers(m, random); break;
