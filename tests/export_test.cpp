@@ -13,6 +13,7 @@
 #include "verify/report/report.hpp"
 #include "verify/exchange/vector_values.hpp"
 #include "verify/exchange/vectors.hpp"
+#include "verify/truth/truth.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

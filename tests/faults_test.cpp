@@ -10,6 +10,7 @@
 #include "verify/detection/rivals.hpp"
 #include "verify/faults/table.hpp"
 #include "verify/run/suite.hpp"
+#include "verify/truth/truth.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -2,6 +2,7 @@
 
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/report/report.hpp"
 
 using namespace normlab;

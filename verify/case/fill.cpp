@@ -19,7 +19,7 @@ double next_above(double v, DType dtype) {
 
 // Where formats have their edges: zeros of both signs, subnormals, the smallest normal number, neighbours of 1, powers of two.
 double edge(DType dtype, Random& random) {
-    const double normal = dtype == DType::f64 ? 0x1p-1022 : dtype == DType::f16 ? 0x1p-14 : 0x1p-126;
+    const double normal = row_of(dtype).smallest_normal;
     const double sign = random.integer(0, 1) ? 1 : -1;
     switch (random.integer(0, 5)) {
         case 0: return sign * 0.0;

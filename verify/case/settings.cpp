@@ -124,8 +124,6 @@ std::int64_t divisor(std::int64_t n, Random& random) {
 
 double rounded_number(double v) { return std::stod(fmt::format("{:.3g}", v)); }   // short in a case's text
 
-double largest_kappa(DType d) { return d == DType::bf16 ? 1e2 : d == DType::f16 ? 1e3 : 1e6; }
-
 void draw_groups(Case& c, Random& random) {
     if (find_variant(c.variant).make().groups > 1) c.groups = divisor(c.shape.C, random);
 }
@@ -159,7 +157,7 @@ void draw_running(Case& c, Random& random) {
 
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
-    if (random.chance(0.5)) c.kappa = rounded_number(std::pow(largest_kappa(c.dtype), random.uniform()));
+    if (random.chance(0.5)) c.kappa = rounded_number(std::pow(row_of(c.dtype).largest_kappa, random.uniform()));
 }
 void draw_sigma(Case& c, Random& random) {
     if (random.chance(0.3)) c.sigma = rounded_number(std::pow(10.0, 5 * random.uniform() - 3));
@@ -180,7 +178,7 @@ void draw_offset(Case& c, Random& random) {
 }
 
 void change_kappa(Case& c, Random& random) {
-    c.kappa = std::clamp(rounded_number(c.kappa * std::pow(10.0, random.normal())), 1.0, largest_kappa(c.dtype));
+    c.kappa = std::clamp(rounded_number(c.kappa * std::pow(10.0, random.normal())), 1.0, row_of(c.dtype).largest_kappa);
 }
 void change_sigma(Case& c, Random& random) { c.sigma = rounded_number(c.sigma * std::pow(2.0, random.normal())); }
 

@@ -109,7 +109,7 @@ Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected
 }
 
 std::string invariance_table_refuses(const Case& c) {
-    if (size_of(c.dtype) == 2) return "scaled and shifted inputs would not be exact in 16 bits";
+    if (is_narrow(c.dtype)) return "scaled and shifted inputs would not be exact in 16 bits";
     if (c.shape.N < 2 || c.shape.C < 2) return "it changes one sample and one channel of several: N >= 2 and C >= 2 are accepted";
     if (c.spec().block.channels && !c.spec().block.groups && c.problem().channels_per_group() < 2) return "its row is for groups of several channels";
     if (c.problem().block_size() < 3 && c.spec().centred()) return "blocks of fewer than 3 elements have x_hat = +-1 whatever the data are";

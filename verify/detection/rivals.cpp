@@ -6,6 +6,7 @@
 #include "norms/memory.hpp"
 #include "norms/variants.hpp"
 #include "verify/faults/naming.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify::faults {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "norms/names.hpp"
 #include "system/shell.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/exchange/vector_values.hpp"
 #include "verify/truth/range.hpp"
 

@@ -30,7 +30,7 @@ thread_local std::vector<double> last_mean, last_rstd;   // of the last forward 
 }  // namespace
 
 FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
-    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(static_cast<DType>(p.dtype)), params_(param_dtype(dtype_)),
+    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(std::ranges::find(dtype_table, p.dtype, &DTypeRow::plugin_code)->type), params_(param_dtype(dtype_)),
       own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE), renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN),
       centred_(p.moments == NORMLAB_CENTRED), eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
     blocks_.resize(index(p.statistics));

@@ -7,6 +7,7 @@
 #include "norms/plugin.hpp"
 #include "verify/faults/layer.hpp"
 #include "verify/faults/table.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify::faults {
 

@@ -57,7 +57,7 @@ Case random_case(Random& random, const Selection& selection) {
         c.variant = find_variant(random.one_of(names)).name;
         c.implementation = random.one_of(implementations);
         c.check = random.one_of(checks);
-        c.dtype = pick(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16});
+        c.dtype = pick(selection.dtypes, {kernel_dtypes.begin(), kernel_dtypes.end()});
         c.layout = pick(selection.layouts, {Layout::channels_first, Layout::channels_last});
         c.mode = pick(selection.modes, {Mode::train, Mode::eval});
         draw_shape(c, random);
