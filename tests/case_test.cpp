@@ -1,5 +1,6 @@
 #include "tests/catch.hpp"
-#include "verify/run/suite.hpp"
+#include "verify/run/plan.hpp"
+#include "verify/run/run_cases.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -10,7 +10,8 @@
 #include "verify/faults/layer.hpp"
 #include "verify/detection/rivals.hpp"
 #include "verify/faults/table.hpp"
-#include "verify/run/suite.hpp"
+#include "verify/run/plan.hpp"
+#include "verify/run/run_cases.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -9,6 +9,7 @@
 #include "norms/names.hpp"
 #include "verify/exchange/export.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/run_cases.hpp"
 
 namespace normlab {
 namespace {
