@@ -5,6 +5,8 @@
 #include "verify/case/patterns.hpp"
 #include "verify/case/settings.hpp"
 #include "verify/run/generate.hpp"
+#include "verify/run/plan.hpp"
+#include "verify/run/run_cases.hpp"
 #include "verify/run/shrink.hpp"
 
 using namespace normlab;

@@ -11,6 +11,7 @@
 #include "verify/run/hunt.hpp"
 #include "verify/run/replay.hpp"
 #include "verify/run/shrink.hpp"
+#include "verify/run/run_cases.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

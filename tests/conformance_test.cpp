@@ -9,7 +9,8 @@
 #include "tests/catch.hpp"
 #include "verify/truth/bounds.hpp"
 #include "verify/check/check.hpp"
-#include "verify/run/suite.hpp"
+#include "verify/run/plan.hpp"
+#include "verify/run/run_cases.hpp"
 
 using namespace normlab;
 

@@ -11,6 +11,7 @@
 #include "verify/exchange/export.hpp"
 #include "verify/exchange/judge.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/run_cases.hpp"
 #include "verify/exchange/vector_values.hpp"
 #include "verify/exchange/vectors.hpp"
 #include "verify/truth/truth.hpp"

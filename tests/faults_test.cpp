@@ -9,7 +9,8 @@
 #include "verify/faults/naming.hpp"
 #include "verify/detection/rivals.hpp"
 #include "verify/faults/table.hpp"
-#include "verify/run/suite.hpp"
+#include "verify/run/plan.hpp"
+#include "verify/run/run_cases.hpp"
 #include "verify/truth/truth.hpp"
 
 using namespace normlab;

@@ -17,6 +17,7 @@
 #include "verify/report/html.hpp"
 #include "verify/report/junit.hpp"
 #include "verify/report/xml.hpp"
+#include "verify/run/run_cases.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -10,6 +10,7 @@
 #include "verify/case/settings.hpp"
 #include "verify/exchange/export.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/run_cases.hpp"
 
 namespace normlab {
 namespace {

@@ -6,6 +6,7 @@
 #include "verify/faults/table.hpp"
 #include "system/parallel.hpp"
 #include "verify/remote/worker.hpp"
+#include "verify/run/memory_need.hpp"
 
 namespace normlab::verify::faults {
 namespace {

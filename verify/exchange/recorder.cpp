@@ -8,6 +8,7 @@
 #include "norms/names.hpp"
 #include "norms/running_stats.hpp"
 #include "verify/exchange/call_index.hpp"
+#include "verify/run/run_cases.hpp"
 
 namespace normlab::verify {
 namespace {

@@ -9,10 +9,11 @@
 #include <nlohmann/json.hpp>
 
 #include "norms/memory.hpp"
-#include "verify/remote/messages.hpp"
 #include "system/process.hpp"
 #include "system/shell.hpp"
-#include "verify/exchange/vectors.hpp"
+#include "verify/remote/messages.hpp"
+#include "verify/run/memory_need.hpp"
+#include "verify/run/run_cases.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -185,10 +186,6 @@ std::unique_ptr<RemotePlugin> start_plugin(const PluginName& plugin, const Worke
 
 const RemotePlugin& add_plugin(const PluginName& plugin, const WorkerOptions& options) {
     return static_cast<const RemotePlugin&>(register_implementation(start_plugin(plugin, options)));
-}
-
-const RemotePlugin* find_remote(std::string_view implementation) {
-    return dynamic_cast<const RemotePlugin*>(&find_implementation(implementation));
 }
 
 void serve_plugin(const PluginName& name, int descriptor) {

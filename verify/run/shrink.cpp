@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "verify/case/draw.hpp"
 #include "verify/case/settings.hpp"
+#include "verify/run/run_cases.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -96,6 +98,22 @@ bool fails_at(const Case& c, const std::string& quantity) {
     } catch (const Error&) {
         return false;
     }
+}
+
+std::vector<Case> shrink_failures(std::vector<Outcome>& outcomes) {
+    constexpr std::size_t most = 8;
+    std::set<std::string> seen;
+    std::vector<Case> made_small;
+    for (Outcome& o : outcomes) {
+        const auto f = std::ranges::find(o.findings, Verdict::fail, &Finding::verdict);
+        if (f == o.findings.end() || !o.rerun.empty() || o.test.data || seen.size() >= most) continue;
+        if (!seen.insert(o.test.check + " " + o.test.variant + " " + o.test.implementation).second) continue;
+        if (f->quantity == "time") continue;   // hundreds of cases that do not end either
+        const Case small = shrunk(o.test, [&](const Case& c) { return fails_at(c, f->quantity); });
+        if (small.text() != o.test.text()) o.smaller = small.rerun();
+        made_small.push_back(small);
+    }
+    return made_small;
 }
 
 }  // namespace normlab::verify
