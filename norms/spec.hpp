@@ -40,14 +40,6 @@ struct Spec {
     bool centred() const { return moments == Moments::centred; }
     /// A block lies in one channel and has all of its positions: the blocks for which a channel can keep running statistics.
     bool by_channel() const { return !block.groups && !block.channels && block.positions; }
-    /// Its channels can keep running statistics, whether or not `running` says so.
-    bool may_keep_state() const { return centred() && by_channel(); }
-    /// A block is a whole sample: what has a gamma an element elsewhere, over trailing dimensions (trailing_shape).
-    bool by_sample() const { return !block.samples && block.groups && block.channels && block.positions; }
-    /// A block is a group of channels: `groups` says of how many.
-    bool by_group() const { return block.channels && !block.groups; }
-    /// x is the weights of a layer, gamma their lengths.
-    bool of_weights() const { return moments == Moments::norm; }
 };
 
 /// Everything that decides whether and how an implementation serves a call, but the pointers.

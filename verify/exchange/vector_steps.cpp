@@ -78,7 +78,7 @@ public:
     Step step(const VectorFile& v, std::size_t number) const {
         const VectorAttributes& a = v.attributes;
         const Spec own = variant_of(v.op).make();
-        const bool weights = own.of_weights();
+        const bool weights = is_weights(own);
         const VectorArray& x = needed(weights ? "v" : "x");
         Step out;
         Problem& p = out.in.problem;
@@ -86,7 +86,7 @@ public:
         p.shape = shape(own, x.shape);
         p.dtype = v.dtype;
         p.mode = step_ == "eval" || !a.training.value_or(true) ? Mode::eval : Mode::train;
-        if (p.mode == Mode::eval && !has_state() && ((own.may_keep_state() && own.running == Running::none) || a.track_running_stats.value_or(false)))
+        if (p.mode == Mode::eval && !has_state() && ((may_keep_state(own) && own.running == Running::none) || a.track_running_stats.value_or(false)))
             throw Error("evaluation needs running statistics; there are none");
         p.layout = v.attributes.layout;
         out.in.x = logical(p, x.values);
@@ -133,8 +133,8 @@ private:
 
     Shape shape(const Spec& spec, const std::vector<std::int64_t>& dims) const {
         const VectorAttributes& a = vector_.attributes;
-        if (spec.of_weights()) return weight_shape(dims, a.dim);
-        if (!spec.by_sample()) return activation_shape(dims, a.layout);
+        if (is_weights(spec)) return weight_shape(dims, a.dim);
+        if (!is_by_sample(spec)) return activation_shape(dims, a.layout);
         const auto rank = static_cast<std::int64_t>(a.normalized_shape.size()), normalized = a.normalized.value_or(rank);
         const Shape s = trailing_shape(dims, normalized);
         if (rank && !std::ranges::equal(a.normalized_shape, std::vector(dims.end() - normalized, dims.end())))
@@ -145,7 +145,7 @@ private:
 
     void check_affine(const Inputs<double>& in) const {
         const Spec& spec = in.problem.spec;
-        if (!vector_.attributes.affine || spec.of_weights() || vector_.expect_error) return;
+        if (!vector_.attributes.affine || is_weights(spec) || vector_.expect_error) return;
         const AffineUse use = *vector_.attributes.affine;
         const bool gamma = use == AffineUse::both || use == AffineUse::gamma, beta = use == AffineUse::beta || (use == AffineUse::both && spec.centred());
         if (gamma != !in.gamma.empty() && in.problem.shape.C) refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no", gamma ? "none" : "one"));

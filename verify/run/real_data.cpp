@@ -86,11 +86,11 @@ std::vector<double> channels_first(const std::vector<double>& v, const Shape& sh
 }
 
 Shape shape_for(const Spec& spec, const InputOptions& options, const std::vector<std::int64_t>& dims) {
-    if (spec.of_weights()) {
+    if (is_weights(spec)) {
         if (options.weight_dim == "none") return weight_shape(dims, std::nullopt);
         return weight_shape(dims, options.weight_dim ? parse_integer("--dim", *options.weight_dim) : 0);
     }
-    if (options.normalized && spec.by_sample()) return trailing_shape(dims, *options.normalized);
+    if (options.normalized && is_by_sample(spec)) return trailing_shape(dims, *options.normalized);
     return activation_shape(dims, options.layout);
 }
 
@@ -178,7 +178,7 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
         Spec spec = v.make();
         c.shape = shape_for(spec, options, x.dims);
         if (spec.groups != 1) c.groups = options.groups ? *options.groups : default_groups(c.shape.C);
-        const bool by_memory = spec.of_weights() || (options.normalized && spec.by_sample());
+        const bool by_memory = is_weights(spec) || (options.normalized && is_by_sample(spec));
         c.layout = by_memory ? Layout::channels_first : options.layout;
         RealData data{c.layout == Layout::channels_first ? x.values : channels_first(x.values, c.shape), parameter_for(brought.gamma, c.shape.C, v.name),
                       parameter_for(brought.beta, c.shape.C, v.name), c.shape, x.dtype, options.layout, flags};
