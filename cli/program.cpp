@@ -1,0 +1,39 @@
+#include "cli/program.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "cli/commands.hpp"
+#include "norms/memory.hpp"
+
+namespace normlab::cli {
+
+int run_program(int argc, char** argv, void (*add_verbs)(CLI::App& app, int& status)) {
+    const auto wrong_call = [](const char* what) {
+        std::fprintf(stderr, "normlab: %s\n", what);
+        return 2;
+    };
+    try {
+        CLI::App app("normlab: verifies normalization layers", "normlab");
+        app.require_subcommand(1);
+        int status = 0;
+        add_verbs(app, status);
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::ParseError& e) {
+            if (e.get_exit_code() == 0) return app.exit(e);   // --help
+            return wrong_call(parse_error_text(app, e, argc, argv).c_str());
+        }
+        return status;
+    } catch (const std::bad_alloc&) {
+        return wrong_call("not enough memory for this case; a smaller shape is accepted");
+    } catch (const Failure& e) {   // the call was right, the machine or an implementation failed
+        std::fprintf(stderr, "normlab: %s\n", e.what());
+        return 1;
+    } catch (const std::exception& e) {
+        return wrong_call(e.what());
+    }
+}
+
+}  // namespace normlab::cli
