@@ -8,7 +8,7 @@
 
 #include "bench/probe.hpp"
 #include "norms/element.hpp"
-#include "verify/check/check.hpp"
+#include "verify/check/compare.hpp"
 
 namespace normlab::bench {
 namespace {

@@ -111,7 +111,7 @@ private:
         if (row.cache == Cache::cold) row.sets = static_cast<std::size_t>(cold_factor * static_cast<double>(last.all)) / set + 1;
         const bool on_device = row.problem.device == Device::cuda;
         const double buffers = 1.1 * static_cast<double>(row.sets * set), need = gate_bytes(row.problem) + (on_device ? 0 : buffers);
-        if (on_device && buffers > 0.8 * static_cast<double>(cuda_device().free_bytes))
+        if (on_device && buffers > system::share_of_memory * static_cast<double>(cuda_device().free_bytes))
             return fmt::format("{:.0f} GiB of device memory are needed, more than 80 % of what is free", buffers / 0x1p30);
         if (need > system::memory_budget()) return fmt::format("{:.0f} GiB of memory are needed, more than 80 % of this machine's", need / 0x1p30);
         if (on_device) {   // the device's own copy of something large

@@ -4,6 +4,12 @@
 
 namespace normlab::cli {
 
+/// The whole program; returns its exit status. A main of one's own may register variants and implementations before it calls this.
+int run_program(int argc, char** argv);
+
+/// A program with these verbs only: those of normlab that are programs of their own (own_program.hpp).
+int run_program(int argc, char** argv, void (*add_verbs)(CLI::App& app, int& status));
+
 /// Each adds its verb to the program; when it runs it sets `status`, the program's exit status.
 void add_verify(CLI::App& app, int& status);
 void add_bench(CLI::App& app, int& status);

@@ -1,15 +1,29 @@
-#include "cli/program.hpp"
-
 #include <cstdio>
 #include <exception>
 #include <new>
 
+#include <CLI/CLI.hpp>
+
 #include "cli/commands.hpp"
+#include "cli/own_program.hpp"
 #include "norms/memory.hpp"
 
 namespace normlab::cli {
 
-int run_program(int argc, char** argv, void (*add_verbs)(CLI::App& app, int& status)) {
+int run_program(int argc, char** argv) {
+    become_own_program(argc, argv);
+    return run_program(argc, argv, [](CLI::App& app, int& status) {
+        add_verify(app, status);
+        app.add_subcommand("bench", bench_help);
+        add_export(app, status);
+        add_list(app, status);
+        add_soak(app, status);
+        app.add_subcommand("study", study_help);
+        add_worker(app, status);
+    });
+}
+
+int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
     const auto wrong_call = [](const char* what) {
         std::fprintf(stderr, "normlab: %s\n", what);
         return 2;

@@ -2,17 +2,13 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
 #include "cli/plugins.hpp"
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
 #include "io/atomic_file.hpp"
-#include "io/json.hpp"
-#include "norms/names.hpp"
-#include "verify/run/hunt.hpp"
-#include "verify/report/report.hpp"
+#include "verify/report/hunt_report.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -21,16 +17,6 @@ struct SoakOptions {
     VerifyOptions verify;
     std::string count;
 };
-
-std::string json_text(const verify::Hunt& found, std::uint64_t seed, double seconds) {
-    nlohmann::json worst = nlohmann::json::array(), doubtful = nlohmann::json::array();
-    for (const verify::Worst& p : found.worst)
-        worst.push_back({{"impl", p.test.implementation}, {"dtype", name_of(p.test.dtype)}, {"cases", p.cases}, {"ratio", p.finding.ratio()},
-                         {"case", p.test.text()}});
-    for (const verify::Outcome& o : found.doubtful) doubtful.push_back(o.test.text());
-    return io::text_of({{"cases", found.cases}, {"held", found.held}, {"failed", found.failed}, {"unresolved", found.unresolved},
-                        {"skipped", found.skipped}, {"seed", seed}, {"seconds", seconds}, {"worst", worst}, {"failed_or_unresolved", doubtful}});
-}
 
 int run(const SoakOptions& o) {
     const VerifyOptions& v = o.verify;
@@ -47,12 +33,10 @@ int run(const SoakOptions& o) {
     });
     progress.clear();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const std::string command = command_name();
-    fmt::print("{}", verify::hunt_text(found, command));
-    if (!found.doubtful.empty()) fmt::print("\n{}", verify::failures_text(found.doubtful, command));
+    fmt::print("{}", verify::hunt_text(found, command_name()));
     fmt::print("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n", found.cases, v.seed_or_one(), found.held,
                found.failed, found.unresolved, found.skipped, seconds / 60);
-    if (!v.json.empty()) io::write_atomically(v.json, json_text(found, v.seed_or_one(), seconds));
+    if (!v.json.empty()) io::write_atomically(v.json, verify::hunt_json(found, v.seed_or_one(), seconds));
     return found.good(v.allow_unresolved) ? 0 : 1;
 }
 

@@ -1,5 +1,4 @@
 #include "cli/commands.hpp"
-#include "cli/program.hpp"
 
 int main(int argc, char** argv) {
     return normlab::cli::run_program(argc, argv, [](CLI::App& app, int& status) {

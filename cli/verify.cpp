@@ -2,7 +2,6 @@
 #include <chrono>
 #include <limits>
 #include <memory>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -12,14 +11,15 @@
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
 #include "io/atomic_file.hpp"
-#include "system/memory_budget.hpp"
+#include "verify/exchange/vectors.hpp"
 #include "verify/report/baseline.hpp"
 #include "verify/report/html.hpp"
-#include "verify/run/hunt.hpp"
+#include "verify/report/hunt_report.hpp"
 #include "verify/report/junit.hpp"
+#include "verify/report/report.hpp"
 #include "verify/run/replay.hpp"
+#include "verify/run/run_cases.hpp"
 #include "verify/run/shrink.hpp"
-#include "verify/exchange/vectors.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -50,16 +50,8 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
     std::ranges::move(planned_cases(o, left_out), std::back_inserter(cases));
     if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
     if (baseline) baseline->require_overlap(cases);
-    const int threads = o.thread_count();
-    const auto is_small = [&](const verify::Case& c) { return verify::bytes_needed(c) * threads <= system::memory_budget(); };
-    const auto alone = std::stable_partition(cases.begin(), cases.end(), is_small);
-    const std::vector<verify::Case> large(alone, cases.end());   // several at once may not fit
-    cases.erase(alone, cases.end());
     Progress progress("verify");
-    const std::size_t total = cases.size() + large.size();
-    auto outcomes = verify::run_cases(cases, threads, [&](std::size_t done, std::size_t) { progress.show(done, total); });
-    auto of_large = verify::run_cases(large, 1, [&](std::size_t done, std::size_t) { progress.show(cases.size() + done, total); });
-    std::ranges::move(of_large, std::back_inserter(outcomes));
+    auto outcomes = verify::run_cases(cases, o.thread_count(), [&](std::size_t done, std::size_t total) { progress.show(done, total); });
     progress.clear();
     if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
@@ -77,20 +69,7 @@ std::vector<verify::Outcome> run_vectors(const VerifyOptions& o) {
     return outcomes;
 }
 
-// The first failures, one of each check, variant and implementation, made small; and the file that replays them.
-void shrink_failures(std::vector<verify::Outcome>& outcomes, const std::string& replay) {
-    constexpr std::size_t most = 8;
-    std::set<std::string> seen;
-    std::vector<verify::Case> failing;
-    for (verify::Outcome& o : outcomes) {
-        const auto f = std::ranges::find(o.findings, verify::Verdict::fail, &verify::Finding::verdict);
-        if (f == o.findings.end() || !o.rerun.empty() || o.test.data || seen.size() >= most) continue;
-        if (!seen.insert(o.test.check + " " + o.test.variant + " " + o.test.implementation).second) continue;
-        if (f->quantity == "time") continue;   // hundreds of cases that do not end either
-        const verify::Case small = verify::shrunk(o.test, [&](const verify::Case& c) { return verify::fails_at(c, f->quantity); });
-        if (small.text() != o.test.text()) o.smaller = small.rerun();
-        failing.push_back(small);
-    }
+void remember(const std::vector<verify::Case>& failing, const std::string& replay) {
     if (!replay.empty()) verify::add_to_replay(replay, failing);
 }
 
@@ -109,9 +88,8 @@ int run_hunt(const VerifyOptions& o) {
         return elapsed() < seconds;
     });
     progress.clear();
-    shrink_failures(found.doubtful, o.replay);
+    remember(verify::shrink_failures(found.doubtful), o.replay);
     fmt::print("{}", verify::hunt_text(found, command_name()));
-    if (!found.doubtful.empty()) fmt::print("\n{}", verify::failures_text(found.doubtful, command_name()));
     fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases, found.held, found.failed,
                found.unresolved, found.skipped, o.seed_or_one(), elapsed());
     return found.good(o.allow_unresolved) ? 0 : 1;
@@ -128,7 +106,7 @@ int run(const VerifyOptions& o) {
     if (!o.baseline.empty()) baseline.emplace(o.baseline);
     std::vector<std::string> left_out;
     std::vector<verify::Outcome> outcomes = o.vectors.empty() ? run_planned(o, baseline, left_out) : run_vectors(o);
-    if (!o.script) shrink_failures(outcomes, o.replay);
+    if (!o.script) remember(verify::shrink_failures(outcomes), o.replay);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::string command = command_name();
     const verify::Summary summary = verify::summarize(outcomes);

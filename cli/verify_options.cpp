@@ -9,6 +9,7 @@
 #include "norms/names.hpp"
 #include "verify/run/real_data.hpp"
 #include "verify/run/replay.hpp"
+#include "verify/run/run_cases.hpp"
 
 namespace normlab::cli {
 namespace {

@@ -2,7 +2,10 @@
 
 namespace normlab::system {
 
-/// How much memory a run may plan to use, in bytes: four fifths of what the machine has, which leaves room for the system and other programs.
+/// The share of a memory that a run may plan to use: the rest is left to the system and other programs.
+inline constexpr double share_of_memory = 0.8;
+
+/// How much memory a run may plan to use, in bytes: that share of what the machine has.
 double memory_budget();
 
 }  // namespace normlab::system

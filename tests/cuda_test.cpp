@@ -9,7 +9,7 @@
 #include "norms/variants.hpp"
 #include "studies/noise/samples.hpp"
 #include "tests/catch.hpp"
-#include "verify/check/check.hpp"
+#include "verify/check/compare.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;
@@ -149,7 +149,7 @@ void check_if_valid(const Case& c) {
 }  // namespace
 
 TEST_CASE("on a device: blocks of sizes at the edges of vectors, warps and CTAs") {
-    each_case({DType::f64, DType::f32, DType::bf16, DType::f16}, [](const Case& c) {
+    each_case(kernel_dtypes, [](const Case& c) {
         for (const std::int64_t m : {1, 3, 5, 7, 8, 9, 31, 63, 65, 127, 255, 257, 521}) check_if_valid(with_block(c, m));
     });
 }

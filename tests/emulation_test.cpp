@@ -3,7 +3,8 @@
 #include "norms/registry.hpp"
 #include "tests/catch.hpp"
 #include "tests/emulation/cuda.hpp"
-#include "verify/run/suite.hpp"
+#include "verify/run/plan.hpp"
+#include "verify/run/run_cases.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

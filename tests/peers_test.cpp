@@ -15,7 +15,8 @@
 #include "norms/plugin.hpp"
 #include "tests/catch.hpp"
 #include "verify/case/draw.hpp"
-#include "verify/run/suite.hpp"
+#include "verify/run/plan.hpp"
+#include "verify/run/run_cases.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

@@ -8,6 +8,7 @@
 #include "tests/catch.hpp"
 #include "verify/run/real_data.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/run_cases.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

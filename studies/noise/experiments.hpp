@@ -66,8 +66,6 @@ Cell by_law(Cell mean, double distance, std::size_t n);
 /// E[var^(-power/2)] of m normal values has a finite fourth moment.
 inline bool fourth_moment(std::int64_t m, int power) { return m - 1 > 4 * power; }
 
-inline double unit_roundoff(DType dtype) { return dtype == DType::f64 ? 0x1p-53 : 0x1p-24; }
-
 /// Bound on what rounding does to x_hat in one batch, summed: mu is m+2 roundings of values of size |x|, times rstd; 4 roundings each of x_hat itself.
 /// sum |x| <= m sqrt(mean^2 + var).
 double x_hat_rounding(DType dtype, std::int64_t m, double mean, double var, double rstd);

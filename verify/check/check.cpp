@@ -5,23 +5,12 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "verify/check/compare.hpp"
 
 namespace normlab::verify {
 
-double largest_finite(DType d) {
-    switch (d) {
-        case DType::f16: return 65504;
-        case DType::bf16: return 0x1.fep127;
-        case DType::f32: return std::numeric_limits<float>::max();
-        case DType::f64:
-        case DType::quad:
-        case DType::complex: break;
-    }
-    return std::numeric_limits<double>::max();
-}
-
 void require_finite_dx(const truth::Result& truth, DType dtype) {
-    if (std::ranges::any_of(truth.dx, [&](const Quad& v) { return abs(v) > largest_finite(dtype); }))
+    if (std::ranges::any_of(truth.dx, [&](const Quad& v) { return abs(v) > row_of(dtype).largest; }))
         throw Unsuitable(fmt::format("dx overflows {}", name_of(dtype)));
 }
 
@@ -36,7 +25,7 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
     double worst_ratio = -1;
     for (std::size_t i = 0; i < got.size(); ++i) {
         const auto value = static_cast<double>(truth[i]);
-        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) && !(std::abs(value) + bound[i] <= largest_finite(p.dtype));
+        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) && !(std::abs(value) + bound[i] <= row_of(p.dtype).largest);
         Finding f = measured(quantity, overflows ? 0 : static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
         if (!warning.empty() && f.error > warning[i]) worst_of.warning = true;
         const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();

@@ -3,6 +3,7 @@
 // biases drawn are small whole numbers, so that W u, 3 W u and W u + b are exact in every dtype and a test sees the norm's own error only.
 
 #include "verify/truth/bounds.hpp"
+#include "verify/truth/truth.hpp"
 #include "verify/case/draw.hpp"
 
 namespace normlab::verify {

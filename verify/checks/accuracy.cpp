@@ -13,9 +13,6 @@ namespace {
 
 constexpr double ladder[] = {1, 10, 1e2, 1e3, 1e4, 1e5, 1e6};
 
-// Beyond this a 16-bit type cannot tell neighbours of a block apart.
-double largest_kappa(DType d) { return d == DType::bf16 ? 1e2 : d == DType::f16 ? 1e3 : 1e6; }
-
 std::vector<Case> settings(const Case& base) {
     std::vector<Case> cases;
     const auto add = [&](auto change) {
@@ -63,7 +60,7 @@ std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
     const auto add = [&](std::int64_t m, double kappa, std::uint64_t seed = 1) {
         Case c = with_block(base, m);
         c.kappa = kappa, c.seed = seed;
-        if (kappa <= largest_kappa(base.dtype)) cases.push_back(c);
+        if (kappa <= row_of(base.dtype).largest_kappa) cases.push_back(c);
     };
     if (tier == Tier::smoke) {
         for (double kappa : {1e3, 1e4}) add(8, kappa), add(64, kappa);
@@ -119,7 +116,7 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
 }
 
 std::string slope_refuses(const Case& c) {
-    return size_of(c.dtype) == 2 ? "rounding to 16 bits hides how the error grows" : needs_mean_removed(c);
+    return is_narrow(c.dtype) ? "rounding to 16 bits hides how the error grows" : needs_mean_removed(c);
 }
 
 std::vector<Case> slope_cases(const Case& base, Tier tier) {

@@ -1,7 +1,7 @@
 #pragma once
 // The checks, one constant each; table.cpp lists them.
 
-#include "verify/check/check.hpp"
+#include "verify/check/compare.hpp"
 
 namespace normlab::verify {
 

@@ -15,15 +15,10 @@ namespace {
 
 // --- power_of_two --------------------------------------------------------------------------------------------------------------------------------
 
-double smallest_normal(DType d) {
-    if (d == DType::f64) return std::numeric_limits<double>::min();
-    return d == DType::f16 ? 0x1p-14 : 0x1p-126;
-}
-
 // got * factor against expected. Left out, and counted: values that are subnormal, zero by underflow or infinite in their type on either side.
 Finding scaled_values(std::string_view quantity, const Problem& p, DType dtype, std::vector<double> got, double factor, std::vector<double> expected,
                       std::size_t& left_out) {
-    const auto outside = [dtype](double v) { return v != 0 && (std::abs(v) <= smallest_normal(dtype) || std::abs(v) > largest_finite(dtype)); };
+    const auto outside = [dtype](double v) { return v != 0 && (std::abs(v) <= row_of(dtype).smallest_normal || std::abs(v) > row_of(dtype).largest); };
     for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i) {
         got[i] *= factor;
         if (got[i] == expected[i] || !(outside(expected[i]) || outside(expected[i] / factor) || (expected[i] == 0 && outside(got[i])))) continue;
@@ -86,7 +81,7 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
 std::vector<Case> power_cases(const Case& base, Tier tier) {
     if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases{with_state(with_small_shape(base))};
-    if (size_of(base.dtype) == 2) cases[0].x.pattern = "grid";   // scales exactly where normal deviates near 0 do not
+    if (is_narrow(base.dtype)) cases[0].x.pattern = "grid";   // scales exactly where normal deviates near 0 do not
     if (tier == Tier::smoke) return cases;
     const auto add = [&](auto change) {
         cases.push_back(cases[0]);

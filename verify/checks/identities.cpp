@@ -61,7 +61,7 @@ std::vector<Case> chain_rule_cases(const Case& base, Tier tier) {
     cases.push_back(with_small_shape(base));
     cases.back().sigma = 0.01;
     cases.push_back(with_block(base, 64));
-    cases.back().kappa = size_of(base.dtype) == 2 ? 10 : 1e4;
+    cases.back().kappa = is_narrow(base.dtype) ? 10 : 1e4;
     return cases;
 }
 

@@ -1,5 +1,10 @@
 #include "verify/checks/invariance_rows.hpp"
 
+#include <algorithm>
+#include <iterator>
+
+#include "norms/variants.hpp"
+
 namespace normlab::verify {
 namespace {
 
@@ -30,10 +35,17 @@ Expected InvarianceRow::expected(InvarianceColumn column) const {
         case 'y': return Expected::yes;
         case 'n': return Expected::no;
         case 's': return Expected::without_positions;
+        case '?': return Expected::unknown;
         default: return Expected::not_applicable;
     }
 }
 
-std::span<const InvarianceRow> invariance_rows() { return rows; }
+std::vector<InvarianceRow> invariance_rows_of(std::string_view variant) {
+    std::vector<InvarianceRow> found;
+    std::ranges::copy_if(rows, std::back_inserter(found), [&](const InvarianceRow& row) { return row.variant == variant; });
+    if (!found.empty()) return found;
+    const Variant& v = find_variant(variant);
+    return {{v.name, v.name, Statistics::none, is_by_group(v.make()) ? "????????" : "???-????"}};
+}
 
 }  // namespace normlab::verify

@@ -6,7 +6,8 @@
 #include <map>
 
 #include "verify/faults/fault.hpp"
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
+#include "verify/run/plan.hpp"
 
 namespace normlab::verify::faults {
 

@@ -102,7 +102,7 @@ std::set<std::string> calls_of(const Index& index) {
 class JudgedScript final : public Script {
 public:
     explicit JudgedScript(const JudgeOptions& options)
-        : options_(options), index_(read_index(options.folder, options.name)), answers_(options, calls_of(index_)) {}
+        : options_(options), index_(read_index(options.folder, options.name)), answers_(options.folder, options.outputs, calls_of(index_)) {}
 
     std::string name() const override { return options_.name; }
     std::string description() const override { return "what a script wrote into " + options_.folder.string(); }

@@ -4,7 +4,8 @@
 
 #include <filesystem>
 
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
+#include "verify/run/plan.hpp"
 
 namespace normlab::verify {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "verify/run/suite.hpp"
+#include "verify/check/check.hpp"
 
 namespace normlab::verify {
 

@@ -1,7 +1,8 @@
 #pragma once
 // Running one outside test vector.
 
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
+#include "verify/run/plan.hpp"
 #include "verify/exchange/vector_file.hpp"
 
 namespace normlab::verify {

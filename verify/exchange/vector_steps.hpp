@@ -1,6 +1,7 @@
 #pragma once
 // What an outside test vector means here: calls of norm.hpp, and what each should give.
 
+#include "norms/variants.hpp"
 #include "verify/exchange/vector_file.hpp"
 
 namespace normlab::verify {
@@ -22,8 +23,9 @@ struct Step {
     std::vector<Target> targets;
 };
 
-/// The variant that computes an op, "batch_norm" for "batch_norm_multistep". Throws Error naming the nearest known op.
-std::string_view variant_of(std::string_view op);
+/// The variant that computes an op, batch norm for "batch_norm_multistep": a variant whose calls move statistics has ops of several calls. Throws Error
+/// naming the nearest known op.
+const Variant& variant_of(std::string_view op);
 
 /// The calls of a loaded vector: one, or those of a multistep op in order, evaluation last. Throws io::InputError where the file contradicts itself (an array that
 /// is missing, or whose name is unknown), and Error where its arrays make no call: shapes and attributes that do not go together.

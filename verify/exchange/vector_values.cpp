@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "norms/running_stats.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
 namespace {

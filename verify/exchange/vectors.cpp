@@ -8,12 +8,12 @@
 
 #include "io/error.hpp"
 #include "norms/names.hpp"
+#include "norms/operation.hpp"
 #include "norms/variants.hpp"
-#include "verify/report/report.hpp"
 #include "system/shell.hpp"
 #include "verify/exchange/vector_case.hpp"
 #include "verify/exchange/vector_steps.hpp"
-#include "verify/remote/worker.hpp"
+#include "verify/report/report.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -41,6 +41,10 @@ std::vector<std::string> names_in(const fs::path& folder, const std::vector<std:
     return names;
 }
 
+const VectorRunner* runs_itself(const std::string& implementation) {
+    return dynamic_cast<const VectorRunner*>(&find_implementation(implementation));
+}
+
 template <class T>
 bool chosen(const std::vector<T>& asked, const T& value) {
     return asked.empty() || std::ranges::find(asked, value) != asked.end();
@@ -53,9 +57,9 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
     for (const std::string& name : selection.variants) find_variant(name);
     Selection here = selection;
     here.implementations = chosen_implementations(selection);
-    std::vector<std::string> remote;
-    std::ranges::copy_if(here.implementations, std::back_inserter(remote), find_remote);
-    std::erase_if(here.implementations, find_remote);
+    std::vector<std::string> themselves;
+    std::ranges::copy_if(here.implementations, std::back_inserter(themselves), runs_itself);
+    std::erase_if(here.implementations, runs_itself);
     const std::vector<std::string> names = names_in(folder, only);
     std::vector<Outcome> all;
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -74,10 +78,10 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
                 all.push_back(unread);
                 continue;
             }
-            if (!chosen(selection.variants, std::string(variant_of(file.op)))) continue;
-            for (const std::string& implementation : remote)
-                for (Outcome& out : find_remote(implementation)->run_vector(folder, names[i], selection))
-                    if (out.test.implementation == implementation || (here.implementations.empty() && implementation == remote.front())) all.push_back(std::move(out));   // truth: once
+            if (!chosen(selection.variants, std::string(variant_of(file.op).name))) continue;
+            for (const std::string& implementation : themselves)
+                for (Outcome& out : runs_itself(implementation)->run_vector(folder, names[i], selection))
+                    if (out.test.implementation == implementation || (here.implementations.empty() && implementation == themselves.front())) all.push_back(std::move(out));   // truth: once
             if (!here.implementations.empty()) std::ranges::move(run_vector(std::move(file), folder, here), std::back_inserter(all));
         } catch (const io::InputError& e) {
             all.push_back(failed_vector(unread, e.what()));

@@ -2,10 +2,21 @@
 // Outside test vectors: cases with numbers that another program computed (../shared/vectors/README.md describes their form; verify/README.md how they are judged).
 
 #include <filesystem>
+#include <functional>
 
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
+#include "verify/run/plan.hpp"
 
 namespace normlab::verify {
+
+/// An implementation that is one runs vectors itself, as a plug-in in another process does.
+class VectorRunner {
+public:
+    virtual ~VectorRunner() = default;
+
+    /// The vector FOLDER/NAME on this implementation, as run_vectors does it.
+    virtual std::vector<Outcome> run_vector(const std::filesystem::path& folder, const std::string& name, Selection selection) const = 0;
+};
 
 /// Runs the vectors in the folders of `folder`, those named in `only` if any are, in order of their names: each against truth (implementation "truth"), then on every
 /// selected implementation and layout; `selection.variants` and `dtypes` choose among the vectors. An op that normlab does not have is an Outcome with `skipped`;

@@ -5,7 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
+#include "verify/run/plan.hpp"
 
 namespace normlab::verify {
 

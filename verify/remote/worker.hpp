@@ -1,10 +1,9 @@
 #pragma once
 // Plug-ins in processes of their own: what a plug-in does to its process, a crash, an endless loop, exit(), ends one case and not the run.
 
-#include <filesystem>
-
 #include "norms/plugin.hpp"
-#include "verify/run/suite.hpp"
+#include "verify/exchange/vectors.hpp"
+#include "verify/run/runner.hpp"
 
 namespace normlab::verify {
 
@@ -17,24 +16,15 @@ struct WorkerOptions {
 };
 
 /// An implementation whose cases run in worker processes, as many as ask at once. Here it is a name and a description: plan() throws Error.
-class RemotePlugin : public Implementation {
-public:
-    /// As run_case and reason_to_skip. Where the worker dies the outcome has a failed finding "process", or "time", that says how, and the next case
-    /// gets a new worker; where cases of a variant did not end three times, the rest of the variant is skipped.
-    virtual Outcome run(const Case& c) const = 0;
-    virtual std::string reason_to_skip(const Case& c) const = 0;
-    /// The vector FOLDER/NAME on this implementation, as run_vectors does it.
-    virtual std::vector<Outcome> run_vector(const std::filesystem::path& folder, const std::string& name, Selection selection) const = 0;
-};
+/// Where the worker dies the outcome has a failed finding "process", or "time", that says how, and the next case gets a new worker; where cases of a
+/// variant did not end three times, the rest of the variant is skipped.
+class RemotePlugin : public Implementation, public Runner, public VectorRunner {};
 
 /// Starts a worker that loads the plug-in; not registered. Throws as add_plugin does.
 std::unique_ptr<RemotePlugin> start_plugin(const PluginName& plugin, const WorkerOptions& options = {});
 
 /// The same, and registers it here. Throws Error for what is wrong with it, as load_plugin does, and Failure where loading it kills the worker.
 const RemotePlugin& add_plugin(const PluginName& plugin, const WorkerOptions& options = {});
-
-/// Null for implementations of this process.
-const RemotePlugin* find_remote(std::string_view implementation);
 
 /// What the worker process does: loads the plug-in, then runs cases until `descriptor` is closed.
 [[noreturn]] void serve_plugin(const PluginName& plugin, int descriptor);

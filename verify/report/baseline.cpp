@@ -1,13 +1,13 @@
 #include "verify/report/baseline.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
 #include "io/json.hpp"
+#include "verify/report/digest.hpp"
 #include "verify/report/report.hpp"
 
 namespace normlab::verify {
@@ -88,20 +88,6 @@ std::string Baseline::text(const BaselineResult& result, const std::string& comm
     std::string text;
     for (const Loss& loss : result.losses) text += fmt::format("{}\n  rerun: {}\n", loss_line(loss), rerun_line(*loss.outcome, command));
     return text + fmt::format("baseline {}: {} compared, {} worse, {} better\n", path_.string(), result.compared, result.losses.size(), result.better);
-}
-
-std::string digest(const RealData& data) {
-    std::uint64_t hash = 0xcbf29ce484222325;
-    const auto add = [&](std::uint64_t word) { hash = (hash ^ word) * 0x100000001b3; };
-    for (const std::vector<double>* values : {&data.x, &data.gamma, &data.beta}) {
-        add(values->size());
-        for (const double v : *values) {
-            std::uint64_t bits = 0;
-            std::memcpy(&bits, &v, sizeof bits);
-            add(bits);
-        }
-    }
-    return fmt::format("{:016x}", hash);
 }
 
 }  // namespace normlab::verify

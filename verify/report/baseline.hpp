@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
 
 namespace normlab::verify {
 
@@ -53,8 +53,5 @@ private:
     std::filesystem::path path_;
     std::map<std::string, std::map<std::string, Old>> cases_;   ///< by case and data, then by table row and quantity
 };
-
-/// Of x, gamma and beta: 16 hexadecimal digits (FNV-1a, by 64-bit words).
-std::string digest(const RealData& data);
 
 }  // namespace normlab::verify

@@ -1,9 +1,9 @@
 #pragma once
-// The parts of html.cpp's page. Every function returns a section, or nothing where the run has nothing for it.
+// The parts of the page that html.hpp makes. Every function returns a section, or nothing where the run has nothing for it.
 
 #include <map>
 
-#include "verify/report/html.hpp"
+#include "verify/report/report.hpp"
 #include "verify/report/tabulate.hpp"
 
 namespace normlab::verify {

@@ -9,8 +9,9 @@
 
 #include "io/json.hpp"
 #include "norms/names.hpp"
-#include "verify/report/baseline.hpp"
+#include "verify/report/digest.hpp"
 #include "verify/report/tabulate.hpp"
+#include "verify/run/catalogue.hpp"
 
 namespace normlab::verify {
 

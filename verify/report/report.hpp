@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
 
 namespace normlab::verify {
 

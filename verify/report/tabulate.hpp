@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
 
 namespace normlab::verify {
 

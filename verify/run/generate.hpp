@@ -1,7 +1,7 @@
 #pragma once
 // Cases by chance, for runs that look for what nobody thought of: any variant, shape, setting and pattern, small enough to be quick.
 
-#include "verify/run/suite.hpp"
+#include "verify/run/plan.hpp"
 
 namespace normlab::verify {
 

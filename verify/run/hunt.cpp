@@ -7,10 +7,8 @@
 #include <mutex>
 #include <thread>
 
-#include <fmt/format.h>
-
-#include "norms/names.hpp"
-#include "verify/report/report.hpp"
+#include "verify/run/generate.hpp"
+#include "verify/run/run_cases.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -78,14 +76,6 @@ Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool clim
     if (error) std::rethrow_exception(error);
     for (auto& [key, one] : run.worst) run.result.worst.push_back(std::move(one));
     return std::move(run.result);
-}
-
-std::string hunt_text(const Hunt& h, const std::string& command) {
-    std::string text = fmt::format("{:<11} {:<5} {:>8} {:>11}  worst found\n", "impl", "dtype", "cases", "error/bound");
-    for (const Worst& p : h.worst)
-        text += fmt::format("{:<11} {:<5} {:>8} {:>11.3g}  {} {}: {:.3g} of {:.3g}\n  rerun: {}\n", p.test.implementation, name_of(p.test.dtype), p.cases, p.finding.ratio(),
-                            p.test.check, p.finding.quantity, p.finding.error, p.finding.bound, called(command, p.test.rerun()));
-    return text;
 }
 
 }  // namespace normlab::verify

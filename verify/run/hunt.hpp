@@ -1,7 +1,11 @@
 #pragma once
 // Looks for the largest error over bound: cases by chance, and changes of the worst ones found so far.
 
-#include "verify/run/generate.hpp"
+#include <cstdint>
+#include <functional>
+
+#include "verify/run/outcome.hpp"
+#include "verify/run/plan.hpp"
 
 namespace normlab::verify {
 
@@ -23,8 +27,5 @@ struct Hunt {
 /// Runs `most` cases on `threads` threads, fewer if `go_on` says no; it is asked now and then, with the number of cases begun. Case i depends on seed and i alone
 /// but with `climb`: then every other one changes the worst case so far of some implementation and dtype.
 Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most, const std::function<bool(std::size_t)>& go_on);
-
-/// A line for each of the worst, with the line that reruns it.
-std::string hunt_text(const Hunt& hunt, const std::string& command);
 
 }  // namespace normlab::verify

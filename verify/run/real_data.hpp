@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "verify/run/suite.hpp"
+#include "verify/run/plan.hpp"
 
 namespace normlab::verify {
 

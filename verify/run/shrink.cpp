@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "verify/case/draw.hpp"
+#include "verify/case/settings.hpp"
+#include "verify/run/run_cases.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -26,19 +29,9 @@ public:
     }
 
     void settings() {
-        attempt([](Case& c) { c.stat_batch = 0; });
-        attempt([](Case& c) { c.momentum.reset(), c.running.reset(); });
-        attempt([](Case& c) { c.eps.reset(), c.r_max.reset(), c.d_max.reset(); });
-        attempt([](Case& c) { c.state = StateKind::near; });
         attempt([](Case& c) { c.layout = Layout::channels_first; });
-        attempt([](Case& c) { c.gamma.pattern = "ones", c.beta.pattern = "zero"; });
-        attempt([](Case& c) { c.affine = AffineUse::none; });
-        attempt([](Case& c) { c.dy = {}; });
-        attempt([](Case& c) { c.x = {}; });
-        attempt([](Case& c) { c.offset = 0; });
-        attempt([](Case& c) { c.sigma = 1; });
-        while (best_.kappa > 1 && attempt([](Case& c) { c.kappa = std::max(1.0, std::floor(c.kappa / 10)); })) {}
-        attempt([](Case& c) { c.seed = 1; });
+        for (const std::vector<const Setting*>& together : settings_to_simplify())
+            while (attempt([&](Case& c) { for (const Setting* s : together) s->simplify(c); })) {}
     }
 
     void shape() {
@@ -53,7 +46,7 @@ public:
                         c.shape.*dim = size;
                         if (c.groups && c.shape.C % *c.groups) c.groups = 1;
                     });
-            smaller |= attempt([](Case& c) { if (c.groups && *c.groups > 1) c.groups = 1; });
+            for (const Setting* s : settings_of(Part::size)) smaller |= attempt(s->simplify);
         }
     }
 
@@ -105,6 +98,22 @@ bool fails_at(const Case& c, const std::string& quantity) {
     } catch (const Error&) {
         return false;
     }
+}
+
+std::vector<Case> shrink_failures(std::vector<Outcome>& outcomes) {
+    constexpr std::size_t most = 8;
+    std::set<std::string> seen;
+    std::vector<Case> made_small;
+    for (Outcome& o : outcomes) {
+        const auto f = std::ranges::find(o.findings, Verdict::fail, &Finding::verdict);
+        if (f == o.findings.end() || !o.rerun.empty() || o.test.data || seen.size() >= most) continue;
+        if (!seen.insert(o.test.check + " " + o.test.variant + " " + o.test.implementation).second) continue;
+        if (f->quantity == "time") continue;   // hundreds of cases that do not end either
+        const Case small = shrunk(o.test, [&](const Case& c) { return fails_at(c, f->quantity); });
+        if (small.text() != o.test.text()) o.smaller = small.rerun();
+        made_small.push_back(small);
+    }
+    return made_small;
 }
 
 }  // namespace normlab::verify

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "verify/run/suite.hpp"
+#include "verify/run/outcome.hpp"
 
 namespace normlab::verify {
 
@@ -12,5 +12,9 @@ Case shrunk(const Case& failing, const std::function<bool(const Case&)>& fails, 
 
 /// Whether the case runs and one of its findings is a FAIL of this quantity.
 bool fails_at(const Case& c, const std::string& quantity);
+
+/// The first failures, one of each check, variant and implementation and eight at most, made small: they are returned, and each Outcome has its
+/// `smaller` line. Vectors and cases on a user's data stay as they are, and so do those that did not end in time.
+std::vector<Case> shrink_failures(std::vector<Outcome>& outcomes);
 
 }  // namespace normlab::verify

@@ -3,20 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "verify/truth/truth.hpp"
+
 namespace normlab::verify {
 namespace {
-
-double smallest_subnormal(DType d) {
-    switch (d) {
-        case DType::f32: return 0x1p-149;
-        case DType::bf16: return 0x1p-133;
-        case DType::f16: return 0x1p-24;
-        case DType::f64:
-        case DType::quad:
-        case DType::complex: break;
-    }
-    return 0x1p-1074;
-}
 
 double chain(double n, Accumulation a, DType d, Limit limit) {
     double l = n;
@@ -40,19 +30,11 @@ double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
 
 }  // namespace
 
-double unit_roundoff(DType d) {
-    if (d == DType::quad) return 0x1p-113;
-    return d == DType::f64 || d == DType::complex ? 0x1p-53 : 0x1p-24;
-}
-
-double storage_roundoff(DType d) { return d == DType::f16 ? 0x1p-11 : d == DType::bf16 ? 0x1p-8 : 0; }
-
 Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit, Repeats repeats) {
     const Problem& p = in.problem;
     const DType dtype = p.dtype;
     const double u = unit_roundoff(dtype), u_io = storage_roundoff(dtype);
-    const double tiny = 4 * smallest_subnormal(dtype), tiny_inside = 4 * smallest_subnormal(size_of(dtype) == 2 ? DType::f32 : dtype),
-                  tiny_param = 4 * smallest_subnormal(param_dtype(dtype));
+    const double tiny = 4 * row_of(dtype).smallest_subnormal, tiny_inside = 4 * row_of(param_dtype(dtype)).smallest_subnormal, tiny_param = tiny_inside;
     const bool in_f64 = dtype != DType::quad && (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64);
     const bool kappa_free = accumulation == Accumulation::kappa_free && dtype != DType::f64;
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
@@ -80,7 +62,7 @@ Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulati
         const double wide = 0x1p-53 * m * kappa;   // statistics summed and kept in f64
         const double lost = in_f64 ? wide : luk, lost_var = in_f64 ? wide : dv;
         const double given = p.own_statistics() ? 0 : 4 * (in_f64 ? 0x1p-53 : u) * (s * s + p.spec.eps);   // sigma rounded, squared, less eps
-        out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean) + (in_f64 ? 0 : smallest_subnormal(dtype == DType::f64 ? dtype : DType::f32)));
+        out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean) + (in_f64 ? 0 : row_of(dtype == DType::f64 ? dtype : DType::f32).smallest_subnormal));
         out.var.push_back(std::max(2 * lost_var * s * s, given) + 0x1p-50 * size(b.var));
         out.rstd.push_back(s > 0 ? 4 * (lost_var / 2 + 3 * (in_f64 ? 0x1p-53 : u)) / s : 0);
         out.r.push_back(4 * (r_free ? lost_var / 2 : 0) * r + (4 * u + moved) * r);

@@ -18,7 +18,12 @@
 
 #include <utility>
 
-#include "verify/truth/truth.hpp"
+#include "verify/truth/inputs.hpp"
+
+namespace normlab::truth {
+struct Block;
+struct Result;   // truth.hpp, whose Quad most of those who know bounds can do without
+}
 
 namespace normlab::verify {
 
@@ -39,11 +44,5 @@ Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Ac
 
 /// Bounds on the running mean and spread after one call in training: the step's share of its blocks' bounds, and the roundings of the update.
 std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& inputs, const truth::Result& truth, const Bounds& bounds);
-
-/// Unit roundoff of the compute precision of a dtype.
-double unit_roundoff(DType dtype);
-
-/// Unit roundoff of 16-bit storage, 0 for the others.
-double storage_roundoff(DType dtype);
 
 }  // namespace normlab::verify
