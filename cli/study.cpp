@@ -121,7 +121,7 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
 }  // namespace
 
 void add_study(CLI::App& app, int& status) {
-    auto* verb = app.add_subcommand("study", "experiments: noise and those that put the papers' claims to the test; alone it lists them");
+    auto* verb = app.add_subcommand("study", study_help);
     const auto records = std::make_shared<std::string>();
     const auto shows = std::make_shared<bool>(false);
     auto* shown = verb->add_flag("--ledger", *shows, "every claim with its source, criterion, what was measured, and the verdict");
