@@ -25,6 +25,7 @@ namespace normlab::verify {
 struct Bounds {
     std::vector<double> y, dx, dgamma, dbeta;   ///< per element, per channel; dx, dgamma, dbeta only if inputs.dy is there
     std::vector<double> mean, var, rstd, r, d;  ///< of each block's saved statistics
+    std::vector<double> running_mean, running_spread;   ///< after one call in training, where the variant keeps them; not of a tensor that repeats
 };
 
 enum class Limit { hard, warning };
@@ -37,8 +38,10 @@ struct Repeats {
 /// Bounds of the larger tensor's results, where it repeats: sums are that much longer.
 Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit = Limit::hard, Repeats repeats = {});
 
-/// Bounds on the running mean and spread after one call in training: the step's share of its blocks' bounds, and the roundings of the update.
-std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& inputs, const truth::Result& truth, const Bounds& bounds);
+/// The bounds of the running mean and spread.
+inline std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>&, const truth::Result&, const Bounds& bounds) {
+    return {bounds.running_mean, bounds.running_spread};
+}
 
 /// Unit roundoff of the compute precision of a dtype.
 double unit_roundoff(DType dtype);
