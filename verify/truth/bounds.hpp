@@ -16,8 +16,6 @@
 // dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest
 // subnormal is added for each rounding that may underflow.
 
-#include <utility>
-
 #include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
@@ -37,11 +35,6 @@ struct Repeats {
 
 /// Bounds of the larger tensor's results, where it repeats: sums are that much longer.
 Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit = Limit::hard, Repeats repeats = {});
-
-/// The bounds of the running mean and spread.
-inline std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>&, const truth::Result&, const Bounds& bounds) {
-    return {bounds.running_mean, bounds.running_spread};
-}
 
 /// Unit roundoff of the compute precision of a dtype.
 double unit_roundoff(DType dtype);
