@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/check/watched.hpp"
 #include "verify/truth/quantities.hpp"
 
