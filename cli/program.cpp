@@ -5,11 +5,25 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/own_program.hpp"
 #include "norms/memory.hpp"
 
 namespace normlab::cli {
 
 int run_program(int argc, char** argv) {
+    become_own_program(argc, argv);
+    return run_program(argc, argv, [](CLI::App& app, int& status) {
+        add_verify(app, status);
+        app.add_subcommand("bench", bench_help);
+        add_export(app, status);
+        add_list(app, status);
+        add_soak(app, status);
+        app.add_subcommand("study", study_help);
+        add_worker(app, status);
+    });
+}
+
+int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
     const auto wrong_call = [](const char* what) {
         std::fprintf(stderr, "normlab: %s\n", what);
         return 2;
@@ -18,14 +32,7 @@ int run_program(int argc, char** argv) {
         CLI::App app("normlab: verifies normalization layers", "normlab");
         app.require_subcommand(1);
         int status = 0;
-        add_verify(app, status);
-        add_bench(app, status);
-        add_export(app, status);
-        add_list(app, status);
-        add_soak(app, status);
-        add_study(app, status);
-        add_worker(app, status);
-        add_study_worker(app, status);
+        add_verbs(app, status);
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& e) {

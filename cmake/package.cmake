@@ -15,6 +15,7 @@ function(normlab_install)
     install(EXPORT ${set} FILE ${set}Targets.cmake NAMESPACE normlab:: DESTINATION ${folder})
   endforeach()
   install(TARGETS normlab)
+  install(TARGETS normlab-bench normlab-study OPTIONAL)
 
   # The public headers, which norms/README.md says more of; tests/package includes each. In the tree and installed alike: #include "norms/norm.hpp"
   file(GLOB variants RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS norms/variants/*.hpp)
