@@ -26,7 +26,7 @@ std::vector<studies::Record> run(const std::string& implementations, const std::
     return studies::made_up(study(), given, [](const studies::json& s) { return study().run(s, {data::Split{}, [](double) {}}); });
 }
 
-Results run(planted::Fault fault) { return Results(run(std::string(planted::with_fault(fault).name()))); }
+Results of(const Implementation& i) { return Results(run(std::string(i.name()))); }
 
 bool row_held(const Results& r, Row row) {
     return std::ranges::all_of(r.cells, [&](const Cell& c) { return c.row != row || c.held; });
@@ -202,19 +202,19 @@ TEST_CASE("noise: each claim can come out either way, and a claim that does not 
 }
 
 TEST_CASE("noise fails for an implementation that normalises by the unbiased variance", "[studies]") {
-    const Results r = run(planted::Fault::unbiased_normalisation);
+    const Results r = of(planted::with_fault(planted::Fault::unbiased_normalisation));
     CHECK_FALSE(r.held());
     for (const Row row : {Row::moments, Row::sigma, Row::inverse_sigma, Row::inverse_variance, Row::x_hat, Row::relu, Row::clipping, Row::gradient, Row::growth}) {
         CAPTURE(title_of(row));
         CHECK_FALSE(row_held(r, row));
     }
-    CHECK(row_held(run(planted::Fault::none), Row::x_hat));
+    CHECK(row_held(of(planted::with_fault(planted::Fault::none)), Row::x_hat));
 }
 
 TEST_CASE("noise names a wrong backward pass and a wrong running variance in their rows", "[studies]") {
-    CHECK_FALSE(row_held(run(planted::Fault::mean_term_dropped), Row::gradient));
-    CHECK_FALSE(row_held(run(planted::Fault::x_hat_term_dropped), Row::gradient));
-    const Results moved = run(planted::Fault::biased_running_variance);
+    CHECK_FALSE(row_held(of(planted::with_fault(planted::Fault::mean_term_dropped)), Row::gradient));
+    CHECK_FALSE(row_held(of(planted::with_fault(planted::Fault::x_hat_term_dropped)), Row::gradient));
+    const Results moved = of(planted::with_fault(planted::Fault::biased_running_variance));
     CHECK_FALSE(row_held(moved, Row::averages));
     CHECK(row_held(moved, Row::gradient));
 }
