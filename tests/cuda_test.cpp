@@ -222,8 +222,8 @@ TEST_CASE("on a device: the study's samples are the host's, bit for bit") {
                     const noise::Draw draw{.seed = 9, .stream = 3, .distribution = distribution, .scale = 1.5, .correlation = correlation, .first_channel = 7};
                     const std::size_t bytes = static_cast<std::size_t>(shape.size()) * size_of(dtype);
                     Memory there(Device::cuda, bytes), here(Device::host, bytes);
-                    noise::fill(draw, there, shape, dtype);
-                    noise::fill(draw, here, shape, dtype);
+                    noise::fill(draw, Tensor{there.data(), dtype, shape, Layout::channels_first, Device::cuda});
+                    noise::fill(draw, Tensor{here.data(), dtype, shape, Layout::channels_first, Device::host});
                     std::vector<std::byte> copied(bytes);
                     there.download(copied);
                     CHECK(std::memcmp(copied.data(), here.data(), bytes) == 0);

@@ -1,22 +1,42 @@
 #pragma once
-// Results for people and machines.
+// What the records of a plan say, all cells judged together.
 
-#include "studies/noise/study.hpp"
+#include "studies/noise/experiments.hpp"
+#include "studies/runs/study.hpp"
 
 namespace normlab::noise {
 
-/// Cells held and the worst cell of every row; the failed cells.
-std::string table_text(const Result& result);
+using studies::json;
 
-/// One line: the verdict of the criterion (none where settings are not those it was written for), cells held, the worst, seconds.
-std::string summary_line(const Result& result);
+/// The criterion was written for these; of implementation, dtype and seed it holds for all.
+inline constexpr const char* criterion_ms = "2,3,4,5,6,8,16,32,64,128,256";
+inline constexpr std::int64_t criterion_samples = 1 << 21;   ///< values drawn for a cell
+inline constexpr double alpha = 1e-3;                        ///< probability that chance alone fails any cell of a plan
 
-/// Settings and every cell. Numbers that are not finite are null.
-std::string json_text(const Result& result);
-std::string csv_text(const Result& result);
+/// What was measured, not yet judged: a cell, and a run's result.
+json json_of(const Cell& cell);
+json result_of(const Measured& measured);
 
-/// gnuplot commands (io/gnuplot.hpp) for theory's lines and the measured points against m.
-std::string figure_script(const Result& result);
-inline constexpr int figure_width = 1260, figure_height = 1360;
+struct Results {
+    explicit Results(const std::vector<studies::Record>& records);
+
+    std::vector<std::int64_t> ms;
+    std::vector<std::string> dtypes;
+    std::int64_t samples;
+    std::uint64_t seed;
+    std::vector<Cell> cells;   ///< in the order of rows
+    std::vector<RunningMean> running_means;
+    double level;              ///< of one cell
+
+    bool criterion_applies() const;
+    bool held() const;
+};
+
+// For people and machines (report.cpp, figure.cpp).
+std::string table_text(const Results& results);     ///< cells held and the worst cell of every row; the failed cells
+std::string summary_line(const Results& results);   ///< the verdict of the criterion (none where it does not apply), cells held, the worst
+json document_of(const Results& results);           ///< settings and every cell
+std::string csv_text(const Results& results);
+studies::Figure figure_of(const Results& results);  ///< theory's lines and the measured points against m
 
 }  // namespace normlab::noise

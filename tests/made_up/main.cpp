@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
     if (argc < 3 || std::string_view(argv[1]) != "answer") return cli::run_program(argc, argv);
     try {
         const verify::faults::Fault* fault = argc > 3 ? &verify::faults::find(argv[3]) : nullptr;
-        verify::fill_in(argv[2], [](const Inputs<double>&, Outputs<double>&) {}, true, verify::faults::implementation(fault));
+        verify::fill_in(argv[2], [](const auto&, auto&) {}, true, verify::faults::implementation(fault));
         return 0;
     } catch (const std::exception& e) {
         std::fprintf(stderr, "%s\n", e.what());

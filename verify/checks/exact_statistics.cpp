@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -55,7 +55,7 @@ std::vector<Finding> exact_statistics(const Case& c, const Implementation& imple
 
 }  // namespace
 
-const Check exact_statistics_check{"exact_statistics", "saved mean and variance of pairs, whole numbers and tags, in ulps: an index fault told from rounding", false,
+extern const Check exact_statistics_check{"exact_statistics", "saved mean and variance of pairs, whole numbers and tags, in ulps: an index fault told from rounding", false,
                                    needs_own_statistics, exact_cases, exact_statistics};
 
 }  // namespace normlab::verify

@@ -19,11 +19,11 @@ std::string_view name_of(InvarianceColumn column);
 enum class Expected { yes, no, without_positions, not_applicable, unknown };   ///< without_positions: only where S = 1
 
 /// How batch renorm's running statistics stand to the data.
-enum class Statistics { none, inside, clipped, along };
+enum class RenormRegime { none, inside, clipped, along };
 
 struct InvarianceRow {
     std::string_view variant, label;
-    Statistics statistics;
+    RenormRegime regime;
     std::string_view cells;   ///< a letter a column: y, n, s (without positions), - (not applicable), ? (unknown)
     Expected expected(InvarianceColumn column) const;
 };

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "verify/checks/layer_cases.hpp"
+#include "verify/checks/linear_layer_cases.hpp"
 #include "verify/checks/invariance_rows.hpp"
 
 namespace normlab::verify {
@@ -18,7 +18,7 @@ struct Changed {
 
 constexpr double factor = 3;
 
-// The layer after the change of one column; with Statistics::along the running statistics follow where they can.
+// The layer after the change of one column; with RenormRegime::along the running statistics follow where they can.
 Changed change(InvarianceColumn column, const LinearLayer& layer, const NormSettings& norm, bool along, Random& random) {
     Changed to{layer, norm.state};
     const std::size_t C = layer.bias.size(), K = layer.fan_in();
@@ -72,20 +72,20 @@ Changed change(InvarianceColumn column, const LinearLayer& layer, const NormSett
 
 Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected, bool padded, const Case& c, const Implementation& implementation) {
     Random random(c.seed);
-    const LinearLayer layer = draw_layer(c.shape, padded, random);
+    const LinearLayer layer = draw_linear_layer(c.shape, padded, random);
     NormSettings norm = draw_norm(c, layer, random);
     norm.dy.clear();
     norm.problem.spec.eps = 0;
-    if (row.statistics == Statistics::inside) norm.problem.spec.r_max = norm.problem.spec.d_max = 1e3;
-    if (row.statistics == Statistics::clipped) {
+    if (row.regime == RenormRegime::inside) norm.problem.spec.r_max = norm.problem.spec.d_max = 1e3;
+    if (row.regime == RenormRegime::clipped) {
         norm.problem.spec.r_max = 1.25, norm.problem.spec.d_max = 0.125;
         for (double& v : norm.state.mean) v = -1e4;
         for (double& v : norm.state.sigma) v = 1e-3;
     }
-    const Changed to = change(column, layer, norm, row.statistics == Statistics::along, random);
+    const Changed to = change(column, layer, norm, row.regime == RenormRegime::along, random);
     NormSettings after = norm;
     after.state = to.state;
-    const LayerOutputs base = run_layer(layer, norm, implementation), moved = run_layer(to.layer, after, implementation);
+    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation), moved = run_linear_layer(to.layer, after, implementation);
     std::vector<double> bound = base.y_bound;
     double largest = 0;
     std::size_t at = 0;
@@ -139,6 +139,6 @@ std::vector<Finding> invariance_table(const Case& c, const Implementation& imple
 
 }  // namespace
 
-const Check invariance_table_check{"invariance_table", "what y = norm(Wu) is invariant to, and what it is not", false, invariance_table_refuses, layer_cases, invariance_table};
+extern const Check invariance_table_check{"invariance_table", "what y = norm(Wu) is invariant to, and what it is not", false, invariance_table_refuses, linear_layer_cases, invariance_table};
 
 }  // namespace normlab::verify

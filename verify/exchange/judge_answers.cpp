@@ -67,22 +67,6 @@ Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::s
 
 }  // namespace
 
-std::string_view name_of(Quantity q, const Spec& spec) {
-    switch (q) {
-        case Quantity::y: return "y";
-        case Quantity::dx: return "dx";
-        case Quantity::dgamma: return "dgamma";
-        case Quantity::dbeta: return "dbeta";
-        case Quantity::running_mean: return "running mean";
-        case Quantity::running_spread: return spec.running == Running::sigma ? "running sigma" : "running var";
-        case Quantity::mean: return "saved mean";
-        case Quantity::rstd: return "saved rstd";
-        case Quantity::r: return "saved r";
-        case Quantity::d: return "saved d";
-        default: return "output";
-    }
-}
-
 Answers::Answers(const fs::path& folder, const fs::path& outputs, const std::set<std::string>& names) {
     std::size_t written = 0;
     for (const std::string& name : names) {
@@ -119,7 +103,7 @@ std::vector<std::string> Answers::left_out() const {
     std::map<std::string, std::size_t> optional;
     for (const Answer& a : all_)
         for (const auto& [q, why] : a.not_given)
-            if (!a.blank && !a.missing.contains(q)) ++optional[fmt::format("{} of {}", name_of(q, a.in.problem.spec), a.variant())];
+            if (!a.blank && !a.missing.contains(q)) ++optional[fmt::format("{} of {}", row_of(q).name_in(a.in.problem.spec), a.variant())];
     for (const auto& [what, calls] : optional) lines.push_back(fmt::format("{}: optional, not written for any of {} calls", what, calls));
     return lines;
 }

@@ -29,9 +29,6 @@ struct Answer {
     }
 };
 
-/// As findings call it.
-std::string_view name_of(Quantity quantity, const Spec& spec);
-
 /// Of the calls of these names. An optional output that some call of a variant has is needed of all calls of that variant, but those for which
 /// nothing was written. Throws io::InputError where the folder or its inputs are not what export_cases wrote, or the script wrote nothing at all.
 class Answers {

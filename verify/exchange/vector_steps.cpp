@@ -102,7 +102,7 @@ public:
             const Name n = split(name, steps_);
             const auto* known = std::ranges::find(outputs, n.base, &Known::name);
             if (known == std::end(outputs)) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
-            const bool tensor = known->quantity == Quantity::y || known->quantity == Quantity::dx;
+            const bool tensor = row_of(known->quantity).per == Per::element;
             if (n.step == step_) out.targets.push_back({name, known->quantity, output.source, tensor ? logical(p, output.array.values) : output.array.values});
         }
         return out;

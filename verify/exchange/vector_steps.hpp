@@ -3,16 +3,13 @@
 
 #include "norms/variants.hpp"
 #include "verify/exchange/vector_file.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 
-/// What an output of a vector is compared with. norm: sqrt(var + eps), |v| of weight norm; raw_r, raw_d: before clipping; saved mean, var, rstd, r and d.
-enum class Quantity { y, dx, dgamma, dbeta, running_mean, running_spread, count, mean, var, rstd, norm, r, d, raw_r, raw_d };
-inline constexpr std::size_t quantities = 15;
-
 struct Target {
     std::string name;   ///< as in the file: "running_mean_out"
-    Quantity quantity;
+    Quantity quantity;   ///< that it is compared with
     Source source;
     std::vector<double> values;
 };

@@ -7,7 +7,7 @@
 #include "norms/plugin.hpp"
 #include "verify/faults/layer.hpp"
 #include "verify/faults/table.hpp"
-#include "verify/truth/truth.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify::faults {
 
@@ -15,9 +15,10 @@ using Values = std::vector<double>;
 
 // Right values, how far they may be off, and where they are in outputs.
 struct Suspects::Quantity {
-    std::string name;
+    std::string_view name;
     Values right, bound;
-    Values (*of)(const Outputs<double>&);
+    const QuantityRow* row;
+    const Values& of(const Outputs<double>& out) const { return row->in(out); }
 };
 
 namespace {
@@ -120,27 +121,9 @@ const Implementation& implementation(const Fault* fault) {
 }
 
 Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, const truth::Result& t, const Bounds& b) {
-    using Out = const Outputs<double>&;
     roundoff_ = 8 * unit_roundoff(in.problem.dtype) + storage_roundoff(in.problem.dtype);
-    quantities_ = {{"y", as_doubles(t.y), b.y, [](Out o) { return o.y; }}, {"dx", as_doubles(t.dx), b.dx, [](Out o) { return o.dx; }},
-                   {"dgamma", as_doubles(t.dgamma), b.dgamma, [](Out o) { return o.dgamma; }},
-                   {"dbeta", as_doubles(t.dbeta), b.dbeta, [](Out o) { return o.dbeta; }}};
-    const auto saved = [&](const char* name, auto value, const Values& bound, Values (*of)(Out)) {
-        Values right;
-        for (const truth::Block& block : t.blocks) right.push_back(static_cast<double>(value(block)));
-        quantities_.push_back({name, right, bound, of});
-    };
-    saved("saved mean", [](const truth::Block& k) { return k.mean; }, b.mean, [](Out o) { return o.saved.mean; });
-    saved("saved var", [](const truth::Block& k) { return k.var; }, b.var, [](Out o) { return o.saved.var; });
-    saved("saved rstd", [](const truth::Block& k) { return k.s == 0 ? Quad(0) : Quad(1 / k.s); }, b.rstd, [](Out o) { return o.saved.rstd; });
-    saved("saved r", [](const truth::Block& k) { return k.r; }, b.r, [](Out o) { return o.saved.r; });
-    saved("saved d", [](const truth::Block& k) { return k.d; }, b.d, [](Out o) { return o.saved.d; });
-    if (!t.running_mean.empty() && in.problem.mode == Mode::train) {
-        const auto [mean, spread] = state_bounds(in, t, b);
-        quantities_.push_back({"running mean", as_doubles(t.running_mean), mean, [](Out o) { return o.state.mean; }});
-        quantities_.push_back({in.problem.spec.running == Running::sigma ? "running sigma" : "running var", as_doubles(t.running_spread), spread,
-                               [](Out o) { return o.state.var.empty() ? o.state.sigma : o.state.var; }});
-    }
+    for (const QuantityRow& q : quantities::results())
+        if (!(b.*q.bound).empty()) quantities_.push_back({q.name_in(in.problem.spec), as_doubles(q.in(t)), b.*q.bound, &q});
     wide_ = in;
     wide_.problem.dtype = DType::f64;
     for (const Fault* f : faults)
@@ -172,12 +155,12 @@ double Suspects::strength(const Fault& fault, const Quantity& quantity, const Va
 }
 
 bool Suspects::right(const std::string& quantity, const Outputs<double>& got) const {
-    const auto asked = std::ranges::find(quantities_, quantity, &Quantity::name);
+    const auto asked = std::ranges::find(quantities_, std::string_view(quantity), &Quantity::name);
     return asked == quantities_.end() || distance(asked->of(got), asked->right, asked->bound) <= 1;
 }
 
 std::vector<Match> Suspects::matches(const std::string& quantity, const Outputs<double>& got) const {
-    const auto asked = std::ranges::find(quantities_, quantity, &Quantity::name);
+    const auto asked = std::ranges::find(quantities_, std::string_view(quantity), &Quantity::name);
     if (asked == quantities_.end()) return {};
     const Values values = asked->of(got);
     if (values.size() != asked->right.size()) return {};

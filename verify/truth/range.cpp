@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "verify/truth/truth.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 
@@ -65,10 +66,8 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             accept(out.dgamma[c], truth.dgamma[c], 0, 0);
             hard.dgamma[c] += std::abs(static_cast<double>(Quad(in.dy[i]) * b.r * truth.x_hat[i]));   // which may be missing
         }
-        const auto pardon = [&](std::vector<double>& saved, double wanted) { if (!saved.empty()) saved[k] = wanted; };   // not judged
-        pardon(out.saved.mean, static_cast<double>(b.mean)), pardon(out.saved.var, static_cast<double>(b.var));
-        pardon(out.saved.rstd, static_cast<double>(1 / b.s));
-        if (!out.saved.r.empty()) out.saved.r[k] = static_cast<double>(b.r), out.saved.d[k] = static_cast<double>(b.d);
+        for (const QuantityRow& q : quantities::saved())   // not judged
+            if (std::vector<double>& saved = out.saved.*q.saved; !saved.empty()) saved[k] = static_cast<double>(q.of_block(b));
     }
     return saturated;
 }
