@@ -6,6 +6,7 @@
 
 #include "verify/truth/bounds.hpp"
 #include "verify/truth/truth.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
 
