@@ -45,7 +45,7 @@ std::vector<InvarianceRow> invariance_rows_of(std::string_view variant) {
     std::ranges::copy_if(rows, std::back_inserter(found), [&](const InvarianceRow& row) { return row.variant == variant; });
     if (!found.empty()) return found;
     const Variant& v = find_variant(variant);
-    return {{v.name, v.name, Statistics::none, is_by_group(v.make()) ? "????????" : "???-????"}};
+    return {{v.name, v.name, RenormRegime::none, is_by_group(v.make()) ? "????????" : "???" "-????"}};
 }
 
 }  // namespace normlab::verify

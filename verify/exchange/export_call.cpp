@@ -15,15 +15,15 @@ namespace normlab::verify {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
-json attributes_of(const Inputs<double>& in) {
+ordered_json attributes_of(const Inputs<double>& in) {
     const Problem& p = in.problem;
     const Spec& s = p.spec;
-    json a = json::object();
+    ordered_json a = ordered_json::object();
     if (s.running != Running::none) {
         a["training"] = p.mode == Mode::train;
-        a["momentum"] = s.momentum ? json(*s.momentum) : json();
+        a["momentum"] = s.momentum ? ordered_json(*s.momentum) : ordered_json();
         a["track_running_stats"] = true;
         if (s.correction == Correction::renorm || s.running != Running::unbiased_variance)
             a["running_stat"] = s.running == Running::sigma ? "sigma" : s.running == Running::biased_variance ? "var_biased" : "var_unbiased";
@@ -31,7 +31,7 @@ json attributes_of(const Inputs<double>& in) {
     if (s.correction == Correction::renorm) a["r_max"] = s.r_max, a["d_max"] = s.d_max;
     a["eps"] = s.eps;
     if (is_weights(s)) return a["dim"] = 1, a;
-    a["affine"] = in.gamma.empty() ? (in.beta.empty() ? json(false) : json("beta")) : in.beta.empty() ? json("gamma") : json(true);
+    a["affine"] = in.gamma.empty() ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta")) : in.beta.empty() ? ordered_json("gamma") : ordered_json(true);
     if (is_by_sample(s)) a["normalized_shape"] = {p.shape.C};
     if (is_by_group(s)) a["num_groups"] = s.groups;
     if (p.layout == Layout::channels_last) a["layout"] = "nhwc";
@@ -61,8 +61,8 @@ public:
         input(fmt::format("running_{}_in", spread), in_.state.sigma.empty() ? in_.state.var : in_.state.sigma, DType::f64, channels, "C");
         if (p_.spec.running != Running::none) count();
 
-        json outputs = json::array(), optional = json::array();
-        const auto add = [&](json& to, const std::string& name, DType dtype, const auto& shape, const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
+        ordered_json outputs = ordered_json::array(), optional = ordered_json::array();
+        const auto add = [&](ordered_json& to, const std::string& name, DType dtype, const auto& shape, const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
         add(outputs, y, p_.dtype, tensor_, axes_);
         if (!in_.dy.empty()) {
             add(outputs, "d" + x, p_.dtype, tensor_, axes_);
@@ -76,7 +76,7 @@ public:
             if (renorm) add(optional, what, DType::f64, blocks, "C");
         if (p_.own_statistics())
             for (const char* what : {"save_mean", "save_rstd"}) add(optional, what, DType::f64, blocks, "one a block");
-        const json document{{"schema", 1}, {"name", path_.filename().string()}, {"source", "normlab export"}, {"op", p_.spec.variant},
+        const ordered_json document{{"schema", 1}, {"name", path_.filename().string()}, {"source", "normlab export"}, {"op", p_.spec.variant},
                             {"dtype", name(p_.dtype)}, {"attributes", attributes_of(in_)}, {"inputs", inputs_}, {"outputs", outputs}, {"optional_outputs", optional}};
         std::ofstream out(path_ / "case.json");
         out << text_of(document) << std::flush;
@@ -86,19 +86,19 @@ public:
 
 private:
     static std::string name(DType d) { return d == DType::f32 ? "float32" : "float64"; }
-    static json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape, const std::string& axes) {
+    static ordered_json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape, const std::string& axes) {
         return {{"name", name}, {"file", name + ".npy"}, {"dtype", Folder::name(dtype)}, {"shape", shape}, {"axes", axes}};
     }
 
     // A line for each key and each array.
-    static std::string text_of(const json& document) {
+    static std::string text_of(const ordered_json& document) {
         std::string text;
         for (const auto& [key, value] : document.items()) {
-            text += fmt::format("{}\n {}: ", text.empty() ? "{" : ",", json(key).dump());
+            text += fmt::format("{}\n {}: ", text.empty() ? "{" : ",", ordered_json(key).dump());
             if (!value.is_array()) text += value.dump();
             else {
                 std::string lines;
-                for (const json& element : value) lines += fmt::format("{}\n  {}", lines.empty() ? "" : ",", element.dump());
+                for (const ordered_json& element : value) lines += fmt::format("{}\n  {}", lines.empty() ? "" : ",", element.dump());
                 text += "[" + lines + (lines.empty() ? "]" : "\n ]");
             }
         }
@@ -122,7 +122,7 @@ private:
     void count() {
         const std::string name = "num_batches_tracked_in";
         io::write_npy_in_part(path_ / (name + ".npy"), io::make_array({}, std::span(&in_.state.count, 1)));
-        inputs_.push_back({{"name", name}, {"file", name + ".npy"}, {"dtype", "int64"}, {"shape", json::array()}});
+        inputs_.push_back({{"name", name}, {"file", name + ".npy"}, {"dtype", "int64"}, {"shape", ordered_json::array()}});
         ++files_;
     }
 
@@ -131,7 +131,7 @@ private:
     const Problem& p_;
     std::vector<std::int64_t> tensor_;
     std::string axes_;
-    json inputs_ = json::array();
+    ordered_json inputs_ = ordered_json::array();
     std::size_t files_ = 0;
 };
 
