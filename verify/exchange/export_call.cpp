@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 ordered_json attributes_of(const Inputs<double>& in) {
     const Problem& p = in.problem;
     const Spec& s = p.spec;
-    ordered_json a = json::object();
+    ordered_json a = ordered_json::object();
     if (s.running != Running::none) {
         a["training"] = p.mode == Mode::train;
         a["momentum"] = s.momentum ? ordered_json(*s.momentum) : ordered_json();
@@ -61,7 +61,7 @@ public:
         input(fmt::format("running_{}_in", spread), in_.state.sigma.empty() ? in_.state.var : in_.state.sigma, DType::f64, channels, "C");
         if (p_.spec.running != Running::none) count();
 
-        ordered_json outputs = json::array(), optional = json::array();
+        ordered_json outputs = ordered_json::array(), optional = ordered_json::array();
         const auto add = [&](ordered_json& to, const std::string& name, DType dtype, const auto& shape, const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
         add(outputs, y, p_.dtype, tensor_, axes_);
         if (!in_.dy.empty()) {
@@ -122,7 +122,7 @@ private:
     void count() {
         const std::string name = "num_batches_tracked_in";
         io::write_npy_in_part(path_ / (name + ".npy"), io::make_array({}, std::span(&in_.state.count, 1)));
-        inputs_.push_back({{"name", name}, {"file", name + ".npy"}, {"dtype", "int64"}, {"shape", json::array()}});
+        inputs_.push_back({{"name", name}, {"file", name + ".npy"}, {"dtype", "int64"}, {"shape", ordered_json::array()}});
         ++files_;
     }
 
@@ -131,7 +131,7 @@ private:
     const Problem& p_;
     std::vector<std::int64_t> tensor_;
     std::string axes_;
-    ordered_json inputs_ = json::array();
+    ordered_json inputs_ = ordered_json::array();
     std::size_t files_ = 0;
 };
 
