@@ -8,6 +8,7 @@
 namespace normlab::planted {
 namespace {
 
+using verify::faults::Fault;
 using verify::faults::FaultyLayer;
 using verify::faults::Formula;
 
@@ -27,7 +28,7 @@ const Implementation& layer() {
 
 class Planted final : public Implementation {
 public:
-    Planted(std::string name, const Formula& formula) : name_(std::move(name)), formula_(formula) {}
+    Planted(std::string name, const Formula& formula, const Fault* fault) : name_(std::move(name)), formula_(formula), fault_(fault) {}
     std::string name() const override { return name_; }
     std::string description() const override { return "verify/faults' layer with a planted fault"; }
     Support supports(const Problem& p) const override {
@@ -37,25 +38,31 @@ public:
     Accumulation accumulation(DType d) const override { return layer().accumulation(d); }
     bool updates_state() const override { return true; }
     std::unique_ptr<Plan> plan(const Problem& p) const override {
-        wanted = formula_;
+        wanted = !fault_ || fault_->shows_in(p) ? formula_ : Formula{};
         return layer().plan(p);
     }
 
 private:
     std::string name_;
     Formula formula_;
+    const Fault* fault_;   // null: everywhere
 };
 
-}  // namespace
-
-const Implementation& with_formula(const std::string& name, const Formula& formula) {
+const Implementation& registered(const std::string& name, const Formula& formula, const Fault* fault) {
     const std::string full = "planted_" + name;
     const std::vector<const Implementation*> all = implementations();
     const auto made = std::ranges::find(all, full, [](const Implementation* i) { return i->name(); });
-    return made != all.end() ? **made : register_implementation(std::make_unique<Planted>(full, formula));
+    return made != all.end() ? **made : register_implementation(std::make_unique<Planted>(full, formula, fault));
 }
 
-const Implementation& with_fault(std::string_view fault) { return with_formula(std::string(fault), verify::faults::find(fault).formula()); }
+}  // namespace
+
+const Implementation& with_formula(const std::string& name, const Formula& formula) { return registered(name, formula, nullptr); }
+
+const Implementation& with_fault(std::string_view name) {
+    const Fault& fault = verify::faults::find(name);
+    return registered(std::string(name), fault.formula(), &fault);
+}
 const Implementation& right() { return with_formula("nothing", {}); }
 
 }  // namespace normlab::planted

@@ -9,8 +9,8 @@ namespace normlab::planted {
 /// The layer of verify/faults with these formulas, as planted_NAME; of the same name it is made once. f64 and f32 only.
 const Implementation& with_formula(const std::string& name, const verify::faults::Formula& formula);
 
-/// With this fault of the table.
-const Implementation& with_fault(std::string_view fault);
+/// With this fault of the table, in the problems that it can show in.
+const Implementation& with_fault(std::string_view name);
 
 /// Without one.
 const Implementation& right();
