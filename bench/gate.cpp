@@ -8,7 +8,8 @@
 
 #include "bench/probe.hpp"
 #include "norms/element.hpp"
-#include "verify/check/check.hpp"
+#include "verify/check/compare.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::bench {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 constexpr std::int64_t affordable = 16384;   // elements for truth, which takes some 10 us and 2 KB each
 constexpr std::uint64_t seed = 1;
 
-using verify::compare, verify::Finding;
+using verify::compare, verify::Finding, verify::QuantityRow;
 
 void judge(Checked& checked, const Finding& f, const std::string& where) {
     const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
@@ -36,12 +37,9 @@ void judge_saved(Checked& checked, const Results& got, const Probe& probe, const
     const truth::Block& b = probe.expected.blocks[0];
     Problem one = probe.in.problem;
     one.dtype = DType::f64, one.shape = {1, 1, 1};
-    const auto judge_one = [&](std::string_view quantity, const std::vector<double>& values, const Quad& truth, const std::vector<double>& bound) {
-        if (!values.empty()) judge(checked, compare(quantity, one, {values[at]}, {truth}, bound), probe.name);   // empty: not saved
-    };
-    judge_one("saved mean", got.saved.mean, b.mean, bounds.mean);
-    judge_one("saved var", got.saved.var, b.var, bounds.var);
-    judge_one("saved rstd", got.saved.rstd, b.s == 0 ? Quad(0) : Quad(1 / b.s), bounds.rstd);
+    for (const QuantityRow& q : verify::quantities::saved())
+        if (const std::vector<double>& values = got.saved.*q.saved; !values.empty())   // empty: not saved
+            judge(checked, compare(q.name, one, {values[at]}, {q.of_block(b)}, bounds.*q.bound), probe.name);
 }
 
 // Every element of the full shape: the numbers drawn are finite, so NaN was never written, and infinity is wrong.
@@ -129,12 +127,9 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
     const verify::Bounds bounds = verify::error_bounds(e.in, e.truth, accumulation);
     const verify::Outputs<double> out = verify::run(implementation, e.in);
     const std::string cut = fmt::format("{}x{}x{}", e.in.problem.shape.N, e.in.problem.shape.C, e.in.problem.shape.S);
-    judge(result.forward, compare("y", e.in.problem, out.y, e.truth.y, bounds.y), cut);
-    if (e.backward) {
-        judge(result.backward, compare("dx", e.in.problem, out.dx, e.truth.dx, bounds.dx), cut);
-        judge(result.backward, compare("dgamma", e.in.problem, out.dgamma, e.truth.dgamma, bounds.dgamma), cut);
-        judge(result.backward, compare("dbeta", e.in.problem, out.dbeta, e.truth.dbeta, bounds.dbeta), cut);
-    }
+    for (const QuantityRow& q : verify::quantities::outputs())
+        if (!q.by || e.backward)
+            judge(q.by ? result.backward : result.forward, compare(q.name, e.in.problem, q.in(out), q.in(e.truth), bounds.*q.bound), cut);
 
     const Device device = implementation.device();
     const std::size_t bytes = tensor_bytes(e.p);

@@ -46,7 +46,7 @@ struct Box {
     }
 };
 
-struct Statistics {
+struct BlockStatistics {
     Real mean = 0, var = 0, s = 0, r = 1, d = 0, raw_r = 1, raw_d = 0;
 };
 
@@ -74,7 +74,7 @@ public:
         return axes_.positions ? number : number * p_.shape.S + i.s;
     }
 
-    const Statistics& statistics(Index i) {
+    const BlockStatistics& statistics(Index i) {
         const auto [found, fresh] = known_.try_emplace(number_of(i));
         if (fresh) found->second = compute(i);
         return found->second;
@@ -85,7 +85,7 @@ public:
         const Box box = block_of(at);
         Probe probe = begin(box, fmt::format("the block of n={} c={} s={}", at.n, at.c, at.s), backward);
         probe.block = number_of(at), probe.has_block = true, probe.has_channel = backward && block_is_channel();
-        const Statistics& st = statistics(at);
+        const BlockStatistics& st = statistics(at);
         truth::Block block = described(st);
         Sum g_sum, g_x_hat_sum;
         const Real divisor = block.divisor;
@@ -115,7 +115,7 @@ public:
         std::unordered_map<std::int64_t, std::size_t> place;
         std::size_t element = 0;
         box.each([&](Index i) {
-            const Statistics& st = statistics(i);
+            const BlockStatistics& st = statistics(i);
             const auto [found, fresh] = place.try_emplace(number_of(i), probe.expected.blocks.size());
             if (fresh) probe.expected.blocks.push_back(described(st));
             probe.expected.blocks[found->second].elements.push_back(element++);
@@ -132,12 +132,12 @@ private:
     Real gamma(Index i) const { return data_.parameters.gamma[static_cast<std::size_t>(i.c)]; }
     Real beta(Index i) const { return data_.parameters.beta[static_cast<std::size_t>(i.c)]; }
 
-    Statistics compute(Index at) const {
+    BlockStatistics compute(Index at) const {
         const State& state = data_.parameters.state;
         const auto c = static_cast<std::size_t>(at.c);
         const Real eps = p_.spec.eps;
         const auto running_sigma = [&] { return p_.spec.running == Running::sigma ? Real(state.sigma[c]) : std::sqrt(Real(state.var[c]) + eps); };
-        Statistics st;
+        BlockStatistics st;
         if (!p_.own_statistics()) {
             st.mean = state.mean[c], st.s = running_sigma(), st.var = st.s * st.s - eps;
             return st;
@@ -158,7 +158,7 @@ private:
         return st;
     }
 
-    truth::Block described(const Statistics& st) const {
+    truth::Block described(const BlockStatistics& st) const {
         truth::Block b;
         b.mean = st.mean, b.var = st.var, b.s = st.s, b.r = st.r, b.d = st.d, b.raw_r = st.raw_r, b.raw_d = st.raw_d;
         b.divisor = p_.spec.moments == Moments::norm ? 1 : static_cast<double>(p_.block_size());
@@ -190,7 +190,7 @@ private:
         std::size_t k = 0;
         box.each([&](Index i) {
             const auto c = static_cast<std::size_t>(i.c - box.c.begin);
-            const Statistics& st = statistics(i);
+            const BlockStatistics& st = statistics(i);
             dgamma[c] += dy(i) * (static_cast<Real>(probe.expected.x_hat[k++]) * st.r + st.d);
             dbeta[c] += dy(i);
         });
@@ -204,7 +204,7 @@ private:
     const Data& data_;
     Axes axes_;
     ConstTensor view_;
-    std::unordered_map<std::int64_t, Statistics> known_;
+    std::unordered_map<std::int64_t, BlockStatistics> known_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "bench/call.hpp"
 #include "verify/truth/bounds.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::bench {
 

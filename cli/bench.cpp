@@ -150,7 +150,7 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
 }  // namespace
 
 void add_bench(CLI::App& app, int& status) {
-    auto* verb = app.add_subcommand("bench", "time implementations: check them first, then compare them with the hardware's limit and each other");
+    auto* verb = app.add_subcommand("bench", bench_help);
     const auto o = std::make_shared<Options>();
     in_group(*verb, "What is timed", "bench --shapes resnet50 --limit 3 --dtype f32,bf16");
     verb->add_option("--shapes", o->shapes, "peers (the default), resnet50, transformer, unet, weights, or a file (bench/README.md)");

@@ -4,6 +4,12 @@
 
 namespace normlab::cli {
 
+/// The whole program; returns its exit status. A main of one's own may register variants and implementations before it calls this.
+int run_program(int argc, char** argv);
+
+/// A program with these verbs only: those of normlab that are programs of their own (own_program.hpp).
+int run_program(int argc, char** argv, void (*add_verbs)(CLI::App& app, int& status));
+
 /// Each adds its verb to the program; when it runs it sets `status`, the program's exit status.
 void add_verify(CLI::App& app, int& status);
 void add_bench(CLI::App& app, int& status);
@@ -11,9 +17,11 @@ void add_export(CLI::App& app, int& status);
 void add_list(CLI::App& app, int& status);
 void add_soak(CLI::App& app, int& status);
 void add_study(CLI::App& app, int& status);
-void add_noise(CLI::App& study, int& status);   ///< the study of that name
 void add_worker(CLI::App& app, int& status);   ///< not for people: a process that runs a plug-in (verify/worker.hpp)
 void add_study_worker(CLI::App& app, int& status);   ///< not for people: a process that makes a study's runs (studies/runs/jobs.hpp)
+
+inline constexpr const char* bench_help = "time implementations: check them first, then compare them with the hardware's limit and each other";
+inline constexpr const char* study_help = "experiments that put theory and the papers' claims to the test; alone it lists them";
 
 /// How lines that rerun something begin: as ./dev was called, or normlab.
 std::string command_name();

@@ -17,7 +17,7 @@ namespace {
 
 void print_tables() {
     fmt::print("variants\n");
-    for (const Variant& v : variants) fmt::print("  {:<14} {}\n", v.name, v.block);
+    for (const Variant* v : all_variants()) fmt::print("  {:<14} {}\n", v->name, v->block);
     fmt::print("implementations\n");
     for (const Implementation* i : implementations())
         fmt::print("  {:<14} {}; f32 sums: {}{}\n", i->name(), i->description(), name_of(i->accumulation(DType::f32)),
@@ -34,12 +34,12 @@ void print_tables() {
 // One test a check and variant: what ctest runs.
 void print_tests() {
     for (const verify::Check& check : verify::checks())
-        for (const Variant& v : variants) {
+        for (const Variant* v : all_variants()) {
             verify::Case base;
-            base.variant = v.name;
+            base.variant = v->name;
             for (const verify::Case& c : check.cases(base, verify::Tier::smoke))
                 if (check.refuses(c).empty()) {
-                    fmt::print("{} {}\n", check.name, v.name);
+                    fmt::print("{} {}\n", check.name, v->name);
                     break;
                 }
         }
@@ -47,7 +47,7 @@ void print_tests() {
 
 std::string json_text() {
     nlohmann::json document;
-    for (const Variant& v : variants) document["variants"].push_back({{"name", v.name}, {"block", v.block}});
+    for (const Variant* v : all_variants()) document["variants"].push_back({{"name", v->name}, {"block", v->block}});
     for (const Implementation* i : implementations())
         document["implementations"].push_back(
             {{"name", i->name()}, {"description", i->description()}, {"accumulation", name_of(i->accumulation(DType::f32))},

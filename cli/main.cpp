@@ -1,44 +1,5 @@
 // normlab: verify | bench | study | soak | list | export. Exit status 0: all held; 1: a check failed; 2: the call was wrong.
 
-#include <cstdio>
-#include <exception>
-#include <new>
-
-#include <CLI/CLI.hpp>
-
 #include "cli/commands.hpp"
-#include "norms/memory.hpp"
 
-int main(int argc, char** argv) {
-    const auto wrong_call = [](const char* what) {
-        std::fprintf(stderr, "normlab: %s\n", what);
-        return 2;
-    };
-    try {
-        CLI::App app("normlab: verifies normalization layers", "normlab");
-        app.require_subcommand(1);
-        int status = 0;
-        normlab::cli::add_verify(app, status);
-        normlab::cli::add_bench(app, status);
-        normlab::cli::add_export(app, status);
-        normlab::cli::add_list(app, status);
-        normlab::cli::add_soak(app, status);
-        normlab::cli::add_study(app, status);
-        normlab::cli::add_worker(app, status);
-        normlab::cli::add_study_worker(app, status);
-        try {
-            app.parse(argc, argv);
-        } catch (const CLI::ParseError& e) {
-            if (e.get_exit_code() == 0) return app.exit(e);   // --help
-            return wrong_call(normlab::cli::parse_error_text(app, e, argc, argv).c_str());
-        }
-        return status;
-    } catch (const std::bad_alloc&) {
-        return wrong_call("not enough memory for this case; a smaller shape is accepted");
-    } catch (const normlab::Failure& e) {   // the call was right, the machine or an implementation failed
-        std::fprintf(stderr, "normlab: %s\n", e.what());
-        return 1;
-    } catch (const std::exception& e) {
-        return wrong_call(e.what());
-    }
-}
+int main(int argc, char** argv) { return normlab::cli::run_program(argc, argv); }

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "io/error.hpp"
 #include "io/gnuplot.hpp"
 #include "norms/tensor.hpp"
+#include "studies/runs/files.hpp"
 #include "studies/runs/jobs.hpp"
 #include "studies/runs/ledger.hpp"
 #include "studies/runs/records.hpp"
@@ -25,6 +27,7 @@ struct StudyOptions {
     std::map<std::string, std::string> settings;   ///< flag -> comma list; empty: the size's own
     std::string data, out;
     int jobs = all_cores();
+    Files files;
     bool standard = false, paper = false, fresh = false, dry_run = false;
 };
 
@@ -69,15 +72,19 @@ int run_study(const Study& study, const StudyOptions& o) {
         counts.push_back(own.size());
     }
     const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out), o.data, o.jobs, o.fresh};
+    o.files.check(apart.size());
     if (o.dry_run) return print_plan(runs, jobs, describe_data(study, o.data)), 0;
     std::error_code error;
     std::filesystem::create_directories(jobs.out / "records", error);
     if (error) throw io::InputError(fmt::format("--out {}: {} cannot be made ({}); a folder that may be written is accepted", jobs.out.string(), (jobs.out / "records").string(), error.message()));
     for (const char* ending : {".svg", ".png"}) io::check_drawable(jobs.out / (study.name + ending));
 
+    const auto start = std::chrono::steady_clock::now();
     Progress bar("study " + study.name);
     const std::vector<Record> records = make_records(study, runs, jobs, [&](const studies::Progress& p) { bar.show(p.part, fmt::format("{}/{} runs", p.done, p.total), p.seconds_left); });
     bar.clear();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    bool held = true;
     auto next = records.begin();
     for (std::size_t i = 0; i < apart.size(); ++i) {
         const std::vector<Record> own(next, next + static_cast<std::ptrdiff_t>(counts[i]));
@@ -88,8 +95,10 @@ int run_study(const Study& study, const StudyOptions& o) {
         const std::string base = (jobs.out / (study.name + apart[i].label())).string();
         io::write_atomically(base + ".csv", report.csv);
         for (const char* ending : {".svg", ".png"}) io::draw(base + ending, report.figure.script, report.figure.width, report.figure.height);
+        o.files.write(study.name, report, seconds);
+        held = held && report.held;
     }
-    return 0;
+    return held ? 0 : 1;
 }
 
 void add_one(CLI::App& verb, const Study& study, int& status) {
@@ -107,7 +116,11 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
     if (study.uses_data) one->add_option("--data", o->data, "a folder with MNIST's IDX files (plain or gzip) or an .npz file with x and y (default: embedded digits)");
     in_group(*one, "Runs and results", fmt::format("study {} --out results/mine --jobs 2", study.name));
     one->add_option("--out", o->out, fmt::format("where records, figure and table go (default: results/{})", study.name));
-    add_value(*one, "--jobs", o->jobs, parse_int, "processes (default: one a core); results do not depend on it")->check(CLI::Range(1, 1024));
+    for (const char* flag : {"--jobs", "--threads"})
+        add_value(*one, flag, o->jobs, parse_int, "processes (default: one a core); results do not depend on it")->check(CLI::Range(1, 1024));
+    one->add_option("--json", o->files.json, "write the report to this file");
+    one->add_option("--csv", o->files.csv, "write the table to this file too");
+    one->add_option("--plot", o->files.figures, "draw the figure to these files too: .svg or .png, comma separated")->delimiter(',');
     one->add_flag("--fresh", o->fresh, "discard the records of these runs that are in --out; otherwise what is there is not run again");
     one->add_flag("--dry-run", o->dry_run, "list the runs and how long they take, about");
     refuse_empty_arguments(*one);
@@ -120,13 +133,12 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
 }  // namespace
 
 void add_study(CLI::App& app, int& status) {
-    auto* verb = app.add_subcommand("study", "experiments: noise and those that put the papers' claims to the test; alone it lists them");
+    auto* verb = app.add_subcommand("study", study_help);
     const auto records = std::make_shared<std::string>();
     const auto shows = std::make_shared<bool>(false);
     auto* shown = verb->add_flag("--ledger", *shows, "every claim with its source, criterion, what was measured, and the verdict");
     verb->add_option("--records", *records, "with --ledger: the folder that holds STUDY/records (default: studies, of this project)")->needs(shown);
     verb->require_subcommand(0, 1);
-    add_noise(*verb, status);
     for (const Study& study : all()) add_one(*verb, study, status);
     for (CLI::App* one : verb->get_subcommands([](const CLI::App*) { return true; })) one->excludes(shown);
     verb->callback([verb, shows, records, &status] {
@@ -138,7 +150,6 @@ void add_study(CLI::App& app, int& status) {
             fmt::print("{}", ledger_text(ledger(folder)));
             return;
         }
-        fmt::print("{:<14} {}: 40 s (2 cores)\n", "noise", verb->get_subcommand("noise")->get_description());
         for (const Study& s : all()) fmt::print("{:<14} {}: {}\n", s.name, s.question, s.durations);
     });
 }

@@ -15,6 +15,7 @@ function(normlab_install)
     install(EXPORT ${set} FILE ${set}Targets.cmake NAMESPACE normlab:: DESTINATION ${folder})
   endforeach()
   install(TARGETS normlab)
+  install(TARGETS normlab-bench normlab-study OPTIONAL)
 
   # In the tree and installed alike: #include "norms/norm.hpp"
   file(GLOB headers CONFIGURE_DEPENDS norms/*.hpp norms/*.h)

@@ -1,7 +1,10 @@
 #pragma once
 // The implementations of this build; builtin.cpp is generated from the list in CMakeLists.txt.
 
-#include "norms/registry.hpp"
+#include <memory>
+#include <vector>
+
+#include "norms/implementation.hpp"
 
 namespace normlab {
 

@@ -1,9 +1,12 @@
 #pragma once
-// 16-bit storage types. Conversion from float rounds to nearest even; NaN stays NaN; arithmetic is done in float.
+// Storage types: one for each dtype that kernels are made for, those of 16 bits defined here. Conversion from float rounds to nearest even; NaN stays NaN; arithmetic is done in float.
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
+
+#include "norms/dtype.hpp"
 
 namespace normlab {
 
@@ -47,5 +50,23 @@ struct f16 {
         return bits & 0x8000u ? -magnitude : magnitude;
     }
 };
+
+/// Calls F(dtype, storage type) for every dtype that kernels are made for.
+#define NORMLAB_EACH_STORAGE_TYPE(F) F(f64, double) F(f32, float) F(bf16, bf16) F(f16, f16)
+
+/// The dtype whose elements are T.
+template <class T>
+struct DTypeOf {};
+#define NORMLAB_DTYPE_OF(dtype, Storage) \
+    template <>                          \
+    struct DTypeOf<Storage> {            \
+        static constexpr DType value = DType::dtype; \
+    };
+NORMLAB_EACH_STORAGE_TYPE(NORMLAB_DTYPE_OF)
+#undef NORMLAB_DTYPE_OF
+
+/// Elements of param_dtype, for data of type T.
+template <class T>
+using ParamOf = std::conditional_t<(sizeof(T) < sizeof(float)), float, T>;
 
 }  // namespace normlab

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <span>
-#include <string>
 
+#include "norms/device.hpp"
 #include "norms/tensor.hpp"
 #include "system/failure.hpp"
 
@@ -66,12 +66,7 @@ private:
     std::chrono::steady_clock::time_point moment_;
 };
 
-/// What a CUDA device calls itself ("NVIDIA H200"), its last cache, free memory, its multiprocessors. Throws Error where there is none.
-struct DeviceInfo {
-    std::string name;
-    std::size_t last_cache_bytes = 0, free_bytes = 0;
-    int multiprocessors = 0;
-};
+/// Throws Error where there is no CUDA device.
 DeviceInfo cuda_device();
 
 }  // namespace normlab

@@ -7,12 +7,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "norms/variants.hpp"
-
 namespace normlab {
 namespace {
 
-constexpr std::array<std::string_view, 6> dtypes{"f64", "f32", "bf16", "f16", "quad", "complex"};
 constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"}, modes{"train", "eval"}, devices{"host", "cuda"};
 constexpr std::array<std::string_view, 4> runnings{"none", "unbiased", "biased", "sigma"};
 constexpr std::array<std::string_view, 4> accumulations{"sequential", "tree", "f64", "kappa-free"};
@@ -40,14 +37,20 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string_view name_of(DType v) { return dtypes[static_cast<std::size_t>(v)]; }
+std::string_view name_of(DType v) { return row_of(v).name; }
 std::string_view name_of(Layout v) { return layouts[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Mode v) { return modes[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Device v) { return devices[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Running v) { return runnings[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
 
-DType parse_dtype(std::string_view word) { return parse<DType>("dtype", word, std::span(dtypes).first(4)); }
+DType parse_dtype(std::string_view word) {
+    std::array<std::string_view, kernel_dtypes.size()> names;
+    std::ranges::transform(kernel_dtypes, names.begin(), [](DType d) { return name_of(d); });
+    const auto found = std::ranges::find(names, word);
+    if (found == names.end()) throw Error(unknown("dtype", word, names));
+    return kernel_dtypes[static_cast<std::size_t>(found - names.begin())];
+}
 Layout parse_layout(std::string_view word) { return parse<Layout>("layout", word, layouts); }
 Mode parse_mode(std::string_view word) { return parse<Mode>("mode", word, modes); }
 Running parse_running(std::string_view word) { return parse<Running>("running statistic", word, runnings); }
@@ -59,15 +62,6 @@ std::string unknown(std::string_view what, std::string_view word, std::span<cons
         if (const std::size_t d = edit_distance(word, a); d < best) best = d, nearest = a;
     return fmt::format("unknown {} '{}'{}; accepted: {}", what, word, nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest),
                        fmt::join(accepted, ", "));
-}
-
-const Variant& find_variant(std::string_view name) {
-    std::vector<std::string_view> names;
-    for (const Variant& v : variants) {
-        if (v.name == name) return v;
-        names.push_back(v.name);
-    }
-    throw Error(unknown("variant", name, names));
 }
 
 }  // namespace normlab

@@ -6,11 +6,11 @@
 #include <string_view>
 #include <vector>
 
-#include "norms/registry.hpp"
+#include "norms/implementation.hpp"
 
 namespace normlab {
 
-std::string_view name_of(DType);         // f64 f32 bf16 f16 quad complex
+std::string_view name_of(DType);         // f64 f32 ... as norms/dtype.hpp lists them
 std::string_view name_of(Layout);        // nchw nhwc
 std::string_view name_of(Mode);          // train eval
 std::string_view name_of(Device);        // host cuda
@@ -18,7 +18,7 @@ std::string_view name_of(Running);       // none unbiased biased sigma
 std::string_view name_of(Accumulation);  // sequential tree f64 kappa-free
 
 /// Each throws Error naming the word, the nearest accepted one and all accepted ones.
-DType parse_dtype(std::string_view);     // f64 f32 bf16 f16: quad and complex are made inside checks
+DType parse_dtype(std::string_view);     // those that kernels are made for: quad and complex are made inside checks
 Layout parse_layout(std::string_view);
 Mode parse_mode(std::string_view);
 Running parse_running(std::string_view);

@@ -13,45 +13,17 @@
 // may be dy (same view); other overlaps are not allowed. An empty tensor (a dimension is 0) gives empty y and dx, zero dgamma and dbeta, and
 // leaves State alone. Every function throws Error for wrong arguments before anything is written.
 
-#include <cstddef>
+#include <span>
 #include <vector>
 
-#include "norms/spec.hpp"
+#include "norms/state.hpp"
 
 namespace normlab {
 
 class Implementation;
 
-/// Running statistics, owned by the caller, always f64. One entry a channel. `var` is used by Running::*_variance, `sigma` (a standard
-/// deviation with eps inside its root, as in Ioffe 2017) by Running::sigma; the other stays empty.
-struct State {
-    std::vector<double> mean, var, sigma;
-    std::int64_t count = 0;   ///< updates made so far
-};
-
 /// mean 0, variance (or sigma) 1, count 0; all empty where spec.running is none.
 State initial_state(const Spec& spec, std::int64_t channels);
-
-/// What forward keeps for backward, owned by the caller, always f64. One entry a block in geometry order (slice or sample, then
-/// channel, group or position); one entry a channel where the statistics came from State.
-struct Saved {
-    std::vector<double> mean, var, rstd;   ///< var as in the formulas above: biased, without eps; empty where the implementation does not save it
-    std::vector<double> r, d;              ///< batch renorm in training; otherwise empty
-    std::vector<std::byte> opaque;         ///< the implementation's own
-};
-
-/// gamma and beta; each may be absent (1 and 0).
-struct Affine {
-    const void* gamma = nullptr;
-    const void* beta = nullptr;
-};
-
-/// What backward is to write; leave `dx.data`, `dgamma` or `dbeta` null and it is neither computed nor written.
-struct Gradients {
-    Tensor dx;
-    void* dgamma = nullptr;
-    void* dbeta = nullptr;
-};
 
 /// The implementation used when none is named.
 const Implementation& default_implementation();

@@ -23,7 +23,7 @@ normlab_problem c_problem(const Problem& p) {
     c.size = sizeof c;
     c.variant = p.spec.variant.data();
     c.N = p.shape.N, c.C = p.shape.C, c.S = p.shape.S;
-    c.dtype = static_cast<std::int32_t>(p.dtype);
+    c.dtype = row_of(p.dtype).plugin_code;
     c.layout = static_cast<std::int32_t>(p.layout);
     c.mode = static_cast<std::int32_t>(p.mode);
     c.device = static_cast<std::int32_t>(p.device);
@@ -41,8 +41,8 @@ normlab_problem c_problem(const Problem& p) {
     return c;
 }
 
-// The enumerations of both sides have one order.
-static_assert(NORMLAB_F64 == static_cast<int>(DType::f64) && NORMLAB_F16 == static_cast<int>(DType::f16));
+// The enumerations of both sides have one order; dtypes have their codes in dtype.hpp.
+static_assert(std::ranges::max(dtype_table, {}, &DTypeRow::plugin_code).plugin_code < static_cast<int>(std::extent_v<decltype(normlab_plugin::accumulation)>));
 static_assert(NORMLAB_CHANNELS_LAST == static_cast<int>(Layout::channels_last) && NORMLAB_EVAL == static_cast<int>(Mode::eval));
 static_assert(NORMLAB_CUDA == static_cast<int>(Device::cuda) && NORMLAB_NORM == static_cast<int>(Moments::norm));
 static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) && NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
@@ -106,7 +106,7 @@ public:
     Device device() const override { return static_cast<Device>(table_.device); }
     Support available() const override { return answer(table_.available ? table_.available() : nullptr); }
     Support supports(const Problem& problem) const override {
-        if (problem.dtype > DType::f16) return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
+        if (row_of(problem.dtype).plugin_code < 0) return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
         if (!problem.dense) return {"strided tensors do not cross the plug-in interface"};
         if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() && !(saves().mean && saves().var))
             return {"it neither moves running statistics nor saves the mean and variance to move them with"};
@@ -115,7 +115,8 @@ public:
         return answer(table_.supports(&c));
     }
     Accumulation accumulation(DType dtype) const override {
-        return dtype > DType::f16 ? Accumulation::sequential : static_cast<Accumulation>(table_.accumulation[static_cast<int>(dtype)]);
+        const int code = row_of(dtype).plugin_code;
+        return code < 0 ? Accumulation::sequential : static_cast<Accumulation>(table_.accumulation[code]);
     }
     bool updates_state() const override { return table_.updates_state != 0; }
     Saves saves() const override { return saves_of(table_); }

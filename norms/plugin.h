@@ -68,7 +68,8 @@ enum { NORMLAB_SAVES_MEAN = 1, NORMLAB_SAVES_VAR = 2, NORMLAB_SAVES_RSTD = 4 }; 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
 typedef struct normlab_problem {
     size_t size;
-    const char *variant;       /* "batch_norm", "batch_renorm", "layer_norm", "channel_norm", "instance_norm", "group_norm", "weight_norm", "rms_norm" */
+    const char *variant;       /* its name, "layer_norm" (norms/variants.hpp, or what a program registered); block, moments, correction and
+                                  running say what it is */
     int64_t N, C, S;           /* samples, channels, positions a channel (1 for dense layers); each at least 1 */
     int32_t dtype, layout, mode, device;
     int32_t block;             /* of NORMLAB_SAMPLES, ...: batch norm SAMPLES|POSITIONS, layer norm GROUPS|CHANNELS|POSITIONS, group norm CHANNELS|POSITIONS */

@@ -17,7 +17,7 @@ struct PluginName {
 PluginName parse_plugin(const std::string& text);
 
 /// Loads the plug-in into this process and registers it under its own name; from then on it is an implementation like any other. A fault in it is a
-/// fault of this process: verify/worker.hpp runs it in another. A plug-in that was loaded before is returned as it is.
+/// fault of this process: verify/remote/worker.hpp runs it in another. A plug-in that was loaded before is returned as it is.
 /// Throws Error, naming the file, where it is missing, cannot be loaded, is not a plug-in, is of another major version, has an incomplete table or a name
 /// that is taken or is not of lower case letters, digits and _.
 const Implementation& load_plugin(const PluginName& plugin);

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "norms/registry.hpp"
 #include "norms/running_stats.hpp"
 
 namespace normlab {

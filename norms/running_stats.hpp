@@ -11,7 +11,7 @@
 #include <cmath>
 #include <vector>
 
-#include "norms/registry.hpp"
+#include "norms/state.hpp"
 #include "system/anywhere.hpp"
 
 namespace normlab {

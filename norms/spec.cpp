@@ -24,18 +24,6 @@ std::int64_t product(std::span<const std::int64_t> dims) {
 
 }  // namespace
 
-std::size_t size_of(DType d) {
-    switch (d) {
-        case DType::f64: return 8;
-        case DType::f32: return 4;
-        case DType::bf16:
-        case DType::f16: return 2;
-        case DType::quad: return 32;   // sizeof(Quad), asserted in norms/element.hpp
-        case DType::complex: return 16;
-    }
-    throw Error("unknown dtype");
-}
-
 Shape activation_shape(std::span<const std::int64_t> dims, Layout layout) {
     if (dims.size() < 2) throw Error(fmt::format("rank {} has no channels; [N, C, ...] with rank 2 or more is accepted", dims.size()));
     product(dims);

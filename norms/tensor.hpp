@@ -8,22 +8,14 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "norms/dtype.hpp"
+
 namespace normlab {
 
 /// Thrown for every wrong argument; the message names the offending value and what would be accepted.
 struct Error : std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
-
-/// Element types. `quad` (IEEE binary128 precision, norms/element.hpp) and `complex` (std::complex<double>) exist for
-/// verification: quad for identities, complex for derivatives by the complex step. Kernels may decline them.
-enum class DType { f64, f32, bf16, f16, quad, complex };
-
-/// The type of gamma, beta and their gradients: f32 for f32, bf16 and f16 data, otherwise the data's own.
-constexpr DType param_dtype(DType d) { return d == DType::bf16 || d == DType::f16 ? DType::f32 : d; }
-
-/// Bytes of one element.
-std::size_t size_of(DType d);
 
 enum class Layout { channels_first, channels_last };   ///< memory order [N, C, S] or [N, S, C]
 enum class Device { host, cuda };

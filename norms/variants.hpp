@@ -1,7 +1,7 @@
 #pragma once
-// The table of variants: a row each.
+// The table of variants: a row each, and the only list of them. Whoever needs to know more of a variant asks its Spec, below, and not its name.
 
-#include <span>
+#include <vector>
 
 #include "norms/variants/batch_norm.hpp"
 #include "norms/variants/batch_renorm.hpp"
@@ -31,7 +31,24 @@ inline constexpr Variant variants[] = {
     {"channel_norm", [] { return channel_norm(); }, "a position of a sample over channels"},
 };
 
+/// The built-in variants, then those that were registered, in order.
+std::vector<const Variant*> all_variants();
+
 /// Throws Error naming the nearest known name.
 const Variant& find_variant(std::string_view name);
+
+/// A variant of one's own: a program that registers it before it calls anything else has all of it that built-in ones have (tests/made_up is one: its own main, and the command
+/// line). The name is of lower case letters, digits and _, a literal, and that of the Spec that `make` builds. Throws Error where it is not, or is taken, and
+/// what validate() says of the Spec. Not while other threads look variants up.
+const Variant& register_variant(const Variant& variant);
+
+/// x is the weights of a layer, gamma their lengths.
+inline bool is_weights(const Spec& s) { return s.moments == Moments::norm; }
+/// A block is a whole sample: what has a gamma an element elsewhere, over trailing dimensions (trailing_shape).
+inline bool is_by_sample(const Spec& s) { return !s.block.samples && s.block.groups && s.block.channels && s.block.positions; }
+/// A block is a group of channels: `groups` says of how many.
+inline bool is_by_group(const Spec& s) { return s.block.channels && !s.block.groups; }
+/// Its channels can keep running statistics, whether or not `running` says so.
+inline bool may_keep_state(const Spec& s) { return s.centred() && s.by_channel(); }
 
 }  // namespace normlab

@@ -66,18 +66,25 @@ for wrong in '{"problems": [{"prim": "bnorm", "shape": [4, 6' '[1, 2]' '{"proble
   expect 2 "wrong.json: " bench --shapes wrong.json
 done
 
+# bench and study where their programs are not beside it
+mkdir alone && cp "$program" alone/normlab
+whole=$program program=$work/alone/normlab
+expect 2 "./dev bench" bench --help
+expect 2 "target normlab-study" study
+program=$whole
+
 # studies
-expect 0 "no verdict" study noise --m 2,4 --samples 4096 --impl reference --json noise.json --csv noise.csv --plot noise.svg,noise.png
+expect 0 "no verdict" study noise --m 2,4 --samples 4096 --impl reference --json noise.json --csv noise.csv --plot noise.svg,noise.png --out noise
 grep -q '"held": true' noise.json || complain "noise.json has no cells"
 [ "$(grep -c reference noise.csv)" -gt 50 ] || complain "noise.csv has no cells"
 [ -s noise.svg ] && [ -s noise.png ] || complain "no figure"
 expect 0 "small-batch" study
 expect 2 "did you mean noise" study nois
 expect 2 "did you mean --samples" study noise --sample 7
-expect 2 "m = 1;" study noise --m 1
+expect 2 "--m 1;" study noise --m 1
 expect 2 "samples = 64;" study noise --m 4 --samples 64
 expect 2 "did you mean reference" study noise --impl referense
-expect 2 "f64 and f32" study noise --dtype bf16
+expect 2 "accepted: f64, f32" study noise --dtype bf16
 expect 2 "--threads 0" study noise --threads 0
 expect 2 "nowhere" study noise --json nowhere/out.json
 expect 2 ".svg or .png" study noise --plot figure.jpg

@@ -86,7 +86,7 @@ std::vector<std::vector<std::byte>> results(const Problem& p, const Implementati
 template <class F>
 void for_problems(const std::vector<Shape>& shapes, F f) {
     for (const Variant& v : variants)
-        for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16})
+        for (const DType dtype : kernel_dtypes)
             for (const Layout layout : {Layout::channels_first, Layout::channels_last})
                 for (const Mode mode : {Mode::train, Mode::eval})
                     for (const Shape& shape : shapes) {

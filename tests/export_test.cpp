@@ -6,6 +6,7 @@
 
 #include "io/error.hpp"
 #include "io/npy.hpp"
+#include "tests/answers.hpp"
 #include "tests/catch.hpp"
 #include "verify/exchange/export.hpp"
 #include "verify/exchange/judge.hpp"
@@ -13,6 +14,7 @@
 #include "verify/run/run_cases.hpp"
 #include "verify/exchange/vector_values.hpp"
 #include "verify/exchange/vectors.hpp"
+#include "verify/truth/truth.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;
@@ -42,34 +44,6 @@ struct Folder {
         return all;
     }
 };
-
-using Change = std::function<void(const Inputs<double>&, Outputs<double>&)>;
-
-void write(const VectorArray& a, const std::vector<double>& values) {
-    const std::vector<float> narrow(values.begin(), values.end());
-    const bool f32 = a.type == io::ElementType::f32;
-    io::write_npy_in_part(a.file, f32 ? io::make_array(a.shape, std::span(narrow)) : io::make_array(a.shape, std::span(values)));
-}
-
-// Plays the script: the reference's outputs, changed, into the files that each case.json names.
-void fill_in(const Folder& folder, const Change& change = [](const Inputs<double>&, Outputs<double>&) {}, bool optional = true) {
-    for (const fs::path& call : folder.calls()) {
-        VectorFile file = read_vector(call / "case.json");
-        for (auto& [name, array] : file.inputs) load(array);
-        for (const auto& [name, array] : file.optional_outputs)
-            if (optional) file.outputs[name].array = array;
-        const Step step = steps_of(file).at(0);
-        Outputs<double> out = run(find_implementation("reference"), step.in);
-        change(step.in, out);
-        const ByQuantity values = values_of(step.in, out);
-        for (const Target& t : step.targets) {
-            const bool tensor = t.quantity == Quantity::y || t.quantity == Quantity::dx;
-            std::vector<double> v = values[t.quantity];
-            for (std::size_t i = 0; i < v.size() && tensor; ++i) v[memory_index(step.in.problem, i)] = values[t.quantity][i];
-            write(file.outputs[t.name].array, v);
-        }
-    }
-}
 
 struct Judgement {
     std::vector<Outcome> outcomes;
@@ -114,21 +88,21 @@ TEST_CASE("a right script holds every exported check of every variant, in both d
                                           "fold",     "permutation", "isolation"};
     const Folder folder({.checks = checks, .layouts = {Layout::channels_first, Layout::channels_last}});
     REQUIRE(folder.exported.cases > 100);
-    fill_in(folder);
+    fill_in(folder.path);
     const Judgement j = judge(folder.path);
     INFO(j.text);
     CHECK(j.summary.failed == 0);
     CHECK(j.summary.unresolved == 0);
     CHECK(j.summary.skipped == 0);   // every call that a case makes was exported
     CHECK(j.outcomes.size() == folder.exported.cases);
-    for (const char* variant : {"batch_norm", "batch_renorm", "layer_norm", "instance_norm", "group_norm", "weight_norm", "rms_norm", "channel_norm"})
-        CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) { return o.test.variant == variant && !o.findings.empty(); }));
+    for (const Variant& v : variants)
+        CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) { return o.test.variant == v.name && !o.findings.empty(); }));
 }
 
 TEST_CASE("a filled in folder is a folder of outside vectors") {
     const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"}, .checks = {"accuracy", "zero_sum"},
                          .layouts = {Layout::channels_first, Layout::channels_last}});
-    fill_in(folder);
+    fill_in(folder.path);
     const Summary s = summarize(run_vectors(folder.path, {}, {.implementations = {"reference", "cpu"}}, silent));
     CHECK(s.failed == 0);
     CHECK(s.held > 100);
@@ -136,7 +110,7 @@ TEST_CASE("a filled in folder is a folder of outside vectors") {
 
 TEST_CASE("a script with eps outside the root fails in both dtypes, and the line that reruns it names the folder") {
     const Folder folder({.variants = {"layer_norm"}}, Tier::ci);
-    fill_in(folder, eps_outside_the_root);
+    fill_in(folder.path, eps_outside_the_root);
     const Judgement j = judge(folder.path);
     for (const DType d : {DType::f32, DType::f64})
         CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) {
@@ -155,11 +129,11 @@ TEST_CASE("running statistics are judged where they are filled in, and only ther
     };
     {
         const Folder folder(selection);
-        fill_in(folder, biased);
+        fill_in(folder.path, biased);
         CHECK_THAT(judge(folder.path).text, Contains("FAIL running_stats running var"));
     }
     const Folder folder(selection);
-    fill_in(folder, biased, false);
+    fill_in(folder.path, biased, false);
     const Judgement j = judge(folder.path);
     CHECK(j.summary.failed == 0);
     CHECK(j.summary.held > 0);   // y
@@ -169,7 +143,7 @@ TEST_CASE("running statistics are judged where they are filled in, and only ther
 
 TEST_CASE("outputs may lie in a folder of their own, and the promise of kappa-free sums is held to") {
     const Folder folder({.variants = {"layer_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f32}});
-    fill_in(folder, [](const Inputs<double>& in, Outputs<double>& out) {   // as if applied with a mean rounded to float
+    fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {   // as if applied with a mean rounded to float
         const truth::Result t = truth::evaluate(in);
         for (const truth::Block& b : t.blocks)
             for (std::size_t i : b.elements) {
@@ -192,7 +166,7 @@ TEST_CASE("outputs may lie in a folder of their own, and the promise of kappa-fr
 
 TEST_CASE("an output that is missing, of another dtype or shape, or NaN fails with its file's name") {
     const Folder folder({.variants = {"group_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f64}, .modes = {Mode::train}});
-    fill_in(folder);
+    fill_in(folder.path);
     const fs::path y = folder.calls()[0] / "y.npy";
     const io::Array right = io::read_npy(y);
     const auto fails_with = [&](const std::string& text) {
@@ -220,7 +194,7 @@ TEST_CASE("an output that is missing, of another dtype or shape, or NaN fails wi
 
 TEST_CASE("where a part of a call is filled in the rest is missed by name, whatever the check looks at, and where nothing is the case is skipped") {
     const Folder folder({.variants = {"layer_norm"}, .checks = {"accuracy", "zero_sum"}, .dtypes = {DType::f64}});
-    fill_in(folder, [](const Inputs<double>&, Outputs<double>&) {}, false);
+    fill_in(folder.path, [](const Inputs<double>&, Outputs<double>&) {}, false);
     REQUIRE(judge(folder.path).summary.failed == 0);
     fs::path call;   // with gradients
     for (const fs::path& one : folder.calls())
@@ -242,7 +216,7 @@ TEST_CASE("where a part of a call is filled in the rest is missed by name, whate
 
 TEST_CASE("an optional output that some calls of a variant have is missed in the others") {
     const Folder folder({.variants = {"layer_norm", "group_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f64}});
-    fill_in(folder);
+    fill_in(folder.path);
     for (const fs::path& call : folder.calls())
         if (call.filename().string().starts_with("group_norm")) fs::remove(call / "save_rstd.npy");   // in none: not judged
     Judgement j = judge(folder.path);
@@ -260,7 +234,7 @@ TEST_CASE("the calls of an exported variant are its own") {
     for (const char* variant : {"batch_norm", "group_norm", "instance_norm", "rms_norm"}) {
         const Folder folder({.variants = {variant}, .checks = {"accuracy", "cross_variant"}, .dtypes = {DType::f64}});
         for (const fs::path& call : folder.calls()) CHECK(read_vector(call / "case.json").op == variant);
-        fill_in(folder);
+        fill_in(folder.path);
         const Judgement j = judge(folder.path);
         CHECK(j.summary.failed == 0);
         CHECK(j.summary.skipped == 0);
@@ -271,7 +245,7 @@ TEST_CASE("the calls of an exported variant are its own") {
 
 TEST_CASE("a folder that normlab export did not write, or that was spoilt, is refused") {
     const Folder folder({.variants = {"group_norm"}, .checks = {"zero_sum"}, .dtypes = {DType::f64}});
-    fill_in(folder);
+    fill_in(folder.path);
     const auto spoilt = [&](const fs::path& file, const std::string& from, const std::string& to) {
         std::string text((std::istreambuf_iterator<char>(*std::make_unique<std::ifstream>(file))), {});
         const std::string before = text;

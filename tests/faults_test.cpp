@@ -3,15 +3,15 @@
 #include <map>
 #include <set>
 
-#include "norms/plugin.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
+#include "tests/planted.hpp"
 #include "verify/faults/naming.hpp"
-#include "verify/faults/layer.hpp"
 #include "verify/detection/rivals.hpp"
 #include "verify/faults/table.hpp"
 #include "verify/run/plan.hpp"
 #include "verify/run/run_cases.hpp"
+#include "verify/truth/truth.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;
@@ -65,13 +65,13 @@ Run run_on(const std::string& text, const Implementation& implementation) {
     return r;
 }
 
-std::vector<faults::Fit> fits(const std::string& quantity, const Run& r) {
-    return faults::Suspects(faults::all_faults(), r.in, r.truth, r.bounds).fits(quantity, r.got);
+std::vector<faults::Match> matches(const std::string& quantity, const Run& r) {
+    return faults::Suspects(faults::all_faults(), r.in, r.truth, r.bounds).matches(quantity, r.got);
 }
 
 std::set<std::string_view> names(const std::string& quantity, const Run& r) {
     std::set<std::string_view> found;
-    for (const faults::Fit& f : fits(quantity, r)) found.insert(f.fault->name);
+    for (const faults::Match& f : matches(quantity, r)) found.insert(f.fault->name);
     return found;
 }
 
@@ -123,7 +123,7 @@ TEST_CASE("faults: wrong outputs are named by fit") {
 TEST_CASE("faults: a factor is fitted") {
     Run r = run_on("layer_norm faulty f64 nchw train 5x6x3", faults::implementation(nullptr));
     for (double& v : r.got.dgamma) v *= 1.5;
-    const auto found = fits("dgamma", r);
+    const auto found = matches("dgamma", r);
     REQUIRE(found.size() == 1);
     CHECK(found[0].fault->name == "dgamma_scaled");
     CHECK(found[0].times == Approx(50));
@@ -131,19 +131,12 @@ TEST_CASE("faults: a factor is fitted") {
 
 namespace {
 
-faults::Formula planted;
-
 // The notes of accuracy's failing findings, by quantity, of the layer with these formulas.
 std::map<std::string, std::string> notes(const std::string& text, const faults::Formula& formula) {
-    planted = formula;
-    normlab_plugin table = faults::plugin_table(nullptr);
-    table.create = [](const normlab_problem* problem, normlab_plan** plan) {
-        *plan = reinterpret_cast<normlab_plan*>(new faults::Layer(*problem, planted));
-        return 0;
-    };
-    const auto wrong = plugin_implementation(table, {"wrong.so", ""});
+    static int number = 0;
+    const Implementation& wrong = planted::with_formula("formula_" + std::to_string(number++), formula);
     std::map<std::string, std::string> found;
-    for (const Finding& f : find_check("accuracy").run(parse_case(text), *wrong))
+    for (const Finding& f : find_check("accuracy").run(parse_case(text), wrong))
         if (f.verdict == Verdict::fail) found[f.quantity] = f.note;
     return found;
 }

@@ -1,7 +1,8 @@
 #include <cstring>
 #include <limits>
 
-#include "norms/half.hpp"
+#include "norms/element.hpp"
+#include "norms/plugin.h"
 #include "tests/catch.hpp"
 
 using normlab::bf16;
@@ -63,4 +64,23 @@ TEST_CASE("beyond the largest f16 is infinity, below half the smallest is zero, 
     CHECK(f16(-0x1p-26f).bits == 0x8000);
     CHECK(f16(0x1.000002p-25f).bits == 1);
     CHECK(bf16(-0.0f).bits == 0x8000);
+}
+
+TEST_CASE("the table of dtypes says what the storage types do") {
+    using namespace normlab;
+    for (const DType d : kernel_dtypes) {
+        const DTypeRow& row = row_of(d);
+        CAPTURE(row.name);
+        with_storage_type(d, [&](auto tag) {
+            using Storage = decltype(tag);
+            const auto stored = [](double v) { return convert<double>(convert<Storage>(v)); };
+            CHECK((DTypeOf<Storage>::value == d && sizeof(Storage) == row.size && sizeof(ParamOf<Storage>) == size_of(row.params)));
+            CHECK((stored(1 + 2 * row.roundoff) == 1 + 2 * row.roundoff && stored(1 + row.roundoff) == 1));
+            CHECK((stored(row.largest) == row.largest && std::isinf(stored(row.largest * (1 + row.roundoff)))));
+            CHECK((stored(row.smallest_normal) == row.smallest_normal && row.smallest_subnormal == 2 * row.roundoff * row.smallest_normal));
+            CHECK((stored(row.smallest_subnormal) == row.smallest_subnormal && stored(row.smallest_subnormal / 2) == 0));
+        });
+    }
+    CHECK((row_of(DType::f64).plugin_code == NORMLAB_F64 && row_of(DType::f32).plugin_code == NORMLAB_F32));
+    CHECK((row_of(DType::bf16).plugin_code == NORMLAB_BF16 && row_of(DType::f16).plugin_code == NORMLAB_F16));
 }

@@ -159,7 +159,7 @@ TEST_CASE("every normalization has the gradient of what it computes, wherever it
             const auto at_the_limits = [](Sequential& net) {   // of r and d, which are constants in the backward pass
                 for (Norm* norm : net.all<Norm>())
                     if (norm->spec().correction == Correction::renorm)
-                        norm->set_state(Statistics::moving, {{-9, -9, -9, -9}, {}, {0.01, 0.01, 0.01, 0.01}, 0});
+                        norm->set_state(StatisticsFrom::moving, {{-9, -9, -9, -9}, {}, {0.01, 0.01, 0.01, 0.01}, 0});
             };
             s.before = at_the_limits;
             Sequential net(f64);
@@ -169,15 +169,15 @@ TEST_CASE("every normalization has the gradient of what it computes, wherever it
 
             s.before = [](Sequential&) {};
             const std::vector<double> mean{0.3, -0.2, 0.1, 0}, spread{1.5, 0.5, 2, 1};
-            norm.set_state(Statistics::population, {mean, spread, spread, 1});
-            norm.evaluate_with(Statistics::population);
+            norm.set_state(StatisticsFrom::population, {mean, spread, spread, 1});
+            norm.evaluate_with(StatisticsFrom::population);
             s.pass = {Task::evaluate};
             check(net, s);
             s.pass = {Task::train};
             norm.freeze();
             check(net, s);
             norm.thaw();
-            norm.evaluate_with(Statistics::batch);
+            norm.evaluate_with(StatisticsFrom::batch);
             s.pass = {Task::evaluate};
             check(net, s);
 
@@ -226,7 +226,7 @@ TEST_CASE("a net's gradient goes through all of its layers") {
     net.add<AveragePool>();
     net.add<Dense>(3, 2, LinearOptions{.weight_norm = true});
     Setting s{{4, 1, 4, 4}};
-    s.before = [initial = net.all<Norm>()[0]->state(Statistics::moving)](Sequential& n) { n.all<Norm>()[0]->set_state(Statistics::moving, initial); };
+    s.before = [initial = net.all<Norm>()[0]->state(StatisticsFrom::moving)](Sequential& n) { n.all<Norm>()[0]->set_state(StatisticsFrom::moving, initial); };
     check(net, s);
 }
 

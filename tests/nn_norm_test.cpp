@@ -63,8 +63,8 @@ TEST_CASE("the layer is norm.hpp's call, for every variant, with a normalisation
             for (const std::uint64_t step : {1, 2}) CHECK(net.forward(drawn(step), {Task::train}).values() == expected(spec, Mode::train, drawn(step), state));
             CHECK(net.forward(drawn(3, 5), {Task::evaluate}).values() == expected(spec, Mode::eval, drawn(3, 5), state));   // any number of samples
             if (!norm.keeps_running()) continue;
-            CHECK(norm.state(Statistics::moving).mean == state.mean);
-            CHECK(norm.state(Statistics::moving).count == state.count);
+            CHECK(norm.state(StatisticsFrom::moving).mean == state.mean);
+            CHECK(norm.state(StatisticsFrom::moving).count == state.count);
         }
 }
 
@@ -80,13 +80,13 @@ TEST_CASE("moving averages of biased and of unbiased variance are kept side by s
             net.forward(drawn(step), {Task::train});
             expected(unbiased, Mode::train, drawn(step), u), expected(biased, Mode::train, drawn(step), b);
         }
-        CHECK(norm.state(Statistics::moving).var == u.var);
-        CHECK(norm.state(Statistics::moving_biased).var == b.var);
-        CHECK(norm.state(Statistics::moving_biased).mean == b.mean);
+        CHECK(norm.state(StatisticsFrom::moving).var == u.var);
+        CHECK(norm.state(StatisticsFrom::moving_biased).var == b.var);
+        CHECK(norm.state(StatisticsFrom::moving_biased).mean == b.mean);
         CHECK(u.var != b.var);
-        norm.evaluate_with(Statistics::moving_biased);
+        norm.evaluate_with(StatisticsFrom::moving_biased);
         CHECK(net.forward(drawn(4), {Task::evaluate}).values() == expected(biased, Mode::eval, drawn(4), b));
-        CHECK(norm.state(Statistics::moving_biased).count == b.count);   // evaluation moves nothing
+        CHECK(norm.state(StatisticsFrom::moving_biased).count == b.count);   // evaluation moves nothing
     }
 }
 
@@ -98,12 +98,12 @@ TEST_CASE("precise statistics are those of recalibrate, through a net, and leave
         Spec spec = find_variant(variant).make();
         spec.stat_batch = 20;
         Norm& norm = net.add<Norm>(C, spec);
-        const State before = norm.state(Statistics::moving);
-        CHECK_THAT(refusal([&] { norm.evaluate_with(Statistics::population); }), Contains("no population statistics"));
+        const State before = norm.state(StatisticsFrom::moving);
+        CHECK_THAT(refusal([&] { norm.evaluate_with(StatisticsFrom::population); }), Contains("no population statistics"));
         data::Epochs batches(240, 60, 1);
         measure_population(net, digits.train, batches, 4, Average::pooled);
-        CHECK(norm.state(Statistics::moving).mean == before.mean);
-        CHECK(norm.state(Statistics::moving).count == 0);
+        CHECK(norm.state(StatisticsFrom::moving).mean == before.mean);
+        CHECK(norm.state(StatisticsFrom::moving).count == 0);
 
         Population population(spec, C, Average::pooled);
         data::Batch batch;
@@ -114,9 +114,9 @@ TEST_CASE("precise statistics are those of recalibrate, through a net, and leave
             net.forward(x, {Task::evaluate});
             population.add(net.output(0).tensor(), find_implementation("cpu"));
         }
-        CHECK(norm.state(Statistics::population).mean == population.state().mean);
+        CHECK(norm.state(StatisticsFrom::population).mean == population.state().mean);
         State state = population.state();
-        norm.evaluate_with(Statistics::population);
+        norm.evaluate_with(StatisticsFrom::population);
         const auto y = net.forward(x, {Task::evaluate}).values();
         CHECK(y == expected(spec, Mode::eval, net.output(0), state));
     }
@@ -127,14 +127,14 @@ TEST_CASE("evaluation by the batch's own statistics is batch norm without runnin
         Sequential net(f64);
         Norm& norm = net.add<Norm>(C, find_variant(variant).make());
         net.forward(drawn(1), {Task::train});
-        const State before = norm.state(Statistics::moving);
+        const State before = norm.state(StatisticsFrom::moving);
         Spec alone = batch_norm();
         alone.running = Running::none;
         State none;
-        norm.evaluate_with(Statistics::batch);
+        norm.evaluate_with(StatisticsFrom::batch);
         CHECK(norm.evaluates_by_batch());
         CHECK(net.forward(drawn(2), {Task::evaluate}).values() == expected(alone, Mode::train, drawn(2), none));
-        CHECK(norm.state(Statistics::moving).mean == before.mean);
+        CHECK(norm.state(StatisticsFrom::moving).mean == before.mean);
     }
 }
 
@@ -143,14 +143,14 @@ TEST_CASE("a frozen layer trains by given statistics, which stand still, until i
     Sequential net(f64);
     Norm& norm = net.add<Norm>(C, spec);
     net.forward(drawn(1), {Task::train});
-    State state = norm.state(Statistics::moving);
+    State state = norm.state(StatisticsFrom::moving);
     norm.freeze();
     CHECK(net.forward(drawn(2), {Task::train}).values() == expected(spec, Mode::eval, drawn(2), state));
-    CHECK(norm.state(Statistics::moving).count == 1);
+    CHECK(norm.state(StatisticsFrom::moving).count == 1);
     norm.thaw();
     CHECK(net.forward(drawn(2), {Task::train}).values() == expected(spec, Mode::train, drawn(2), state));
-    CHECK(norm.state(Statistics::moving).count == 2);
-    norm.evaluate_with(Statistics::batch);
+    CHECK(norm.state(StatisticsFrom::moving).count == 2);
+    norm.evaluate_with(StatisticsFrom::batch);
     CHECK_THAT(refusal([&] { norm.freeze(); }), Contains("moving, moving_biased and population"));
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("evaluation by batches leaves a last part of a batch out") {
     Norm& norm = net.add<Norm>(10, batch_norm());
     const Score all = evaluate(net, digits.test, 20), first = evaluate(net, data::first(digits.test, 40), 20);
     CHECK(all.loss != first.loss);
-    norm.evaluate_with(Statistics::batch);
+    norm.evaluate_with(StatisticsFrom::batch);
     CHECK(evaluate(net, digits.test, 20).loss == evaluate(net, data::first(digits.test, 40), 20).loss);
     CHECK_THAT(refusal([&] { evaluate(net, digits.test, 64); }), Contains("batches of 64") && Contains("50"));
 }

@@ -7,29 +7,28 @@
 #include <boost/math/distributions/normal.hpp>
 #include <boost/math/quadrature/exp_sinh.hpp>
 #include <boost/math/quadrature/tanh_sinh.hpp>
-#include <nlohmann/json.hpp>
 
-#include "studies/noise/report.hpp"
+#include "studies/noise/results.hpp"
 #include "studies/noise/theory.hpp"
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
+#include "tests/study_reports.hpp"
 
 using namespace normlab;
 using namespace normlab::noise;
 
 namespace {
 
-const auto no_progress = [](std::size_t, std::size_t) {};
+const studies::Study& study() { return studies::find_study("noise"); }
 
-Settings small(const std::string& implementation) {
-    Settings s;
-    s.implementations = {implementation};
-    s.ms = {2, 3, 8};
-    s.samples = 1 << 14;
-    return s;
+std::vector<studies::Record> run(const std::string& implementations, const std::string& dtypes = "f64") {
+    const studies::Given given{{"--impl", implementations}, {"--m", "2,3,8"}, {"--samples", "16384"}, {"--dtype", dtypes}};
+    return studies::made_up(study(), given, [](const studies::json& s) { return study().run(s, {data::Split{}, [](double) {}}); });
 }
 
-bool row_held(const Result& r, Row row) {
+Results run(const Implementation& implementation) { return Results(run(implementation.name())); }
+
+bool row_held(const Results& r, Row row) {
     return std::ranges::all_of(r.cells, [&](const Cell& c) { return c.row != row || c.held; });
 }
 
@@ -72,8 +71,8 @@ TEST_CASE("samples have the law that they claim, and do not depend on how they a
     const Shape shape{64, 4096, 1};
     constexpr double n = 64.0 * 4096;
     for (const Distribution distribution : {Distribution::normal, Distribution::exponential, Distribution::uniform}) {
-        Array x(Device::host, shape, DType::f64);
-        x.draw({.seed = 3, .stream = 9, .distribution = distribution});
+        Array x = array_of(Device::host, shape, DType::f64);
+        fill({.seed = 3, .stream = 9, .distribution = distribution}, x);
         const std::vector<double> values = x.values();
         const auto law = [&](double v) {
             if (distribution == Distribution::normal) return std::erfc(-v / std::sqrt(2.0)) / 2;
@@ -89,9 +88,9 @@ TEST_CASE("samples have the law that they claim, and do not depend on how they a
         CHECK(std::abs(third.mean() - expected.mu3) < 5 * third.standard_error());
         CHECK(std::abs(fourth.mean() - expected.kurtosis) < 5 * fourth.standard_error());
     }
-    Array whole(Device::host, {5, 8, 1}, DType::f64), part(Device::host, {5, 3, 1}, DType::f64);
-    whole.draw({.seed = 3});
-    part.draw({.seed = 3, .first_channel = 5});
+    const Array whole = array_of(Device::host, {5, 8, 1}, DType::f64), part = array_of(Device::host, {5, 3, 1}, DType::f64);
+    fill({.seed = 3}, whole);
+    fill({.seed = 3, .first_channel = 5}, part);
     for (std::size_t j = 0; j < 5; ++j)
         for (std::size_t c = 0; c < 3; ++c) CHECK(whole.values()[j * 8 + 5 + c] == part.values()[j * 3 + c]);
 }
@@ -173,45 +172,49 @@ TEST_CASE("verdicts: an interval, a proportion, a law and an identity each hold 
     CHECK_FALSE(held({.row = Row::x_hat, .method = Method::identity, .n = 1, .statistic = 1.01}));
 }
 
-TEST_CASE("the study holds for the reference, with the same bits for any number of threads") {
-    Settings settings = small("reference");
-    settings.dtypes = {DType::f64, DType::f32};
-    settings.threads = 1;
-    const Result one = run(settings, no_progress);
-    settings.threads = 3;
-    const Result three = run(settings, no_progress);
-    CAPTURE(table_text(one));
-    CHECK(one.held());
-    REQUIRE(one.cells.size() == three.cells.size());
-    CHECK(std::ranges::equal(one.cells, three.cells, [](const Cell& a, const Cell& b) { return a.measured == b.measured && a.statistic == b.statistic; }));
-    CHECK(summary_line(one).find("no verdict") != std::string::npos);
-    CHECK(nlohmann::json::parse(json_text(one))["cells"].size() == one.cells.size());
-    for (int row = 0; row < row_count; ++row)   // but SGD, which wants larger batches
-        CHECK((static_cast<Row>(row) == Row::scale_invariance || std::ranges::any_of(one.cells, [&](const Cell& c) { return c.row == static_cast<Row>(row); })));
-}
-
-TEST_CASE("the study holds for the CPU kernels in f32") {
-    Settings settings = small("cpu");
-    settings.dtypes = {DType::f32};
-    const Result r = run(settings, no_progress);
+TEST_CASE("noise holds for the reference and for the CPU kernels, in f64 and f32", "[studies]") {
+    const std::vector<studies::Record> records = run("reference,cpu", "f64,f32");
+    const Results r(records);
     CAPTURE(table_text(r));
     CHECK(r.held());
+    CHECK_FALSE(r.criterion_applies());
+    CHECK(summary_line(r).find("no verdict") != std::string::npos);
+    CHECK(document_of(r)["cells"].size() == r.cells.size());
+    for (int row = 0; row < row_count; ++row)   // but SGD, which wants larger batches
+        CHECK((static_cast<Row>(row) == Row::scale_invariance || std::ranges::any_of(r.cells, [&](const Cell& c) { return c.row == static_cast<Row>(row); })));
+    CHECK(studies::distinct_names(study().plan(studies::Settings(study().settings, studies::Size::standard, {}))) == 114);
 }
 
-TEST_CASE("the study fails for an implementation that normalises by the unbiased variance") {
-    const Result r = run(small(planted::with_fault(planted::Fault::unbiased_normalisation).name()), no_progress);
+TEST_CASE("noise: each claim can come out either way, and a claim that does not makes the report fail", "[studies]") {
+    const auto verdicts_for = [](double off) {   // every row of every run, off by so many standard errors
+        const auto result = [&](const studies::json&) {
+            Measured measured;
+            for (int row = 0; row < row_count; ++row)
+                measured.cells.push_back({.row = static_cast<Row>(row), .quantity = "q", .n = 1000, .theory = 1, .measured = 1 + 0.01 * off, .standard_error = 0.01});
+            return result_of(measured);
+        };
+        const auto records = studies::made_up(study(), {}, result);
+        CHECK(study().report(records).held == (off < 5));
+        return studies::all_are(study(), records, off < 5 ? studies::Verdict::reproduced : studies::Verdict::not_reproduced);
+    };
+    CHECK(verdicts_for(1));
+    CHECK(verdicts_for(10));
+}
+
+TEST_CASE("noise fails for an implementation that normalises by the unbiased variance", "[studies]") {
+    const Results r = run(planted::with_fault("var_unbiased"));
     CHECK_FALSE(r.held());
     for (const Row row : {Row::moments, Row::sigma, Row::inverse_sigma, Row::inverse_variance, Row::x_hat, Row::relu, Row::clipping, Row::gradient, Row::growth}) {
         CAPTURE(title_of(row));
         CHECK_FALSE(row_held(r, row));
     }
-    CHECK(row_held(run(small(planted::with_fault(planted::Fault::none).name()), no_progress), Row::x_hat));
+    CHECK(row_held(run(planted::right()), Row::x_hat));
 }
 
-TEST_CASE("the study names a wrong backward pass and a wrong running variance in their rows") {
-    CHECK_FALSE(row_held(run(small(planted::with_fault(planted::Fault::mean_term_dropped).name()), no_progress), Row::gradient));
-    CHECK_FALSE(row_held(run(small(planted::with_fault(planted::Fault::x_hat_term_dropped).name()), no_progress), Row::gradient));
-    const Result moved = run(small(planted::with_fault(planted::Fault::biased_running_variance).name()), no_progress);
+TEST_CASE("noise names a wrong backward pass and a wrong running variance in their rows", "[studies]") {
+    CHECK_FALSE(row_held(run(planted::with_fault("mean_g_missing")), Row::gradient));
+    CHECK_FALSE(row_held(run(planted::with_fault("x_hat_term_missing")), Row::gradient));
+    const Results moved = run(planted::with_fault("running_var_biased"));
     CHECK_FALSE(row_held(moved, Row::averages));
     CHECK(row_held(moved, Row::gradient));
 }

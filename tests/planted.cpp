@@ -1,68 +1,61 @@
 #include "tests/planted.hpp"
 
-#include "planted/plan.hpp"
+#include <algorithm>
+
+#include "norms/plugin.hpp"
+#include "verify/faults/layer.hpp"
 
 namespace normlab::planted {
 namespace {
 
-class FaultyPlan final : public Plan {
-public:
-    FaultyPlan(const Problem& p, Fault fault) : p_(p), fault_(fault) {
-        if (p.dtype == DType::f64) plan_ = std::make_unique<ReferencePlan<double>>(p);
-        else plan_ = std::make_unique<ReferencePlan<float>>(p);
-    }
-    void forward(const ForwardArgs& args) const override {
-        active = fault_;
-        plan_->forward(args);
-        active = Fault::none;
-        if (p_.mode == Mode::eval || p_.spec.running == Running::none) return;
-        Problem moved = p_;   // running statistics of its own, so that faults in them can be planted
-        if (fault_ == Fault::biased_running_variance && p_.spec.running == Running::unbiased_variance) moved.spec.running = Running::biased_variance;
-        if (fault_ == Fault::momentum_reversed && p_.spec.momentum) moved.spec.momentum = 1 - *p_.spec.momentum;
-        update_running(moved, args.state, args.saved.mean, args.saved.var);
-    }
-    void backward(const BackwardArgs& args) const override {
-        active = fault_;
-        plan_->backward(args);
-        active = Fault::none;
-    }
+using verify::faults::FaultyLayer;
+using verify::faults::Formula;
 
-private:
-    Problem p_;
-    Fault fault_;
-    std::unique_ptr<Plan> plan_;
-};
+thread_local Formula wanted;   // of the plan that is being made: the C interface has no place for it
 
-class Faulty final : public Implementation {
+const Implementation& layer() {
+    static const std::unique_ptr<Implementation> made = [] {
+        normlab_plugin table = verify::faults::plugin_table(nullptr);
+        table.create = [](const normlab_problem* problem, normlab_plan** plan) {
+            *plan = reinterpret_cast<normlab_plan*>(new FaultyLayer(*problem, wanted));
+            return 0;
+        };
+        return plugin_implementation(table, {"planted", ""});
+    }();
+    return *made;
+}
+
+class Planted final : public Implementation {
 public:
-    explicit Faulty(Fault fault) : fault_(fault) {}
-    std::string name() const override { return std::string("planted_") + std::string(name_of(fault_)); }
-    std::string description() const override { return "the reference with a planted fault"; }
+    Planted(std::string name, const Formula& formula) : name_(std::move(name)), formula_(formula) {}
+    std::string name() const override { return name_; }
+    std::string description() const override { return "verify/faults' layer with a planted fault"; }
     Support supports(const Problem& p) const override {
-        if (p.dtype == DType::f64 || p.dtype == DType::f32) return {};
+        if (p.dtype == DType::f64 || p.dtype == DType::f32) return layer().supports(p);
         return {"f64 and f32 only"};
     }
+    Accumulation accumulation(DType d) const override { return layer().accumulation(d); }
     bool updates_state() const override { return true; }
-    std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<FaultyPlan>(p, fault_); }
+    std::unique_ptr<Plan> plan(const Problem& p) const override {
+        wanted = formula_;
+        return layer().plan(p);
+    }
 
 private:
-    Fault fault_;
+    std::string name_;
+    Formula formula_;
 };
 
 }  // namespace
 
-std::string_view name_of(Fault fault) {
-    constexpr std::string_view names[] = {"nothing", "mean_term_dropped", "x_hat_term_dropped", "eps_outside_root", "unbiased_normalisation",
-                                          "biased_running_variance", "momentum_reversed", "r_not_frozen", "gamma_by_group",
-                                          "first_dx_off", "means_over_m_minus_1", "first_dgamma_off"};
-    return names[static_cast<std::size_t>(fault)];
+const Implementation& with_formula(const std::string& name, const Formula& formula) {
+    const std::string full = "planted_" + name;
+    const std::vector<const Implementation*> all = implementations();
+    const auto made = std::ranges::find(all, full, [](const Implementation* i) { return i->name(); });
+    return made != all.end() ? **made : register_implementation(std::make_unique<Planted>(full, formula));
 }
 
-const Implementation& with_fault(Fault fault) {
-    const Faulty wanted(fault);
-    for (const Implementation* i : implementations())
-        if (i->name() == wanted.name()) return *i;
-    return register_implementation(std::make_unique<Faulty>(fault));
-}
+const Implementation& with_fault(std::string_view fault) { return with_formula(std::string(fault), verify::faults::find(fault).formula()); }
+const Implementation& right() { return with_formula("nothing", {}); }
 
 }  // namespace normlab::planted

@@ -61,11 +61,11 @@ Outcome outcome(Verdict verdict, std::string where = "n=0 c=0 s=0: 1, truth 2") 
     return {c, {f}, ""};
 }
 
-std::vector<Outcome> run_words(const std::vector<std::string>& texts, planted::Fault fault) {
+std::vector<Outcome> run_words(const std::vector<std::string>& texts, const Implementation& implementation) {
     std::vector<Outcome> outcomes;
     for (const std::string& text : texts) {
         Case c = parse_case(text);
-        c.implementation = planted::with_fault(fault).name();
+        c.implementation = implementation.name();
         outcomes.push_back(run_case(c));
     }
     return outcomes;
@@ -137,7 +137,7 @@ TEST_CASE("JUnit: a case is a testcase, a failure quotes its findings and the li
 }
 
 TEST_CASE("the page asks for nothing on the network, has every case that it links to, and is the same for the same outcomes") {
-    const std::vector<Outcome> outcomes = run_words(words, planted::Fault::none);
+    const std::vector<Outcome> outcomes = run_words(words, planted::right());
     const std::string page = html_text(outcomes, {});
     CHECK(has(page, "Everything held"));
     for (const char* loads : {"http:", "https:", "src=", "@import", "url(", "<link", "<iframe"}) {
@@ -152,11 +152,11 @@ TEST_CASE("the page asks for nothing on the network, has every case that it link
         CHECK(has(page, "id=\"" + id + "\""));
     }
     CHECK(links > words.size());
-    CHECK(page == html_text(run_words(words, planted::Fault::none), {}));
+    CHECK(page == html_text(run_words(words, planted::right()), {}));
 }
 
 TEST_CASE("a page of a run with failures says so") {   // with NORMLAB_PAGE the page goes to that file, for html_test.sh
-    std::vector<Outcome> outcomes = run_words(words, planted::Fault::mean_term_dropped);
+    std::vector<Outcome> outcomes = run_words(words, planted::with_fault("mean_g_missing"));
     const std::string page = html_text(outcomes, {});
     CHECK(has(page, "findings failed"));
     CHECK(has(page, "id=\"failed\""));
@@ -199,8 +199,8 @@ TEST_CASE("a baseline measures by the bound where another element is the worst n
 }
 
 TEST_CASE("a baseline catches a fault planted since and is silent about the same code") {
-    const std::vector<Outcome> before = run_words(words, planted::Fault::none);
-    std::vector<Outcome> after = run_words(words, planted::Fault::mean_term_dropped);
+    const std::vector<Outcome> before = run_words(words, planted::right());
+    std::vector<Outcome> after = run_words(words, planted::with_fault("mean_g_missing"));
     for (Outcome& o : after) o.test.implementation = before[0].test.implementation;
     const Scratch file(json_of(before));
     const Baseline baseline(file.path);

@@ -8,6 +8,7 @@
 
 #include "io/error.hpp"
 #include "norms/tensor.hpp"
+#include "studies/runs/files.hpp"
 #include "studies/runs/ledger.hpp"
 #include "studies/runs/records.hpp"
 #include "tests/catch.hpp"
@@ -19,7 +20,8 @@ namespace {
 
 const std::vector<Setting> known{{"--steps", "optimiser steps", "10", "100", "", integers(1, 1000)},
                                  {"--rate", "learning rate", "0.1,0.5", "", "", numbers(0, 10)},
-                                 {"--norm", "variant", "bn,ln", "bn,ln,gn", "gn", words({"bn", "ln", "gn"}), true}};
+                                 {"--norm", "variant", "bn,ln", "bn,ln,gn", "gn", words({"bn", "ln", "gn"}), true},
+                                 {"--impl", "of which the criteria speak alike", "cpu", "", "", {}, true, true}};
 
 std::string error_of(const std::map<std::string, std::string>& given) {
     try {
@@ -54,6 +56,7 @@ TEST_CASE("a setting's value is the caller's, or that of the size, or of the siz
     CHECK_FALSE(quick.changed());
     CHECK(Settings(known, Size::quick, {{"--rate", "0.1"}}).changed());
     CHECK_FALSE(Settings(known, Size::quick, {{"--rate", "0.1,0.5"}}).changed());
+    CHECK_FALSE(Settings(known, Size::quick, {{"--impl", "reference"}}).changed());
     CHECK_THROWS_AS(quick.number("--rate"), Error);
 }
 
@@ -185,4 +188,22 @@ TEST_CASE("the ledger judges complete records of one size, commit and set of dat
         write_record(file.path(), dirty);
     }
     CHECK(undecided());
+}
+
+TEST_CASE("files that a call names hold measures and table, each report its own", "[studies]") {
+    const Folder folder;
+    const std::string json_file = folder.path / "a.json", csv_file = folder.path / "a.csv";
+    Files{json_file, csv_file, {}}.check(1);
+    CHECK_THROWS_WITH((Files{json_file, json_file, {}}.check(1)), Catch::Matchers::Contains("named twice"));
+    CHECK_THROWS_WITH((Files{json_file, "", {}}.check(2)), Catch::Matchers::Contains("2 reports"));
+    CHECK_THROWS_AS((Files{folder.path / "nowhere" / "a.json", "", {}}.check(1)), io::InputError);
+    Report report;
+    report.csv = "q\n2\n";
+    report.measures["q"] = exactly(2);
+    Files{json_file, csv_file, {}}.write("scale", report, 1.5);
+    CHECK(json::parse(bytes_of(json_file)) == json{{"measures", {{"q", {{"high", 2}, {"low", 2}, {"value", 2}}}}}, {"seconds", 1.5}, {"study", "scale"}});
+    CHECK(bytes_of(csv_file) == report.csv);
+    report.document = {{"cells", 3}};
+    Files{json_file, "", {}}.write("scale", report, 1.5);
+    CHECK(json::parse(bytes_of(json_file)) == json{{"cells", 3}, {"seconds", 1.5}, {"study", "scale"}});
 }

@@ -3,6 +3,7 @@
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
 #include "verify/case/draw.hpp"
+#include "verify/truth/quantities.hpp"
 #include "verify/truth/tape.hpp"
 #include "verify/truth/truth.hpp"
 
@@ -89,4 +90,31 @@ TEST_CASE("the tape differentiates every operation it has") {
     const Quad inside = Quad(21) + Quad(3) / 7;
     CHECK(static_cast<double>(abs(by[a.node] - (7 + Quad(1) / 7) / (2 * sqrt(inside)))) < 1e-32);
     CHECK(static_cast<double>(abs(by[b.node] - ((3 - Quad(3) / 49) / (2 * sqrt(inside)) - 1))) < 1e-32);
+}
+
+TEST_CASE("every result of a call has its truth and its bound, and scales with x as its row says") {
+    for (const char* variant : {"batch_norm", "batch_renorm", "rms_norm"}) {
+        const Inputs<double> in = draw({.variant = variant, .dtype = DType::f64, .shape = {4, 3, 2}});
+        Inputs<double> twice = in;
+        for (auto* values : {&twice.x, &twice.state.mean, &twice.state.sigma})
+            for (double& v : *values) v *= 2;
+        for (double& v : twice.state.var) v *= 4;
+        twice.problem.spec.eps *= 4;
+        const truth::Result t = truth::evaluate(in), t_twice = truth::evaluate(twice);
+        const Bounds bounds = error_bounds(in, t, Accumulation::sequential);
+        const Outputs<double> out = run(find_implementation("reference"), in);
+        std::size_t seen = 0;
+        for (const QuantityRow& q : quantities::results()) {
+            const std::vector<Quad> right = q.in(t), scaled = q.in(t_twice);
+            if (q.in(out).empty()) continue;   // not kept by this variant
+            CAPTURE(variant, q.name);
+            REQUIRE(q.in(out).size() == right.size());
+            REQUIRE((bounds.*q.bound).size() == right.size());
+            const bool variance = q.quantity == Quantity::running_spread && in.problem.spec.running != Running::sigma;
+            const int degree = q.quantity == Quantity::running_spread ? (variance ? 2 : 1) : q.degree;
+            for (std::size_t i = 0; i < right.size(); ++i) CHECK(scaled[i] == right[i] * Quad(std::exp2(degree)));
+            ++seen;
+        }
+        CHECK(seen == (std::string_view(variant) == "rms_norm" ? 7 : std::string_view(variant) == "batch_norm" ? 9 : 11));
+    }
 }

@@ -2,6 +2,7 @@
 
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/report/report.hpp"
 #include "verify/run/run_cases.hpp"
 
@@ -88,7 +89,7 @@ TEST_CASE("a remainder that disappears in rounding is UNRESOLVED, whatever its o
 TEST_CASE("a wrong gradient FAILs in adjoint and jacobian where a right one is UNRESOLVED") {
     for (const std::string check : {"adjoint", "jacobian"}) {
         Case c = parse_case("batch_norm reference f64 nchw 2x2x1 eps=1e-30 seed=1 check=" + check);
-        c.implementation = planted::with_fault(planted::Fault::mean_term_dropped).name();
+        c.implementation = planted::with_fault("mean_g_missing").name();
         CHECK(run_case(c).findings[0].verdict == Verdict::fail);
     }
 }
@@ -118,7 +119,7 @@ TEST_CASE("NaN in a gradient fails every derivative oracle") {
 
 TEST_CASE("a failing case prints a line that parses back to the same case and fails again") {
     Case c = parse_case("group_norm reference f64 nhwc train 3x6x2 G=3 seed=71 check=accuracy");
-    c.implementation = planted::with_fault(planted::Fault::gamma_by_group).name();
+    c.implementation = planted::with_fault("gamma_by_group").name();
     const std::string text = failures_text({run_case(c)}, "./dev");
     const std::size_t from = text.find("rerun: ./dev verify --case \"");
     REQUIRE(from != std::string::npos);
@@ -150,7 +151,7 @@ TEST_CASE("an error thrown by an implementation is a failure that quotes it") {
 TEST_CASE("a declined problem is skipped with its reason") {
     const Case c = [] {
         Case b = parse_case("layer_norm reference bf16 nchw 2x3x4");
-        b.implementation = planted::with_fault(planted::Fault::none).name();
+        b.implementation = planted::right().name();
         return b;
     }();
     CHECK(run_case(c).skipped.find("f64 and f32 only") != std::string::npos);

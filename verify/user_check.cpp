@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "verify/case/settings.hpp"
 #include "verify/exchange/export.hpp"
 #include "verify/report/report.hpp"
 #include "verify/run/run_cases.hpp"
@@ -100,11 +101,7 @@ void register_kernel() {
 Case with_settings(Case c, const Spec& wanted) {
     const Case before = c;
     const Spec own = find_variant(wanted.variant).make();
-    if (!c.eps && wanted.eps != own.eps) c.eps = wanted.eps;
-    if (!c.r_max && wanted.r_max != own.r_max) c.r_max = wanted.r_max;
-    if (!c.d_max && wanted.d_max != own.d_max) c.d_max = wanted.d_max;
-    if (!c.momentum && wanted.momentum != own.momentum) c.momentum = wanted.momentum ? fmt::format("{}", *wanted.momentum) : "none";
-    if (!c.running && wanted.running != own.running) c.running = wanted.running;
+    for (const verify::Setting& s : verify::settings()) s.take(c, wanted, own);
     return verify::is_valid(c) ? c : before;
 }
 

@@ -34,7 +34,7 @@ namespace normlab {
 /// Param is T, float for bf16 and f16; parameters have C entries.
 template <class T>
 struct Arrays {
-    using Param = std::conditional_t<std::is_same_v<T, bf16> || std::is_same_v<T, f16>, float, T>;
+    using Param = ParamOf<T>;
 
     const T *x = nullptr, *dy = nullptr;                  ///< dy: in backward
     const Param *gamma = nullptr, *beta = nullptr;        ///< null: 1, 0; rms_norm and weight_norm have no beta
@@ -82,11 +82,7 @@ CheckResult check(const ErasedKernel& kernel, const Spec& spec, const CheckOptio
 
 template <class T>
 CheckResult check(const Kernel<T>& kernel, const Spec& spec, const CheckOptions& options = {}) {
-    constexpr DType dtype = std::is_same_v<T, float>    ? DType::f32
-                            : std::is_same_v<T, double> ? DType::f64
-                            : std::is_same_v<T, bf16>   ? DType::bf16
-                                                        : DType::f16;
-    static_assert(dtype != DType::f16 || std::is_same_v<T, f16>, "a kernel of float, double, normlab::bf16 or normlab::f16 is checked");
+    static_assert(requires { DTypeOf<T>::value; }, "a kernel of float, double or a storage type of norms/half.hpp is checked");
     using Param = typename Arrays<T>::Param;
     const auto common = [](const auto& args) {
         Arrays<T> a;
@@ -96,7 +92,7 @@ CheckResult check(const Kernel<T>& kernel, const Spec& spec, const CheckOptions&
         a.r = const_cast<double*>(args.saved.r), a.d = const_cast<double*>(args.saved.d);
         return a;
     };
-    ErasedKernel erased{dtype, {}, {}};
+    ErasedKernel erased{DTypeOf<T>::value, {}, {}};
     erased.forward = [&](const Problem& p, const ForwardArgs& args) {
         Arrays<T> a = common(args);
         a.y = static_cast<T*>(args.y.data);

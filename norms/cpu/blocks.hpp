@@ -10,8 +10,6 @@
 namespace normlab::cpu {
 namespace NORMLAB_CPU_LEVEL {
 
-template <class T>
-using ParamOf = std::conditional_t<std::is_same_v<T, double>, double, float>;
 template <class T>   // the precision that elements are computed in
 using ArithmeticOf = ParamOf<T>;
 

@@ -45,7 +45,7 @@ public:
     std::string description() const override { return "fused, vectorised, threaded; statistics in f64, the mean as a float pair"; }
     Support supports(const Problem& p) const override {
         if (p.device != Device::host) return {"it works on host memory"};
-        if (p.dtype == DType::quad || p.dtype == DType::complex) return {"it computes in f64 and f32"};
+        if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
         if (!p.dense) return {"it wants dense tensors"};
         if (p.shape.size() > 0 && !block_layout(p)) return {"its blocks are not of the row, slab or column kind"};
         return {};

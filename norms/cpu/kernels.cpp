@@ -2,6 +2,7 @@
 #include "norms/cpu/kernels.hpp"
 
 #include "norms/cpu/column_passes.hpp"
+#include "norms/element.hpp"
 
 namespace normlab::cpu {
 namespace NORMLAB_CPU_LEVEL {
@@ -26,15 +27,7 @@ Kernels kernels_of() {
 }  // namespace
 
 Kernels kernels(DType dtype) {
-    switch (dtype) {
-        case DType::f64: return kernels_of<double>();
-        case DType::bf16: return kernels_of<bf16>();
-        case DType::f16: return kernels_of<f16>();
-        case DType::f32:
-        case DType::quad:
-        case DType::complex: break;
-    }
-    return kernels_of<float>();
+    return with_storage_type(dtype, [](auto tag) { return kernels_of<decltype(tag)>(); });
 }
 
 }  // namespace NORMLAB_CPU_LEVEL

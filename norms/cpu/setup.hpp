@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "norms/geometry.hpp"
-#include "norms/registry.hpp"
+#include "norms/implementation.hpp"
 
 // Functions that are compiled for several instruction sets have to be inlined: the linker keeps one copy of any other.
 #define NORMLAB_INLINE [[gnu::always_inline]] inline

@@ -1,7 +1,9 @@
 // Stands in for the CUDA kernels where there is no nvcc: the implementation is listed, with the reason why it cannot run.
-#include "norms/cuda/runtime.hpp"
-
 #include <new>
+
+#include "norms/cuda/runtime.hpp"
+#include "norms/implementation.hpp"
+#include "system/failure.hpp"
 
 namespace normlab {
 namespace cuda {

@@ -16,7 +16,7 @@ namespace normlab::cuda {
 
 /// The type that elements are computed in and parameters are stored in: float, and double for double.
 template <class S>
-using Compute = std::conditional_t<std::is_same_v<S, double>, double, float>;
+using Compute = ParamOf<S>;
 
 // --- elements ----------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "norms/memory.hpp"
+#include "system/failure.hpp"
 
 namespace normlab::cuda {
 

@@ -47,6 +47,7 @@ void run_column(const Blocks& blocks, const Op& op, typename Op::Value::Partial*
 }
 
 #define NORMLAB_COLUMN(...) template void run_column(const Blocks&, const __VA_ARGS__&, __VA_ARGS__::Value::Partial*, bool, void*);
-NORMLAB_EACH_OPERATION(NORMLAB_COLUMN)
+#define NORMLAB_COLUMN_OF(dtype, Storage) NORMLAB_EACH_OPERATION_OF(NORMLAB_COLUMN, Storage)
+NORMLAB_EACH_STORAGE_TYPE(NORMLAB_COLUMN_OF)
 
 }  // namespace normlab::cuda

@@ -4,23 +4,12 @@
 
 #include "norms/cuda/operations.hpp"
 #include "norms/cuda/runtime.hpp"
+#include "norms/element.hpp"
+#include "norms/implementation.hpp"
 
 namespace normlab {
 namespace cuda {
 namespace {
-
-template <class F>
-void with_storage(DType d, F&& f) {
-    switch (d) {
-        case DType::f64: return f(double{});
-        case DType::f32: return f(float{});
-        case DType::bf16: return f(bf16{});
-        case DType::f16: return f(f16{});
-        case DType::quad:
-        case DType::complex: break;
-    }
-    throw Error("no CUDA kernel for this dtype");   // supports() has declined it
-}
 
 template <class Op>
 void run_parts(const Blocks& blocks, const Op& op, typename Op::Value::Partial* partials, bool centred, void* stream) {
@@ -82,7 +71,7 @@ CudaPlan::CudaPlan(const Problem& p) : p_(p) {
 }
 
 void CudaPlan::forward(const ForwardArgs& args) const {
-    if (p_.shape.size() > 0) with_storage(p_.dtype, [&](auto tag) { forward_of<decltype(tag)>(args); });
+    if (p_.shape.size() > 0) with_storage_type(p_.dtype, [&](auto tag) { forward_of<decltype(tag)>(args); });
 }
 
 template <class S>
@@ -107,7 +96,7 @@ void CudaPlan::forward_of(const ForwardArgs& args) const {
 }
 
 void CudaPlan::backward(const BackwardArgs& args) const {
-    if (p_.shape.size() > 0) return with_storage(p_.dtype, [&](auto tag) { backward_of<decltype(tag)>(args); });
+    if (p_.shape.size() > 0) return with_storage_type(p_.dtype, [&](auto tag) { backward_of<decltype(tag)>(args); });
     const std::size_t bytes = static_cast<std::size_t>(p_.shape.C) * size_of(param_dtype(p_.dtype));
     for (void* p : {args.gradients.dgamma, args.gradients.dbeta})
         if (p) clear(p, bytes, args.stream);
@@ -160,7 +149,7 @@ public:
     Device device() const override { return Device::cuda; }
     Support available() const override { return cuda::available(); }
     Support supports(const Problem& p) const override {
-        if (p.dtype == DType::quad || p.dtype == DType::complex) return {"has kernels for f64, f32, bf16 and f16"};
+        if (!is_kernel_dtype(p.dtype)) return {"has kernels for f64, f32, bf16 and f16"};
         if (!p.dense) return {"wants dense tensors"};
         if (p.shape.size() > 0 && !block_layout(p)) return {"has no kernel for blocks that keep channels and positions apart"};
         return {};

@@ -106,13 +106,8 @@ struct SumParameters {
     }
 };
 
-/// Calls F(type, operation) for every pair that slab.cu and column.cu compile.
+/// Calls F(operation) for every operation on S that slab.cu and column.cu compile.
 #define NORMLAB_EACH_OPERATION_OF(F, S) F(TakeMoments<S>) F(Normalise<S>) F(SumGradients<S>) F(Differentiate<S>) F(SumParameters<S>)
-#define NORMLAB_EACH_OPERATION(F)       \
-    NORMLAB_EACH_OPERATION_OF(F, double) \
-    NORMLAB_EACH_OPERATION_OF(F, float)  \
-    NORMLAB_EACH_OPERATION_OF(F, bf16)   \
-    NORMLAB_EACH_OPERATION_OF(F, f16)
 
 // --- kernels, started on a stream. `partials` is null for operations that sum nothing. -----------------------------------
 

@@ -75,12 +75,9 @@ void run_row_backward(const Blocks& rows, const SumGradients<S>& sum, const Diff
     launch(row_backward<S>, grid_for(rows.launch.tasks), rows.launch.threads, stream, rows, sum, differentiate, shares, reduce, apply);
 }
 
-#define NORMLAB_ROW(S)                                                                                                                              \
+#define NORMLAB_ROW(dtype, S)                                                                                                                       \
     template void run_row_forward(const Blocks&, const Rule&, const TakeMoments<S>&, const Normalise<S>&, SavedView, bool, bool, void*);            \
     template void run_row_backward(const Blocks&, const SumGradients<S>&, const Differentiate<S>&, Sums*, bool, bool, void*);
-NORMLAB_ROW(double)
-NORMLAB_ROW(float)
-NORMLAB_ROW(bf16)
-NORMLAB_ROW(f16)
+NORMLAB_EACH_STORAGE_TYPE(NORMLAB_ROW)
 
 }  // namespace normlab::cuda

@@ -3,8 +3,7 @@
 
 #include <cstddef>
 
-#include "norms/memory.hpp"
-#include "norms/registry.hpp"
+#include "norms/device.hpp"
 
 namespace normlab::cuda {
 

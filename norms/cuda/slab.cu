@@ -35,6 +35,7 @@ void run_slab(const Blocks& slabs, const Op& op, typename Op::Value::Partial* pa
 }
 
 #define NORMLAB_SLAB(...) template void run_slab(const Blocks&, const __VA_ARGS__&, __VA_ARGS__::Value::Partial*, bool, void*);
-NORMLAB_EACH_OPERATION(NORMLAB_SLAB)
+#define NORMLAB_SLAB_OF(dtype, Storage) NORMLAB_EACH_OPERATION_OF(NORMLAB_SLAB, Storage)
+NORMLAB_EACH_STORAGE_TYPE(NORMLAB_SLAB_OF)
 
 }  // namespace normlab::cuda

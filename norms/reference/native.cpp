@@ -1,4 +1,11 @@
 #include "norms/reference/plan.hpp"
+#include "norms/reference/plans.hpp"
 
-template class normlab::reference::ReferencePlan<float>;
-template class normlab::reference::ReferencePlan<double>;
+namespace normlab::reference {
+
+std::unique_ptr<Plan> native_plan(const Problem& p) {
+    if (param_dtype(p.dtype) == DType::f64) return std::make_unique<ReferencePlan<double>>(p);
+    return std::make_unique<ReferencePlan<float>>(p);
+}
+
+}  // namespace normlab::reference

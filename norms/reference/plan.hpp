@@ -1,6 +1,7 @@
 #pragma once
 // From views to arrays and back, around formulas.hpp.
 
+#include "norms/implementation.hpp"
 #include "norms/reference/formulas.hpp"
 
 namespace normlab::reference {
@@ -140,7 +141,7 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     Array<T> r(statistic_dims(), T(1)), d(statistic_dims(), T(0));
     if (p_.has_correction()) {
         // Constants: from the real parts; in f64 at least, since the running statistics are.
-        using Real = std::conditional_t<std::is_same_v<T, Quad>, Quad, double>;
+        using Real = std::conditional_t<fits_f64 || is_complex<T>, double, T>;
         std::vector<Real> mean(r.size()), var(r.size()), factor_r(r.size()), factor_d(r.size());
         for (std::size_t b = 0; b < r.size(); ++b) {
             mean[b] = convert<Real>(real_part(stats.mean.data()[b]));

@@ -1,11 +1,6 @@
-#include "norms/reference/plan.hpp"
+#include "norms/reference/plans.hpp"
 
 namespace normlab::reference {
-
-extern template class ReferencePlan<float>;
-extern template class ReferencePlan<double>;
-extern template class ReferencePlan<Quad>;
-extern template class ReferencePlan<Complex>;
 
 constexpr std::int64_t most_elements = std::int64_t{1} << 28;
 
@@ -19,15 +14,7 @@ public:
         return {};
     }
     std::unique_ptr<Plan> plan(const Problem& p) const override {
-        switch (p.dtype) {
-            case DType::f64: return std::make_unique<ReferencePlan<double>>(p);
-            case DType::quad: return std::make_unique<ReferencePlan<Quad>>(p);
-            case DType::complex: return std::make_unique<ReferencePlan<Complex>>(p);
-            case DType::f32:
-            case DType::bf16:
-            case DType::f16: break;
-        }
-        return std::make_unique<ReferencePlan<float>>(p);
+        return is_kernel_dtype(p.dtype) ? native_plan(p) : verification_plan(p);
     }
 };
 

@@ -47,15 +47,15 @@ json run(const json& settings, const Context& context) {
     trial.measure_population(trial.train_set, samples);
     const std::vector<nn::Norm*> norms = trial.net.all<nn::Norm>();
     std::vector<State> trained;
-    for (const nn::Norm* norm : norms) trained.push_back(norm->state(nn::Statistics::population));
-    json result{{"clean", trial.score(trial.test_set, nn::Statistics::population).error}};
+    for (const nn::Norm* norm : norms) trained.push_back(norm->state(nn::StatisticsFrom::population));
+    json result{{"clean", trial.score(trial.test_set, nn::StatisticsFrom::population).error}};
     for (const Domain& d : domains)
         for (const double strength : settings.at(d.name).get<std::vector<double>>()) {
             const data::Dataset changed = scaled(settings, d.change(trial.test_source, strength));
-            for (std::size_t i = 0; i < norms.size(); ++i) norms[i]->set_state(nn::Statistics::population, trained[i]);
-            const double frozen = trial.score(changed, nn::Statistics::population).error;
+            for (std::size_t i = 0; i < norms.size(); ++i) norms[i]->set_state(nn::StatisticsFrom::population, trained[i]);
+            const double frozen = trial.score(changed, nn::StatisticsFrom::population).error;
             trial.measure_population(changed, samples);
-            const double swapped = trial.score(changed, nn::Statistics::population).error;
+            const double swapped = trial.score(changed, nn::StatisticsFrom::population).error;
             result[d.name].push_back({{"strength", strength}, {"frozen", frozen}, {"swapped", swapped}});
         }
     return result;

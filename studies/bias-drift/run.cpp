@@ -20,8 +20,8 @@ constexpr std::int64_t looks = 100;
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-struct Layer {
-    explicit Layer(const json& s)
+struct UnitFit {
+    explicit UnitFit(const json& s)
         : inputs(s.at("inputs")), units(s.at("units")), batch(s.at("batch")), spec(batch_norm(0)),
             implementation(find_implementation(s.at("impl").get<std::string>())),
           backend(nn::backend_for(implementation.name())), net({.backend = &backend, .dtype = DType::f64, .seed = s.at("seed")}),
@@ -47,8 +47,8 @@ struct Layer {
     double pass(const std::string& way, std::int64_t step) {
         if (way != "inside") {
             net.forward(x, {nn::Task::initialise});   // the batch's statistics, taken as constants below
-            norm.set_state(nn::Statistics::population, statistics(way == "scaled"));
-            norm.evaluate_with(nn::Statistics::population);
+            norm.set_state(nn::StatisticsFrom::population, statistics(way == "scaled"));
+            norm.evaluate_with(nn::StatisticsFrom::population);
             norm.freeze();
         }
         loss.run(net.forward(x, {nn::Task::train, step}), targets, net.output_gradient());
@@ -81,10 +81,10 @@ struct Layer {
 // How far rounding may move the loss: x = W u + b and its mean are off by the roundings of their sums, of values as large as the largest |W u + b| +
 // |b|, x_hat by as much over the spread (which `scaled` takes of the batch, and is off by as much, relative); the loss by its slope times that, its
 // square, and the roundings of its own sum.
-double loss_bound(Layer& layer, const State& used, double loss) {
-    const std::vector<double> z = layer.net.output(0).values(), slope = layer.net.gradient(1).values(), x_hat = layer.net.output(1).values(),
-        b = layer.bias();
-    double bound = nn::summation(layer.batch * layer.units + 4) * loss, terms = nn::summation(layer.batch + layer.inputs + 12);
+double loss_bound(UnitFit& fit, const State& used, double loss) {
+    const std::vector<double> z = fit.net.output(0).values(), slope = fit.net.gradient(1).values(), x_hat = fit.net.output(1).values(),
+        b = fit.bias();
+    double bound = nn::summation(fit.batch * fit.units + 4) * loss, terms = nn::summation(fit.batch + fit.inputs + 12);
     std::vector<double> largest(b.size());
     for (std::size_t i = 0; i < z.size(); ++i) largest[i % b.size()] = std::max(largest[i % b.size()], std::abs(z[i]) + std::abs(b[i % b.size()]));
     for (std::size_t i = 0; i < z.size(); ++i) {
@@ -103,60 +103,60 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
 }  // namespace
 
 json run(const json& s) {
-    Layer layer(s);
+    UnitFit fit(s);
     const std::string way = s.at("way");
     const bool bias_alone = s.at("trained") == "bias";
     const std::int64_t steps = s.at("steps"), every = std::max<std::int64_t>(steps / looks, 1);
     const double rate = s.at("rate");
-    nn::Parameter& bias = *layer.dense.bias();
+    nn::Parameter& bias = *fit.dense.bias();
     std::vector<nn::Parameter*> trained{&bias};
-    if (!bias_alone) trained.push_back(&layer.dense.weight());
-    nn::Sgd sgd(layer.backend, trained, nn::constant(rate));
+    if (!bias_alone) trained.push_back(&fit.dense.weight());
+    nn::Sgd sgd(fit.backend, trained, nn::constant(rate));
 
-    const std::vector<double> weights = layer.dense.weight().value.values(), start = layer.bias();
+    const std::vector<double> weights = fit.dense.weight().value.values(), start = fit.bias();
     double first = 0, change = 0, rounding = 0, growth = 0, travel = 0, half_way = 0;
     json out{{"step", json::array()}, {"loss", json::array()}, {"bias", json::array()}, {"weights", json::array()}, {"ended", steps}};
     for (std::int64_t t = 0; t < steps; ++t) {
-        const double loss = layer.pass(way, t);
+        const double loss = fit.pass(way, t);
         if (!std::isfinite(loss)) {
             out["ended"] = t;
             break;
         }
         if (t == 0) first = loss;
-        const double bound = loss_bound(layer, layer.statistics(way != "centred"), loss);
+        const double bound = loss_bound(fit, fit.statistics(way != "centred"), loss);
         if (bias_alone) {   // against the first loss, which is off by its own rounding, no more than this one's: |b| was smaller
             const double ratio = std::abs(loss - first) / (2 * bound);
             if (!(ratio <= change)) change = ratio;
         }
         if (way == "inside") {   // the bias' gradient is sum_j dz_j, 0 but for the rounding of each dz_j and of the sum; and of the step
-            const std::vector<double> dz = layer.net.gradient(0).values();
-            const std::vector<double> off = nn::gradient_bounds(layer.net.output(0), layer.net.gradient(1), layer.spec, layer.implementation).dx;
+            const std::vector<double> dz = fit.net.gradient(0).values();
+            const std::vector<double> off = nn::gradient_bounds(fit.net.output(0), fit.net.gradient(1), fit.spec, fit.implementation).dx;
             double squares = 0;
-            for (std::int64_t c = 0; c < layer.units; ++c) {
+            for (std::int64_t c = 0; c < fit.units; ++c) {
                 double sum = 0;
-                for (std::int64_t n = 0; n < layer.batch; ++n)
-                    sum += off[at(n * layer.units + c)] + nn::summation(layer.batch) * std::abs(dz[at(n * layer.units + c)]);
+                for (std::int64_t n = 0; n < fit.batch; ++n)
+                    sum += off[at(n * fit.units + c)] + nn::summation(fit.batch) * std::abs(dz[at(n * fit.units + c)]);
                 squares += sum * sum;
             }
-            rounding += rate * std::sqrt(squares) + 2 * nn::unit * distance(layer.bias(), std::vector<double>(start.size()));
+            rounding += rate * std::sqrt(squares) + 2 * nn::unit * distance(fit.bias(), std::vector<double>(start.size()));
         }
         sgd.step(t);
-        const double moved = distance(layer.bias(), start), turned = distance(layer.dense.weight().value.values(), weights);
+        const double moved = distance(fit.bias(), start), turned = distance(fit.dense.weight().value.values(), weights);
         if (std::isfinite(moved)) growth = std::max(growth, moved);
         if (std::isfinite(turned)) travel = std::max(travel, std::hypot(turned, moved));
         if (t + 1 == steps / 2) half_way = moved;
         if ((t + 1) % every == 0) {
             out["step"].push_back(t + 1), out["loss"].push_back(loss), out["bias"].push_back(moved);
-            out["weights"].push_back(nn::l2(layer.dense.weight().value));
+            out["weights"].push_back(nn::l2(fit.dense.weight().value));
         }
     }
     // d loss / d b_c = sum_j 2 (x_hat_j - t_j) / (m C) = -2 mean(t) / C, sum_j x_hat_j being 0
     double expected = 0;
-    const std::vector<double> t = layer.targets.values();
-    for (std::int64_t c = 0; c < layer.units; ++c) {
+    const std::vector<double> t = fit.targets.values();
+    for (std::int64_t c = 0; c < fit.units; ++c) {
         double mean = 0;
-        for (std::int64_t n = 0; n < layer.batch; ++n) mean += t[at(n * layer.units + c)] / static_cast<double>(layer.batch);
-        expected += std::pow(2 * mean / static_cast<double>(layer.units) * rate * static_cast<double>(steps), 2);
+        for (std::int64_t n = 0; n < fit.batch; ++n) mean += t[at(n * fit.units + c)] / static_cast<double>(fit.batch);
+        expected += std::pow(2 * mean / static_cast<double>(fit.units) * rate * static_cast<double>(steps), 2);
     }
     out.update({{"loss_change", change}, {"growth", growth}, {"half_way", half_way}, {"travel", travel}, {"expected", std::sqrt(expected)}, {"rounding", rounding}});
     return out;

@@ -17,28 +17,11 @@ constexpr std::uint64_t epoch_orders = std::uint64_t{1} << 24, group_draws = std
 }  // namespace
 
 void gather(const Dataset& set, std::span<const std::int64_t> indices, Batch& batch) {
-    const auto pixels = static_cast<std::size_t>(set.H * set.W), classes = static_cast<std::size_t>(set.classes);
+    const auto classes = static_cast<std::size_t>(set.classes);
     batch.N = static_cast<std::int64_t>(indices.size()), batch.H = set.H, batch.W = set.W, batch.classes = set.classes;
-    batch.x.resize(indices.size() * pixels);
+    copy_samples(set, indices, batch.x, batch.labels);
     batch.targets.assign(indices.size() * classes, 0.0f);
-    batch.labels.resize(indices.size());
-    for (std::size_t i = 0; i < indices.size(); ++i) {
-        if (indices[i] < 0 || indices[i] >= set.size())
-            throw Error(fmt::format("{}: sample {}; 0 to {} are accepted", set.name, indices[i], set.size() - 1));
-        const auto from = static_cast<std::size_t>(indices[i]);
-        std::copy_n(set.x.data() + from * pixels, pixels, batch.x.data() + i * pixels);
-        batch.labels[i] = set.labels[from];
-        batch.targets[i * classes + static_cast<std::size_t>(set.labels[from])] = 1;
-    }
-}
-
-std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint64_t purpose) {
-    std::vector<std::int64_t> order(static_cast<std::size_t>(n));
-    std::iota(order.begin(), order.end(), 0);
-    const random::Stream stream{seed, purpose};
-    for (std::int64_t i = n - 1; i > 0; --i)
-        std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(stream.below(i + 1, static_cast<std::uint64_t>(i)))]);
-    return order;
+    for (std::size_t i = 0; i < indices.size(); ++i) batch.targets[i * classes + static_cast<std::size_t>(batch.labels[i])] = 1;
 }
 
 Epochs::Epochs(std::int64_t samples, std::int64_t batch, std::uint64_t seed) : samples_(samples), batch_(batch), seed_(seed) {

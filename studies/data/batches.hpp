@@ -58,7 +58,4 @@ private:
     std::vector<std::int64_t> indices_;
 };
 
-/// 0 ... n - 1 in an order drawn from the seed and `purpose` (Fisher & Yates).
-std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint64_t purpose);
-
 }  // namespace normlab::data

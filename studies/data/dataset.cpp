@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -9,7 +10,8 @@
 #include "io/error.hpp"
 #include "io/idx.hpp"
 #include "io/npz.hpp"
-#include "studies/data/batches.hpp"
+#include "norms/tensor.hpp"
+#include "system/random.hpp"
 
 namespace normlab::data {
 namespace {
@@ -152,10 +154,32 @@ Split load_npz(const path& file, std::uint64_t seed) {
 
 }  // namespace
 
+std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint64_t purpose) {
+    std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+    std::iota(order.begin(), order.end(), 0);
+    const random::Stream stream{seed, purpose};
+    for (std::int64_t i = n - 1; i > 0; --i)
+        std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(stream.below(i + 1, static_cast<std::uint64_t>(i)))]);
+    return order;
+}
+
+void copy_samples(const Dataset& set, std::span<const std::int64_t> indices, std::vector<float>& x, std::vector<std::int32_t>& labels) {
+    const auto pixels = static_cast<std::size_t>(set.H * set.W);
+    x.resize(indices.size() * pixels);
+    labels.resize(indices.size());
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+        if (indices[i] < 0 || indices[i] >= set.size())
+            throw Error(fmt::format("{}: sample {}; 0 to {} are accepted", set.name, indices[i], set.size() - 1));
+        const auto from = static_cast<std::size_t>(indices[i]);
+        std::copy_n(set.x.data() + from * pixels, pixels, x.data() + i * pixels);
+        labels[i] = set.labels[from];
+    }
+}
+
 Dataset pick(const Dataset& set, std::span<const std::int64_t> indices) {
-    Batch batch;
-    gather(set, indices, batch);
-    return {set.name, set.description, set.H, set.W, set.classes, std::move(batch.x), std::move(batch.labels)};
+    Dataset picked{set.name, set.description, set.H, set.W, set.classes, {}, {}};
+    copy_samples(set, indices, picked.x, picked.labels);
+    return picked;
 }
 
 Dataset mixed(const Dataset& set) { return pick(set, permutation(set.size(), 0, 0)); }

@@ -25,6 +25,12 @@ struct Split {
     Dataset train, test;
 };
 
+/// 0 ... n - 1 in an order drawn from the seed and `purpose` (Fisher & Yates).
+std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::uint64_t purpose);
+
+/// Images and labels of these indices, in their order; the vectors' memory is used again. Throws Error for an index that the set does not have.
+void copy_samples(const Dataset& set, std::span<const std::int64_t> indices, std::vector<float>& x, std::vector<std::int32_t>& labels);
+
 /// The samples of these indices, in their order. Throws Error for an index that the set does not have.
 Dataset pick(const Dataset& set, std::span<const std::int64_t> indices);
 

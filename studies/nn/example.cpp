@@ -47,6 +47,6 @@ int main() {
     }
 
     nn::measure_population(net, digits.train, batches, 50);
-    for (nn::Norm* layer : net.all<nn::Norm>()) layer->evaluate_with(nn::Statistics::population);
+    for (nn::Norm* layer : net.all<nn::Norm>()) layer->evaluate_with(nn::StatisticsFrom::population);
     std::printf("precise statistics: test error %.1f %%\n", 100 * nn::evaluate(net, digits.test).error);
 }

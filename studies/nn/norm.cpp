@@ -8,12 +8,12 @@
 namespace normlab::nn {
 namespace {
 
-const char* name_of(Statistics which) {
+const char* name_of(StatisticsFrom which) {
     switch (which) {
-        case Statistics::moving: return "moving";
-        case Statistics::moving_biased: return "moving_biased";
-        case Statistics::population: return "population";
-        case Statistics::batch: return "batch";
+        case StatisticsFrom::moving: return "moving";
+        case StatisticsFrom::moving_biased: return "moving_biased";
+        case StatisticsFrom::population: return "population";
+        case StatisticsFrom::batch: return "batch";
     }
     throw Error("unknown statistics");
 }
@@ -38,7 +38,7 @@ Norm::Norm(const Setup& setup, std::int64_t channels, const Spec& spec, const No
     moving_ = Memory(backend().device(), bytes), given_ = Memory(backend().device(), bytes);
     const State initial = initial_state(spec_, channels);
     if (spec_.running == Running::unbiased_variance && implementation_.saves().mean && implementation_.saves().var) biased_ = initial;
-    set_state(Statistics::moving, initial);
+    set_state(StatisticsFrom::moving, initial);
 }
 
 std::string Norm::name() const {
@@ -61,7 +61,7 @@ Norm::Way Norm::way(const Pass& pass) const {
     if (!keeps_running()) return Way::train;
     switch (pass.task) {
         case Task::train: return frozen_ ? Way::given : Way::train;
-        case Task::evaluate: return evaluation_ == Statistics::batch ? Way::batch : Way::given;
+        case Task::evaluate: return evaluation_ == StatisticsFrom::batch ? Way::batch : Way::given;
         default: return Way::batch;
     }
 }
@@ -96,7 +96,7 @@ StateView Norm::moving() {
 
 StateView Norm::given() {
     StateView view = moving();
-    if (evaluation_ == Statistics::moving) return view;
+    if (evaluation_ == StatisticsFrom::moving) return view;
     const State& state = *kept(evaluation_);
     const std::size_t half = state.mean.size() * sizeof(double);
     given_.upload(std::as_bytes(std::span(state.mean)));
@@ -140,25 +140,25 @@ void Norm::track_biased(const Prepared& p) {
     update_running(problem, state, mean.data(), var.data());
 }
 
-const std::optional<State>& Norm::kept(Statistics which) const {
-    const std::optional<State>& state = which == Statistics::population ? population_ : biased_;
-    if (!state || which == Statistics::moving || which == Statistics::batch)
+const std::optional<State>& Norm::kept(StatisticsFrom which) const {
+    const std::optional<State>& state = which == StatisticsFrom::population ? population_ : biased_;
+    if (!state || which == StatisticsFrom::moving || which == StatisticsFrom::batch)
         throw Error(fmt::format("{} has no {} statistics", name(), name_of(which)));
     return state;
 }
 
-void Norm::evaluate_with(Statistics which) {
-    if (keeps_running() && (which == Statistics::moving_biased || which == Statistics::population)) kept(which);
+void Norm::evaluate_with(StatisticsFrom which) {
+    if (keeps_running() && (which == StatisticsFrom::moving_biased || which == StatisticsFrom::population)) kept(which);
     evaluation_ = which;
 }
 
 void Norm::freeze() {
-    if (keeps_running() && evaluation_ == Statistics::batch) throw Error("frozen statistics are given ones; moving, moving_biased and population are accepted");
+    if (keeps_running() && evaluation_ == StatisticsFrom::batch) throw Error("frozen statistics are given ones; moving, moving_biased and population are accepted");
     frozen_ = true;
 }
 
-State Norm::state(Statistics which) const {
-    if (which != Statistics::moving || !keeps_running()) return *kept(which);
+State Norm::state(StatisticsFrom which) const {
+    if (which != StatisticsFrom::moving || !keeps_running()) return *kept(which);
     State state{std::vector<double>(static_cast<std::size_t>(channels_)), {}, {}, moving_count_};
     std::vector<double>& spread = spec_.running == Running::sigma ? state.sigma : state.var;
     spread.resize(state.mean.size());
@@ -167,15 +167,15 @@ State Norm::state(Statistics which) const {
     return state;
 }
 
-void Norm::set_state(Statistics which, const State& state) {
-    if (!keeps_running() || which == Statistics::batch) throw Error(fmt::format("{} has no {} statistics", name(), name_of(which)));
+void Norm::set_state(StatisticsFrom which, const State& state) {
+    if (!keeps_running() || which == StatisticsFrom::batch) throw Error(fmt::format("{} has no {} statistics", name(), name_of(which)));
     const std::vector<double>& spread = spec_.running == Running::sigma ? state.sigma : state.var;
     const auto C = static_cast<std::size_t>(channels_);
     if (state.mean.size() != C || spread.size() != C)
         throw Error(fmt::format("{}: statistics of {} and {} channels; {} are accepted", name(), state.mean.size(), spread.size(), C));
-    if (which == Statistics::population) {
+    if (which == StatisticsFrom::population) {
         population_ = state;
-    } else if (which == Statistics::moving_biased) {
+    } else if (which == StatisticsFrom::moving_biased) {
         if (kept(which)) biased_ = state;
     } else {
         moving_.upload(std::as_bytes(std::span(state.mean)));

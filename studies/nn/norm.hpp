@@ -13,7 +13,7 @@ namespace normlab::nn {
 
 /// Which statistics evaluation uses, where the variant keeps running ones (batch norm, batch renorm); the others have none and always use the input's
 /// own.
-enum class Statistics {
+enum class StatisticsFrom {
     moving,          ///< the moving average as the Spec has it (batch norm: of the unbiased variance; batch renorm: of sigma)
     moving_biased,   ///< batch norm: the moving average of the biased variance, kept beside the other in the same training run
     population,      ///< "precise": what measure_population (score.hpp) or set_state gave
@@ -39,22 +39,22 @@ public:
     const Spec& spec() const { return spec_; }
     bool keeps_running() const { return spec_.running != Running::none; }
     /// Whether evaluation depends on which samples are in its batch.
-    bool evaluates_by_batch() const { return spec_.block.samples && (!keeps_running() || evaluation_ == Statistics::batch); }
+    bool evaluates_by_batch() const { return spec_.block.samples && (!keeps_running() || evaluation_ == StatisticsFrom::batch); }
 
     /// How evaluation normalises from now on. Throws Error where the variant does not have it; without running statistics there is nothing to choose,
     /// and all are accepted.
-    void evaluate_with(Statistics which);
+    void evaluate_with(StatisticsFrom which);
     /// From now on training too takes the statistics chosen by evaluate_with as constants (Mode::eval's gradient), and moving averages stand still,
-    /// until `thaw`. Throws Error for Statistics::batch; nothing happens without running statistics.
+    /// until `thaw`. Throws Error for StatisticsFrom::batch; nothing happens without running statistics.
     void freeze();
     void thaw() { frozen_ = false; }
 
     /// moving, moving_biased or population. Throws Error where there are none.
-    State state(Statistics which) const;
+    State state(StatisticsFrom which) const;
     /// Replaces them. Throws Error for sizes that do not fit.
-    void set_state(Statistics which, const State& state);
+    void set_state(StatisticsFrom which, const State& state);
 
-    /// Every Task::population pass from now on adds its batch, until `end_population` makes the result Statistics::population.
+    /// Every Task::population pass from now on adds its batch, until `end_population` makes the result StatisticsFrom::population.
     void begin_population(Average average = Average::paper);
     void end_population();
 
@@ -73,7 +73,7 @@ private:
     Prepared& prepared(const Dims& dims, Way way, const Pass& pass);
     StateView given();
     StateView moving();
-    const std::optional<State>& kept(Statistics which) const;
+    const std::optional<State>& kept(StatisticsFrom which) const;
     void track_biased(const Prepared& p);
     Affine affine() const;
 
@@ -82,7 +82,7 @@ private:
     const Implementation& implementation_;
     std::int64_t channels_;
     std::optional<Parameter> gamma_, beta_;
-    Statistics evaluation_ = Statistics::moving;
+    StatisticsFrom evaluation_ = StatisticsFrom::moving;
     bool frozen_ = false;
     Memory moving_, given_;                     // on the device: mean, then var or sigma, C each
     std::int64_t moving_count_ = 0, given_count_ = 0;

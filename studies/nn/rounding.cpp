@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "verify/truth/bounds.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::nn {
 

@@ -17,7 +17,7 @@ struct Score {
 /// samples beyond the last whole batch are left out. Throws Error for an empty set, or outputs that are not as many as classes.
 Score evaluate(Sequential& net, const data::Dataset& set, std::int64_t batch = 250, LossKind loss = LossKind::softmax);
 
-/// "Precise" statistics: Statistics::population of every Norm from the first `batches` batches of `sampler`, all layers in one pass over them.
+/// "Precise" statistics: StatisticsFrom::population of every Norm from the first `batches` batches of `sampler`, all layers in one pass over them.
 void measure_population(Sequential& net, const data::Dataset& set, data::Sampler& sampler, std::int64_t batches, Average average = Average::paper);
 
 /// Data-dependent initialisation of every weight-normalised layer, from one batch.

@@ -39,22 +39,22 @@ double squared_size(const Matrix& a) {
 }
 
 // Squared gradient below a layer over that above it, the mean over `measured` layers.
-double growth(const Setting& s, Kind kind, std::uint32_t replicate) {
+double growth(const Trial& s, Kind kind, std::uint32_t replicate) {
     const Shape shape{s.m, static_cast<std::int64_t>(width), 1};
     const bool norm = kind != Kind::none;
     Spec spec = kind == Kind::layer_norm ? layer_norm(0) : batch_norm(0);
     spec.running = Running::none;
     const auto drawn = [&](unsigned stream, std::int64_t rows, int layer, double scale) {
-        Array a(Device::host, {rows, static_cast<std::int64_t>(width), 1}, DType::f64);
+        Array a = array_of(Device::host, {rows, static_cast<std::int64_t>(width), 1}, DType::f64);
         Draw draw = draw_of(s, 5, stream);
         draw.scale = scale;
         draw.first_channel = (replicate * 64 + static_cast<std::uint32_t>(layer)) * static_cast<std::uint32_t>(width);
-        a.draw(draw);
+        fill(draw, a);
         return a.values();
     };
     constexpr int depth = burn_in + measured;
     std::vector<Matrix> weights, inputs;    // of layer l: its weight [in, out]; what its norm sees
-    std::vector<Layer> layers;
+    std::vector<MeasuredNorm> layers;
     Matrix a = drawn(0, s.m, 0, 1);
     for (int l = 0; l < depth; ++l) {
         weights.push_back(drawn(1, static_cast<std::int64_t>(width), l, std::sqrt((norm ? 1.0 : 2.0) / static_cast<double>(width))));
@@ -97,7 +97,7 @@ double growth(const Setting& s, Kind kind, std::uint32_t replicate) {
 
 }  // namespace
 
-void measure_chain(const Setting& s, Measured& out) {
+void measure_chain(const Trial& s, Measured& out) {
     const auto replicates = static_cast<std::uint32_t>(std::clamp<std::int64_t>(s.samples / (2048 * s.m), 8, 48));
     const double m = static_cast<double>(s.m);
     struct Wanted {

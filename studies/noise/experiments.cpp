@@ -9,13 +9,13 @@ constexpr Distribution normal_only[] = {Distribution::normal};
 constexpr Distribution all[] = {Distribution::normal, Distribution::exponential, Distribution::uniform};
 
 constexpr Experiment table[] = {
-    {"statistics", all, [](std::int64_t) { return true; }, measure_statistics},
-    {"clusters", normal_only, [](std::int64_t m) { return m >= 4 && m % 2 == 0; }, measure_clusters},
-    {"averages", normal_only, [](std::int64_t) { return true; }, measure_averages},
-    {"clipping", normal_only, [](std::int64_t) { return true; }, measure_clipping},
-    {"gradients", normal_only, [](std::int64_t) { return true; }, measure_gradients},
-    {"chain", normal_only, [](std::int64_t m) { return m == 16 || m == 32 || m == 64; }, measure_chain},
-    {"sgd", normal_only, [](std::int64_t m) { return m == 16 || m == 32; }, measure_sgd},
+    {"statistics", all, [](std::int64_t) { return true; }, measure_statistics, 5e-7},
+    {"clusters", normal_only, [](std::int64_t m) { return m >= 4 && m % 2 == 0; }, measure_clusters, 1.5e-7},
+    {"averages", normal_only, [](std::int64_t) { return true; }, measure_averages, 5e-7},
+    {"clipping", normal_only, [](std::int64_t) { return true; }, measure_clipping, 2e-7},
+    {"gradients", normal_only, [](std::int64_t) { return true; }, measure_gradients, 1.5e-7},
+    {"chain", normal_only, [](std::int64_t m) { return m == 16 || m == 32 || m == 64; }, measure_chain, 14e-7},
+    {"sgd", normal_only, [](std::int64_t m) { return m == 16 || m == 32; }, measure_sgd, 6.5e-7},
 };
 
 }  // namespace
@@ -27,24 +27,24 @@ Blocks::Blocks(std::int64_t wanted, std::int64_t elements, std::int64_t block) {
     count = (std::max<std::int64_t>(wanted, 1) + channels - 1) / channels;
 }
 
-Draw draw_of(const Setting& s, unsigned experiment, unsigned stream) {
+Draw draw_of(const Trial& s, unsigned experiment, unsigned stream) {
     return {.seed = s.seed,
             .stream = experiment << 28 | stream << 24 | static_cast<unsigned>(s.distribution) << 20 | static_cast<unsigned>(s.m),
             .distribution = s.distribution};
 }
 
-Cell cell(const Setting& s, Row row, std::string quantity, const Tally& tally, double theory, double tolerance) {
+Cell cell(const Trial& s, Row row, std::string quantity, const Tally& tally, double theory, double tolerance) {
     return {.row = row, .quantity = std::move(quantity), .implementation = s.implementation.name(), .dtype = s.dtype, .m = s.m, .distribution = s.distribution,
             .n = tally.count(), .theory = theory, .tolerance = tolerance, .measured = tally.mean(), .standard_error = tally.standard_error()};
 }
 
-Cell proportion(const Setting& s, Row row, std::string quantity, std::int64_t events, std::int64_t n, double theory) {
+Cell proportion(const Trial& s, Row row, std::string quantity, std::int64_t events, std::int64_t n, double theory) {
     const double p = static_cast<double>(events) / static_cast<double>(n);
     return {.row = row, .quantity = std::move(quantity), .implementation = s.implementation.name(), .dtype = s.dtype, .m = s.m, .distribution = s.distribution,
             .method = Method::proportion, .n = n, .theory = theory, .measured = p, .standard_error = std::sqrt(p * (1 - p) / static_cast<double>(n))};
 }
 
-Cell identity(const Setting& s, Row row, std::string quantity, double worst, std::int64_t n) {
+Cell identity(const Trial& s, Row row, std::string quantity, double worst, std::int64_t n) {
     return {.row = row, .quantity = std::move(quantity), .implementation = s.implementation.name(), .dtype = s.dtype, .m = s.m, .distribution = s.distribution,
             .method = Method::identity, .n = n, .measured = worst, .statistic = worst};
 }

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "studies/noise/report.hpp"
+#include "studies/noise/results.hpp"
 #include "studies/noise/theory.hpp"
 
 namespace normlab::noise {
@@ -73,8 +73,8 @@ std::vector<Panel> panels() {
 }
 
 // A series' line and points as gnuplot data; the plot commands that draw them are appended to `plot`.
-std::string draw_series(const Result& result, const Series& s, std::size_t panel, std::size_t index, std::string& plot) {
-    const double last = static_cast<double>(std::ranges::max(result.settings.ms));
+std::string draw_series(const Results& results, const Series& s, std::size_t panel, std::size_t index, std::string& plot) {
+    const double last = static_cast<double>(std::ranges::max(results.ms));
     std::string text;
     if (s.theory) {
         text += fmt::format("$line{}_{} << EOD\n", panel, index);
@@ -87,7 +87,7 @@ std::string draw_series(const Result& result, const Series& s, std::size_t panel
         plot += fmt::format("{}$line{}_{} using 1:2 with lines lw 1.6 lc rgb '{}' notitle", plot.empty() ? "" : ", ", panel, index, colours[index]);
     }
     text += fmt::format("$points{}_{} << EOD\n", panel, index);
-    for (const Cell& c : result.cells) {
+    for (const Cell& c : results.cells) {
         if (c.row != s.row || c.quantity != s.quantity || c.distribution != s.distribution) continue;
         if (c.method == Method::proportion && c.measured == 0) continue;   // nothing to show on a logarithmic axis
         const double by = s.times_m ? static_cast<double>(c.m) : 1;
@@ -102,10 +102,10 @@ std::string draw_series(const Result& result, const Series& s, std::size_t panel
 }
 
 // Running means of 1/sigma_B at m = 2 and 1/var_B at m = 3 against the number of batches; the lines are the means capped at that number, which grow as its logarithm.
-std::string diverging_panel(const Result& result) {
+std::string diverging_panel(const Results& results) {
     std::string data, plot;
     std::size_t index = 0;
-    for (const RunningMean& r : result.running_means) {
+    for (const RunningMean& r : results.running_means) {
         const int power = r.quantity == "1/sigma_B" ? 1 : 2;
         if (r.m != power + 1 || index > 1) continue;
         data += fmt::format("$running{} << EOD\n", index);
@@ -123,9 +123,9 @@ std::string diverging_panel(const Result& result) {
                   "set logscale y\nset xtics auto\nset format x '10^{%L}'\nset xrange [1:*]\nset yrange [0.5:1000]\nset key top right\nplot " + plot + "\n";
 }
 
-std::string all_cells_panel(const Result& result) {
+std::string all_cells_panel(const Results& results) {
     std::string data = "$cells << EOD\n", failed = "$failed << EOD\n";
-    for (const Cell& c : result.cells) {
+    for (const Cell& c : results.cells) {
         const double sign = c.method == Method::interval && c.measured < c.theory ? -1 : 1;
         (c.held ? data : failed) += fmt::format("{} {}\n", static_cast<double>(c.m) * (1 + 0.012 * (static_cast<int>(c.row) - row_count / 2)),
                                                 sign * std::fmin(c.score(), 1.9));
@@ -139,8 +139,8 @@ std::string all_cells_panel(const Result& result) {
 
 }  // namespace
 
-std::string figure_script(const Result& result) {
-    const std::int64_t last = std::ranges::max(result.settings.ms), first = std::ranges::min(result.settings.ms);
+studies::Figure figure_of(const Results& results) {
+    const std::int64_t last = std::ranges::max(results.ms), first = std::ranges::min(results.ms);
     std::string text =
         "set multiplot layout 4,3 title 'Small-batch noise: theory (lines) and measured through normlab (points, simultaneous 99.9 % intervals)' "
         "margins 0.07,0.985,0.045,0.945 spacing 0.08,0.07\n"
@@ -152,13 +152,13 @@ std::string figure_script(const Result& result) {
     for (const Panel& p : panels()) {
         std::string plot;
         text += axes + fmt::format("{}set title '{}'\nset ylabel '{}'\n{}\n", fresh, p.title, p.y, p.settings);
-        for (std::size_t i = 0; i < p.series.size(); ++i) text += draw_series(result, p.series[i], number, i, plot);
+        for (std::size_t i = 0; i < p.series.size(); ++i) text += draw_series(results, p.series[i], number, i, plot);
         text += "plot " + plot + "\n";
         ++number;
     }
-    text += fresh + diverging_panel(result);
-    text += axes + fresh + all_cells_panel(result);
-    return text + "unset multiplot\n";
+    text += fresh + diverging_panel(results);
+    text += axes + fresh + all_cells_panel(results);
+    return {text + "unset multiplot\n", 1260, 1360};
 }
 
 }  // namespace normlab::noise

@@ -30,7 +30,7 @@ Sums sums_of(const std::vector<double>& y, const std::vector<double>& dy, const 
 // sizes add up to G = sum |g| + sum |g x_hat|, and inherits x_hat's error, e/m an element, times G (where nothing else is left, at m = 2, times m).
 class Identities {
 public:
-    void add(const Setting& s, const Sums& sum, double mean, double var, double rstd) {
+    void add(const Trial& s, const Sums& sum, double mean, double var, double rstd) {
         const double m = static_cast<double>(s.m), e = x_hat_rounding(s.dtype, s.m, mean, var, rstd);
         const double own = (3 * m + 20) * unit_roundoff(s.dtype), size = rstd * (sum.g_abs + sum.gx_abs), dx_bound = size * (own + 4 * e / m);
         worst(0, std::abs(sum.x_hat), 2 * e);
@@ -42,7 +42,7 @@ public:
         worst(6, sum.dx_abs, size * (own + 4 * e));
         ++n_;
     }
-    void report(const Setting& s, Measured& out) const {
+    void report(const Trial& s, Measured& out) const {
         constexpr const char* names[] = {"sum x_hat = 0", "sum x_hat^2 = m", "|x_hat| <= sqrt(m-1)", "sum dx = 0", "sum x_hat dx = 0", "x_hat = +-1", "dx = 0"};
         for (std::size_t i = 0; i < (s.m == 2 ? 7 : 5); ++i)
             out.cells.push_back(identity(s, i < 3 || i == 5 ? Row::x_hat : Row::gradient, names[i], ratio_[i], n_));
@@ -69,13 +69,13 @@ std::vector<double> through_relu(const std::vector<double>& y, std::vector<doubl
 
 }  // namespace
 
-void measure_gradients(const Setting& s, Measured& out) {
+void measure_gradients(const Trial& s, Measured& out) {
     const double m = static_cast<double>(s.m);
     const Blocks blocks(s.samples / s.m, s.m);
     const auto C = static_cast<std::size_t>(blocks.channels);
     Spec spec = batch_norm(0);
     spec.running = Running::none;
-    Layer layer(spec, {s.m, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
+    MeasuredNorm layer(spec, {s.m, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
     Array x = layer.array(), dy = layer.array();
     Draw draw_x = draw_of(s, 1), draw_dy = draw_of(s, 1, 1);
 
@@ -85,11 +85,11 @@ void measure_gradients(const Setting& s, Measured& out) {
     std::vector<double> scaled_vars;
     for (std::int64_t b = 0; b < blocks.count; ++b) {
         draw_x.first_channel = draw_dy.first_channel = static_cast<std::uint32_t>(b * blocks.channels);
-        x.draw(draw_x);
-        dy.draw(draw_dy);
+        fill(draw_x, x);
+        fill(draw_dy, dy);
         layer.forward(x);
         layer.backward(x, dy);
-        const Statistics stats = layer.statistics();
+        const Saved stats = layer.saved();
         const std::vector<double> y = layer.y(), g = dy.values(), dx = layer.dx();
         for (std::size_t c = 0; c < C; ++c) {
             const Sums sums = sums_of(y, g, dx, c, C);

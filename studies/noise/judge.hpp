@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "norms/tensor.hpp"
 #include "system/random.hpp"
 
 namespace normlab::noise {

@@ -11,7 +11,7 @@
 
 namespace normlab::noise {
 
-void measure_clusters(const Setting& s, Measured& out) {
+void measure_clusters(const Trial& s, Measured& out) {
     constexpr double rho = 0.5;
     for (const bool pairs : {true, false}) {   // clusters are samples, their values positions
         if (!pairs && s.m == 4) break;         // the same
@@ -20,16 +20,16 @@ void measure_clusters(const Setting& s, Measured& out) {
         const Blocks blocks(s.samples / s.m, s.m);
         Spec spec = batch_norm(0);
         spec.running = Running::none;
-        Layer layer(spec, {clusters, blocks.channels, k}, Mode::train, s.dtype, s.implementation);
+        MeasuredNorm layer(spec, {clusters, blocks.channels, k}, Mode::train, s.dtype, s.implementation);
         Array x = layer.array();
         Draw draw = draw_of(s, 2, pairs ? 0 : 1);
         draw.correlation = rho;
         Tally mean2, var;
         for (std::int64_t b = 0; b < blocks.count; ++b) {
             draw.first_channel = static_cast<std::uint32_t>(b * blocks.channels);
-            x.draw(draw);
+            fill(draw, x);
             layer.forward(x);
-            const Statistics stats = layer.statistics();
+            const Saved stats = layer.saved();
             for (double mean : stats.mean) mean2.add(mean * mean);
             for (double v : stats.var) var.add(v);
         }
@@ -40,7 +40,7 @@ void measure_clusters(const Setting& s, Measured& out) {
     }
 }
 
-void measure_averages(const Setting& s, Measured& out) {
+void measure_averages(const Trial& s, Measured& out) {
     constexpr double alpha = 0.1;
     constexpr std::int64_t steps = 32, batches = 8;
     const double m = static_cast<double>(s.m);
@@ -48,13 +48,13 @@ void measure_averages(const Setting& s, Measured& out) {
         const Blocks blocks(2 * s.samples / (s.m * steps), s.m * steps);
         Spec spec = batch_norm(0, alpha);
         spec.stat_batch = s.m;
-        Layer layer(spec, {s.m * steps, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
+        MeasuredNorm layer(spec, {s.m * steps, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
         Array x = layer.array();
         Draw draw = draw_of(s, 3);
         Tally mean2, var;
         for (std::int64_t b = 0; b < blocks.count; ++b) {
             draw.first_channel = static_cast<std::uint32_t>(b * blocks.channels);
-            x.draw(draw);
+            fill(draw, x);
             layer.set_state(0, 1);
             layer.forward(x);
             for (double mean : layer.running(0)) mean2.add(mean * mean);
@@ -67,14 +67,14 @@ void measure_averages(const Setting& s, Measured& out) {
     Spec spec = batch_norm(0);
     spec.stat_batch = s.m;
     const Shape shape{s.m * batches, blocks.channels, 1};
-    Array x(Device::host, shape, s.dtype);   // recalibration takes host tensors, for every implementation
+    Array x = array_of(Device::host, shape, s.dtype);   // recalibration takes host tensors, for every implementation
     Draw draw = draw_of(s, 3, 1);
     Tally mean2, var;
     for (std::int64_t b = 0; b < blocks.count; ++b) {
         draw.first_channel = static_cast<std::uint32_t>(b * blocks.channels);
-        x.draw(draw);
+        fill(draw, x);
         Population population(spec, shape.C, Average::paper);
-        population.add(x.view(), s.implementation);
+        population.add(channels_first(x), s.implementation);
         const State state = population.state();
         for (double mean : state.mean) mean2.add(mean * mean);
         for (double v : state.var) var.add(v);
@@ -86,7 +86,7 @@ void measure_averages(const Setting& s, Measured& out) {
 namespace {
 
 // Error over bound of y = (x - mean) rstd r + d, and of r and d against their limits (infinite where one is passed).
-double worst_of_correction(const Setting& s, const std::vector<double>& x, const std::vector<double>& y, const Statistics& stats, double r_max, double d_max) {
+double worst_of_correction(const Trial& s, const std::vector<double>& x, const std::vector<double>& y, const Saved& stats, double r_max, double d_max) {
     const std::size_t C = stats.mean.size();
     double worst = 0;
     for (std::size_t c = 0; c < C; ++c) {
@@ -103,22 +103,22 @@ double worst_of_correction(const Setting& s, const std::vector<double>& x, const
 
 }  // namespace
 
-void measure_clipping(const Setting& s, Measured& out) {
+void measure_clipping(const Trial& s, Measured& out) {
     const double m = static_cast<double>(s.m);
     constexpr double r_max = 3, slack = 1e-6;   // a limit itself may be rounded to f32
     for (const double d_max : {5.0, 0.5, 1.5 / std::sqrt(m)}) {   // beyond 5 sigma there is nothing to see; the last is passed by 13 % for every m
         const Blocks blocks(s.samples / s.m, s.m);
-        Layer layer(batch_renorm(r_max, d_max, 0), {s.m, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
+        MeasuredNorm layer(batch_renorm(r_max, d_max, 0), {s.m, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
         Array x = layer.array();
         Draw draw = draw_of(s, 4, d_max == 5 ? 0 : d_max == 0.5 ? 1 : 2);
         double worst = 0;
         std::int64_t n = 0, clipped_r = 0, clipped_d = 0;
         for (std::int64_t b = 0; b < blocks.count; ++b) {
             draw.first_channel = static_cast<std::uint32_t>(b * blocks.channels);
-            x.draw(draw);
+            fill(draw, x);
             layer.set_state(0, 1);
             layer.forward(x);
-            const Statistics stats = layer.statistics();
+            const Saved stats = layer.saved();
             // Clipped is at the limit, not beyond it.
             for (double r : stats.r) clipped_r += std::abs(r * r_max - 1) <= slack;
             for (double d : stats.d) clipped_d += std::abs(std::abs(d) / d_max - 1) <= slack;

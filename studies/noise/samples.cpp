@@ -12,11 +12,11 @@ void fill_host(const Draw& draw, T* x, const Shape& shape) {
 
 }  // namespace
 
-void fill(const Draw& draw, Memory& memory, const Shape& shape, DType dtype) {
-    if (dtype != DType::f32 && dtype != DType::f64) throw Error("samples are drawn in f32 and f64 only");
-    if (memory.device() == Device::cuda) cuda::fill(draw, memory.data(), shape, dtype);
-    else if (dtype == DType::f32) fill_host(draw, static_cast<float*>(memory.data()), shape);
-    else fill_host(draw, static_cast<double*>(memory.data()), shape);
+void fill(const Draw& draw, const Tensor& x) {
+    if (x.dtype != DType::f32 && x.dtype != DType::f64) throw Error("samples are drawn in f32 and f64 only");
+    if (x.device == Device::cuda) cuda::fill(draw, x.data, x.shape, x.dtype);
+    else if (x.dtype == DType::f32) fill_host(draw, static_cast<float*>(x.data), x.shape);
+    else fill_host(draw, static_cast<double*>(x.data), x.shape);
 }
 
 }  // namespace normlab::noise

@@ -43,11 +43,11 @@ NORMLAB_ANYWHERE void store_pair(const Draw& d, T* x, const Shape& shape, std::u
     }
 }
 
-/// Fills memory of a tensor x[N, C, S], dense, channels first, f32 or f64, on the memory's own device.
-void fill(const Draw& draw, Memory& memory, const Shape& shape, DType dtype);
+/// Fills x[N, C, S], dense, channels first, f32 or f64, on its own device.
+void fill(const Draw& draw, const Tensor& x);
 
 namespace cuda {
-/// fill by a kernel (samples.cu). Throws Failure in a build without CUDA (samples_absent.cpp).
+/// fill by a kernel (samples.cu). Throws Failure in a build without CUDA (absent/samples.cpp).
 void fill(const Draw& draw, void* x, const Shape& shape, DType dtype);
 }  // namespace cuda
 

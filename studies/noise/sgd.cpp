@@ -23,12 +23,12 @@ struct Outcome {
     double worst = 0;          // of |w - eta dw|^2 = |w|^2 + eta^2 |dw|^2, over its bound
 };
 
-Outcome descend(const Setting& s, const Run& run, unsigned stream, std::int64_t channels) {
+Outcome descend(const Trial& s, const Run& run, unsigned stream, std::int64_t channels) {
     const auto C = static_cast<std::size_t>(channels), m = static_cast<std::size_t>(s.m);
     Spec spec = batch_norm(0);
     spec.running = Running::none;
-    Layer layer(spec, {s.m, channels, 1}, Mode::train, s.dtype, s.implementation);
-    Array inputs(Device::host, {s.m * static_cast<std::int64_t>(p), channels, 1}, DType::f64), z = layer.array(), dy = layer.array();
+    MeasuredNorm layer(spec, {s.m, channels, 1}, Mode::train, s.dtype, s.implementation);
+    Array inputs = array_of(Device::host, {s.m * static_cast<std::int64_t>(p), channels, 1}, DType::f64), z = layer.array(), dy = layer.array();
     Draw draw_inputs = draw_of(s, 6, stream), draw_targets = draw_of(s, 6, stream + 1);
     draw_targets.scale = 1 / std::sqrt(static_cast<double>(m));
 
@@ -36,8 +36,8 @@ Outcome descend(const Setting& s, const Run& run, unsigned stream, std::int64_t 
     Outcome out;
     for (std::int64_t step = 0; step < run.steps; ++step) {
         draw_inputs.first_channel = draw_targets.first_channel = static_cast<std::uint32_t>(step * channels);
-        inputs.draw(draw_inputs);
-        dy.draw(draw_targets);
+        fill(draw_inputs, inputs);
+        fill(draw_targets, dy);
         const std::vector<double> x = inputs.values();   // [m, p, C]
         std::ranges::fill(product, 0.0);
         for (std::size_t j = 0; j < m; ++j)
@@ -47,7 +47,7 @@ Outcome descend(const Setting& s, const Run& run, unsigned stream, std::int64_t 
         layer.forward(z);
         layer.backward(z, dy);
         const std::vector<double> dz = layer.dx(), t = dy.values();
-        const Statistics stats = layer.statistics();
+        const Saved stats = layer.saved();
         std::ranges::fill(dw, 0.0);
         for (std::size_t j = 0; j < m; ++j)
             for (std::size_t k = 0; k < p; ++k)
@@ -80,7 +80,7 @@ Outcome descend(const Setting& s, const Run& run, unsigned stream, std::int64_t 
 
 }  // namespace
 
-void measure_sgd(const Setting& s, Measured& out) {
+void measure_sgd(const Trial& s, Measured& out) {
     constexpr std::int64_t steps = 1000;
     const std::int64_t channels = std::max<std::int64_t>(s.samples / (512 * s.m), 2);
     const double m = static_cast<double>(s.m), weights = p;

@@ -13,7 +13,7 @@ constexpr std::size_t law_size = 1 << 17;   // batches whose law is tested: sort
 // Means of values that may have none, and what is judged in their place.
 class Inverse {
 public:
-    Inverse(const Setting& s, int power) : setting_(s), power_(power), diverges_(s.m <= power + 1) {}
+    Inverse(const Trial& s, int power) : trial_(s), power_(power), diverges_(s.m <= power + 1) {}
 
     void add(double value) {
         mean_.add(value);
@@ -22,22 +22,22 @@ public:
         if ((mean_.count() & (mean_.count() - 1)) == 0) running_.push_back(mean_.mean());
     }
     void report(Measured& out, double distance, std::size_t law_count) const {
-        const double m = static_cast<double>(setting_.m);
+        const double m = static_cast<double>(trial_.m);
         const Row row = power_ == 1 ? Row::inverse_sigma : Row::inverse_variance;
         const std::string name = power_ == 1 ? "1/sigma_B" : "1/var_B";
         if (diverges_) {
             for (std::size_t i = 0; i < std::size(caps); ++i)
-                out.cells.push_back(cell(setting_, row, fmt::format("E[min({}, {})]", name, caps[i]), capped_[i], theory::mean_inverse_capped(m, power_, caps[i])));
-            out.running_means.push_back({name, setting_.implementation.name(), setting_.m, running_});
+                out.cells.push_back(cell(trial_, row, fmt::format("E[min({}, {})]", name, caps[i]), capped_[i], theory::mean_inverse_capped(m, power_, caps[i])));
+            out.running_means.push_back({name, trial_.implementation.name(), trial_.m, running_});
             return;
         }
-        const Cell c = cell(setting_, row, fmt::format("E[{}]", name), mean_, power_ == 1 ? theory::mean_inverse_sigma(m) : theory::mean_inverse_variance(m));
-        out.cells.push_back(fourth_moment(setting_.m, power_) ? c : by_law(c, distance, law_count));
+        const Cell c = cell(trial_, row, fmt::format("E[{}]", name), mean_, power_ == 1 ? theory::mean_inverse_sigma(m) : theory::mean_inverse_variance(m));
+        out.cells.push_back(fourth_moment(trial_.m, power_) ? c : by_law(c, distance, law_count));
     }
 
 private:
     static constexpr double caps[] = {10, 100, 1000};
-    const Setting& setting_;
+    const Trial& trial_;
     int power_;
     bool diverges_;
     Tally mean_, capped_[std::size(caps)];
@@ -46,14 +46,14 @@ private:
 
 }  // namespace
 
-void measure_statistics(const Setting& s, Measured& out) {
+void measure_statistics(const Trial& s, Measured& out) {
     const bool is_normal = s.distribution == Distribution::normal;
     const double m = static_cast<double>(s.m), expected = theory::mean_of_variance(m);
     const Blocks blocks(s.samples / s.m, s.m);
     Spec spec = batch_norm(0);
-    Layer evaluated(spec, {s.m, blocks.channels, 1}, Mode::eval, s.dtype, s.implementation);
+    MeasuredNorm evaluated(spec, {s.m, blocks.channels, 1}, Mode::eval, s.dtype, s.implementation);
     spec.running = Running::none;
-    Layer layer(spec, {s.m, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
+    MeasuredNorm layer(spec, {s.m, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
     Array x = layer.array();
     Draw draw = draw_of(s, 0);
 
@@ -62,9 +62,9 @@ void measure_statistics(const Setting& s, Measured& out) {
     std::vector<double> scaled_vars, squares;
     for (std::int64_t b = 0; b < blocks.count; ++b) {
         draw.first_channel = static_cast<std::uint32_t>(b * blocks.channels);
-        x.draw(draw);
+        fill(draw, x);
         layer.forward(x);
-        const Statistics stats = layer.statistics();
+        const Saved stats = layer.saved();
         const std::vector<double> y = layer.y();
         evaluated.set_state(0, 1);
         evaluated.forward(x);

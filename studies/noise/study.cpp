@@ -1,99 +1,94 @@
-#include "studies/noise/study.hpp"
-
+// Exact theory of small-batch noise against Monte-Carlo through the implementations. See README.md beside this file.
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <exception>
-#include <mutex>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "norms/registry.hpp"
+#include "studies/noise/results.hpp"
+#include "studies/runs/values.hpp"
+#include "verify/case/case.hpp"
 
-namespace normlab::noise {
+namespace normlab {
+namespace noise {
 namespace {
 
-struct Task {
-    const Experiment* experiment;
-    Setting setting;
-};
-
-void check(const Settings& s) {
-    if (s.ms.empty()) throw Error("no m; numbers in 2..65535 are accepted");
-    for (std::int64_t m : s.ms)
-        if (m < 2 || m > 65535) throw Error(fmt::format("m = {}; numbers in 2..65535 are accepted", m));
-    if (const std::int64_t least = 32 * std::ranges::max(s.ms); s.samples < least || s.samples > std::int64_t{1} << 32)
-        throw Error(fmt::format("samples = {}; {} (32 times the largest m) to 2^32 is accepted", s.samples, least));
-    if (s.threads < 0) throw Error(fmt::format("threads = {}; 1 or more is accepted", s.threads));
-    for (DType d : s.dtypes)
-        if (d != DType::f64 && d != DType::f32) throw Error(fmt::format("dtype {}; f64 and f32 are accepted", name_of(d)));
+void check_implementation(const studies::Setting&, const std::string& name) {
+    if (name == "all") return;
+    if (const Support support = find_implementation(name).available(); !support) throw Error(fmt::format("{} cannot run here: {}", name, support.reason));
 }
 
-std::vector<const Implementation*> chosen(const Settings& s) {
-    std::vector<const Implementation*> list;
-    for (const std::string& name : s.implementations) {
-        list.push_back(&find_implementation(name));
-        if (const Support support = list.back()->available(); !support) throw Error(fmt::format("{} cannot run here: {}", name, support.reason));
-    }
-    if (list.empty())
-        for (const Implementation* i : implementations())
-            if (i->available()) list.push_back(i);
-    return list;
+std::vector<std::string> chosen(const studies::Settings& settings) {
+    std::vector<std::string> names;
+    for (const std::string& name : settings.list("--impl"))
+        if (name != "all") names.push_back(name);
+        else
+            for (const Implementation* i : implementations())
+                if (i->available()) names.emplace_back(i->name());
+    return names;
+}
+
+std::vector<studies::Run> plan(const studies::Settings& settings) {
+    const std::vector<std::int64_t> ms = settings.integers("--m");
+    const std::int64_t samples = settings.integer("--samples");
+    if (const std::int64_t least = 32 * std::ranges::max(ms); samples < least)
+        throw Error(fmt::format("samples = {}; {} (32 times the largest m) to 2^32 is accepted", samples, least));
+    std::vector<studies::Run> runs;
+    for (const std::string& implementation : chosen(settings))
+        for (const std::string& dtype : settings.list("--dtype"))
+            for (const Experiment& experiment : experiments())
+                for (const std::int64_t m : ms)
+                    if (experiment.wants(m)) {
+                        const json s{{"impl", implementation}, {"dtype", dtype}, {"experiment", experiment.name}, {"m", m}, {"samples", samples},
+                                     {"seed", verify::parse_seed("--seed", settings.word("--seed"))}};
+                        runs.push_back({studies::run_name(s, {"impl", "dtype", "experiment", "m"}), s, experiment.seconds * static_cast<double>(samples)});
+                    }
+    return runs;
+}
+
+json run(const json& s, const studies::Context&) {
+    const Experiment& experiment = *std::ranges::find(experiments(), s.at("experiment").get<std::string>(), &Experiment::name);
+    Measured measured;
+    for (const Distribution distribution : experiment.distributions)
+        experiment.run({find_implementation(s.at("impl").get<std::string>()), s.at("m"), distribution, parse_dtype(s.at("dtype").get<std::string>()),
+                        s.at("samples"), s.at("seed")},
+                       measured);
+    return result_of(measured);
+}
+
+studies::Report report(const std::vector<studies::Record>& records) {
+    const Results results(records);
+    studies::Report out{.table = table_text(results) + summary_line(results) + "\n", .csv = csv_text(results), .figure = figure_of(results),
+                        .measures = {}, .document = document_of(results), .held = results.held()};
+    std::map<std::string, int> failed;
+    for (const Cell& c : results.cells) failed[fmt::format("cells failed: {}", title_of(c.row))] += !c.held;
+    for (const auto& [measure, count] : failed) out.measures[measure] = studies::exactly(count);
+    return out;
 }
 
 }  // namespace
+}  // namespace noise
 
-bool Result::held() const {
-    return std::ranges::all_of(cells, [](const Cell& c) { return c.held; });
+namespace studies {
+
+Study noise() {
+    const auto seed = [](const Setting& s, const std::string& word) { verify::parse_seed(s.flag, word); };
+    return {.name = "noise",
+            .question = "does what small batches do to statistics, outputs and gradients agree with exact theory, through every implementation?",
+            .durations = "40 s (2 cores)",
+            .settings = {{"--impl", "implementations, names of `normlab list`; all: those that can run here", "all", "reference,cpu", "",
+                          noise::check_implementation, true, true},
+                         {"--m", "batch sizes", noise::criterion_ms, "", "", integers(2, 65535), true},
+                         {"--samples", "values drawn for each cell: samples / m batches", fmt::format("{}", noise::criterion_samples), "", "",
+                          integers(64, std::int64_t{1} << 32)},
+                         {"--seed", "of the samples", "1", "", "", seed, false, true},
+                         {"--dtype", "f64, f32", "f64", "", "", words({"f64", "f32"}), true, true}},
+            .uses_data = false,
+            .plan = noise::plan,
+            .run = noise::run,
+            .report = noise::report,
+            .claims = ""};
 }
 
-Result run(const Settings& settings, const std::function<void(std::size_t, std::size_t)>& progress) {
-    const auto start = std::chrono::steady_clock::now();
-    check(settings);
-    std::vector<Task> tasks;
-    for (const Implementation* implementation : chosen(settings))
-        for (const DType dtype : settings.dtypes)
-            for (const Experiment& experiment : experiments())
-                for (const std::int64_t m : settings.ms)
-                    for (const Distribution distribution : experiment.distributions)
-                        if (experiment.wants(m))
-                            tasks.push_back({&experiment, {*implementation, m, distribution, dtype, settings.samples, settings.seed}});
-
-    std::vector<Measured> measured(tasks.size());
-    std::atomic<std::size_t> next = 0, done = 0;
-    std::exception_ptr error;
-    std::mutex error_lock;
-    const auto work = [&](bool reports) {
-        for (std::size_t i; (i = next++) < tasks.size();) {
-            try {
-                tasks[i].experiment->run(tasks[i].setting, measured[i]);
-            } catch (...) {
-                const std::lock_guard lock(error_lock);
-                error = std::current_exception();
-                next = tasks.size();
-            }
-            ++done;
-            if (reports) progress(done, tasks.size());
-        }
-    };
-    {
-        const int threads = settings.threads > 0 ? settings.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-        std::vector<std::jthread> helpers;
-        for (int t = 1; t < threads; ++t) helpers.emplace_back(work, false);
-        work(true);
-    }
-    if (error) std::rethrow_exception(error);
-
-    Result result{.settings = settings, .cells = {}, .running_means = {}};
-    for (Measured& m : measured) {
-        std::ranges::move(m.cells, std::back_inserter(result.cells));
-        std::ranges::move(m.running_means, std::back_inserter(result.running_means));
-    }
-    std::ranges::stable_sort(result.cells, {}, &Cell::row);
-    result.level = judge(result.cells, settings.alpha);
-    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return result;
-}
-
-}  // namespace normlab::noise
+}  // namespace studies
+}  // namespace normlab

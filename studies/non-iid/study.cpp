@@ -63,7 +63,7 @@ json run(const json& settings, const Context& context) {
         std::vector<std::int64_t> indices;
         for (std::int64_t k = 0; k < trial.test_set.size() / trial.batch; ++k) std::ranges::copy(order.batch(k), std::back_inserter(indices));
         result["in_paired_batches"].push_back(
-            {{"of_each", each}, {"error", trial.score(data::pick(trial.test_set, indices), nn::Statistics::batch).error}});
+            {{"of_each", each}, {"error", trial.score(data::pick(trial.test_set, indices), nn::StatisticsFrom::batch).error}});
     }
     return result;
 }

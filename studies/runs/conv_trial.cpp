@@ -133,7 +133,7 @@ void ConvTrial::train(data::Sampler& sampler, std::int64_t first, std::int64_t l
     }
 }
 
-nn::Score ConvTrial::score(const data::Dataset& set, nn::Statistics which) {
+nn::Score ConvTrial::score(const data::Dataset& set, nn::StatisticsFrom which) {
     for (nn::Norm* norm : net.all<nn::Norm>()) norm->evaluate_with(which);
     const std::int64_t slice = std::max<std::int64_t>(normalisation_batch, 1);
     return nn::evaluate(net, set, std::min((evaluation_batch + slice - 1) / slice * slice, set.size()));

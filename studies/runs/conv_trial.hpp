@@ -35,7 +35,7 @@ public:
     /// Steps first ... last - 1 of `steps`; momentum goes on from where the last call was, from 0 after `forget_momentum`.
     void train(data::Sampler& sampler, std::int64_t first, std::int64_t last, const std::function<void(double part)>& progress);
     void forget_momentum();
-    nn::Score score(const data::Dataset& set, nn::Statistics which = nn::Statistics::moving);
+    nn::Score score(const data::Dataset& set, nn::StatisticsFrom which = nn::StatisticsFrom::moving);
     /// Precise statistics of `set`, from about `samples` samples in the optimiser's batches.
     void measure_population(const data::Dataset& set, std::int64_t samples);
 

@@ -74,7 +74,7 @@ Settings::Settings(const std::vector<Setting>& known, Size size, const std::map<
             if (!values.insert(value_of(word)).second) throw Error(fmt::format("{} {}: {} is named twice; each value once is accepted", s.flag, text, word));
         for (const std::string& word : list)
             if (s.check) s.check(s, word);
-        changed_ = changed_ || list != split(s.of(size));
+        changed_ = changed_ || (!s.free && list != split(s.of(size)));
         if (list.size() > 1 && !s.together) apart_.push_back(s.flag);
         lists_[s.flag] = std::move(list);
     }

@@ -17,6 +17,7 @@ struct Setting {
     std::string quick, standard, paper;          ///< comma lists; an empty one: as the size before
     std::function<void(const Setting&, const std::string& word)> check;   ///< throws Error for a word that is not accepted
     bool together = false;   ///< one report shows all values of the list; otherwise each value has a report of its own (Settings::apart)
+    bool free = false;       ///< the criteria speak of all its values, not of the size's alone
     const std::string& of(Size size) const;
 };
 
@@ -40,7 +41,7 @@ public:
     const std::string& label() const { return label_; }
 
     Size size() const { return size_; }
-    bool changed() const { return changed_; }   ///< some list is another than that of the size: the criteria do not speak of it
+    bool changed() const { return changed_; }   ///< a list that is not free is another than that of the size: the criteria do not speak of it
     const std::vector<std::string>& list(const std::string& flag) const;
     std::vector<std::int64_t> integers(const std::string& flag) const;
     std::vector<double> numbers(const std::string& flag) const;

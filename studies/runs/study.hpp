@@ -47,6 +47,8 @@ struct Report {
     std::string table, csv;
     Figure figure;
     std::map<std::string, Interval> measures;
+    json document = nullptr;   ///< what --json writes in place of the measures
+    bool held = true;          ///< false: exact theory is contradicted, which makes the exit status 1
 };
 
 struct Study {

@@ -87,18 +87,18 @@ json run(const json& settings, const Context& context) {
     const auto samples = settings.at("precise").get<std::int64_t>();
     trial.measure_population(trial.train_set, samples);
     result["moving"] = score.error;
-    result["moving_biased"] = trial.score(trial.test_set, nn::Statistics::moving_biased).error;
-    result["precise"] = trial.score(trial.test_set, nn::Statistics::population).error;
-    result["batch"] = trial.score(trial.test_set, nn::Statistics::batch).error;
+    result["moving_biased"] = trial.score(trial.test_set, nn::StatisticsFrom::moving_biased).error;
+    result["precise"] = trial.score(trial.test_set, nn::StatisticsFrom::population).error;
+    result["batch"] = trial.score(trial.test_set, nn::StatisticsFrom::batch).error;
 
     // Frozen: the last part of the training once more, with the precise statistics of its beginning as constants.
     set_weights(trial.net, weights);
     trial.measure_population(trial.train_set, samples);
-    for (nn::Norm* norm : trial.net.all<nn::Norm>()) norm->evaluate_with(nn::Statistics::population), norm->freeze();
+    for (nn::Norm* norm : trial.net.all<nn::Norm>()) norm->evaluate_with(nn::StatisticsFrom::population), norm->freeze();
     trial.forget_momentum();
     trial.train(order, freeze, trial.steps,
                 [&](double part) { context.progress(share + (part - static_cast<double>(freeze) / static_cast<double>(trial.steps)) * share); });
-    result["frozen"] = trial.score(trial.test_set, nn::Statistics::population).error;
+    result["frozen"] = trial.score(trial.test_set, nn::StatisticsFrom::population).error;
     return result;
 }
 

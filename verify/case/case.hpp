@@ -1,6 +1,7 @@
 #pragma once
 // A case: everything that determines one run of one check, as a value and as the string that reruns it, for example
 //   "group_norm reference f32 nchw train 2x6x5 G=3 seed=71 check=accuracy"
+// What follows the shape there are its settings: each has a row in settings.cpp.
 
 #include <memory>
 #include <string>
@@ -60,20 +61,24 @@ struct Case {
 
     Spec spec() const;
     Problem problem() const { return {spec(), shape, dtype, layout, mode}; }
+    bool operator==(const Case&) const = default;
+
+    // text.cpp
     std::string text() const;             ///< only what differs from the defaults
     std::string rerun() const;            ///< the command line
 };
 
-/// The inverse of text(). Throws Error naming the offending word and what is accepted.
+/// The inverse of text() (text.cpp). Throws Error naming the offending word and what is accepted.
 Case parse_case(std::string_view text);
 
 /// A number that must be one: throws Error naming `what` and the text. Used for case strings and flags alike.
-double parse_number(std::string_view what, const std::string& text);
+double parse_number(std::string_view what, const std::string& text, std::string_view accepted = "a number");
 std::int64_t parse_integer(std::string_view what, const std::string& text);
 std::uint64_t parse_seed(std::string_view what, const std::string& text);
 
 /// "8x3x5" -> N, C, S; "8x3" has S = 1; further numbers multiply into S.
 Shape parse_shape(const std::string& text);
+std::string shape_text(const Shape& shape);
 
 /// A momentum: a number, or none.
 std::optional<double> parse_momentum(const std::string& text);

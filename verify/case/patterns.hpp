@@ -1,5 +1,5 @@
 #pragma once
-// Named ways to fill an array of a case: "x=spike", "dy=ones", "gamma=zero". Each shows a kind of fault that random numbers hide.
+// The names of the ways to fill an array of a case: "x=spike", "dy=ones", "gamma=zero". fill.cpp has what they do.
 //
 // x, block by block, times sigma, plus offset:
 //   normal       draw.hpp's: normal deviates with shifts of channels and samples
@@ -16,17 +16,15 @@
 //   edges        0, -0, subnormals, the smallest normal number, 1 and its neighbour, powers of two, both signs
 // dy: normal (draw.hpp's), ones, zero, x_hat, y, grid.  gamma: normal (in +-[0.5, 2]), ones, zero, negative, mixed (one channel of three 0).  beta: normal, zero.
 
-#include "verify/case/case.hpp"
+#include <span>
+#include <string_view>
 
 namespace normlab::verify {
 
-/// The patterns that a key ("x", "dy", "gamma", "beta") accepts.
-std::vector<std::string_view> pattern_names(std::string_view key);
-
-/// Puts what the case says in the place of the normal x in `in`.
-void fill_x(const Case& c, Inputs<double>& in);
-
-/// The same for gamma, beta and dy; x and the state are those of the case.
-void fill_others(const Case& c, Inputs<double>& in);
+inline constexpr std::string_view x_patterns[] = {"normal",      "grid",  "constant", "ulp",     "spike", "outlier", "sorted",
+                                                  "alternating", "pairs", "tag",      "uniform", "edges"};
+inline constexpr std::string_view dy_patterns[] = {"normal", "ones", "zero", "x_hat", "y", "grid"};
+inline constexpr std::string_view gamma_patterns[] = {"normal", "ones", "zero", "negative", "mixed"};
+inline constexpr std::string_view beta_patterns[] = {"normal", "zero"};
 
 }  // namespace normlab::verify

@@ -4,54 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "norms/names.hpp"
-
 namespace normlab::verify {
-
-double largest_finite(DType d) {
-    switch (d) {
-        case DType::f16: return 65504;
-        case DType::bf16: return 0x1.fep127;
-        case DType::f32: return std::numeric_limits<float>::max();
-        case DType::f64:
-        case DType::quad:
-        case DType::complex: break;
-    }
-    return std::numeric_limits<double>::max();
-}
-
-void require_finite_dx(const truth::Result& truth, DType dtype) {
-    if (std::ranges::any_of(truth.dx, [&](const Quad& v) { return abs(v) > largest_finite(dtype); }))
-        throw Unsuitable(fmt::format("dx overflows {}", name_of(dtype)));
-}
-
-Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<Quad>& truth,
-                const std::vector<double>& bound, const std::vector<double>& warning) {
-    Finding worst_of{std::string(quantity)};
-    if (got.size() != truth.size() || got.size() != bound.size()) {
-        worst_of.verdict = Verdict::fail;
-        worst_of.where = fmt::format("{} values where {} are expected", got.size(), truth.size());
-        return worst_of;
-    }
-    double worst_ratio = -1;
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        const auto value = static_cast<double>(truth[i]);
-        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) && !(std::abs(value) + bound[i] <= largest_finite(p.dtype));
-        Finding f = measured(quantity, overflows ? 0 : static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
-        if (!warning.empty() && f.error > warning[i]) worst_of.warning = true;
-        const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
-        if (ratio <= worst_ratio) continue;
-        worst_ratio = ratio;
-        const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-        f.where = got.size() == C && C != static_cast<std::size_t>(p.shape.size())
-                      ? fmt::format("c={}: {:.9g}, truth {:.9g}", i, got[i], static_cast<double>(truth[i]))
-                      : fmt::format("n={} c={} s={}: {:.9g}, truth {:.9g}", i / (C * S), i / S % C, i % S, got[i], static_cast<double>(truth[i]));
-        f.warning = worst_of.warning;
-        f.rounding = std::max(unit_roundoff(p.dtype), storage_roundoff(p.dtype)) * std::abs(value);
-        worst_of = f;
-    }
-    return worst_of;
-}
 
 Finding measured(std::string_view quantity, double error, double bound, std::string where) {
     Finding f{std::string(quantity), error, bound};

@@ -51,10 +51,6 @@ std::span<const Check> checks();
 /// By name; y, dx, dgamma and dbeta name the accuracy check. Throws Error naming the nearest.
 const Check& find_check(std::string_view name);
 
-/// got against truth, element by element. `size` C or N*C*S decides how `where` names the element.
-Finding compare(std::string_view quantity, const Problem& problem, const std::vector<double>& got, const std::vector<Quad>& truth,
-                const std::vector<double>& bound, const std::vector<double>& warning = {});
-
 /// One number against its bound: PASS or FAIL (NaN fails).
 Finding measured(std::string_view quantity, double error, double bound, std::string where = {});
 
@@ -82,18 +78,10 @@ std::string needs_own_statistics(const Case& c);
 std::string needs_mean_removed(const Case& c);
 std::string needs_training(const Case& c);
 
-/// The largest finite value of a dtype.
-double largest_finite(DType dtype);
-
-/// Throws Unsuitable where some dx overflows its dtype, for checks that sum over them.
-void require_finite_dx(const truth::Result& truth, DType dtype);
-
 /// Evaluation without running statistics is the same computation as training.
 bool repeats_training(const Case& c);
 
 /// Each bound doubled: for two results that may both be off.
 std::vector<double> twice(std::vector<double> bound);
-
-inline std::vector<Quad> quads(const std::vector<double>& v) { return {v.begin(), v.end()}; }
 
 }  // namespace normlab::verify

@@ -7,10 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "verify/truth/bounds.hpp"
-#include "verify/checks/oracles.hpp"
-#include "verify/case/draw.hpp"
-
 namespace normlab::verify {
 
 Numeric ridders(const std::function<double(double)>& f, double first_step) {
@@ -29,6 +25,21 @@ Numeric ridders(const std::function<double(double)>& f, double first_step) {
         }
     }
     return best;
+}
+
+Finding judge(std::string_view quantity, const std::vector<Comparison>& all, const std::function<std::string(std::size_t)>& name) {
+    std::vector<Finding> findings;
+    for (const Comparison& c : all) {
+        Finding f = measured(quantity, std::abs(c.analytic - c.numeric), c.tolerance + 3 * c.estimate);
+        const bool blind = c.estimate > c.tolerance || !(c.signal >= 10 * c.tolerance);
+        if (f.verdict == Verdict::pass && blind) f.verdict = Verdict::unresolved;
+        findings.push_back(f);
+    }
+    const std::size_t k = worst_index(findings);
+    findings[k].where = fmt::format("{}: {:.9g}, numeric {:.9g}", name(k), all[k].analytic, all[k].numeric);
+    if (all[k].estimate > 0) findings[k].where += fmt::format(" +- {:.1e}", all[k].estimate);
+    if (findings[k].verdict == Verdict::unresolved) findings[k].where += fmt::format(", expected size {:.1e}", all[k].signal);
+    return findings[k];
 }
 
 void RemainderOrder::add(int k, double remainder, double floor) {

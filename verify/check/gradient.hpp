@@ -18,6 +18,18 @@ struct Numeric {
 /// 1982).
 Numeric ridders(const std::function<double(double)>& f, double first_step);
 
+/// One number of the backward pass and what an oracle says of it.
+struct Comparison {
+    double analytic = 0, numeric = 0;
+    double tolerance = 0;
+    double signal = 0;     ///< the size that is expected of such a number
+    double estimate = 0;   ///< of the oracle's own error
+};
+
+/// FAIL beyond tolerance + 3 * estimate, and for NaN; else UNRESOLVED where the oracle is blind: estimate > tolerance, or signal < 10 * tolerance. FAIL
+/// beats UNRESOLVED beats PASS; of those the worst. `name` says what entry k is.
+Finding judge(std::string_view quantity, const std::vector<Comparison>& all, const std::function<std::string(std::size_t)>& name);
+
 /// The order in h of a remainder of which the sizes at h = 2^-k are added for k = 3, 4, ..., 10.
 class RemainderOrder {
 public:

@@ -62,14 +62,14 @@ struct Through {
     Bounds bounds;
 };
 
-Through through_norm(LayerOutputs& to, Inputs<double> in, const Implementation& implementation) {
+Through through_norm(LinearLayerOutputs& to, Inputs<double> in, const Implementation& implementation) {
     to.truth = truth::evaluate(in);
     Through t{run(implementation, in), error_bounds(in, to.truth, implementation.accumulation(in.problem.dtype))};
     to.norm_inputs = std::move(in);
     return t;
 }
 
-LayerOutputs norm_of_activations(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
+LinearLayerOutputs norm_of_activations(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
     const auto C = static_cast<std::size_t>(layer.shape.C), P = static_cast<std::size_t>(layer.shape.N * layer.shape.S);
     const std::size_t K = layer.fan_in();
     const Matrix W = matrix(layer.weight, C), U = columns(layer, K);
@@ -77,7 +77,7 @@ LayerOutputs norm_of_activations(const LinearLayer& layer, const NormSettings& n
     for (std::size_t c = 0; c < C; ++c)
         for (std::size_t i = 0; i < P; ++i) X(c, i) += layer.bias[c];
 
-    LayerOutputs o;
+    LinearLayerOutputs o;
     const Through t = through_norm(o, {norm.problem, to_logical(X, layer.shape), norm.dy, norm.gamma, norm.beta, norm.state}, implementation);
     o.y = t.out.y, o.y_bound = t.bounds.y;
     if (norm.dy.empty()) return o;
@@ -90,7 +90,7 @@ LayerOutputs norm_of_activations(const LinearLayer& layer, const NormSettings& n
     return o;
 }
 
-LayerOutputs norm_of_weights(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
+LinearLayerOutputs norm_of_weights(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
     const auto C = static_cast<std::size_t>(layer.shape.C);
     const std::size_t K = layer.fan_in();
     const Matrix U = columns(layer, K);
@@ -103,7 +103,7 @@ LayerOutputs norm_of_weights(const LinearLayer& layer, const NormSettings& norm,
         dw = flat(xt::linalg::dot(dY, xt::transpose(U)));
         for (double& v : dw) v = rounded(v, problem.dtype);
     }
-    LayerOutputs o;
+    LinearLayerOutputs o;
     const Through t = through_norm(o, {problem, layer.weight, dw, norm.gamma, {}, norm.state}, implementation);
     const Bounded w{matrix(t.out.y, C), matrix(t.bounds.y, C)};
     Bounded Y = product(w.value, w.bound, U);
@@ -119,7 +119,7 @@ LayerOutputs norm_of_weights(const LinearLayer& layer, const NormSettings& norm,
 
 }  // namespace
 
-LinearLayer draw_layer(const Shape& shape, bool zero_padded, Random& random) {
+LinearLayer draw_linear_layer(const Shape& shape, bool zero_padded, Random& random) {
     LinearLayer layer;
     layer.shape = shape;
     std::int64_t rows = 1;
@@ -151,7 +151,7 @@ LinearLayer draw_layer(const Shape& shape, bool zero_padded, Random& random) {
     return layer;
 }
 
-LayerOutputs run_layer(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
+LinearLayerOutputs run_linear_layer(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
     return norm.problem.spec.moments == Moments::norm ? norm_of_weights(layer, norm, implementation)
                                                       : norm_of_activations(layer, norm, implementation);
 }

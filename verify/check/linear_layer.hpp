@@ -3,6 +3,7 @@
 // biases drawn are small whole numbers, so that W u, 3 W u and W u + b are exact in every dtype and a test sees the norm's own error only.
 
 #include "verify/truth/bounds.hpp"
+#include "verify/truth/truth.hpp"
 #include "verify/case/draw.hpp"
 
 namespace normlab::verify {
@@ -21,7 +22,7 @@ struct LinearLayer {
 };
 
 /// Dense with 8 features if shape.S = 1, otherwise a 2x2 convolution of 2 channels (3x3 if zero-padded) whose output has shape.S positions.
-LinearLayer draw_layer(const Shape& shape, bool zero_padded, Random& random);
+LinearLayer draw_linear_layer(const Shape& shape, bool zero_padded, Random& random);
 
 /// What the norm in the layer is given besides its input.
 struct NormSettings {
@@ -32,13 +33,13 @@ struct NormSettings {
 };
 
 /// Values with the bounds on their errors.
-struct LayerOutputs {
+struct LinearLayerOutputs {
     std::vector<double> y, d_weight, d_input, d_bias;
     std::vector<double> y_bound, d_weight_bound, d_input_bound, d_bias_bound;
     Inputs<double> norm_inputs;
     truth::Result truth;
 };
 
-LayerOutputs run_layer(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation);
+LinearLayerOutputs run_linear_layer(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation);
 
 }  // namespace normlab::verify

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "verify/truth/quantities.hpp"
+
 namespace normlab::verify {
 namespace {
 
@@ -66,111 +68,171 @@ Bytes packed(const std::vector<double>& values, DType dtype, auto place) {
 
 bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
-}  // namespace
+// A problem's arrays, watched, and the calls on them.
+class WatchedSession {
+public:
+    WatchedSession(const Implementation& implementation, const Inputs<double>& in, const How& how)
+        : in_(in), how_(how), p_(on(implementation.device(), in.problem)), operation_(p_, implementation, {.threads = how.threads}),
+          x_(array("x", p_.dtype, in.x.size())), dy_(array("dy", p_.dtype, in.x.size())), gamma_(array("gamma", param_dtype(p_.dtype), in.gamma.size())),
+          beta_(array("beta", param_dtype(p_.dtype), in.beta.size())), results_(arrays_of_results(implementation.saves())),
+          state_{&array("running mean", DType::f64, in.state.mean.size()), &array("running var", DType::f64, in.state.var.size()),
+                 &array("running sigma", DType::f64, in.state.sigma.size())},
+          opaque_(bytes("saved opaque", operation_.opaque_bytes())), workspace_(bytes("workspace", operation_.workspace_bytes())) {
+        operation_.use_workspace(workspace_.data());
+        gamma_.write(packed(in.gamma, param_dtype(p_.dtype), entry)), beta_.write(packed(in.beta, param_dtype(p_.dtype), entry));
+        for (const QuantityRow& q : quantities::saved())
+            if (q.is_of(p_)) saved_.*q.view = result(q.quantity).data<double>();
+        saved_.opaque = opaque_.data<std::byte>();
+    }
 
-GuardedRun run_guarded(const Implementation& implementation, const Inputs<double>& in, const How& how) {
-    Problem p = in.problem;
-    p.device = implementation.device();
-    Operation operation(p, implementation, {.threads = how.threads});
-    const DType params = param_dtype(p.dtype);
-    const auto size = static_cast<std::size_t>(p.shape.size()), C = static_cast<std::size_t>(p.shape.C);
-    const auto blocks = static_cast<std::size_t>(p.statistics_count()), corrections = p.has_correction() ? blocks : 0;
+    WatchedRun run() && {
+        forward();
+        if (in_.dy.size() == in_.x.size()) backward();
+        return std::move(out_);
+    }
 
-    std::deque<Watched> all;
-    const auto array = [&](std::string name, DType dtype, std::size_t count) -> Watched& {
-        return all.emplace_back(p.device, std::move(name), dtype, count * size_of(dtype), (how.offset + all.size() * how.stagger) * size_of(dtype), how.poison);
-    };
-    Watched &x = array("x", p.dtype, size), &dy = array("dy", p.dtype, size);
-    Watched &gamma = array("gamma", params, in.gamma.size()), &beta = array("beta", params, in.beta.size());
-    Watched &other_y = array("y", p.dtype, size), &other_dx = array("dx", p.dtype, size);
-    Watched &dgamma = array("dgamma", params, C), &dbeta = array("dbeta", params, C);
-    const Saves saves = implementation.saves();
-    Watched &mean = array("saved mean", DType::f64, saves.mean ? blocks : 0), &var = array("saved var", DType::f64, saves.var ? blocks : 0);
-    Watched& rstd = array("saved rstd", DType::f64, saves.rstd ? blocks : 0);
-    Watched &r = array("saved r", DType::f64, corrections), &d = array("saved d", DType::f64, corrections);
-    Watched &running_mean = array("running mean", DType::f64, in.state.mean.size());
-    Watched &running_var = array("running var", DType::f64, in.state.var.size()), &running_sigma = array("running sigma", DType::f64, in.state.sigma.size());
-    Watched& opaque = all.emplace_back(p.device, "saved opaque", DType::f64, operation.opaque_bytes(), 0, how.poison);
-    Watched& workspace = all.emplace_back(p.device, "workspace", DType::f64, operation.workspace_bytes(), 0, how.poison);
-    Watched &y = how.in_place ? x : other_y, &dx = how.in_place ? dy : other_dx;
-    operation.use_workspace(workspace.data());
+private:
+    using Arrays = std::vector<Watched*>;
 
-    const auto element = [&](std::size_t i) { return memory_index(p, i); };
-    const auto entry = [](std::size_t i) { return i; };
-    const auto tensor = [&](const Watched& w) { return Tensor{w.data(), p.dtype, p.shape, p.layout, p.device}; };
-    gamma.write(packed(in.gamma, params, entry)), beta.write(packed(in.beta, params, entry));
-    const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data()};
-    const SavedView saved{mean.data<double>(), var.data<double>(), rstd.data<double>(), corrections ? r.data<double>() : nullptr,
-                          corrections ? d.data<double>() : nullptr, opaque.data<std::byte>()};
-    const auto is_one_of = [](const Watched& w, std::initializer_list<const Watched*> some) { return std::ranges::find(some, &w) != some.end(); };
-    GuardedRun out;
-    const auto read = [&](std::initializer_list<const Watched*> some) {
-        for (const Watched* w : some) out.results.push_back(w->read());
-        for (const Watched* w : {&y, &dx})
-            for (Array& a : out.results)
-                if (a.name == w->name()) a.name = w == &y ? "y" : "dx";
-    };
+    static Problem on(Device device, Problem p) {
+        p.device = device;
+        return p;
+    }
+    static std::size_t entry(std::size_t i) { return i; }
+    Bytes tensor_bytes(const std::vector<double>& values) const {
+        return packed(values, p_.dtype, [this](std::size_t i) { return memory_index(p_, i); });
+    }
 
-    const auto forward_elsewhere = [&] {
+    Watched& array(std::string name, DType dtype, std::size_t count) {
+        const std::size_t width = size_of(dtype);
+        return all_.emplace_back(p_.device, std::move(name), dtype, count * width, (how_.offset + all_.size() * how_.stagger) * width, how_.poison);
+    }
+    Watched& bytes(std::string name, std::size_t count) { return all_.emplace_back(p_.device, std::move(name), DType::f64, count, 0, how_.poison); }
+
+    Arrays arrays_of_results(const Saves& saves) {
+        Arrays arrays;
+        for (const QuantityRow& q : quantities::outputs())
+            arrays.push_back(&array(std::string(q.name), q.dtype(p_.dtype), static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
+        for (const QuantityRow& q : quantities::saved())
+            arrays.push_back(&array(std::string(q.name), DType::f64, q.is_saved(p_, saves) ? static_cast<std::size_t>(p_.statistics_count()) : 0));
+        return arrays;
+    }
+    Watched& result(Quantity q) {
+        if (how_.in_place && q == Quantity::y) return x_;
+        if (how_.in_place && q == Quantity::dx) return dy_;
+        return *results_[static_cast<std::size_t>(q)];
+    }
+
+    // All that a call may write.
+    Arrays written_by_forward() {
+        Arrays arrays{&result(Quantity::y)};
+        for (const QuantityRow& q : quantities::saved()) arrays.push_back(&result(q.quantity));
+        arrays.push_back(&opaque_);
+        return arrays;
+    }
+    Arrays written_by_backward() { return {&result(Quantity::dx), &result(Quantity::dgamma), &result(Quantity::dbeta)}; }
+
+    void poison(const Arrays& arrays) {
+        for (Watched* w : arrays)
+            if (w != &x_ && w != &dy_) w->fill(how_.poison);
+    }
+    void read(const Arrays& arrays) {
+        for (const Watched* w : arrays) {
+            out_.results.push_back(w->read());
+            if (w == &x_) out_.results.back().name = "y";
+            if (w == &dy_) out_.results.back().name = "dx";
+        }
+    }
+    void check(std::string_view call, Arrays written) {
+        synchronize(p_.device);
+        written.push_back(&workspace_);
+        for (Watched& w : all_)
+            w.check(std::ranges::find(written, &w) != written.end(), std::ranges::find(state_, &w) != state_.end() ? Breach::state : Breach::input, call,
+                    out_.breaches);
+    }
+
+    Tensor tensor(const Watched& w) const { return Tensor{w.data(), p_.dtype, p_.shape, p_.layout, p_.device}; }
+    Affine affine() const { return {in_.gamma.empty() ? nullptr : gamma_.data(), in_.beta.empty() ? nullptr : beta_.data()}; }
+
+    void forward() {
+        const bool keeps_state = p_.spec.running != Running::none, moves_state = keeps_state && p_.mode == Mode::train;
+        const Arrays results = written_by_forward();
+        Arrays written = results;
+        if (moves_state) written.insert(written.end(), state_.begin(), state_.end());
+        const std::vector<double>* const before[] = {&in_.state.mean, &in_.state.var, &in_.state.sigma};
+        std::int64_t count = 0;
+        if (how_.interleaved) forward_elsewhere();
+        workspace_.fill(how_.dirt);
+        for (int call = 0; call < how_.calls; ++call) {
+            x_.write(tensor_bytes(in_.x));
+            for (std::size_t k = 0; k < state_.size(); ++k) state_[k]->write(packed(*before[k], DType::f64, entry));
+            count = in_.state.count;
+            poison(results);
+            const auto given = [&](std::size_t k) { return before[k]->empty() ? nullptr : state_[k]->data<double>(); };
+            operation_.forward(tensor(x_), affine(), keeps_state ? StateView{given(0), given(1), given(2), &count} : StateView{}, saved_,
+                               tensor(result(Quantity::y)));
+            check("forward", written);
+            if (!moves_state && count != in_.state.count)
+                out_.breaches.push_back({Breach::state, fmt::format("count: forward changed {} to {}", in_.state.count, count)});
+        }
+        read(results), read(state_);
+        out_.results.push_back({"count", DType::f64, packed({static_cast<double>(count)}, DType::f64, entry)});
+    }
+
+    void backward() {
+        if (how_.in_place) x_.write(tensor_bytes(in_.x));
+        Arrays inputs = written_by_forward();   // from now on
+        inputs.insert(inputs.end(), state_.begin(), state_.end());
+        for (Watched* w : inputs)
+            if (w != &x_) w->write(w->read().bytes);
+        if (how_.interleaved) forward_elsewhere();
+        workspace_.fill(how_.dirt);
+        const Arrays results = written_by_backward();
+        for (int call = 0; call < how_.calls; ++call) {
+            dy_.write(tensor_bytes(in_.dy));
+            poison(results);
+            operation_.backward(tensor(x_), tensor(dy_), affine(), saved_,
+                                {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(), result(Quantity::dbeta).data()});
+            check("backward", results);
+        }
+        read(results);
+    }
+
+    // The same plan on other numbers, in other memory.
+    void forward_elsewhere() {
         const auto filled = [&](const Bytes& bytes) {
-            Memory memory(p.device, bytes.size());
+            Memory memory(p_.device, bytes.size());
             memory.upload(bytes);
             return memory;
         };
-        const Memory other_x = filled(packed({in.x.rbegin(), in.x.rend()}, p.dtype, element)), into = filled(Bytes(size * size_of(p.dtype)));
+        const Memory x = filled(tensor_bytes({in_.x.rbegin(), in_.x.rend()})), y = filled(Bytes(in_.x.size() * size_of(p_.dtype)));
         const auto copied = [&](const std::vector<double>& values) { return filled(packed(values, DType::f64, entry)); };
-        const Memory means = copied(in.state.mean), vars = copied(in.state.var), sigmas = copied(in.state.sigma);
+        const Memory means = copied(in_.state.mean), vars = copied(in_.state.var), sigmas = copied(in_.state.sigma);
         const auto doubles = [](const Memory& m) { return m.bytes() ? static_cast<double*>(m.data()) : nullptr; };
-        std::int64_t others = in.state.count;
-        const SavedMemory kept(operation);
-        operation.forward({other_x.data(), p.dtype, p.shape, p.layout, p.device}, affine, {doubles(means), doubles(vars), doubles(sigmas), &others}, kept.view(),
-                          {into.data(), p.dtype, p.shape, p.layout, p.device});
-        synchronize(p.device);
-    };
-
-    std::int64_t count = 0;
-    if (how.interleaved) forward_elsewhere();
-    const bool keeps_state = p.spec.running != Running::none, moves_state = keeps_state && p.mode == Mode::train;
-    workspace.fill(how.dirt);
-    for (int call = 0; call < how.calls; ++call) {
-        x.write(packed(in.x, p.dtype, element));
-        running_mean.write(packed(in.state.mean, DType::f64, entry)), running_var.write(packed(in.state.var, DType::f64, entry));
-        running_sigma.write(packed(in.state.sigma, DType::f64, entry));
-        count = in.state.count;
-        if (!how.in_place) y.fill(how.poison);
-        for (Watched* w : {&mean, &var, &rstd, &r, &d, &opaque}) w->fill(how.poison);
-        const StateView state{in.state.mean.empty() ? nullptr : running_mean.data<double>(), in.state.var.empty() ? nullptr : running_var.data<double>(),
-                              in.state.sigma.empty() ? nullptr : running_sigma.data<double>(), &count};
-        operation.forward(tensor(x), affine, keeps_state ? state : StateView{}, saved, tensor(y));
-        synchronize(p.device);
-        for (const Watched& w : all) {
-            const bool state_array = is_one_of(w, {&running_mean, &running_var, &running_sigma});
-            const bool output = is_one_of(w, {&y, &mean, &var, &rstd, &r, &d, &opaque, &workspace}) || (state_array && moves_state);
-            w.check(output, state_array ? Breach::state : Breach::input, "forward", out.breaches);
-        }
-        if (!moves_state && count != in.state.count) out.breaches.push_back({Breach::state, fmt::format("count: forward changed {} to {}", in.state.count, count)});
+        std::int64_t count = in_.state.count;
+        const SavedMemory kept(operation_);
+        operation_.forward({x.data(), p_.dtype, p_.shape, p_.layout, p_.device}, affine(), {doubles(means), doubles(vars), doubles(sigmas), &count}, kept.view(),
+                           {y.data(), p_.dtype, p_.shape, p_.layout, p_.device});
+        synchronize(p_.device);
     }
-    read({&y, &mean, &var, &rstd, &r, &d, &opaque, &running_mean, &running_var, &running_sigma});
-    out.results.push_back({"count", DType::f64, packed({static_cast<double>(count)}, DType::f64, entry)});
-    if (in.dy.size() != size) return out;
 
-    if (how.in_place) x.write(packed(in.x, p.dtype, element));
-    for (Watched* w : {&mean, &var, &rstd, &r, &d, &opaque, &running_mean, &running_var, &running_sigma}) w->write(w->read().bytes);   // inputs from now on
-    if (!how.in_place) y.write(y.read().bytes);
-    if (how.interleaved) forward_elsewhere();
-    workspace.fill(how.dirt);
-    for (int call = 0; call < how.calls; ++call) {
-        dy.write(packed(in.dy, p.dtype, element));
-        if (!how.in_place) dx.fill(how.poison);
-        dgamma.fill(how.poison), dbeta.fill(how.poison);
-        operation.backward(tensor(x), tensor(dy), affine, saved, {tensor(dx), dgamma.data(), dbeta.data()});
-        synchronize(p.device);
-        for (const Watched& w : all)
-            w.check(is_one_of(w, {&dx, &dgamma, &dbeta, &workspace}), is_one_of(w, {&running_mean, &running_var, &running_sigma}) ? Breach::state : Breach::input,
-                    "backward", out.breaches);
-    }
-    read({&dx, &dgamma, &dbeta});
-    return out;
+    const Inputs<double>& in_;
+    const How& how_;
+    Problem p_;
+    Operation operation_;
+    std::deque<Watched> all_;
+    Watched &x_, &dy_, &gamma_, &beta_;
+    Arrays results_;   // by Quantity
+    Arrays state_;     // mean, var, sigma
+    Watched &opaque_, &workspace_;
+    SavedView saved_;
+    WatchedRun out_;
+};
+
+}  // namespace
+
+WatchedRun run_watched(const Implementation& implementation, const Inputs<double>& in, const How& how) {
+    return WatchedSession(implementation, in, how).run();
 }
 
 std::string element_text(const Problem& p, std::size_t i) {

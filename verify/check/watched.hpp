@@ -36,14 +36,14 @@ struct Breach {
     std::string what;                           ///< "y: 1 byte after its end was written"
 };
 
-struct GuardedRun {
+struct WatchedRun {
     std::vector<Array> results;   ///< y, dx, dgamma, dbeta, saved mean, var, rstd (r, d), own bytes, running mean and spread, count
     std::vector<Breach> breaches;
 };
 
 /// Forward and backward on the implementation's device. Every array and the workspace lie between zones of 512 bytes or more with a pattern; outputs
 /// and Saved are poisoned before each call.
-GuardedRun run_guarded(const Implementation& implementation, const Inputs<double>& inputs, const How& how = {});
+WatchedRun run_watched(const Implementation& implementation, const Inputs<double>& inputs, const How& how = {});
 
 /// Elements that differ in a bit (error; the bound is 0), and the first of them.
 Finding same_bits(std::string_view quantity, const Problem& problem, const std::vector<Array>& got, const std::vector<Array>& expected);

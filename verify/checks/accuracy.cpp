@@ -4,17 +4,15 @@
 
 #include <fmt/format.h>
 
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/faults/naming.hpp"
+#include "verify/truth/quantities.hpp"
 #include "verify/truth/range.hpp"
 
 namespace normlab::verify {
 namespace {
 
 constexpr double ladder[] = {1, 10, 1e2, 1e3, 1e4, 1e5, 1e6};
-
-// Beyond this a 16-bit type cannot tell neighbours of a block apart.
-double largest_kappa(DType d) { return d == DType::bf16 ? 1e2 : d == DType::f16 ? 1e3 : 1e6; }
 
 std::vector<Case> settings(const Case& base) {
     std::vector<Case> cases;
@@ -63,7 +61,7 @@ std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
     const auto add = [&](std::int64_t m, double kappa, std::uint64_t seed = 1) {
         Case c = with_block(base, m);
         c.kappa = kappa, c.seed = seed;
-        if (kappa <= largest_kappa(base.dtype)) cases.push_back(c);
+        if (kappa <= row_of(base.dtype).largest_kappa) cases.push_back(c);
     };
     if (tier == Tier::smoke) {
         for (double kappa : {1e3, 1e4}) add(8, kappa), add(64, kappa);
@@ -89,37 +87,26 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     const std::size_t saturated = accept_saturation(in, a, out, t, hard);
     const Problem& p = in.problem;
     std::vector<Finding> all;
-    const auto judge = [&](std::string_view quantity, const auto& got, const auto& truth, const auto& bound, const auto& warning) {
-        if (c.check != "accuracy" && c.check != quantity) return;
-        all.push_back(compare(quantity, p, got, truth, bound, warning));
+    for (const QuantityRow& q : quantities::outputs()) {
+        if (c.check != "accuracy" && c.check != q.name) continue;
+        all.push_back(compare(q.name, p, q.in(out), q.in(t), hard.*q.bound, soft.*q.bound));
         if (saturated) all.back().note = fmt::format("{} of {} blocks saturated, as their saved var says", saturated, t.blocks.size());
-    };
-    judge("y", out.y, t.y, hard.y, soft.y);
-    judge("dx", out.dx, t.dx, hard.dx, soft.dx);
-    judge("dgamma", out.dgamma, t.dgamma, hard.dgamma, soft.dgamma);
-    judge("dbeta", out.dbeta, t.dbeta, hard.dbeta, soft.dbeta);
+    }
     Problem by_block = p;   // Saved has an entry a block
     by_block.dtype = DType::f64;
     by_block.shape = {1, static_cast<std::int64_t>(t.blocks.size()), 1};
-    const auto judge_saved = [&](std::string_view quantity, const std::vector<double>& got, auto value, const auto& bound, const auto& warning) {
-        if (got.empty()) return;   // not saved
-        std::vector<Quad> truth;
-        for (const truth::Block& b : t.blocks) truth.push_back(value(b));
-        if (c.check == "accuracy") all.push_back(compare(quantity, by_block, got, truth, bound, warning));
-    };
-    judge_saved("saved mean", out.saved.mean, [](const auto& b) { return b.mean; }, hard.mean, soft.mean);
-    judge_saved("saved var", out.saved.var, [](const auto& b) { return b.var; }, hard.var, soft.var);
-    judge_saved("saved rstd", out.saved.rstd, [](const auto& b) { return b.s == 0 ? Quad(0) : Quad(1 / b.s); }, hard.rstd, soft.rstd);
-    const auto negative = std::ranges::count_if(out.saved.var, [](double v) { return v < 0; });
-    if (c.check == "accuracy" && p.own_statistics()) all.push_back(measured("negative saved var", static_cast<double>(negative), 0));
-    judge_saved("saved r", out.saved.r, [](const auto& b) { return b.r; }, hard.r, soft.r);
-    judge_saved("saved d", out.saved.d, [](const auto& b) { return b.d; }, hard.d, soft.d);
+    for (const QuantityRow& q : c.check == "accuracy" ? quantities::saved() : std::span<const QuantityRow>()) {
+        if (!q.in(out).empty()) all.push_back(compare(q.name, by_block, q.in(out), q.in(t), hard.*q.bound, soft.*q.bound));   // empty: not saved
+        if (q.quantity != Quantity::rstd || !p.own_statistics()) continue;
+        const auto negative = std::ranges::count_if(out.saved.var, [](double v) { return v < 0; });
+        all.push_back(measured("negative saved var", static_cast<double>(negative), 0));
+    }
     faults::name_faults(all, in, t, hard, out, implementation);
     return all;
 }
 
 std::string slope_refuses(const Case& c) {
-    return size_of(c.dtype) == 2 ? "rounding to 16 bits hides how the error grows" : needs_mean_removed(c);
+    return is_narrow(c.dtype) ? "rounding to 16 bits hides how the error grows" : needs_mean_removed(c);
 }
 
 std::vector<Case> slope_cases(const Case& base, Tier tier) {
@@ -173,9 +160,9 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
 
 }  // namespace
 
-const Check accuracy_check{"accuracy", "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element", true, always,
+extern const Check accuracy_check{"accuracy", "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element", true, always,
                            accuracy_cases, accuracy};
-const Check kappa_slope_check{"kappa_slope",
+extern const Check kappa_slope_check{"kappa_slope",
                               "the error of y grows no faster than kappa^1.5 (slope 2: a one-pass variance), declared kappa-free: not at all", false,
                               slope_refuses, slope_cases, kappa_slope};
 

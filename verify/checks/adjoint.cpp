@@ -94,7 +94,7 @@ std::vector<Finding> adjoint(const Case& c, const Implementation& implementation
 
 }  // namespace
 
-const Check adjoint_check{"adjoint", "<J v, w> = <v, J^T w> in every block: J v by the complex step, J^T w by backward in its own dtype", false, always,
+extern const Check adjoint_check{"adjoint", "<J v, w> = <v, J^T w> in every block: J v by the complex step, J^T w by backward in its own dtype", false, always,
                           adjoint_cases, adjoint};
 
 }  // namespace normlab::verify

@@ -2,28 +2,25 @@
 // order: there the bounds of accuracy.
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/check/watched.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
 
 // --- power_of_two --------------------------------------------------------------------------------------------------------------------------------
 
-double smallest_normal(DType d) {
-    if (d == DType::f64) return std::numeric_limits<double>::min();
-    return d == DType::f16 ? 0x1p-14 : 0x1p-126;
-}
-
 // got * factor against expected. Left out, and counted: values that are subnormal, zero by underflow or infinite in their type on either side.
 Finding scaled_values(std::string_view quantity, const Problem& p, DType dtype, std::vector<double> got, double factor, std::vector<double> expected,
                       std::size_t& left_out) {
-    const auto outside = [dtype](double v) { return v != 0 && (std::abs(v) <= smallest_normal(dtype) || std::abs(v) > largest_finite(dtype)); };
+    const auto outside = [dtype](double v) { return v != 0 && (std::abs(v) <= row_of(dtype).smallest_normal || std::abs(v) > row_of(dtype).largest); };
     for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i) {
         got[i] *= factor;
         if (got[i] == expected[i] || !(outside(expected[i]) || outside(expected[i] / factor) || (expected[i] == 0 && outside(got[i])))) continue;
@@ -42,7 +39,6 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
     const Inputs<double> in = draw(c);
     const Problem& p = in.problem;
     const Outputs<double> out = run(implementation, in);
-    const DType params = param_dtype(c.dtype);
     const double least = c.dtype == DType::f64 ? 0x1p-400 : 0x1p-40;
     if (std::ranges::any_of(in.x, [&](double v) { return v != 0 && (std::abs(v) < least || std::abs(v) > 1 / least); }))
         throw Unsuitable(fmt::format("sums or squares of these x under- or overflow when scaled; |x| between {:.0e} and {:.0e}, or 0, is accepted", least, 1 / least));
@@ -64,13 +60,12 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
             if (f.verdict == Verdict::fail) f.where = fmt::format("k={} {}", k, f.where);
             return f;
         };
-        by_power.push_back({judge("y", c.dtype, got.y, 1, out.y), judge("dx", c.dtype, got.dx, a, out.dx), judge("dgamma", params, got.dgamma, 1, out.dgamma),
-                            judge("dbeta", params, got.dbeta, 1, out.dbeta), judge("saved mean", DType::f64, got.saved.mean, 1 / a, out.saved.mean),
-                            judge("saved var", DType::f64, got.saved.var, 1 / (a * a), out.saved.var),
-                            judge("saved rstd", DType::f64, got.saved.rstd, a, out.saved.rstd), judge("saved r", DType::f64, got.saved.r, 1, out.saved.r),
-                            judge("saved d", DType::f64, got.saved.d, 1, out.saved.d), judge("running mean", DType::f64, got.state.mean, 1 / a, out.state.mean),
-                            judge("running var", DType::f64, got.state.var, 1 / (a * a), out.state.var),
-                            judge("running sigma", DType::f64, got.state.sigma, 1 / a, out.state.sigma)});
+        std::vector<Finding>& one = by_power.emplace_back();
+        for (const auto rows : {quantities::outputs(), quantities::saved()})
+            for (const QuantityRow& q : rows) one.push_back(judge(q.name, q.dtype(c.dtype), q.in(got), std::ldexp(1.0, -q.degree * k), q.in(out)));
+        one.push_back(judge("running mean", DType::f64, got.state.mean, 1 / a, out.state.mean));
+        one.push_back(judge("running var", DType::f64, got.state.var, 1 / (a * a), out.state.var));
+        one.push_back(judge("running sigma", DType::f64, got.state.sigma, 1 / a, out.state.sigma));
     }
     if (by_power.empty()) throw Unsuitable(fmt::format("no power of two scales these x exactly, and 1 / s^3 into the range, of {}", name_of(c.dtype)));
     std::vector<Finding> findings;
@@ -86,7 +81,7 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
 std::vector<Case> power_cases(const Case& base, Tier tier) {
     if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases{with_state(with_small_shape(base))};
-    if (size_of(base.dtype) == 2) cases[0].x.pattern = "grid";   // scales exactly where normal deviates near 0 do not
+    if (is_narrow(base.dtype)) cases[0].x.pattern = "grid";   // scales exactly where normal deviates near 0 do not
     if (tier == Tier::smoke) return cases;
     const auto add = [&](auto change) {
         cases.push_back(cases[0]);
@@ -151,20 +146,19 @@ std::vector<Finding> whole_blocks(const Case& c, const Implementation& implement
     moved.gamma = in_order(in.gamma, channels), moved.beta = in_order(in.beta, channels);
     moved.state = in_order(in.state, channels);
     const Outputs<double> out = run(implementation, in), got = run(implementation, moved);
-    std::vector<Finding> findings{same_values("y", p, got.y, in_order(out.y, elements)), same_values("dx", p, got.dx, in_order(out.dx, elements))};
-    if (block.samples) {   // sums over a channel are sums inside its block
-        const State state = in_order(out.state, channels);
-        findings.push_back(same_values("dgamma", p, got.dgamma, in_order(out.dgamma, channels)));
-        findings.push_back(same_values("dbeta", p, got.dbeta, in_order(out.dbeta, channels)));
-        findings.push_back(same_values("running mean", p, got.state.mean, state.mean));
-        findings.push_back(same_values("running spread", p, got.state.var.empty() ? got.state.sigma : got.state.var, state.var.empty() ? state.sigma : state.var));
-    } else {
-        const truth::Result t = truth::evaluate(in);
-        const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
-        const auto judge = [&](std::string_view quantity, const auto& values, const auto& expected, const auto& bound) {
-            findings.push_back(compare(quantity, p, values, quads(in_order(expected, channels)), in_order(twice(bound), channels)));
-        };
-        judge("dgamma", got.dgamma, out.dgamma, bounds.dgamma), judge("dbeta", got.dbeta, out.dbeta, bounds.dbeta);
+    // sums over a channel are sums inside its block, or else taken in another order: within their bounds
+    const Bounds bounds = block.samples ? Bounds{} : error_bounds(in, truth::evaluate(in), implementation.accumulation(c.dtype));
+    std::vector<Finding> findings;
+    for (const QuantityRow& q : quantities::outputs()) {
+        const Order& order = q.per == Per::element ? elements : channels;
+        const std::vector<double> expected = in_order(q.in(out), order);
+        findings.push_back(q.per == Per::element || block.samples ? same_values(q.name, p, q.in(got), expected)
+                                                                  : compare(q.name, p, q.in(got), quads(expected), in_order(twice(bounds.*q.bound), order)));
+    }
+    if (!block.samples) return findings;
+    for (const Quantity which : {Quantity::running_mean, Quantity::running_spread}) {
+        const QuantityRow& q = row_of(which);
+        findings.push_back(same_values(q.name, p, q.in(got), in_order(q.in(out), channels)));
     }
     return findings;
 }
@@ -255,7 +249,8 @@ std::vector<Finding> batch_independence(const Case& c, const Implementation& imp
     const Inputs<double> in = draw(c);
     const Outputs<double> all = run(implementation, in);
     const std::int64_t N = c.shape.N, row = c.shape.C * c.shape.S;
-    std::vector<Finding> y, dx;
+    constexpr std::array by_element{Quantity::y, Quantity::dx};
+    std::array<std::vector<Finding>, by_element.size()> findings;
     for (const std::int64_t B : {std::int64_t{1}, std::int64_t{3}, N / 2, N - 1})
         for (const std::int64_t first : {std::int64_t{0}, (N - B) / 2, N - B}) {
             if (B < 1 || first < 0) continue;
@@ -264,21 +259,22 @@ std::vector<Finding> batch_independence(const Case& c, const Implementation& imp
             some.problem.shape.N = B;
             some.x = rows(in.x), some.dy = rows(in.dy);
             const Outputs<double> got = run(implementation, some);
-            const auto add = [&](std::vector<Finding>& to, std::string_view quantity, const auto& values, const auto& expected) {
-                to.push_back(same_values(quantity, some.problem, values, rows(expected)));
-                if (to.back().verdict == Verdict::fail) to.back().where = fmt::format("samples {} to {} alone: {}", first, first + B - 1, to.back().where);
-            };
-            add(y, "y", got.y, all.y), add(dx, "dx", got.dx, all.dx);
+            for (std::size_t k = 0; k < by_element.size(); ++k) {
+                const QuantityRow& q = row_of(by_element[k]);
+                findings[k].push_back(same_values(q.name, some.problem, q.in(got), rows(q.in(all))));
+                Finding& f = findings[k].back();
+                if (f.verdict == Verdict::fail) f.where = fmt::format("samples {} to {} alone: {}", first, first + B - 1, f.where);
+            }
         }
-    return {worst(y), worst(dx)};
+    return {worst(findings[0]), worst(findings[1])};
 }
 
 }  // namespace
 
-const Check power_of_two_check{"power_of_two", "f(2^k x; 4^k eps) = f(x; eps) and 2^k dx of it, bit for bit", false, power_refuses, power_cases, power_of_two};
-const Check permutation_check{"permutation", "whole blocks in another order, and elements of a block whose sums are exact: the same bits in that order", false,
+extern const Check power_of_two_check{"power_of_two", "f(2^k x; 4^k eps) = f(x; eps) and 2^k dx of it, bit for bit", false, power_refuses, power_cases, power_of_two};
+extern const Check permutation_check{"permutation", "whole blocks in another order, and elements of a block whose sums are exact: the same bits in that order", false,
                               permutation_refuses, permutation_cases, permutation};
-const Check batch_independence_check{"batch_independence", "y and dx of a sample do not depend on the batch it is in, bit for bit", false,
+extern const Check batch_independence_check{"batch_independence", "y and dx of a sample do not depend on the batch it is in, bit for bit", false,
                                      independence_refuses, independence_cases, batch_independence};
 
 }  // namespace normlab::verify

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "verify/checks/all.hpp"
 #include "verify/check/watched.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -71,11 +71,12 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     dgamma.may[at / S % C] = dgamma.must[at / S % C] = true;
     dbeta.may[at / S % C] = dbeta.must[at / S % C] = !in_x;
     if (in_x && p.mode == Mode::train) state.may[at / S % C] = state.must[at / S % C] = true;
-    std::vector<Finding> findings{confined("y", p, got.y, out.y, y), confined("dx", p, got.dx, out.dx, dx), confined("dgamma", p, got.dgamma, out.dgamma, dgamma),
-                                  confined("dbeta", p, got.dbeta, out.dbeta, dbeta)};
-    const auto spread = [](const State& s) { return s.var.empty() ? s.sigma : s.var; };
+    std::vector<Finding> findings;
+    const Reach* const reach[] = {&y, &dx, &dgamma, &dbeta};
+    for (const QuantityRow& q : quantities::outputs())
+        findings.push_back(confined(q.name, p, q.in(got), q.in(out), *reach[static_cast<std::size_t>(q.quantity)]));
     findings.push_back(worst({confined("running statistics", p, got.state.mean, out.state.mean, state),
-                              confined("running statistics", p, spread(got.state), spread(out.state), state)}));
+                              confined("running statistics", p, spread_of(got.state), spread_of(out.state), state)}));
     for (Finding& f : findings)
         if (f.verdict == Verdict::fail) f.where = fmt::format("{} at {} of {}: {}", value, element_text(p, at), in_x ? "x" : "dy", f.where);
     return findings;
@@ -156,7 +157,7 @@ std::string isolation_refuses(const Case& c) {
 
 std::string empty_refuses(const Case& c) { return c.shape.size() == 0 ? "" : "it looks at empty tensors"; }
 
-// Through norm.hpp, and through an Operation in guarded memory.
+// Through norm.hpp, and through an Operation in watched memory.
 std::vector<Finding> empty(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     const Problem& p = in.problem;
@@ -168,11 +169,11 @@ std::vector<Finding> empty(const Case& c, const Implementation& implementation) 
     const Tensor nothing{nullptr, p.dtype, p.shape, p.layout};
     forward(p.spec, p.mode, nothing, {}, p.spec.running == Running::none ? nullptr : &state, saved, nothing, implementation);
     backward(p.spec, p.mode, nothing, nothing, {}, saved, {nothing, dgamma.data(), dbeta.data()}, implementation);
-    const GuardedRun guarded = run_guarded(implementation, in);
+    const WatchedRun watched = run_watched(implementation, in);
 
     const std::vector<std::byte> zeros(C * size_of(params));
     std::vector<Array> got{{"dgamma", params, dgamma}, {"dbeta", params, dbeta}}, expected{{"dgamma", params, zeros}, {"dbeta", params, zeros}};
-    for (const Array& a : guarded.results)
+    for (const Array& a : watched.results)
         if (a.name == "dgamma" || a.name == "dbeta") got.push_back(a), expected.push_back({a.name, params, zeros});
     const auto bytes = [](const std::vector<double>& v) {
         const auto* b = reinterpret_cast<const std::byte*>(v.data());
@@ -183,18 +184,18 @@ std::vector<Finding> empty(const Case& c, const Implementation& implementation) 
     std::vector<Array> before{{"running mean", DType::f64, bytes(in.state.mean)}, {"running var", DType::f64, bytes(in.state.var)},
                               {"running sigma", DType::f64, bytes(in.state.sigma)}, {"count", DType::f64, bytes({static_cast<double>(in.state.count)})}};
     for (std::size_t k = 0, known = before.size(); k < known; ++k)
-        for (const Array& a : guarded.results)
+        for (const Array& a : watched.results)
             if (a.name == before[k].name) after.push_back(a), before.push_back(before[k]);
     return {same_bits("dgamma and dbeta", p, got, expected), same_bits("State", p, after, before),
-            none_of("memory", guarded.breaches.size(), guarded.breaches.empty() ? "" : guarded.breaches[0].what)};
+            none_of("memory", watched.breaches.size(), watched.breaches.empty() ? "" : watched.breaches[0].what)};
 }
 
 }  // namespace
 
-const Check isolation_check{"isolation", "NaN and infinities spoil their own block, the sums over it and its channel's running statistics, and nothing else",
+extern const Check isolation_check{"isolation", "NaN and infinities spoil their own block, the sums over it and its channel's running statistics, and nothing else",
                             false, isolation_refuses, isolation_cases, isolation};
-const Check refusal_check{"refusal", "what has no result is refused and nothing written; one element a block, its mean removed, gives y = beta and dx = 0", false,
+extern const Check refusal_check{"refusal", "what has no result is refused and nothing written; one element a block, its mean removed, gives y = beta and dx = 0", false,
                           always, one_case, refusal};
-const Check empty_check{"empty", "an empty tensor has zero dgamma and dbeta and leaves State alone", false, empty_refuses, empty_cases, empty};
+extern const Check empty_check{"empty", "an empty tensor has zero dgamma and dbeta and leaves State alone", false, empty_refuses, empty_cases, empty};
 
 }  // namespace normlab::verify

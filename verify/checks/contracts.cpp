@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "verify/checks/all.hpp"
 #include "verify/check/watched.hpp"
 
 namespace normlab::verify {
@@ -121,12 +120,12 @@ Finding strided(const Inputs<double>& in, const Implementation& implementation) 
 
 std::vector<Finding> repeat(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
-    const GuardedRun plain = run_guarded(implementation, in);
+    const WatchedRun plain = run_watched(implementation, in);
     std::vector<Breach> breaches = plain.breaches;
     const auto same = [&](std::string_view quantity, const std::vector<How>& ways) {
         std::vector<Finding> all;
         for (const How& how : ways) {
-            const GuardedRun r = run_guarded(implementation, in, how);
+            const WatchedRun r = run_watched(implementation, in, how);
             all.push_back(same_bits(quantity, in.problem, r.results, plain.results));
             breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
         }
@@ -148,7 +147,7 @@ std::vector<Finding> repeat(const Case& c, const Implementation& implementation)
 // --- contracts -----------------------------------------------------------------------------------------------------------------------------------
 
 // Bytes that hold the poison in both runs were written in neither; elements that differ between them were written from what was there before.
-Finding fully_written(const Problem& p, const GuardedRun& nan, const GuardedRun& huge) {
+Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun& huge) {
     std::size_t unwritten = 0;
     std::string first;
     for (std::size_t a = 0; a < nan.results.size(); ++a) {
@@ -170,20 +169,20 @@ Finding fully_written(const Problem& p, const GuardedRun& nan, const GuardedRun&
 
 std::vector<Finding> contracts(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
-    std::vector<GuardedRun> runs;
+    std::vector<WatchedRun> runs;
     for (const How& how : {How{.poison = nan_poison}, How{.poison = huge_poison}, How{.offset = 1, .poison = nan_poison}, How{.in_place = true}})
-        runs.push_back(run_guarded(implementation, in, how));
+        runs.push_back(run_watched(implementation, in, how));
     std::vector<Breach> breaches;
-    for (const GuardedRun& r : runs) breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
+    for (const WatchedRun& r : runs) breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
     return {breaches_of(Breach::outside, "writes outside", breaches), fully_written(in.problem, runs[0], runs[1]),
             breaches_of(Breach::input, "inputs modified", breaches), breaches_of(Breach::state, "State moved", breaches)};
 }
 
 }  // namespace
 
-const Check repeat_check{"repeat", "the same bits twice, with other calls between, with a dirty workspace, with any number of threads, misaligned, in place and on sliced views", false, always,
+extern const Check repeat_check{"repeat", "the same bits twice, with other calls between, with a dirty workspace, with any number of threads, misaligned, in place and on sliced views", false, always,
                          memory_cases, repeat};
-const Check contracts_check{"contracts", "every output is written, nothing else is: no zone around an array, no input, no State in evaluation", false, always,
+extern const Check contracts_check{"contracts", "every output is written, nothing else is: no zone around an array, no input, no State in evaluation", false, always,
                             memory_cases, contracts};
 
 }  // namespace normlab::verify

@@ -153,7 +153,7 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
 
 }  // namespace
 
-const Check derivatives_check{"derivatives", "dx, dgamma and dbeta are the derivatives of y: complex step and Ridders differences", false, derivatives_refuses,
+extern const Check derivatives_check{"derivatives", "dx, dgamma and dbeta are the derivatives of y: complex step and Ridders differences", false, derivatives_refuses,
                               derivatives_cases, derivatives};
 
 }  // namespace normlab::verify

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "verify/checks/layer_cases.hpp"
+#include "verify/checks/linear_layer_cases.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -26,11 +26,11 @@ Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, 
     std::string measured_breaks;
     for (double ratio : {100.0, 10.0, 1.0}) {
         NormSettings n = norm;
-        const LayerOutputs plain = run_layer(layer, norm, implementation);
+        const LinearLayerOutputs plain = run_linear_layer(layer, norm, implementation);
         double var = 0;
         for (const truth::Block& b : plain.truth.blocks) var += static_cast<double>(b.var) / static_cast<double>(plain.truth.blocks.size());
         n.problem.spec.eps = var / ratio;
-        const LayerOutputs base = run_layer(layer, n, implementation), moved = run_layer(scaled, n, implementation);
+        const LinearLayerOutputs base = run_linear_layer(layer, n, implementation), moved = run_linear_layer(scaled, n, implementation);
         std::vector<double> expected(base.y.size()), bound(base.y.size());
         double largest = 0;
         for (const truth::Block& b : base.truth.blocks) {
@@ -55,14 +55,14 @@ Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, 
 std::vector<Finding> scale_invariance(const Case& c, const Implementation& implementation) {
     constexpr double a = 3;
     Random random(c.seed);
-    const LinearLayer layer = draw_layer(c.shape, false, random);
+    const LinearLayer layer = draw_linear_layer(c.shape, false, random);
     NormSettings norm = draw_norm(c, layer, random);
     LinearLayer scaled = layer;
     for (double& w : scaled.weight) w *= a;
     NormSettings along = norm;
     along.problem.spec.eps *= a * a;   // f(ax; a^2 eps) = f(x; eps)
     scale_state(along.state, a);
-    const LayerOutputs base = run_layer(layer, norm, implementation), moved = run_layer(scaled, along, implementation);
+    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation), moved = run_linear_layer(scaled, along, implementation);
     std::vector<Finding> all{same("y", norm.problem, moved.y, moved.y_bound, 1, base.y, base.y_bound),
                              same("d/du", norm.problem, moved.d_input, moved.d_input_bound, 1, base.d_input, base.d_input_bound),
                              same("a d/d(aW)", norm.problem, moved.d_weight, moved.d_weight_bound, a, base.d_weight, base.d_weight_bound)};
@@ -79,7 +79,7 @@ std::string scale_refuses(const Case& c) {
 
 std::vector<Finding> bias_invariance(const Case& c, const Implementation& implementation) {
     Random random(c.seed);
-    const LinearLayer layer = draw_layer(c.shape, false, random);
+    const LinearLayer layer = draw_linear_layer(c.shape, false, random);
     const NormSettings norm = draw_norm(c, layer, random);
     LinearLayer shifted = layer;
     NormSettings along = norm;
@@ -87,7 +87,7 @@ std::vector<Finding> bias_invariance(const Case& c, const Implementation& implem
         shifted.bias[ch] = static_cast<double>(random.integer(3, 9)) * (ch % 2 ? 1 : -1);
         if (!along.state.mean.empty()) along.state.mean[ch] += shifted.bias[ch];
     }
-    const LayerOutputs base = run_layer(layer, norm, implementation), moved = run_layer(shifted, along, implementation);
+    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation), moved = run_linear_layer(shifted, along, implementation);
     return {same("y", norm.problem, moved.y, moved.y_bound, 1, base.y, base.y_bound),
             same("d/du", norm.problem, moved.d_input, moved.d_input_bound, 1, base.d_input, base.d_input_bound),
             same("d/dW", norm.problem, moved.d_weight, moved.d_weight_bound, 1, base.d_weight, base.d_weight_bound),
@@ -103,8 +103,8 @@ std::string bias_refuses(const Case& c) {
 
 }  // namespace
 
-const Check scale_invariance_check{"scale_invariance", "norm((aW)u) = norm(Wu), d/du unchanged, d/d(aW) = (1/a) d/dW, dense and convolutional", false,
-                                   scale_refuses, layer_cases, scale_invariance};
-const Check bias_invariance_check{"bias_invariance", "norm(Wu + b) = norm(Wu), gradients unchanged, d/db = 0", false, bias_refuses, layer_cases, bias_invariance};
+extern const Check scale_invariance_check{"scale_invariance", "norm((aW)u) = norm(Wu), d/du unchanged, d/d(aW) = (1/a) d/dW, dense and convolutional", false,
+                                   scale_refuses, linear_layer_cases, scale_invariance};
+extern const Check bias_invariance_check{"bias_invariance", "norm(Wu + b) = norm(Wu), gradients unchanged, d/db = 0", false, bias_refuses, linear_layer_cases, bias_invariance};
 
 }  // namespace normlab::verify

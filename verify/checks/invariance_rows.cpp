@@ -1,20 +1,25 @@
 #include "verify/checks/invariance_rows.hpp"
 
+#include <algorithm>
+#include <iterator>
+
+#include "norms/variants.hpp"
+
 namespace normlab::verify {
 namespace {
 
 // columns: W scaled, W + 1 gamma^T, one row scaled, one group scaled, data scaled, data + constant, one sample scaled, bias
 constexpr InvarianceRow rows[] = {
-    {"batch_norm", "batch_norm", Statistics::none, "yny-yyny"},
-    {"batch_renorm", "batch_renorm, inside its limits", Statistics::inside, "nnn-nnnn"},
-    {"batch_renorm", "batch_renorm, clipped", Statistics::clipped, "yny-yyny"},
-    {"batch_renorm", "batch_renorm, statistics along", Statistics::along, "yny-yyny"},
-    {"layer_norm", "layer_norm", Statistics::none, "ysn-ynyn"},
-    {"instance_norm", "instance_norm", Statistics::none, "yny-yyyy"},
-    {"group_norm", "group_norm", Statistics::none, "ysnyynyn"},
-    {"weight_norm", "weight_norm", Statistics::none, "yny-nnnn"},
-    {"rms_norm", "rms_norm", Statistics::none, "ynn-ynyn"},
-    {"channel_norm", "channel_norm", Statistics::none, "yyn-ynyn"},
+    {"batch_norm", "batch_norm", RenormRegime::none, "yny-yyny"},
+    {"batch_renorm", "batch_renorm, inside its limits", RenormRegime::inside, "nnn-nnnn"},
+    {"batch_renorm", "batch_renorm, clipped", RenormRegime::clipped, "yny-yyny"},
+    {"batch_renorm", "batch_renorm, statistics along", RenormRegime::along, "yny-yyny"},
+    {"layer_norm", "layer_norm", RenormRegime::none, "ysn-ynyn"},
+    {"instance_norm", "instance_norm", RenormRegime::none, "yny-yyyy"},
+    {"group_norm", "group_norm", RenormRegime::none, "ysnyynyn"},
+    {"weight_norm", "weight_norm", RenormRegime::none, "yny-nnnn"},
+    {"rms_norm", "rms_norm", RenormRegime::none, "ynn-ynyn"},
+    {"channel_norm", "channel_norm", RenormRegime::none, "yyn-ynyn"},
 };
 
 }  // namespace
@@ -30,10 +35,17 @@ Expected InvarianceRow::expected(InvarianceColumn column) const {
         case 'y': return Expected::yes;
         case 'n': return Expected::no;
         case 's': return Expected::without_positions;
+        case '?': return Expected::unknown;
         default: return Expected::not_applicable;
     }
 }
 
-std::span<const InvarianceRow> invariance_rows() { return rows; }
+std::vector<InvarianceRow> invariance_rows_of(std::string_view variant) {
+    std::vector<InvarianceRow> found;
+    std::ranges::copy_if(rows, std::back_inserter(found), [&](const InvarianceRow& row) { return row.variant == variant; });
+    if (!found.empty()) return found;
+    const Variant& v = find_variant(variant);
+    return {{v.name, v.name, Statistics::none, is_by_group(v.make()) ? "????????" : "???-????"}};
+}
 
 }  // namespace normlab::verify

@@ -2,8 +2,8 @@
 // What each variant is invariant to: the table that the invariance_table check measures. A variant is a row (batch renorm three).
 
 #include <array>
-#include <span>
 #include <string_view>
+#include <vector>
 
 namespace normlab::verify {
 
@@ -16,18 +16,19 @@ inline constexpr std::array invariance_columns{InvarianceColumn::weights_scaled,
                                                InvarianceColumn::single_case_scaled, InvarianceColumn::bias_added};
 std::string_view name_of(InvarianceColumn column);
 
-enum class Expected { yes, no, without_positions, not_applicable };   ///< without_positions: only where S = 1
+enum class Expected { yes, no, without_positions, not_applicable, unknown };   ///< without_positions: only where S = 1
 
 /// How batch renorm's running statistics stand to the data.
-enum class Statistics { none, inside, clipped, along };
+enum class RenormRegime { none, inside, clipped, along };
 
 struct InvarianceRow {
     std::string_view variant, label;
-    Statistics statistics;
-    std::string_view cells;   ///< a letter a column: y, n, s (without positions), - (not applicable)
+    RenormRegime regime;
+    std::string_view cells;   ///< a letter a column: y, n, s (without positions), - (not applicable), ? (unknown)
     Expected expected(InvarianceColumn column) const;
 };
 
-std::span<const InvarianceRow> invariance_rows();
+/// A variant's rows; one of unknowns for a variant that has none here.
+std::vector<InvarianceRow> invariance_rows_of(std::string_view variant);
 
 }  // namespace normlab::verify

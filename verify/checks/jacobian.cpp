@@ -80,7 +80,7 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
 
 }  // namespace
 
-const Check jacobian_check{"jacobian", "every entry of the Jacobian of a small layer: columns by the complex step, rows by backward from unit cotangents",
+extern const Check jacobian_check{"jacobian", "every entry of the Jacobian of a small layer: columns by the complex step, rows by backward from unit cotangents",
                            false, jacobian_refuses, jacobian_cases, jacobian};
 
 }  // namespace normlab::verify

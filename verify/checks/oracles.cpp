@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include <fmt/format.h>
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -14,10 +14,9 @@ std::size_t channel_of(const Problem& p, std::size_t i) {
 }  // namespace
 
 std::vector<Argument> arguments(const Inputs<double>& in) {
-    std::vector<Argument> all{{"dx", &Inputs<double>::x, &Inputs<Complex>::x, &Outputs<double>::dx, &Bounds::dx}};
-    if (!in.gamma.empty())
-        all.push_back({"dgamma", &Inputs<double>::gamma, &Inputs<Complex>::gamma, &Outputs<double>::dgamma, &Bounds::dgamma});
-    if (!in.beta.empty()) all.push_back({"dbeta", &Inputs<double>::beta, &Inputs<Complex>::beta, &Outputs<double>::dbeta, &Bounds::dbeta});
+    std::vector<Argument> all;
+    for (const QuantityRow& q : quantities::outputs())
+        if (q.quantity == Quantity::dx || (q.by && !(in.*q.by).empty())) all.push_back({q.name, q.by, q.by_complex, q.output, q.bound});
     return all;
 }
 
@@ -40,17 +39,8 @@ Parts parts(const Inputs<double>& in, const truth::Result& t, const Argument& a)
     return out;
 }
 
-double demanding_kappa(DType d) {
-    switch (d) {
-        case DType::bf16: return 10;   // more, and its 8 bits do not hold neighbours of a block apart
-        case DType::f16:
-        case DType::f32: return 100;
-        case DType::f64:
-        case DType::quad:
-        case DType::complex: break;
-    }
-    return 1e6;
-}
+// In f32 what differences of results resolve; in narrow types less, where their digits hold neighbours of a block apart.
+double demanding_kappa(DType d) { return param_dtype(d) == DType::f32 ? std::min(100.0, row_of(d).largest_kappa / 10) : 1e6; }
 
 std::vector<Case> oracle_cases(const Case& base, const Shape& shape) {
     std::vector<Case> cases;
@@ -108,21 +98,6 @@ void freeze_correction(Inputs<double>& in, const truth::Result& at) {
         if (!in.state.sigma.empty()) in.state.sigma[c] = static_cast<double>(sigma);
         else in.state.var[c] = static_cast<double>(sigma * sigma - Quad(in.problem.spec.eps));
     }
-}
-
-Finding judge(std::string_view quantity, const std::vector<Comparison>& all, const std::function<std::string(std::size_t)>& name) {
-    std::vector<Finding> findings;
-    for (const Comparison& c : all) {
-        Finding f = measured(quantity, std::abs(c.analytic - c.numeric), c.tolerance + 3 * c.estimate);
-        const bool blind = c.estimate > c.tolerance || !(c.signal >= 10 * c.tolerance);
-        if (f.verdict == Verdict::pass && blind) f.verdict = Verdict::unresolved;
-        findings.push_back(f);
-    }
-    const std::size_t k = worst_index(findings);
-    findings[k].where = fmt::format("{}: {:.9g}, numeric {:.9g}", name(k), all[k].analytic, all[k].numeric);
-    if (all[k].estimate > 0) findings[k].where += fmt::format(" +- {:.1e}", all[k].estimate);
-    if (findings[k].verdict == Verdict::unresolved) findings[k].where += fmt::format(", expected size {:.1e}", all[k].signal);
-    return findings[k];
 }
 
 }  // namespace normlab::verify

@@ -1,9 +1,8 @@
 #pragma once
-// What the derivative checks share: the arguments of a layer, derivatives along a direction, which of them belong together, and the verdict.
+// What the derivative checks share: the arguments of a layer, derivatives along a direction and which of them belong together.
 
-#include <functional>
-
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
+#include "verify/check/gradient.hpp"
 
 namespace normlab::verify {
 
@@ -48,17 +47,5 @@ std::vector<Case> oracle_cases(const Case& base, const Shape& shape);
 /// Batch renorm's r and d are constants. A black box computes them from what it is given, so it is given running statistics that move along with x and
 /// make them come out as `at` has them: sigma = sigma_B / r, mean = mean_B - d sigma. Does nothing where there are none.
 void freeze_correction(Inputs<double>& inputs, const truth::Result& at);
-
-/// One number of the backward pass and what an oracle says of it.
-struct Comparison {
-    double analytic = 0, numeric = 0;
-    double tolerance = 0;
-    double signal = 0;     ///< the size that is expected of such a number
-    double estimate = 0;   ///< of the oracle's own error
-};
-
-/// FAIL beyond tolerance + 3 * estimate, and for NaN; else UNRESOLVED where the oracle is blind: estimate > tolerance, or signal < 10 * tolerance. FAIL
-/// beats UNRESOLVED beats PASS; of those the worst. `name` says what entry k is.
-Finding judge(std::string_view quantity, const std::vector<Comparison>& all, const std::function<std::string(std::size_t)>& name);
 
 }  // namespace normlab::verify

@@ -5,8 +5,9 @@
 #include <fmt/format.h>
 
 #include "norms/operation.hpp"
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/faults/naming.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -39,8 +40,6 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
     return cases;
 }
 
-std::vector<double>& spread_of(State& s) { return s.var.empty() ? s.sigma : s.var; }
-
 std::vector<Finding> running_stats(const Case& c, const Implementation& implementation) {
     Inputs<double> in = draw(c);
     in.state = initial_state(in.problem.spec, c.shape.C);
@@ -57,13 +56,14 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
         in.state = before;
         const truth::Result t = truth::evaluate(in);
         const Bounds bounds = error_bounds(in, t, accumulation);
-        const auto [mean_bound, spread_bound] = state_bounds(in, t, bounds);
         Outputs<double> out = run_forward(implementation, in);
         Problem by_channel = in.problem;
         by_channel.shape = {1, c.shape.C, 1};
-        std::vector<Finding> moved{compare("running mean", by_channel, out.state.mean, t.running_mean, mean_bound),
-                                   compare(in.problem.spec.running == Running::sigma ? "running sigma" : "running var", by_channel,
-                                           spread_of(out.state), t.running_spread, spread_bound)};
+        std::vector<Finding> moved;
+        for (const Quantity which : {Quantity::running_mean, Quantity::running_spread}) {
+            const QuantityRow& q = row_of(which);
+            moved.push_back(compare(q.name_in(in.problem.spec), by_channel, q.in(out), q.in(t), bounds.*q.bound));
+        }
         faults::name_faults(moved, in, t, bounds, out, implementation);
         means.push_back(moved[0]), spreads.push_back(moved[1]);
         wrong_count += out.state.count != before.count + in.problem.slices();
@@ -206,7 +206,8 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
     const Inputs<double> in = draw(c);
     const truth::Result t = truth::evaluate(in);
     const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
-    Outputs<double> whole = run(implementation, in), parts;
+    const Outputs<double> whole = run(implementation, in);
+    Outputs<double> parts;
     State state = in.state;
     parts.dgamma.assign(whole.dgamma.size(), 0), parts.dbeta.assign(whole.dbeta.size(), 0);
     const auto slices = static_cast<std::size_t>(in.problem.shape.N / c.stat_batch), length = in.x.size() / slices;
@@ -226,27 +227,24 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
         for (std::size_t ch = 0; ch < out.dgamma.size(); ++ch) parts.dgamma[ch] += out.dgamma[ch], parts.dbeta[ch] += out.dbeta[ch];
         state = out.state;
     }
-    std::vector<Finding> all{compare("y", in.problem, whole.y, quads(parts.y), twice(bounds.y)),
-                             compare("dx", in.problem, whole.dx, quads(parts.dx), twice(bounds.dx)),
-                             compare("dgamma", in.problem, whole.dgamma, quads(parts.dgamma), twice(bounds.dgamma)),
-                             compare("dbeta", in.problem, whole.dbeta, quads(parts.dbeta), twice(bounds.dbeta))};
-    if (!state.mean.empty() && c.mode == Mode::train) {
-        Problem by_channel = in.problem;
-        by_channel.shape = {1, c.shape.C, 1};
-        const auto [mean_bound, spread_bound] = state_bounds(in, t, bounds);
-        all.push_back(compare("running mean", by_channel, whole.state.mean, quads(state.mean), twice(mean_bound)));
-        all.push_back(compare("running spread", by_channel, spread_of(whole.state), quads(spread_of(state)), twice(spread_bound)));
-    }
+    parts.state = state;
+    Problem by_channel = in.problem;
+    by_channel.shape = {1, c.shape.C, 1};
+    const bool moved = !state.mean.empty() && c.mode == Mode::train;
+    std::vector<Finding> all;
+    for (const QuantityRow& q : quantities::results())
+        if (q.output || (!q.saved && moved))
+            all.push_back(compare(q.name, q.output ? in.problem : by_channel, q.in(whole), quads(q.in(parts)), twice(bounds.*q.bound)));
     return all;
 }
 
 }  // namespace
 
-const Check running_stats_check{"running_stats", "running mean and spread follow momentum, bias and order as documented; evaluation leaves them alone", false,
+extern const Check running_stats_check{"running_stats", "running mean and spread follow momentum, bias and order as documented; evaluation leaves them alone", false,
                                 needs_state, running_cases, running_stats};
-const Check fold_check{"fold", "evaluation equals its folded affine map", false, needs_state, stateful_cases, fold_equals_evaluation};
-const Check recalibrate_check{"recalibrate", "population statistics of a stream of batches: the paper's average and the pooled moments", false,
+extern const Check fold_check{"fold", "evaluation equals its folded affine map", false, needs_state, stateful_cases, fold_equals_evaluation};
+extern const Check recalibrate_check{"recalibrate", "population statistics of a stream of batches: the paper's average and the pooled moments", false,
                               recalibrate_refuses, recalibrate_cases, recalibrate_population};
-const Check ghost_batch_check{"ghost_batch", "stat_batch gives what a call a slice gives, in order", false, ghost_refuses, ghost_cases, ghost_batch};
+extern const Check ghost_batch_check{"ghost_batch", "stat_batch gives what a call a slice gives, in order", false, ghost_refuses, ghost_cases, ghost_batch};
 
 }  // namespace normlab::verify

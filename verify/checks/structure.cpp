@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -143,9 +143,9 @@ std::vector<Case> mask_cases(const Case& base, Tier) {
 
 }  // namespace
 
-const Check zero_sum_check{"zero_sum", "dx of a block sums to zero where the mean is removed", true, zero_sum_refuses, structure_cases, zero_sum};
-const Check xhat_dx_check{"xhat_dx", "sum x_hat dx = rstd * eps / (var + eps) * sum g x_hat in every block", true, needs_own_statistics, structure_cases, xhat_dx};
-const Check symmetry_check{"symmetry", "the Jacobian of x_hat is symmetric: v.Ju = u.Jv", true, needs_own_statistics, structure_cases, symmetry};
-const Check gradient_masks_check{"gradient_masks", "any subset of gradients gives the bits that all together give", false, masks_refuse, mask_cases, gradient_masks};
+extern const Check zero_sum_check{"zero_sum", "dx of a block sums to zero where the mean is removed", true, zero_sum_refuses, structure_cases, zero_sum};
+extern const Check xhat_dx_check{"xhat_dx", "sum x_hat dx = rstd * eps / (var + eps) * sum g x_hat in every block", true, needs_own_statistics, structure_cases, xhat_dx};
+extern const Check symmetry_check{"symmetry", "the Jacobian of x_hat is symmetric: v.Ju = u.Jv", true, needs_own_statistics, structure_cases, symmetry};
+extern const Check gradient_masks_check{"gradient_masks", "any subset of gradients gives the bits that all together give", false, masks_refuse, mask_cases, gradient_masks};
 
 }  // namespace normlab::verify

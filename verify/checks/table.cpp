@@ -1,21 +1,33 @@
+// The list of the checks, in the order of tables. Each is a constant in a file here.
+
 #include <array>
 
 #include "norms/names.hpp"
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
+#include "verify/truth/quantities.hpp"
+
+#define NORMLAB_CHECKS(CHECK) \
+    CHECK(accuracy) CHECK(kappa_slope) CHECK(tiled) \
+    CHECK(derivatives) CHECK(adjoint) CHECK(taylor) CHECK(jacobian) \
+    CHECK(zero_sum) CHECK(xhat_dx) CHECK(symmetry) \
+    CHECK(scale_invariance) CHECK(bias_invariance) CHECK(invariance_table) \
+    CHECK(identity) CHECK(chain_rule) CHECK(cross_variant) \
+    CHECK(running_stats) CHECK(fold) CHECK(recalibrate) CHECK(ghost_batch) \
+    CHECK(gradient_masks) CHECK(power_of_two) CHECK(permutation) CHECK(batch_independence) CHECK(exact_statistics) \
+    CHECK(repeat) CHECK(contracts) CHECK(isolation) CHECK(refusal) CHECK(empty)
 
 namespace normlab::verify {
 
+#define DECLARED(name) extern const Check name##_check;
+#define LISTED(name) name##_check,
+NORMLAB_CHECKS(DECLARED)
+
 std::span<const Check> checks() {
-    static const std::array all{accuracy_check, kappa_slope_check, tiled_check,
-                                derivatives_check, adjoint_check, taylor_check, jacobian_check,
-                                zero_sum_check, xhat_dx_check, symmetry_check,
-                                scale_invariance_check, bias_invariance_check, invariance_table_check,
-                                identity_check, chain_rule_check, cross_variant_check,
-                                running_stats_check, fold_check, recalibrate_check, ghost_batch_check,
-                                gradient_masks_check, power_of_two_check, permutation_check, batch_independence_check, exact_statistics_check,
-                                repeat_check, contracts_check, isolation_check, refusal_check, empty_check};
+    static const std::array all{NORMLAB_CHECKS(LISTED)};
     return all;
 }
+#undef DECLARED
+#undef LISTED
 
 const Check& find_check(std::string_view name) {
     std::vector<std::string_view> names;
@@ -23,9 +35,9 @@ const Check& find_check(std::string_view name) {
         if (c.name == name) return c;
         names.push_back(c.name);
     }
-    for (std::string_view quantity : {"y", "dx", "dgamma", "dbeta"}) {
-        if (quantity == name) return checks()[0];
-        names.push_back(quantity);
+    for (const QuantityRow& q : quantities::outputs()) {
+        if (q.name == name) return checks()[0];
+        names.push_back(q.name);
     }
     throw Error(unknown("check", name, names));
 }

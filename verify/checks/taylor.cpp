@@ -225,7 +225,7 @@ std::vector<Finding> taylor(const Case& c, const Implementation& implementation)
 
 }  // namespace
 
-const Check taylor_check{"taylor", "the Taylor remainder is of order 2 in x, and no more than rounding in gamma, beta and where statistics are given",
+extern const Check taylor_check{"taylor", "the Taylor remainder is of order 2 in x, and no more than rounding in gamma, beta and where statistics are given",
                          false, taylor_refuses, taylor_cases, taylor};
 
 }  // namespace normlab::verify

@@ -6,7 +6,8 @@
 #include <fmt/format.h>
 
 #include "norms/operation.hpp"
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -137,6 +138,31 @@ std::vector<T> repeated(const std::vector<T>& values, std::size_t count, double 
     return out;
 }
 
+// The running statistics after a call in training, one block a channel; unbiased: of the large batch.
+std::vector<Finding> moved_state(const Problem& big, const Inputs<double>& in, const truth::Result& t, const Bounds& bounds, const Memory& mean,
+                                 const Memory& spread) {
+    const bool sigma = big.spec.running == Running::sigma;
+    const double a = big.spec.momentum.value_or(1.0 / static_cast<double>(in.state.count + 1)), m = static_cast<double>(big.block_size());
+    std::vector<Quad> wanted, wanted_mean;
+    std::vector<double> bound, bound_mean;
+    for (std::size_t b = 0; b < t.blocks.size(); ++b) {
+        const truth::Block& block = t.blocks[b];
+        const Quad old(spread_of(in.state)[b]);
+        const Quad batch = sigma ? block.s : big.spec.running == Running::unbiased_variance ? Quad(block.var * m / (m - 1)) : block.var;
+        wanted.push_back(old + Quad(a) * (batch - old));
+        const double s = static_cast<double>(block.s);
+        wanted_mean.push_back(Quad(in.state.mean[b]) + Quad(a) * (block.mean - Quad(in.state.mean[b])));
+        bound_mean.push_back(2 * a * bounds.mean[b] + 0x1p-50 * (std::abs(in.state.mean[b]) + static_cast<double>(abs(block.mean))));
+        bound.push_back(2 * a * (sigma ? bounds.var[b] / s : bounds.var[b]) + 0x1p-50 * static_cast<double>(abs(wanted[b])));
+    }
+    Problem by_channel = big;
+    by_channel.shape = {1, big.shape.C, 1};
+    by_channel.dtype = DType::f64;
+    const auto C = static_cast<std::size_t>(big.shape.C);
+    return {compare("running mean", by_channel, read_channels(mean, DType::f64), repeated(wanted_mean, C, 1), repeated(bound_mean, C, 1)),
+            compare("running spread", by_channel, read_channels(spread, DType::f64), repeated(wanted, C, 1), repeated(bound, C, 1))};
+}
+
 std::vector<Finding> tiled(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(tile_of(c));
     Problem big = c.problem();
@@ -166,7 +192,7 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     const bool stateful = big.spec.running != Running::none, sigma = big.spec.running == Running::sigma;
     if (stateful) {
         mean = channels_on(big.device, DType::f64, in.state.mean, C);
-        spread = channels_on(big.device, DType::f64, sigma ? in.state.sigma : in.state.var, C);
+        spread = channels_on(big.device, DType::f64, spread_of(in.state), C);
         auto* spread_data = static_cast<double*>(spread.data());
         state = {static_cast<double*>(mean.data()), sigma ? nullptr : spread_data, sigma ? spread_data : nullptr, &count};
     }
@@ -192,29 +218,14 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
                           repeated(bounds.dgamma, C, 1)));
     all.push_back(compare("dbeta", by_channel, read_channels(dbeta, params), repeated(t.dbeta, C, channel), repeated(bounds.dbeta, C, 1)));
 
-    if (stateful && c.mode == Mode::train && big.spec.block.samples) {   // unbiased: of the large batch
-        const double a = big.spec.momentum.value_or(1.0 / static_cast<double>(in.state.count + 1)), m = static_cast<double>(big.block_size());
-        std::vector<Quad> wanted, wanted_mean;
-        std::vector<double> bound, bound_mean;
-        for (std::size_t b = 0; b < t.blocks.size(); ++b) {
-            const Quad old(sigma ? in.state.sigma[b] : in.state.var[b]);
-            const Quad batch = sigma ? t.blocks[b].s : big.spec.running == Running::unbiased_variance ? Quad(t.blocks[b].var * m / (m - 1)) : t.blocks[b].var;
-            wanted.push_back(old + Quad(a) * (batch - old));
-            const double s = static_cast<double>(t.blocks[b].s);
-            wanted_mean.push_back(Quad(in.state.mean[b]) + Quad(a) * (t.blocks[b].mean - Quad(in.state.mean[b])));
-            bound_mean.push_back(2 * a * bounds.mean[b] + 0x1p-50 * (std::abs(in.state.mean[b]) + static_cast<double>(abs(t.blocks[b].mean))));
-            bound.push_back(2 * a * (sigma ? bounds.var[b] / s : bounds.var[b]) + 0x1p-50 * static_cast<double>(abs(wanted[b])));
-        }
-        by_channel.dtype = DType::f64;
-        all.push_back(compare("running mean", by_channel, read_channels(mean, DType::f64), repeated(wanted_mean, C, 1), repeated(bound_mean, C, 1)));
-        all.push_back(compare("running spread", by_channel, read_channels(spread, DType::f64), repeated(wanted, C, 1), repeated(bound, C, 1)));
-    }
+    if (stateful && c.mode == Mode::train && big.spec.block.samples)
+        for (Finding& f : moved_state(big, in, t, bounds, mean, spread)) all.push_back(std::move(f));
     return all;
 }
 
 }  // namespace
 
-const Check tiled_check{"tiled", "a tensor that repeats a tile gives what the tile gives: long blocks, many rows and channels, 64-bit offsets", false, tiled_refuses,
+extern const Check tiled_check{"tiled", "a tensor that repeats a tile gives what the tile gives: long blocks, many rows and channels, 64-bit offsets", false, tiled_refuses,
                         tiled_cases, tiled};
 
 }  // namespace normlab::verify

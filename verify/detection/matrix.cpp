@@ -39,7 +39,7 @@ Row walk(const Fault& fault, const std::vector<Case>& cases, const MatrixOptions
     for (const Rival& rival : rivals()) row.rivals.push_back(finds(rival, &fault));
     const auto worker = start_plugin({options.plugin.string(), std::string(fault.name)}, {.seconds = options.seconds});
     std::map<std::string, std::size_t> checks;
-    bool asked = !fault.fits();   // whether a case that could name it has failed
+    bool asked = !fault.has_values();   // whether a case that could name it has failed
     for (const Case& c : cases) {
         const bool names = c.check == "accuracy" || c.check == "running_stats";
         if (!fault.shows_in(c.problem()) || (row.caught && !options.all && !names)) continue;

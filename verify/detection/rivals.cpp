@@ -6,6 +6,7 @@
 #include "norms/memory.hpp"
 #include "norms/variants.hpp"
 #include "verify/faults/naming.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify::faults {
 namespace {
@@ -174,9 +175,9 @@ Inputs<double> rival_inputs(const Rival& rival, std::string_view variant, Mode m
 }
 
 bool finds(const Rival& rival, const Fault* fault) {
-    for (const Variant& v : variants)
+    for (const Variant* v : all_variants())
         for (const Mode mode : {Mode::train, Mode::eval}) {
-            const Inputs<double> in = rival_inputs(rival, v.name, mode);
+            const Inputs<double> in = rival_inputs(rival, v->name, mode);
             if (fault ? !fault->shows_in(in.problem) : mode == Mode::eval && in.problem.own_statistics()) continue;
             try {
                 if (!rival.passes(implementation(fault), in)) return true;

@@ -13,6 +13,7 @@
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "norms/names.hpp"
+#include "norms/variants.hpp"
 #include "verify/exchange/call_index.hpp"
 #include "verify/exchange/export_call.hpp"
 #include "verify/exchange/recorder.hpp"
@@ -70,7 +71,7 @@ private:
 
 Case as_a_script(Case c) {
     const Spec s = c.spec();
-    if (s.block.groups && s.block.positions && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
+    if (is_by_sample(s) && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
         c.shape = {c.shape.N, c.shape.C * c.shape.S, 1};
     if (s.moments != Moments::centred && c.affine == AffineUse::both) c.affine = AffineUse::gamma;
     return c;

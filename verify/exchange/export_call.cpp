@@ -9,6 +9,7 @@
 #include "io/error.hpp"
 #include "io/npy.hpp"
 #include "norms/names.hpp"
+#include "norms/variants.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -29,10 +30,10 @@ json attributes_of(const Inputs<double>& in) {
     }
     if (s.correction == Correction::renorm) a["r_max"] = s.r_max, a["d_max"] = s.d_max;
     a["eps"] = s.eps;
-    if (s.moments == Moments::norm) return a["dim"] = 1, a;
+    if (is_weights(s)) return a["dim"] = 1, a;
     a["affine"] = in.gamma.empty() ? (in.beta.empty() ? json(false) : json("beta")) : in.beta.empty() ? json("gamma") : json(true);
-    if (s.block.groups && s.block.positions) a["normalized_shape"] = {p.shape.C};
-    if (s.groups > 1 || s.variant == "group_norm") a["num_groups"] = s.groups;
+    if (is_by_sample(s)) a["normalized_shape"] = {p.shape.C};
+    if (is_by_group(s)) a["num_groups"] = s.groups;
     if (p.layout == Layout::channels_last) a["layout"] = "nhwc";
     return a;
 }
@@ -42,13 +43,13 @@ public:
     Folder(const fs::path& path, const Inputs<double>& in) : path_(path), in_(in), p_(in.problem) {
         fs::create_directory(path);
         const auto& [N, C, S] = p_.shape;
-        const bool elements = p_.spec.block.groups && p_.spec.block.positions;   // layer and rms norm: S = 1
+        const bool elements = is_by_sample(p_.spec);   // S = 1
         tensor_ = elements ? std::vector{N, C} : p_.layout == Layout::channels_last ? std::vector{N, S, C} : std::vector{N, C, S};
         axes_ = elements ? "N C" : p_.layout == Layout::channels_last ? "N S C" : "N C S";
     }
 
     std::size_t write() {
-        const bool weights = p_.spec.moments == Moments::norm, renorm = p_.has_correction();
+        const bool weights = is_weights(p_.spec), renorm = p_.has_correction();
         const std::vector<std::int64_t> channels = weights ? std::vector<std::int64_t>{1, p_.shape.C, 1} : std::vector<std::int64_t>{p_.shape.C};
         const std::string x = weights ? "v" : "x", y = weights ? "w" : "y", gamma = weights ? "g" : "gamma", spread = p_.spec.running == Running::sigma ? "sigma" : "var";
         const std::string channel_axes = weights ? "1 C 1" : "C";

@@ -35,9 +35,8 @@ public:
         const auto copy = [&](Quantity q, double* to) {
             if (const auto* values = answer.find(q); to && values) std::ranges::copy(*values, to);
         };
-        if (saves_.mean) copy(Quantity::mean, a.saved.mean);
-        if (saves_.rstd) copy(Quantity::rstd, a.saved.rstd);
-        copy(Quantity::r, a.saved.r), copy(Quantity::d, a.saved.d);
+        for (const QuantityRow& q : quantities::saved())
+            if (q.is_saved(p_, saves_)) copy(q.quantity, a.saved.*q.view);
         if (p_.mode != Mode::train || p_.spec.running == Running::none) return;
         copy(Quantity::running_mean, a.state.mean), copy(Quantity::running_spread, a.state.sigma ? a.state.sigma : a.state.var);
         *a.state.count += p_.slices();
@@ -102,7 +101,7 @@ std::set<std::string> calls_of(const Index& index) {
 class JudgedScript final : public Script {
 public:
     explicit JudgedScript(const JudgeOptions& options)
-        : options_(options), index_(read_index(options.folder, options.name)), answers_(options, calls_of(index_)) {}
+        : options_(options), index_(read_index(options.folder, options.name)), answers_(options.folder, options.outputs, calls_of(index_)) {}
 
     std::string name() const override { return options_.name; }
     std::string description() const override { return "what a script wrote into " + options_.folder.string(); }
@@ -154,7 +153,7 @@ public:
             }
         std::map<std::string_view, std::string> missing;   // one a quantity
         for (const Answer* a : calls)
-            for (const auto& [q, why] : a->missing) missing.emplace(name_of(q, a->in.problem.spec), why);
+            for (const auto& [q, why] : a->missing) missing.emplace(row_of(q).name_in(a->in.problem.spec), why);
         if (missing.empty()) return;
         o.skipped.clear();
         std::erase_if(o.findings, [&](const Finding& f) { return std::isnan(f.error) && missing.contains(f.quantity); });

@@ -32,8 +32,8 @@ std::string nan_in(const VectorArray& a) {
     return nan == a.values.end() ? "" : fmt::format("{}: element {} of {} is NaN", a.file.string(), nan - a.values.begin(), a.values.size());
 }
 
-Answer read_answer(const JudgeOptions& options, const std::string& name) {
-    const fs::path path = options.folder / name / "case.json";
+Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::string& name) {
+    const fs::path path = folder / name / "case.json";
     VectorFile file = read_vector(path);
     for (auto& [input, array] : file.inputs) load(array);
     Answer out{name, {}, {}, {}, {}, "", true};
@@ -44,7 +44,7 @@ Answer read_answer(const JudgeOptions& options, const std::string& name) {
     std::map<std::string, std::string> missing;
     std::set<std::string> not_given;
     for (auto& [output, o] : file.outputs) {
-        if (!options.outputs.empty()) o.array.file = options.outputs / name / o.array.file.filename();
+        if (!outputs.empty()) o.array.file = outputs / name / o.array.file.filename();
         const bool there = fs::exists(o.array.file);
         missing[output] = load_output(o.array);
         if (!there && file.optional_outputs.contains(output)) not_given.insert(output);
@@ -67,33 +67,17 @@ Answer read_answer(const JudgeOptions& options, const std::string& name) {
 
 }  // namespace
 
-std::string_view name_of(Quantity q, const Spec& spec) {
-    switch (q) {
-        case Quantity::y: return "y";
-        case Quantity::dx: return "dx";
-        case Quantity::dgamma: return "dgamma";
-        case Quantity::dbeta: return "dbeta";
-        case Quantity::running_mean: return "running mean";
-        case Quantity::running_spread: return spec.running == Running::sigma ? "running sigma" : "running var";
-        case Quantity::mean: return "saved mean";
-        case Quantity::rstd: return "saved rstd";
-        case Quantity::r: return "saved r";
-        case Quantity::d: return "saved d";
-        default: return "output";
-    }
-}
-
-Answers::Answers(const JudgeOptions& options, const std::set<std::string>& names) {
+Answers::Answers(const fs::path& folder, const fs::path& outputs, const std::set<std::string>& names) {
     std::size_t written = 0;
     for (const std::string& name : names) {
-        const Answer& a = all_.emplace_back(read_answer(options, name));
+        const Answer& a = all_.emplace_back(read_answer(folder, outputs, name));
         if (index_.add(a.in) + 1 != all_.size())
-            io::refuse(options.folder / name / "case.json", "is the same call as an earlier one; one folder a call is accepted");
+            io::refuse(folder / name / "case.json", "is the same call as an earlier one; one folder a call is accepted");
         written += a.outputs.size();
         for (const auto& [q, values] : a.outputs) given_.insert({a.variant(), q});
     }
     if (written == 0)
-        io::refuse(options.outputs.empty() ? options.folder : options.outputs,
+        io::refuse(outputs.empty() ? folder : outputs,
                    "holds no outputs yet: " + (all_.empty() ? "no call" : all_[0].missing.begin()->second));
     for (Answer& a : all_)
         for (const auto& [q, why] : a.not_given)
@@ -119,7 +103,7 @@ std::vector<std::string> Answers::left_out() const {
     std::map<std::string, std::size_t> optional;
     for (const Answer& a : all_)
         for (const auto& [q, why] : a.not_given)
-            if (!a.blank && !a.missing.contains(q)) ++optional[fmt::format("{} of {}", name_of(q, a.in.problem.spec), a.variant())];
+            if (!a.blank && !a.missing.contains(q)) ++optional[fmt::format("{} of {}", row_of(q).name_in(a.in.problem.spec), a.variant())];
     for (const auto& [what, calls] : optional) lines.push_back(fmt::format("{}: optional, not written for any of {} calls", what, calls));
     return lines;
 }

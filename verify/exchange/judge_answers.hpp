@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "verify/exchange/call_index.hpp"
-#include "verify/exchange/judge.hpp"
 #include "verify/exchange/vector_steps.hpp"
 
 namespace normlab::verify {
@@ -30,14 +29,12 @@ struct Answer {
     }
 };
 
-/// As findings call it.
-std::string_view name_of(Quantity quantity, const Spec& spec);
-
 /// Of the calls of these names. An optional output that some call of a variant has is needed of all calls of that variant, but those for which
 /// nothing was written. Throws io::InputError where the folder or its inputs are not what export_cases wrote, or the script wrote nothing at all.
 class Answers {
 public:
-    Answers(const JudgeOptions& options, const std::set<std::string>& names);
+    /// `outputs`: where the script wrote OUTPUTS/CALL/*.npy; empty: beside the inputs.
+    Answers(const std::filesystem::path& folder, const std::filesystem::path& outputs, const std::set<std::string>& names);
 
     const CallIndex& index() const { return index_; }
     const Answer& operator[](std::size_t number) const { return all_[number]; }

@@ -7,6 +7,7 @@
 
 #include "norms/names.hpp"
 #include "norms/running_stats.hpp"
+#include "norms/variants.hpp"
 #include "verify/exchange/call_index.hpp"
 #include "verify/run/run_cases.hpp"
 
@@ -96,10 +97,10 @@ const Recorder& recorder() {
 
 std::string reason_not_to_export(const Inputs<double>& in) {
     const Problem& p = in.problem;
-    const bool whole_sample = p.spec.block.groups && p.spec.block.positions, weights = p.spec.moments == Moments::norm;
-    if (whole_sample && p.shape.S != 1) return "a script's layer and rms norm have a gamma an element: S = 1";
-    if ((weights || p.spec.moments == Moments::mean_square) && !in.beta.empty()) return std::string(p.spec.variant) + " of a script has no beta";
-    if (weights && in.gamma.empty()) return "weight_norm of a script has a g";
+    const bool weights = is_weights(p.spec);
+    if (is_by_sample(p.spec) && p.shape.S != 1) return fmt::format("{} of a script has a gamma an element: S = 1", p.spec.variant);
+    if (!p.spec.centred() && !in.beta.empty()) return fmt::format("{} of a script has no beta", p.spec.variant);
+    if (weights && in.gamma.empty()) return fmt::format("{} of a script has a g", p.spec.variant);
     if (weights && p.layout == Layout::channels_last) return "weights have no layout";
     return {};
 }

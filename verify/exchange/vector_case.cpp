@@ -8,6 +8,7 @@
 
 #include "norms/names.hpp"
 #include "system/shell.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/exchange/vector_values.hpp"
 #include "verify/truth/range.hpp"
 
@@ -58,13 +59,12 @@ std::vector<Told> told(const std::vector<Step>& steps) {
 // What truth may be off by: its rounding to double, and its State's.
 ByQuantity truth_bounds(const Told& t) {
     ByQuantity bounds = t.values;
-    for (std::size_t q = 0; q < quantities; ++q)
-        for (double& v : bounds[static_cast<Quantity>(q)]) v = 0x1p-53 * std::abs(v);
+    for (const QuantityRow& q : quantities::all())
+        for (double& v : bounds[q.quantity]) v = 0x1p-53 * std::abs(v);
     if (t.before.mean.empty()) return bounds;
     const ByQuantity none = bounds_of(t.in, t.truth, Accumulation::f64, {}), inherited = bounds_of(t.in, t.truth, Accumulation::f64, t.before);
-    for (std::size_t q = 0; q < quantities; ++q)
-        for (std::size_t i = 0; i < none[static_cast<Quantity>(q)].size(); ++i)
-            bounds[static_cast<Quantity>(q)][i] += inherited[static_cast<Quantity>(q)][i] - none[static_cast<Quantity>(q)][i];
+    for (const QuantityRow& q : quantities::all())
+        for (std::size_t i = 0; i < none[q.quantity].size(); ++i) bounds[q.quantity][i] += inherited[q.quantity][i] - none[q.quantity][i];
     return bounds;
 }
 
@@ -77,7 +77,7 @@ std::vector<bool> without_condition(Quantity q, const Told& t) {
         if (b.s != 0 || b.mean == 0) continue;
         if (q == Quantity::y || q == Quantity::dx || q == Quantity::dgamma)
             for (std::size_t i : b.elements) without[q == Quantity::dgamma ? i / S % C : i] = true;
-        else if (q >= Quantity::var) without[k] = true;   // Saved's
+        else if (row_of(q).per == Per::block && q != Quantity::mean) without[k] = true;
     }
     return without;
 }
@@ -103,8 +103,8 @@ private:
 Finding judged(const Target& target, const Told& t, const ByQuantity& got, const ByQuantity& bounds) {
     const Quantity q = target.quantity;
     Problem p = t.in.problem;
-    if (q != Quantity::y && q != Quantity::dx) p.shape = {1, static_cast<std::int64_t>(target.values.size()), 1};
-    if (q >= Quantity::running_mean) p.dtype = DType::f64;   // State and Saved
+    if (row_of(q).per != Per::element) p.shape = {1, static_cast<std::int64_t>(target.values.size()), 1};
+    if (!row_of(q).output) p.dtype = DType::f64;   // State and Saved
     std::vector<double> ours = got[q], wanted = target.values, bound = bounds[q];
     const std::vector<double>& truth = t.values[q];
     Shown not_finite, no_condition;
@@ -160,7 +160,7 @@ public:
 
     Outcome outcome(std::string_view implementation, Layout layout) const {
         Outcome out;
-        out.test.variant = variant_of(file_.op), out.test.implementation = implementation;
+        out.test.variant = variant_of(file_.op).name, out.test.implementation = implementation;
         out.test.dtype = file_.dtype, out.test.layout = layout;
         if (!steps_.empty()) out.test.shape = steps_[0].in.problem.shape, out.test.mode = steps_[0].in.problem.mode;
         out.name = fmt::format("{} {} {}", name_, implementation, name_of(layout));
@@ -172,8 +172,8 @@ public:
 private:
     // Where the README lets us compute or refuse.
     bool lenient() const {
-        const std::string_view variant = variant_of(file_.op);
-        return file_.tags.contains("quirk") || (file_.tags.contains("one_element") && (variant == "layer_norm" || variant == "group_norm"));
+        const Spec own = variant_of(file_.op).make();
+        return file_.tags.contains("quirk") || (file_.tags.contains("one_element") && own.centred() && own.block.channels);   // one a channel is refused, by all
     }
 
     // The call was refused.

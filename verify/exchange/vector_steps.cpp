@@ -7,7 +7,6 @@
 
 #include "io/error.hpp"
 #include "norms/names.hpp"
-#include "norms/variants.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -78,15 +77,16 @@ public:
 
     Step step(const VectorFile& v, std::size_t number) const {
         const VectorAttributes& a = v.attributes;
-        const bool weights = variant_of(v.op) == "weight_norm";
+        const Spec own = variant_of(v.op).make();
+        const bool weights = is_weights(own);
         const VectorArray& x = needed(weights ? "v" : "x");
         Step out;
         Problem& p = out.in.problem;
         p.spec = spec(number);
-        p.shape = shape(x.shape);
+        p.shape = shape(own, x.shape);
         p.dtype = v.dtype;
         p.mode = step_ == "eval" || !a.training.value_or(true) ? Mode::eval : Mode::train;
-        if (p.mode == Mode::eval && !has_state() && (v.op == "instance_norm" || a.track_running_stats.value_or(false)))
+        if (p.mode == Mode::eval && !has_state() && ((may_keep_state(own) && own.running == Running::none) || a.track_running_stats.value_or(false)))
             throw Error("evaluation needs running statistics; there are none");
         p.layout = v.attributes.layout;
         out.in.x = logical(p, x.values);
@@ -96,13 +96,13 @@ public:
         }
         out.in.gamma = values(weights ? "g" : "gamma", p.shape.C);
         out.in.beta = values("beta", p.shape.C);
-        check_affine(out.in, weights);
+        check_affine(out.in);
         if (p.spec.running != Running::none) out.in.state = state(p.spec, p.shape.C);
         for (const auto& [name, output] : v.outputs) {
             const Name n = split(name, steps_);
             const auto* known = std::ranges::find(outputs, n.base, &Known::name);
             if (known == std::end(outputs)) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
-            const bool tensor = known->quantity == Quantity::y || known->quantity == Quantity::dx;
+            const bool tensor = row_of(known->quantity).per == Per::element;
             if (n.step == step_) out.targets.push_back({name, known->quantity, output.source, tensor ? logical(p, output.array.values) : output.array.values});
         }
         return out;
@@ -115,7 +115,7 @@ private:
 
     Spec spec(std::size_t number) const {
         const VectorAttributes& a = vector_.attributes;
-        Spec s = find_variant(variant_of(vector_.op)).make();
+        Spec s = variant_of(vector_.op).make();
         if (a.eps) s.eps = *a.eps;
         if (a.has_momentum) s.momentum = a.momentum;
         if (a.groups) s.groups = *a.groups;
@@ -131,11 +131,10 @@ private:
         return s;
     }
 
-    Shape shape(const std::vector<std::int64_t>& dims) const {
+    Shape shape(const Spec& spec, const std::vector<std::int64_t>& dims) const {
         const VectorAttributes& a = vector_.attributes;
-        const std::string_view variant = variant_of(vector_.op);
-        if (variant == "weight_norm") return weight_shape(dims, a.dim);
-        if (variant != "layer_norm" && variant != "rms_norm") return activation_shape(dims, a.layout);
+        if (is_weights(spec)) return weight_shape(dims, a.dim);
+        if (!is_by_sample(spec)) return activation_shape(dims, a.layout);
         const auto rank = static_cast<std::int64_t>(a.normalized_shape.size()), normalized = a.normalized.value_or(rank);
         const Shape s = trailing_shape(dims, normalized);
         if (rank && !std::ranges::equal(a.normalized_shape, std::vector(dims.end() - normalized, dims.end())))
@@ -144,10 +143,11 @@ private:
         return s;
     }
 
-    void check_affine(const Inputs<double>& in, bool weights) const {
-        if (!vector_.attributes.affine || weights || vector_.expect_error) return;
+    void check_affine(const Inputs<double>& in) const {
+        const Spec& spec = in.problem.spec;
+        if (!vector_.attributes.affine || is_weights(spec) || vector_.expect_error) return;
         const AffineUse use = *vector_.attributes.affine;
-        const bool gamma = use == AffineUse::both || use == AffineUse::gamma, beta = use == AffineUse::beta || (use == AffineUse::both && vector_.op != "rms_norm");
+        const bool gamma = use == AffineUse::both || use == AffineUse::gamma, beta = use == AffineUse::beta || (use == AffineUse::both && spec.centred());
         if (gamma != !in.gamma.empty() && in.problem.shape.C) refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no", gamma ? "none" : "one"));
         if (beta && in.beta.empty() && in.problem.shape.C) refuse("affine says that there is a beta, the inputs that there is none");
     }
@@ -177,11 +177,15 @@ private:
 
 }  // namespace
 
-std::string_view variant_of(std::string_view op) {
-    constexpr std::string_view ops[] = {"batch_norm", "batch_norm_multistep", "batch_renorm", "batch_renorm_multistep", "layer_norm", "instance_norm",
-                                        "group_norm", "weight_norm", "rms_norm", "channel_norm"};
-    if (std::ranges::find(ops, op) == std::end(ops)) throw Error(unknown("op", op, ops));
-    return op.ends_with(multistep) ? op.substr(0, op.size() - multistep.size()) : op;
+const Variant& variant_of(std::string_view op) {
+    std::vector<std::string> ops;
+    for (const Variant* v : all_variants())
+        for (const bool steps : {false, true}) {
+            if (steps && v->make().running == Running::none) continue;
+            ops.push_back(std::string(v->name) + std::string(steps ? multistep : ""));
+            if (ops.back() == op) return *v;
+        }
+    throw Error(unknown("op", op, std::vector<std::string_view>(ops.begin(), ops.end())));
 }
 
 std::vector<Step> steps_of(const VectorFile& v) {

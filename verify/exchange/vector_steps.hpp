@@ -1,17 +1,15 @@
 #pragma once
 // What an outside test vector means here: calls of norm.hpp, and what each should give.
 
+#include "norms/variants.hpp"
 #include "verify/exchange/vector_file.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 
-/// What an output of a vector is compared with. norm: sqrt(var + eps), |v| of weight norm; raw_r, raw_d: before clipping; saved mean, var, rstd, r and d.
-enum class Quantity { y, dx, dgamma, dbeta, running_mean, running_spread, count, mean, var, rstd, norm, r, d, raw_r, raw_d };
-inline constexpr std::size_t quantities = 15;
-
 struct Target {
     std::string name;   ///< as in the file: "running_mean_out"
-    Quantity quantity;
+    Quantity quantity;   ///< that it is compared with
     Source source;
     std::vector<double> values;
 };
@@ -22,8 +20,9 @@ struct Step {
     std::vector<Target> targets;
 };
 
-/// The variant that computes an op, "batch_norm" for "batch_norm_multistep". Throws Error naming the nearest known op.
-std::string_view variant_of(std::string_view op);
+/// The variant that computes an op, batch norm for "batch_norm_multistep": a variant whose calls move statistics has ops of several calls. Throws Error
+/// naming the nearest known op.
+const Variant& variant_of(std::string_view op);
 
 /// The calls of a loaded vector: one, or those of a multistep op in order, evaluation last. Throws io::InputError where the file contradicts itself (an array that
 /// is missing, or whose name is unknown), and Error where its arrays make no call: shapes and attributes that do not go together.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "norms/running_stats.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -11,8 +12,6 @@ namespace {
 constexpr double u64 = 0x1p-53;
 
 double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
-
-const std::vector<double>& spread_of(const State& s) { return s.sigma.empty() ? s.var : s.sigma; }
 
 std::vector<double> doubles(const std::vector<Quad>& v) {
     std::vector<double> out;
@@ -58,12 +57,9 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
 ByQuantity values_of(const Inputs<double>& in, const Outputs<double>& out) {
     const Spec& spec = in.problem.spec;
     ByQuantity v;
-    v[Quantity::y] = out.y, v[Quantity::dx] = out.dx, v[Quantity::dgamma] = out.dgamma, v[Quantity::dbeta] = out.dbeta;
-    v[Quantity::running_mean] = out.state.mean, v[Quantity::running_spread] = spread_of(out.state);
+    for (const QuantityRow& q : quantities::results()) v[q.quantity] = q.in(out);
     v[Quantity::count] = {static_cast<double>(out.state.count)};
-    v[Quantity::mean] = out.saved.mean, v[Quantity::var] = out.saved.var, v[Quantity::rstd] = out.saved.rstd;
     for (double var : out.saved.var) v[Quantity::norm].push_back(sigma_of(spec, var));
-    v[Quantity::r] = out.saved.r, v[Quantity::d] = out.saved.d;
     for (std::size_t k = 0; k < out.saved.r.size() && !out.saved.mean.empty() && !out.saved.var.empty(); ++k) {
         const std::size_t c = k % in.state.mean.size();
         const double sigma = running_sigma(spec, spread_of(in.state)[c]);
@@ -76,15 +72,10 @@ ByQuantity values_of(const Inputs<double>& in, const Outputs<double>& out) {
 ByQuantity values_of(const Inputs<double>& in, const truth::Result& t) {
     const Problem& p = in.problem;
     ByQuantity v;
-    v[Quantity::y] = doubles(t.y), v[Quantity::dx] = doubles(t.dx), v[Quantity::dgamma] = doubles(t.dgamma), v[Quantity::dbeta] = doubles(t.dbeta);
-    v[Quantity::running_mean] = doubles(t.running_mean), v[Quantity::running_spread] = doubles(t.running_spread);
+    for (const QuantityRow& q : quantities::all())
+        if (q.quantity != Quantity::count && q.is_of(p)) v[q.quantity] = doubles(q.in(t));
     const bool moves = p.mode == Mode::train && p.spec.running != Running::none && p.shape.size() > 0;
     v[Quantity::count] = {static_cast<double>(in.state.count + (moves ? p.slices() : 0))};
-    for (const truth::Block& b : t.blocks) {
-        const auto add = [&](Quantity q, const Quad& value) { v[q].push_back(static_cast<double>(value)); };
-        add(Quantity::mean, b.mean), add(Quantity::var, b.var), add(Quantity::norm, b.s), add(Quantity::rstd, b.s == 0 ? Quad(0) : Quad(1 / b.s));
-        if (p.has_correction()) add(Quantity::r, b.r), add(Quantity::d, b.d), add(Quantity::raw_r, b.raw_r), add(Quantity::raw_d, b.raw_d);
-    }
     return v;
 }
 
@@ -92,9 +83,9 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
     const Problem& p = in.problem;
     const Bounds b = error_bounds(in, t, accumulation);
     ByQuantity v;
-    v[Quantity::y] = b.y, v[Quantity::dx] = b.dx, v[Quantity::dgamma] = b.dgamma, v[Quantity::dbeta] = b.dbeta;
+    for (const QuantityRow& q : quantities::results())
+        if (q.is_of(p)) v[q.quantity] = b.*q.bound;
     v[Quantity::count] = {0};
-    v[Quantity::mean] = b.mean, v[Quantity::var] = b.var, v[Quantity::rstd] = b.rstd;
     for (std::size_t k = 0; k < t.blocks.size(); ++k) {
         const truth::Block& block = t.blocks[k];
         const double s = size(block.s), e_s = s > 0 ? b.var[k] / s + 2 * u64 * s : 0;   // |sqrt a - sqrt b| <= |a - b| / sqrt b
@@ -102,14 +93,11 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
         if (!p.has_correction()) continue;
         const std::size_t c = k % in.state.mean.size();
         const double sigma = running_sigma(p.spec, spread_of(in.state)[c]);
-        v[Quantity::r].push_back(b.r[k]), v[Quantity::d].push_back(b.d[k]);
         v[Quantity::raw_r].push_back(e_s / sigma + 4 * u64 * size(block.raw_r));
         v[Quantity::raw_d].push_back(b.mean[k] / sigma + 4 * u64 * size(block.raw_d));
     }
     if (p.spec.running != Running::none) {
-        const auto C = static_cast<std::size_t>(p.shape.C);
-        std::tie(v[Quantity::running_mean], v[Quantity::running_spread]) =
-            p.mode == Mode::train ? state_bounds(in, t, b) : std::pair(std::vector<double>(C), std::vector<double>(C));
+        v[Quantity::running_mean].resize(static_cast<std::size_t>(p.shape.C)), v[Quantity::running_spread].resize(static_cast<std::size_t>(p.shape.C));
         for (std::size_t c = 0; c < before.mean.size(); ++c)
             v[Quantity::running_mean][c] += before.mean[c], v[Quantity::running_spread][c] += before.spread[c];
     }

@@ -15,7 +15,7 @@ public:
     const std::vector<double>& operator[](Quantity q) const { return of_[static_cast<std::size_t>(q)]; }
 
 private:
-    std::array<std::vector<double>, quantities> of_;
+    std::array<std::vector<double>, quantity_count> of_;
 };
 
 /// How far the State before a call is off, a channel; empty: not at all.
@@ -26,7 +26,7 @@ struct StateError {
 ByQuantity values_of(const Inputs<double>& in, const Outputs<double>& out);
 ByQuantity values_of(const Inputs<double>& in, const truth::Result& t);   ///< rounded to double
 
-/// What an implementation may be off by: error_bounds() and state_bounds(), and to first order, doubled, what the State before brings along. With sigma off by e_s
+/// What an implementation may be off by: error_bounds(), and to first order, doubled, what the State before brings along. With sigma off by e_s
 /// (a variance off by e: e / sigma) and the mean by e_m,
 ///   in evaluation  x_hat by z = 2 (e_m + |x_hat| e_s) / sigma, dx by 2 |dx| e_s / sigma
 ///   batch renorm   r by 2 raw_r e_s / sigma, d by 2 (e_m + |raw_d| e_s) / sigma (clipping makes them no larger), x_hat r + d by z = |x_hat| e_r + e_d,

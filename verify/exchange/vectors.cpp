@@ -78,7 +78,7 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
                 all.push_back(unread);
                 continue;
             }
-            if (!chosen(selection.variants, std::string(variant_of(file.op)))) continue;
+            if (!chosen(selection.variants, std::string(variant_of(file.op).name))) continue;
             for (const std::string& implementation : themselves)
                 for (Outcome& out : runs_itself(implementation)->run_vector(folder, names[i], selection))
                     if (out.test.implementation == implementation || (here.implementations.empty() && implementation == themselves.front())) all.push_back(std::move(out));   // truth: once

@@ -29,6 +29,7 @@ struct Formula {
     double gamma_by_group = 0, affine_first = 0;   ///< affine_first: (gamma x_hat + beta) r + d
     // backward
     double dx = 1, g = 1, mean_g = 1, x_hat_term = 1, gamma_in_g = 1, gamma_after_means = 0, means_ddof = 0, last_dx = 1, eval_means = 0;
+    double first_dx = 1;           ///< of the first element alone
     double dgamma = 1, dgamma_mean = 1, dgamma_of_g = 0, last_dgamma = 1, last_sample_dgamma = 1;
     double dbeta = 1, dbeta_of_g = 0, last_sample_dbeta = 1;
     // batch renorm
@@ -57,17 +58,16 @@ struct Formula {
 enum class Kind { term, eps, bias, running, saved, axis, layout, tail, precision, renorm, promise, special };
 std::string_view name_of(Kind kind);
 
-enum Variants : unsigned {
-    batch = 1, renorm = 2, layer = 4, instance = 8, group = 16, weight = 32, rms = 64, channel = 128,
-    everywhere = 255, centred = everywhere - weight - rms, stateful = batch + renorm + instance, by_sample = layer + instance + group + rms + channel
-};
+/// Which variants a fault can show in: by what they are.
+using Variants = bool (*)(const Spec&);
+
 enum class Pass { forward, backward };   ///< where the wrong line is
 enum class When { always, train, eval };   ///< train: where statistics are the input's own; eval: where they come from State
 
 struct Fault {
     std::string_view name, description;
     Kind kind;
-    unsigned variants;             ///< those it can show in
+    Variants variants;             ///< those it can show in
     Pass pass;
     When when;
     double Formula::* number;
@@ -76,15 +76,12 @@ struct Fault {
     /// Whether it can show in this problem.
     bool shows_in(const Problem& problem) const;
     /// Whether the outputs have one value that says it: no promise is broken and no rounding is in question.
-    bool fits() const { return kind != Kind::precision && kind != Kind::promise && kind != Kind::saved; }
+    bool has_values() const { return kind != Kind::precision && kind != Kind::promise && kind != Kind::saved; }
     /// The formulas with it.
     Formula formula() const;
 };
 
-/// Throws Error naming the nearest.
-const Fault& find(std::string_view name);
-
-/// The names of variants, comma separated; "all".
-std::string variants_text(unsigned variants);
+/// The names of those variants, comma separated; "all".
+std::string variants_text(Variants variants);
 
 }  // namespace normlab::verify::faults

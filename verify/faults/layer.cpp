@@ -29,8 +29,8 @@ thread_local std::vector<double> last_mean, last_rstd;   // of the last forward 
 
 }  // namespace
 
-Layer::Layer(const normlab_problem& p, const Formula& f)
-    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(static_cast<DType>(p.dtype)), params_(param_dtype(dtype_)),
+FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
+    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(std::ranges::find(dtype_table, p.dtype, &DTypeRow::plugin_code)->type), params_(param_dtype(dtype_)),
       own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE), renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN),
       centred_(p.moments == NORMLAB_CENTRED), eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
     blocks_.resize(index(p.statistics));
@@ -41,7 +41,7 @@ Layer::Layer(const normlab_problem& p, const Formula& f)
     for (std::int64_t b = 0; b < p.statistics; ++b) sums_.push_back(summed(b));
 }
 
-std::int64_t Layer::block_of(std::int64_t i) const {
+std::int64_t FaultyLayer::block_of(std::int64_t i) const {
     const std::int64_t n = sample(i), c = channel(i), s = i % S_, D = C_ / p_.groups;
     if (!own_) return c;
     const bool groups = p_.block & NORMLAB_GROUPS, channels = p_.block & NORMLAB_CHANNELS, positions = p_.block & NORMLAB_POSITIONS;
@@ -51,7 +51,7 @@ std::int64_t Layer::block_of(std::int64_t i) const {
 }
 
 // What the sums of a block run over: the block.
-auto Layer::summed(std::int64_t b) const -> Set {
+auto FaultyLayer::summed(std::int64_t b) const -> Set {
     Set set = blocks_[index(b)];
     if (!own_) return set;
     const std::int64_t first = set[0], D = C_ / p_.groups;
@@ -70,23 +70,23 @@ auto Layer::summed(std::int64_t b) const -> Set {
     return set;
 }
 
-std::int64_t Layer::place(std::int64_t i, bool channels_first) const {
+std::int64_t FaultyLayer::place(std::int64_t i, bool channels_first) const {
     const std::int64_t at = channels_first || p_.layout == NORMLAB_CHANNELS_FIRST ? i : (sample(i) * S_ + i % S_) * C_ + channel(i);
     return f_.index_modulus != 0 ? at % static_cast<std::int64_t>(f_.index_modulus) : at;
 }
 
-std::int64_t Layer::gamma_index(std::int64_t i) const {
+std::int64_t FaultyLayer::gamma_index(std::int64_t i) const {
     if (f_.gamma_by_group != 0) return channel(i) / (C_ / p_.groups);
     return f_.gamma_layout != 0 ? place(i, false) / S_ % C_ : channel(i);
 }
 
-auto Layer::read(const void* tensor, bool channels_first) const -> Values {
+auto FaultyLayer::read(const void* tensor, bool channels_first) const -> Values {
     Values v(block_.size());
     for (std::size_t i = 0; i < v.size(); ++i) v[i] = read_element<double>(tensor, dtype_, place(static_cast<std::int64_t>(i), channels_first));
     return v;
 }
 
-void Layer::write(void* tensor, const Values& values) const {
+void FaultyLayer::write(void* tensor, const Values& values) const {
     const std::int64_t size = N_ * C_ * S_, unwritten = f_.last_unwritten != 0 ? 1 : 0;
     for (std::int64_t i = 0; i < size; ++i) {
         const std::int64_t at = p_.layout == NORMLAB_CHANNELS_FIRST ? i : (sample(i) * S_ + i % S_) * C_ + channel(i);
@@ -97,20 +97,20 @@ void Layer::write(void* tensor, const Values& values) const {
     }
 }
 
-auto Layer::read_channels(const void* data, double absent) const -> Values {
+auto FaultyLayer::read_channels(const void* data, double absent) const -> Values {
     Values v(index(C_), absent);
     if (data)
         for (std::int64_t c = 0; c < C_; ++c) v[index(c)] = read_element<double>(data, params_, c);
     return v;
 }
 
-double Layer::added(double sum, double term) const {
+double FaultyLayer::added(double sum, double term) const {
     if (f_.sums_in == 1 && dtype_ != DType::f64) return rounded(sum + term, DType::f32);
     if (f_.sums_in == 2 && size_of(dtype_) == 2) return rounded(sum + term, dtype_);
     return sum + term;
 }
 
-double Layer::inverse_root(double var, double factor) const {
+double FaultyLayer::inverse_root(double var, double factor) const {
     const double eps = factor * eps_;
     if (var + eps == 0) return 0;
     if (f_.eps_outside == 1) return 1 / (std::sqrt(var) + eps);
@@ -119,8 +119,8 @@ double Layer::inverse_root(double var, double factor) const {
     return 1 / std::sqrt(var + eps);
 }
 
-auto Layer::of_blocks(const Values& x) const -> Statistics {
-    Statistics s;
+auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
+    BlockStatistics s;
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
         const Set& set = sums_[index(b)];
         const double m = size(b), q = p_.moments == NORMLAB_NORM ? 1 : m;
@@ -141,8 +141,8 @@ auto Layer::of_blocks(const Values& x) const -> Statistics {
     return s;
 }
 
-auto Layer::given(const normlab_state& state, const Values& x) const -> Statistics {
-    Statistics s;
+auto FaultyLayer::given(const normlab_state& state, const Values& x) const -> BlockStatistics {
+    BlockStatistics s;
     for (std::int64_t c = 0; c < C_; ++c) {
         const bool sigma = p_.running == NORMLAB_RUNNING_SIGMA;
         double batch = 0;
@@ -156,14 +156,14 @@ auto Layer::given(const normlab_state& state, const Values& x) const -> Statisti
     return s;
 }
 
-auto Layer::x_hat(const Values& x, const Statistics& s, double share_of_mean) const -> Values {
+auto FaultyLayer::x_hat(const Values& x, const BlockStatistics& s, double share_of_mean) const -> Values {
     Values v(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) v[i] = (x[i] - share_of_mean * s.mean[index(block_[i])]) * s.rstd[index(block_[i])];
     return v;
 }
 
 // What y is multiplied with for some inputs alone: 1.
-double Layer::special(std::int64_t i, const Statistics& s) const {
+double FaultyLayer::special(std::int64_t i, const BlockStatistics& s) const {
     const auto b = index(block_[index(i)]);
     double factor = (N_ == 1 ? f_.one_sample : 1) * (C_ == 1 ? f_.one_channel : 1) * (S_ == 1 ? f_.one_position : 1);
     if (std::abs(s.mean[b]) * s.rstd[b] > 1000) factor *= f_.large_mean;
@@ -172,13 +172,13 @@ double Layer::special(std::int64_t i, const Statistics& s) const {
     return factor;
 }
 
-void Layer::forward(const normlab_forward_args& a) {
+void FaultyLayer::forward(const normlab_forward_args& a) {
     Values x = read(a.x, f_.x_layout != 0);
     const bool has_nan = std::ranges::any_of(x, [](double v) { return std::isnan(v); });
     for (double& v : x)
         if (std::abs(v) < f_.small_x || (f_.nan_as_zero != 0 && std::isnan(v))) v = 0;
     const Values gamma = read_channels(a.gamma, f_.absent_gamma), beta = read_channels(a.beta, f_.absent_beta);
-    Statistics s = own_ ? of_blocks(x) : given(a.state, x);
+    BlockStatistics s = own_ ? of_blocks(x) : given(a.state, x);
     if (f_.saved_stale != 0 && forwards_ > 0) s = first_;
     if (renorm_) correct(s, before(a.state));
     if (forwards_++ == 0) first_ = s;
@@ -211,10 +211,10 @@ void Layer::forward(const normlab_forward_args& a) {
     if (!own_ && f_.eval_moves_state != 0) a.state.mean[C_ - 1] *= 1 + f_.eval_moves_state;
 }
 
-void Layer::backward(const normlab_backward_args& a) {
+void FaultyLayer::backward(const normlab_backward_args& a) {
     const Values x = read(a.x, f_.x_layout != 0), dy = read(a.dy, f_.dy_layout != 0), gamma = read_channels(a.gamma, f_.absent_gamma);
     const auto kept = [&](const double* from, double absent) { return from ? Values(from, from + p_.statistics) : Values(index(p_.statistics), absent); };
-    Statistics s{kept(a.saved.mean, 0), kept(a.saved.var, 0), kept(a.saved.rstd, 0), kept(a.saved.r, 1), kept(a.saved.d, 0)};
+    BlockStatistics s{kept(a.saved.mean, 0), kept(a.saved.var, 0), kept(a.saved.rstd, 0), kept(a.saved.r, 1), kept(a.saved.d, 0)};
     if (f_.saved_shared != 0 && last_mean.size() == s.mean.size()) s.mean = last_mean, s.rstd = last_rstd;
     const Values hat = x_hat(x, s, 1), gamma_hat = x_hat(x, s, f_.dgamma_mean);
 
@@ -248,6 +248,7 @@ void Layer::backward(const normlab_backward_args& a) {
             if (f_.dx_in_bf16 != 0 && dtype_ == DType::f32) dx[k] = rounded(dx[k], DType::bf16);
         }
     }
+    dx.front() *= f_.first_dx;
     if (a.dx) write(a.dx, dx);
     if (a.dx && !a.dgamma && f_.masked != 0) bump(a.dx, dtype_, 0);
     dgamma.back() *= f_.last_dgamma;

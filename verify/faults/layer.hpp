@@ -9,9 +9,9 @@
 
 namespace normlab::verify::faults {
 
-class Layer {
+class FaultyLayer {
 public:
-    Layer(const normlab_problem& problem, const Formula& formula);
+    FaultyLayer(const normlab_problem& problem, const Formula& formula);
     void set_threads(int threads) { threads_ = threads; }
     void forward(const normlab_forward_args& a);
     void backward(const normlab_backward_args& a);
@@ -19,7 +19,7 @@ public:
 private:
     using Values = std::vector<double>;
     using Set = std::vector<std::int64_t>;   // of elements, in logical order (n * C + c) * S + s
-    struct Statistics {
+    struct BlockStatistics {
         Values mean, var, rstd, r, d;
     };
     struct Running {
@@ -41,14 +41,14 @@ private:
     double added(double sum, double term) const;
 
     double inverse_root(double var, double factor) const;
-    Statistics of_blocks(const Values& x) const;
-    Statistics given(const normlab_state& state, const Values& x) const;
+    BlockStatistics of_blocks(const Values& x) const;
+    BlockStatistics given(const normlab_state& state, const Values& x) const;
     Running before(const normlab_state& state) const;
-    void step(Running& running, const Statistics& s, std::int64_t slice) const;
-    void correct(Statistics& s, Running running) const;
-    void move(const normlab_state& state, const Statistics& s) const;
-    double special(std::int64_t i, const Statistics& s) const;
-    Values x_hat(const Values& x, const Statistics& s, double share_of_mean) const;
+    void step(Running& running, const BlockStatistics& s, std::int64_t slice) const;
+    void correct(BlockStatistics& s, Running running) const;
+    void move(const normlab_state& state, const BlockStatistics& s) const;
+    double special(std::int64_t i, const BlockStatistics& s) const;
+    Values x_hat(const Values& x, const BlockStatistics& s, double share_of_mean) const;
 
     normlab_problem p_;
     Formula f_;
@@ -59,7 +59,7 @@ private:
     std::vector<Set> blocks_, sums_;         // elements that a block's statistics apply to, and that they are summed over
     std::vector<std::int64_t> block_;        // of each element
     int threads_ = 1, forwards_ = 0;
-    Statistics first_;                       // of the first forward
+    BlockStatistics first_;                  // of the first forward
 };
 
 /// While it lives, faults that this thread plants have this number in place of the table's.

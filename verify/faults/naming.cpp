@@ -7,6 +7,7 @@
 #include "norms/plugin.hpp"
 #include "verify/faults/layer.hpp"
 #include "verify/faults/table.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify::faults {
 
@@ -14,9 +15,10 @@ using Values = std::vector<double>;
 
 // Right values, how far they may be off, and where they are in outputs.
 struct Suspects::Quantity {
-    std::string name;
+    std::string_view name;
     Values right, bound;
-    Values (*of)(const Outputs<double>&);
+    const QuantityRow* row;
+    const Values& of(const Outputs<double>& out) const { return row->in(out); }
 };
 
 namespace {
@@ -65,31 +67,31 @@ bool says_strength(const Values& got, const Values& right, const Values& bound) 
 }
 
 struct Candidate {
-    Fit fit;
+    Match match;
     bool all;   // it gives the other quantities too
 };
 
-std::vector<Fit> best(std::vector<Candidate> candidates) {
+std::vector<Match> best(std::vector<Candidate> candidates) {
     const auto keep = [&](auto good) {
         if (std::ranges::any_of(candidates, good)) std::erase_if(candidates, [&](const Candidate& c) { return !good(c); });
     };
-    keep([](const Candidate& c) { return c.fit.times == 1; });
+    keep([](const Candidate& c) { return c.match.times == 1; });
     keep([](const Candidate& c) { return c.all; });
-    std::vector<Fit> fits;
-    for (const Candidate& c : candidates) fits.push_back(c.fit);
-    return fits;
+    std::vector<Match> matches;
+    for (const Candidate& c : candidates) matches.push_back(c.match);
+    return matches;
 }
 
-std::string text(const std::vector<Fit>& fits) {
+std::string text(const std::vector<Match>& matches) {
     constexpr std::size_t most = 4;
     std::string t;
-    for (std::size_t k = 0; k < std::min(fits.size(), most); ++k) {
-        const Fit& f = fits[k];
+    for (std::size_t k = 0; k < std::min(matches.size(), most); ++k) {
+        const Match& f = matches[k];
         t += k > 0 ? ", or " : f.times == 1 ? "equals the fault " : "like the fault ";
         const std::string factor = f.times == 1 ? "" : fmt::format(", factor {:.4g},", f.number());
         t += fmt::format("{} ({}){} to {:.0e}", f.fault->name, f.fault->description, factor, f.error);
     }
-    if (fits.size() > most) t += fmt::format(", or {} more", fits.size() - most);
+    if (matches.size() > most) t += fmt::format(", or {} more", matches.size() - most);
     return t;
 }
 
@@ -119,38 +121,20 @@ const Implementation& implementation(const Fault* fault) {
 }
 
 Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, const truth::Result& t, const Bounds& b) {
-    using Out = const Outputs<double>&;
     roundoff_ = 8 * unit_roundoff(in.problem.dtype) + storage_roundoff(in.problem.dtype);
-    quantities_ = {{"y", as_doubles(t.y), b.y, [](Out o) { return o.y; }}, {"dx", as_doubles(t.dx), b.dx, [](Out o) { return o.dx; }},
-                   {"dgamma", as_doubles(t.dgamma), b.dgamma, [](Out o) { return o.dgamma; }},
-                   {"dbeta", as_doubles(t.dbeta), b.dbeta, [](Out o) { return o.dbeta; }}};
-    const auto saved = [&](const char* name, auto value, const Values& bound, Values (*of)(Out)) {
-        Values right;
-        for (const truth::Block& block : t.blocks) right.push_back(static_cast<double>(value(block)));
-        quantities_.push_back({name, right, bound, of});
-    };
-    saved("saved mean", [](const truth::Block& k) { return k.mean; }, b.mean, [](Out o) { return o.saved.mean; });
-    saved("saved var", [](const truth::Block& k) { return k.var; }, b.var, [](Out o) { return o.saved.var; });
-    saved("saved rstd", [](const truth::Block& k) { return k.s == 0 ? Quad(0) : Quad(1 / k.s); }, b.rstd, [](Out o) { return o.saved.rstd; });
-    saved("saved r", [](const truth::Block& k) { return k.r; }, b.r, [](Out o) { return o.saved.r; });
-    saved("saved d", [](const truth::Block& k) { return k.d; }, b.d, [](Out o) { return o.saved.d; });
-    if (!t.running_mean.empty() && in.problem.mode == Mode::train) {
-        const auto [mean, spread] = state_bounds(in, t, b);
-        quantities_.push_back({"running mean", as_doubles(t.running_mean), mean, [](Out o) { return o.state.mean; }});
-        quantities_.push_back({in.problem.spec.running == Running::sigma ? "running sigma" : "running var", as_doubles(t.running_spread), spread,
-                               [](Out o) { return o.state.var.empty() ? o.state.sigma : o.state.var; }});
-    }
+    for (const QuantityRow& q : quantities::results())
+        if (!(b.*q.bound).empty()) quantities_.push_back({q.name_in(in.problem.spec), as_doubles(q.in(t)), b.*q.bound, &q});
     wide_ = in;
     wide_.problem.dtype = DType::f64;
     for (const Fault* f : faults)
-        if (f->fits() && f->shows_in(in.problem)) given_.emplace_back(f, run(implementation(f), wide_));
+        if (f->has_values() && f->shows_in(in.problem)) given_.emplace_back(f, run(implementation(f), wide_));
 }
 
 Suspects::~Suspects() = default;
 
 // Times as strong as in the table.
 Outputs<double> Suspects::given(const Fault& fault, double times) const {
-    const Strength strength(Fit{&fault, times}.number());
+    const Strength strength(Match{&fault, times}.number());
     return run(implementation(&fault), wide_);
 }
 
@@ -171,12 +155,12 @@ double Suspects::strength(const Fault& fault, const Quantity& quantity, const Va
 }
 
 bool Suspects::right(const std::string& quantity, const Outputs<double>& got) const {
-    const auto asked = std::ranges::find(quantities_, quantity, &Quantity::name);
+    const auto asked = std::ranges::find(quantities_, std::string_view(quantity), &Quantity::name);
     return asked == quantities_.end() || distance(asked->of(got), asked->right, asked->bound) <= 1;
 }
 
-std::vector<Fit> Suspects::fits(const std::string& quantity, const Outputs<double>& got) const {
-    const auto asked = std::ranges::find(quantities_, quantity, &Quantity::name);
+std::vector<Match> Suspects::matches(const std::string& quantity, const Outputs<double>& got) const {
+    const auto asked = std::ranges::find(quantities_, std::string_view(quantity), &Quantity::name);
     if (asked == quantities_.end()) return {};
     const Values values = asked->of(got);
     if (values.size() != asked->right.size()) return {};
@@ -187,24 +171,24 @@ std::vector<Fit> Suspects::fits(const std::string& quantity, const Outputs<doubl
     for (const auto& [fault, out] : given_) {
         Outputs<double> stronger;
         const Outputs<double>* given_here = &out;
-        Fit fit{fault};
+        Match match{fault};
         if (asked->of(out).size() != values.size()) continue;
-        if (any_strength && fault->name.ends_with("_scaled")) fit.times = strength(*fault, *asked, asked->of(out), values);
-        if (!(std::abs(fit.times) >= 0.05 && std::abs(fit.times) < most_times)) continue;   // small: of the size of rounding where the mean is large
-        if (fit.times != 1) stronger = given(*fault, fit.times), given_here = &stronger;
+        if (any_strength && fault->name.ends_with("_scaled")) match.times = strength(*fault, *asked, asked->of(out), values);
+        if (!(std::abs(match.times) >= 0.05 && std::abs(match.times) < most_times)) continue;   // small: of the size of rounding where the mean is large
+        if (match.times != 1) stronger = given(*fault, match.times), given_here = &stronger;
         const Values wrong = asked->of(*given_here);
         const double from_fault = distance(values, wrong, with_roundings(asked->bound, wrong, roundoff_));
         if (!(from_fault <= 1 && from_truth >= 10 * from_fault)) continue;
         double largest = 0, off = 0;
         for (std::size_t i = 0; i < wrong.size(); ++i)
             largest = std::max(largest, std::abs(wrong[i])), off = std::max(off, std::abs(values[i] - wrong[i]));
-        fit.error = largest > 0 ? off / largest : off;
-        fit.slack = 4 * std::abs(fit.times) / from_truth;
+        match.error = largest > 0 ? off / largest : off;
+        match.slack = 4 * std::abs(match.times) / from_truth;
         const auto gives = [&](const Quantity& q) {
             const Values g = q.of(got), w = q.of(*given_here);
             return g.size() != q.bound.size() || w.size() != g.size() || distance(g, w, with_roundings(q.bound, w, roundoff_)) <= 1;
         };
-        candidates.push_back({fit, std::ranges::all_of(quantities_, gives)});
+        candidates.push_back({match, std::ranges::all_of(quantities_, gives)});
     }
     return best(std::move(candidates));
 }
@@ -220,13 +204,13 @@ void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const
     constexpr std::size_t largest = 2048;
     if (in.x.size() > largest || std::ranges::find(findings, Verdict::fail, &Finding::verdict) == findings.end()) return;
     const Suspects suspects(all_faults(), in, t, bounds);
-    std::vector<std::pair<Finding*, std::vector<Fit>>> named;
+    std::vector<std::pair<Finding*, std::vector<Match>>> named;
     std::vector<const Fault*> faults;
     for (Finding& f : findings) {
         if (f.verdict != Verdict::fail) continue;
-        named.emplace_back(&f, suspects.fits(f.quantity, got));
-        for (const Fit& fit : named.back().second)
-            if (std::ranges::find(faults, fit.fault) == faults.end()) faults.push_back(fit.fault);
+        named.emplace_back(&f, suspects.matches(f.quantity, got));
+        for (const Match& match : named.back().second)
+            if (std::ranges::find(faults, match.fault) == faults.end()) faults.push_back(match.fault);
     }
     bool confirmed = false;
     for (const Inputs<double>& other : faults.empty() ? std::vector<Inputs<double>>() : further_inputs(in)) {
@@ -241,15 +225,15 @@ void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const
         const Suspects there(faults, other, also, error_bounds(other, also, again.accumulation(in.problem.dtype)));
         for (auto& [finding, found] : named) {
             if (found.empty() || there.right(finding->quantity, more)) continue;   // it does not show there
-            const std::vector<Fit> fits = there.fits(finding->quantity, more);
-            std::erase_if(found, [&](const Fit& f) {
-                const auto same = std::ranges::find(fits, f.fault, &Fit::fault);
-                return same == fits.end() || std::abs(same->times - f.times) > same->slack + f.slack;
+            const std::vector<Match> matches = there.matches(finding->quantity, more);
+            std::erase_if(found, [&](const Match& f) {
+                const auto same = std::ranges::find(matches, f.fault, &Match::fault);
+                return same == matches.end() || std::abs(same->times - f.times) > same->slack + f.slack;
             });
         }
     }
     for (auto& [finding, found] : named) {
-        if (!confirmed) std::erase_if(found, [](const Fit& f) { return f.times != 1; });   // a free factor takes in much
+        if (!confirmed) std::erase_if(found, [](const Match& f) { return f.times != 1; });   // a free factor takes in much
         if (!found.empty()) finding->note += (finding->note.empty() ? "" : "; ") + text(found);
     }
 }

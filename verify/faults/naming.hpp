@@ -1,5 +1,5 @@
 #pragma once
-// A fault is named by fit: wrong outputs are compared with what each planted fault gives on the same inputs.
+// Naming a fault: wrong outputs are compared with what each planted fault gives on the same inputs.
 
 #include "verify/check/check.hpp"
 #include "verify/faults/fault.hpp"
@@ -10,7 +10,7 @@ namespace normlab::verify::faults {
 const Implementation& implementation(const Fault* fault);
 
 /// A fault that gives a quantity as it was got.
-struct Fit {
+struct Match {
     const Fault* fault;
     double times = 1;   ///< how much stronger than in the table: 1, or fitted for factors
     double error = 0;   ///< the largest distance, over the largest value
@@ -29,7 +29,7 @@ public:
     /// Those that give `quantity` (y, dx, dgamma, dbeta, saved mean, ..., running mean, running var, running sigma) as it was got: every element is
     /// within the bound of right ones and the roundings of its own, and ten times nearer than truth, measured in bounds. Where several do, those at
     /// their own strength, then those that also give everything else that was got, are taken and the others left out. None where it is right.
-    std::vector<Fit> fits(const std::string& quantity, const Outputs<double>& got) const;
+    std::vector<Match> matches(const std::string& quantity, const Outputs<double>& got) const;
 
     /// Whether every element of it is within its bound of truth; true of what is not known here.
     bool right(const std::string& quantity, const Outputs<double>& got) const;

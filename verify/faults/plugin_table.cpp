@@ -12,7 +12,7 @@
 namespace normlab::verify::faults {
 namespace {
 
-Layer& layer(normlab_plan* plan) { return *reinterpret_cast<Layer*>(plan); }
+FaultyLayer& layer(normlab_plan* plan) { return *reinterpret_cast<FaultyLayer*>(plan); }
 
 thread_local std::string error;
 thread_local std::optional<double> strength;
@@ -46,7 +46,7 @@ int create(const normlab_problem* problem, normlab_plan** plan) {
     return guarded([&] {
         Formula formula = k < count ? table[k % count].formula() : Formula{};
         if (k < count && strength) formula.*table[k % count].number = *strength;
-        *plan = reinterpret_cast<normlab_plan*>(new Layer(*problem, formula));
+        *plan = reinterpret_cast<normlab_plan*>(new FaultyLayer(*problem, formula));
     });
 }
 

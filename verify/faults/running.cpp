@@ -7,13 +7,13 @@
 
 namespace normlab::verify::faults {
 
-auto Layer::before(const normlab_state& state) const -> Running {
+auto FaultyLayer::before(const normlab_state& state) const -> Running {
     const double* spread = p_.running == NORMLAB_RUNNING_SIGMA ? state.sigma : state.var;
     return {Values(state.mean, state.mean + C_), Values(spread, spread + C_), *state.count};
 }
 
 // running <- (1 - a) running + a batch, for one normalisation batch: its blocks, or those of all samples, averaged.
-void Layer::step(Running& running, const Statistics& s, std::int64_t slice) const {
+void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t slice) const {
     double a = p_.momentum < 0 ? 1 / (static_cast<double>(running.count) + 1 + f_.count_ahead) : std::min(1.0, f_.momentum * p_.momentum);
     if (f_.momentum_reversed != 0 && p_.momentum >= 0) a = 1 - a;
     const bool shared = p_.block & NORMLAB_SAMPLES;
@@ -39,7 +39,7 @@ void Layer::step(Running& running, const Statistics& s, std::int64_t slice) cons
 }
 
 // r and d of each normalisation batch, against what those before it left.
-void Layer::correct(Statistics& s, Running running) const {
+void FaultyLayer::correct(BlockStatistics& s, Running running) const {
     for (std::int64_t slice = 0; slice * slice_ < N_; ++slice) {
         if (f_.updated_first != 0) step(running, s, slice);
         for (std::size_t c = 0; c < running.mean.size(); ++c) {
@@ -53,7 +53,7 @@ void Layer::correct(Statistics& s, Running running) const {
     }
 }
 
-void Layer::move(const normlab_state& state, const Statistics& s) const {
+void FaultyLayer::move(const normlab_state& state, const BlockStatistics& s) const {
     Running running = before(state);
     for (std::int64_t slice = 0; slice < (p_.block & NORMLAB_SAMPLES ? N_ / slice_ : 1); ++slice) step(running, s, slice);
     std::ranges::copy(running.mean, state.mean);

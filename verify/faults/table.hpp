@@ -1,15 +1,32 @@
 #pragma once
-// The faults, each at its least visible strength. One more: a row here and, if no number of Formula (fault.hpp) says it yet, one there and its use in layer.cpp.
+// The faults, each at its least visible strength. One more: a row here and, if no number of Formula
+// (fault.hpp) says it yet, one there and its use in layer.cpp. A row says which variants by their Spec: one more variant changes nothing here.
 
+#include "norms/variants.hpp"
 #include "verify/faults/fault.hpp"
 
 namespace normlab::verify::faults {
+
+// Variants by what they are, beside what norms/variants.hpp asks of a Spec.
+inline bool everywhere(const Spec&) { return true; }
+inline bool centred(const Spec& s) { return s.centred(); }
+inline bool not_centred(const Spec& s) { return !s.centred(); }
+inline bool of_means(const Spec& s) { return s.moments != Moments::norm; }   // weight norm has sums, and no eps
+inline bool renorm(const Spec& s) { return s.correction == Correction::renorm; }
+inline bool keeps_variance(const Spec& s) { return may_keep_state(s) && !renorm(s); }
+inline bool by_batch(const Spec& s) { return may_keep_state(s) && s.block.samples; }
+inline bool plain_by_batch(const Spec& s) { return by_batch(s) && !renorm(s); }
+inline bool instances(const Spec& s) { return may_keep_state(s) && !s.block.samples; }
+inline bool by_sample(const Spec& s) { return !s.block.samples; }
+inline bool across_samples(const Spec& s) { return s.block.samples; }
+inline bool over_channels(const Spec& s) { return s.block.channels; }        // gamma varies within a block
+inline bool over_positions(const Spec& s) { return s.block.positions; }
 
 inline constexpr Fault table[] = {
     // each term of the formulas
     {"mean_scaled", "the mean 1 % too large", Kind::term, centred, Pass::forward, When::train, &Formula::mean, 1.01},
     {"var_scaled", "the variance 1 % too large", Kind::term, everywhere, Pass::forward, When::train, &Formula::var, 1.01},
-    {"mean_removed", "1 % of the mean is removed where none is to be", Kind::term, weight | rms, Pass::forward, When::train, &Formula::kept_mean, .01},
+    {"mean_removed", "1 % of the mean is removed where none is to be", Kind::term, not_centred, Pass::forward, When::train, &Formula::kept_mean, .01},
     {"x_hat_scaled", "x_hat 1 % too large in y", Kind::term, everywhere, Pass::forward, When::always, &Formula::x_hat, 1.01},
     {"beta_twice", "beta added twice", Kind::term, everywhere, Pass::forward, When::always, &Formula::beta, 2},
     {"beta_forgotten", "beta not added", Kind::term, everywhere, Pass::forward, When::always, &Formula::beta, 0},
@@ -24,9 +41,9 @@ inline constexpr Fault table[] = {
     {"x_hat_term_missing", "dx without x_hat mean(g x_hat)", Kind::term, everywhere, Pass::backward, When::train, &Formula::x_hat_term, 0},
     {"x_hat_term_scaled", "x_hat mean(g x_hat) in dx 1 % too large", Kind::term, everywhere, Pass::backward, When::train, &Formula::x_hat_term, 1.01},
     {"x_hat_term_sign", "x_hat mean(g x_hat) in dx with the wrong sign", Kind::term, everywhere, Pass::backward, When::train, &Formula::x_hat_term, -1},
-    {"means_over_m_minus_1", "the means in dx divided by m - 1", Kind::term, centred | rms, Pass::backward, When::train, &Formula::means_ddof, 1},
+    {"means_over_m_minus_1", "the means in dx divided by m - 1", Kind::term, of_means, Pass::backward, When::train, &Formula::means_ddof, 1},
     {"gamma_forgotten_in_g", "gamma forgotten in g", Kind::term, everywhere, Pass::backward, When::always, &Formula::gamma_in_g, 0},
-    {"gamma_after_means", "gamma multiplied after the means of dx", Kind::term, layer | group | rms | channel, Pass::backward, When::train, &Formula::gamma_after_means, 1},
+    {"gamma_after_means", "gamma multiplied after the means of dx", Kind::term, over_channels, Pass::backward, When::train, &Formula::gamma_after_means, 1},
     {"dgamma_scaled", "dgamma 1 % too large", Kind::term, everywhere, Pass::backward, When::always, &Formula::dgamma, 1.01},
     {"dgamma_not_centred", "dgamma with 99 % of the mean removed", Kind::term, centred, Pass::backward, When::always, &Formula::dgamma_mean, .99},
     {"dgamma_of_g", "dgamma from gamma dy", Kind::term, everywhere, Pass::backward, When::always, &Formula::dgamma_of_g, 1},
@@ -36,43 +53,43 @@ inline constexpr Fault table[] = {
     {"dbeta_sign", "dbeta with the wrong sign", Kind::term, everywhere, Pass::backward, When::always, &Formula::dbeta, -1},
     {"dbeta_of_g", "dbeta from gamma dy", Kind::term, everywhere, Pass::backward, When::always, &Formula::dbeta_of_g, 1},
     {"dbeta_last_sample", "the last sample left out of dbeta", Kind::term, everywhere, Pass::backward, When::always, &Formula::last_sample_dbeta, 0},
-    {"eval_mean_terms", "1 % of the mean terms in evaluation's dx", Kind::term, stateful, Pass::backward, When::eval, &Formula::eval_means, .01},
+    {"eval_mean_terms", "1 % of the mean terms in evaluation's dx", Kind::term, may_keep_state, Pass::backward, When::eval, &Formula::eval_means, .01},
     // eps
-    {"eps_outside", "eps outside the root: sqrt(var) + eps", Kind::eps, everywhere - weight, Pass::forward, When::always, &Formula::eps_outside, 1},
-    {"eps_root_outside", "sqrt(var) + sqrt(eps)", Kind::eps, everywhere - weight, Pass::forward, When::always, &Formula::eps_outside, 2},
-    {"eps_as_maximum", "sqrt(max(var, eps))", Kind::eps, everywhere - weight, Pass::forward, When::always, &Formula::eps_outside, 3},
-    {"eps_dropped", "eps forgotten", Kind::eps, everywhere - weight, Pass::forward, When::always, &Formula::eps, 0},
-    {"eps_times_10", "eps ten times too large", Kind::eps, everywhere - weight, Pass::forward, When::always, &Formula::eps, 10},
-    {"eps_times_2", "eps added twice", Kind::eps, everywhere - weight, Pass::forward, When::always, &Formula::eps, 2},
+    {"eps_outside", "eps outside the root: sqrt(var) + eps", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps_outside, 1},
+    {"eps_root_outside", "sqrt(var) + sqrt(eps)", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps_outside, 2},
+    {"eps_as_maximum", "sqrt(max(var, eps))", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps_outside, 3},
+    {"eps_dropped", "eps forgotten", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps, 0},
+    {"eps_times_10", "eps ten times too large", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps, 10},
+    {"eps_times_2", "eps added twice", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps, 2},
     {"eps_clamped", "eps no smaller than 1e-5", Kind::eps, everywhere, Pass::forward, When::always, &Formula::least_eps, 1e-5},
-    {"eps_in_f16", "eps rounded to f16", Kind::eps, everywhere - weight, Pass::forward, When::always, &Formula::eps_in_f16, 1},
-    {"eval_eps_dropped", "eps forgotten in evaluation", Kind::eps, batch | instance, Pass::forward, When::eval, &Formula::eval_eps, 0},
-    {"running_eps", "eps in the running variance", Kind::eps, batch | instance, Pass::forward, When::train, &Formula::running_eps, 1},
+    {"eps_in_f16", "eps rounded to f16", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps_in_f16, 1},
+    {"eval_eps_dropped", "eps forgotten in evaluation", Kind::eps, keeps_variance, Pass::forward, When::eval, &Formula::eval_eps, 0},
+    {"running_eps", "eps in the running variance", Kind::eps, keeps_variance, Pass::forward, When::train, &Formula::running_eps, 1},
     // biased, unbiased
     {"var_unbiased", "normalised by the unbiased variance", Kind::bias, centred, Pass::forward, When::train, &Formula::ddof, 1},
-    {"running_var_biased", "a biased running variance where an unbiased one is kept", Kind::bias, batch | instance, Pass::forward, When::train, &Formula::bessel, 0},
-    {"running_var_unbiased", "an unbiased running variance where a biased one is kept", Kind::bias, stateful, Pass::forward, When::train, &Formula::bessel, 2},
-    {"bessel_of_samples", "N / (N - 1) for the running variance, not of all N S elements", Kind::bias, batch, Pass::forward, When::train, &Formula::bessel, 3},
+    {"running_var_biased", "a biased running variance where an unbiased one is kept", Kind::bias, keeps_variance, Pass::forward, When::train, &Formula::bessel, 0},
+    {"running_var_unbiased", "an unbiased running variance where a biased one is kept", Kind::bias, may_keep_state, Pass::forward, When::train, &Formula::bessel, 2},
+    {"bessel_of_samples", "N / (N - 1) for the running variance, not of all N S elements", Kind::bias, plain_by_batch, Pass::forward, When::train, &Formula::bessel, 3},
     // running statistics
-    {"momentum_reversed", "momentum weighs the old value", Kind::running, stateful, Pass::forward, When::train, &Formula::momentum_reversed, 1},
-    {"momentum_scaled", "momentum 1 % too large", Kind::running, stateful, Pass::forward, When::train, &Formula::momentum, 1.01},
-    {"cumulative_count", "the cumulative average's count one ahead", Kind::running, stateful, Pass::forward, When::train, &Formula::count_ahead, 1},
-    {"count_unmoved", "the count of updates does not move", Kind::running, stateful, Pass::forward, When::train, &Formula::count_steps, 0},
-    {"count_of_calls", "the count moves once a call, not once a normalisation batch", Kind::running, batch | renorm, Pass::forward, When::train, &Formula::count_once, 1},
-    {"running_last_sample", "running statistics of the last sample alone", Kind::running, instance, Pass::forward, When::train, &Formula::last_sample_only, 1},
-    {"eval_batch_mean", "1 % of the batch's mean in evaluation", Kind::running, stateful, Pass::forward, When::eval, &Formula::eval_batch_mean, .01},
-    {"eval_moves_state", "evaluation moves the running mean by 1e-6 of itself", Kind::running, stateful, Pass::forward, When::eval, &Formula::eval_moves_state, 1e-6},
+    {"momentum_reversed", "momentum weighs the old value", Kind::running, may_keep_state, Pass::forward, When::train, &Formula::momentum_reversed, 1},
+    {"momentum_scaled", "momentum 1 % too large", Kind::running, may_keep_state, Pass::forward, When::train, &Formula::momentum, 1.01},
+    {"cumulative_count", "the cumulative average's count one ahead", Kind::running, may_keep_state, Pass::forward, When::train, &Formula::count_ahead, 1},
+    {"count_unmoved", "the count of updates does not move", Kind::running, may_keep_state, Pass::forward, When::train, &Formula::count_steps, 0},
+    {"count_of_calls", "the count moves once a call, not once a normalisation batch", Kind::running, by_batch, Pass::forward, When::train, &Formula::count_once, 1},
+    {"running_last_sample", "running statistics of the last sample alone", Kind::running, instances, Pass::forward, When::train, &Formula::last_sample_only, 1},
+    {"eval_batch_mean", "1 % of the batch's mean in evaluation", Kind::running, may_keep_state, Pass::forward, When::eval, &Formula::eval_batch_mean, .01},
+    {"eval_moves_state", "evaluation moves the running mean by 1e-6 of itself", Kind::running, may_keep_state, Pass::forward, When::eval, &Formula::eval_moves_state, 1e-6},
     // Saved
     {"saved_shared", "backward reads what the last forward of all left", Kind::saved, everywhere, Pass::backward, When::always, &Formula::saved_shared, 1},
     {"saved_stale", "a plan keeps the statistics of its first forward", Kind::saved, everywhere, Pass::forward, When::always, &Formula::saved_stale, 1},
-    {"saved_var_eps", "eps in the saved variance", Kind::saved, everywhere - weight, Pass::forward, When::train, &Formula::saved_var_eps, 1},
+    {"saved_var_eps", "eps in the saved variance", Kind::saved, of_means, Pass::forward, When::train, &Formula::saved_var_eps, 1},
     {"saved_var_unbiased", "the saved variance is unbiased", Kind::saved, centred, Pass::forward, When::train, &Formula::saved_var_ddof, 1},
     // axes and boundaries
     {"samples_pooled", "one statistic for all samples", Kind::axis, by_sample, Pass::forward, When::train, &Formula::samples_pooled, 1},
-    {"first_sample", "the statistics of the first sample for the batch", Kind::axis, batch | renorm | weight, Pass::forward, When::train, &Formula::first_sample, 1},
-    {"last_position", "sums end one position short", Kind::axis, everywhere - channel, Pass::forward, When::train, &Formula::last_position, 0},
-    {"group_boundary", "the first channel of the second group counted in the first", Kind::axis, group, Pass::forward, When::train, &Formula::group_boundary, 1},
-    {"gamma_by_group", "gamma by group, not by channel", Kind::axis, group, Pass::forward, When::always, &Formula::gamma_by_group, 1},
+    {"first_sample", "the statistics of the first sample for the batch", Kind::axis, across_samples, Pass::forward, When::train, &Formula::first_sample, 1},
+    {"last_position", "sums end one position short", Kind::axis, over_positions, Pass::forward, When::train, &Formula::last_position, 0},
+    {"group_boundary", "the first channel of the second group counted in the first", Kind::axis, is_by_group, Pass::forward, When::train, &Formula::group_boundary, 1},
+    {"gamma_by_group", "gamma by group, not by channel", Kind::axis, is_by_group, Pass::forward, When::always, &Formula::gamma_by_group, 1},
     // layouts
     {"x_layout", "x read channels first in channels-last", Kind::layout, everywhere, Pass::forward, When::always, &Formula::x_layout, 1},
     {"dy_layout", "dy read channels first in channels-last", Kind::layout, everywhere, Pass::backward, When::always, &Formula::dy_layout, 1},
@@ -133,5 +150,8 @@ inline constexpr Fault table[] = {
     {"one_dx_of_4096", "one element of 4096 of dx off by 1e-3", Kind::special, everywhere, Pass::backward, When::always, &Formula::one_dx, 1e-3},
 };
 inline constexpr std::size_t count = std::size(table);
+
+/// Throws Error naming the nearest.
+const Fault& find(std::string_view name);
 
 }  // namespace normlab::verify::faults

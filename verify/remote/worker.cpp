@@ -52,8 +52,7 @@ public:
     Device device() const override { return hello_["device"]; }
     Support available() const override { return {hello_["available"]}; }
     Accumulation accumulation(DType dtype) const override {
-        if (dtype > DType::f16) return Accumulation::sequential;
-        return hello_["accumulation"][static_cast<std::size_t>(dtype)].get<Accumulation>();
+        return hello_["accumulation"].value(std::string(row_of(dtype).name), Accumulation::sequential);
     }
     bool updates_state() const override { return hello_["updates_state"]; }
     Support supports(const Problem&) const override { return {"it runs in processes of its own"}; }
@@ -160,7 +159,7 @@ json answer(const Implementation& plugin, const json& question) {
     const std::string& what = question["do"].get_ref<const std::string&>();
     if (what == "hello") {
         json accumulation;
-        for (const DType d : {DType::f64, DType::f32, DType::bf16, DType::f16}) accumulation.push_back(plugin.accumulation(d));
+        for (const DType d : kernel_dtypes) accumulation[std::string(row_of(d).name)] = plugin.accumulation(d);
         return {{"name", plugin.name()},     {"description", plugin.description()},       {"device", plugin.device()},
                 {"accumulation", accumulation}, {"available", plugin.available().reason}, {"updates_state", plugin.updates_state()}};
     }

@@ -55,7 +55,7 @@ InvarianceMatrix invariance_matrix(const std::vector<Outcome>& outcomes) {
             remember(matrix.labels, f.label), remember(matrix.columns, f.quantity);
             InvarianceMatrix::Cell& cell = matrix.cells[{f.label, f.quantity}];
             (f.note.starts_with("yes") ? cell.yes : cell.no) = true;
-            cell.wrong |= f.verdict != Verdict::pass;
+            cell.wrong |= f.verdict != Verdict::pass && f.verdict != Verdict::skipped;   // skipped: nothing was expected
             if (worse(cell.worst, {&o, &f})) cell.worst = {&o, &f};
         }
     }

@@ -25,13 +25,17 @@ struct List {
 
 bool has_eps(const Case& c) { return c.spec().eps > 0; }
 bool stateful(const Case& c) { return c.spec().running != Running::none; }
-bool half(const Case& c) { return size_of(c.dtype) == 2; }
+bool half(const Case& c) { return is_narrow(c.dtype); }
+bool in_f32(const Case& c) { return param_dtype(c.dtype) == DType::f32; }
+
+// Ordinary numbers reach the ends of the dtype's range.
+bool short_range(const Case& c) { return row_of(c.dtype).largest < 1e10; }
 
 // Beyond this the dtype cannot hold whole numbers next to each other.
-double largest_whole(DType d) { return d == DType::bf16 ? 128 : d == DType::f16 ? 1024 : 1e7; }
+double largest_whole(DType d) { return std::min(1e7, 1 / row_of(d).roundoff); }
 
 // A large value that the dtype holds.
-double large(DType d) { return d == DType::f16 ? 1e4 : 1e10; }
+double large(const Case& c) { return short_range(c) ? 1e4 : 1e10; }
 
 // The same pattern of x on blocks of 8 and 63, or the sizes given.
 Cases pattern(const Case& base, std::string_view name, double sigma = 1, double offset = 0, std::initializer_list<std::int64_t> sizes = {8, 63}) {
@@ -104,7 +108,7 @@ Cases big_eps(const Case& base) {
 
 Cases constant(const Case& base) {
     Cases all;
-    for (double value : {0.0, 1.0, 0.1, 3.25, large(base.dtype), base.dtype == DType::f16 ? 0x1p13 : 0x1p33})
+    for (double value : {0.0, 1.0, 0.1, 3.25, large(base), short_range(base) ? 0x1p13 : 0x1p33})
         for (const Cases& more : {pattern(base, "constant", 1, value)}) all.insert(all.end(), more.begin(), more.end());
     for (double value : {0.0, 1.0, 3.25})   // sums are exact: no variance, eps = 0 leaves y = beta
         for (Case& c : pattern(base, "constant", 1, value, {8}))
@@ -113,7 +117,7 @@ Cases constant(const Case& base) {
 }
 
 Cases constant_ulp(const Case& base) {
-    return together({pattern(base, "ulp", 1, 1), pattern(base, "ulp", 1, .1), pattern(base, "ulp", 1, large(base.dtype))});
+    return together({pattern(base, "ulp", 1, 1), pattern(base, "ulp", 1, .1), pattern(base, "ulp", 1, large(base))});
 }
 
 Cases pair(const Case& base) {
@@ -130,9 +134,9 @@ Cases outlier_first(const Case& base) { return pattern(base, "outlier"); }
 Cases sorted(const Case& base) { return together({pattern(base, "sorted", 1, 0, {257}), pattern(base, "sorted", 1, 100)}); }
 Cases alternating(const Case& base) { return pattern(base, "alternating", 1e4, 0, {8, 257}); }
 
-Cases huge(const Case& base) { return base.dtype == DType::f16 ? Cases{} : of_size(base, {1e19, 1e20, 1e25, 1e29, 1e30, 1e38}, {1e155, 1e200, 1e300}, false); }
+Cases huge(const Case& base) { return short_range(base) ? Cases{} : of_size(base, {1e19, 1e20, 1e25, 1e29, 1e30, 1e38}, {1e155, 1e200, 1e300}, false); }
 Cases tiny(const Case& base) {
-    return base.dtype == DType::f16 ? of_size(base, {1e-5, 1e-7}, {}, true) : of_size(base, {1e-25, 1e-30, 1e-40}, {1e-170, 1e-200, 1e-300}, true);
+    return short_range(base) ? of_size(base, {1e-5, 1e-7}, {}, true) : of_size(base, {1e-25, 1e-30, 1e-40}, {1e-170, 1e-200, 1e-300}, true);
 }
 
 Cases half_range(const Case& base) {
@@ -171,7 +175,7 @@ Cases odd_sizes(const Case& base) {
 }
 
 Cases many_rows(const Case& base) {
-    if (base.dtype == DType::f16) return {};
+    if (short_range(base)) return {};
     Cases all;
     // periods that do not divide what wraps: a row taken for another is seen
     for (const auto& [n, period] : {std::pair(65535, 5), {65536, 4}, {131070, 3}}) all.push_back(tiled(base, {period, 2, 3}, {n, 2, 3}));
@@ -227,7 +231,7 @@ Cases renorm_clip(const Case& base) {
 Cases zero_vector(const Case& base) {
     if (base.spec().centred()) return {};
     Cases all = pattern(base, "constant");   // v = 0
-    for (double size : base.dtype == DType::f16 ? std::array{1e-6, 1e4} : std::array{1e-30, 1e30})
+    for (double size : short_range(base) ? std::array{1e-6, 1e4} : std::array{1e-30, 1e30})
         for (Cases more : {pattern(base, "normal", size)})
             for (Case& c : more) c.eps = 0, all.push_back(c);
     return all;
@@ -236,7 +240,7 @@ Cases zero_vector(const Case& base) {
 // What libraries failed on, as users met it.
 Cases shifted(const Case& base) {
     return together({pattern(base, "normal", 1, 2000, {4, 64}), half(base) ? Cases{} : pattern(base, "grid", 1, 40000, {4}),
-                     pattern(base, "alternating", .5, base.dtype == DType::bf16 ? 144.5 : 1449, {8})});
+                     pattern(base, "alternating", .5, row_of(base.dtype).largest_kappa < 1e3 ? 144.5 : 1449, {8})});
 }
 
 Cases near_constant(const Case& base) {
@@ -251,7 +255,7 @@ Cases near_constant(const Case& base) {
 
 // Large ones, in the dtypes and the layout that matter.
 Cases large_group(const Case& base) {
-    if (base.layout == Layout::channels_last || (base.dtype != DType::f32 && base.dtype != DType::bf16)) return {};
+    if (base.layout == Layout::channels_last || short_range(base) || !in_f32(base)) return {};
     Case c = tiled(base, {1, 4, 1024}, {1, 4, 1024 * 9280});
     c.x.pattern = "uniform";
     if (c.spec().groups > 1) c.groups = 1;
@@ -260,14 +264,14 @@ Cases large_group(const Case& base) {
 }
 
 Cases channels_last_large(const Case& base) {
-    if (base.layout == Layout::channels_first || (base.dtype != DType::f32 && base.dtype != DType::bf16)) return {};
+    if (base.layout == Layout::channels_first || short_range(base) || !in_f32(base)) return {};
     Cases all{tiled(base, {2, 64, 5}, {16, 64, 2500}), tiled(base, {4, 3, 7}, {16, 3, 50176}), tiled(base, {4, 64, 4}, {256, 64, 4096})};
     if (base.spec().groups > 1) all[0].groups = all[2].groups = 16, all[1].groups = 3;
     return all;
 }
 
 Cases index_32bit(const Case& base) {
-    if (base.dtype != DType::bf16 || base.layout == Layout::channels_last || base.mode == Mode::eval) return {};   // the smallest tensor beyond 2^31 elements
+    if (!half(base) || short_range(base) || base.layout == Layout::channels_last || base.mode == Mode::eval) return {};   // the smallest tensor beyond 2^31 elements
     Case c = tiled(base, {3, 16, 16}, {(1 << 13) + 1, 512, 512});   // 8193 = 3 * 2731: what wraps lands in another row of the tile
     if (c.spec().groups > 1) c.groups = 64;
     return {c};

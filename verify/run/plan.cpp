@@ -17,9 +17,9 @@ std::vector<T> chosen(const std::vector<T>& asked, std::vector<T> all) {
     return asked.empty() ? all : asked;
 }
 
-std::vector<std::string> all_variants() {
+std::vector<std::string> variant_names() {
     std::vector<std::string> names;
-    for (const Variant& v : variants) names.emplace_back(v.name);
+    for (const Variant* v : all_variants()) names.emplace_back(v->name);
     return names;
 }
 
@@ -33,8 +33,8 @@ std::vector<std::string> all_checks() {
 std::vector<Case> bases(const Selection& selection) {
     std::vector<Case> all;
     for (const std::string& implementation : chosen_implementations(selection))
-        for (const std::string& variant : chosen(selection.variants, all_variants()))
-            for (DType dtype : chosen(selection.dtypes, {DType::f64, DType::f32, DType::bf16, DType::f16}))
+        for (const std::string& variant : chosen(selection.variants, variant_names()))
+            for (DType dtype : chosen(selection.dtypes, {kernel_dtypes.begin(), kernel_dtypes.end()}))
                 for (Layout layout : chosen(selection.layouts, {Layout::channels_first, Layout::channels_last}))
                     for (Mode mode : chosen(selection.modes, {Mode::train, Mode::eval})) {
                         Case base;

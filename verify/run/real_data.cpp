@@ -85,9 +85,6 @@ std::vector<double> channels_first(const std::vector<double>& v, const Shape& sh
     return out;
 }
 
-bool is_weights(const Spec& spec) { return spec.moments == Moments::norm; }
-bool is_by_sample(const Spec& spec) { return spec.block.groups && spec.block.channels && spec.block.positions; }
-
 Shape shape_for(const Spec& spec, const InputOptions& options, const std::vector<std::int64_t>& dims) {
     if (is_weights(spec)) {
         if (options.weight_dim == "none") return weight_shape(dims, std::nullopt);
@@ -105,8 +102,8 @@ std::int64_t default_groups(std::int64_t C) {
 
 // What the user said, against the file, whatever variants it is for: an error here is nobody's reason to be left out.
 void check_options(const InputOptions& options, const std::vector<std::int64_t>& dims) {
-    for (const Variant& v : variants) {
-        Spec spec = v.make();
+    for (const Variant* v : all_variants()) {
+        Spec spec = v->make();
         const Shape shape = shape_for(spec, options, dims);
         if (spec.groups != 1 && options.groups) spec.groups = *options.groups;
         else spec.groups = 1;
@@ -141,11 +138,11 @@ template <class Build>
 void for_selected(const Selection& selection, bool lenient, std::vector<std::string>& left_out, Build build) {
     for (const std::string& n : selection.checks)
         if (!find_check(n).real_data) throw Error(fmt::format("check {} draws its own data; it does not run on --input or --data", n));
-    for (const Variant& v : variants) {
-        const bool named = std::ranges::find(selection.variants, v.name) != selection.variants.end();
+    for (const Variant* v : all_variants()) {
+        const bool named = std::ranges::find(selection.variants, v->name) != selection.variants.end();
         if (!selection.variants.empty() && !named) continue;
         try {
-            build(v);
+            build(*v);
         } catch (const Error& e) {
             if (named && !lenient) throw;
             left_out.push_back(e.what());

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "verify/case/draw.hpp"
+#include "verify/case/settings.hpp"
 #include "verify/run/run_cases.hpp"
 
 namespace normlab::verify {
@@ -28,19 +29,9 @@ public:
     }
 
     void settings() {
-        attempt([](Case& c) { c.stat_batch = 0; });
-        attempt([](Case& c) { c.momentum.reset(), c.running.reset(); });
-        attempt([](Case& c) { c.eps.reset(), c.r_max.reset(), c.d_max.reset(); });
-        attempt([](Case& c) { c.state = StateKind::near; });
         attempt([](Case& c) { c.layout = Layout::channels_first; });
-        attempt([](Case& c) { c.gamma.pattern = "ones", c.beta.pattern = "zero"; });
-        attempt([](Case& c) { c.affine = AffineUse::none; });
-        attempt([](Case& c) { c.dy = {}; });
-        attempt([](Case& c) { c.x = {}; });
-        attempt([](Case& c) { c.offset = 0; });
-        attempt([](Case& c) { c.sigma = 1; });
-        while (best_.kappa > 1 && attempt([](Case& c) { c.kappa = std::max(1.0, std::floor(c.kappa / 10)); })) {}
-        attempt([](Case& c) { c.seed = 1; });
+        for (const std::vector<const Setting*>& together : settings_to_simplify())
+            while (attempt([&](Case& c) { for (const Setting* s : together) s->simplify(c); })) {}
     }
 
     void shape() {
@@ -55,7 +46,7 @@ public:
                         c.shape.*dim = size;
                         if (c.groups && c.shape.C % *c.groups) c.groups = 1;
                     });
-            smaller |= attempt([](Case& c) { if (c.groups && *c.groups > 1) c.groups = 1; });
+            for (const Setting* s : settings_of(Part::size)) smaller |= attempt(s->simplify);
         }
     }
 

@@ -3,20 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "verify/truth/truth.hpp"
+
 namespace normlab::verify {
 namespace {
-
-double smallest_subnormal(DType d) {
-    switch (d) {
-        case DType::f32: return 0x1p-149;
-        case DType::bf16: return 0x1p-133;
-        case DType::f16: return 0x1p-24;
-        case DType::f64:
-        case DType::quad:
-        case DType::complex: break;
-    }
-    return 0x1p-1074;
-}
 
 double chain(double n, Accumulation a, DType d, Limit limit) {
     double l = n;
@@ -38,121 +28,163 @@ bool exact_mean(const truth::Block& b, const std::vector<double>& x, double m, d
 
 double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
 
+double size_of_entry(const std::vector<double>& v, std::size_t i, double absent) { return v.empty() ? absent : std::abs(v[i]); }
+
+// Bounds of one call, block by block. The letters are those of bounds.hpp.
+class Derivation {
+public:
+    Derivation(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit, Repeats repeats)
+        : in_(inputs), t_(truth), p_(inputs.problem), accumulation_(accumulation), limit_(limit), repeats_(repeats), u_(unit_roundoff(p_.dtype)),
+          u_io_(storage_roundoff(p_.dtype)), tiny_(4 * row_of(p_.dtype).smallest_subnormal),
+          tiny_param_(4 * row_of(param_dtype(p_.dtype)).smallest_subnormal),
+          in_f64_(p_.dtype != DType::quad && (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
+          kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64), C_(static_cast<std::size_t>(p_.shape.C)),
+          S_(static_cast<std::size_t>(p_.shape.S)), sum_dy_(C_), sum_dy_kappa_(C_), sum_dy_x_hat_(C_) {}
+
+    Bounds bounds() {
+        out_.y.resize(in_.x.size());
+        if (has_dy()) {
+            out_.dx.resize(in_.x.size());
+            out_.dgamma.resize(C_), out_.dbeta.resize(C_);
+        }
+        for (const truth::Block& b : t_.blocks) {
+            const Errors e = errors(b);
+            add_saved(b, e);
+            add_y(b, e);
+            if (has_dy()) add_dx(b, e);
+        }
+        if (has_dy()) add_channels();
+        if (p_.mode == Mode::train && p_.spec.running != Running::none && !t_.running_mean.empty()) add_running();
+        return std::move(out_);
+    }
+
+private:
+    // What a block's results have in common.
+    struct Errors {
+        double m, s, r, d, kappa, luk, dv;
+        bool d_free, r_free;      // not clipped
+        double moved, moved_d;    // by running statistics that move slice after slice
+        double renorm;            // renorm's share
+        double reach;             // how far an error of the mean goes: into x_hat r and d
+        double inside;            // what underflows before it is multiplied by 1 / s
+    };
+
+    bool has_dy() const { return !in_.dy.empty(); }
+    std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
+    double gamma(std::size_t i) const { return size_of_entry(in_.gamma, channel_of(i), 1); }
+    double beta(std::size_t i) const { return size_of_entry(in_.beta, channel_of(i), 0); }
+
+    Errors errors(const truth::Block& b) const {
+        Errors e{};
+        e.m = repeats_.block * static_cast<double>(b.elements.size()), e.s = size(b.s), e.r = size(b.r), e.d = size(b.d);
+        const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_) : 1;
+        e.kappa = p_.own_statistics() && exact_mean(b, in_.x, e.m, u_) ? 1 : b.kappa;
+        e.luk = l * u_ * e.kappa, e.dv = std::max(l * u_ + e.luk * e.luk, e.luk);
+        // clipped only if it still is when it moves by its own error
+        e.d_free = size(b.raw_d) - 4 * e.luk * size(b.raw_r) < p_.spec.d_max;
+        e.r_free = size(b.raw_r) * (1 - 2 * e.dv) < p_.spec.r_max && size(b.raw_r) * (1 + 2 * e.dv) > 1 / p_.spec.r_max;
+        e.moved = p_.slices() > 1 ? 0x1p-51 * static_cast<double>(p_.slices()) : 0;
+        e.moved_d = e.d_free ? e.moved * (size(b.raw_d) + e.kappa * size(b.raw_r)) : 0;
+        e.renorm = p_.has_correction() ? (e.d_free ? 4 * e.luk * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d : 0;
+        e.reach = std::max({1.0, e.r, e.d_free && p_.has_correction() ? size(b.raw_r) : 0.0});
+        e.inside = e.s == 0 ? 0 : tiny_param_ / e.s;
+        return e;
+    }
+
+    void add_saved(const truth::Block& b, const Errors& e) {
+        const double wide = 0x1p-53 * e.m * e.kappa;   // statistics summed and kept in f64
+        const double lost = in_f64_ ? wide : e.luk, lost_var = in_f64_ ? wide : e.dv, u = in_f64_ ? 0x1p-53 : u_;
+        const double given = p_.own_statistics() ? 0 : 4 * u * (e.s * e.s + p_.spec.eps);   // sigma rounded, squared, less eps
+        const double least = in_f64_ ? 0 : row_of(p_.dtype == DType::f64 ? p_.dtype : DType::f32).smallest_subnormal;
+        out_.mean.push_back(2 * lost * e.s + 0x1p-50 * size(b.mean) + least);
+        out_.var.push_back(std::max(2 * lost_var * e.s * e.s, given) + 0x1p-50 * size(b.var));
+        out_.rstd.push_back(e.s > 0 ? 4 * (lost_var / 2 + 3 * u) / e.s : 0);
+        out_.r.push_back(4 * (e.r_free ? lost_var / 2 : 0) * e.r + (4 * u_ + e.moved) * e.r);
+        out_.d.push_back((e.d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d);
+    }
+
+    void add_y(const truth::Block& b, const Errors& e) {
+        for (std::size_t i : b.elements) {
+            const double x_hat = size(t_.x_hat[i]), result = e.r * x_hat + e.d;
+            double& y = out_.y[i];
+            y = u_io_ * size(t_.y[i]) + tiny_ + gamma(i) * e.inside;
+            if (kappa_free_) y += 6 * u_ * (gamma(i) * result + beta(i)) + 0x1p-46 * e.kappa * e.reach * gamma(i);
+            else y += gamma(i) * (e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm) + 2 * u_ * (gamma(i) * result + beta(i));
+        }
+    }
+
+    void add_dx(const truth::Block& b, const Errors& e) {
+        double mean_g = 0, mean_g_x_hat = 0;
+        for (std::size_t i : b.elements) {
+            const double g = gamma(i) * e.r * std::abs(in_.dy[i]);
+            mean_g += g / b.divisor;
+            mean_g_x_hat += g * size(t_.x_hat[i]) / b.divisor;
+        }
+        const bool own = p_.own_statistics();
+        const double means = own ? mean_g + mean_g_x_hat : 0;
+        for (std::size_t i : b.elements) {
+            const std::size_t c = channel_of(i);
+            const double x_hat = size(t_.x_hat[i]), dy = std::abs(in_.dy[i]), g = gamma(i) * e.r * dy;
+            sum_dy_[c] += dy;
+            sum_dy_kappa_[c] += e.kappa * e.reach * dy;
+            sum_dy_x_hat_[c] += dy * (e.r * x_hat + e.d);
+            double& dx = out_.dx[i];
+            dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
+            if (e.s == 0) continue;
+            if (kappa_free_) dx += 8 * u_ / e.s * (g + (own ? mean_g + x_hat * mean_g_x_hat : 0)) + 0x1p-46 * e.kappa / e.s * (1 + x_hat) * means;
+            else if (own) dx += 8 * e.luk / e.s * (g + (1 + x_hat) * means);
+            else dx += 8 * u_ / e.s * g;
+        }
+    }
+
+    void add_channels() {
+        const double block = t_.blocks.empty() ? 1 : repeats_.block * static_cast<double>(t_.blocks[0].elements.size());
+        const double terms = repeats_.channel * static_cast<double>(p_.shape.N * p_.shape.S);
+        const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
+        for (std::size_t c = 0; c < C_; ++c) {
+            out_.dgamma[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
+                                                                           : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c]));
+            out_.dbeta[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l) * u_ * sum_dy_[c];
+        }
+    }
+
+    // The step's share of its blocks' bounds, and the roundings of the update.
+    void add_running() {
+        std::vector<double>&mean = out_.running_mean, &spread = out_.running_spread;
+        mean.resize(C_), spread.resize(C_);
+        for (std::size_t k = 0; k < t_.blocks.size(); ++k) {
+            const truth::Block& block = t_.blocks[k];
+            const auto m = static_cast<double>(block.elements.size()), s = static_cast<double>(block.s);
+            const double bessel = p_.spec.running == Running::unbiased_variance ? m / (m - 1) : 1;
+            const double by_spread = p_.spec.running == Running::sigma ? (s > 0 ? out_.var[k] / s : 0) : bessel * out_.var[k];
+            mean[k % C_] += out_.mean[k], spread[k % C_] += by_spread;
+        }
+        for (std::size_t c = 0; c < C_; ++c) {
+            mean[c] += 0x1p-48 * size(t_.running_mean[c]) + 0x1p-1040;
+            spread[c] += 0x1p-48 * size(t_.running_spread[c]) + 0x1p-1040;
+            if (in_.state.mean.empty()) continue;
+            mean[c] += 0x1p-48 * std::abs(in_.state.mean[c]);
+            spread[c] += 0x1p-48 * std::abs(in_.state.var.empty() ? in_.state.sigma[c] : in_.state.var[c]);
+        }
+    }
+
+    const Inputs<double>& in_;
+    const truth::Result& t_;
+    const Problem& p_;
+    Accumulation accumulation_;
+    Limit limit_;
+    Repeats repeats_;
+    double u_, u_io_, tiny_, tiny_param_;   // of the dtype, and of that which it is computed in and gradients of parameters have
+    bool in_f64_, kappa_free_;
+    std::size_t C_, S_;
+    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_;   // of each channel
+    Bounds out_;
+};
+
 }  // namespace
 
-double unit_roundoff(DType d) {
-    if (d == DType::quad) return 0x1p-113;
-    return d == DType::f64 || d == DType::complex ? 0x1p-53 : 0x1p-24;
-}
-
-double storage_roundoff(DType d) { return d == DType::f16 ? 0x1p-11 : d == DType::bf16 ? 0x1p-8 : 0; }
-
 Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit, Repeats repeats) {
-    const Problem& p = in.problem;
-    const DType dtype = p.dtype;
-    const double u = unit_roundoff(dtype), u_io = storage_roundoff(dtype);
-    const double tiny = 4 * smallest_subnormal(dtype), tiny_inside = 4 * smallest_subnormal(size_of(dtype) == 2 ? DType::f32 : dtype),
-                  tiny_param = 4 * smallest_subnormal(param_dtype(dtype));
-    const bool in_f64 = dtype != DType::quad && (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64);
-    const bool kappa_free = accumulation == Accumulation::kappa_free && dtype != DType::f64;
-    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-    const bool has_dy = !in.dy.empty();
-
-    Bounds out;
-    out.y.resize(in.x.size());
-    if (has_dy) {
-        out.dx.resize(in.x.size());
-        out.dgamma.resize(C), out.dbeta.resize(C);
-    }
-    std::vector<double> sum_dy(C), sum_dy_kappa(C), sum_dy_x_hat(C);
-    for (const truth::Block& b : t.blocks) {
-        const double m = repeats.block * static_cast<double>(b.elements.size()), s = size(b.s), r = size(b.r), d = size(b.d);
-        const double l = p.own_statistics() ? chain(m, accumulation, dtype, limit) : 1;
-        const double kappa = p.own_statistics() && exact_mean(b, in.x, m, u) ? 1 : b.kappa;
-        const double luk = l * u * kappa, dv = std::max(l * u + luk * luk, luk);
-        const bool d_free = size(b.raw_d) - 4 * luk * size(b.raw_r) < p.spec.d_max;
-        const double moved = p.slices() > 1 ? 0x1p-51 * static_cast<double>(p.slices()) : 0;   // of running statistics, slice after slice
-        const double moved_d = d_free ? moved * (size(b.raw_d) + kappa * size(b.raw_r)) : 0;
-        const double renorm = p.has_correction() ? (d_free ? 4 * luk * size(b.raw_r) : 0) + 4 * u * d + moved_d : 0;
-        // clipped only if it still is when it moves by its own error
-        const double reach = std::max({1.0, r, d_free && p.has_correction() ? size(b.raw_r) : 0.0});   // how far an error of the mean goes: into x_hat r and d
-        const bool r_free = size(b.raw_r) * (1 - 2 * dv) < p.spec.r_max && size(b.raw_r) * (1 + 2 * dv) > 1 / p.spec.r_max;
-        const double wide = 0x1p-53 * m * kappa;   // statistics summed and kept in f64
-        const double lost = in_f64 ? wide : luk, lost_var = in_f64 ? wide : dv;
-        const double given = p.own_statistics() ? 0 : 4 * (in_f64 ? 0x1p-53 : u) * (s * s + p.spec.eps);   // sigma rounded, squared, less eps
-        out.mean.push_back(2 * lost * s + 0x1p-50 * size(b.mean) + (in_f64 ? 0 : smallest_subnormal(dtype == DType::f64 ? dtype : DType::f32)));
-        out.var.push_back(std::max(2 * lost_var * s * s, given) + 0x1p-50 * size(b.var));
-        out.rstd.push_back(s > 0 ? 4 * (lost_var / 2 + 3 * (in_f64 ? 0x1p-53 : u)) / s : 0);
-        out.r.push_back(4 * (r_free ? lost_var / 2 : 0) * r + (4 * u + moved) * r);
-        out.d.push_back((d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u * d + moved_d);
-
-        double mean_g = 0, mean_g_x_hat = 0;
-        if (has_dy)
-            for (std::size_t i : b.elements) {
-                const double g = (in.gamma.empty() ? 1 : std::abs(in.gamma[i / S % C])) * r * std::abs(in.dy[i]);
-                mean_g += g / b.divisor;
-                mean_g_x_hat += g * size(t.x_hat[i]) / b.divisor;
-            }
-        for (std::size_t i : b.elements) {
-            const std::size_t c = i / S % C;
-            const double gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[c]), beta = in.beta.empty() ? 0 : std::abs(in.beta[c]);
-            const double x_hat = size(t.x_hat[i]), result = r * x_hat + d;
-            const double inside = s == 0 ? 0 : tiny_inside / s;   // what underflows before it is multiplied by 1 / s
-            out.y[i] = u_io * size(t.y[i]) + tiny + gamma * inside;
-            if (kappa_free) {
-                out.y[i] += 6 * u * (gamma * result + beta) + 0x1p-46 * kappa * reach * gamma;
-            } else {
-                out.y[i] += gamma * (r * 4 * (luk + x_hat * (dv / 2 + 3 * u)) + renorm) + 2 * u * (gamma * result + beta);
-            }
-            if (!has_dy) continue;
-            const double dy = std::abs(in.dy[i]), g = gamma * r * dy;
-            sum_dy[c] += dy;
-            sum_dy_kappa[c] += kappa * reach * dy;
-            sum_dy_x_hat[c] += dy * result;
-            out.dx[i] = u_io * size(t.dx[i]) + tiny + (1 + x_hat) * inside;
-            if (s == 0) continue;
-            const double means = p.own_statistics() ? mean_g + mean_g_x_hat : 0;
-            if (kappa_free) {
-                out.dx[i] += 8 * u / s * (g + (p.own_statistics() ? mean_g + x_hat * mean_g_x_hat : 0)) +
-                             0x1p-46 * kappa / s * (1 + x_hat) * means;
-            } else if (p.own_statistics()) {
-                out.dx[i] += 8 * luk / s * (g + (1 + x_hat) * means);
-            } else {
-                out.dx[i] += 8 * u / s * g;
-            }
-        }
-    }
-    if (!has_dy) return out;
-    const double block = t.blocks.empty() ? 1 : repeats.block * static_cast<double>(t.blocks[0].elements.size());
-    const double terms = repeats.channel * static_cast<double>(p.shape.N * p.shape.S);
-    const double l = chain(std::max(terms, p.own_statistics() ? block : 1), accumulation, dtype, limit);
-    for (std::size_t c = 0; c < C; ++c) {
-        out.dgamma[c] = tiny_param + repeats.channel * (kappa_free ? 8 * u * sum_dy_x_hat[c] + 0x1p-46 * sum_dy_kappa[c]
-                                                                   : 8 * l * u * (sum_dy_kappa[c] + sum_dy_x_hat[c]));
-        out.dbeta[c] = tiny_param + repeats.channel * (kappa_free ? 2 : 4 * l) * u * sum_dy[c];
-    }
-    return out;
-}
-
-std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& in, const truth::Result& t, const Bounds& b) {
-    const auto C = static_cast<std::size_t>(in.problem.shape.C);
-    std::vector<double> mean(C), spread(C);
-    for (std::size_t k = 0; k < t.blocks.size(); ++k) {
-        const truth::Block& block = t.blocks[k];
-        const auto m = static_cast<double>(block.elements.size()), s = static_cast<double>(block.s);
-        const double bessel = in.problem.spec.running == Running::unbiased_variance ? m / (m - 1) : 1;
-        const double by_spread = in.problem.spec.running == Running::sigma ? (s > 0 ? b.var[k] / s : 0) : bessel * b.var[k];
-        mean[k % C] += b.mean[k], spread[k % C] += by_spread;
-    }
-    for (std::size_t c = 0; c < C; ++c) {
-        mean[c] += 0x1p-48 * std::abs(static_cast<double>(t.running_mean[c])) + 0x1p-1040;
-        spread[c] += 0x1p-48 * std::abs(static_cast<double>(t.running_spread[c])) + 0x1p-1040;
-        if (!in.state.mean.empty()) {
-            mean[c] += 0x1p-48 * std::abs(in.state.mean[c]);
-            spread[c] += 0x1p-48 * std::abs(in.state.var.empty() ? in.state.sigma[c] : in.state.var[c]);
-        }
-    }
-    return {mean, spread};
+    return Derivation(in, t, accumulation, limit, repeats).bounds();
 }
 
 }  // namespace normlab::verify

@@ -16,15 +16,19 @@
 // dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest
 // subnormal is added for each rounding that may underflow.
 
-#include <utility>
+#include "verify/truth/inputs.hpp"
 
-#include "verify/truth/truth.hpp"
+namespace normlab::truth {
+struct Block;
+struct Result;   // truth.hpp, whose Quad most of those who know bounds can do without
+}
 
 namespace normlab::verify {
 
 struct Bounds {
     std::vector<double> y, dx, dgamma, dbeta;   ///< per element, per channel; dx, dgamma, dbeta only if inputs.dy is there
     std::vector<double> mean, var, rstd, r, d;  ///< of each block's saved statistics
+    std::vector<double> running_mean, running_spread;   ///< after one call in training, where the variant keeps them; not of a tensor that repeats
 };
 
 enum class Limit { hard, warning };
@@ -36,14 +40,5 @@ struct Repeats {
 
 /// Bounds of the larger tensor's results, where it repeats: sums are that much longer.
 Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit = Limit::hard, Repeats repeats = {});
-
-/// Bounds on the running mean and spread after one call in training: the step's share of its blocks' bounds, and the roundings of the update.
-std::pair<std::vector<double>, std::vector<double>> state_bounds(const Inputs<double>& inputs, const truth::Result& truth, const Bounds& bounds);
-
-/// Unit roundoff of the compute precision of a dtype.
-double unit_roundoff(DType dtype);
-
-/// Unit roundoff of 16-bit storage, 0 for the others.
-double storage_roundoff(DType dtype);
 
 }  // namespace normlab::verify

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "norms/quad.hpp"
+
 namespace normlab::verify {
 namespace {
 
@@ -95,6 +97,7 @@ std::size_t memory_index(const Problem& p, std::size_t i) {
 }
 
 double rounded(double v, DType dtype) {
+    if (!is_kernel_dtype(dtype)) return v;   // wider
     return with_storage_type(dtype, [v](auto tag) { return convert<double>(convert<decltype(tag)>(v)); });
 }
 

@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
+
+#include "verify/truth/truth.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 
 std::string outside_range(const truth::Block& b, const std::vector<double>& x, DType dtype, Accumulation accumulation) {
     const bool f32 = dtype != DType::f64, wide = accumulation == Accumulation::kappa_free && f32;
-    const double largest = f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
-    const double smallest = (f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min()) / unit_roundoff(dtype);
+    const double largest = row_of(param_dtype(dtype)).largest, smallest = row_of(param_dtype(dtype)).smallest_normal / unit_roundoff(dtype);
     const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s), mean = static_cast<double>(b.mean);
     double size = 0, distance = 0;
     for (std::size_t i : b.elements) {
@@ -29,6 +30,8 @@ std::string out_of_range(const Inputs<double>& in, const truth::Result& truth, A
         if (std::string reason = outside_range(b, in.x, in.problem.dtype, accumulation); !reason.empty()) return reason;
     return {};
 }
+
+std::string out_of_range(const Inputs<double>& in, Accumulation accumulation) { return out_of_range(in, truth::evaluate(in), accumulation); }
 
 std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulation, Outputs<double>& out, const truth::Result& truth, Bounds& hard) {
     const Problem& p = in.problem;
@@ -63,10 +66,8 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             accept(out.dgamma[c], truth.dgamma[c], 0, 0);
             hard.dgamma[c] += std::abs(static_cast<double>(Quad(in.dy[i]) * b.r * truth.x_hat[i]));   // which may be missing
         }
-        const auto pardon = [&](std::vector<double>& saved, double wanted) { if (!saved.empty()) saved[k] = wanted; };   // not judged
-        pardon(out.saved.mean, static_cast<double>(b.mean)), pardon(out.saved.var, static_cast<double>(b.var));
-        pardon(out.saved.rstd, static_cast<double>(1 / b.s));
-        if (!out.saved.r.empty()) out.saved.r[k] = static_cast<double>(b.r), out.saved.d[k] = static_cast<double>(b.d);
+        for (const QuantityRow& q : quantities::saved())   // not judged
+            if (std::vector<double>& saved = out.saved.*q.saved; !saved.empty()) saved[k] = static_cast<double>(q.of_block(b));
     }
     return saturated;
 }

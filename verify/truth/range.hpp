@@ -15,6 +15,7 @@ std::string outside_range(const truth::Block& block, const std::vector<double>& 
 
 /// The same of the first block that is outside.
 std::string out_of_range(const Inputs<double>& in, const truth::Result& truth, Accumulation accumulation);
+std::string out_of_range(const Inputs<double>& in, Accumulation accumulation);
 
 /// Puts truth in the place of those results of saturated blocks that the policy accepts, and widens the bound of dgamma by their shares. Gives their number.
 std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulation, Outputs<double>& out, const truth::Result& truth, Bounds& hard);

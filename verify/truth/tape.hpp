@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "norms/element.hpp"
+#include "norms/quad.hpp"
 
 namespace normlab::truth {
 

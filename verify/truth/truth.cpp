@@ -67,6 +67,27 @@ private:
     std::int64_t count_;
 };
 
+// Batch renorm's r and d, of a block of channel c.
+void correct(Block& block, const Spec& spec, const Running& running, std::size_t c) {
+    block.raw_r = block.s / running.sigma(c);
+    block.raw_d = (block.mean - running.mean[c]) / running.sigma(c);
+    block.r = clip(block.raw_r, 1 / Quad(spec.r_max), Quad(spec.r_max));
+    block.d = clip(block.raw_d, -Quad(spec.d_max), Quad(spec.d_max));
+}
+
+// Instance norm: one step, the mean over samples.
+void step_over_samples(Running& running, const std::vector<Block>& blocks, std::size_t C) {
+    const std::size_t samples = blocks.size() / C;
+    for (std::size_t c = 0; c < C; ++c) {
+        Quad mean = 0, spread = 0;
+        for (std::size_t n = 0; n < samples; ++n) {
+            mean += blocks[n * C + c].mean;
+            spread += running.spread_of(blocks[n * C + c]);
+        }
+        running.step(c, 0, mean / Quad(samples), spread / Quad(samples));
+    }
+}
+
 }  // namespace
 
 std::vector<std::vector<std::size_t>> index_sets(const Problem& p) {
@@ -126,12 +147,7 @@ Result evaluate(const verify::Inputs<double>& in) {
             beta[c] = Recorded(Quad(in.beta.empty() ? 0 : in.beta[c]), tape);
         }
         const std::vector<Recorded> x_hat = normalize(p, x, block);
-        if (p.has_correction()) {
-            block.raw_r = block.s / running.sigma(c0);
-            block.raw_d = (block.mean - running.mean[c0]) / running.sigma(c0);
-            block.r = clip(block.raw_r, 1 / Quad(p.spec.r_max), Quad(p.spec.r_max));
-            block.d = clip(block.raw_d, -Quad(p.spec.d_max), Quad(p.spec.d_max));
-        }
+        if (p.has_correction()) correct(block, p.spec, running, c0);
         if (trains && p.spec.block.samples)   // block b is channel b % C of slice b / C
             running.step(c0, static_cast<std::int64_t>(b / C), block.mean, running.spread_of(block));
         if (p.spec.centred() && block.s != 0)
@@ -153,17 +169,7 @@ Result evaluate(const verify::Inputs<double>& in) {
             out.dbeta[c] += by[beta[c].node];
         }
     }
-    if (trains && !p.spec.block.samples) {   // instance norm: one step, the mean over samples
-        const std::size_t samples = out.blocks.size() / C;
-        for (std::size_t c = 0; c < C; ++c) {
-            Quad mean = 0, spread = 0;
-            for (std::size_t n = 0; n < samples; ++n) {
-                mean += out.blocks[n * C + c].mean;
-                spread += running.spread_of(out.blocks[n * C + c]);
-            }
-            running.step(c, 0, mean / Quad(samples), spread / Quad(samples));
-        }
-    }
+    if (trains && !p.spec.block.samples) step_over_samples(running, out.blocks, C);
     out.running_mean = running.mean;
     out.running_spread = running.spread;
     return out;

@@ -2,6 +2,7 @@
 // Truth: what every implementation is judged by, the reference included, and sharing no code with any. Plain loops over index sets written down
 // from the definitions of the variants, forward in quad precision; backward by differentiating that forward (tape.hpp).
 
+#include "norms/quad.hpp"
 #include "verify/truth/inputs.hpp"
 
 namespace normlab::truth {

@@ -1,13 +1,13 @@
 #pragma once
 // What the invariance checks share: the layers they look at and the norm put into them.
 
-#include "verify/checks/all.hpp"
+#include "verify/check/compare.hpp"
 #include "verify/check/linear_layer.hpp"
 
 namespace normlab::verify {
 
 /// A dense and a convolutional layer in training; only the latter where one position leaves no variance.
-inline std::vector<Case> layer_cases(const Case& base, Tier tier) {
+inline std::vector<Case> linear_layer_cases(const Case& base, Tier tier) {
     std::vector<Case> cases;
     const Axes block = base.spec().block;
     for (const Shape& shape : {Shape{6, 6, 1}, Shape{4, 6, 12}}) {

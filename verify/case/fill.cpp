@@ -1,11 +1,11 @@
-#include "verify/case/patterns.hpp"
+#include "verify/case/fill.hpp"
 
 #include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
-#include "verify/case/draw.hpp"
+#include "verify/case/random.hpp"
 #include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
@@ -19,7 +19,7 @@ double next_above(double v, DType dtype) {
 
 // Where formats have their edges: zeros of both signs, subnormals, the smallest normal number, neighbours of 1, powers of two.
 double edge(DType dtype, Random& random) {
-    const double normal = dtype == DType::f64 ? 0x1p-1022 : dtype == DType::f16 ? 0x1p-14 : 0x1p-126;
+    const double normal = row_of(dtype).smallest_normal;
     const double sign = random.integer(0, 1) ? 1 : -1;
     switch (random.integer(0, 5)) {
         case 0: return sign * 0.0;
@@ -41,13 +41,6 @@ std::vector<double> drawn_or_given(const Values& values, std::vector<double> dra
 void fill(std::vector<double>& v, double value) { std::ranges::fill(v, value); }
 
 }  // namespace
-
-std::vector<std::string_view> pattern_names(std::string_view key) {
-    if (key == "x") return {"normal", "grid", "constant", "ulp", "spike", "outlier", "sorted", "alternating", "pairs", "tag", "uniform", "edges"};
-    if (key == "dy") return {"normal", "ones", "zero", "x_hat", "y", "grid"};
-    if (key == "gamma") return {"normal", "ones", "zero", "negative", "mixed"};
-    return {"normal", "zero"};
-}
 
 void fill_x(const Case& c, Inputs<double>& in) {
     in.x = drawn_or_given(c.x, in.x, c.dtype);

@@ -1,5 +1,4 @@
-#include "norms/norm.hpp"
-
+// What norm.hpp declares. A file without a header: an Operation serves its calls, and includes norm.hpp.
 #include <limits>
 
 #include <fmt/format.h>

@@ -1,0 +1,8 @@
+#include "cli/commands.hpp"
+
+int main(int argc, char** argv) {
+    return normlab::cli::run_program(argc, argv, [](CLI::App& app, int& status) {
+        normlab::cli::add_study(app, status);
+        normlab::cli::add_study_worker(app, status);
+    });
+}

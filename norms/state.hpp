@@ -1,0 +1,53 @@
+#pragma once
+// What a call takes and gives beside its tensors: running statistics, saved statistics, parameters and gradients, and views of them where the tensors live.
+
+#include <cstddef>
+#include <vector>
+
+#include "norms/spec.hpp"
+
+namespace normlab {
+
+/// Running statistics, owned by the caller, always f64. One entry a channel. `var` is used by Running::*_variance, `sigma` (a standard
+/// deviation with eps inside its root, as in Ioffe 2017) by Running::sigma; the other stays empty.
+struct State {
+    std::vector<double> mean, var, sigma;
+    std::int64_t count = 0;   ///< updates made so far
+};
+
+/// What forward keeps for backward, owned by the caller, always f64. One entry a block in geometry order (slice or sample, then
+/// channel, group or position); one entry a channel where the statistics came from State.
+struct Saved {
+    std::vector<double> mean, var, rstd;   ///< var as in the formulas of norm.hpp: biased, without eps; empty where the implementation does not save it
+    std::vector<double> r, d;              ///< batch renorm in training; otherwise empty
+    std::vector<std::byte> opaque;         ///< the implementation's own
+};
+
+/// gamma and beta; each may be absent (1 and 0).
+struct Affine {
+    const void* gamma = nullptr;
+    const void* beta = nullptr;
+};
+
+/// What backward is to write; leave `dx.data`, `dgamma` or `dbeta` null and it is neither computed nor written.
+struct Gradients {
+    Tensor dx;
+    void* dgamma = nullptr;
+    void* dbeta = nullptr;
+};
+
+/// Statistics where the tensors live (host or device). `count` is on the host.
+struct StateView {
+    double *mean = nullptr, *var = nullptr, *sigma = nullptr;
+    std::int64_t* count = nullptr;
+};
+template <class Double, class Byte>
+struct BasicSavedView {
+    Double *mean = nullptr, *var = nullptr, *rstd = nullptr, *r = nullptr, *d = nullptr;
+    Byte* opaque = nullptr;
+    constexpr operator BasicSavedView<const Double, const Byte>() const { return {mean, var, rstd, r, d, opaque}; }
+};
+using SavedView = BasicSavedView<double, std::byte>;
+using ConstSavedView = BasicSavedView<const double, const std::byte>;
+
+}  // namespace normlab

@@ -1,0 +1,14 @@
+#pragma once
+// Arrays of a case filled by a pattern (patterns.hpp), or with the numbers that the case gives.
+
+#include "verify/case/case.hpp"
+
+namespace normlab::verify {
+
+/// Puts what the case says in the place of the normal x in `in`.
+void fill_x(const Case& c, Inputs<double>& in);
+
+/// The same for gamma, beta and dy; x and the state are those of the case.
+void fill_others(const Case& c, Inputs<double>& in);
+
+}  // namespace normlab::verify
