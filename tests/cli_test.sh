@@ -22,7 +22,7 @@ expect 2 "go with --input" verify --eps 1
 expect 2 "--threads 0 not in range 1 to 1024" verify --threads 0
 expect 2 "--threads ten not in range" verify --threads ten
 expect 2 "did you mean smoke" verify --tier smokey
-expect 2 "did you mean nhwc" verify --layout nhcw
+expect 2 "did you mean train" verify --mode trian
 expect 2 "--tier does not go with it" verify --hunt 1 --tier ci
 expect 2 "seconds, above 0" verify --hunt nan
 expect 2 "--tests and --json were given together" list --tests --json list.json
