@@ -17,13 +17,14 @@ function(normlab_install)
   install(TARGETS normlab)
   install(TARGETS normlab-bench normlab-study OPTIONAL)
 
-  # In the tree and installed alike: #include "norms/norm.hpp"
-  file(GLOB headers CONFIGURE_DEPENDS norms/*.hpp norms/*.h)
-  file(GLOB variant_headers CONFIGURE_DEPENDS norms/variants/*.hpp)
-  install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab/norms)
-  install(FILES ${variant_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab/norms/variants)
-  install(FILES system/failure.hpp system/anywhere.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab/system)
-  install(FILES verify/user_check.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab/verify)
+  # The public headers, which norms/README.md says more of; tests/package includes each. In the tree and installed alike: #include "norms/norm.hpp"
+  file(GLOB variants RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS norms/variants/*.hpp)
+  foreach(header IN ITEMS
+      norms/norm.hpp norms/variants.hpp ${variants} norms/operation.hpp norms/memory.hpp norms/registry.hpp norms/implementation.hpp norms/plugin.h norms/plugin.hpp
+      norms/names.hpp norms/half.hpp norms/tensor.hpp norms/dtype.hpp norms/spec.hpp norms/state.hpp norms/device.hpp system/failure.hpp verify/user_check.hpp)
+    cmake_path(GET header PARENT_PATH room)
+    install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab/${room})
+  endforeach()
 
   configure_package_config_file(cmake/normlabConfig.cmake.in normlabConfig.cmake INSTALL_DESTINATION ${folder})
   write_basic_package_version_file(normlabConfigVersion.cmake COMPATIBILITY SameMinorVersion)

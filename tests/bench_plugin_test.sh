@@ -43,7 +43,7 @@ done
 
 # A program with peers that cannot be loaded: left out where nobody asked for them.
 mkdir -p beside/lib/normlab
-cp "$program" beside/normlab && cp "$hostile" beside/lib/normlab/onednn.so && echo nonsense >beside/lib/normlab/cudnn.so
+cp "$program" "$program-bench" beside && cp "$hostile" beside/lib/normlab/onednn.so && echo nonsense >beside/lib/normlab/cudnn.so
 program=$work/beside/normlab HOSTILE=load
 export HOSTILE
 short 0 " rows timed, 0 wrong"

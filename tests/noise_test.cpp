@@ -26,7 +26,7 @@ std::vector<studies::Record> run(const std::string& implementations, const std::
     return studies::made_up(study(), given, [](const studies::json& s) { return study().run(s, {data::Split{}, [](double) {}}); });
 }
 
-Results run(const Implementation& implementation) { return Results(run(implementation.name())); }
+Results of(const Implementation& i) { return Results(run(std::string(i.name()))); }
 
 bool row_held(const Results& r, Row row) {
     return std::ranges::all_of(r.cells, [&](const Cell& c) { return c.row != row || c.held; });
@@ -202,19 +202,19 @@ TEST_CASE("noise: each claim can come out either way, and a claim that does not 
 }
 
 TEST_CASE("noise fails for an implementation that normalises by the unbiased variance", "[studies]") {
-    const Results r = run(planted::with_fault("var_unbiased"));
+    const Results r = of(planted::with_fault("var_unbiased"));
     CHECK_FALSE(r.held());
     for (const Row row : {Row::moments, Row::sigma, Row::inverse_sigma, Row::inverse_variance, Row::x_hat, Row::relu, Row::clipping, Row::gradient, Row::growth}) {
         CAPTURE(title_of(row));
         CHECK_FALSE(row_held(r, row));
     }
-    CHECK(row_held(run(planted::right()), Row::x_hat));
+    CHECK(row_held(of(planted::right()), Row::x_hat));
 }
 
 TEST_CASE("noise names a wrong backward pass and a wrong running variance in their rows", "[studies]") {
-    CHECK_FALSE(row_held(run(planted::with_fault("mean_g_missing")), Row::gradient));
-    CHECK_FALSE(row_held(run(planted::with_fault("x_hat_term_missing")), Row::gradient));
-    const Results moved = run(planted::with_fault("running_var_biased"));
+    CHECK_FALSE(row_held(of(planted::with_fault("mean_g_missing")), Row::gradient));
+    CHECK_FALSE(row_held(of(planted::with_fault("x_hat_term_missing")), Row::gradient));
+    const Results moved = of(planted::with_fault("running_var_biased"));
     CHECK_FALSE(row_held(moved, Row::averages));
     CHECK(row_held(moved, Row::gradient));
 }

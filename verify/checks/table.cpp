@@ -6,6 +6,8 @@
 #include "verify/check/compare.hpp"
 #include "verify/truth/quantities.hpp"
 
+// A line a kind of check. clang-format would make a staircase of it.
+// clang-format off
 #define NORMLAB_CHECKS(CHECK) \
     CHECK(accuracy) CHECK(kappa_slope) CHECK(tiled) \
     CHECK(derivatives) CHECK(adjoint) CHECK(taylor) CHECK(jacobian) \
@@ -15,6 +17,7 @@
     CHECK(running_stats) CHECK(fold) CHECK(recalibrate) CHECK(ghost_batch) \
     CHECK(gradient_masks) CHECK(power_of_two) CHECK(permutation) CHECK(batch_independence) CHECK(exact_statistics) \
     CHECK(repeat) CHECK(contracts) CHECK(isolation) CHECK(refusal) CHECK(empty)
+// clang-format on
 
 namespace normlab::verify {
 

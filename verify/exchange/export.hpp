@@ -7,6 +7,7 @@
 //   DIR/CALL/*.npy
 
 #include <filesystem>
+#include <functional>
 
 #include "verify/run/plan.hpp"
 

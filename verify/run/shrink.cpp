@@ -29,9 +29,9 @@ public:
     }
 
     void settings() {
-        attempt([](Case& c) { c.layout = Layout::channels_first; });
         for (const std::vector<const Setting*>& together : settings_to_simplify())
             while (attempt([&](Case& c) { for (const Setting* s : together) s->simplify(c); })) {}
+        attempt([](Case& c) { c.layout = Layout::channels_first; });
     }
 
     void shape() {

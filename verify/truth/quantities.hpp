@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "verify/truth/bounds.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
 
