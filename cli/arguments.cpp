@@ -5,7 +5,6 @@
 
 #include "cli/commands.hpp"
 #include "norms/names.hpp"
-#include "verify/case/case.hpp"
 #include "system/shell.hpp"
 
 namespace normlab::cli {
@@ -13,17 +12,6 @@ namespace normlab::cli {
 std::string command_name() {
     const char* called_as = std::getenv("NORMLAB_COMMAND");   // set by ./dev, so that the lines can be pasted
     return called_as ? called_as : "normlab";
-}
-
-void refuse_empty_arguments(CLI::App& verb) {
-    for (CLI::Option* option : verb.get_options())
-        option->check([](const std::string& value) { return std::string(value.empty() ? "is empty; leave it out, or say what it is" : ""); }, "");
-}
-
-double seconds_of(std::string_view flag, const std::string& text, double otherwise) {
-    const double seconds = text.empty() ? otherwise : verify::parse_number(flag, text);
-    if (!(seconds > 0 && seconds <= 86400)) throw Error(fmt::format("{} {}; seconds, above 0 and up to 86400, are accepted", flag, text));
-    return seconds;
 }
 
 std::vector<std::string> arguments_of(const CLI::App& verb) {
@@ -43,6 +31,15 @@ std::string command_line(const CLI::App& verb) {
     return line;
 }
 
+// "--threads: Value 0 not in range 1 to 1024" as "--threads 0 not in range 1 to 1024".
+static std::string what_is_wrong(const CLI::ParseError& error) {
+    std::string text = error.what();
+    if (dynamic_cast<const CLI::ValidationError*>(&error))
+        for (const std::string_view between : {": Value ", ": "})
+            if (const std::size_t at = text.find(between); at != std::string::npos) return text.replace(at, between.size(), " ");
+    return text;
+}
+
 std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
     const auto views = [](const std::vector<std::string>& v) { return std::vector<std::string_view>(v.begin(), v.end()); };
     const CLI::App* at = &app;
@@ -54,7 +51,7 @@ std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, 
             if (!verb->get_group().empty()) names.push_back(verb->get_name());   // not what is for the program itself
         if (next >= argc) return fmt::format("no {}; accepted: {}", what, fmt::join(names, ", "));
         const auto found = std::ranges::find(verbs, argv[next], &CLI::App::get_name);
-        if (found == verbs.end() && at->get_option_no_throw(argv[next])) return error.what();   // a flag of the verb's own, which does not go with the rest
+        if (found == verbs.end() && at->get_option_no_throw(argv[next])) return what_is_wrong(error);   // a flag of the verb's own, which does not go with the rest
         if (found == verbs.end()) return unknown(what, argv[next], views(names));
         at = *found;
     }
@@ -65,7 +62,7 @@ std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, 
         const std::string word = argv[i], flag = word.substr(0, word.find('='));
         if (flag.starts_with("-") && std::ranges::find(flags, flag) == flags.end()) return unknown("flag", flag, views(flags));
     }
-    return error.what();
+    return what_is_wrong(error);
 }
 
 }  // namespace normlab::cli

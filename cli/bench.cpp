@@ -8,13 +8,13 @@
 #include "bench/naive.hpp"
 #include "bench/report.hpp"
 #include "cli/commands.hpp"
+#include "cli/options.hpp"
 #include "cli/plugins.hpp"
 #include "cli/progress.hpp"
 #include "io/atomic_file.hpp"
 #include "io/gnuplot.hpp"
 #include "norms/memory.hpp"
 #include "norms/names.hpp"
-#include "verify/case/case.hpp"
 #include "system/process.hpp"
 #include "verify/remote/worker.hpp"
 
@@ -22,26 +22,15 @@ namespace normlab::cli {
 namespace {
 
 struct Options {
-    std::vector<std::string> variants, implementations, plugins, dtypes, layouts, modes, directions, threads, caches;
-    std::string shapes = "peers", limit, seconds, timeout, json, plot;
+    bench::Selection selection;
+    std::vector<std::string> variants, plugins;
+    std::string shapes = "peers", json, plot;
+    std::optional<std::size_t> limit;         // of shapes
+    std::optional<double> timeout;
+    bench::Timing timing;
     std::vector<std::string> killed;   // of the process that times: what ended an earlier one, and how, a line each
     int descriptor = -1;               // and where it tells what it is at
 };
-
-template <class T, class Parse>
-std::vector<T> parsed(const std::vector<std::string>& words, Parse parse, std::vector<T> absent) {
-    if (words.empty()) return absent;
-    std::vector<T> values;
-    for (const std::string& word : words)
-        if (const T value = parse(word); std::ranges::find(values, value) == values.end()) values.push_back(value);
-    return values;
-}
-
-std::int64_t in_range(std::string_view flag, const std::string& word, std::int64_t most) {
-    const std::int64_t value = verify::parse_integer(flag, word);
-    if (value < 1 || value > most) throw Error(fmt::format("{} {}; 1 to {} is accepted", flag, value, most));
-    return value;
-}
 
 // What ended an earlier process: rows, implementations, the loading of a plug-in; and how.
 std::map<std::string, std::string> killed_of(const Options& o) {
@@ -51,24 +40,17 @@ std::map<std::string, std::string> killed_of(const Options& o) {
 }
 
 bench::Selection selection_of(const Options& o) {
-    bench::Selection s;
+    bench::Selection s = o.selection;
     s.workloads = bench::select_variants(bench::find_workloads(o.shapes), o.variants);
-    if (!o.limit.empty()) s.workloads.resize(std::min(s.workloads.size(), static_cast<std::size_t>(in_range("--limit", o.limit, 1000000))));
-    require_known(o.implementations);
-    s.implementations = parsed<std::string>(o.implementations, [](const std::string& w) { return w; }, {});
-    s.dtypes = parsed<DType>(o.dtypes, parse_dtype, s.dtypes);
-    s.layouts = parsed<Layout>(o.layouts, parse_layout, {});
-    s.modes = parsed<Mode>(o.modes, parse_mode, s.modes);
-    s.directions = parsed<bench::Direction>(o.directions, bench::parse_direction, s.directions);
-    s.threads = parsed<int>(o.threads, [](const std::string& w) { return static_cast<int>(in_range("--threads", w, 1024)); }, s.threads);
-    s.caches = parsed<bench::Cache>(o.caches, bench::parse_cache, {});
+    if (o.limit) s.workloads.resize(std::min(s.workloads.size(), *o.limit));
+    require_known(s.implementations);
     s.killed = killed_of(o);
     return s;
 }
 
 // The plug-ins asked for; and the peers that were built, unless implementations are named.
 std::vector<PluginName> plugins_of(const Options& o) {
-    std::vector<std::string> names = o.implementations;
+    std::vector<std::string> names = o.selection.implementations;
     if (names.empty())
         for (const Companion& c : peers()) names.push_back(c.name);
     return wanted_plugins(o.plugins, names);
@@ -78,7 +60,7 @@ constexpr std::string_view loading = "loading ";   // a plug-in: what is done be
 
 // Named in the call; the other peers come along where they can.
 bool asked_for(const Options& o, const std::string& plugin) {
-    return !o.implementations.empty() || std::ranges::any_of(o.plugins, [&](const std::string& text) { return parse_plugin(text).text() == plugin; });
+    return !o.selection.implementations.empty() || std::ranges::any_of(o.plugins, [&](const std::string& text) { return parse_plugin(text).text() == plugin; });
 }
 
 // Loads them into this process. A peer that nobody asked for and that cannot be loaded, or that ended an earlier process, is left out.
@@ -106,8 +88,6 @@ int run(const Options& o) {
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
     bench::register_naive();
-    bench::Timing timing;
-    if (!o.seconds.empty()) timing.seconds = static_cast<double>(in_range("--seconds", o.seconds, 86400));
     const bench::Watch watch = [&](const std::string& id) {
         if (o.descriptor >= 0) system::tell(o.descriptor, id);
     };
@@ -127,7 +107,7 @@ int run(const Options& o) {
     std::string document;
     {
         Progress progress("bench: timing");
-        document = bench::time(plan, timing, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch);
+        document = bench::time(plan, o.timing, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch);
     }
     fmt::print("{}{}\n", bench::table_text(plan), bench::summary_line(plan, elapsed()));   // first: minutes of work do not depend on a disk
     std::fflush(stdout);
@@ -172,22 +152,29 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
 void add_bench(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("bench", bench_help);
     const auto o = std::make_shared<Options>();
-    const auto list = [&](const char* flag, std::vector<std::string>& to, const char* help) { verb->add_option(flag, to, help)->delimiter(','); };
+    in_group(*verb, "What is timed", "bench --shapes resnet50 --limit 3 --dtype f32,bf16");
     verb->add_option("--shapes", o->shapes, "peers (the default), resnet50, transformer, unet, weights, or a file (bench/README.md)");
-    verb->add_option("--limit", o->limit, "the first so many shapes only");
-    list("--variant", o->variants, "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");
-    list("--impl", o->implementations, "implementations (default: all that can run here but the reference, the peers that were built among them)");
+    add_value(*verb, "--limit", o->limit, parse_int, "the first so many shapes only")->check(CLI::Range(1, 1000000));
+    add_list(*verb, "--variant", o->variants,
+             "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");
+    add_list(*verb, "--dtype", o->selection.dtypes, parse_dtype, "f64, f32, bf16, f16 (default: f32)");
+    add_list(*verb, "--layout", o->selection.layouts, parse_layout, "nchw, nhwc (default: nchw, and nhwc where the set has it)");
+    add_list(*verb, "--mode", o->selection.modes, parse_mode, "train, eval (default: train); eval is timed forward only");
+    add_list(*verb, "--direction", o->selection.directions, bench::parse_direction, "forward, backward (default: both)");
+    in_group(*verb, "Implementations", "bench --impl cpu,onednn --threads 1,8");
+    add_list(*verb, "--impl", o->selection.implementations,
+             "implementations (default: all that can run here but the reference, the peers that were built among them)");
     verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
-    verb->add_option("--timeout", o->timeout,
-                     "seconds that a check or a repetition of a plug-in may take (default: 300); loading one may take 60, or this where it is more");
-    list("--dtype", o->dtypes, "f64, f32, bf16, f16 (default: f32)");
-    list("--layout", o->layouts, "nchw, nhwc (default: nchw, and nhwc where the set has it)");
-    list("--mode", o->modes, "train, eval (default: train); eval is timed forward only");
-    list("--direction", o->directions, "forward, backward (default: both)");
-    list("--threads", o->threads, "numbers of threads, comma separated (default: 1)");
-    list("--cache", o->caches, "cold, warm (default: warm where all tensors of a call fit into the last cache, otherwise cold)");
-    verb->add_option("--seconds", o->seconds,
-                     "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not suffice");
+    add_value(*verb, "--timeout", o->timeout, parse_seconds,
+              "seconds that a check or a repetition of a plug-in may take (default: 300); loading one may take 60, or this where it is more");
+    const auto number = [](const std::string& word) { return parse_int("--threads", word); };
+    add_list(*verb, "--threads", o->selection.threads, number, "numbers of threads, comma separated (default: 1)")->check(CLI::Range(1, 1024));
+    in_group(*verb, "How, and reports", "bench --seconds 600 --cache cold --json bench.json --plot bench.svg");
+    add_list(*verb, "--cache", o->selection.caches, bench::parse_cache,
+             "cold, warm (default: warm where all tensors of a call fit into the last cache, otherwise cold)");
+    add_value(*verb, "--seconds", o->timing.seconds, parse_int,
+              "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not suffice")
+        ->check(CLI::Range(1, 86400));
     verb->add_option("--json", o->json, "write Google Benchmark's JSON to this file");
     verb->add_option("--plot", o->plot, "draw the percentages of the limit into this file, .svg or .png (needs gnuplot)");
     verb->add_option("--killed", o->killed, "")->allow_extra_args(false)->group("");   // for the program itself
@@ -195,8 +182,7 @@ void add_bench(CLI::App& app, int& status) {
     refuse_empty_arguments(*verb);
     verb->callback([o, verb, &status] {
         if (o->descriptor < 0) {
-            const double seconds = seconds_of("--timeout", o->timeout, 300);
-            status = plugins_of(*o).empty() ? run(*o) : run_watched(*o, arguments_of(*verb), seconds);
+            status = plugins_of(*o).empty() ? run(*o) : run_watched(*o, arguments_of(*verb), o->timeout.value_or(300));
             return;
         }
         system::end_with(o->descriptor);

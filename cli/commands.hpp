@@ -26,12 +26,6 @@ inline constexpr const char* study_help = "experiments that put theory and the p
 /// How lines that rerun something begin: as ./dev was called, or normlab.
 std::string command_name();
 
-/// An empty argument is most often a shell variable that is not set; it is no absent option.
-void refuse_empty_arguments(CLI::App& verb);
-
-/// An option in seconds, above 0 and up to a day; empty: `otherwise`. Throws Error.
-double seconds_of(std::string_view flag, const std::string& text, double otherwise);
-
 /// The call of a verb as one could type it again, its options in the order of the help.
 std::string command_line(const CLI::App& verb);
 

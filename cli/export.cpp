@@ -11,17 +11,16 @@
 namespace normlab::cli {
 namespace {
 
-int run(const std::string& folder, const VerifyOptions& o) {
+int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o) {
     std::vector<std::string> left_out;
     std::vector<verify::Case> cases;
     for (const std::string& text : o.cases) {
         cases.push_back(verify::as_a_script(verify::parse_case(text)));
         cases.back().implementation = verify::script_name;
     }
-    const bool selects = !(o.variants.empty() && o.checks.empty() && o.dtypes.empty() && o.layouts.empty() && o.modes.empty());
-    if (!cases.empty() && (selects || !o.tier.empty()))
+    if (!cases.empty() && !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode"}).empty())
         throw Error("a case says everything itself; --tier and a selection are accepted without --case");
-    if (cases.empty()) cases = verify::plan_export(o.selection(), o.tier_or(verify::Tier::smoke), left_out);
+    if (cases.empty()) cases = verify::plan_export(o.selection, o.tier.value_or(verify::Tier::smoke), left_out);
     Progress progress("export");
     const auto show = [&](std::size_t done, std::size_t total) { progress.show(done, total); };
     const verify::Exported written = verify::export_cases(folder, cases, left_out, show);
@@ -39,17 +38,15 @@ void add_export(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("export", "write cases as .npy files, for kernels in any language; verify --judge reads the results");
     const auto folder = std::make_shared<std::string>();
     const auto o = std::make_shared<VerifyOptions>();
-    const auto list = [&](const char* flag, std::vector<std::string>& to, const char* help) { verb->add_option(flag, to, help)->delimiter(','); };
     verb->add_option("DIR", *folder, "the folder to write, which is to be new or empty")->required();
-    list("--variant", o->variants, "variants, comma separated (default: all)");
-    list("--check", o->checks, "checks (default: those of few calls)");
-    list("--dtype", o->dtypes, "f64, f32 (default: both)");
-    list("--layout", o->layouts, "nchw, nhwc (default: nchw)");
-    list("--mode", o->modes, "train, eval (default: both)");
-    verb->add_option("--tier", o->tier, "smoke (the default), ci or full");
+    in_group(*verb, "Which cases", "export folder --variant layer_norm --dtype f32");
+    add_selection(*verb, o->selection,
+                  {"variants, comma separated (default: all)", "checks (default: those of few calls)", "f64, f32 (default: both)",
+                   "nchw, nhwc (default: nchw)", "train, eval (default: both)"});
+    add_tier(*verb, o->tier, "smoke (the default), ci or full");
     verb->add_option("--case", o->cases, "exactly this case, as a failure printed it")->allow_extra_args(false);
     refuse_empty_arguments(*verb);
-    verb->callback([folder, o, &status] { status = run(*folder, *o); });
+    verb->callback([verb, folder, o, &status] { status = run(*verb, *folder, *o); });
 }
 
 }  // namespace normlab::cli

@@ -14,19 +14,13 @@
 namespace normlab::cli {
 
 int run_faults(const VerifyOptions& o) {
-    const std::string cases = o.data + o.tier + o.seed + o.vectors + o.replay + o.hunt + o.layer + o.of_input();
-    const std::string script = o.judge + o.outputs + o.accumulation;
-    const bool named = !(o.cases.empty() && o.plugins.empty() && o.implementations.empty());
-    if (named || !(cases + script + o.baseline + o.html + o.junit).empty() || o.allow_unresolved)
-        throw Error("--faults runs a plug-in of its own on tier ci; accepted beside it: --only, --all, a selection without --impl, --threads, "
-                    "--timeout, --json");
     if (o.json == "-") throw Error("--json -: a file's path is accepted");
     if (!o.json.empty()) io::check_writable(o.json);
     const std::vector<Companion> known = companions();
     const auto faulty = std::ranges::find(known, "faulty", &Companion::name);
     if (faulty == known.end()) throw Error("no lib/normlab/faulty.so beside the program: it is built and installed along with it");
-    verify::faults::MatrixOptions options{faulty->plugin.file, o.selection(), o.only, o.all, o.thread_count()};
-    options.seconds = seconds_of("--timeout", o.timeout, options.seconds);
+    verify::faults::MatrixOptions options{faulty->plugin.file, o.selection, o.only, o.all, o.threads};
+    options.seconds = o.timeout.value_or(options.seconds);
     const auto start = std::chrono::steady_clock::now();
     Progress progress("faults");
     const auto show = [&](std::size_t done, std::size_t total) { progress.show(done, total); };

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/options.hpp"
 #include "cli/plugins.hpp"
 #include "io/atomic_file.hpp"
 #include "io/json.hpp"
@@ -65,21 +66,22 @@ std::string json_text() {
 void add_list(CLI::App& app, int&) {
     auto* verb = app.add_subcommand("list", "variants, implementations, checks and hostile inputs");
     struct Options {
-        std::string json, timeout;
+        std::string json;
+        std::optional<double> timeout;
         std::vector<std::string> plugins, implementations;
         bool tests = false;
     };
     const auto o = std::make_shared<Options>();
     verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
-    verb->add_option("--impl", o->implementations, "plug-ins built along to be listed as what they say of themselves")->delimiter(',');
-    verb->add_option("--timeout", o->timeout, "seconds that loading a plug-in may take, 60 or more (default: 60)");
+    add_list(*verb, "--impl", o->implementations, "plug-ins built along to be listed as what they say of themselves");
+    add_value(*verb, "--timeout", o->timeout, parse_seconds, "seconds that loading a plug-in may take, 60 or more (default: 60)");
     verb->add_option("--json", o->json, "write the lists to this file");
     verb->add_flag("--tests", o->tests, "check and variant of every property test, a line each");
     refuse_empty_arguments(*verb);
-    verb->callback([o] {
+    verb->callback([o, verb] {
+        accept_one(*verb, {"--tests", "--json"});
         add_plugins(wanted_plugins(o->plugins, o->implementations), o->timeout);
         require_known(o->implementations);
-        if (o->tests && !o->json.empty()) throw Error("--tests and --json were given together; one of them is accepted");
         if (o->tests) return print_tests();
         if (!o->json.empty()) io::write_atomically(o->json, json_text());
         print_tables();

@@ -47,8 +47,8 @@ std::vector<PluginName> wanted_plugins(const std::vector<std::string>& plugins, 
     return wanted;
 }
 
-std::vector<std::string> add_plugins(const std::vector<PluginName>& plugins, const std::string& timeout) {
-    const verify::WorkerOptions options{.seconds = seconds_of("--timeout", timeout, verify::WorkerOptions{}.seconds)};
+std::vector<std::string> add_plugins(const std::vector<PluginName>& plugins, std::optional<double> timeout) {
+    const verify::WorkerOptions options{.seconds = timeout.value_or(verify::WorkerOptions{}.seconds)};
     std::vector<std::string> names;
     for (const PluginName& plugin : plugins) names.push_back(verify::add_plugin(plugin, options).name());
     return names;

@@ -1,6 +1,7 @@
 #pragma once
 // --plugin and the peers: implementations that are not built in.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,8 @@ std::vector<Companion> peers();
 /// The plug-ins of --plugin, and the companions that `names` asks for and that are not registered.
 std::vector<PluginName> wanted_plugins(const std::vector<std::string>& plugins, const std::vector<std::string>& names);
 
-/// Starts a worker for each of them, --timeout for each case, and registers it. Returns their names.
-std::vector<std::string> add_plugins(const std::vector<PluginName>& plugins, const std::string& timeout);
+/// Starts a worker for each of them, with `timeout` seconds for each case, and registers it. Returns their names.
+std::vector<std::string> add_plugins(const std::vector<PluginName>& plugins, std::optional<double> timeout);
 
 /// Throws Error for a name that neither an implementation nor a companion has; it says which there are.
 void require_known(const std::vector<std::string>& names);

@@ -2,21 +2,21 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "cli/commands.hpp"
+#include "cli/options.hpp"
 #include "cli/progress.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/gnuplot.hpp"
+#include "norms/tensor.hpp"
 #include "studies/runs/files.hpp"
 #include "studies/runs/jobs.hpp"
 #include "studies/runs/ledger.hpp"
 #include "studies/runs/records.hpp"
-#include "verify/case/case.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -25,16 +25,11 @@ using namespace studies;
 
 struct StudyOptions {
     std::map<std::string, std::string> settings;   ///< flag -> comma list; empty: the size's own
-    std::string data, out, jobs;
+    std::string data, out;
+    int jobs = all_cores();
     Files files;
     bool standard = false, paper = false, fresh = false, dry_run = false;
 };
-
-int processes_of(const std::string& text) {
-    const std::int64_t n = text.empty() ? std::max(1u, std::thread::hardware_concurrency()) : verify::parse_integer("--jobs", text);
-    if (n < 1 || n > 1024) throw Error(fmt::format("--jobs or --threads {}; 1 to 1024 is accepted", n));
-    return static_cast<int>(n);
-}
 
 std::string duration(double seconds) {
     return seconds < 120 ? fmt::format("{:.0f} s", seconds) : seconds < 7200 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
@@ -64,7 +59,6 @@ void print_report(const Study& study, const Settings& settings, const Report& re
 }
 
 int run_study(const Study& study, const StudyOptions& o) {
-    if (o.standard && o.paper) throw Error("--standard and --paper were given together; one of them is accepted");
     std::map<std::string, std::string> given;
     for (const auto& [flag, list] : o.settings)
         if (!list.empty()) given[flag] = list;
@@ -77,7 +71,7 @@ int run_study(const Study& study, const StudyOptions& o) {
         runs.insert(runs.end(), own.begin(), own.end());
         counts.push_back(own.size());
     }
-    const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out), o.data, processes_of(o.jobs), o.fresh};
+    const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out), o.data, o.jobs, o.fresh};
     o.files.check(apart.size());
     if (o.dry_run) return print_plan(runs, jobs, describe_data(study, o.data)), 0;
     std::error_code error;
@@ -110,6 +104,7 @@ int run_study(const Study& study, const StudyOptions& o) {
 void add_one(CLI::App& verb, const Study& study, int& status) {
     auto* one = verb.add_subcommand(study.name, study.question);
     const auto o = std::make_shared<StudyOptions>();
+    in_group(*one, "Settings", fmt::format("study {} --standard", study.name));
     one->add_flag("--standard", o->standard, "the middle size, within 30 minutes");
     one->add_flag("--paper", o->paper, "the paper's own set-up (default " + study.durations + ")");
     for (const Setting& s : study.settings) {
@@ -119,15 +114,20 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
         one->add_option(s.flag, o->settings[s.flag], fmt::format("{} ({}){}", s.help, sizes, s.together ? "" : "; of several values each has a report of its own"));
     }
     if (study.uses_data) one->add_option("--data", o->data, "a folder with MNIST's IDX files (plain or gzip) or an .npz file with x and y (default: embedded digits)");
+    in_group(*one, "Runs and results", fmt::format("study {} --out results/mine --jobs 2", study.name));
     one->add_option("--out", o->out, fmt::format("where records, figure and table go (default: results/{})", study.name));
-    one->add_option("--jobs,--threads", o->jobs, "processes (default: one a core); results do not depend on it");
+    for (const char* flag : {"--jobs", "--threads"})
+        add_value(*one, flag, o->jobs, parse_int, "processes (default: one a core); results do not depend on it")->check(CLI::Range(1, 1024));
     one->add_option("--json", o->files.json, "write the report to this file");
     one->add_option("--csv", o->files.csv, "write the table to this file too");
     one->add_option("--plot", o->files.figures, "draw the figure to these files too: .svg or .png, comma separated")->delimiter(',');
     one->add_flag("--fresh", o->fresh, "discard the records of these runs that are in --out; otherwise what is there is not run again");
     one->add_flag("--dry-run", o->dry_run, "list the runs and how long they take, about");
     refuse_empty_arguments(*one);
-    one->callback([&study, o, &status] { status = run_study(study, *o); });
+    one->callback([&study, o, one, &status] {
+        accept_one(*one, {"--standard", "--paper"});
+        status = run_study(study, *o);
+    });
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
 #include "io/atomic_file.hpp"
+#include "norms/names.hpp"
 #include "verify/exchange/vectors.hpp"
 #include "verify/report/baseline.hpp"
 #include "verify/report/html.hpp"
@@ -23,6 +24,13 @@
 
 namespace normlab::cli {
 namespace {
+
+Accumulation parse_accumulation(std::string_view, const std::string& word) {
+    constexpr std::string_view words[] = {"sequential", "tree", "f64", "kappa-free"};
+    const auto at = std::ranges::find(words, word);
+    if (at == std::end(words)) throw Error(unknown("accumulation", word, words));
+    return static_cast<Accumulation>(at - words);
+}
 
 // Before the run: a file that cannot be written is known now.
 void check_outputs(const VerifyOptions& o) {
@@ -51,7 +59,7 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
     if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
     if (baseline) baseline->require_overlap(cases);
     Progress progress("verify");
-    auto outcomes = verify::run_cases(cases, o.thread_count(), [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    auto outcomes = verify::run_cases(cases, o.threads, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
     progress.clear();
     if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
@@ -60,11 +68,8 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
 }
 
 std::vector<verify::Outcome> run_vectors(const VerifyOptions& o) {
-    if (!(o.cases.empty() && o.checks.empty() && o.modes.empty()) ||
-        !(o.data + o.tier + o.seed + o.threads + o.layer + o.replay + o.of_input()).empty())
-        throw Error("--vectors says what runs; --only, --variant, --impl, --dtype and --layout are accepted beside it");
     Progress progress("verify");
-    auto outcomes = verify::run_vectors(o.vectors, o.only, o.selection(), [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    auto outcomes = verify::run_vectors(o.vectors, o.only, o.selection, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
     progress.clear();
     return outcomes;
 }
@@ -74,34 +79,28 @@ void remember(const std::vector<verify::Case>& failing, const std::string& repla
 }
 
 int run_hunt(const VerifyOptions& o) {
-    const std::string reports = o.baseline + o.html + o.junit + o.json;
-    if (!(o.cases.empty() && o.only.empty()) || !(o.data + o.tier + o.vectors + reports + o.layer + o.of_input()).empty())
-        throw Error("--hunt draws its own cases; a selection, --seed, --threads, --replay and --allow-unresolved are accepted beside it");
-    const double seconds = seconds_of("--hunt", o.hunt, 0);
     check_outputs(o);
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
     Progress progress("hunt");
     constexpr std::size_t any_number = std::numeric_limits<std::size_t>::max();
-    verify::Hunt found = verify::hunt(o.selection(), o.seed_or_one(), o.thread_count(), true, any_number, [&](std::size_t) {
-        progress.show(static_cast<std::size_t>(1000 * std::min(1.0, elapsed() / seconds)), 1000);
-        return elapsed() < seconds;
+    verify::Hunt found = verify::hunt(o.selection, o.seed, o.threads, true, any_number, [&](std::size_t) {
+        progress.show(static_cast<std::size_t>(1000 * std::min(1.0, elapsed() / *o.hunt)), 1000);
+        return elapsed() < *o.hunt;
     });
     progress.clear();
     remember(verify::shrink_failures(found.doubtful), o.replay);
     fmt::print("{}", verify::hunt_text(found, command_name()));
     fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases, found.held, found.failed,
-               found.unresolved, found.skipped, o.seed_or_one(), elapsed());
+               found.unresolved, found.skipped, o.seed, elapsed());
     return found.good(o.allow_unresolved) ? 0 : 1;
 }
 
 int run(const VerifyOptions& o) {
-    if (o.all && !o.faults) throw Error("--all goes with --faults");
     if (o.faults) return run_faults(o);
-    if (!o.hunt.empty()) return run_hunt(o);
+    if (o.hunt) return run_hunt(o);
     const auto start = std::chrono::steady_clock::now();
     check_outputs(o);
-    if (o.vectors.empty() && !o.only.empty()) throw Error("--only goes with --vectors or --faults");
     std::optional<verify::Baseline> baseline;
     if (!o.baseline.empty()) baseline.emplace(o.baseline);
     std::vector<std::string> left_out;
@@ -134,50 +133,61 @@ int run(const VerifyOptions& o) {
 void add_verify(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("verify", "prove implementations right: accuracy, derivatives, identities, invariances");
     const auto o = std::make_shared<VerifyOptions>();
-    const auto list = [&](const char* flag, std::vector<std::string>& to, const char* help) { verb->add_option(flag, to, help)->delimiter(','); };
-    list("--variant", o->variants, "variants, comma separated (default: all)");
-    list("--impl", o->implementations, "implementations (default: all, or the plug-ins alone where there are some)");
-    verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
-    verb->add_option("--judge", o->judge, "a folder that normlab export wrote and a script filled in: the report on the script's numbers");
-    verb->add_option("--outputs", o->outputs, "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
-    verb->add_option("--accumulation", o->accumulation,
-                     "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
-    verb->add_option("--timeout", o->timeout, timeout_help);
-    list("--check", o->checks, "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy");
-    list("--dtype", o->dtypes, "f64, f32, bf16, f16 (default: all; --input: the file's own)");
-    list("--layout", o->layouts, "nchw, nhwc (default: both; --input: nchw)");
-    list("--mode", o->modes, "train, eval (default: both)");
-    verb->add_option("--tier", o->tier, "smoke (5 s), ci (60 s, the default) or full");
+    in_group(*verb, "Which cases", "verify --tier smoke --variant layer_norm,rms_norm --dtype f32");
+    add_tier(*verb, o->tier, "smoke (5 s), ci (60 s, the default) or full");
+    add_selection(*verb, o->selection,
+                  {"variants, comma separated (default: all)", "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy",
+                   "f64, f32, bf16, f16 (default: all; --input: the file's own)", "nchw, nhwc (default: both; --input: nchw)",
+                   "train, eval (default: both)"});
     verb->add_option("--case", o->cases, "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
         ->allow_extra_args(false);
-    verb->add_option("--input", o->input,
+    verb->add_option("--replay", o->replay, "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
+    add_threads(*verb, o->threads);
+    add_implementations(*verb, *o);
+    const auto as_it_is = [](std::string_view, const std::string& word) { return word; };
+    in_group(*verb, "Numbers of yours", "verify --input activations.npy --variant layer_norm --eps 1e-6");
+    add_value(*verb, "--input", o->input.x, as_it_is,
                      "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an .npz file "
                      "the member x, or the only one");
-    verb->add_option("--gamma", o->gamma, "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
-    verb->add_option("--beta", o->beta, "likewise");
-    verb->add_option("--eps", o->eps, "eps for --input");
-    verb->add_option("--groups", o->groups, "groups of group norm for --input (default: the largest divisor of C up to 32)");
-    verb->add_option("--normalized", o->normalized, "for --input: layer and rms norm over this many last dimensions, gamma an element");
-    verb->add_option("--dim", o->dim, "for --input: weight norm's dim, a number or none (default: 0)");
+    add_value(*verb, "--gamma", o->input.gamma, as_it_is, "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
+    add_value(*verb, "--beta", o->input.beta, as_it_is, "likewise");
+    add_value(*verb, "--eps", o->input.eps, verify::parse_number, "eps for --input");
+    add_value(*verb, "--groups", o->input.groups, verify::parse_integer,
+              "groups of group norm for --input (default: the largest divisor of C up to 32)");
+    add_value(*verb, "--normalized", o->input.normalized, verify::parse_integer,
+              "for --input: layer and rms norm over this many last dimensions, gamma an element");
+    add_value(*verb, "--dim", o->input.weight_dim, as_it_is, "for --input: weight norm's dim, a number or none (default: 0)");
     verb->add_option("--data", o->data, "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
+    verb->add_option("--layer", o->layer, "conv or dense alone, for --data");
+    add_seed(*verb, o->seed, "seed of what is drawn for --input, --data and --hunt");
+    in_group(*verb, "What others computed", "verify --judge folder --accumulation tree");
+    add_value(*verb, "--judge", o->judge.folder, as_it_is, "a folder that normlab export wrote and a script filled in: the report on the script's numbers");
+    add_value(*verb, "--outputs", o->judge.outputs, as_it_is, "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
+    add_value(*verb, "--accumulation", o->judge.accumulation, parse_accumulation,
+              "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
     verb->add_option("--vectors", o->vectors,
                      "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another program computed");
-    list("--only", o->only, "the vectors, or faults, with these names alone, for --vectors and --faults");
-    verb->add_option("--replay", o->replay, "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
-    verb->add_option("--hunt", o->hunt, "look for the largest error over bound for so many seconds, among cases drawn by chance");
+    add_list(*verb, "--only", o->only, "the vectors, or faults, with these names alone, for --vectors and --faults");
+    in_group(*verb, "Looking further", "verify --hunt 60 --dtype bf16 --replay failures.txt");
+    add_value(*verb, "--hunt", o->hunt, parse_seconds,
+              "look for the largest error over bound for so many seconds, among cases drawn by chance");
     verb->add_flag("--faults", o->faults,
                    "which check catches each planted fault of a plug-in of ours, and whether nothing is said of the one without");
     verb->add_flag("--all", o->all, "for --faults: all checks that catch a fault, not the first alone");
-    verb->add_option("--layer", o->layer, "conv or dense alone, for --data");
-    verb->add_option("--seed", o->seed, "seed of what is drawn for --input, --data and --hunt");
-    verb->add_option("--threads", o->threads, "threads (default: all cores); results do not depend on it");
+    in_group(*verb, "Reports", "verify --json now.json --html now.html --baseline then.json");
     verb->add_option("--json", o->json, "write every finding to this file");
     verb->add_option("--junit", o->junit, "write JUnit XML to this file, as CI systems read it");
     verb->add_option("--html", o->html, "write one self-contained page with figures to this file");
     verb->add_option("--baseline", o->baseline, "a file that --json wrote earlier: accuracy that got worse since is a failure");
     verb->add_flag("--allow-unresolved", o->allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
     refuse_empty_arguments(*verb);
-    verb->callback([o, verb, &status] { o->call = command_line(*verb), o->add_plugins(), o->add_script(), status = run(*o); });
+    verb->callback([o, verb, &status] { 
+        VerifyOptions::check_call(*verb);
+        o->call = command_line(*verb);
+        o->add_plugins();
+        o->add_script();
+        status = run(*o);
+     });
 }
 
 }  // namespace normlab::cli

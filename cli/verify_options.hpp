@@ -4,34 +4,51 @@
 #include <string>
 #include <vector>
 
+#include "cli/options.hpp"
 #include "verify/exchange/judge.hpp"
+#include "verify/run/real_data.hpp"
 
 namespace normlab::cli {
 
 struct VerifyOptions {
-    std::vector<std::string> variants, implementations, checks, dtypes, layouts, modes, cases, only, plugins;
-    std::string vectors, tier, json, junit, html, baseline, replay, hunt, call, layer, data, seed, threads, timeout;
-    std::string input, gamma, beta, dim, eps, groups, normalized, judge, outputs, accumulation;
+    verify::Selection selection;
+    verify::InputOptions input;    ///< x is empty where there is no --input
+    verify::JudgeOptions judge;    ///< likewise folder
+    std::vector<std::string> cases, only, plugins;
+    std::string vectors, json, junit, html, baseline, replay, call, layer, data;
+    std::optional<verify::Tier> tier;
+    std::optional<double> hunt, timeout;   ///< seconds
+    std::uint64_t seed = 1;
+    int threads = all_cores();
     bool allow_unresolved = false, faults = false, all = false;
     const verify::Script* script = nullptr;   ///< of --judge
+
+    /// Throws Error for flags that do not go together.
+    static void check_call(const CLI::App& verb);
 
     /// Brings in what --judge names.
     void add_script();
 
     /// Brings in --plugin and what --impl, the cases and --replay's name; without --impl the plug-ins alone are selected.
     void add_plugins();
-    verify::Selection selection() const;
-    verify::Tier tier_or(verify::Tier tier) const;
-    std::uint64_t seed_or_one() const;
-    /// All that goes with --input alone, one after another.
-    std::string of_input() const { return input + gamma + beta + eps + groups + normalized + dim; }
-    /// As asked for, or all cores. Throws Error.
-    int thread_count() const;
+
     /// Cases that say themselves what they are, and vectors: every finding is shown.
     bool shows_all() const;
 };
 
-/// The cases of --case, --judge, --input, --data or a tier. Throws Error for a call that makes no sense; what is left out is told, a line each.
+/// --variant, --check, --dtype, --layout and --mode; `help` is what is said of each, in that order.
+void add_selection(CLI::App& verb, verify::Selection& to, const std::vector<std::string>& help);
+
+/// --tier.
+void add_tier(CLI::App& verb, std::optional<verify::Tier>& to, const std::string& help);
+
+/// --impl, --plugin and --timeout, a group.
+void add_implementations(CLI::App& verb, VerifyOptions& o);
+
+/// --seed.
+void add_seed(CLI::App& verb, std::uint64_t& to, const std::string& help);
+
+/// The cases of --case, --judge, --input, --data or a tier. What is left out is told, a line each.
 std::vector<verify::Case> planned_cases(const VerifyOptions& o, std::vector<std::string>& left_out);
 
 }  // namespace normlab::cli

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "tests/catch.hpp"
@@ -130,6 +131,57 @@ TEST_CASE("what failed is run first: a replay file keeps its lines and takes new
     std::ofstream(file, std::ios::app) << "layer_norm reference f32 nchw 2y3\n";
     CHECK_THROWS_WITH(read_replay(file), Catch::Matchers::Contains("line 4") && Catch::Matchers::Contains("2y3"));
     std::filesystem::remove(file);
+}
+
+TEST_CASE("of the failures the first of each check, variant and implementation is made small, eight at most") {
+    const std::string broken = planted::with_fault("mean_g_missing").name();
+    std::vector<Case> cases;
+    for (const char* seed : {"1", "2"})
+        for (const char* what : {"layer_norm", "instance_norm"})
+            cases.push_back(parse_case(std::string(what) + " " + broken + " f64 nchw 3x2x4 check=zero_sum seed=" + seed));
+    cases.push_back(parse_case("layer_norm reference f64 nchw 3x2x4 check=zero_sum"));   // holds
+    std::vector<Outcome> outcomes = run_cases(cases, 2, [](auto, auto) {});
+    const std::vector<Case> small = shrink_failures(outcomes);
+    REQUIRE(small.size() == 2);
+    for (std::size_t i = 0; i < outcomes.size(); ++i) CHECK(outcomes[i].smaller.empty() == (i >= 2));
+    CHECK(small[0].variant == "layer_norm");
+    CHECK(fails_at(small[0], "sum dx"));
+    std::vector<Outcome> many;
+    for (const char* fault : {"mean_g_missing", "x_hat_term_missing", "var_unbiased", "eps_outside"})
+        for (const char* variant : {"layer_norm", "instance_norm", "batch_norm"}) {
+            many.push_back(outcomes[0]);
+            many.back().test = small[0];
+            many.back().test.implementation = planted::with_fault(fault).name(), many.back().test.variant = variant;
+        }
+    CHECK(shrink_failures(many).size() == 8);
+}
+
+namespace {
+
+// It runs its own cases, as a plug-in in another process does.
+struct Elsewhere final : Implementation, Runner {
+    std::string name() const override { return "elsewhere"; }
+    std::string description() const override { return "runs its own cases"; }
+    Support available() const override { return {"a test's own"}; }   // in no selection
+    Support supports(const Problem&) const override { return {"not here"}; }
+    std::unique_ptr<normlab::Plan> plan(const Problem&) const override { throw Error("not here"); }
+    Outcome run(const Case& c) const override { return {c, {measured("y", 1, 2, "there")}, ""}; }
+    std::string reason_to_skip(const Case& c) const override { return c.variant == "rms_norm" ? "not that" : ""; }
+};
+
+}  // namespace
+
+TEST_CASE("an implementation that is a Runner runs its own cases; results are in the order of the cases") {
+    register_implementation(std::make_unique<Elsewhere>());
+    const Case there = parse_case("layer_norm elsewhere f32 nchw 2x3x4"), here = parse_case("layer_norm reference f32 nchw 2x3x4");
+    CHECK(reason_to_skip(parse_case("rms_norm elsewhere f32 nchw 2x3x4")) == "not that");
+    std::size_t last = 0;
+    const std::vector<Outcome> outcomes = run_cases({there, here, there}, 2, [&](std::size_t done, std::size_t) { last = done; });
+    CHECK(last == 3);
+    CHECK(outcomes[0].findings.at(0).where == "there");
+    CHECK(outcomes[1].test.implementation == "reference");
+    CHECK(outcomes[1].findings.size() > 1);
+    CHECK(outcomes[2].findings.at(0).where == "there");
 }
 
 TEST_CASE("cases by chance are accepted by the library, differ, and are the same from the same seed") {

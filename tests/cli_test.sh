@@ -19,7 +19,17 @@ expect 2 "cannot run" verify --case "rms_norm reference f32 nchw 2x6x5 check=zer
 expect 2 "absent.npy" verify --input absent.npy
 expect 2 "together" verify --input absent.npy --data .
 expect 2 "go with --input" verify --eps 1
-expect 2 "--threads 0" verify --threads 0
+expect 2 "--threads 0 not in range 1 to 1024" verify --threads 0
+expect 2 "--threads ten not in range" verify --threads ten
+expect 2 "did you mean smoke" verify --tier smokey
+expect 2 "did you mean train" verify --mode trian
+expect 2 "--tier does not go with it" verify --hunt 1 --tier ci
+expect 2 "seconds, above 0" verify --hunt nan
+expect 2 "--tests and --json were given together" list --tests --json list.json
+for verb in verify bench soak export "study scale"; do
+  # shellcheck disable=SC2086
+  expect 0 ", as in \`normlab ${verb%% *} " $verb --help
+done
 expect 2 "train-images" verify --data .
 expect 2 "nowhere" verify --tier smoke --check zero_sum --json nowhere/out.json
 expect 2 "did you mean list" lsit

@@ -1,0 +1,73 @@
+#include "cli/options.hpp"
+
+#include <thread>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/commands.hpp"
+#include "norms/names.hpp"
+#include "verify/case/case.hpp"
+
+namespace normlab::cli {
+namespace {
+
+// "a", "a and b", "a, b and c"
+std::string together(const Flags& words, std::string_view last) {
+    if (words.size() < 2) return fmt::format("{}", fmt::join(words, ""));
+    return fmt::format("{} {} {}", fmt::join(words.begin(), words.end() - 1, ", "), last, words.back());
+}
+
+}  // namespace
+
+void in_group(CLI::App& verb, const std::string& title, const std::string& example) {
+    verb.option_defaults()->group(fmt::format("{}, as in `{} {}`", title, command_name(), example));
+}
+
+CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::string>& to, const std::string& help) {
+    return verb.add_option(flag, to, help)->delimiter(',');
+}
+
+double parse_seconds(std::string_view flag, const std::string& text) {   // CLI::Range would take NaN, and no open interval
+    const double seconds = verify::parse_number(flag, text);
+    if (!(seconds > 0 && seconds <= 86400)) throw Error(fmt::format("{} {}; seconds, above 0 and up to 86400, are accepted", flag, text));
+    return seconds;
+}
+
+int parse_int(std::string_view flag, const std::string& text) { return static_cast<int>(verify::parse_integer(flag, text)); }
+
+int all_cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+
+CLI::Option* add_threads(CLI::App& verb, int& to) {
+    return add_value(verb, "--threads", to, parse_int, "threads (default: all cores); results do not depend on it")->check(CLI::Range(1, 1024));
+}
+
+void refuse_empty_arguments(CLI::App& verb) {
+    for (CLI::Option* option : verb.get_options())
+        option->check([](const std::string& value) { return std::string(value.empty() ? "is empty; leave it out, or say what it is" : ""); }, "");
+}
+
+Flags given(const CLI::App& verb, const Flags& flags) {
+    Flags found;
+    std::ranges::copy_if(flags, std::back_inserter(found), [&](const std::string& flag) { return verb.count(flag) > 0; });
+    return found;
+}
+
+void accept_beside(const CLI::App& verb, const std::string& flag, const std::string& why, const Flags& accepted) {
+    if (verb.count(flag) == 0) return;
+    for (const CLI::Option* option : verb.get_options())
+        if (const std::string name = option->get_name(); option->count() && name != flag && std::ranges::find(accepted, name) == accepted.end())
+            throw Error(fmt::format("{} {}, {} does not go with it; accepted beside it: {}", flag, why, name, fmt::join(accepted, ", ")));
+}
+
+void require_with(const CLI::App& verb, const Flags& flags, const Flags& with, const std::string& else_) {
+    if (given(verb, flags).empty() || !given(verb, with).empty()) return;
+    throw Error(fmt::format("{} {} with {}{}", together(flags, "and"), flags.size() == 1 ? "goes" : "go", together(with, "or"), else_));
+}
+
+void accept_one(const CLI::App& verb, const Flags& flags) {
+    if (const Flags found = given(verb, flags); found.size() > 1)
+        throw Error(fmt::format("{} were given together; one of them is accepted", together(found, "and")));
+}
+
+}  // namespace normlab::cli

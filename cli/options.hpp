@@ -1,0 +1,63 @@
+#pragma once
+// Options of a verb: values of their type, and which go together. Whatever is wrong with one is an Error that names the value and what is accepted.
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace normlab::cli {
+
+/// The options that follow are a group of --help, under a title and an example: what comes after the program's name.
+void in_group(CLI::App& verb, const std::string& title, const std::string& example);
+
+/// A list of words, comma separated.
+CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::string>& to, const std::string& help);
+
+/// The same, each parsed by `parse(word)` and kept once; it throws for what is not accepted.
+template <class T, class Parse>
+CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<T>& to, Parse parse, const std::string& help) {
+    const auto take = [&to, parse](const std::vector<std::string>& words) {
+        to.clear();
+        for (const std::string& word : words)
+            if (const T value = parse(word); std::ranges::find(to, value) == to.end()) to.push_back(value);
+    };
+    return verb.add_option_function<std::vector<std::string>>(flag, take, help)->delimiter(',');
+}
+
+/// A word parsed by `parse(flag, word)`. `to` may be optional: then it tells whether it was given.
+template <class T, class Parse>
+CLI::Option* add_value(CLI::App& verb, const std::string& flag, T& to, Parse parse, const std::string& help) {
+    return verb.add_option_function<std::string>(flag, [&to, flag, parse](const std::string& word) { to = parse(flag, word); }, help);
+}
+
+/// Seconds, above 0 and up to a day.
+double parse_seconds(std::string_view flag, const std::string& text);
+int parse_int(std::string_view flag, const std::string& text);
+
+/// One a core.
+int all_cores();
+
+/// --threads: 1 to 1024.
+CLI::Option* add_threads(CLI::App& verb, int& to);
+
+/// An empty argument is most often a shell variable that is not set; it is no absent option.
+void refuse_empty_arguments(CLI::App& verb);
+
+using Flags = std::vector<std::string>;
+
+/// Which of them were given.
+Flags given(const CLI::App& verb, const Flags& flags);
+
+/// With `flag`, which `why`, these alone are accepted.
+void accept_beside(const CLI::App& verb, const std::string& flag, const std::string& why, const Flags& accepted);
+
+/// These are accepted with one of `with` alone; `else_` is added to the message.
+void require_with(const CLI::App& verb, const Flags& flags, const Flags& with, const std::string& else_ = "");
+
+/// One of them at most.
+void accept_one(const CLI::App& verb, const Flags& flags);
+
+}  // namespace normlab::cli
