@@ -151,7 +151,7 @@ void add_verify(CLI::App& app, int& status) {
                      "the member x, or the only one");
     add_value(*verb, "--gamma", o->input.gamma, as_it_is, "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
     add_value(*verb, "--beta", o->input.beta, as_it_is, "likewise");
-    add_value(*verb, "--eps", o->input.eps, verify::parse_number, "eps for --input");
+    add_value(*verb, "--eps", o->input.eps, [](std::string_view flag, const std::string& word) { return verify::parse_number(flag, word); }, "eps for --input");
     add_value(*verb, "--groups", o->input.groups, verify::parse_integer,
               "groups of group norm for --input (default: the largest divisor of C up to 32)");
     add_value(*verb, "--normalized", o->input.normalized, verify::parse_integer,
