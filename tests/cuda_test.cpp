@@ -129,7 +129,7 @@ void check_case(Case c) {
 }
 
 template <class Use>
-void each_case(std::initializer_list<DType> dtypes, Use use) {
+void each_case(const std::vector<DType>& dtypes, Use use) {
     if (const Support s = cuda::available(); !s) NORMLAB_SKIP("cuda cannot run here: " + s.reason);
     for (const Variant& v : variants)
         for (const Layout layout : {Layout::channels_first, Layout::channels_last})
@@ -149,7 +149,7 @@ void check_if_valid(const Case& c) {
 }  // namespace
 
 TEST_CASE("on a device: blocks of sizes at the edges of vectors, warps and CTAs") {
-    each_case(kernel_dtypes, [](const Case& c) {
+    each_case({kernel_dtypes.begin(), kernel_dtypes.end()}, [](const Case& c) {
         for (const std::int64_t m : {1, 3, 5, 7, 8, 9, 31, 63, 65, 127, 255, 257, 521}) check_if_valid(with_block(c, m));
     });
 }

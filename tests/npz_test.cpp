@@ -223,7 +223,7 @@ TEST_CASE("verify --input takes x, gamma and beta from an .npz file, and flags w
   CHECK(data().gamma == std::vector<double>{4, 5, 6});
   options.x = folder.put("single.npz", zip({{"activations.npy", x}}));
   CHECK(data().beta.empty());
-  CHECK(plan_input(options, selection, left_out).at(0).rerun().find("--input " + system::shell_word(options.x.string())) != std::string::npos);
+  CHECK(plan_input(options, selection, left_out).at(0).rerun().find("--input " + normlab::system::shell_word(options.x.string())) != std::string::npos);
   options.x = folder.put("two.npz", zip({{"a.npy", x}, {"b.npy", x}}));
   CHECK_THROWS_WITH(data(), Catch::Matchers::Contains("'a, b'") && Catch::Matchers::Contains("one named x, or a single one, is accepted"));
   options.gamma.clear();

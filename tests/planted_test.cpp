@@ -6,6 +6,7 @@
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/plan.hpp"
 #include "verify/run/run_cases.hpp"
 
 using namespace normlab;

@@ -4,6 +4,7 @@
 #include "tests/planted.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/plan.hpp"
 #include "verify/run/run_cases.hpp"
 
 using namespace normlab;
