@@ -171,7 +171,7 @@ struct Elsewhere final : Implementation, Runner {
 
 }  // namespace
 
-TEST_CASE("an implementation that is a Runner runs its own cases; results are in the order of the cases") {
+TEST_CASE("an implementation that is a Runner runs its own cases, and results are in the order of the cases") {
     register_implementation(std::make_unique<Elsewhere>());
     const Case there = parse_case("layer_norm elsewhere f32 nchw 2x3x4"), here = parse_case("layer_norm reference f32 nchw 2x3x4");
     CHECK(reason_to_skip(parse_case("rms_norm elsewhere f32 nchw 2x3x4")) == "not that");
