@@ -29,7 +29,7 @@ std::vector<std::byte> stored(const std::vector<double>& values, DType dtype) {
 }  // namespace
 
 Parameters::Parameters(const Problem& p, std::uint64_t seed) : state(initial_state(p.spec, p.shape.C)) {
-    verify::Random random(seed);
+    Random random(seed);
     const auto between = [&](double low, double high) { return low + (high - low) * random.uniform(); };
     for (std::int64_t c = 0; c < p.shape.C; ++c) {
         gamma.push_back(verify::rounded(between(0.5, 2), param_dtype(p.dtype)));
@@ -101,7 +101,7 @@ Saved Call::saved(std::size_t set) const {
 }
 
 Arena::Arena(Device device, DType dtype, std::size_t inputs, std::size_t outputs) : inputs_(device, inputs), outputs_(device, outputs + offset) {
-    verify::Random random(1);
+    Random random(1);
     std::vector<double> values((std::size_t{1} << 20) / size_of(dtype));
     for (double& v : values) v = 4 * random.uniform() - 1;   // mean 1, sd 1.15
     const std::vector<std::byte> pattern = stored(values, dtype);

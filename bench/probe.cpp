@@ -211,7 +211,7 @@ private:
 
 Data::Data(const Problem& p, std::uint64_t seed)
     : parameters(p, seed), x(Device::host, tensor_bytes(p)), dy(Device::host, tensor_bytes(p)) {
-    verify::Random random(seed + 1);
+    Random random(seed + 1);
     const auto shifts = [&](std::int64_t count) {
         std::vector<double> v;
         for (std::int64_t i = 0; i < count; ++i) v.push_back(2 * random.uniform());
@@ -234,7 +234,7 @@ Data::Data(const Problem& p, std::uint64_t seed)
 }
 
 std::vector<Probe> make_probes(const Problem& p, const Data& data, bool backward, std::uint64_t seed) {
-    verify::Random random(seed);
+    Random random(seed);
     Prober prober(p, data);
     std::vector<Index> at{{p.shape.N - 1, p.shape.C - 1, p.shape.S - 1}, {0, 0, 0}};
     for (int i = 0; i < 2; ++i) at.push_back({random.integer(0, p.shape.N - 1), random.integer(0, p.shape.C - 1), random.integer(0, p.shape.S - 1)});

@@ -5,6 +5,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
+#include <iterator>
+#include <vector>
 
 #include "system/anywhere.hpp"
 
@@ -114,3 +117,32 @@ struct Stream {
 };
 
 }  // namespace normlab::random
+
+namespace normlab {
+
+/// A stream's numbers one after the other.
+class Random {
+public:
+    explicit Random(std::uint64_t seed, std::uint64_t purpose = 0) : stream_{seed, purpose} {}
+    std::uint64_t bits() { return stream_.bits(next_++); }
+    double uniform() { return stream_.uniform(next_++); }
+    double normal() { return stream_.normal(next_++); }
+    std::int64_t integer(std::int64_t low, std::int64_t high) { return low + stream_.below(high - low + 1, next_++); }   ///< both included
+    bool chance(double p) { return uniform() < p; }
+
+    std::vector<double> normals(std::size_t count) {
+        std::vector<double> v(count);
+        for (double& e : v) e = normal();
+        return v;
+    }
+    template <class Array>
+    auto one_of(const Array& v) { return std::data(v)[integer(0, static_cast<std::int64_t>(std::size(v)) - 1)]; }
+    template <class T>
+    T one_of(std::initializer_list<T> v) { return std::data(v)[integer(0, static_cast<std::int64_t>(v.size()) - 1)]; }
+
+private:
+    random::Stream stream_;
+    std::uint64_t next_ = 0;
+};
+
+}  // namespace normlab

@@ -52,7 +52,7 @@ std::vector<std::vector<std::byte>> results(const Problem& p, const Implementati
     const auto elements = static_cast<std::size_t>(p.shape.size()), C = static_cast<std::size_t>(p.shape.C);
     Guarded x(elements * size, how.offset * size), y(elements * size, how.offset * size), dy(elements * size, how.offset * size), dx(elements * size, how.offset * size);
     Guarded gamma(C * param, how.offset * param), beta(C * param, how.offset * param), dgamma(C * param, how.offset * param), dbeta(C * param, how.offset * param);
-    verify::Random random(7);
+    Random random(7);
     const auto fill = [&](const Guarded& to, DType dtype) {
         for (std::size_t i = 0; i < to.bytes() / size_of(dtype); ++i) write_element(to.data(), dtype, static_cast<std::int64_t>(i), 3 + random.normal());
     };

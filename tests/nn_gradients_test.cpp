@@ -30,8 +30,8 @@ struct Setting {
 
 // What verify says of dx and every parameter's gradient, phi = sum dy y.
 std::vector<verify::Finding> judged(Sequential& net, const Setting& s) {
-    verify::Random random(7);
-    const auto normals = [&](std::int64_t n) { return random.normals(static_cast<std::size_t>(n), DType::f64); };
+    Random random(7);
+    const auto normals = [&](std::int64_t n) { return random.normals(static_cast<std::size_t>(n)); };
     Array x(Device::host, DType::f64), dx(Device::host, DType::f64), dy(Device::host, DType::f64);
     x.resize(s.dims);
     std::vector<double> values = normals(s.dims.size());
@@ -194,9 +194,9 @@ TEST_CASE("losses have the gradients of what they compute") {
     for (const LossKind kind : {LossKind::softmax, LossKind::squared}) {
         Loss loss(cpu(), kind);
         Array x(Device::host, DType::f64), targets(Device::host, DType::f64), dx(Device::host, DType::f64);
-        verify::Random random(5);
+        Random random(5);
         x.resize({6, 4}), targets.resize({6, 4});
-        const std::vector<double> at = random.normals(24, DType::f64);
+        const std::vector<double> at = random.normals(24);
         std::vector<double> t;
         for (int i = 0; i < 24; ++i) t.push_back(random.uniform());   // not only classes
         targets.set(t), x.set(at);

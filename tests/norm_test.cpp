@@ -12,7 +12,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-std::vector<double> numbers(std::size_t n, std::uint64_t seed = 1) { return verify::Random(seed).normals(n, DType::f64); }
+std::vector<double> numbers(std::size_t n, std::uint64_t seed = 1) { return Random(seed).normals(n); }
 
 Tensor view(std::vector<double>& v, Shape shape, Layout layout = Layout::channels_first) { return {v.data(), DType::f64, shape, layout}; }
 

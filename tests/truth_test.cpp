@@ -45,7 +45,7 @@ TEST_CASE("truth's gradient by x is what dual numbers give, to quad precision") 
         Spec spec = variant.make();
         spec.correction = Correction::none, spec.running = Running::none, spec.groups = 1;
         Random random(3);
-        Inputs<double> in{{spec, {1, 1, 11}, DType::f64}, random.normals(11, DType::f64), random.normals(11, DType::f64), {1.7}, {-0.3}, {}};
+        Inputs<double> in{{spec, {1, 1, 11}, DType::f64}, random.normals(11), random.normals(11), {1.7}, {-0.3}, {}};
         if (spec.block == Axes{.groups = true, .channels = true}) continue;   // one value a block here
         const truth::Result t = truth::evaluate(in);
         CAPTURE(variant.name);

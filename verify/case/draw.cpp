@@ -23,8 +23,8 @@ State state_around(const Problem& p, const std::vector<double>& x, StateKind kin
         const double sigma = std::sqrt(var + p.spec.eps), sign = random.integer(0, 1) ? 1 : -1;
         const double side = c % 2 ? -1 : 1;   // of the limits
         const double ratio = kind == StateKind::near  ? 0.7 + random.uniform()
-                             : kind == StateKind::far ? std::pow(10.0, 2 * sign)
-                                                      : std::pow(p.spec.r_max, -side);
+                             : kind == StateKind::far ? (sign > 0 ? 100 : 0.01)
+                                                      : (side > 0 ? 1 / p.spec.r_max : p.spec.r_max);
         const double spread = (sigma > 0 ? sigma : 1) * ratio;
         state.mean[c] = mean + spread * (kind == StateKind::near  ? 0.5 * random.normal()
                                          : kind == StateKind::far ? 20 * sign
@@ -62,8 +62,7 @@ Inputs<double> draw(const Case& c) {
         in.beta.push_back(rounded(random.normal(), params));
     }
     if (c.data) {
-        in.x = c.data->x;
-        for (double& v : in.x) v = rounded(v, c.dtype);
+        in.x = rounded(c.data->x, c.dtype);
         const auto take = [&](const std::vector<double>& from, std::vector<double>& to) {
             for (std::size_t i = 0; i < from.size(); ++i) to[i] = rounded(from[i], params);
         };

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "verify/case/random.hpp"
+#include "system/random.hpp"
 #include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
@@ -27,7 +27,7 @@ double edge(DType dtype, Random& random) {
         case 2: return sign * normal;
         case 3: return sign;
         case 4: return sign * next_above(1, dtype);
-        default: return sign * std::exp2(static_cast<double>(random.integer(-8, 8)));
+        default: return std::ldexp(sign, static_cast<int>(random.integer(-8, 8)));
     }
 }
 
@@ -46,7 +46,7 @@ void fill_x(const Case& c, Inputs<double>& in) {
     in.x = drawn_or_given(c.x, in.x, c.dtype);
     const std::string& pattern = c.x.pattern;
     if (!c.x.given.empty() || pattern == "normal") return;
-    Random random(c.seed + 2000);
+    Random random(c.seed, 2000);
     const auto put = [&](std::size_t i, double v) { in.x[i] = rounded(c.sigma * v + c.offset, c.dtype); };
     for (const std::vector<std::size_t>& block : truth::index_sets(in.problem)) {
         const std::size_t m = block.size(), chosen = static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(m) - 1));
@@ -84,7 +84,7 @@ void fill_others(const Case& c, Inputs<double>& in) {
 
     in.dy = drawn_or_given(c.dy, in.dy, c.dtype);
     if (c.dy.pattern == "ones" || c.dy.pattern == "zero") fill(in.dy, c.dy.pattern == "ones");
-    Random random(c.seed + 3000);
+    Random random(c.seed, 3000);
     if (c.dy.pattern == "grid")
         for (double& v : in.dy) v = static_cast<double>(random.integer(-4, 4));
     if (c.dy.pattern != "x_hat" && c.dy.pattern != "y") return;

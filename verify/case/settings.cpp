@@ -122,7 +122,24 @@ std::int64_t divisor(std::int64_t n, Random& random) {
     return random.one_of(all);
 }
 
-double rounded_number(double v) { return std::stod(fmt::format("{:.3g}", v)); }   // short in a case's text
+// Short in a case's string.
+double rounded_number(double v) { return parse_number("number", fmt::format("{:.3g}", v)); }
+
+// k / divisor with k of three digits and zeros, 100 <= k < 100 * 10^decades, evenly in its logarithm: 1 / m is how often a decade has m for its digits.
+double by_decades(int decades, double divisor, Random& random) {
+    std::int64_t digits;
+    do digits = random.integer(100, 999);
+    while (!random.chance(100.0 / static_cast<double>(digits)));
+    double k = static_cast<double>(digits);
+    for (std::int64_t zeros = random.integer(0, decades - 1); zeros > 0; --zeros) k *= 10;
+    return k / divisor;   // k is whole: this is the double nearest to its decimal
+}
+
+int decades_of_kappa(DType d) {
+    int decades = 0;
+    for (double k = row_of(d).largest_kappa; k >= 10; k /= 10) ++decades;
+    return decades;
+}
 
 void draw_groups(Case& c, Random& random) {
     if (find_variant(c.variant).make().groups > 1) c.groups = divisor(c.shape.C, random);
@@ -157,17 +174,16 @@ void draw_running(Case& c, Random& random) {
 
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
-    if (random.chance(0.5)) c.kappa = rounded_number(std::pow(row_of(c.dtype).largest_kappa, random.uniform()));
+    if (c.x.pattern == "normal" && random.chance(0.5)) c.kappa = by_decades(decades_of_kappa(c.dtype), 100, random);
 }
 void draw_sigma(Case& c, Random& random) {
-    if (random.chance(0.3)) c.sigma = rounded_number(std::pow(10.0, 5 * random.uniform() - 3));
+    if (random.chance(0.3)) c.sigma = by_decades(5, 1e5, random);   // from 0.001
 }
 void draw_pattern(Values& v, std::span<const std::string_view> names, double p, Random& random) {
     if (random.chance(p)) v.pattern = random.one_of(names);
 }
 void draw_x(Case& c, Random& random) {
     draw_pattern(c.x, x_patterns, 0.3, random);
-    if (c.x.pattern != "normal") c.kappa = 1;
     if (c.eps == 0.0 && (c.x.pattern == "ulp" || c.x.pattern == "edges")) c.eps.reset();   // squares of nearly equal or tiny numbers vanish
 }
 void draw_dy(Case& c, Random& random) { draw_pattern(c.dy, dy_patterns, 0.2, random); }
@@ -177,10 +193,11 @@ void draw_offset(Case& c, Random& random) {
     if (random.chance(0.1)) c.offset = static_cast<double>(random.integer(-200, 200));
 }
 
+double up_or_down(double v, double factor, Random& random) { return rounded_number(random.chance(0.5) ? v * factor : v / factor); }
 void change_kappa(Case& c, Random& random) {
-    c.kappa = std::clamp(rounded_number(c.kappa * std::pow(10.0, random.normal())), 1.0, row_of(c.dtype).largest_kappa);
+    c.kappa = std::clamp(up_or_down(c.kappa, by_decades(2, 100, random), random), 1.0, row_of(c.dtype).largest_kappa);
 }
-void change_sigma(Case& c, Random& random) { c.sigma = rounded_number(c.sigma * std::pow(2.0, random.normal())); }
+void change_sigma(Case& c, Random& random) { c.sigma = up_or_down(c.sigma, 1 + 2 * random.uniform(), random); }
 
 // ---- smaller ----
 
@@ -216,39 +233,39 @@ Setting of(Setting s) {
 }
 
 const Setting table[] = {
-    of<&Case::groups, parse_integer>({.key = "G", .part = Part::size, .drawn = 1, .simplified = 0, .draw = draw_groups, .simplify = one_group,
+    of<&Case::groups, parse_integer>({.key = "G", .part = Part::size, .simplified = 0, .draw = draw_groups, .simplify = one_group,
                                       .refused = only_with_groups, .flag = "--groups"}),
-    of<&Case::eps, parse_any>({.key = "eps", .part = Part::layer, .drawn = 3, .simplified = 3, .draw = draw_eps,
+    of<&Case::eps, parse_any>({.key = "eps", .part = Part::layer, .simplified = 3, .draw = draw_eps,
                                .take = take<&Case::eps, &Spec::eps>, .flag = "--eps"}),
-    of<&Case::r_max, parse_any>({.key = "r_max", .part = Part::layer, .drawn = 4, .simplified = 3, .draw = draw_r_max, .refused = only_with_renorm,
+    of<&Case::r_max, parse_any>({.key = "r_max", .part = Part::layer, .simplified = 3, .draw = draw_r_max, .refused = only_with_renorm,
                                  .take = take<&Case::r_max, &Spec::r_max>}),
-    of<&Case::d_max, parse_any>({.key = "d_max", .part = Part::layer, .drawn = 5, .simplified = 3, .draw = draw_d_max, .refused = only_with_renorm,
+    of<&Case::d_max, parse_any>({.key = "d_max", .part = Part::layer, .simplified = 3, .draw = draw_d_max, .refused = only_with_renorm,
                                  .take = take<&Case::d_max, &Spec::d_max>}),
-    of<&Case::momentum, checked_momentum>({.key = "momentum", .part = Part::layer, .drawn = 8, .simplified = 2, .draw = draw_momentum,
+    of<&Case::momentum, checked_momentum>({.key = "momentum", .part = Part::layer, .simplified = 2, .draw = draw_momentum,
                                            .take = take_momentum}),
-    of<&Case::running, parse_kept>({.key = "running", .part = Part::layer, .drawn = 9, .simplified = 2, .draw = draw_running,
+    of<&Case::running, parse_kept>({.key = "running", .part = Part::layer, .simplified = 2, .draw = draw_running,
                                     .take = take<&Case::running, &Spec::running>}),
-    of<&Case::stat_batch, parse_integer>({.key = "stat_batch", .part = Part::size, .drawn = 2, .simplified = 1, .draw = draw_stat_batch}),
-    of<&Case::tile, parse_tile>({.key = "tile", .part = Part::fixed, .drawn = 0, .simplified = 0, .refused = only_tiled}),
-    of<&Case::affine, parse_word<AffineUse, affine_names>>({.key = "affine", .part = Part::layer, .drawn = 6, .simplified = 6, .draw = draw_affine,
+    of<&Case::stat_batch, parse_integer>({.key = "stat_batch", .part = Part::size, .simplified = 1, .draw = draw_stat_batch}),
+    of<&Case::tile, parse_tile>({.key = "tile", .part = Part::fixed, .simplified = 0, .refused = only_tiled}),
+    of<&Case::affine, parse_word<AffineUse, affine_names>>({.key = "affine", .part = Part::layer, .simplified = 6, .draw = draw_affine,
                                                             .simplify = no_affine}),
-    of<&Case::state, parse_word<StateKind, state_names>>({.key = "state", .part = Part::layer, .drawn = 7, .simplified = 4, .draw = draw_state}),
-    of<&Case::x, parse_values<x_patterns>>({.key = "x", .part = Part::numbers, .drawn = 13, .simplified = 8, .draw = draw_x,
+    of<&Case::state, parse_word<StateKind, state_names>>({.key = "state", .part = Part::layer, .simplified = 4, .draw = draw_state}),
+    of<&Case::x, parse_values<x_patterns>>({.key = "x", .part = Part::numbers, .simplified = 8, .draw = draw_x,
                                             .refused = one_an_element<&Case::x>}),
-    of<&Case::dy, parse_values<dy_patterns>>({.key = "dy", .part = Part::numbers, .drawn = 14, .simplified = 7, .draw = draw_dy,
+    of<&Case::dy, parse_values<dy_patterns>>({.key = "dy", .part = Part::numbers, .simplified = 7, .draw = draw_dy,
                                               .refused = one_an_element<&Case::dy>}),
-    of<&Case::gamma, parse_values<gamma_patterns>>({.key = "gamma", .part = Part::numbers, .drawn = 15, .simplified = 5, .draw = draw_gamma,
+    of<&Case::gamma, parse_values<gamma_patterns>>({.key = "gamma", .part = Part::numbers, .simplified = 5, .draw = draw_gamma,
                                                     .simplify = gamma_ones, .refused = one_a_channel<&Case::gamma>}),
-    of<&Case::beta, parse_values<beta_patterns>>({.key = "beta", .part = Part::numbers, .drawn = 16, .simplified = 5, .draw = draw_beta,
+    of<&Case::beta, parse_values<beta_patterns>>({.key = "beta", .part = Part::numbers, .simplified = 5, .draw = draw_beta,
                                                   .simplify = beta_zero, .refused = one_a_channel<&Case::beta>}),
-    of<&Case::offset, parse_offset>({.key = "offset", .part = Part::numbers, .drawn = 17, .simplified = 9, .draw = draw_offset}),
-    of<&Case::kappa, parse_kappa>({.key = "kappa", .part = Part::numbers, .drawn = 11, .simplified = 11, .draw = draw_kappa, .change = change_kappa,
+    of<&Case::offset, parse_offset>({.key = "offset", .part = Part::numbers, .simplified = 9, .draw = draw_offset}),
+    of<&Case::kappa, parse_kappa>({.key = "kappa", .part = Part::numbers, .simplified = 11, .draw = draw_kappa, .change = change_kappa,
                                    .simplify = smaller_kappa}),
-    of<&Case::sigma, parse_sigma>({.key = "sigma", .part = Part::numbers, .drawn = 12, .simplified = 10, .draw = draw_sigma,
+    of<&Case::sigma, parse_sigma>({.key = "sigma", .part = Part::numbers, .simplified = 10, .draw = draw_sigma,
                                    .change = change_sigma}),
-    of<&Case::seed, parse_seed>({.key = "seed", .part = Part::numbers, .drawn = 10, .simplified = 12, .draw = draw_seed, .change = draw_seed,
+    of<&Case::seed, parse_seed>({.key = "seed", .part = Part::numbers, .simplified = 12, .draw = draw_seed, .change = draw_seed,
                                  .text = text_always<&Case::seed>}),
-    of<&Case::check, parse_check>({.key = "check", .part = Part::fixed, .drawn = 0, .simplified = 0, .text = text_always<&Case::check>}),
+    of<&Case::check, parse_check>({.key = "check", .part = Part::fixed, .simplified = 0, .text = text_always<&Case::check>}),
 };
 
 }  // namespace
@@ -259,7 +276,6 @@ std::vector<const Setting*> settings_of(Part part) {
     std::vector<const Setting*> chosen;
     for (const Setting& s : table)
         if (s.part == part) chosen.push_back(&s);
-    std::ranges::sort(chosen, {}, &Setting::drawn);
     return chosen;
 }
 

@@ -2,8 +2,8 @@
 // The settings of a case, the KEY=VALUE of its string, a row each. Reading and writing the string, cases by chance, hunting, shrinking and
 // normlab::check loop over the rows, so that a new setting is a field of Case, its use, and a row.
 
+#include "system/random.hpp"
 #include "verify/case/case.hpp"
-#include "verify/case/random.hpp"
 
 namespace normlab::verify {
 
@@ -18,7 +18,6 @@ enum class Part {
 struct Setting {
     std::string_view key;
     Part part;
-    int drawn;        ///< place in the order of drawing, on which depends what a seed gives
     int simplified;   ///< place in the order of shrinking; equal places are tried together; 0: with the shape, if at all
 
     /// By chance, from its default. None in Part::fixed alone.
@@ -42,10 +41,8 @@ struct Setting {
     void (*reset)(Case&) = nullptr;               ///< to its default
 };
 
-/// In the order of the string.
+/// In the order of the string, which is that of drawing: which case a seed gives depends on it.
 std::span<const Setting> settings();
-
-/// In the order of drawing.
 std::vector<const Setting*> settings_of(Part part);
 
 /// In the order of shrinking, those tried together in one list.

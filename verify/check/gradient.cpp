@@ -91,7 +91,7 @@ Finding order(std::string_view name, const ScalarFunction& phi, std::span<const 
     const Sum start = phi(x);
     Finding linear = measured(std::string(name) + ", order", 0, 0.1, "linear along every direction");
     for (int candidate = 0; candidate < candidates; ++candidate) {
-        std::vector<double> direction = random.normals(x.size(), DType::f64);
+        std::vector<double> direction = random.normals(x.size());
         const double length = std::sqrt(std::inner_product(direction.begin(), direction.end(), direction.begin(), 0.0));
         for (double& d : direction) d *= s.step / length;
         Line line(phi, x, direction);

@@ -124,8 +124,10 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
     std::vector<std::pair<double, double>> points;   // log10 of kappa and of the error
     std::vector<std::pair<double, double>> curve;
     bool lost = false, nan = false;
+    double decade = 1;
     for (int half_decade = 0; half_decade <= 12; ++half_decade) {
-        const double kappa = std::pow(10.0, half_decade / 2.0);
+        if (half_decade > 0 && half_decade % 2 == 0) decade *= 10;
+        const double kappa = half_decade % 2 ? std::sqrt(10.0) * decade : decade;
         double error = 0;
         for (int k = 0; k < repeats; ++k) {
             Case one = c;

@@ -137,7 +137,7 @@ std::vector<Finding> whole_blocks(const Case& c, const Implementation& implement
     const Inputs<double> in = draw(c);
     const Problem& p = in.problem;
     const Axes block = p.own_statistics() ? p.spec.block : Axes{};
-    Random random(c.seed + 4000);
+    Random random(c.seed, 4000);
     const auto N = static_cast<std::size_t>(c.shape.N), C = static_cast<std::size_t>(c.shape.C);
     const Order samples = block.samples ? identity(N) : shuffled(N, random), channels = block.channels || block.groups ? identity(C) : shuffled(C, random);
     const Order elements = elements_in_order(c.shape, samples, channels);
@@ -168,7 +168,7 @@ Finding within_blocks(const Case& c, const Implementation& implementation) {
     Inputs<double> in = draw(c);
     in.gamma.clear(), in.beta.clear(), in.dy.clear();
     Order elements = identity(in.x.size());
-    Random random(c.seed + 5000);
+    Random random(c.seed, 5000);
     for (const auto& block : truth::index_sets(in.problem)) {
         const Order order = shuffled(block.size(), random);
         for (std::size_t k = 0; k < block.size(); ++k) elements[block[k]] = block[order[k]];

@@ -86,7 +86,7 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
     const Inputs<double> in = draw(c);
     const Outputs<double> out = run(implementation, in);
     const auto blocks = truth::index_sets(in.problem);
-    Random random(c.seed + 6000);
+    Random random(c.seed, 6000);
     constexpr double inf = std::numeric_limits<double>::infinity();
     std::vector<std::vector<Finding>> by_quantity(5);
     for (const double value : {std::numeric_limits<double>::quiet_NaN(), inf, -inf})

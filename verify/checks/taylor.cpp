@@ -130,18 +130,18 @@ Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block
 // rounding (`visible`): the shorter, the nearer to 2, and the smaller a fault of the gradient shows beside the curvature. Where none does, the nearest.
 std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, const std::vector<double>& visible, std::vector<bool>& chosen) {
     constexpr int candidates = 64;
-    Random random(seed);
+    Random random(seed, 8000);
     std::vector<double> direction(at.in.x.size());
     std::vector<std::pair<double, double>> best(at.t.blocks.size());   // how visible, curvature
     chosen.assign(at.t.blocks.size(), false);
     for (int k = 0; k < candidates; ++k) {
-        std::vector<double> d = random.normals(direction.size(), DType::f64);
+        std::vector<double> d = random.normals(direction.size());
         for (std::size_t index = 0; index < at.t.blocks.size(); ++index) {
             const truth::Block& b = at.t.blocks[index];
             const double mean_size = std::sqrt(b.divisor / static_cast<double>(b.elements.size()));   // weight norm's s is of all elements together
             for (std::size_t i : b.elements) d[i] *= mean_size;
             const Along phi = along(at.in, at.t, b, d);
-            double length = std::exp2(-(k % 4));
+            double length = std::ldexp(1.0, -(k % 4));
             const auto smallest = [&] { return std::min(phi.remainder(std::exp2(-smallest_step) * length), 16 * visible[index]); };
             while (smallest() == 16 * visible[index] && visible[index] > 0) length /= 2;
             const std::pair rank(std::min(smallest(), 4 * visible[index]), phi.curvature());
@@ -199,8 +199,8 @@ Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t
 
 // Where phi is linear the remainder is rounding, at the largest step too, where a wrong gradient shows most.
 Finding linear(const Start& at, const Argument& a, const Parts& of, std::uint64_t seed) {
-    Random random(seed);
-    std::vector<double> direction = random.normals((at.in.*a.values).size(), DType::f64);
+    Random random(seed, 9000);
+    std::vector<double> direction = random.normals((at.in.*a.values).size());
     if (a.is_x())
         for (const truth::Block& b : at.t.blocks)
             for (std::size_t i : b.elements) direction[i] *= static_cast<double>(b.s);
@@ -218,7 +218,7 @@ std::vector<Finding> taylor(const Case& c, const Implementation& implementation)
     std::vector<Finding> all;
     for (const Argument& a : arguments(in)) {
         const Parts of = parts(in, t, a);
-        all.push_back(a.is_x() && in.problem.own_statistics() ? order(at, a, of, c.seed + 3000) : linear(at, a, of, c.seed + 4000));
+        all.push_back(a.is_x() && in.problem.own_statistics() ? order(at, a, of, c.seed) : linear(at, a, of, c.seed));
     }
     return all;
 }

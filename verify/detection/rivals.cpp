@@ -101,7 +101,7 @@ bool check_grads(const Implementation& f, const Inputs<double>& in) {
     Point tangent = zeros(in);
     for (Values* v : tangent.all())
         for (double& e : *v) e = random.normal();
-    const Values cotangent = random.normals(in.x.size(), DType::f64);
+    const Values cotangent = random.normals(in.x.size());
     const Point back = vjp(f, in, cotangent);
     double analytic = 0;
     for (std::size_t a = 0; a < 3; ++a) analytic += dot(*tangent.all()[a], *back.all()[a]);
@@ -168,7 +168,7 @@ Inputs<double> rival_inputs(const Rival& rival, std::string_view variant, Mode m
     if (c.spec().eps > 0) c.eps = 1.0 / 16;
     Inputs<double> in = draw(c);
     for (std::size_t i = 0; i < in.x.size(); ++i) {   // m (1 + f), m (1 - f), m in {1/4, ..., 2}, f of 6 bits
-        const double m = 0.25 * std::exp2(static_cast<double>(i / 6 % 4)), f = static_cast<double>(i / 2 * 1637 % 64) / 64;
+        const double m = std::ldexp(0.25, static_cast<int>(i / 6 % 4)), f = static_cast<double>(i / 2 * 1637 % 64) / 64;
         in.x[i] = m * (1 + (i % 2 ? -f : f));
     }
     return in;

@@ -59,7 +59,7 @@ Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool clim
                 const std::size_t i = next++;
                 if (i >= most) break;
                 if (asks && !go_on(i)) stop = true;
-                Random random(seed + 0x100000000u * i);
+                Random random(seed, i);
                 const std::optional<Case> worst = climb && i % 2 ? run.to_change(random) : std::nullopt;
                 run.take(run_case(worst ? mutated(*worst, random) : random_case(random, selection)));
             }

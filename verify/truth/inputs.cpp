@@ -101,4 +101,9 @@ double rounded(double v, DType dtype) {
     return with_storage_type(dtype, [v](auto tag) { return convert<double>(convert<decltype(tag)>(v)); });
 }
 
+std::vector<double> rounded(std::vector<double> v, DType dtype) {
+    for (double& e : v) e = rounded(e, dtype);
+    return v;
+}
+
 }  // namespace normlab::verify

@@ -56,5 +56,6 @@ std::size_t memory_index(const Problem& p, std::size_t i);
 
 /// v rounded to the dtype.
 double rounded(double v, DType dtype);
+std::vector<double> rounded(std::vector<double> v, DType dtype);
 
 }  // namespace normlab::verify
