@@ -13,7 +13,9 @@ Problem on(Problem problem, Device device) {
     return problem;
 }
 
-std::size_t bytes_of_parameter(const Problem& p) { return (static_cast<std::size_t>(p.shape.C) * size_of(param_dtype(p.dtype)) + 255) / 256 * 256; }
+std::size_t bytes_of_parameter(const Problem& p) {
+    return (static_cast<std::size_t>(p.shape.C) * size_of(param_dtype(p.dtype)) + 255) / 256 * 256;
+}
 
 template <class T>
 std::span<const std::byte> bytes_of(const std::vector<T>& v) {
@@ -22,7 +24,8 @@ std::span<const std::byte> bytes_of(const std::vector<T>& v) {
 
 std::vector<std::byte> stored(const std::vector<double>& values, DType dtype) {
     std::vector<std::byte> bytes(values.size() * size_of(dtype));
-    for (std::size_t i = 0; i < values.size(); ++i) write_element(bytes.data(), dtype, static_cast<std::int64_t>(i), values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i)
+        write_element(bytes.data(), dtype, static_cast<std::int64_t>(i), values[i]);
     return bytes;
 }
 
@@ -40,14 +43,12 @@ Parameters::Parameters(const Problem& p, std::uint64_t seed) : state(initial_sta
         for (double& v : *spread) v = between(0.5, 2);
 }
 
-Call::Call(Problem problem, const Implementation& implementation, int threads, const Parameters& parameters, std::size_t sets)
-    : problem_(on(problem, implementation.device())),
-      saves_(implementation.saves()),
-      operation_(problem_, implementation, {.threads = threads}),
-      parameter_bytes_(bytes_of_parameter(problem_)),
+Call::Call(Problem problem, const Implementation& implementation, int threads, const Parameters& parameters,
+           std::size_t sets)
+    : problem_(on(problem, implementation.device())), saves_(implementation.saves()),
+      operation_(problem_, implementation, {.threads = threads}), parameter_bytes_(bytes_of_parameter(problem_)),
       parameters_(problem_.device, 4 * parameter_bytes_),
-      running_(problem_.device, 2 * parameters.state.mean.size() * sizeof(double)),
-      count_(parameters.state.count) {
+      running_(problem_.device, 2 * parameters.state.mean.size() * sizeof(double)), count_(parameters.state.count) {
     const DType dtype = param_dtype(problem_.dtype);
     parameters_.upload(stored(parameters.gamma, dtype));
     parameters_.upload(stored(parameters.beta, dtype), parameter_bytes_);
@@ -61,8 +62,7 @@ Call::Call(Problem problem, const Implementation& implementation, int threads, c
         state_ = {mean, sigma ? nullptr : spread, sigma ? spread : nullptr, &count_};
     }
     // NaN in what is to be written: memory may still hold the right values of another implementation.
-    const std::vector<std::byte> unwritten(std::max(2 * parameter_bytes_, 3 * statistics_bytes()),
-                                           std::byte{0xff});
+    const std::vector<std::byte> unwritten(std::max(2 * parameter_bytes_, 3 * statistics_bytes()), std::byte{0xff});
     parameters_.upload(std::span(unwritten).first(2 * parameter_bytes_), 2 * parameter_bytes_);
     for (std::size_t i = 0; i < sets; ++i) {
         saved_.emplace_back(operation_);
@@ -71,12 +71,13 @@ Call::Call(Problem problem, const Implementation& implementation, int threads, c
 }
 
 void Call::forward(const void* x, void* y, std::size_t set) {
-    operation_.forward(tensor(const_cast<void*>(x)), {parameter(0), parameter(1)}, state_, saved_[set].view(), tensor(y));
+    operation_.forward(tensor(const_cast<void*>(x)), {parameter(0), parameter(1)}, state_, saved_[set].view(),
+                       tensor(y));
 }
 
 void Call::backward(const void* x, const void* dy, void* dx, std::size_t set) {
-    operation_.backward(tensor(const_cast<void*>(x)), tensor(const_cast<void*>(dy)), {parameter(0), parameter(1)}, saved_[set].view(),
-                        {tensor(dx), parameter(2), parameter(3)});
+    operation_.backward(tensor(const_cast<void*>(x)), tensor(const_cast<void*>(dy)), {parameter(0), parameter(1)},
+                        saved_[set].view(), {tensor(dx), parameter(2), parameter(3)});
 }
 
 std::vector<double> Call::gradient(std::size_t i) const {
@@ -96,14 +97,16 @@ Saved Call::saved(std::size_t set) const {
         to.resize(statistics_bytes() / sizeof(double));
         copy(to.data(), Device::host, from, problem_.device, statistics_bytes());
     };
-    fetch(saves_.mean, out.mean, view.mean), fetch(saves_.var, out.var, view.var), fetch(saves_.rstd, out.rstd, view.rstd);
+    fetch(saves_.mean, out.mean, view.mean), fetch(saves_.var, out.var, view.var),
+        fetch(saves_.rstd, out.rstd, view.rstd);
     return out;
 }
 
-Arena::Arena(Device device, DType dtype, std::size_t inputs, std::size_t outputs) : inputs_(device, inputs), outputs_(device, outputs + offset) {
+Arena::Arena(Device device, DType dtype, std::size_t inputs, std::size_t outputs)
+    : inputs_(device, inputs), outputs_(device, outputs + offset) {
     Random random(1);
     std::vector<double> values((std::size_t{1} << 20) / size_of(dtype));
-    for (double& v : values) v = 4 * random.uniform() - 1;   // mean 1, sd 1.15
+    for (double& v : values) v = 4 * random.uniform() - 1;  // mean 1, sd 1.15
     const std::vector<std::byte> pattern = stored(values, dtype);
     for (const Memory* memory : {&inputs_, &outputs_})
         for (std::size_t at = 0; at < memory->bytes(); at += pattern.size())

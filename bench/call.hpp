@@ -8,19 +8,21 @@
 
 namespace normlab::bench {
 
-/// Values of the parameters and of the running statistics, from a seed: gamma in [0.5, 2], beta in [-1, 1], means in [-1, 1], variances in [0.5, 2].
+/// Values of the parameters and of the running statistics, from a seed: gamma in [0.5, 2], beta in [-1, 1], means in
+/// [-1, 1], variances in [0.5, 2].
 struct Parameters {
     Parameters(const Problem& problem, std::uint64_t seed);
-    std::vector<double> gamma, beta;   ///< representable in param_dtype
+    std::vector<double> gamma, beta;  ///< representable in param_dtype
     State state;
 };
 
-/// An Operation with its parameters, gradients of parameters, running statistics and, for each of `sets` tensors, saved statistics, all on the
-/// implementation's device. Nothing is allocated in a call.
+/// An Operation with its parameters, gradients of parameters, running statistics and, for each of `sets` tensors, saved
+/// statistics, all on the implementation's device. Nothing is allocated in a call.
 class Call {
 public:
     /// Throws Error where the implementation declines the problem.
-    Call(Problem problem, const Implementation& implementation, int threads, const Parameters& parameters, std::size_t sets = 1);
+    Call(Problem problem, const Implementation& implementation, int threads, const Parameters& parameters,
+         std::size_t sets = 1);
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
 
@@ -30,11 +32,13 @@ public:
     const Problem& problem() const { return problem_; }
     std::vector<double> dgamma() const { return gradient(2); }
     std::vector<double> dbeta() const { return gradient(3); }
-    Saved saved(std::size_t set = 0) const;   ///< mean, var and rstd, those that are saved, on the host
+    Saved saved(std::size_t set = 0) const;  ///< mean, var and rstd, those that are saved, on the host
 
 private:
     Tensor tensor(void* data) const { return {data, problem_.dtype, problem_.shape, problem_.layout, problem_.device}; }
-    std::size_t statistics_bytes() const { return static_cast<std::size_t>(problem_.statistics_count()) * sizeof(double); }
+    std::size_t statistics_bytes() const {
+        return static_cast<std::size_t>(problem_.statistics_count()) * sizeof(double);
+    }
     std::byte* parameter(std::size_t i) const { return parameters_.at(i * parameter_bytes_); }
     std::vector<double> gradient(std::size_t i) const;
 
@@ -42,14 +46,15 @@ private:
     Saves saves_;
     Operation operation_;
     std::size_t parameter_bytes_;
-    Memory parameters_, running_;   // gamma, beta, dgamma, dbeta; mean, var or sigma
+    Memory parameters_, running_;  // gamma, beta, dgamma, dbeta; mean, var or sigma
     StateView state_;
     std::int64_t count_;
     std::vector<SavedMemory> saved_;
 };
 
-/// Tensors filled with random numbers once, to be read only, and tensors to be written, handed out to one call after another. Neighbours are staggered, so
-/// that elements at the same place in two tensors do not fall into the same set of a cache.
+/// Tensors filled with random numbers once, to be read only, and tensors to be written, handed out to one call after
+/// another. Neighbours are staggered, so that elements at the same place in two tensors do not fall into the same set
+/// of a cache.
 class Arena {
 public:
     /// Room for `inputs` bytes and `outputs` bytes, as `room` counts them.

@@ -14,7 +14,7 @@
 namespace normlab::bench {
 namespace {
 
-constexpr std::int64_t affordable = 16384;   // elements for truth, which takes some 10 us and 2 KB each
+constexpr std::int64_t affordable = 16384;  // elements for truth, which takes some 10 us and 2 KB each
 constexpr std::uint64_t seed = 1;
 
 using verify::compare, verify::Finding, verify::QuantityRow;
@@ -23,7 +23,8 @@ void judge(Checked& checked, const Finding& f, const std::string& where) {
     const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
     checked.ratio = std::max(checked.ratio, ratio);
     if (f.verdict == verify::Verdict::pass || !checked.wrong.empty()) return;
-    checked.wrong = fmt::format("{} in {} at {}: error {:.3g}, bound {:.3g}", f.quantity, where, f.where, f.error, f.bound);
+    checked.wrong =
+        fmt::format("{} in {} at {}: error {:.3g}, bound {:.3g}", f.quantity, where, f.where, f.error, f.bound);
 }
 
 struct Results {
@@ -38,7 +39,7 @@ void judge_saved(Checked& checked, const Results& got, const Probe& probe, const
     Problem one = probe.in.problem;
     one.dtype = DType::f64, one.shape = {1, 1, 1};
     for (const QuantityRow& q : verify::quantities::saved())
-        if (const std::vector<double>& values = got.saved.*q.saved; !values.empty())   // empty: not saved
+        if (const std::vector<double>& values = got.saved.*q.saved; !values.empty())  // empty: not saved
             judge(checked, compare(q.name, one, {values[at]}, {q.of_block(b)}, bounds.*q.bound), probe.name);
 }
 
@@ -46,7 +47,8 @@ void judge_saved(Checked& checked, const Results& got, const Probe& probe, const
 void judge_written(Checked& checked, std::string_view quantity, const Memory& tensor, const Problem& p) {
     for (std::int64_t i = 0; i < p.shape.size() && checked.wrong.empty(); ++i)
         if (!std::isfinite(read_element<double>(tensor.data(), p.dtype, i)))
-            checked.wrong = fmt::format("{}: element {} of {} in memory is not written, or not finite", quantity, i, p.shape.size());
+            checked.wrong = fmt::format("{}: element {} of {} in memory is not written, or not finite", quantity, i,
+                                        p.shape.size());
 }
 
 void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, Accumulation accumulation) {
@@ -60,18 +62,21 @@ void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, A
     if (probe.has_block) {
         judge(result.forward, compare("y", p, picked(got.y), probe.expected.y, bounds.y), probe.name);
         judge_saved(result.forward, got, probe, bounds);
-        if (!probe.in.dy.empty()) judge(result.backward, compare("dx", p, picked(got.dx), probe.expected.dx, bounds.dx), probe.name);
+        if (!probe.in.dy.empty())
+            judge(result.backward, compare("dx", p, picked(got.dx), probe.expected.dx, bounds.dx), probe.name);
     }
     if (!probe.has_channel) return;
     const auto channels = [&](const std::vector<double>& all) {
         const auto first = all.begin() + probe.channel;
         return std::vector<double>(first, first + p.shape.C);
     };
-    judge(result.backward, compare("dgamma", p, channels(got.dgamma), probe.expected.dgamma, bounds.dgamma), probe.name);
+    judge(result.backward, compare("dgamma", p, channels(got.dgamma), probe.expected.dgamma, bounds.dgamma),
+          probe.name);
     judge(result.backward, compare("dbeta", p, channels(got.dbeta), probe.expected.dbeta, bounds.dbeta), probe.name);
 }
 
-// More and more calls until they take long enough to be believed; the first of all counts only where it takes long itself.
+// More and more calls until they take long enough to be believed; the first of all counts only where it takes long
+// itself.
 template <class F>
 double seconds_of(Device device, F&& call) {
     Stopwatch watch(device);
@@ -86,8 +91,8 @@ double seconds_of(Device device, F&& call) {
 
 struct Gate::Expected {
     Expected(const Problem& problem, verify::Case cut, bool gradients)
-        : p(problem), backward(gradients), in(prepared(cut, gradients)), truth(truth::evaluate(in)), data(problem, seed),
-          probes(make_probes(problem, data, gradients, seed)) {}
+        : p(problem), backward(gradients), in(prepared(cut, gradients)), truth(truth::evaluate(in)),
+          data(problem, seed), probes(make_probes(problem, data, gradients, seed)) {}
 
     static verify::Inputs<double> prepared(const verify::Case& cut, bool gradients) {
         verify::Inputs<double> in = verify::draw(cut);
@@ -112,7 +117,11 @@ Shape Gate::cut_down(const Problem& p) {
 }
 
 Gate::Gate(const Workload& w, const Problem& problem, bool backward) {
-    verify::Case cut{.variant = w.variant, .dtype = problem.dtype, .layout = problem.layout, .mode = problem.mode, .shape = cut_down(problem)};
+    verify::Case cut{.variant = w.variant,
+                     .dtype = problem.dtype,
+                     .layout = problem.layout,
+                     .mode = problem.mode,
+                     .shape = cut_down(problem)};
     if (cut.spec().groups != 1) cut.groups = w.groups;
     cut.eps = w.eps, cut.kappa = 2;
     expected_ = std::make_unique<Expected>(problem, cut, backward);
@@ -129,11 +138,12 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
     const std::string cut = fmt::format("{}x{}x{}", e.in.problem.shape.N, e.in.problem.shape.C, e.in.problem.shape.S);
     for (const QuantityRow& q : verify::quantities::outputs())
         if (!q.by || e.backward)
-            judge(q.by ? result.backward : result.forward, compare(q.name, e.in.problem, q.in(out), q.in(e.truth), bounds.*q.bound), cut);
+            judge(q.by ? result.backward : result.forward,
+                  compare(q.name, e.in.problem, q.in(out), q.in(e.truth), bounds.*q.bound), cut);
 
     const Device device = implementation.device();
     const std::size_t bytes = tensor_bytes(e.p);
-    Memory x, dy;   // on another device than the host
+    Memory x, dy;  // on another device than the host
     const auto there = [&](const Memory& host, Memory& own) -> const void* {
         if (device == Device::host) return host.data();
         own = Memory(device, bytes);
@@ -168,8 +178,10 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
 }
 
 double gate_bytes(const Problem& p) {
-    const double block = static_cast<double>(p.own_statistics() ? p.block_size() : p.shape.N * p.shape.S), all = static_cast<double>(p.shape.size());
-    const double probed = block * std::clamp(std::floor(0x1p21 / block), 1.0, 4.0) + 4 * static_cast<double>(p.shape.N * p.shape.S);
+    const double block = static_cast<double>(p.own_statistics() ? p.block_size() : p.shape.N * p.shape.S),
+                 all = static_cast<double>(p.shape.size());
+    const double probed =
+        block * std::clamp(std::floor(0x1p21 / block), 1.0, 4.0) + 4 * static_cast<double>(p.shape.N * p.shape.S);
     return 6 * all * static_cast<double>(size_of(p.dtype)) + 200 * probed;
 }
 

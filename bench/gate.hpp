@@ -13,14 +13,17 @@ namespace normlab::bench {
 
 /// What the gate found for one direction.
 struct Checked {
-    double ratio = 0;      ///< the worst error over bound (verify/bounds.hpp)
-    std::string wrong;     ///< which quantity, where, what was found and expected; empty: all within their bounds
-    double seconds = 0;    ///< of one call, roughly
+    double ratio = 0;    ///< the worst error over bound (verify/bounds.hpp)
+    std::string wrong;   ///< which quantity, where, what was found and expected; empty: all within their bounds
+    double seconds = 0;  ///< of one call, roughly
 };
 
-/// Two checks of every quantity (y and saved statistics; dx, dgamma, dbeta), with bounds that follow from how the implementation says it accumulates:
-///   in full  against truth in quad, every element, of the same channels, layout, dtype and groups with N and S cut down to what truth can afford;
-///   in part  the full shape, with the memory and the threads that are timed: a few blocks and channels against plain loops (probe.hpp).
+/// Two checks of every quantity (y and saved statistics; dx, dgamma, dbeta), with bounds that follow from how the
+/// implementation says it accumulates:
+///   in full  against truth in quad, every element, of the same channels, layout, dtype and groups with N and S cut
+///     down to what truth can afford;
+///   in part  the full shape, with the memory and the threads that are timed: a few blocks and channels against plain
+///     loops (probe.hpp).
 /// Making one draws the numbers and works out what they should give; any number of implementations can then be checked.
 class Gate {
 public:

@@ -10,7 +10,7 @@
 namespace normlab::bench {
 namespace {
 
-constexpr std::size_t line = 64 / sizeof(float);   // threads share no cache line
+constexpr std::size_t line = 64 / sizeof(float);  // threads share no cache line
 
 void plain_loop(Direction direction, float* a, const float* b, const float* c, std::size_t begin, std::size_t end) {
     if (direction == Direction::forward)
@@ -21,7 +21,8 @@ void plain_loop(Direction direction, float* a, const float* b, const float* c, s
 
 #if defined(__x86_64__)
 template <Direction direction, Stores stores>
-__attribute__((target("avx"))) void avx_loop(float* a, const float* b, const float* c, std::size_t begin, std::size_t end) {
+__attribute__((target("avx"))) void avx_loop(float* a, const float* b, const float* c, std::size_t begin,
+                                             std::size_t end) {
     const __m256 half = _mm256_set1_ps(0.5f);
     std::size_t i = begin;
     for (; i + line <= end; i += line) {
@@ -41,12 +42,15 @@ __attribute__((target("avx"))) void avx_loop(float* a, const float* b, const flo
 }
 #endif
 
-void loop(Direction direction, [[maybe_unused]] Stores stores, float* a, const float* b, const float* c, std::size_t begin, std::size_t end) {
+void loop(Direction direction, [[maybe_unused]] Stores stores, float* a, const float* b, const float* c,
+          std::size_t begin, std::size_t end) {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx")) {
         const bool forward = direction == Direction::forward, plain = stores == Stores::plain;
-        const auto chosen = forward ? (plain ? avx_loop<Direction::forward, Stores::plain> : avx_loop<Direction::forward, Stores::non_temporal>)
-                                    : (plain ? avx_loop<Direction::backward, Stores::plain> : avx_loop<Direction::backward, Stores::non_temporal>);
+        const auto chosen = forward ? (plain ? avx_loop<Direction::forward, Stores::plain>
+                                             : avx_loop<Direction::forward, Stores::non_temporal>)
+                                    : (plain ? avx_loop<Direction::backward, Stores::plain>
+                                             : avx_loop<Direction::backward, Stores::non_temporal>);
         return chosen(a, b, c, begin, end);
     }
 #endif
@@ -76,7 +80,8 @@ void stream(Direction direction, Stores stores, int threads, void* a, const void
 #endif
     for (std::int64_t t = 0; t < threads; ++t) {
         const auto part = static_cast<std::size_t>(t);
-        loop(direction, stores, to, from, other, std::min(n, lines * part / parts * line), std::min(n, lines * (part + 1) / parts * line));
+        loop(direction, stores, to, from, other, std::min(n, lines * part / parts * line),
+             std::min(n, lines * (part + 1) / parts * line));
     }
 }
 

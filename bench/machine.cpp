@@ -1,6 +1,5 @@
 #include "bench/machine.hpp"
 
-
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -40,7 +39,7 @@ std::size_t cache_size(const std::string& text) {
 
 struct CacheLevel {
     std::size_t size = 0;
-    std::map<std::string, bool> shared;   // one entry an instance: the cores that share it
+    std::map<std::string, bool> shared;  // one entry an instance: the cores that share it
 };
 
 // Data and unified caches by level, as Linux lists them under each core.
@@ -85,8 +84,10 @@ std::vector<std::pair<std::string, std::string>> machine() {
         caches += fmt::format("{}L{} {} KiB{}", caches.empty() ? "" : ", ", level, cache.size >> 10,
                               cache.shared.size() > 1 ? fmt::format(" x {}", cache.shared.size()) : "");
     std::vector<std::pair<std::string, std::string>> facts{
-        {"commit", NORMLAB_COMMIT},   {"date", utc()},
-        {"cpu", cpu_model()},         {"cores", std::to_string(std::thread::hardware_concurrency())},
+        {"commit", NORMLAB_COMMIT},
+        {"date", utc()},
+        {"cpu", cpu_model()},
+        {"cores", std::to_string(std::thread::hardware_concurrency())},
         {"caches", caches.empty() ? "unknown" : caches},
 #ifdef __clang__
         {"compiler", __VERSION__},

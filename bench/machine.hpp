@@ -9,7 +9,8 @@
 
 namespace normlab::bench {
 
-/// Last-level cache: what one core can use, and all of them together (several chiplets or sockets). 32 MiB where the system does not say.
+/// Last-level cache: what one core can use, and all of them together (several chiplets or sockets). 32 MiB where the
+/// system does not say.
 struct LastCache {
     std::size_t one = std::size_t{32} << 20, all = std::size_t{32} << 20;
 };

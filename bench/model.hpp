@@ -10,11 +10,11 @@
 namespace normlab::bench {
 
 enum class Direction { forward, backward };
-std::string_view name_of(Direction);                 // forward backward
-Direction parse_direction(std::string_view);         ///< throws Error naming the accepted words
+std::string_view name_of(Direction);          // forward backward
+Direction parse_direction(std::string_view);  ///< throws Error naming the accepted words
 
 enum class Cache { cold, warm };
-std::string_view name_of(Cache);                     // cold warm
+std::string_view name_of(Cache);  // cold warm
 Cache parse_cache(std::string_view);
 
 /// Bytes of x, or of any other tensor of the problem.
@@ -23,14 +23,14 @@ std::size_t tensor_bytes(const Problem& problem);
 /// Tensors that a call reads or writes: forward x and y, backward x, dy and dx.
 constexpr std::size_t tensors(Direction d) { return d == Direction::forward ? 2 : 3; }
 
-/// The least that any implementation moves between memory and cores: each tensor once, and the parameters: forward gamma and beta; backward gamma,
-/// dgamma and dbeta (weight norm and rms norm: no beta). Statistics are not counted.
+/// The least that any implementation moves between memory and cores: each tensor once, and the parameters: forward
+/// gamma and beta; backward gamma, dgamma and dbeta (weight norm and rms norm: no beta). Statistics are not counted.
 std::size_t minimal_bytes(const Problem& problem, Direction direction);
 
 /// Of repeated timings in seconds.
 struct Sample {
     double median = 0;
-    double spread = 0;   ///< median absolute deviation from the median, as a part of it
+    double spread = 0;  ///< median absolute deviation from the median, as a part of it
 };
 
 /// Throws Error for an empty list. The median of an even number of values is the mean of the middle two.

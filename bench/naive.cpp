@@ -13,9 +13,9 @@
 namespace normlab::bench {
 namespace {
 
-// Arrays are [N, G, D, S] or, channels-last and where S = 1 (a last axis of length 1 is slow), [N, S, G, D], in the memory that the caller gave;
-// statistics keep their reduced axes with length 1 and broadcast. The reference, which carries slices and other scalars too, is written differently;
-// nothing is shared with it.
+// Arrays are [N, G, D, S] or, channels-last and where S = 1 (a last axis of length 1 is slow), [N, S, G, D], in the
+// memory that the caller gave; statistics keep their reduced axes with length 1 and broadcast. The reference, which
+// carries slices and other scalars too, is written differently; nothing is shared with it.
 template <class T>
 class NaivePlan final : public Plan {
     using Array = xt::xtensor<T, 4>;
@@ -54,7 +54,8 @@ public:
         if (p_.has_correction()) {
             for (std::size_t c = 0; c < mean.size(); ++c) {
                 const double spread = args.state.sigma ? args.state.sigma[c] : args.state.var[c];
-                const auto f = renorm_factors<double>(p_.spec, args.saved.mean[c], sigma.data()[c], args.state.mean[c], running_sigma(p_.spec, spread));
+                const auto f = renorm_factors<double>(p_.spec, args.saved.mean[c], sigma.data()[c], args.state.mean[c],
+                                                      running_sigma(p_.spec, spread));
                 args.saved.r[c] = f.r, args.saved.d[c] = f.d;
             }
             const Array r = from_f64(args.saved.r, statistic_dims()), d = from_f64(args.saved.d, statistic_dims());
@@ -78,7 +79,8 @@ public:
             if (!p_.own_statistics()) {
                 dx = rstd * g;
             } else if (p_.spec.centred()) {
-                const Array mean_g = xt::mean<T>(g, axes, xt::keep_dims), mean_g_x_hat = xt::mean<T>(g * x_hat, axes, xt::keep_dims);
+                const Array mean_g = xt::mean<T>(g, axes, xt::keep_dims),
+                            mean_g_x_hat = xt::mean<T>(g * x_hat, axes, xt::keep_dims);
                 dx = rstd * (g - mean_g - x_hat * mean_g_x_hat);
             } else {
                 Array product = xt::sum<T>(g * x_hat, axes, xt::keep_dims);
@@ -87,23 +89,29 @@ public:
             }
         }
         const auto axes = other_than_channels();
-        const auto store = [](const Array& values, void* to) { std::copy(values.begin(), values.end(), static_cast<T*>(to)); };
+        const auto store = [](const Array& values, void* to) {
+            std::copy(values.begin(), values.end(), static_cast<T*>(to));
+        };
         if (args.gradients.dgamma && args.saved.r)
-            store(xt::sum<T>(dy * (x_hat * from_f64(args.saved.r, dims) + from_f64(args.saved.d, dims)), axes, xt::keep_dims), args.gradients.dgamma);
+            store(xt::sum<T>(dy * (x_hat * from_f64(args.saved.r, dims) + from_f64(args.saved.d, dims)), axes,
+                             xt::keep_dims),
+                  args.gradients.dgamma);
         else if (args.gradients.dgamma) store(xt::sum<T>(dy * x_hat, axes, xt::keep_dims), args.gradients.dgamma);
         if (args.gradients.dbeta) store(xt::sum<T>(dy, axes, xt::keep_dims), args.gradients.dbeta);
     }
 
 private:
     Dims in_order(std::int64_t n, std::int64_t g, std::int64_t d, std::int64_t s) const {
-        const auto N = static_cast<std::size_t>(n), G = static_cast<std::size_t>(g), D = static_cast<std::size_t>(d), S = static_cast<std::size_t>(s);
+        const auto N = static_cast<std::size_t>(n), G = static_cast<std::size_t>(g), D = static_cast<std::size_t>(d),
+                   S = static_cast<std::size_t>(s);
         return first_ ? Dims{N, G, D, S} : Dims{N, S, G, D};
     }
     Dims dims() const { return in_order(p_.shape.N, p_.spec.groups, p_.channels_per_group(), p_.shape.S); }
     Dims parameter_dims() const { return in_order(1, p_.spec.groups, p_.channels_per_group(), 1); }
     Dims statistic_dims() const {
         const Axes& b = p_.spec.block;
-        return in_order(b.samples ? 1 : p_.shape.N, b.groups ? 1 : p_.spec.groups, b.channels ? 1 : p_.channels_per_group(), b.positions ? 1 : p_.shape.S);
+        return in_order(b.samples ? 1 : p_.shape.N, b.groups ? 1 : p_.spec.groups,
+                        b.channels ? 1 : p_.channels_per_group(), b.positions ? 1 : p_.shape.S);
     }
     std::vector<std::size_t> block_axes() const {
         const Axes& b = p_.spec.block;
@@ -115,12 +123,17 @@ private:
         if (b.positions && first_) axes.push_back(3);
         return axes;
     }
-    std::vector<std::size_t> other_than_channels() const { return first_ ? std::vector<std::size_t>{0, 3} : std::vector<std::size_t>{0, 1}; }
+    std::vector<std::size_t> other_than_channels() const {
+        return first_ ? std::vector<std::size_t>{0, 3} : std::vector<std::size_t>{0, 1};
+    }
 
     auto view(const void* data) const {
-        return xt::adapt(static_cast<const T*>(data), static_cast<std::size_t>(p_.shape.size()), xt::no_ownership(), dims());
+        return xt::adapt(static_cast<const T*>(data), static_cast<std::size_t>(p_.shape.size()), xt::no_ownership(),
+                         dims());
     }
-    auto view(void* data) const { return xt::adapt(static_cast<T*>(data), static_cast<std::size_t>(p_.shape.size()), xt::no_ownership(), dims()); }
+    auto view(void* data) const {
+        return xt::adapt(static_cast<T*>(data), static_cast<std::size_t>(p_.shape.size()), xt::no_ownership(), dims());
+    }
 
     Array parameters(const void* data, T absent) const {
         Array a(parameter_dims(), absent);

@@ -7,13 +7,13 @@
 #include "bench/call.hpp"
 #include "bench/machine.hpp"
 #include "bench/run.hpp"
-#include "system/memory_budget.hpp"
 #include "norms/names.hpp"
+#include "system/memory_budget.hpp"
 
 namespace normlab::bench {
 namespace {
 
-constexpr double cold_factor = 2;   // the sets that a cold row rotates over are this many times the last cache
+constexpr double cold_factor = 2;  // the sets that a cold row rotates over are this many times the last cache
 
 const std::string no_memory = "not enough memory";
 
@@ -25,45 +25,57 @@ std::vector<const Implementation*> chosen(const Selection& s, const Watch& watch
     std::vector<const Implementation*> list;
     for (const std::string& name : s.implementations) {
         list.push_back(&find_implementation(name));
-        if (const Support there = available(*list.back()); !there) throw Error(fmt::format("{} cannot run here: {}", name, there.reason));
+        if (const Support there = available(*list.back()); !there)
+            throw Error(fmt::format("{} cannot run here: {}", name, there.reason));
     }
     if (s.implementations.empty())
         for (const Implementation* i : implementations())
-            if (i->name() != "reference" && available(*i)) list.push_back(i);   // the reference is never optimised: seconds a call
+            // the reference is never optimised: seconds a call
+            if (i->name() != "reference" && available(*i)) list.push_back(i);
     return list;
 }
 
-std::string label(const Workload& w) { return fmt::format("{}/{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : ""); }
+std::string label(const Workload& w) {
+    return fmt::format("{}/{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : "");
+}
 
 // With one channel or one position both layouts are the same memory.
 std::vector<Layout> layouts_of(const Workload& w, const std::vector<Layout>& asked) {
     std::vector<Layout> layouts = asked;
-    if (asked.empty()) layouts = w.both_layouts ? std::vector{Layout::channels_first, Layout::channels_last} : std::vector{Layout::channels_first};
+    if (asked.empty())
+        layouts = w.both_layouts ? std::vector{Layout::channels_first, Layout::channels_last}
+                                 : std::vector{Layout::channels_first};
     if (w.shape.S == 1 || w.shape.C == 1) layouts.resize(1);
     return layouts;
 }
 
 class Planner {
 public:
-    Planner(const Selection& s, const Watch& watch) : s_(s), watch_(watch), implementations_(chosen(s, watch)) { plan_.workloads = s.workloads; }
+    Planner(const Selection& s, const Watch& watch) : s_(s), watch_(watch), implementations_(chosen(s, watch)) {
+        plan_.workloads = s.workloads;
+    }
 
     TimingPlan make() {
         for (std::size_t w = 0; w < s_.workloads.size(); ++w)
             for (Layout layout : layouts_of(s_.workloads[w], s_.layouts))
                 for (DType dtype : s_.dtypes)
-                    for (Mode mode : s_.modes) add(w, {s_.workloads[w].spec(), s_.workloads[w].shape, dtype, layout, mode});
+                    for (Mode mode : s_.modes)
+                        add(w, {s_.workloads[w].spec(), s_.workloads[w].shape, dtype, layout, mode});
         for (const auto& [reason, examples] : left_out_)
-            plan_.left_out.push_back(fmt::format("{} ({}{})", reason, *examples.begin(),
-                                                 examples.size() > 1 ? fmt::format(" and {} more", examples.size() - 1) : ""));
+            plan_.left_out.push_back(
+                fmt::format("{} ({}{})", reason, *examples.begin(),
+                            examples.size() > 1 ? fmt::format(" and {} more", examples.size() - 1) : ""));
         return std::move(plan_);
     }
 
 private:
     void add(std::size_t w, const Problem& problem) {
-        const std::string text = fmt::format("{} {} {}", s_.workloads[w].text(), name_of(problem.dtype), name_of(problem.layout));
+        const std::string text =
+            fmt::format("{} {} {}", s_.workloads[w].text(), name_of(problem.dtype), name_of(problem.layout));
         const auto leave_out = [&](const std::string& reason) { left_out_[reason].insert(text); };
         if (problem.mode == Mode::eval && problem.spec.running == Running::none)
-            return leave_out(fmt::format("{} keeps no running statistics: evaluation is what training is", problem.spec.variant));
+            return leave_out(
+                fmt::format("{} keeps no running statistics: evaluation is what training is", problem.spec.variant));
         try {
             validate(problem);
         } catch (const Error& e) {
@@ -74,17 +86,26 @@ private:
             for (int threads : s_.threads)
                 for (std::size_t cache = 0; cache < std::max<std::size_t>(1, s_.caches.size()); ++cache)
                     for (const Implementation* i : implementations_) {
-                        if (i->device() == Device::cuda && threads != s_.threads.front()) continue;   // threads are the host's
-                        Row row{.workload = w, .problem = problem, .direction = direction, .threads = threads, .implementation = i};
+                        // threads are the host's
+                        if (i->device() == Device::cuda && threads != s_.threads.front()) continue;
+                        Row row{.workload = w,
+                                .problem = problem,
+                                .direction = direction,
+                                .threads = threads,
+                                .implementation = i};
                         row.problem.device = i->device();
-                        row.name = fmt::format("{}/{}/{}/{}/{}/threads:{}/", label(s_.workloads[w]), name_of(problem.dtype), name_of(problem.layout),
-                                               name_of(problem.mode), name_of(direction), threads);
+                        row.name =
+                            fmt::format("{}/{}/{}/{}/{}/threads:{}/", label(s_.workloads[w]), name_of(problem.dtype),
+                                        name_of(problem.layout), name_of(problem.mode), name_of(direction), threads);
                         row.checked.wrong = death_of(row);
-                        if (const Support supported = row.checked.wrong.empty() ? supports(row) : Support{}; !supported) {
+                        if (const Support supported = row.checked.wrong.empty() ? supports(row) : Support{};
+                            !supported) {
                             leave_out(fmt::format("{} declines: {}", i->name(), supported.reason));
                             continue;
                         }
-                        if (const std::string reason = fit(row, s_.caches.empty() ? std::nullopt : std::optional(s_.caches[cache])); !reason.empty())
+                        if (const std::string reason =
+                                fit(row, s_.caches.empty() ? std::nullopt : std::optional(s_.caches[cache]));
+                            !reason.empty())
                             leave_out(reason);
                         else plan_.rows.push_back(row);
                     }
@@ -108,28 +129,39 @@ private:
         row.cache = asked.value_or(set <= last.one && row.problem.device == Device::host ? Cache::warm : Cache::cold);
         row.name += name_of(row.cache);
         row.minimal = minimal_bytes(row.problem, row.direction);
-        if (row.cache == Cache::cold) row.sets = static_cast<std::size_t>(cold_factor * static_cast<double>(last.all)) / set + 1;
+        if (row.cache == Cache::cold)
+            row.sets = static_cast<std::size_t>(cold_factor * static_cast<double>(last.all)) / set + 1;
         const bool on_device = row.problem.device == Device::cuda;
-        const double buffers = 1.1 * static_cast<double>(row.sets * set), need = gate_bytes(row.problem) + (on_device ? 0 : buffers);
+        const double buffers = 1.1 * static_cast<double>(row.sets * set),
+                     need = gate_bytes(row.problem) + (on_device ? 0 : buffers);
         if (on_device && buffers > system::share_of_memory * static_cast<double>(cuda_device().free_bytes))
-            return fmt::format("{:.0f} GiB of device memory are needed, more than 80 % of what is free", buffers / 0x1p30);
-        if (need > system::memory_budget()) return fmt::format("{:.0f} GiB of memory are needed, more than 80 % of this machine's", need / 0x1p30);
-        if (on_device) {   // the device's own copy of something large
+            return fmt::format("{:.0f} GiB of device memory are needed, more than 80 % of what is free",
+                               buffers / 0x1p30);
+        if (need > system::memory_budget())
+            return fmt::format("{:.0f} GiB of memory are needed, more than 80 % of this machine's", need / 0x1p30);
+        if (on_device) {  // the device's own copy of something large
             row.limits.push_back(limit_of(row, Stores::plain, 1, std::max(std::size_t{256} << 20, 8 * last.all)));
             return {};
         }
         for (int threads : std::set{1, row.threads})
             for (Stores stores : {Stores::plain, Stores::non_temporal})
-                if (stores == Stores::plain || has_non_temporal_stores()) row.limits.push_back(limit_of(row, stores, threads, bytes));
+                if (stores == Stores::plain || has_non_temporal_stores())
+                    row.limits.push_back(limit_of(row, stores, threads, bytes));
         return {};
     }
 
     std::size_t limit_of(const Row& row, Stores stores, int threads, std::size_t bytes) {
         const bool host = row.problem.device == Device::host;
-        Limit limit{.device = row.problem.device, .dtype = row.problem.dtype, .direction = host ? row.direction : Direction::forward, .stores = stores,
-                    .threads = threads, .bytes = bytes, .sets = host ? row.sets : 1};
-        limit.name = host ? fmt::format("limit/{}/{}/bytes:{}/threads:{}/{}", limit.direction == Direction::forward ? "copy" : "triad", name_of(stores), bytes,
-                                        threads, name_of(row.cache))
+        Limit limit{.device = row.problem.device,
+                    .dtype = row.problem.dtype,
+                    .direction = host ? row.direction : Direction::forward,
+                    .stores = stores,
+                    .threads = threads,
+                    .bytes = bytes,
+                    .sets = host ? row.sets : 1};
+        limit.name = host ? fmt::format("limit/{}/{}/bytes:{}/threads:{}/{}",
+                                        limit.direction == Direction::forward ? "copy" : "triad", name_of(stores),
+                                        bytes, threads, name_of(row.cache))
                           : fmt::format("limit/device copy/bytes:{}", bytes);
         const auto found = std::ranges::find(plan_.limits, limit.name, &Limit::name);
         if (found != plan_.limits.end()) return static_cast<std::size_t>(found - plan_.limits.begin());
@@ -162,7 +194,7 @@ void check(TimingPlan& plan, const Progress& progress, const Watch& watch) {
         const Gate gate(plan.workloads[first->workload], host, backward);
         std::map<std::pair<const Implementation*, int>, Gate::Result> results;
         for (auto row = first; row != last; ++row) {
-            if (!row->checked.wrong.empty()) {   // it ended an earlier process
+            if (!row->checked.wrong.empty()) {  // it ended an earlier process
                 progress(++done, plan.rows.size());
                 continue;
             }
@@ -173,7 +205,7 @@ void check(TimingPlan& plan, const Progress& progress, const Watch& watch) {
                     found->second = gate.check(*row->implementation, row->threads);
                 } catch (const std::bad_alloc&) {
                     found->second.forward.wrong = found->second.backward.wrong = no_memory;
-                } catch (const std::exception& e) {   // an implementation that fails on a correct call is wrong
+                } catch (const std::exception& e) {  // an implementation that fails on a correct call is wrong
                     found->second.forward.wrong = found->second.backward.wrong = e.what();
                 }
             }

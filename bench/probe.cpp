@@ -53,12 +53,17 @@ struct BlockStatistics {
 class Prober {
 public:
     Prober(const Problem& problem, const Data& data)
-        : p_(problem), data_(data), axes_(p_.own_statistics() ? p_.spec.block : Axes{.samples = true, .positions = true}),
-          view_{nullptr, p_.dtype, p_.shape, p_.layout} {}
+        : p_(problem), data_(data),
+          axes_(p_.own_statistics() ? p_.spec.block : Axes{.samples = true, .positions = true}), view_{nullptr,
+                                                                                                       p_.dtype,
+                                                                                                       p_.shape,
+                                                                                                       p_.layout} {}
 
     Box block_of(Index i) const {
         const std::int64_t D = p_.channels_per_group(), g = i.c / D;
-        const auto range = [](bool all, std::int64_t one, std::int64_t n) { return all ? Range{0, n} : Range{one, one + 1}; };
+        const auto range = [](bool all, std::int64_t one, std::int64_t n) {
+            return all ? Range{0, n} : Range{one, one + 1};
+        };
         const Range c = axes_.groups ? (axes_.channels ? Range{0, p_.shape.C} : Range{0, 0})
                                      : (axes_.channels ? Range{g * D, (g + 1) * D} : Range{i.c, i.c + 1});
         return {range(axes_.samples, i.n, p_.shape.N), c, range(axes_.positions, i.s, p_.shape.S)};
@@ -99,9 +104,11 @@ public:
             gs.push_back(gamma(i) * st.r * dy(i));
             g_sum += gs.back(), g_x_hat_sum += gs.back() * x_hat;
         });
-        const Real mean_g = p_.spec.centred() ? g_sum.value() / divisor : 0, mean_g_x_hat = g_x_hat_sum.value() / divisor;
+        const Real mean_g = p_.spec.centred() ? g_sum.value() / divisor : 0,
+                   mean_g_x_hat = g_x_hat_sum.value() / divisor;
         for (std::size_t k = 0; k < gs.size(); ++k)
-            probe.expected.dx.push_back(st.s == 0 ? 0 : (p_.own_statistics() ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s);
+            probe.expected.dx.push_back(
+                st.s == 0 ? 0 : (p_.own_statistics() ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s);
         probe.expected.blocks.push_back(std::move(block));
         if (backward) add_channels(box, probe);
         return probe;
@@ -136,7 +143,9 @@ private:
         const State& state = data_.parameters.state;
         const auto c = static_cast<std::size_t>(at.c);
         const Real eps = p_.spec.eps;
-        const auto running_sigma = [&] { return p_.spec.running == Running::sigma ? Real(state.sigma[c]) : std::sqrt(Real(state.var[c]) + eps); };
+        const auto running_sigma = [&] {
+            return p_.spec.running == Running::sigma ? Real(state.sigma[c]) : std::sqrt(Real(state.var[c]) + eps);
+        };
         BlockStatistics st;
         if (!p_.own_statistics()) {
             st.mean = state.mean[c], st.s = running_sigma(), st.var = st.s * st.s - eps;
@@ -225,9 +234,10 @@ Data::Data(const Problem& p, std::uint64_t seed)
         for (std::int64_t n = 0; n < p.shape.N; ++n)
             for (std::int64_t c = 0; c < p.shape.C; ++c)
                 for (std::int64_t s = 0; s < p.shape.S; ++s) {
-                    const double z = 3.4 * random.uniform() - 1.7;   // sd 0.98
+                    const double z = 3.4 * random.uniform() - 1.7;  // sd 0.98
                     const std::int64_t i = view.offset(n, c, s);
-                    store(x.data(), i, of_channel[static_cast<std::size_t>(c)] + of_sample[static_cast<std::size_t>(n)] + z);
+                    store(x.data(), i,
+                          of_channel[static_cast<std::size_t>(c)] + of_sample[static_cast<std::size_t>(n)] + z);
                     store(dy.data(), i, 3.4 * random.uniform() - 1.2 + 0.5 * z);
                 }
     });
@@ -237,14 +247,18 @@ std::vector<Probe> make_probes(const Problem& p, const Data& data, bool backward
     Random random(seed);
     Prober prober(p, data);
     std::vector<Index> at{{p.shape.N - 1, p.shape.C - 1, p.shape.S - 1}, {0, 0, 0}};
-    for (int i = 0; i < 2; ++i) at.push_back({random.integer(0, p.shape.N - 1), random.integer(0, p.shape.C - 1), random.integer(0, p.shape.S - 1)});
+    for (int i = 0; i < 2; ++i)
+        at.push_back(
+            {random.integer(0, p.shape.N - 1), random.integer(0, p.shape.C - 1), random.integer(0, p.shape.S - 1)});
     const std::int64_t affordable = std::int64_t{1} << 21;
-    at.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(affordable / prober.block_of(at[0]).shape().size(), 1, 4)));
+    at.resize(
+        static_cast<std::size_t>(std::clamp<std::int64_t>(affordable / prober.block_of(at[0]).shape().size(), 1, 4)));
     std::vector<Probe> probes;
     std::set<std::int64_t> blocks, channels;
     for (const Index& i : at) {
         if (blocks.insert(prober.number_of(i)).second) probes.push_back(prober.probe_block(i, backward));
-        if (backward && !prober.block_is_channel() && channels.insert(i.c).second) probes.push_back(prober.probe_channel(i));
+        if (backward && !prober.block_is_channel() && channels.insert(i.c).second)
+            probes.push_back(prober.probe_channel(i));
     }
     return probes;
 }

@@ -15,7 +15,7 @@
 namespace normlab::bench {
 namespace {
 
-constexpr double longest = 0.1, shortest = 0.005;   // seconds of a repetition of what takes less a call
+constexpr double longest = 0.1, shortest = 0.005;  // seconds of a repetition of what takes less a call
 constexpr int most_repetitions = 9, least_repetitions = 3;
 
 /// Keeps what Google Benchmark reports: its JSON is written when percentages are known.
@@ -28,12 +28,13 @@ public:
 
 void initialize_google_benchmark() {
     static const bool once = [] {
-        static char program[] = "normlab", interleave[] = "--benchmark_enable_random_interleaving=true";   // it keeps a pointer to the name
+        // it keeps a pointer to the name
+        static char program[] = "normlab", interleave[] = "--benchmark_enable_random_interleaving=true";
         char* arguments[] = {program, interleave, nullptr};
         int count = 2;
         benchmark::Initialize(&count, arguments);
         for (const auto& [key, value] : machine())
-            if (key != "date" && key != "caches") benchmark::AddCustomContext(key, value);   // it says those itself
+            if (key != "date" && key != "caches") benchmark::AddCustomContext(key, value);  // it says those itself
         return true;
     }();
     static_cast<void>(once);
@@ -44,7 +45,8 @@ class Arenas {
 public:
     explicit Arenas(const TimingPlan& plan) {
         for (const Row& r : plan.rows)
-            if (r.checked.wrong.empty()) grow(r.problem.device, r.problem.dtype, r.direction, r.sets, tensor_bytes(r.problem));
+            if (r.checked.wrong.empty())
+                grow(r.problem.device, r.problem.dtype, r.direction, r.sets, tensor_bytes(r.problem));
         for (const Limit& l : plan.limits) grow(l.device, l.dtype, l.direction, l.sets, l.bytes);
         for (const auto& [key, room] : rooms_) arenas_.try_emplace(key, key.first, key.second, room.first, room.second);
     }
@@ -60,8 +62,8 @@ private:
     std::map<std::pair<Device, DType>, Arena> arenas_;
 };
 
-// Calls `call(set)` for one set after another: all of them once, untimed, then as often as Google Benchmark asks. A call that alone is as long as a
-// repetition should be needs no warming up.
+// Calls `call(set)` for one set after another: all of them once, untimed, then as often as Google Benchmark asks. A
+// call that alone is as long as a repetition should be needs no warming up.
 template <class F>
 void repeat(benchmark::State& state, Device device, std::size_t sets, bool warm_up, F&& call) {
     for (std::size_t set = 0; warm_up && set < sets; ++set) call(set);
@@ -83,8 +85,11 @@ void run_row(benchmark::State& state, const Row& row, const Parameters& paramete
     const auto forward = [&](std::size_t set) { call.forward(arena.input(set, bytes), arena.output(set, bytes), set); };
     if (row.direction == Direction::forward) return repeat(state, row.problem.device, row.sets, warm_up, forward);
     const auto x = [&](std::size_t set) { return arena.input(2 * set, bytes); };
-    const auto backward = [&](std::size_t set) { call.backward(x(set), arena.input(2 * set + 1, bytes), arena.output(set, bytes), set); };
-    for (std::size_t set = 0; set < row.sets; ++set) call.forward(x(set), arena.output(set, bytes), set);   // what is saved for backward
+    const auto backward = [&](std::size_t set) {
+        call.backward(x(set), arena.input(2 * set + 1, bytes), arena.output(set, bytes), set);
+    };
+    // what is saved for backward
+    for (std::size_t set = 0; set < row.sets; ++set) call.forward(x(set), arena.output(set, bytes), set);
     repeat(state, row.problem.device, row.sets, warm_up, backward);
 }
 
@@ -103,7 +108,8 @@ struct Schedule {
     int repetitions = most_repetitions;
     double share = longest;
     benchmark::IterationCount calls(double seconds) const {
-        return std::max<benchmark::IterationCount>(1, static_cast<benchmark::IterationCount>(std::ceil(share / std::max(seconds, 1e-7))));
+        return std::max<benchmark::IterationCount>(
+            1, static_cast<benchmark::IterationCount>(std::ceil(share / std::max(seconds, 1e-7))));
     }
 };
 
@@ -116,7 +122,7 @@ Schedule schedule(std::vector<double> seconds, double budget) {
         std::size_t remaining = seconds.size();
         for (double t : seconds) {
             if (t < left / static_cast<double>(remaining)) break;
-            left -= t < longest ? 2 * t : t, --remaining;   // warming up takes as long
+            left -= t < longest ? 2 * t : t, --remaining;  // warming up takes as long
         }
         s.share = remaining ? std::min(longest, left / static_cast<double>(remaining)) : longest;
         if (s.share >= shortest || s.repetitions <= least_repetitions) break;
@@ -125,19 +131,23 @@ Schedule schedule(std::vector<double> seconds, double budget) {
     return s;
 }
 
-double rough_seconds(const Limit& l) { return static_cast<double>(tensors(l.direction) * l.bytes) / (l.device == Device::host ? 2e10 : 1e12) + 1e-7; }
+double rough_seconds(const Limit& l) {
+    return static_cast<double>(tensors(l.direction) * l.bytes) / (l.device == Device::host ? 2e10 : 1e12) + 1e-7;
+}
 
 void derive(TimingPlan& plan) {
     for (Limit& l : plan.limits)
         if (!l.seconds.empty()) l.time = summarize(l.seconds);
     const auto timed = [](const Row& r) { return r.timed(); };
-    const auto same_case = [&](const Row& a, const Row& b) {   // what fits into one device's cache need not fit into another's
+    // what fits into one device's cache need not fit into another's
+    const auto same_case = [&](const Row& a, const Row& b) {
         return a.problem.device == b.problem.device ? a.name == b.name : a.case_name() == b.case_name();
     };
     for (Row& r : plan.rows) {
         if (!r.timed()) continue;
         r.time = summarize(r.seconds);
-        r.limit = *std::ranges::max_element(r.limits, {}, [&](std::size_t i) { return plan.limits[i].bytes_per_second(); });
+        r.limit =
+            *std::ranges::max_element(r.limits, {}, [&](std::size_t i) { return plan.limits[i].bytes_per_second(); });
         r.part_of_limit = r.bytes_per_second() / plan.limits[r.limit].bytes_per_second();
     }
     for (Row& r : plan.rows) {
@@ -158,7 +168,8 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
     json.ReportContext({});
     for (auto& runs : collector.reports) {
         for (auto& run : runs) {
-            run.run_name.iterations.clear(), run.run_name.repetitions.clear(), run.run_name.time_type.clear();   // names that no run changes
+            // names that no run changes
+            run.run_name.iterations.clear(), run.run_name.repetitions.clear(), run.run_name.time_type.clear();
             const auto row = rows.find(run.run_name.function_name);
             if (run.error_occurred || row == rows.end()) continue;
             const Row& r = *row->second;
@@ -171,7 +182,7 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
         json.ReportRuns(runs);
     }
     json.Finalize();
-    return io::valid_utf8(text.str());   // a plug-in's message may be in any encoding
+    return io::valid_utf8(text.str());  // a plug-in's message may be in any encoding
 }
 
 }  // namespace
@@ -187,14 +198,19 @@ std::string time(TimingPlan& plan, const Timing& timing, const Progress& progres
     std::size_t done = 0;
     const std::size_t total = estimates.size() * static_cast<std::size_t>(plan_of_time.repetitions);
     const auto add = [&](const std::string& name, double seconds, auto run) {
-        benchmark::RegisterBenchmark(name.c_str(), [&progress, &done, total, run](benchmark::State& state) {
-            try {
-                run(state);
-            } catch (const std::exception& e) {
-                state.SkipWithError(e.what());
-            }
-            progress(++done, total);
-        })->UseManualTime()->Iterations(plan_of_time.calls(seconds))->Repetitions(plan_of_time.repetitions)->Unit(benchmark::kMicrosecond);
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [&progress, &done, total, run](benchmark::State& state) {
+                                         try {
+                                             run(state);
+                                         } catch (const std::exception& e) {
+                                             state.SkipWithError(e.what());
+                                         }
+                                         progress(++done, total);
+                                     })
+            ->UseManualTime()
+            ->Iterations(plan_of_time.calls(seconds))
+            ->Repetitions(plan_of_time.repetitions)
+            ->Unit(benchmark::kMicrosecond);
     };
     std::unordered_map<std::string, Row*> rows;
     std::unordered_map<std::string, std::vector<double>*> samples;
@@ -202,17 +218,21 @@ std::string time(TimingPlan& plan, const Timing& timing, const Progress& progres
         const std::string name = r.title();
         rows[name] = &r, samples[name] = &r.seconds;
         if (!r.checked.wrong.empty()) {
-            benchmark::RegisterBenchmark(name.c_str(), [&r](benchmark::State& state) { state.SkipWithError(("wrong: " + r.checked.wrong).c_str()); });
+            benchmark::RegisterBenchmark(name.c_str(), [&r](benchmark::State& state) {
+                state.SkipWithError(("wrong: " + r.checked.wrong).c_str());
+            });
             continue;
         }
-        add(name, r.checked.seconds, [&r, &arenas, &watch, parameters = Parameters(r.problem, 1)](benchmark::State& state) {
-            const Turn turn(watch, *r.implementation, r.id());
-            run_row(state, r, parameters, arenas.of(r.problem.device, r.problem.dtype));
-        });
+        add(name, r.checked.seconds,
+            [&r, &arenas, &watch, parameters = Parameters(r.problem, 1)](benchmark::State& state) {
+                const Turn turn(watch, *r.implementation, r.id());
+                run_row(state, r, parameters, arenas.of(r.problem.device, r.problem.dtype));
+            });
     }
     for (Limit& l : plan.limits) {
         samples[l.name] = &l.seconds;
-        add(l.name, rough_seconds(l), [&l, &arenas](benchmark::State& state) { run_limit(state, l, arenas.of(l.device, l.dtype)); });
+        add(l.name, rough_seconds(l),
+            [&l, &arenas](benchmark::State& state) { run_limit(state, l, arenas.of(l.device, l.dtype)); });
     }
     Collector collector;
     benchmark::RunSpecifiedBenchmarks(&collector, ".");
@@ -221,11 +241,13 @@ std::string time(TimingPlan& plan, const Timing& timing, const Progress& progres
             if (run.run_type != benchmark::BenchmarkReporter::Run::RT_Iteration) continue;
             if (run.error_occurred) {
                 const auto row = rows.find(run.run_name.function_name);
-                if (row == rows.end()) throw Failure(fmt::format("{}: {}", run.run_name.function_name, run.error_message));
+                if (row == rows.end())
+                    throw Failure(fmt::format("{}: {}", run.run_name.function_name, run.error_message));
                 if (row->second->checked.wrong.empty()) row->second->checked.wrong = run.error_message;
                 continue;
             }
-            samples.at(run.run_name.function_name)->push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
+            samples.at(run.run_name.function_name)
+                ->push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
         }
     derive(plan);
     const std::string text = json_text(plan, collector, rows);

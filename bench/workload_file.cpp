@@ -14,16 +14,19 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"}, variants[] = {"batch_norm", "layer_norm", "group_norm"};
+constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"},
+                           variants[] = {"batch_norm", "layer_norm", "group_norm"};
 
 std::int64_t whole_number(std::string_view what, const json& value) {
-    if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX}))
+    if (!value.is_number_integer() ||
+        (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX}))
         throw Error(fmt::format("{} = {}; a whole number is accepted", what, io::in_quotes(value.dump())));
     return value.get<std::int64_t>();
 }
 
 const json& member(const json& problem, const char* key) {
-    if (!problem.contains(key)) throw Error(fmt::format("has no \"{}\"; prim, shape and, for gnorm, G are needed", key));
+    if (!problem.contains(key))
+        throw Error(fmt::format("has no \"{}\"; prim, shape and, for gnorm, G are needed", key));
     return problem[key];
 }
 
@@ -34,14 +37,17 @@ Workload workload_of(const json& problem) {
     const auto* found = std::ranges::find(prims, name);
     if (found == std::end(prims)) throw Error(unknown("prim", name, prims));
     const json& shape = member(problem, "shape");
-    if (!shape.is_array()) throw Error(fmt::format("shape = {}; a list of whole numbers is accepted", io::in_quotes(shape.dump())));
+    if (!shape.is_array())
+        throw Error(fmt::format("shape = {}; a list of whole numbers is accepted", io::in_quotes(shape.dump())));
     std::vector<std::int64_t> dims;
     for (const json& d : shape) dims.push_back(whole_number("a dimension", d));
     const bool grouped = name == "gnorm";
-    Workload w = make_workload(variants[found - std::begin(prims)], dims, grouped ? whole_number("G", member(problem, "G")) : 1);
+    Workload w =
+        make_workload(variants[found - std::begin(prims)], dims, grouped ? whole_number("G", member(problem, "G")) : 1);
     if (problem.contains("eps")) {
         const json& eps = problem["eps"];
-        if (!eps.is_number() || !(eps.get<double>() >= 0)) throw Error(fmt::format("eps = {}; a number, 0 or more, is accepted", io::in_quotes(eps.dump())));
+        if (!eps.is_number() || !(eps.get<double>() >= 0))
+            throw Error(fmt::format("eps = {}; a number, 0 or more, is accepted", io::in_quotes(eps.dump())));
         w.eps = eps.get<double>();
     }
     return w;
@@ -52,7 +58,9 @@ Workload workload_of(const json& problem) {
 std::vector<Workload> read_workloads(const std::filesystem::path& path) {
     const json document = io::read_json(path);
     if (!document.is_object() || !document.contains("problems") || !document["problems"].is_array())
-        io::refuse(path, "has no list of problems; {\"problems\": [{\"prim\": \"bnorm\", \"shape\": [32, 64, 56, 56]}, ...]} is accepted");
+        io::refuse(path,
+                   "has no list of problems; {\"problems\": [{\"prim\": \"bnorm\", \"shape\": [32, 64, 56, 56]}, ...]} "
+                   "is accepted");
     std::vector<Workload> workloads;
     std::set<std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t, std::int64_t>> seen;
     std::size_t number = 0;
@@ -60,7 +68,8 @@ std::vector<Workload> read_workloads(const std::filesystem::path& path) {
         ++number;
         try {
             Workload w = workload_of(problem);
-            if (seen.insert({w.variant, w.shape.N, w.shape.C, w.shape.S, w.groups}).second) workloads.push_back(std::move(w));
+            if (seen.insert({w.variant, w.shape.N, w.shape.C, w.shape.S, w.groups}).second)
+                workloads.push_back(std::move(w));
         } catch (const Error& e) {
             io::refuse(path, fmt::format("problem {}: {}", number, e.what()));
         }

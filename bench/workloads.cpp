@@ -16,7 +16,7 @@ namespace {
 
 struct Listed {
     std::string_view set, variant;
-    std::array<std::int64_t, 4> dims;   // 0: absent
+    std::array<std::int64_t, 4> dims;  // 0: absent
     std::int64_t groups = 1;
     bool both_layouts = false;
 };
@@ -49,7 +49,8 @@ constexpr Listed rows[] = {
     {"resnet50", "batch_norm", {32, 512, 14, 14}},
     {"resnet50", "batch_norm", {32, 512, 7, 7}},
     {"resnet50", "batch_norm", {32, 2048, 7, 7}},
-    // sequences x tokens x width: BERT base and large, GPT-2 XL; then of 7B and 13B decoders, reading a prompt and writing one token
+    // sequences x tokens x width: BERT base and large, GPT-2 XL; then of 7B and 13B decoders, reading a prompt and
+    // writing one token
     {"transformer", "layer_norm", {16, 512, 768}},
     {"transformer", "layer_norm", {16, 512, 1024}},
     {"transformer", "layer_norm", {4, 1024, 1600}},
@@ -92,18 +93,27 @@ Spec Workload::spec() const {
     return s;
 }
 
-std::string Workload::text() const { return fmt::format("{} {}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : ""); }
+std::string Workload::text() const {
+    return fmt::format("{} {}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : "");
+}
 
 Workload make_workload(std::string_view variant, const std::vector<std::int64_t>& dims, std::int64_t groups) {
-    if (std::ranges::find(dims, 0) != dims.end()) throw Error(fmt::format("{} has a dimension 0; 1 or more is accepted", fmt::join(dims, "x")));
-    Workload w{std::string(variant), fmt::format("{}", fmt::join(dims, "x")), shape_of(find_variant(variant).make(), dims), groups, {}};
-    if (groups < 1 || w.shape.C % groups) throw Error(fmt::format("groups = {}; a divisor of C = {} is accepted", groups, w.shape.C));
+    if (std::ranges::find(dims, 0) != dims.end())
+        throw Error(fmt::format("{} has a dimension 0; 1 or more is accepted", fmt::join(dims, "x")));
+    Workload w{std::string(variant),
+               fmt::format("{}", fmt::join(dims, "x")),
+               shape_of(find_variant(variant).make(), dims),
+               groups,
+               {}};
+    if (groups < 1 || w.shape.C % groups)
+        throw Error(fmt::format("groups = {}; a divisor of C = {} is accepted", groups, w.shape.C));
     return w;
 }
 
 std::vector<Workload> find_workloads(const std::string& name) {
     if (std::ranges::find(sets, name) == std::end(sets)) {
-        const bool path = name.find('/') != std::string::npos || name.find('.') != std::string::npos || std::filesystem::exists(name);
+        const bool path =
+            name.find('/') != std::string::npos || name.find('.') != std::string::npos || std::filesystem::exists(name);
         if (path) return read_workloads(name);
         throw Error(unknown("shape set", name, sets) + ", or a file's path");
     }
@@ -116,13 +126,15 @@ std::vector<Workload> find_workloads(const std::string& name) {
     return workloads;
 }
 
-std::vector<Workload> select_variants(const std::vector<Workload>& workloads, const std::vector<std::string>& variants) {
+std::vector<Workload> select_variants(const std::vector<Workload>& workloads,
+                                      const std::vector<std::string>& variants) {
     if (variants.empty()) return workloads;
     std::vector<Workload> selected;
     for (const std::string& name : variants) {
         const Spec spec = find_variant(name).make();
         const std::size_t before = selected.size();
-        std::ranges::copy_if(workloads, std::back_inserter(selected), [&](const Workload& w) { return w.variant == name; });
+        std::ranges::copy_if(workloads, std::back_inserter(selected),
+                             [&](const Workload& w) { return w.variant == name; });
         if (selected.size() > before) continue;
         std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t>> seen;
         for (Workload w : workloads) {

@@ -13,32 +13,35 @@ namespace normlab::bench {
 /// One normalization layer of a network.
 struct Workload {
     std::string variant;
-    std::string dims;   ///< as people write them: 32x64x56x56
+    std::string dims;  ///< as people write them: 32x64x56x56
     Shape shape;
     std::int64_t groups = 1;
-    std::optional<double> eps;     ///< unset: the variant's own
-    bool both_layouts = false;     ///< unless a layout is asked for: nchw alone, or nhwc too
+    std::optional<double> eps;  ///< unset: the variant's own
+    bool both_layouts = false;  ///< unless a layout is asked for: nchw alone, or nhwc too
 
     Spec spec() const;
-    std::string text() const;      ///< "group_norm 32x64x56x56 G=32"
+    std::string text() const;  ///< "group_norm 32x64x56x56 G=32"
 };
 
-/// dims as they are in their network: [N, C, ...]; layer and rms norm over the last of them; weight norm over all but the first.
-/// Throws Error for dims that the variant cannot have (activation_shape, trailing_shape, weight_shape), an empty one among them, and where groups do not
-/// divide C.
+/// dims as they are in their network: [N, C, ...]; layer and rms norm over the last of them; weight norm over all but
+/// the first. Throws Error for dims that the variant cannot have (activation_shape, trailing_shape, weight_shape), an
+/// empty one among them, and where groups do not divide C.
 Workload make_workload(std::string_view variant, const std::vector<std::int64_t>& dims, std::int64_t groups = 1);
 
-/// resnet50 (batch norm, 32 images), transformer (layer and rms norm), unet (group norm), weights (weight norm), or peers (batch, layer, group,
-/// instance and weight norm: the cases in which other libraries were measured); else a file. Throws Error naming the nearest set.
+/// resnet50 (batch norm, 32 images), transformer (layer and rms norm), unet (group norm), weights (weight norm), or
+/// peers (batch, layer, group, instance and weight norm: the cases in which other libraries were measured); else a
+/// file. Throws Error naming the nearest set.
 std::vector<Workload> find_workloads(const std::string& set_or_file);
 
-/// JSON: {"problems": [{"prim": "bnorm" | "lnorm" | "gnorm", "shape": [N, C, ...], "G": groups of gnorm, "eps": optional}, ...]}, other keys ignored.
-/// bnorm is batch_norm, lnorm layer_norm over the last dimension, gnorm group_norm. A problem that was there before with the same N, C, S and G is
-/// skipped. Throws io::InputError naming the file, the problem's number and what would be accepted.
+/// JSON: {"problems": [{"prim": "bnorm" | "lnorm" | "gnorm", "shape": [N, C, ...], "G": groups of gnorm, "eps":
+/// optional}, ...]}, other keys ignored. bnorm is batch_norm, lnorm layer_norm over the last dimension, gnorm
+/// group_norm. A problem that was there before with the same N, C, S and G is skipped. Throws io::InputError naming the
+/// file, the problem's number and what would be accepted.
 std::vector<Workload> read_workloads(const std::filesystem::path& path);
 
-/// The same workloads for `variants` alone (empty: all). A variant that the set does not have runs on all its distinct shapes; group norm then has
-/// the largest number of groups up to 32 that divides C. Throws Error for an unknown variant.
+/// The same workloads for `variants` alone (empty: all). A variant that the set does not have runs on all its distinct
+/// shapes; group norm then has the largest number of groups up to 32 that divides C. Throws Error for an unknown
+/// variant.
 std::vector<Workload> select_variants(const std::vector<Workload>& workloads, const std::vector<std::string>& variants);
 
 }  // namespace normlab::bench

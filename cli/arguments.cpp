@@ -10,7 +10,7 @@
 namespace normlab::cli {
 
 std::string command_name() {
-    const char* called_as = std::getenv("NORMLAB_COMMAND");   // set by ./dev, so that the lines can be pasted
+    const char* called_as = std::getenv("NORMLAB_COMMAND");  // set by ./dev, so that the lines can be pasted
     return called_as ? called_as : "normlab";
 }
 
@@ -20,7 +20,8 @@ std::vector<std::string> arguments_of(const CLI::App& verb) {
         if (option->count() == 0) continue;
         if (option->get_items_expected_max() == 0) arguments.push_back(option->get_name());
         else
-            for (const std::string& value : option->results()) arguments.insert(arguments.end(), {option->get_name(), value});
+            for (const std::string& value : option->results())
+                arguments.insert(arguments.end(), {option->get_name(), value});
     }
     return arguments;
 }
@@ -36,22 +37,27 @@ static std::string what_is_wrong(const CLI::ParseError& error) {
     std::string text = error.what();
     if (dynamic_cast<const CLI::ValidationError*>(&error))
         for (const std::string_view between : {": Value ", ": "})
-            if (const std::size_t at = text.find(between); at != std::string::npos) return text.replace(at, between.size(), " ");
+            if (const std::size_t at = text.find(between); at != std::string::npos)
+                return text.replace(at, between.size(), " ");
     return text;
 }
 
 std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-    const auto views = [](const std::vector<std::string>& v) { return std::vector<std::string_view>(v.begin(), v.end()); };
+    const auto views = [](const std::vector<std::string>& v) {
+        return std::vector<std::string_view>(v.begin(), v.end());
+    };
     const CLI::App* at = &app;
     int next = 1;
-    for (std::vector<const CLI::App*> verbs; !(verbs = at->get_subcommands({})).empty(); ++next) {   // a verb, or a study's name
+    // a verb, or a study's name
+    for (std::vector<const CLI::App*> verbs; !(verbs = at->get_subcommands({})).empty(); ++next) {
         const std::string what = at == &app ? "verb" : at->get_name();
         std::vector<std::string> names;
         for (const CLI::App* verb : verbs)
-            if (!verb->get_group().empty()) names.push_back(verb->get_name());   // not what is for the program itself
+            if (!verb->get_group().empty()) names.push_back(verb->get_name());  // not what is for the program itself
         if (next >= argc) return fmt::format("no {}; accepted: {}", what, fmt::join(names, ", "));
         const auto found = std::ranges::find(verbs, argv[next], &CLI::App::get_name);
-        if (found == verbs.end() && at->get_option_no_throw(argv[next])) return what_is_wrong(error);   // a flag of the verb's own, which does not go with the rest
+        // a flag of the verb's own, which does not go with the rest
+        if (found == verbs.end() && at->get_option_no_throw(argv[next])) return what_is_wrong(error);
         if (found == verbs.end()) return unknown(what, argv[next], views(names));
         at = *found;
     }
@@ -60,7 +66,8 @@ std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, 
         for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
     for (int i = next; i < argc; ++i) {
         const std::string word = argv[i], flag = word.substr(0, word.find('='));
-        if (flag.starts_with("-") && std::ranges::find(flags, flag) == flags.end()) return unknown("flag", flag, views(flags));
+        if (flag.starts_with("-") && std::ranges::find(flags, flag) == flags.end())
+            return unknown("flag", flag, views(flags));
     }
     return what_is_wrong(error);
 }

@@ -25,11 +25,11 @@ struct Options {
     bench::Selection selection;
     std::vector<std::string> variants, plugins;
     std::string shapes = "peers", json, plot;
-    std::optional<std::size_t> limit;         // of shapes
+    std::optional<std::size_t> limit;  // of shapes
     std::optional<double> timeout;
     bench::Timing timing;
-    std::vector<std::string> killed;   // of the process that times: what ended an earlier one, and how, a line each
-    int descriptor = -1;               // and where it tells what it is at
+    std::vector<std::string> killed;  // of the process that times: what ended an earlier one, and how, a line each
+    int descriptor = -1;              // and where it tells what it is at
 };
 
 // What ended an earlier process: rows, implementations, the loading of a plug-in; and how.
@@ -56,14 +56,16 @@ std::vector<PluginName> plugins_of(const Options& o) {
     return wanted_plugins(o.plugins, names);
 }
 
-constexpr std::string_view loading = "loading ";   // a plug-in: what is done before there are rows
+constexpr std::string_view loading = "loading ";  // a plug-in: what is done before there are rows
 
 // Named in the call; the other peers come along where they can.
 bool asked_for(const Options& o, const std::string& plugin) {
-    return !o.selection.implementations.empty() || std::ranges::any_of(o.plugins, [&](const std::string& text) { return parse_plugin(text).text() == plugin; });
+    return !o.selection.implementations.empty() ||
+           std::ranges::any_of(o.plugins, [&](const std::string& text) { return parse_plugin(text).text() == plugin; });
 }
 
-// Loads them into this process. A peer that nobody asked for and that cannot be loaded, or that ended an earlier process, is left out.
+// Loads them into this process. A peer that nobody asked for and that cannot be loaded, or that ended an earlier
+// process, is left out.
 void load_plugins(const Options& o, const bench::Watch& watch, std::vector<std::string>& left_out) {
     const std::map<std::string, std::string> killed = killed_of(o);
     for (const PluginName& plugin : plugins_of(o)) {
@@ -76,7 +78,7 @@ void load_plugins(const Options& o, const bench::Watch& watch, std::vector<std::
         try {
             load_plugin(plugin);
         } catch (const std::exception& e) {
-            watch("");   // it is this process that ends
+            watch("");  // it is this process that ends
             if (asked_for(o, text)) throw;
             left_out.push_back(e.what());
         }
@@ -86,7 +88,9 @@ void load_plugins(const Options& o, const bench::Watch& watch, std::vector<std::
 
 int run(const Options& o) {
     const auto start = std::chrono::steady_clock::now();
-    const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    const auto elapsed = [&] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
     bench::register_naive();
     const bench::Watch watch = [&](const std::string& id) {
         if (o.descriptor >= 0) system::tell(o.descriptor, id);
@@ -99,17 +103,22 @@ int run(const Options& o) {
     if (!o.plot.empty()) io::check_drawable(o.plot);
     bench::TimingPlan plan = bench::make_plan(selection, watch);
     std::ranges::move(left_out, std::back_inserter(plan.left_out));
-    if (plan.rows.empty()) throw Error("nothing to time: " + (plan.left_out.empty() ? "no implementation can run here" : plan.left_out.front()));
+    if (plan.rows.empty())
+        throw Error("nothing to time: " +
+                    (plan.left_out.empty() ? "no implementation can run here" : plan.left_out.front()));
     {
         Progress progress("bench: checking");
-        bench::check(plan, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch);
+        bench::check(
+            plan, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch);
     }
     std::string document;
     {
         Progress progress("bench: timing");
-        document = bench::time(plan, o.timing, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch);
+        document = bench::time(
+            plan, o.timing, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch);
     }
-    fmt::print("{}{}\n", bench::table_text(plan), bench::summary_line(plan, elapsed()));   // first: minutes of work do not depend on a disk
+    // first: minutes of work do not depend on a disk
+    fmt::print("{}{}\n", bench::table_text(plan), bench::summary_line(plan, elapsed()));
     std::fflush(stdout);
     if (!o.json.empty()) io::write_atomically(o.json, document);
     if (!o.plot.empty() && std::ranges::any_of(plan.rows, &bench::Row::timed)) {
@@ -119,8 +128,8 @@ int run(const Options& o) {
     return bench::all_right(plan) ? 0 : 1;
 }
 
-// In a process of its own, which has loaded the plug-ins. Where one of them ends it, the run is done again without that row, which is WRONG; an
-// implementation that did so three times is left alone.
+// In a process of its own, which has loaded the plug-ins. Where one of them ends it, the run is done again without that
+// row, which is WRONG; an implementation that did so three times is left alone.
 int run_watched(const Options& o, const std::vector<std::string>& arguments, double seconds) {
     constexpr int patience = 3;
     constexpr double for_ever = 1e9;
@@ -134,7 +143,7 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
         for (const auto& [id, how] : killed) all.insert(all.end(), {"--killed", id + "\n" + how});
         all.push_back("--descriptor");
         system::Process process(system::this_program(), all, system::Process::Output::ours);
-        std::string id;   // of what a plug-in is at
+        std::string id;  // of what a plug-in is at
         system::Process::Reply reply;
         while ((reply = process.listen(limit(id))).message) id = *reply.message;
         if (id.empty() && reply.exit_status) return *reply.exit_status;
@@ -142,7 +151,8 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
             throw Failure(fmt::format("bench: {}: {}", id.empty() ? "between two rows" : id, reply.death));
         killed[id] = reply.death;
         const std::string implementation = id.substr(id.rfind('/') + 1);
-        if (++deaths[implementation] == patience) killed[implementation] = fmt::format("not run: {} of its rows ended the process", patience);
+        if (++deaths[implementation] == patience)
+            killed[implementation] = fmt::format("not run: {} of its rows ended the process", patience);
         fmt::print(stderr, "normlab: {}: {}; starting anew without it\n", id, reply.death);
     }
 }
@@ -153,31 +163,40 @@ void add_bench(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("bench", bench_help);
     const auto o = std::make_shared<Options>();
     in_group(*verb, "What is timed", "bench --shapes resnet50 --limit 3 --dtype f32,bf16");
-    verb->add_option("--shapes", o->shapes, "peers (the default), resnet50, transformer, unet, weights, or a file (bench/README.md)");
+    verb->add_option("--shapes", o->shapes,
+                     "peers (the default), resnet50, transformer, unet, weights, or a file (bench/README.md)");
     add_value(*verb, "--limit", o->limit, parse_int, "the first so many shapes only")->check(CLI::Range(1, 1000000));
     add_list(*verb, "--variant", o->variants,
              "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");
     add_list(*verb, "--dtype", o->selection.dtypes, parse_dtype, "f64, f32, bf16, f16 (default: f32)");
-    add_list(*verb, "--layout", o->selection.layouts, parse_layout, "nchw, nhwc (default: nchw, and nhwc where the set has it)");
-    add_list(*verb, "--mode", o->selection.modes, parse_mode, "train, eval (default: train); eval is timed forward only");
-    add_list(*verb, "--direction", o->selection.directions, bench::parse_direction, "forward, backward (default: both)");
+    add_list(*verb, "--layout", o->selection.layouts, parse_layout,
+             "nchw, nhwc (default: nchw, and nhwc where the set has it)");
+    add_list(*verb, "--mode", o->selection.modes, parse_mode,
+             "train, eval (default: train); eval is timed forward only");
+    add_list(*verb, "--direction", o->selection.directions, bench::parse_direction,
+             "forward, backward (default: both)");
     in_group(*verb, "Implementations", "bench --impl cpu,onednn --threads 1,8");
-    add_list(*verb, "--impl", o->selection.implementations,
-             "implementations (default: all that can run here but the reference, the peers that were built among them)");
+    add_list(
+        *verb, "--impl", o->selection.implementations,
+        "implementations (default: all that can run here but the reference, the peers that were built among them)");
     verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
     add_value(*verb, "--timeout", o->timeout, parse_seconds,
-              "seconds that a check or a repetition of a plug-in may take (default: 300); loading one may take 60, or this where it is more");
+              "seconds that a check or a repetition of a plug-in may take (default: 300); loading one may take 60, or "
+              "this where it is more");
     const auto number = [](const std::string& word) { return parse_int("--threads", word); };
-    add_list(*verb, "--threads", o->selection.threads, number, "numbers of threads, comma separated (default: 1)")->check(CLI::Range(1, 1024));
+    add_list(*verb, "--threads", o->selection.threads, number, "numbers of threads, comma separated (default: 1)")
+        ->check(CLI::Range(1, 1024));
     in_group(*verb, "How, and reports", "bench --seconds 600 --cache cold --json bench.json --plot bench.svg");
     add_list(*verb, "--cache", o->selection.caches, bench::parse_cache,
              "cold, warm (default: warm where all tensors of a call fit into the last cache, otherwise cold)");
     add_value(*verb, "--seconds", o->timing.seconds, parse_int,
-              "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not suffice")
+              "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not "
+              "suffice")
         ->check(CLI::Range(1, 86400));
     verb->add_option("--json", o->json, "write Google Benchmark's JSON to this file");
-    verb->add_option("--plot", o->plot, "draw the percentages of the limit into this file, .svg or .png (needs gnuplot)");
-    verb->add_option("--killed", o->killed, "")->allow_extra_args(false)->group("");   // for the program itself
+    verb->add_option("--plot", o->plot,
+                     "draw the percentages of the limit into this file, .svg or .png (needs gnuplot)");
+    verb->add_option("--killed", o->killed, "")->allow_extra_args(false)->group("");  // for the program itself
     verb->add_option("--descriptor", o->descriptor, "")->group("");
     refuse_empty_arguments(*verb);
     verb->callback([o, verb, &status] {
@@ -188,7 +207,7 @@ void add_bench(CLI::App& app, int& status) {
         system::end_with(o->descriptor);
         status = run(*o);
         std::fflush(stdout);
-        std::_Exit(status);   // no destructors: a plug-in's may hang
+        std::_Exit(status);  // no destructors: a plug-in's may hang
     });
 }
 

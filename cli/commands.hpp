@@ -4,7 +4,8 @@
 
 namespace normlab::cli {
 
-/// The whole program; returns its exit status. A main of one's own may register variants and implementations before it calls this.
+/// The whole program; returns its exit status. A main of one's own may register variants and implementations before it
+/// calls this.
 int run_program(int argc, char** argv);
 
 /// A program with these verbs only: those of normlab that are programs of their own (own_program.hpp).
@@ -17,11 +18,14 @@ void add_export(CLI::App& app, int& status);
 void add_list(CLI::App& app, int& status);
 void add_soak(CLI::App& app, int& status);
 void add_study(CLI::App& app, int& status);
-void add_worker(CLI::App& app, int& status);   ///< not for people: a process that runs a plug-in (verify/worker.hpp)
-void add_study_worker(CLI::App& app, int& status);   ///< not for people: a process that makes a study's runs (studies/runs/jobs.hpp)
+void add_worker(CLI::App& app, int& status);  ///< not for people: a process that runs a plug-in (verify/worker.hpp)
+/// not for people: a process that makes a study's runs (studies/runs/jobs.hpp)
+void add_study_worker(CLI::App& app, int& status);
 
-inline constexpr const char* bench_help = "time implementations: check them first, then compare them with the hardware's limit and each other";
-inline constexpr const char* study_help = "experiments that put theory and the papers' claims to the test; alone it lists them";
+inline constexpr const char* bench_help =
+    "time implementations: check them first, then compare them with the hardware's limit and each other";
+inline constexpr const char* study_help =
+    "experiments that put theory and the papers' claims to the test; alone it lists them";
 
 /// How lines that rerun something begin: as ./dev was called, or normlab.
 std::string command_name();

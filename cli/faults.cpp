@@ -18,7 +18,8 @@ int run_faults(const VerifyOptions& o) {
     if (!o.json.empty()) io::check_writable(o.json);
     const std::vector<Companion> known = companions();
     const auto faulty = std::ranges::find(known, "faulty", &Companion::name);
-    if (faulty == known.end()) throw Error("no lib/normlab/faulty.so beside the program: it is built and installed along with it");
+    if (faulty == known.end())
+        throw Error("no lib/normlab/faulty.so beside the program: it is built and installed along with it");
     verify::faults::MatrixOptions options{faulty->plugin.file, o.selection, o.only, o.all, o.threads};
     options.seconds = o.timeout.value_or(options.seconds);
     const auto start = std::chrono::steady_clock::now();
@@ -27,7 +28,8 @@ int run_faults(const VerifyOptions& o) {
     const verify::faults::Matrix matrix = verify::faults::run_matrix(options, show);
     progress.clear();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    fmt::print("{}{}\n", verify::faults::matrix_text(matrix, options, command_name()), verify::faults::matrix_summary(matrix, seconds));
+    fmt::print("{}{}\n", verify::faults::matrix_text(matrix, options, command_name()),
+               verify::faults::matrix_summary(matrix, seconds));
     std::fflush(stdout);
     if (!o.json.empty()) io::write_atomically(o.json, verify::faults::matrix_json(matrix, seconds));
     return matrix.good() ? 0 : 1;

@@ -23,12 +23,14 @@ void print_tables() {
         fmt::print("  {:<14} {}; f32 sums: {}{}\n", i->name(), i->description(), name_of(i->accumulation(DType::f32)),
                    i->available() ? "" : "; cannot run here: " + i->available().reason);
     for (const Companion& c : companions())
-        if (!is_registered(c.name)) fmt::print("  {:<14} a plug-in built along: {}; --impl {} brings it in\n", c.name, c.plugin.file, c.name);
+        if (!is_registered(c.name))
+            fmt::print("  {:<14} a plug-in built along: {}; --impl {} brings it in\n", c.name, c.plugin.file, c.name);
     fmt::print("checks\n");
     for (const verify::Check& c : verify::checks()) fmt::print("  {:<18} {}\n", c.name, c.statement);
     fmt::print("hostile inputs (verify --case NAME)\n");
     for (const verify::HostileInput& h : verify::hostile_inputs())
-        fmt::print("  {:<20} {}; shows {}{}\n", h.name, h.construction, h.shows, h.missing.empty() ? "" : fmt::format("; not run: {}", h.missing));
+        fmt::print("  {:<20} {}; shows {}{}\n", h.name, h.construction, h.shows,
+                   h.missing.empty() ? "" : fmt::format("; not run: {}", h.missing));
 }
 
 // One test a check and variant: what ctest runs.
@@ -49,15 +51,20 @@ std::string json_text() {
     nlohmann::json document;
     for (const Variant* v : all_variants()) document["variants"].push_back({{"name", v->name}, {"block", v->block}});
     for (const Implementation* i : implementations())
-        document["implementations"].push_back(
-            {{"name", i->name()}, {"description", i->description()}, {"accumulation", name_of(i->accumulation(DType::f32))},
-             {"cannot_run", i->available().reason}});
+        document["implementations"].push_back({{"name", i->name()},
+                                               {"description", i->description()},
+                                               {"accumulation", name_of(i->accumulation(DType::f32))},
+                                               {"cannot_run", i->available().reason}});
     for (const Companion& c : companions())
         if (!is_registered(c.name)) document["companions"].push_back({{"name", c.name}, {"file", c.plugin.file}});
-    for (const verify::Check& c : verify::checks()) document["checks"].push_back({{"name", c.name}, {"statement", c.statement}});
+    for (const verify::Check& c : verify::checks())
+        document["checks"].push_back({{"name", c.name}, {"statement", c.statement}});
     for (const verify::HostileInput& h : verify::hostile_inputs())
-        document["hostile_inputs"].push_back(
-            {{"name", h.name}, {"construction", h.construction}, {"shows", h.shows}, {"expected", h.expected}, {"not_run", h.missing}});
+        document["hostile_inputs"].push_back({{"name", h.name},
+                                              {"construction", h.construction},
+                                              {"shows", h.shows},
+                                              {"expected", h.expected},
+                                              {"not_run", h.missing}});
     return io::text_of(document);
 }
 
@@ -74,7 +81,8 @@ void add_list(CLI::App& app, int&) {
     const auto o = std::make_shared<Options>();
     verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
     add_list(*verb, "--impl", o->implementations, "plug-ins built along to be listed as what they say of themselves");
-    add_value(*verb, "--timeout", o->timeout, parse_seconds, "seconds that loading a plug-in may take, 60 or more (default: 60)");
+    add_value(*verb, "--timeout", o->timeout, parse_seconds,
+              "seconds that loading a plug-in may take, 60 or more (default: 60)");
     verb->add_option("--json", o->json, "write the lists to this file");
     verb->add_flag("--tests", o->tests, "check and variant of every property test, a line each");
     refuse_empty_arguments(*verb);

@@ -28,41 +28,54 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::
     return verb.add_option(flag, to, help)->delimiter(',');
 }
 
-double parse_seconds(std::string_view flag, const std::string& text) {   // CLI::Range would take NaN, and no open interval
+// CLI::Range would take NaN, and no open interval
+double parse_seconds(std::string_view flag, const std::string& text) {
     const double seconds = verify::parse_number(flag, text);
-    if (!(seconds > 0 && seconds <= 86400)) throw Error(fmt::format("{} {}; seconds, above 0 and up to 86400, are accepted", flag, text));
+    if (!(seconds > 0 && seconds <= 86400))
+        throw Error(fmt::format("{} {}; seconds, above 0 and up to 86400, are accepted", flag, text));
     return seconds;
 }
 
-int parse_int(std::string_view flag, const std::string& text) { return static_cast<int>(verify::parse_integer(flag, text)); }
+int parse_int(std::string_view flag, const std::string& text) {
+    return static_cast<int>(verify::parse_integer(flag, text));
+}
 
 int all_cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
 CLI::Option* add_threads(CLI::App& verb, int& to) {
-    return add_value(verb, "--threads", to, parse_int, "threads (default: all cores); results do not depend on it")->check(CLI::Range(1, 1024));
+    return add_value(verb, "--threads", to, parse_int, "threads (default: all cores); results do not depend on it")
+        ->check(CLI::Range(1, 1024));
 }
 
 void refuse_empty_arguments(CLI::App& verb) {
     for (CLI::Option* option : verb.get_options())
-        option->check([](const std::string& value) { return std::string(value.empty() ? "is empty; leave it out, or say what it is" : ""); }, "");
+        option->check(
+            [](const std::string& value) {
+                return std::string(value.empty() ? "is empty; leave it out, or say what it is" : "");
+            },
+            "");
 }
 
 Flags given(const CLI::App& verb, const Flags& flags) {
     Flags found;
-    std::ranges::copy_if(flags, std::back_inserter(found), [&](const std::string& flag) { return verb.count(flag) > 0; });
+    std::ranges::copy_if(flags, std::back_inserter(found),
+                         [&](const std::string& flag) { return verb.count(flag) > 0; });
     return found;
 }
 
 void accept_beside(const CLI::App& verb, const std::string& flag, const std::string& why, const Flags& accepted) {
     if (verb.count(flag) == 0) return;
     for (const CLI::Option* option : verb.get_options())
-        if (const std::string name = option->get_name(); option->count() && name != flag && std::ranges::find(accepted, name) == accepted.end())
-            throw Error(fmt::format("{} {}, {} does not go with it; accepted beside it: {}", flag, why, name, fmt::join(accepted, ", ")));
+        if (const std::string name = option->get_name();
+            option->count() && name != flag && std::ranges::find(accepted, name) == accepted.end())
+            throw Error(fmt::format("{} {}, {} does not go with it; accepted beside it: {}", flag, why, name,
+                                    fmt::join(accepted, ", ")));
 }
 
 void require_with(const CLI::App& verb, const Flags& flags, const Flags& with, const std::string& else_) {
     if (given(verb, flags).empty() || !given(verb, with).empty()) return;
-    throw Error(fmt::format("{} {} with {}{}", together(flags, "and"), flags.size() == 1 ? "goes" : "go", together(with, "or"), else_));
+    throw Error(fmt::format("{} {} with {}{}", together(flags, "and"), flags.size() == 1 ? "goes" : "go",
+                            together(with, "or"), else_));
 }
 
 void accept_one(const CLI::App& verb, const Flags& flags) {

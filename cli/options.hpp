@@ -1,5 +1,6 @@
 #pragma once
-// Options of a verb: values of their type, and which go together. Whatever is wrong with one is an Error that names the value and what is accepted.
+// Options of a verb: values of their type, and which go together. Whatever is wrong with one is an Error that names the
+// value and what is accepted.
 
 #include <algorithm>
 #include <optional>
@@ -18,7 +19,8 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::
 
 /// The same, each parsed by `parse(word)` and kept once; it throws for what is not accepted.
 template <class T, class Parse>
-CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<T>& to, Parse parse, const std::string& help) {
+CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<T>& to, Parse parse,
+                      const std::string& help) {
     const auto take = [&to, parse](const std::vector<std::string>& words) {
         to.clear();
         for (const std::string& word : words)
@@ -30,7 +32,8 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<T>& t
 /// A word parsed by `parse(flag, word)`. `to` may be optional: then it tells whether it was given.
 template <class T, class Parse>
 CLI::Option* add_value(CLI::App& verb, const std::string& flag, T& to, Parse parse, const std::string& help) {
-    return verb.add_option_function<std::string>(flag, [&to, flag, parse](const std::string& word) { to = parse(flag, word); }, help);
+    return verb.add_option_function<std::string>(
+        flag, [&to, flag, parse](const std::string& word) { to = parse(flag, word); }, help);
 }
 
 /// Seconds, above 0 and up to a day.

@@ -24,8 +24,8 @@ void become_own_program(int argc, char** argv) {
     if (argc < 2 || std::ranges::find(own_programs, argv[1]) == std::end(own_programs)) return;
     const std::string program = system::this_program() + "-" + argv[1];
     execv(program.c_str(), argv);
-    std::fprintf(stderr, "normlab: %s cannot be run (%s); ./dev %s builds it, and the target normlab-%s of CMake\n", program.c_str(), std::strerror(errno),
-                 argv[1], argv[1]);
+    std::fprintf(stderr, "normlab: %s cannot be run (%s); ./dev %s builds it, and the target normlab-%s of CMake\n",
+                 program.c_str(), std::strerror(errno), argv[1], argv[1]);
     std::exit(2);
 }
 

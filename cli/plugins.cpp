@@ -20,9 +20,11 @@ std::vector<Companion> companions() {
     const std::filesystem::path here = std::filesystem::path(system::this_program()).parent_path();
     std::vector<Companion> found;
     std::error_code none;
-    for (const auto& folder : {here / "lib" / "normlab", here.parent_path() / "lib" / "normlab"})   // as built, as installed
+    // as built, as installed
+    for (const auto& folder : {here / "lib" / "normlab", here.parent_path() / "lib" / "normlab"})
         for (const auto& entry : std::filesystem::directory_iterator(folder, none))
-            if (entry.path().extension() == ".so") found.push_back({entry.path().stem().string(), {entry.path().string(), ""}});
+            if (entry.path().extension() == ".so")
+                found.push_back({entry.path().stem().string(), {entry.path().string(), ""}});
     std::ranges::sort(found, {}, &Companion::name);
     return found;
 }
@@ -42,7 +44,8 @@ std::vector<PluginName> wanted_plugins(const std::vector<std::string>& plugins, 
         const auto companion = std::ranges::find(known, name, &Companion::name);
         if (companion == known.end() || is_registered(name)) continue;
         const std::string file = companion->plugin.text();
-        if (std::ranges::none_of(wanted, [&](const PluginName& p) { return p.text() == file; })) wanted.push_back(companion->plugin);
+        if (std::ranges::none_of(wanted, [&](const PluginName& p) { return p.text() == file; }))
+            wanted.push_back(companion->plugin);
     }
     return wanted;
 }
@@ -75,7 +78,7 @@ std::vector<std::string> implementations_of(const std::vector<std::string>& case
 }
 
 void add_worker(CLI::App& app, int&) {
-    auto* verb = app.add_subcommand("worker", "")->group("");   // for the program itself
+    auto* verb = app.add_subcommand("worker", "")->group("");  // for the program itself
     const auto plugin = std::make_shared<std::string>();
     const auto descriptor = std::make_shared<int>();
     verb->add_option("plugin", *plugin)->required();

@@ -35,8 +35,10 @@ void require_known(const std::vector<std::string>& names);
 /// The second words of case strings: their implementations.
 std::vector<std::string> implementations_of(const std::vector<std::string>& cases);
 
-inline constexpr const char* plugin_help = "a kernel of yours, FILE.so or FILE.so:OPTIONS (norms/plugin.h), in a process of its own; may be repeated";
+inline constexpr const char* plugin_help =
+    "a kernel of yours, FILE.so or FILE.so:OPTIONS (norms/plugin.h), in a process of its own; may be repeated";
 inline constexpr const char* timeout_help =
-    "seconds that a case of a plug-in may take (default: 10; large ones are given more); loading one may take 60, or this where it is more";
+    "seconds that a case of a plug-in may take (default: 10; large ones are given more); loading one may take 60, or "
+    "this where it is more";
 
 }  // namespace normlab::cli

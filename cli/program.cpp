@@ -36,13 +36,13 @@ int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& e) {
-            if (e.get_exit_code() == 0) return app.exit(e);   // --help
+            if (e.get_exit_code() == 0) return app.exit(e);  // --help
             return wrong_call(parse_error_text(app, e, argc, argv).c_str());
         }
         return status;
     } catch (const std::bad_alloc&) {
         return wrong_call("not enough memory for this case; a smaller shape is accepted");
-    } catch (const Failure& e) {   // the call was right, the machine or an implementation failed
+    } catch (const Failure& e) {  // the call was right, the machine or an implementation failed
         std::fprintf(stderr, "normlab: %s\n", e.what());
         return 1;
     } catch (const std::exception& e) {

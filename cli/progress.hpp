@@ -11,7 +11,8 @@ public:
     explicit Progress(std::string label);
     ~Progress() { clear(); }
     void show(std::size_t done, std::size_t total);
-    void show(double part, const std::string& text, double seconds_left);   ///< part done, 0 to 1; seconds_left < 0: not known
+    /// part done, 0 to 1; seconds_left < 0: not known
+    void show(double part, const std::string& text, double seconds_left);
     void clear();
 
 private:

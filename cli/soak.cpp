@@ -31,8 +31,8 @@ int run(const SoakOptions& o) {
     progress.clear();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     fmt::print("{}", verify::hunt_text(found, command_name()));
-    fmt::print("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n", found.cases, v.seed, found.held,
-               found.failed, found.unresolved, found.skipped, seconds / 60);
+    fmt::print("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n", found.cases,
+               v.seed, found.held, found.failed, found.unresolved, found.skipped, seconds / 60);
     if (!v.json.empty()) io::write_atomically(v.json, verify::hunt_json(found, v.seed, seconds));
     return found.good(v.allow_unresolved) ? 0 : 1;
 }
@@ -40,19 +40,23 @@ int run(const SoakOptions& o) {
 }  // namespace
 
 void add_soak(CLI::App& app, int& status) {
-    auto* verb = app.add_subcommand("soak", "many cases drawn by chance, every one of which right implementations pass");
+    auto* verb =
+        app.add_subcommand("soak", "many cases drawn by chance, every one of which right implementations pass");
     const auto o = std::make_shared<SoakOptions>();
     in_group(*verb, "Which cases", "soak --cases 1000000 --seed 7 --dtype f32");
-    add_value(*verb, "--cases", o->count, verify::parse_integer, "how many (default: 100000)")->check(CLI::Range(1, 1000000000));
+    add_value(*verb, "--cases", o->count, verify::parse_integer, "how many (default: 100000)")
+        ->check(CLI::Range(1, 1000000000));
     add_seed(*verb, o->verify.seed, "which (default: 1); the same for any number of threads");
     add_selection(*verb, o->verify.selection,
-                  {"variants, comma separated (default: all)", "checks (default: those that look at whatever numbers a case draws)",
+                  {"variants, comma separated (default: all)",
+                   "checks (default: those that look at whatever numbers a case draws)",
                    "f64, f32, bf16, f16 (default: all)", "nchw, nhwc (default: both)", "train, eval (default: both)"});
     add_threads(*verb, o->verify.threads);
     add_implementations(*verb, o->verify);
     in_group(*verb, "Reports", "soak --json soak.json --allow-unresolved");
     verb->add_option("--json", o->verify.json, "write the counts, the worst and the failing cases to this file");
-    verb->add_flag("--allow-unresolved", o->verify.allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
+    verb->add_flag("--allow-unresolved", o->verify.allow_unresolved,
+                   "exit status 0 although some quantity is UNRESOLVED");
     refuse_empty_arguments(*verb);
     verb->callback([o, &status] { o->verify.add_plugins(), status = run(*o); });
 }

@@ -24,7 +24,7 @@ namespace {
 using namespace studies;
 
 struct StudyOptions {
-    std::map<std::string, std::string> settings;   ///< flag -> comma list; empty: the size's own
+    std::map<std::string, std::string> settings;  ///< flag -> comma list; empty: the size's own
     std::string data, out;
     int jobs = all_cores();
     Files files;
@@ -32,7 +32,9 @@ struct StudyOptions {
 };
 
 std::string duration(double seconds) {
-    return seconds < 120 ? fmt::format("{:.0f} s", seconds) : seconds < 7200 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
+    return seconds < 120    ? fmt::format("{:.0f} s", seconds)
+           : seconds < 7200 ? fmt::format("{:.0f} min", seconds / 60)
+                            : fmt::format("{:.1f} h", seconds / 3600);
 }
 
 void print_plan(const std::vector<Run>& runs, const Jobs& jobs, const std::string& data) {
@@ -42,18 +44,22 @@ void print_plan(const std::vector<Run>& runs, const Jobs& jobs, const std::strin
         seconds += there ? 0 : run.seconds;
         fmt::print("{:>8}  {}\n", there ? "there" : duration(run.seconds), run.name);
     }
-    fmt::print("{} runs, about {} with {} processes; data {}; records in {}\n", runs.size(), duration(seconds / jobs.processes), jobs.processes, data, (jobs.out / "records").string());
+    fmt::print("{} runs, about {} with {} processes; data {}; records in {}\n", runs.size(),
+               duration(seconds / jobs.processes), jobs.processes, data, (jobs.out / "records").string());
 }
 
 // The table, then the verdict on each claim; "no verdict" for settings of which the criteria do not speak.
-void print_report(const Study& study, const Settings& settings, const Report& report, const Record& first, std::size_t runs) {
+void print_report(const Study& study, const Settings& settings, const Report& report, const Record& first,
+                  std::size_t runs) {
     fmt::print("{}", report.table);
     if (!settings.changed())
         for (const Claim& c : parse_claims(study.claims)) {
             const Judged j = judge(c, study.name, report.measures);
-            fmt::print("{:<17} {}: {}\n{:18}criterion: {}; {}\n", name_of(j.verdict), c.id, c.statement, "", c.criterion(), j.evidence);
+            fmt::print("{:<17} {}: {}\n{:18}criterion: {}; {}\n", name_of(j.verdict), c.id, c.statement, "",
+                       c.criterion(), j.evidence);
         }
-    fmt::print("study {}: {} runs, {} settings, data {}, commit {}{}\n", study.name, runs, settings.changed() ? "changed" : name_of(settings.size()), first.data, first.commit,
+    fmt::print("study {}: {} runs, {} settings, data {}, commit {}{}\n", study.name, runs,
+               settings.changed() ? "changed" : name_of(settings.size()), first.data, first.commit,
                settings.changed() ? "; no verdict: the criteria belong to the settings of the sizes" : "");
     std::fflush(stdout);
 }
@@ -63,7 +69,7 @@ int run_study(const Study& study, const StudyOptions& o) {
     for (const auto& [flag, list] : o.settings)
         if (!list.empty()) given[flag] = list;
     const Settings settings(study.settings, o.paper ? Size::paper : o.standard ? Size::standard : Size::quick, given);
-    const std::vector<Settings> apart = settings.apart();   // each with a report of its own
+    const std::vector<Settings> apart = settings.apart();  // each with a report of its own
     std::vector<Run> runs;
     std::vector<std::size_t> counts;
     for (const Settings& one : apart) {
@@ -71,17 +77,22 @@ int run_study(const Study& study, const StudyOptions& o) {
         runs.insert(runs.end(), own.begin(), own.end());
         counts.push_back(own.size());
     }
-    const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out), o.data, o.jobs, o.fresh};
+    const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out),
+                    o.data, o.jobs, o.fresh};
     o.files.check(apart.size());
     if (o.dry_run) return print_plan(runs, jobs, describe_data(study, o.data)), 0;
     std::error_code error;
     std::filesystem::create_directories(jobs.out / "records", error);
-    if (error) throw io::InputError(fmt::format("--out {}: {} cannot be made ({}); a folder that may be written is accepted", jobs.out.string(), (jobs.out / "records").string(), error.message()));
+    if (error)
+        throw io::InputError(fmt::format("--out {}: {} cannot be made ({}); a folder that may be written is accepted",
+                                         jobs.out.string(), (jobs.out / "records").string(), error.message()));
     for (const char* ending : {".svg", ".png"}) io::check_drawable(jobs.out / (study.name + ending));
 
     const auto start = std::chrono::steady_clock::now();
     Progress bar("study " + study.name);
-    const std::vector<Record> records = make_records(study, runs, jobs, [&](const studies::Progress& p) { bar.show(p.part, fmt::format("{}/{} runs", p.done, p.total), p.seconds_left); });
+    const std::vector<Record> records = make_records(study, runs, jobs, [&](const studies::Progress& p) {
+        bar.show(p.part, fmt::format("{}/{} runs", p.done, p.total), p.seconds_left);
+    });
     bar.clear();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     bool held = true;
@@ -94,7 +105,8 @@ int run_study(const Study& study, const StudyOptions& o) {
         print_report(study, apart[i], report, own.at(0), own.size());
         const std::string base = (jobs.out / (study.name + apart[i].label())).string();
         io::write_atomically(base + ".csv", report.csv);
-        for (const char* ending : {".svg", ".png"}) io::draw(base + ending, report.figure.script, report.figure.width, report.figure.height);
+        for (const char* ending : {".svg", ".png"})
+            io::draw(base + ending, report.figure.script, report.figure.width, report.figure.height);
         o.files.write(study.name, report, seconds);
         held = held && report.held;
     }
@@ -111,17 +123,26 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
         std::string sizes = fmt::format("default {}", s.quick);
         if (!s.standard.empty()) sizes += fmt::format("; --standard {}", s.standard);
         if (!s.paper.empty()) sizes += fmt::format("; --paper {}", s.paper);
-        one->add_option(s.flag, o->settings[s.flag], fmt::format("{} ({}){}", s.help, sizes, s.together ? "" : "; of several values each has a report of its own"));
+        one->add_option(s.flag, o->settings[s.flag],
+                        fmt::format("{} ({}){}", s.help, sizes,
+                                    s.together ? "" : "; of several values each has a report of its own"));
     }
-    if (study.uses_data) one->add_option("--data", o->data, "a folder with MNIST's IDX files (plain or gzip) or an .npz file with x and y (default: embedded digits)");
+    if (study.uses_data)
+        one->add_option(
+            "--data", o->data,
+            "a folder with MNIST's IDX files (plain or gzip) or an .npz file with x and y (default: embedded digits)");
     in_group(*one, "Runs and results", fmt::format("study {} --out results/mine --jobs 2", study.name));
-    one->add_option("--out", o->out, fmt::format("where records, figure and table go (default: results/{})", study.name));
+    one->add_option("--out", o->out,
+                    fmt::format("where records, figure and table go (default: results/{})", study.name));
     for (const char* flag : {"--jobs", "--threads"})
-        add_value(*one, flag, o->jobs, parse_int, "processes (default: one a core); results do not depend on it")->check(CLI::Range(1, 1024));
+        add_value(*one, flag, o->jobs, parse_int, "processes (default: one a core); results do not depend on it")
+            ->check(CLI::Range(1, 1024));
     one->add_option("--json", o->files.json, "write the report to this file");
     one->add_option("--csv", o->files.csv, "write the table to this file too");
-    one->add_option("--plot", o->files.figures, "draw the figure to these files too: .svg or .png, comma separated")->delimiter(',');
-    one->add_flag("--fresh", o->fresh, "discard the records of these runs that are in --out; otherwise what is there is not run again");
+    one->add_option("--plot", o->files.figures, "draw the figure to these files too: .svg or .png, comma separated")
+        ->delimiter(',');
+    one->add_flag("--fresh", o->fresh,
+                  "discard the records of these runs that are in --out; otherwise what is there is not run again");
     one->add_flag("--dry-run", o->dry_run, "list the runs and how long they take, about");
     refuse_empty_arguments(*one);
     one->callback([&study, o, one, &status] {
@@ -136,17 +157,24 @@ void add_study(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("study", study_help);
     const auto records = std::make_shared<std::string>();
     const auto shows = std::make_shared<bool>(false);
-    auto* shown = verb->add_flag("--ledger", *shows, "every claim with its source, criterion, what was measured, and the verdict");
-    verb->add_option("--records", *records, "with --ledger: the folder that holds STUDY/records (default: studies, of this project)")->needs(shown);
+    auto* shown = verb->add_flag("--ledger", *shows,
+                                 "every claim with its source, criterion, what was measured, and the verdict");
+    verb->add_option("--records", *records,
+                     "with --ledger: the folder that holds STUDY/records (default: studies, of this project)")
+        ->needs(shown);
     verb->require_subcommand(0, 1);
     for (const Study& study : all()) add_one(*verb, study, status);
     for (CLI::App* one : verb->get_subcommands([](const CLI::App*) { return true; })) one->excludes(shown);
     verb->callback([verb, shows, records, &status] {
         if (!verb->get_subcommands().empty()) return;
         if (*shows) {
-            const char* source = std::getenv("NORMLAB_SOURCE");   // set by ./dev
-            const std::filesystem::path folder = !records->empty() ? *records : source ? std::string(source) + "/studies" : "studies";
-            if (!std::filesystem::is_directory(folder)) throw Error(fmt::format("--records {}: no folder; one that holds STUDY/records is accepted", folder.string()));
+            const char* source = std::getenv("NORMLAB_SOURCE");  // set by ./dev
+            const std::filesystem::path folder = !records->empty() ? *records
+                                                 : source          ? std::string(source) + "/studies"
+                                                                   : "studies";
+            if (!std::filesystem::is_directory(folder))
+                throw Error(
+                    fmt::format("--records {}: no folder; one that holds STUDY/records is accepted", folder.string()));
             fmt::print("{}", ledger_text(ledger(folder)));
             return;
         }
@@ -155,7 +183,7 @@ void add_study(CLI::App& app, int& status) {
 }
 
 void add_study_worker(CLI::App& app, int&) {
-    auto* verb = app.add_subcommand("study-worker", "")->group("");   // for the program itself
+    auto* verb = app.add_subcommand("study-worker", "")->group("");  // for the program itself
     const auto descriptor = std::make_shared<int>();
     verb->add_option("descriptor", *descriptor)->required();
     verb->callback([descriptor] { serve_runs(*descriptor); });

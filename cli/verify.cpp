@@ -35,7 +35,8 @@ Accumulation parse_accumulation(std::string_view, const std::string& word) {
 // Before the run: a file that cannot be written is known now.
 void check_outputs(const VerifyOptions& o) {
     std::vector<std::filesystem::path> seen;
-    const std::pair<const char*, std::string> files[] = {{"--json", o.json}, {"--junit", o.junit}, {"--html", o.html}, {"--replay", o.replay}};
+    const std::pair<const char*, std::string> files[] = {
+        {"--json", o.json}, {"--junit", o.junit}, {"--html", o.html}, {"--replay", o.replay}};
     for (const auto& [flag, path] : files) {
         if (path.empty()) continue;
         if (path == "-") throw Error(fmt::format("{} -: a file's path is accepted", flag));
@@ -56,10 +57,12 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
         fmt::print("replaying {} cases of {}\n", cases.size(), o.replay);
     }
     std::ranges::move(planned_cases(o, left_out), std::back_inserter(cases));
-    if (cases.empty()) throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
+    if (cases.empty())
+        throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
     if (baseline) baseline->require_overlap(cases);
     Progress progress("verify");
-    auto outcomes = verify::run_cases(cases, o.threads, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    auto outcomes =
+        verify::run_cases(cases, o.threads, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
     progress.clear();
     if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
@@ -69,7 +72,8 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
 
 std::vector<verify::Outcome> run_vectors(const VerifyOptions& o) {
     Progress progress("verify");
-    auto outcomes = verify::run_vectors(o.vectors, o.only, o.selection, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    auto outcomes = verify::run_vectors(o.vectors, o.only, o.selection,
+                                        [&](std::size_t done, std::size_t total) { progress.show(done, total); });
     progress.clear();
     return outcomes;
 }
@@ -81,7 +85,9 @@ void remember(const std::vector<verify::Case>& failing, const std::string& repla
 int run_hunt(const VerifyOptions& o) {
     check_outputs(o);
     const auto start = std::chrono::steady_clock::now();
-    const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    const auto elapsed = [&] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
     Progress progress("hunt");
     constexpr std::size_t any_number = std::numeric_limits<std::size_t>::max();
     verify::Hunt found = verify::hunt(o.selection, o.seed, o.threads, true, any_number, [&](std::size_t) {
@@ -91,8 +97,8 @@ int run_hunt(const VerifyOptions& o) {
     progress.clear();
     remember(verify::shrink_failures(found.doubtful), o.replay);
     fmt::print("{}", verify::hunt_text(found, command_name()));
-    fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases, found.held, found.failed,
-               found.unresolved, found.skipped, o.seed, elapsed());
+    fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases,
+               found.held, found.failed, found.unresolved, found.skipped, o.seed, elapsed());
     return found.good(o.allow_unresolved) ? 0 : 1;
 }
 
@@ -113,7 +119,7 @@ int run(const VerifyOptions& o) {
     if (baseline && against.compared == 0) throw Error(o.baseline + " has no finding of any case of this run");
     verify::RunInfo info{seconds, command, o.call, o.allow_unresolved, {}};
     for (const verify::Loss& loss : against.losses) info.losses.push_back(baseline->loss_line(loss));
-    fmt::print("{}", o.shows_all()          ? verify::findings_text(outcomes)
+    fmt::print("{}", o.shows_all()        ? verify::findings_text(outcomes)
                      : !o.vectors.empty() ? verify::vectors_text(outcomes)
                                           : verify::tables_text(outcomes));
     for (const std::string& reason : left_out) fmt::print("left out: {}\n", reason);
@@ -121,7 +127,7 @@ int run(const VerifyOptions& o) {
     if (!failures.empty()) fmt::print("\n{}", failures);
     if (baseline) fmt::print("\n{}", baseline->text(against, command));
     fmt::print("{}\n", verify::summary_line(summary, seconds));
-    std::fflush(stdout);   // the results do not depend on a disk
+    std::fflush(stdout);  // the results do not depend on a disk
     if (!o.json.empty()) io::write_atomically(o.json, verify::json_text(outcomes, summary, seconds, command));
     if (!o.junit.empty()) io::write_atomically(o.junit, verify::junit_text(outcomes, info));
     if (!o.html.empty()) io::write_atomically(o.html, verify::html_text(outcomes, info));
@@ -131,63 +137,80 @@ int run(const VerifyOptions& o) {
 }  // namespace
 
 void add_verify(CLI::App& app, int& status) {
-    auto* verb = app.add_subcommand("verify", "prove implementations right: accuracy, derivatives, identities, invariances");
+    auto* verb =
+        app.add_subcommand("verify", "prove implementations right: accuracy, derivatives, identities, invariances");
     const auto o = std::make_shared<VerifyOptions>();
     in_group(*verb, "Which cases", "verify --tier smoke --variant layer_norm,rms_norm --dtype f32");
     add_tier(*verb, o->tier, "smoke (5 s), ci (60 s, the default) or full");
     add_selection(*verb, o->selection,
-                  {"variants, comma separated (default: all)", "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy",
-                   "f64, f32, bf16, f16 (default: all; --input: the file's own)", "nchw, nhwc (default: both; --input: nchw)",
-                   "train, eval (default: both)"});
-    verb->add_option("--case", o->cases, "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
+                  {"variants, comma separated (default: all)",
+                   "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy",
+                   "f64, f32, bf16, f16 (default: all; --input: the file's own)",
+                   "nchw, nhwc (default: both; --input: nchw)", "train, eval (default: both)"});
+    verb->add_option("--case", o->cases,
+                     "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
         ->allow_extra_args(false);
-    verb->add_option("--replay", o->replay, "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
+    verb->add_option("--replay", o->replay,
+                     "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
     add_threads(*verb, o->threads);
     add_implementations(*verb, *o);
     const auto as_it_is = [](std::string_view, const std::string& word) { return word; };
     in_group(*verb, "Numbers of yours", "verify --input activations.npy --variant layer_norm --eps 1e-6");
     add_value(*verb, "--input", o->input.x, as_it_is,
-                     "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an .npz file "
-                     "the member x, or the only one");
-    add_value(*verb, "--gamma", o->input.gamma, as_it_is, "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
+              "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an "
+              ".npz file "
+              "the member x, or the only one");
+    add_value(*verb, "--gamma", o->input.gamma, as_it_is,
+              "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
     add_value(*verb, "--beta", o->input.beta, as_it_is, "likewise");
-    add_value(*verb, "--eps", o->input.eps, [](std::string_view flag, const std::string& word) { return verify::parse_number(flag, word); }, "eps for --input");
+    add_value(
+        *verb, "--eps", o->input.eps,
+        [](std::string_view flag, const std::string& word) { return verify::parse_number(flag, word); },
+        "eps for --input");
     add_value(*verb, "--groups", o->input.groups, verify::parse_integer,
               "groups of group norm for --input (default: the largest divisor of C up to 32)");
     add_value(*verb, "--normalized", o->input.normalized, verify::parse_integer,
               "for --input: layer and rms norm over this many last dimensions, gamma an element");
-    add_value(*verb, "--dim", o->input.weight_dim, as_it_is, "for --input: weight norm's dim, a number or none (default: 0)");
-    verb->add_option("--data", o->data, "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
+    add_value(*verb, "--dim", o->input.weight_dim, as_it_is,
+              "for --input: weight norm's dim, a number or none (default: 0)");
+    verb->add_option("--data", o->data,
+                     "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
     verb->add_option("--layer", o->layer, "conv or dense alone, for --data");
     add_seed(*verb, o->seed, "seed of what is drawn for --input, --data and --hunt");
     in_group(*verb, "What others computed", "verify --judge folder --accumulation tree");
-    add_value(*verb, "--judge", o->judge.folder, as_it_is, "a folder that normlab export wrote and a script filled in: the report on the script's numbers");
-    add_value(*verb, "--outputs", o->judge.outputs, as_it_is, "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
-    add_value(*verb, "--accumulation", o->judge.accumulation, parse_accumulation,
-              "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
+    add_value(*verb, "--judge", o->judge.folder, as_it_is,
+              "a folder that normlab export wrote and a script filled in: the report on the script's numbers");
+    add_value(*verb, "--outputs", o->judge.outputs, as_it_is,
+              "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
+    add_value(
+        *verb, "--accumulation", o->judge.accumulation, parse_accumulation,
+        "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
     verb->add_option("--vectors", o->vectors,
-                     "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another program computed");
+                     "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another "
+                     "program computed");
     add_list(*verb, "--only", o->only, "the vectors, or faults, with these names alone, for --vectors and --faults");
     in_group(*verb, "Looking further", "verify --hunt 60 --dtype bf16 --replay failures.txt");
     add_value(*verb, "--hunt", o->hunt, parse_seconds,
               "look for the largest error over bound for so many seconds, among cases drawn by chance");
-    verb->add_flag("--faults", o->faults,
-                   "which check catches each planted fault of a plug-in of ours, and whether nothing is said of the one without");
+    verb->add_flag(
+        "--faults", o->faults,
+        "which check catches each planted fault of a plug-in of ours, and whether nothing is said of the one without");
     verb->add_flag("--all", o->all, "for --faults: all checks that catch a fault, not the first alone");
     in_group(*verb, "Reports", "verify --json now.json --html now.html --baseline then.json");
     verb->add_option("--json", o->json, "write every finding to this file");
     verb->add_option("--junit", o->junit, "write JUnit XML to this file, as CI systems read it");
     verb->add_option("--html", o->html, "write one self-contained page with figures to this file");
-    verb->add_option("--baseline", o->baseline, "a file that --json wrote earlier: accuracy that got worse since is a failure");
+    verb->add_option("--baseline", o->baseline,
+                     "a file that --json wrote earlier: accuracy that got worse since is a failure");
     verb->add_flag("--allow-unresolved", o->allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
     refuse_empty_arguments(*verb);
-    verb->callback([o, verb, &status] { 
+    verb->callback([o, verb, &status] {
         VerifyOptions::check_call(*verb);
         o->call = command_line(*verb);
         o->add_plugins();
         o->add_script();
         status = run(*o);
-     });
+    });
 }
 
 }  // namespace normlab::cli

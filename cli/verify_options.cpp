@@ -13,11 +13,14 @@ namespace normlab::cli {
 namespace {
 
 bool selects(const verify::Selection& s) {
-    return !(s.variants.empty() && s.implementations.empty() && s.checks.empty() && s.dtypes.empty() && s.layouts.empty() && s.modes.empty());
+    return !(s.variants.empty() && s.implementations.empty() && s.checks.empty() && s.dtypes.empty() &&
+             s.layouts.empty() && s.modes.empty());
 }
 
 // The name of a catalogue entry has no settings and fewer words than a case.
-bool is_name(const std::string& text) { return text.find('=') == std::string::npos && std::ranges::count(text, ' ') < 3; }
+bool is_name(const std::string& text) {
+    return text.find('=') == std::string::npos && std::ranges::count(text, ' ') < 3;
+}
 
 std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
     std::vector<verify::Case> cases;
@@ -29,7 +32,9 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
             continue;
         }
         if (selects(o.selection))
-            throw Error("a case says everything itself; a selection is accepted beside the name of a catalogue entry (normlab list)");
+            throw Error(
+                "a case says everything itself; a selection is accepted beside the name of a catalogue entry (normlab "
+                "list)");
         cases.push_back(verify::parse_case(text));
         if (const std::string reason = verify::reason_to_skip(cases.back()); !reason.empty())
             throw Error(fmt::format("case '{}' cannot run: {}", text, reason));
@@ -41,22 +46,24 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
 
 void VerifyOptions::check_call(const CLI::App& verb) {
     accept_beside(verb, "--judge", "says what runs",
-                  {"--outputs", "--accumulation", "--case", "--variant", "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout", "--json",
-                   "--junit", "--html", "--allow-unresolved"});
+                  {"--outputs", "--accumulation", "--case", "--variant", "--check", "--dtype", "--layout", "--mode",
+                   "--threads", "--timeout", "--json", "--junit", "--html", "--allow-unresolved"});
     accept_beside(verb, "--faults", "runs a plug-in of its own on tier ci",
-                  {"--only", "--all", "--variant", "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout", "--json"});
+                  {"--only", "--all", "--variant", "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout",
+                   "--json"});
     accept_beside(verb, "--hunt", "draws its own cases",
-                  {"--variant", "--impl", "--plugin", "--timeout", "--check", "--dtype", "--layout", "--mode", "--seed", "--threads", "--replay",
-                   "--allow-unresolved"});
+                  {"--variant", "--impl", "--plugin", "--timeout", "--check", "--dtype", "--layout", "--mode", "--seed",
+                   "--threads", "--replay", "--allow-unresolved"});
     accept_beside(verb, "--vectors", "says what runs",
-                  {"--only", "--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--json", "--junit", "--html", "--baseline",
-                   "--allow-unresolved"});
+                  {"--only", "--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--json", "--junit",
+                   "--html", "--baseline", "--allow-unresolved"});
     require_with(verb, {"--outputs", "--accumulation"}, {"--judge"});
     require_with(verb, {"--all"}, {"--faults"});
     require_with(verb, {"--only"}, {"--vectors", "--faults"});
     require_with(verb, {"--layer"}, {"--data"});
     accept_one(verb, {"--case", "--input", "--data"});
-    require_with(verb, {"--gamma", "--beta", "--eps", "--groups", "--normalized", "--dim"}, {"--input"}, "; a case says G=, eps=");
+    require_with(verb, {"--gamma", "--beta", "--eps", "--groups", "--normalized", "--dim"}, {"--input"},
+                 "; a case says G=, eps=");
     require_with(verb, {"--seed"}, {"--input", "--data", "--hunt"}, "; a case says seed=");
     if (verb.count("--tier") && !given(verb, {"--case", "--input", "--data"}).empty())
         throw Error("--tier is for generated cases; --case, --input and --data say themselves what runs");
@@ -73,7 +80,7 @@ void VerifyOptions::add_plugins() {
     require_known(implementations);
     if (added.empty() || !implementations.empty() || !std::ranges::all_of(cases, is_name)) return;
     if (!plugins.empty()) usual.assign(added.begin(), added.begin() + static_cast<std::ptrdiff_t>(plugins.size()));
-    implementations = usual;   // not the companions that a replayed case alone names
+    implementations = usual;  // not the companions that a replayed case alone names
 }
 
 void VerifyOptions::add_script() {
@@ -91,17 +98,21 @@ void add_selection(CLI::App& verb, verify::Selection& to, const std::vector<std:
 }
 
 void add_tier(CLI::App& verb, std::optional<verify::Tier>& to, const std::string& help) {
-    add_value(verb, "--tier", to, [](std::string_view, const std::string& word) { return verify::parse_tier(word); }, help);
+    add_value(
+        verb, "--tier", to, [](std::string_view, const std::string& word) { return verify::parse_tier(word); }, help);
 }
 
 void add_implementations(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Implementations", verb.get_name() + " --plugin ./libmine.so --variant layer_norm");
-    add_list(verb, "--impl", o.selection.implementations, "implementations (default: all, or the plug-ins alone where there are some)");
+    add_list(verb, "--impl", o.selection.implementations,
+             "implementations (default: all, or the plug-ins alone where there are some)");
     verb.add_option("--plugin", o.plugins, plugin_help)->allow_extra_args(false);
     add_value(verb, "--timeout", o.timeout, parse_seconds, timeout_help);
 }
 
-void add_seed(CLI::App& verb, std::uint64_t& to, const std::string& help) { add_value(verb, "--seed", to, verify::parse_seed, help); }
+void add_seed(CLI::App& verb, std::uint64_t& to, const std::string& help) {
+    add_value(verb, "--seed", to, verify::parse_seed, help);
+}
 
 std::vector<verify::Case> planned_cases(const VerifyOptions& o, std::vector<std::string>& left_out) {
     if (o.script) std::ranges::move(o.script->left_out(), std::back_inserter(left_out));
@@ -111,7 +122,8 @@ std::vector<verify::Case> planned_cases(const VerifyOptions& o, std::vector<std:
     if (o.input.x.empty()) return verify::plan(o.selection, o.tier.value_or(verify::Tier::ci));
     verify::InputOptions input = o.input;
     input.seed = o.seed;
-    if (o.selection.layouts.size() > 1) throw Error("--input has one layout; --layout nchw or --layout nhwc is accepted");
+    if (o.selection.layouts.size() > 1)
+        throw Error("--input has one layout; --layout nchw or --layout nhwc is accepted");
     if (!o.selection.layouts.empty()) input.layout = o.selection.layouts[0];
     return verify::plan_input(input, o.selection, left_out);
 }

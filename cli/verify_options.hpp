@@ -12,16 +12,16 @@ namespace normlab::cli {
 
 struct VerifyOptions {
     verify::Selection selection;
-    verify::InputOptions input;    ///< x is empty where there is no --input
-    verify::JudgeOptions judge;    ///< likewise folder
+    verify::InputOptions input;  ///< x is empty where there is no --input
+    verify::JudgeOptions judge;  ///< likewise folder
     std::vector<std::string> cases, only, plugins;
     std::string vectors, json, junit, html, baseline, replay, call, layer, data;
     std::optional<verify::Tier> tier;
-    std::optional<double> hunt, timeout;   ///< seconds
+    std::optional<double> hunt, timeout;  ///< seconds
     std::uint64_t seed = 1;
     int threads = all_cores();
     bool allow_unresolved = false, faults = false, all = false;
-    const verify::Script* script = nullptr;   ///< of --judge
+    const verify::Script* script = nullptr;  ///< of --judge
 
     /// Throws Error for flags that do not go together.
     static void check_call(const CLI::App& verb);
@@ -29,7 +29,8 @@ struct VerifyOptions {
     /// Brings in what --judge names.
     void add_script();
 
-    /// Brings in --plugin and what --impl, the cases and --replay's name; without --impl the plug-ins alone are selected.
+    /// Brings in --plugin and what --impl, the cases and --replay's name; without --impl the plug-ins alone are
+    /// selected.
     void add_plugins();
 
     /// Cases that say themselves what they are, and vectors: every finding is shown.

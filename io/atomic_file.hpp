@@ -16,8 +16,7 @@ namespace normlab::io {
 void write_atomically(const std::filesystem::path& path, std::string_view contents);
 
 /// The same with the contents in several parts, written one after the other.
-void write_parts_atomically(const std::filesystem::path& path,
-                            std::span<const std::string_view> parts);
+void write_parts_atomically(const std::filesystem::path& path, std::span<const std::string_view> parts);
 
 /// Throws now the InputError that write_atomically(path, ...) would throw later: folder missing or not
 /// writable, a target that is refused. Creates and removes an empty temporary file; what it cannot

@@ -12,16 +12,15 @@ namespace normlab::io {
 /// disk. what() reads "PATH: what is wrong; what would be accepted". A mistake of the calling code
 /// (an Array whose bytes do not fit its shape) throws std::invalid_argument instead.
 class InputError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
+public:
+    using std::runtime_error::runtime_error;
 };
 
 /// Throws InputError("PATH: WHAT").
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what);
 
 /// Throws InputError("PATH: WHAT: the system's text for ERROR"), ERROR being an errno value.
-[[noreturn]] void refuse_with_errno(const std::filesystem::path& path, const std::string& what,
-                                    int error);
+[[noreturn]] void refuse_with_errno(const std::filesystem::path& path, const std::string& what, int error);
 
 /// `text` between quotes for a message: bytes outside printable ASCII as \xNN, at most 80 characters.
 std::string in_quotes(std::string_view text);

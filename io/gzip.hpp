@@ -19,14 +19,14 @@ bool is_gzip(InputFile& file);
 /// by something else; the end counts as reached, and the checksum as proved, once read() returns
 /// less than it was asked for.
 class GzipReader final : public ByteSource {
- public:
-  explicit GzipReader(InputFile& file);
-  std::size_t read(std::span<std::byte> into) override;
-  std::optional<std::uint64_t> left() const override { return std::nullopt; }
+public:
+    explicit GzipReader(InputFile& file);
+    std::size_t read(std::span<std::byte> into) override;
+    std::optional<std::uint64_t> left() const override { return std::nullopt; }
 
- private:
-  InputFile& file_;
-  Inflater member_;
+private:
+    InputFile& file_;
+    Inflater member_;
 };
 
 }  // namespace normlab::io

@@ -20,10 +20,10 @@ namespace normlab::io {
 Array read_idx(const std::filesystem::path& path);
 
 struct MnistFiles {
-  std::optional<std::filesystem::path> train_images;  ///< (60000, 28, 28) of u8 in MNIST
-  std::optional<std::filesystem::path> train_labels;  ///< (60000,)
-  std::optional<std::filesystem::path> t10k_images;   ///< (10000, 28, 28)
-  std::optional<std::filesystem::path> t10k_labels;   ///< (10000,)
+    std::optional<std::filesystem::path> train_images;  ///< (60000, 28, 28) of u8 in MNIST
+    std::optional<std::filesystem::path> train_labels;  ///< (60000,)
+    std::optional<std::filesystem::path> t10k_images;   ///< (10000, 28, 28)
+    std::optional<std::filesystem::path> t10k_labels;   ///< (10000,)
 };
 
 /// The files in `folder` that bear MNIST's names: train- or t10k-, then images-idx3-ubyte or

@@ -8,10 +8,12 @@
 
 namespace normlab::io {
 
-/// The document in a file. Throws InputError naming the file where it cannot be read, is no JSON, or nests more than 64 deep.
+/// The document in a file. Throws InputError naming the file where it cannot be read, is no JSON, or nests more than 64
+/// deep.
 nlohmann::json read_json(const std::filesystem::path& path);
 
-/// The document as text, a line for each value. Bytes that are no UTF-8, in a file's name or a plug-in's message, become U+FFFD.
+/// The document as text, a line for each value. Bytes that are no UTF-8, in a file's name or a plug-in's message,
+/// become U+FFFD.
 std::string text_of(const nlohmann::json& document);
 
 /// The text with such bytes replaced likewise.

@@ -28,7 +28,8 @@ Array read_npy(ByteSource& source, const std::filesystem::path& name);
 /// not fit its shape or it has more than 64 dimensions.
 void write_npy(const std::filesystem::path& path, const Array& array);
 
-/// The same without write_atomically, for a folder that nobody reads before it is complete: a file may stay in part where this throws.
+/// The same without write_atomically, for a folder that nobody reads before it is complete: a file may stay in part
+/// where this throws.
 void write_npy_in_part(const std::filesystem::path& path, const Array& array);
 
 }  // namespace normlab::io

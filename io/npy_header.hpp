@@ -15,10 +15,10 @@ namespace normlab::io {
 constexpr std::size_t npy_most_dimensions = 64;  // as NumPy 2
 
 struct NpyHeader {
-  ElementType type = ElementType::f32;
-  bool big_endian = false;
-  bool fortran_order = false;
-  std::vector<std::int64_t> shape;
+    ElementType type = ElementType::f32;
+    bool big_endian = false;
+    bool fortran_order = false;
+    std::vector<std::int64_t> shape;
 };
 
 /// Reads the three keys, each exactly once, in any order, with any white space and an optional last

@@ -16,18 +16,19 @@ bool is_npz(const std::filesystem::path& path);
 
 /// An open .npz file.
 class NpzFile {
- public:
-  /// Throws InputError as ZipFile does.
-  explicit NpzFile(const std::filesystem::path& path) : zip_(path) {}
+public:
+    /// Throws InputError as ZipFile does.
+    explicit NpzFile(const std::filesystem::path& path) : zip_(path) {}
 
-  /// The arrays' names, without .npy, in the file's order. Members that are no .npy files have none.
-  std::vector<std::string> names() const;
+    /// The arrays' names, without .npy, in the file's order. Members that are no .npy files have none.
+    std::vector<std::string> names() const;
 
-  /// Throws InputError as read_npy and ZipFile::open do, naming the member too, and std::invalid_argument for a name that is not among names().
-  Array read(std::string_view name);
+    /// Throws InputError as read_npy and ZipFile::open do, naming the member too, and std::invalid_argument for a name
+    /// that is not among names().
+    Array read(std::string_view name);
 
- private:
-  ZipFile zip_;
+private:
+    ZipFile zip_;
 };
 
 }  // namespace normlab::io

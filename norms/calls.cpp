@@ -23,11 +23,14 @@ std::string shape_text(const ConstTensor& t) {
 
 void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& x) {
     if (t.shape != x.shape || t.layout != x.layout || t.dtype != x.dtype || t.device != x.device)
-        refuse("{} is {}, but x is {}; the same shape, layout, dtype and device are accepted", what, shape_text(t), shape_text(x));
-    if (t.shape.size() > 0 && !t.data) refuse("{}: null data; memory for {} elements is accepted", what, t.shape.size());
+        refuse("{} is {}, but x is {}; the same shape, layout, dtype and device are accepted", what, shape_text(t),
+               shape_text(x));
+    if (t.shape.size() > 0 && !t.data)
+        refuse("{}: null data; memory for {} elements is accepted", what, t.shape.size());
     const std::int64_t positions = t.shape.S * t.step_position();
     if (t.position_stride != 0 && (t.layout == Layout::channels_first || t.position_stride < t.shape.C))
-        refuse("{}: position stride {}; 0, or for nhwc at least C = {}, is accepted", what, t.position_stride, t.shape.C);
+        refuse("{}: position stride {}; 0, or for nhwc at least C = {}, is accepted", what, t.position_stride,
+               t.shape.C);
     const std::int64_t least = t.layout == Layout::channels_first ? t.shape.C * t.shape.S : positions;
     if (t.sample_stride != 0 && t.sample_stride < least)
         refuse("{}: sample stride {}; 0, or at least {}, is accepted", what, t.sample_stride, least);
@@ -36,9 +39,11 @@ void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& 
 // A call as the implementation sees it: on its device, dense if it insists.
 struct Call {
     Call(const Spec& spec, Mode mode, const ConstTensor& x, bool dense, const Implementation& implementation)
-        : problem{spec, x.shape, x.dtype, x.layout, mode, implementation.device(), dense}, implementation_(implementation) {
+        : problem{spec, x.shape, x.dtype, x.layout, mode, implementation.device(), dense},
+          implementation_(implementation) {
         if (x.device != Device::host && x.device != problem.device)
-            refuse("x is on a {} device, but {} works on {} memory", name_of(x.device), implementation.name(), name_of(problem.device));
+            refuse("x is on a {} device, but {} works on {} memory", name_of(x.device), implementation.name(),
+                   name_of(problem.device));
         validate(problem);
         if (!dense && x.device == Device::host && !implementation.supports(problem)) problem.dense = true;
         pack = problem.dense && !dense;
@@ -61,14 +66,16 @@ StateView checked_state(const Problem& problem, State* state) {
     const auto C = static_cast<std::size_t>(problem.shape.C);
     const std::vector<double>& spread = sigma ? state->sigma : state->var;
     if (state->mean.size() != C || spread.size() != C)
-        refuse("{}: State holds {} means and {} {}, but x has C = {} channels; initial_state(spec, C) makes one that fits", spec.variant,
-               state->mean.size(), spread.size(), sigma ? "sigmas" : "variances", C);
+        refuse(
+            "{}: State holds {} means and {} {}, but x has C = {} channels; initial_state(spec, C) makes one that fits",
+            spec.variant, state->mean.size(), spread.size(), sigma ? "sigmas" : "variances", C);
     if (problem.has_correction())
         for (std::size_t c = 0; c < C; ++c)
             if (!(running_sigma(spec, spread[c]) > 0))
-                refuse("{}: the running {} of channel {} is {}; r and d divide by sigma, a positive one is accepted", spec.variant,
-                       sigma ? "sigma" : "variance", c, spread[c]);
-    return {state->mean.data(), sigma ? nullptr : state->var.data(), sigma ? state->sigma.data() : nullptr, &state->count};
+                refuse("{}: the running {} of channel {} is {}; r and d divide by sigma, a positive one is accepted",
+                       spec.variant, sigma ? "sigma" : "variance", c, spread[c]);
+    return {state->mean.data(), sigma ? nullptr : state->var.data(), sigma ? state->sigma.data() : nullptr,
+            &state->count};
 }
 
 std::size_t bytes_of(const std::vector<double>& v) { return v.size() * sizeof(double); }
@@ -115,14 +122,15 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
 
     Staging staging = call.staging();
     const auto out = [&](std::vector<double>& v) { return v.empty() ? nullptr : staging.out(v.data(), bytes_of(v)); };
-    const SavedView kept{out(saved.mean), out(saved.var), out(saved.rstd), out(saved.r), out(saved.d),
-                         staging.out(saved.opaque.data(), saved.opaque.size())};
-    operation.forward(staging.in(x), staged(staging, affine, x), staged(staging, running, x.shape.C), kept, staging.out(y));
+    const SavedView kept{out(saved.mean), out(saved.var), out(saved.rstd),
+                         out(saved.r),    out(saved.d),   staging.out(saved.opaque.data(), saved.opaque.size())};
+    operation.forward(staging.in(x), staged(staging, affine, x), staged(staging, running, x.shape.C), kept,
+                      staging.out(y));
     staging.finish();
 }
 
-void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved, Gradients gradients,
-              const Implementation& implementation) {
+void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
+              Gradients gradients, const Implementation& implementation) {
     Tensor& dx = gradients.dx;
     check_view("x", x, x);
     check_view("dy", dy, x);
@@ -133,20 +141,27 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     const std::size_t corrections = call.problem.has_correction() ? blocks : 0;
     const Saves saves = implementation.saves();
     const auto fits = [&](const std::vector<double>& v, bool wanted) { return v.size() == (wanted ? blocks : 0); };
-    if (!fits(saved.mean, saves.mean) || !fits(saved.var, saves.var) || !fits(saved.rstd, saves.rstd) || saved.r.size() != corrections ||
-        saved.d.size() != corrections)
-        refuse("{}: Saved holds {} means, {} variances, {} rstds and {} r, but this {} call has {} blocks and {} r; what forward filled for the same "
-               "x, spec and mode is accepted", spec.variant, saved.mean.size(), saved.var.size(), saved.rstd.size(), saved.r.size(), name_of(mode),
-               blocks, corrections);
+    if (!fits(saved.mean, saves.mean) || !fits(saved.var, saves.var) || !fits(saved.rstd, saves.rstd) ||
+        saved.r.size() != corrections || saved.d.size() != corrections)
+        refuse(
+            "{}: Saved holds {} means, {} variances, {} rstds and {} r, but this {} call has {} blocks and {} r; what "
+            "forward filled for the same "
+            "x, spec and mode is accepted",
+            spec.variant, saved.mean.size(), saved.var.size(), saved.rstd.size(), saved.r.size(), name_of(mode), blocks,
+            corrections);
     Operation operation = call.operation();
     if (saved.opaque.size() != operation.opaque_bytes())
-        refuse("{}: Saved holds {} bytes of the implementation's own, but {} keeps {}; what its own forward filled is accepted", spec.variant,
-               saved.opaque.size(), implementation.name(), operation.opaque_bytes());
+        refuse(
+            "{}: Saved holds {} bytes of the implementation's own, but {} keeps {}; what its own forward filled is "
+            "accepted",
+            spec.variant, saved.opaque.size(), implementation.name(), operation.opaque_bytes());
 
     Staging staging = call.staging();
-    const auto in = [&](const std::vector<double>& v) { return v.empty() ? nullptr : staging.in(v.data(), bytes_of(v)); };
-    const ConstSavedView kept{in(saved.mean), in(saved.var), in(saved.rstd), in(saved.r), in(saved.d),
-                              staging.in(saved.opaque.data(), saved.opaque.size())};
+    const auto in = [&](const std::vector<double>& v) {
+        return v.empty() ? nullptr : staging.in(v.data(), bytes_of(v));
+    };
+    const ConstSavedView kept{in(saved.mean), in(saved.var), in(saved.rstd),
+                              in(saved.r),    in(saved.d),   staging.in(saved.opaque.data(), saved.opaque.size())};
     const Gradients wanted{dx.data ? staging.out(dx) : Tensor{}, staging.out(gradients.dgamma, channel_bytes, x.device),
                            staging.out(gradients.dbeta, channel_bytes, x.device)};
     operation.backward(staging.in(x), staging.in(dy), staged(staging, affine, x), kept, wanted);
@@ -154,10 +169,12 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
 }
 
 ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType params) {
-    if (spec.running == Running::none) refuse("{} keeps no running statistics: its evaluation is no fixed map and cannot be folded", spec.variant);
+    if (spec.running == Running::none)
+        refuse("{} keeps no running statistics: its evaluation is no fixed map and cannot be folded", spec.variant);
     const bool sigma = spec.running == Running::sigma;
     const std::size_t C = state.mean.size();
-    if ((sigma ? state.sigma : state.var).size() != C) refuse("{}: State does not fit Running::{}", spec.variant, name_of(spec.running));
+    if ((sigma ? state.sigma : state.var).size() != C)
+        refuse("{}: State does not fit Running::{}", spec.variant, name_of(spec.running));
     ChannelMap map{std::vector<double>(C), std::vector<double>(C)};
     for (std::size_t c = 0; c < C; ++c) {
         const auto i = static_cast<std::int64_t>(c);
@@ -173,13 +190,15 @@ void apply(const ChannelMap& map, ConstTensor x, Tensor y) {
     check_view("x", x, x);
     check_view("y", y, x);
     if (map.scale.size() != static_cast<std::size_t>(x.shape.C))
-        refuse("the folded map has {} channels, but x has C = {}; the same number is accepted", map.scale.size(), x.shape.C);
+        refuse("the folded map has {} channels, but x has C = {}; the same number is accepted", map.scale.size(),
+               x.shape.C);
     for (std::int64_t n = 0; n < x.shape.N; ++n)
         for (std::int64_t c = 0; c < x.shape.C; ++c)
             for (std::int64_t s = 0; s < x.shape.S; ++s)
-                write_element(y.data, y.dtype, y.offset(n, c, s),
-                              map.scale[static_cast<std::size_t>(c)] * read_element<double>(x.data, x.dtype, x.offset(n, c, s)) +
-                                  map.shift[static_cast<std::size_t>(c)]);
+                write_element(
+                    y.data, y.dtype, y.offset(n, c, s),
+                    map.scale[static_cast<std::size_t>(c)] * read_element<double>(x.data, x.dtype, x.offset(n, c, s)) +
+                        map.shift[static_cast<std::size_t>(c)]);
 }
 
 }  // namespace normlab

@@ -8,7 +8,7 @@ namespace normlab {
 
 /// Yes, or the reason why not.
 struct Support {
-    std::string reason;   ///< empty: supported
+    std::string reason;  ///< empty: supported
     explicit operator bool() const { return reason.empty(); }
 };
 

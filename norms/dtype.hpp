@@ -1,5 +1,6 @@
 #pragma once
-// The element types, a row each: whatever depends on the type of an element asks this table, or the C++ types of half.hpp.
+// The element types, a row each: whatever depends on the type of an element asks this table, or the C++ types of
+// half.hpp.
 
 #include <algorithm>
 #include <array>
@@ -15,27 +16,29 @@ enum class DType { f64, f32, bf16, f16, quad, complex };
 struct DTypeRow {
     DType type;
     std::string_view name;
-    std::size_t size;        ///< bytes of an element
-    DType params;            ///< type of gamma, beta and their gradients; results are computed in it
-    double roundoff;         ///< half the distance from 1 to the next larger number
-    double largest, smallest_normal, smallest_subnormal;   ///< of quad and complex, those of f64
+    std::size_t size;  ///< bytes of an element
+    DType params;      ///< type of gamma, beta and their gradients; results are computed in it
+    double roundoff;   ///< half the distance from 1 to the next larger number
+    double largest, smallest_normal, smallest_subnormal;  ///< of quad and complex, those of f64
     double largest_kappa;    ///< of cases that are drawn: beyond it neighbours of a block are no longer told apart
     int plugin_code;         ///< NORMLAB_F64 and so on of norms/plugin.h; -1: it does not cross the plug-in interface
     std::string_view numpy;  ///< in what is exported for other libraries; empty: it is not exported
 };
 
 inline constexpr DTypeRow dtype_table[] = {
-    // type          name      size params        roundoff   largest                 normal     subnormal  kappa code numpy
-    {DType::f64,     "f64",     8, DType::f64,     0x1p-53,  0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6,   0, "float64"},
-    {DType::f32,     "f32",     4, DType::f32,     0x1p-24,  0x1.fffffep127,         0x1p-126,  0x1p-149,  1e6,   1, "float32"},
-    {DType::bf16,    "bf16",    2, DType::f32,     0x1p-8,   0x1.fep127,             0x1p-126,  0x1p-133,  1e2,   2, ""},
-    {DType::f16,     "f16",     2, DType::f32,     0x1p-11,  65504,                  0x1p-14,   0x1p-24,   1e3,   3, ""},
-    {DType::quad,    "quad",   32, DType::quad,    0x1p-113, 0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6,  -1, ""},
-    {DType::complex, "complex", 16, DType::complex, 0x1p-53, 0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6,  -1, ""},
+    // type          name      size params        roundoff   largest                 normal     subnormal  kappa code
+    // numpy
+    {DType::f64, "f64", 8, DType::f64, 0x1p-53, 0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6, 0, "float64"},
+    {DType::f32, "f32", 4, DType::f32, 0x1p-24, 0x1.fffffep127, 0x1p-126, 0x1p-149, 1e6, 1, "float32"},
+    {DType::bf16, "bf16", 2, DType::f32, 0x1p-8, 0x1.fep127, 0x1p-126, 0x1p-133, 1e2, 2, ""},
+    {DType::f16, "f16", 2, DType::f32, 0x1p-11, 65504, 0x1p-14, 0x1p-24, 1e3, 3, ""},
+    {DType::quad, "quad", 32, DType::quad, 0x1p-113, 0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6, -1, ""},
+    {DType::complex, "complex", 16, DType::complex, 0x1p-53, 0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6, -1, ""},
 };
 
 constexpr const DTypeRow& row_of(DType d) { return dtype_table[static_cast<std::size_t>(d)]; }
-static_assert(std::ranges::all_of(dtype_table, [](const DTypeRow& row) { return &row == &row_of(row.type); }), "rows in the order of the enumeration");
+static_assert(std::ranges::all_of(dtype_table, [](const DTypeRow& row) { return &row == &row_of(row.type); }),
+              "rows in the order of the enumeration");
 
 /// Bytes of one element.
 constexpr std::size_t size_of(DType d) { return row_of(d).size; }

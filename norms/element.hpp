@@ -1,5 +1,6 @@
 #pragma once
-// Elements on the host: reading and writing one with a conversion, and one dispatch for the dtypes that kernels are made for. Quad is in quad.hpp.
+// Elements on the host: reading and writing one with a conversion, and one dispatch for the dtypes that kernels are
+// made for. Quad is in quad.hpp.
 
 #include <complex>
 #include <type_traits>
@@ -14,10 +15,12 @@ using Complex = std::complex<double>;
 template <class T>
 inline constexpr bool is_complex = std::is_same_v<T, Complex>;
 
-/// The real part; for real T the value itself. In correction factors it is what makes them constants under the complex step.
+/// The real part; for real T the value itself. In correction factors it is what makes them constants under the complex
+/// step.
 template <class T>
 auto real_part(const T& v) {
-    if constexpr (is_complex<T>) return v.real(); else return v;
+    if constexpr (is_complex<T>) return v.real();
+    else return v;
 }
 
 /// Narrow storage types convert from and to float.

@@ -7,7 +7,7 @@ namespace {
 
 struct Axis {
     std::int64_t count, stride;
-    bool carries_channels = false;   // moving along it changes the channel
+    bool carries_channels = false;  // moving along it changes the channel
 };
 
 // Drops axes of one element and joins neighbours that one stride can walk. Outermost first.
@@ -30,7 +30,8 @@ std::optional<BlockLayout> block_layout(const Spec& spec, const ConstTensor& x) 
     const auto [N, C, S] = x.shape;
     const Axes& block = spec.block;
     if (block.groups && !block.channels) return std::nullopt;
-    if (block.samples && block.channels && !block.positions && N > 1 && C > 1) return std::nullopt;   // channels would repeat along the runs
+    // channels would repeat along the runs
+    if (block.samples && block.channels && !block.positions && N > 1 && C > 1) return std::nullopt;
     const std::int64_t M = block.samples && spec.stat_batch ? spec.stat_batch : N;
     const std::int64_t D = C / spec.groups;
 
@@ -39,7 +40,9 @@ std::optional<BlockLayout> block_layout(const Spec& spec, const ConstTensor& x) 
     const Axis positions{S, x.step_position()};
 
     std::vector<Axis> spanned;
-    const auto span = [&](bool yes, const Axis& a) { if (yes) spanned.push_back(a); };
+    const auto span = [&](bool yes, const Axis& a) {
+        if (yes) spanned.push_back(a);
+    };
     span(block.samples, samples);
     if (x.layout == Layout::channels_last) span(block.positions, positions);
     span(block.groups, groups);
@@ -64,7 +67,7 @@ std::optional<BlockLayout> block_layout(const Spec& spec, const ConstTensor& x) 
 
     const Axis& kept_samples = block.samples ? slices : samples;
     const std::int64_t kept_channels = block.channels ? (block.groups ? 1 : spec.groups) : C;
-    const std::int64_t channel_step = block.channels ? D : 1;   // from one kept group or channel to the next
+    const std::int64_t channel_step = block.channels ? D : 1;  // from one kept group or channel to the next
     const bool keeps_positions = !block.positions && S > 1;
     if (keeps_positions && kept_channels > 1) return std::nullopt;
     if (kept_samples.count > 1) g.outer = kept_samples.count, g.outer_stride = kept_samples.stride;

@@ -1,5 +1,6 @@
 #pragma once
-// Storage types: one for each dtype that kernels are made for, those of 16 bits defined here. Conversion from float rounds to nearest even; NaN stays NaN; arithmetic is done in float.
+// Storage types: one for each dtype that kernels are made for, those of 16 bits defined here. Conversion from float
+// rounds to nearest even; NaN stays NaN; arithmetic is done in float.
 
 #include <bit>
 #include <cmath>
@@ -32,12 +33,12 @@ struct f16 {
         const std::uint32_t magnitude = u & 0x7fffffffu;
         if (magnitude > 0x7f800000u) {
             bits = static_cast<std::uint16_t>(sign | 0x7e00u);
-        } else if (magnitude >= 0x477ff000u) {   // 65520 and more round to infinity
+        } else if (magnitude >= 0x477ff000u) {  // 65520 and more round to infinity
             bits = static_cast<std::uint16_t>(sign | 0x7c00u);
-        } else if (magnitude >= 0x38800000u) {   // normal: 2^-14 and more
+        } else if (magnitude >= 0x38800000u) {  // normal: 2^-14 and more
             const std::uint32_t shifted = magnitude - 0x38000000u;
             bits = static_cast<std::uint16_t>(sign | ((shifted + 0xfffu + ((shifted >> 13) & 1u)) >> 13));
-        } else {   // subnormal: a multiple of 2^-24; the sum with 1/2 rounds at that place
+        } else {  // subnormal: a multiple of 2^-24; the sum with 1/2 rounds at that place
             const float aligned = std::bit_cast<float>(magnitude) + 0.5f;
             bits = static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(aligned) - 0x3f000000u));
         }
@@ -57,9 +58,9 @@ struct f16 {
 /// The dtype whose elements are T.
 template <class T>
 struct DTypeOf {};
-#define NORMLAB_DTYPE_OF(dtype, Storage) \
-    template <>                          \
-    struct DTypeOf<Storage> {            \
+#define NORMLAB_DTYPE_OF(dtype, Storage)             \
+    template <>                                      \
+    struct DTypeOf<Storage> {                        \
         static constexpr DType value = DType::dtype; \
     };
 NORMLAB_EACH_STORAGE_TYPE(NORMLAB_DTYPE_OF)

@@ -11,20 +11,21 @@ namespace normlab {
 
 /// How sums are accumulated; error bounds follow from it (verify/truth/bounds.hpp). Undeclared means sequential.
 enum class Accumulation {
-    sequential,   ///< one chain in the compute precision (f32 for f32 and 16-bit data): up to m roundings
-    tree,         ///< pairwise or blocked in the compute precision: log2(m) roundings
-    f64,          ///< in double, results rounded to the compute precision
-    kappa_free    ///< in double, the mean applied as a float pair: f32 and 16-bit results whose error does not grow with kappa
+    sequential,  ///< one chain in the compute precision (f32 for f32 and 16-bit data): up to m roundings
+    tree,        ///< pairwise or blocked in the compute precision: log2(m) roundings
+    f64,         ///< in double, results rounded to the compute precision
+    /// in double, the mean applied as a float pair: f32 and 16-bit results whose error does not grow with kappa
+    kappa_free
 };
 
 struct ForwardArgs {
     ConstTensor x;
     Affine affine;
-    StateView state;   ///< as before the step; written only by an implementation that updates State itself
-    SavedView saved;   ///< to be filled: Problem::statistics_count() entries each; r and d for batch renorm in training
+    StateView state;  ///< as before the step; written only by an implementation that updates State itself
+    SavedView saved;  ///< to be filled: Problem::statistics_count() entries each; r and d for batch renorm in training
     Tensor y;
-    void* workspace = nullptr;   ///< aligned to 256 bytes, contents undefined
-    void* stream = nullptr;      ///< a cudaStream_t for device tensors
+    void* workspace = nullptr;  ///< aligned to 256 bytes, contents undefined
+    void* stream = nullptr;     ///< a cudaStream_t for device tensors
 };
 
 struct BackwardArgs {
@@ -41,8 +42,8 @@ class Plan {
 public:
     virtual ~Plan() = default;
     virtual std::size_t workspace_bytes() const { return 0; }
-    virtual std::size_t opaque_bytes() const { return 0; }   ///< of Saved::opaque; aligned to 16 bytes at least
-    virtual void set_threads(int) {}   ///< 1 or more; the default is the implementation's. Results do not depend on it
+    virtual std::size_t opaque_bytes() const { return 0; }  ///< of Saved::opaque; aligned to 16 bytes at least
+    virtual void set_threads(int) {}  ///< 1 or more; the default is the implementation's. Results do not depend on it
     virtual void forward(const ForwardArgs&) const = 0;
     virtual void backward(const BackwardArgs&) const = 0;
 };
@@ -57,14 +58,17 @@ public:
     virtual ~Implementation() = default;
     virtual std::string name() const = 0;
     virtual std::string description() const = 0;
-    virtual Device device() const { return Device::host; }   ///< where it wants its tensors
-    virtual Support available() const { return {}; }         ///< whether it can run on this machine at all, or why not
-    virtual Support supports(const Problem&) const = 0;      ///< what it declines as not dense is packed for it by norm.hpp
+    virtual Device device() const { return Device::host; }  ///< where it wants its tensors
+    virtual Support available() const { return {}; }        ///< whether it can run on this machine at all, or why not
+    /// what it declines as not dense is packed for it by norm.hpp
+    virtual Support supports(const Problem&) const = 0;
     virtual Accumulation accumulation(DType) const { return Accumulation::sequential; }
-    virtual bool updates_state() const { return false; }     ///< forward moves State in training; otherwise the caller does, on the host
+    /// forward moves State in training; otherwise the caller does, on the host
+    virtual bool updates_state() const { return false; }
     virtual Saves saves() const { return {}; }
-    virtual std::string origin() const { return {}; }        ///< the flag that brings it in, "--plugin ./mine.so": norm.hpp gives it copies of arrays, in fenced memory
-    virtual std::unique_ptr<Plan> plan(const Problem&) const = 0;   ///< only for supported problems
+    /// the flag that brings it in, "--plugin ./mine.so": norm.hpp gives it copies of arrays, in fenced memory
+    virtual std::string origin() const { return {}; }
+    virtual std::unique_ptr<Plan> plan(const Problem&) const = 0;  ///< only for supported problems
 };
 
 }  // namespace normlab

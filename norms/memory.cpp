@@ -74,7 +74,8 @@ void Stopwatch::start() {
 }
 
 double Stopwatch::stop() {
-    if (device_ == Device::host) return std::chrono::duration<double>(std::chrono::steady_clock::now() - moment_).count();
+    if (device_ == Device::host)
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - moment_).count();
     cuda::record(end_, stream_);
     return cuda::seconds_between(begin_, end_);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// Memory on the host or a CUDA device, behind one type, so that whoever runs an implementation need not know where it works.
+// Memory on the host or a CUDA device, behind one type, so that whoever runs an implementation need not know where it
+// works.
 
 #include <chrono>
 #include <cstddef>
@@ -11,7 +12,8 @@
 
 namespace normlab {
 
-/// Owned, uninitialised, aligned to 256 bytes. Throws std::bad_alloc where it does not fit, Error where the device is not there.
+/// Owned, uninitialised, aligned to 256 bytes. Throws std::bad_alloc where it does not fit, Error where the device is
+/// not there.
 class Memory {
 public:
     Memory() = default;
@@ -28,7 +30,8 @@ public:
     std::size_t bytes() const { return bytes_; }
     Device device() const { return device_; }
 
-    /// Copies from or to host memory, from byte `offset` on; done on return, after everything enqueued on the device before.
+    /// Copies from or to host memory, from byte `offset` on; done on return, after everything enqueued on the device
+    /// before.
     void upload(std::span<const std::byte> from, std::size_t offset = 0);
     void download(std::span<std::byte> to, std::size_t offset = 0) const;
 
@@ -57,12 +60,12 @@ public:
     Stopwatch(const Stopwatch&) = delete;
     Stopwatch& operator=(const Stopwatch&) = delete;
     void start();
-    double stop();   ///< waits for the work before it
+    double stop();  ///< waits for the work before it
 
 private:
     Device device_;
     void* stream_;
-    void *begin_ = nullptr, *end_ = nullptr;   // CUDA events
+    void *begin_ = nullptr, *end_ = nullptr;  // CUDA events
     std::chrono::steady_clock::time_point moment_;
 };
 

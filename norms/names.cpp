@@ -60,8 +60,8 @@ std::string unknown(std::string_view what, std::string_view word, std::span<cons
     std::size_t best = std::max<std::size_t>(2, word.size() / 2) + 1;
     for (std::string_view a : accepted)
         if (const std::size_t d = edit_distance(word, a); d < best) best = d, nearest = a;
-    return fmt::format("unknown {} '{}'{}; accepted: {}", what, word, nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest),
-                       fmt::join(accepted, ", "));
+    return fmt::format("unknown {} '{}'{}; accepted: {}", what, word,
+                       nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest), fmt::join(accepted, ", "));
 }
 
 }  // namespace normlab

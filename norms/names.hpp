@@ -18,7 +18,7 @@ std::string_view name_of(Running);       // none unbiased biased sigma
 std::string_view name_of(Accumulation);  // sequential tree f64 kappa-free
 
 /// Each throws Error naming the word, the nearest accepted one and all accepted ones.
-DType parse_dtype(std::string_view);     // those that kernels are made for: quad and complex are made inside checks
+DType parse_dtype(std::string_view);  // those that kernels are made for: quad and complex are made inside checks
 Layout parse_layout(std::string_view);
 Mode parse_mode(std::string_view);
 Running parse_running(std::string_view);

@@ -2,16 +2,20 @@
 // The whole operation: forward, backward, fold and recalibrate, for every variant and every implementation.
 //
 // Formulas (design: one for all). Block of m elements, divisor q = m (q = 1 for Moments::norm):
-//   mean    = (1/m) sum x (0 where not centred),  var = (1/q) sum (x - mean)^2,  rstd = 1 / sqrt(var + eps) (0 where var + eps = 0)
+//   mean    = (1/m) sum x (0 where not centred),  var = (1/q) sum (x - mean)^2,  rstd = 1 / sqrt(var + eps) (0 where
+//     var + eps = 0)
 //   x_hat   = (x - mean) * rstd,  with batch renorm x_hat * r + d,  y = gamma * x_hat + beta
-//   dx      = rstd * (g - [centred] mean(g) - x_hat * (1/q) sum g * x_hat),  g = gamma * dy (renorm: gamma * r * dy, and x_hat before r, d)
+//   dx      = rstd * (g - [centred] mean(g) - x_hat * (1/q) sum g * x_hat),  g = gamma * dy (renorm: gamma * r * dy,
+//     and x_hat before r, d)
 //   dgamma  = sum dy * x_hat (renorm: after r and d),  dbeta = sum dy, over all elements of a channel
 // Given statistics (evaluation of variants that keep State): mean and var from State, dx = gamma * rstd * dy.
-// Ioffe & Szegedy 2015; Ioffe 2017 (renorm); Ba et al. 2016; Wu & He 2018; Salimans & Kingma 2016 (weight norm: x is v, gamma is g, y is w).
+// Ioffe & Szegedy 2015; Ioffe 2017 (renorm); Ba et al. 2016; Wu & He 2018; Salimans & Kingma 2016 (weight norm: x is v,
+// gamma is g, y is w).
 //
-// Pointers are host pointers. Arrays of parameters are contiguous, C elements of param_dtype(x.dtype). Aliasing: y may be x and dx
-// may be dy (same view); other overlaps are not allowed. An empty tensor (a dimension is 0) gives empty y and dx, zero dgamma and dbeta, and
-// leaves State alone. Every function throws Error for wrong arguments before anything is written.
+// Pointers are host pointers. Arrays of parameters are contiguous, C elements of param_dtype(x.dtype). Aliasing: y may
+// be x and dx may be dy (same view); other overlaps are not allowed. An empty tensor (a dimension is 0) gives empty y
+// and dx, zero dgamma and dbeta, and leaves State alone. Every function throws Error for wrong arguments before
+// anything is written.
 
 #include <span>
 #include <vector>
@@ -28,38 +32,43 @@ State initial_state(const Spec& spec, std::int64_t channels);
 /// The implementation used when none is named.
 const Implementation& default_implementation();
 
-/// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: read in evaluation, read and updated in
-/// training (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result is that of one call a slice, in order.
-/// Throws Error also where the implementation declines the problem, with its reason.
+/// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: read in evaluation, read
+/// and updated in training (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result is that
+/// of one call a slice, in order. Throws Error also where the implementation declines the problem, with its reason.
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
              const Implementation& implementation = default_implementation());
 
 /// Gradients of a loss with dy = d loss / d y, from the `saved` of the forward call of the same implementation.
-void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved, Gradients gradients,
-              const Implementation& implementation = default_implementation());
+void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
+              Gradients gradients, const Implementation& implementation = default_implementation());
 
 /// Evaluation as one affine map a channel: y = scale * x + shift.
 struct ChannelMap {
     std::vector<double> scale, shift;
 };
 
-/// scale = gamma / sqrt(var + eps) (Running::sigma: gamma / sigma), shift = beta - scale * mean. gamma and beta are of `params`.
-/// Throws Error where the variant keeps no running statistics.
+/// scale = gamma / sqrt(var + eps) (Running::sigma: gamma / sigma), shift = beta - scale * mean. gamma and beta are of
+/// `params`. Throws Error where the variant keeps no running statistics.
 ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType params);
 
-/// Applies a folded map, in f64, rounding once to y's type: in f32 arithmetic the mean's cancellation would lose a factor kappa again.
+/// Applies a folded map, in f64, rounding once to y's type: in f32 arithmetic the mean's cancellation would lose a
+/// factor kappa again.
 void apply(const ChannelMap& map, ConstTensor x, Tensor y);
 
 /// How `recalibrate` averages over batches.
 enum class Average {
-    paper,   ///< E[x] = mean of mu_B, Var[x] = mean of m/(m-1) var_B: every batch (instance norm: every sample) counts once, whatever its size (Ioffe & Szegedy 2015, Alg. 2)
-    pooled   ///< the moments of all elements together, by Chan's merge: every element counts once; unbiased over the total count;
-             ///< in instance norm that includes the variance between instances
+    /// E[x] = mean of mu_B, Var[x] = mean of m/(m-1) var_B: every batch (instance norm: every sample) counts once,
+    /// whatever its size (Ioffe & Szegedy 2015, Alg. 2)
+    paper,
+    /// the moments of all elements together, by Chan's merge: every element counts once; unbiased over the total count;
+    /// in instance norm that includes the variance between instances
+    pooled
 };
 
-/// Population statistics from a stream of batches, to be used in evaluation in place of moving averages. Where batches have unequal sizes the
-/// two averages differ; Average says how each treats them. With Running::biased_variance no m/(m-1); with Running::sigma,
-/// sigma = sqrt(biased variance + eps), averaged (paper) or of the pooled variance. stat_batch is honoured: each slice is a batch.
+/// Population statistics from a stream of batches, to be used in evaluation in place of moving averages. Where batches
+/// have unequal sizes the two averages differ; Average says how each treats them. With Running::biased_variance no
+/// m/(m-1); with Running::sigma, sigma = sqrt(biased variance + eps), averaged (paper) or of the pooled variance.
+/// stat_batch is honoured: each slice is a batch.
 class Population {
 public:
     Population(const Spec& spec, std::int64_t channels, Average average);
@@ -77,7 +86,7 @@ private:
     Spec spec_;
     Average average_;
     std::int64_t batches_ = 0;
-    std::vector<double> elements_, mean_, spread_;   // pooled: spread_ is the sum of squares about mean_
+    std::vector<double> elements_, mean_, spread_;  // pooled: spread_ is the sum of squares about mean_
 };
 
 /// All batches at once. See Population.

@@ -9,9 +9,13 @@ namespace normlab {
 Operation::Operation(const Problem& problem, const Implementation& implementation, Options options)
     : problem_(problem), stream_(options.stream) {
     validate(problem);
-    if (options.threads < 0) throw Error(fmt::format("threads = {}; 1 or more, or 0 for the implementation's default, is accepted", options.threads));
-    if (const Support s = implementation.available(); !s) throw Error(fmt::format("{} cannot run here: {}", implementation.name(), s.reason));
-    if (const Support s = implementation.supports(problem); !s) throw Declined(fmt::format("{} declines this problem: {}", implementation.name(), s.reason));
+    if (options.threads < 0)
+        throw Error(fmt::format("threads = {}; 1 or more, or 0 for the implementation's default, is accepted",
+                                options.threads));
+    if (const Support s = implementation.available(); !s)
+        throw Error(fmt::format("{} cannot run here: {}", implementation.name(), s.reason));
+    if (const Support s = implementation.supports(problem); !s)
+        throw Declined(fmt::format("{} declines this problem: {}", implementation.name(), s.reason));
     const bool moves = problem.mode == Mode::train && problem.spec.running != Running::none && problem.shape.size() > 0;
     moves_state_ = moves && !implementation.updates_state();
     plan_ = implementation.plan(problem);
@@ -26,7 +30,8 @@ void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView
     if (!moves_state_) return;
     if (problem_.device == Device::host) return update_running(problem_, state, saved.mean, saved.var);
     // Little, and rare: an implementation for a device that cares for speed moves them itself.
-    const auto C = static_cast<std::size_t>(problem_.shape.C), blocks = static_cast<std::size_t>(problem_.statistics_count());
+    const auto C = static_cast<std::size_t>(problem_.shape.C),
+               blocks = static_cast<std::size_t>(problem_.statistics_count());
     const auto fetched = [&](const double* from, std::size_t count) {
         std::vector<double> v(from ? count : 0);
         copy(v.data(), Device::host, from, problem_.device, v.size() * sizeof(double));
@@ -37,7 +42,8 @@ void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView
     const std::vector<double> batch_mean = fetched(saved.mean, blocks), batch_var = fetched(saved.var, blocks);
     const auto at = [](std::vector<double>& v) { return v.empty() ? nullptr : v.data(); };
     update_running(problem_, {at(mean), at(var), at(sigma), state.count}, batch_mean.data(), batch_var.data());
-    for (const auto& [to, v] : {std::pair(state.mean, &mean), std::pair(state.var, &var), std::pair(state.sigma, &sigma)})
+    for (const auto& [to, v] :
+         {std::pair(state.mean, &mean), std::pair(state.var, &var), std::pair(state.sigma, &sigma)})
         copy(to, problem_.device, v->data(), Device::host, v->size() * sizeof(double));
 }
 
@@ -56,11 +62,17 @@ SavedMemory::SavedMemory(const Operation& operation)
       blocks_(static_cast<std::size_t>(operation.problem().statistics_count())),
       memory_(operation.problem().device, opaque_offset() + operation.opaque_bytes()) {}
 
-std::size_t SavedMemory::opaque_offset() const { return ((correction_ ? 5 : 3) * blocks_ * sizeof(double) + 255) / 256 * 256; }
+std::size_t SavedMemory::opaque_offset() const {
+    return ((correction_ ? 5 : 3) * blocks_ * sizeof(double) + 255) / 256 * 256;
+}
 
 SavedView SavedMemory::view() const {
     const auto column = [&](std::size_t i) { return static_cast<double*>(memory_.data()) + i * blocks_; };
-    return {column(0), column(1), column(2), correction_ ? column(3) : nullptr, correction_ ? column(4) : nullptr,
+    return {column(0),
+            column(1),
+            column(2),
+            correction_ ? column(3) : nullptr,
+            correction_ ? column(4) : nullptr,
             memory_.at(opaque_offset())};
 }
 

@@ -27,8 +27,8 @@ normlab_problem c_problem(const Problem& p) {
     c.layout = static_cast<std::int32_t>(p.layout);
     c.mode = static_cast<std::int32_t>(p.mode);
     c.device = static_cast<std::int32_t>(p.device);
-    c.block = (block.samples ? NORMLAB_SAMPLES : 0) | (block.groups ? NORMLAB_GROUPS : 0) | (block.channels ? NORMLAB_CHANNELS : 0) |
-              (block.positions ? NORMLAB_POSITIONS : 0);
+    c.block = (block.samples ? NORMLAB_SAMPLES : 0) | (block.groups ? NORMLAB_GROUPS : 0) |
+              (block.channels ? NORMLAB_CHANNELS : 0) | (block.positions ? NORMLAB_POSITIONS : 0);
     c.moments = static_cast<std::int32_t>(p.spec.moments);
     c.correction = static_cast<std::int32_t>(p.spec.correction);
     c.running = static_cast<std::int32_t>(p.spec.running);
@@ -42,14 +42,18 @@ normlab_problem c_problem(const Problem& p) {
 }
 
 // The enumerations of both sides have one order; dtypes have their codes in dtype.hpp.
-static_assert(std::ranges::max(dtype_table, {}, &DTypeRow::plugin_code).plugin_code < static_cast<int>(std::extent_v<decltype(normlab_plugin::accumulation)>));
-static_assert(NORMLAB_CHANNELS_LAST == static_cast<int>(Layout::channels_last) && NORMLAB_EVAL == static_cast<int>(Mode::eval));
+static_assert(std::ranges::max(dtype_table, {}, &DTypeRow::plugin_code).plugin_code <
+              static_cast<int>(std::extent_v<decltype(normlab_plugin::accumulation)>));
+static_assert(NORMLAB_CHANNELS_LAST == static_cast<int>(Layout::channels_last) &&
+              NORMLAB_EVAL == static_cast<int>(Mode::eval));
 static_assert(NORMLAB_CUDA == static_cast<int>(Device::cuda) && NORMLAB_NORM == static_cast<int>(Moments::norm));
-static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) && NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
+static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) &&
+              NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
 static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free));
 
 Saves saves_of(const normlab_plugin& table) {
-    return {(table.saves & NORMLAB_SAVES_MEAN) != 0, (table.saves & NORMLAB_SAVES_VAR) != 0, (table.saves & NORMLAB_SAVES_RSTD) != 0};
+    return {(table.saves & NORMLAB_SAVES_MEAN) != 0, (table.saves & NORMLAB_SAVES_VAR) != 0,
+            (table.saves & NORMLAB_SAVES_RSTD) != 0};
 }
 
 class PluginPlan final : public Plan {
@@ -70,13 +74,15 @@ public:
 
     void forward(const ForwardArgs& a) const override {
         const normlab_state state{a.state.mean, a.state.var, a.state.sigma, a.state.count};
-        const normlab_forward_args args{sizeof args, a.x.data, a.affine.gamma, a.affine.beta, state, c_saved(a.saved), a.y.data, a.workspace, a.stream};
+        const normlab_forward_args args{sizeof args,      a.x.data, a.affine.gamma, a.affine.beta, state,
+                                        c_saved(a.saved), a.y.data, a.workspace,    a.stream};
         check(table_.forward(plan_, &args), "forward");
     }
 
     void backward(const BackwardArgs& a) const override {
-        const normlab_backward_args args{sizeof args,         a.x.data,           a.dy.data,         a.affine.gamma, a.affine.beta, c_saved(a.saved),
-                                         a.gradients.dx.data, a.gradients.dgamma, a.gradients.dbeta, a.workspace,    a.stream};
+        const normlab_backward_args args{
+            sizeof args,         a.x.data,           a.dy.data,         a.affine.gamma, a.affine.beta, c_saved(a.saved),
+            a.gradients.dx.data, a.gradients.dgamma, a.gradients.dbeta, a.workspace,    a.stream};
         check(table_.backward(plan_, &args), "backward");
     }
 
@@ -84,13 +90,14 @@ private:
     normlab_saved c_saved(const ConstSavedView& s) const {
         const Saves saves = saves_of(table_);
         const auto given = [](const double* p, bool wanted) { return wanted ? const_cast<double*>(p) : nullptr; };
-        return {given(s.mean, saves.mean), given(s.var, saves.var), given(s.rstd, saves.rstd), given(s.r, true), given(s.d, true),
-                const_cast<std::byte*>(s.opaque)};
+        return {given(s.mean, saves.mean), given(s.var, saves.var), given(s.rstd, saves.rstd),
+                given(s.r, true),          given(s.d, true),        const_cast<std::byte*>(s.opaque)};
     }
     void check(int status, std::string_view function) const {
         if (status == 0) return;
         const char* text = table_.last_error ? table_.last_error() : nullptr;
-        throw Failure(fmt::format("{}: {} failed with {}{}", table_.name, function, status, text ? fmt::format(": {}", text) : ""));
+        throw Failure(fmt::format("{}: {} failed with {}{}", table_.name, function, status,
+                                  text ? fmt::format(": {}", text) : ""));
     }
 
     const normlab_plugin& table_;
@@ -99,16 +106,19 @@ private:
 
 class PluginImplementation final : public Implementation {
 public:
-    PluginImplementation(const normlab_plugin& table, const PluginName& name) : table_(table), origin_("--plugin " + name.text()) {}
+    PluginImplementation(const normlab_plugin& table, const PluginName& name)
+        : table_(table), origin_("--plugin " + name.text()) {}
 
     std::string name() const override { return table_.name; }
     std::string description() const override { return table_.description; }
     Device device() const override { return static_cast<Device>(table_.device); }
     Support available() const override { return answer(table_.available ? table_.available() : nullptr); }
     Support supports(const Problem& problem) const override {
-        if (row_of(problem.dtype).plugin_code < 0) return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
+        if (row_of(problem.dtype).plugin_code < 0)
+            return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
         if (!problem.dense) return {"strided tensors do not cross the plug-in interface"};
-        if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() && !(saves().mean && saves().var))
+        if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() &&
+            !(saves().mean && saves().var))
             return {"it neither moves running statistics nor saves the mean and variance to move them with"};
         if (problem.device != device()) return {fmt::format("it works on {} memory", name_of(device()))};
         const normlab_problem c = c_problem(problem);
@@ -121,7 +131,9 @@ public:
     bool updates_state() const override { return table_.updates_state != 0; }
     Saves saves() const override { return saves_of(table_); }
     std::string origin() const override { return origin_; }
-    std::unique_ptr<Plan> plan(const Problem& problem) const override { return std::make_unique<PluginPlan>(table_, problem); }
+    std::unique_ptr<Plan> plan(const Problem& problem) const override {
+        return std::make_unique<PluginPlan>(table_, problem);
+    }
 
 private:
     static Support answer(const char* reason) { return {!reason ? "" : *reason ? reason : "no reason given"}; }
@@ -134,23 +146,34 @@ private:
 normlab_plugin checked_table(const normlab_plugin* given, const std::string& file) {
     const auto refuse = [&](const std::string& what) { throw Error(fmt::format("{}: {}", file, what)); };
     if (given->version >> 16 != NORMLAB_PLUGIN_MAJOR)
-        refuse(fmt::format("built for version {} of norms/plugin.h; versions {}.x are accepted", version_text(given->version), NORMLAB_PLUGIN_MAJOR));
+        refuse(fmt::format("built for version {} of norms/plugin.h; versions {}.x are accepted",
+                           version_text(given->version), NORMLAB_PLUGIN_MAJOR));
     constexpr std::size_t least = offsetof(normlab_plugin, backward) + sizeof(given->backward);
     if (given->size < least)
-        refuse(fmt::format("its table has {} bytes; at least {}, up to and with backward, are accepted (size = sizeof(normlab_plugin))", given->size, least));
+        refuse(
+            fmt::format("its table has {} bytes; at least {}, up to and with backward, are accepted (size = "
+                        "sizeof(normlab_plugin))",
+                        given->size, least));
     normlab_plugin table{};
     std::memcpy(&table, given, std::min(given->size, sizeof table));
-    const std::pair<const char*, bool> needed[] = {
-        {"name", table.name},       {"description", table.description}, {"supports", table.supports}, {"create", table.create},
-        {"destroy", table.destroy}, {"forward", table.forward},         {"backward", table.backward}};
+    const std::pair<const char*, bool> needed[] = {{"name", table.name},         {"description", table.description},
+                                                   {"supports", table.supports}, {"create", table.create},
+                                                   {"destroy", table.destroy},   {"forward", table.forward},
+                                                   {"backward", table.backward}};
     for (const auto& [field, there] : needed)
-        if (!there) refuse(fmt::format("{} is null in its table; only available, workspace_bytes, saved_bytes, set_threads and last_error may be", field));
+        if (!there)
+            refuse(
+                fmt::format("{} is null in its table; only available, workspace_bytes, saved_bytes, set_threads and "
+                            "last_error may be",
+                            field));
     const std::string name = table.name;
     if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
         refuse(fmt::format("its name is '{}'; lower case letters, digits and _ are accepted", name));
-    if (table.device != NORMLAB_HOST && table.device != NORMLAB_CUDA) refuse(fmt::format("device {}; NORMLAB_HOST or NORMLAB_CUDA is accepted", table.device));
+    if (table.device != NORMLAB_HOST && table.device != NORMLAB_CUDA)
+        refuse(fmt::format("device {}; NORMLAB_HOST or NORMLAB_CUDA is accepted", table.device));
     for (const std::int32_t a : table.accumulation)
-        if (a < NORMLAB_SEQUENTIAL || a > NORMLAB_KAPPA_FREE) refuse(fmt::format("accumulation {}; 0 to {} is accepted", a, int{NORMLAB_KAPPA_FREE}));
+        if (a < NORMLAB_SEQUENTIAL || a > NORMLAB_KAPPA_FREE)
+            refuse(fmt::format("accumulation {}; 0 to {} is accepted", a, int{NORMLAB_KAPPA_FREE}));
     return table;
 }
 
@@ -176,10 +199,12 @@ const Implementation& load_plugin(const PluginName& plugin) {
     void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) throw Error(fmt::format("{}: cannot be loaded: {}", plugin.file, dlerror()));
     const auto entry = reinterpret_cast<decltype(&normlab_plugin_entry)>(dlsym(library, "normlab_plugin_entry"));
-    if (!entry) throw Error(fmt::format("{}: not a plug-in: it exports no normlab_plugin_entry (norms/plugin.h)", plugin.file));
+    if (!entry)
+        throw Error(fmt::format("{}: not a plug-in: it exports no normlab_plugin_entry (norms/plugin.h)", plugin.file));
     const normlab_plugin* given = entry(NORMLAB_PLUGIN_VERSION, plugin.options.c_str());
     if (!given)
-        throw Error(fmt::format("{}: no plug-in for options '{}' and version {} of norms/plugin.h", plugin.file, plugin.options, version_text(NORMLAB_PLUGIN_VERSION)));
+        throw Error(fmt::format("{}: no plug-in for options '{}' and version {} of norms/plugin.h", plugin.file,
+                                plugin.options, version_text(NORMLAB_PLUGIN_VERSION)));
     const Implementation& implementation = register_implementation(plugin_implementation(*given, plugin));
     loaded.emplace(key, &implementation);
     return implementation;

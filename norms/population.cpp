@@ -6,7 +6,8 @@
 namespace normlab {
 
 Population::Population(const Spec& spec, std::int64_t channels, Average average)
-    : spec_(spec), average_(average), elements_(static_cast<std::size_t>(channels)), mean_(elements_), spread_(elements_) {
+    : spec_(spec), average_(average), elements_(static_cast<std::size_t>(channels)), mean_(elements_),
+      spread_(elements_) {
     if (spec.running == Running::none)
         throw Error(fmt::format("{} keeps no running statistics: there are none to recalibrate", spec.variant));
 }
@@ -19,18 +20,20 @@ void Population::add(ConstTensor x, const Implementation& implementation) {
     State scratch = initial_state(spec_, C);
     std::vector<std::byte> y(static_cast<std::size_t>(x.shape.size()) * size_of(x.dtype));
     if (const Saves saves = implementation.saves(); !saves.mean || !saves.var)
-        throw Error(implementation.name() + " does not save the mean and variance of a batch; population statistics are made of them");
+        throw Error(implementation.name() +
+                    " does not save the mean and variance of a batch; population statistics are made of them");
     forward(spec_, Mode::train, x, {}, &scratch, saved, {y.data(), x.dtype, x.shape, x.layout}, implementation);
     const Problem problem{spec_, x.shape, x.dtype, x.layout, Mode::train};
     const std::int64_t m = problem.block_size();
-    for (std::size_t b = 0; b < saved.mean.size(); ++b) merge(m, static_cast<std::int64_t>(b) % C, saved.mean[b], saved.var[b]);
+    for (std::size_t b = 0; b < saved.mean.size(); ++b)
+        merge(m, static_cast<std::int64_t>(b) % C, saved.mean[b], saved.var[b]);
     batches_ += static_cast<std::int64_t>(saved.mean.size()) / C;
 }
 
 void Population::merge(std::int64_t m, std::int64_t channel, double mean, double var) {
     const auto c = static_cast<std::size_t>(channel);
     const auto count = static_cast<double>(m);
-    if (average_ == Average::pooled) {   // Chan, Golub & LeVeque 1983
+    if (average_ == Average::pooled) {  // Chan, Golub & LeVeque 1983
         const double total = elements_[c] + count, delta = mean - mean_[c];
         mean_[c] += delta * (count / total);
         spread_[c] += count * var + delta * delta * (elements_[c] * (count / total));
@@ -61,7 +64,8 @@ State Population::state() const {
     return state;
 }
 
-State recalibrate(const Spec& spec, std::span<const ConstTensor> batches, Average average, const Implementation& implementation) {
+State recalibrate(const Spec& spec, std::span<const ConstTensor> batches, Average average,
+                  const Implementation& implementation) {
     if (batches.empty()) throw Error("recalibrate: no batches; 1 or more is accepted");
     Population population(spec, batches[0].shape.C, average);
     for (const ConstTensor& x : batches) population.add(x, implementation);

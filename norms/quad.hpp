@@ -1,5 +1,6 @@
 #pragma once
-// Quad, the scalar of DType::quad. A header of its own: Boost's costs whoever includes it more than all of this library's together.
+// Quad, the scalar of DType::quad. A header of its own: Boost's costs whoever includes it more than all of this
+// library's together.
 
 #include <boost/multiprecision/cpp_bin_float.hpp>
 
@@ -8,7 +9,8 @@
 namespace normlab {
 
 /// IEEE binary128 precision (113 bits). Expression templates off, so that `auto` and xtensor are safe.
-using Quad = boost::multiprecision::number<boost::multiprecision::cpp_bin_float_quad::backend_type, boost::multiprecision::et_off>;
+using Quad = boost::multiprecision::number<boost::multiprecision::cpp_bin_float_quad::backend_type,
+                                           boost::multiprecision::et_off>;
 static_assert(sizeof(Quad) == size_of(DType::quad));
 
 template <>

@@ -1,11 +1,15 @@
 #pragma once
-// Running statistics and what follows from them. The only place where momentum, Bessel's factor and batch renorm's r and d are written.
+// Running statistics and what follows from them. The only place where momentum, Bessel's factor and batch renorm's r
+// and d are written.
 //
-//   running <- (1 - a) * running + a * batch,  a = momentum, or 1 / (count + 1) for the cumulative average (Ioffe & Szegedy 2015, Alg. 2)
+//   running <- (1 - a) * running + a * batch,  a = momentum, or 1 / (count + 1) for the cumulative average (Ioffe &
+//     Szegedy 2015, Alg. 2)
 //   batch mean: mean over the step's samples of their block means (instance norm), or the block's mean (batch norm)
 //   batch var:  likewise, times m / (m - 1) for Running::unbiased_variance;  sigma: sqrt(var + eps) (Ioffe 2017)
-//   r = clip(sigma_B / sigma, 1 / r_max, r_max),  d = clip((mean_B - mean) / sigma, -d_max, d_max), with the running values before the step
-// PyTorch's direction: momentum weighs the new value. One step a slice, in order. Real is double, or Quad where identities are tested in quad.
+//   r = clip(sigma_B / sigma, 1 / r_max, r_max),  d = clip((mean_B - mean) / sigma, -d_max, d_max), with the running
+//     values before the step
+// PyTorch's direction: momentum weighs the new value. One step a slice, in order. Real is double, or Quad where
+// identities are tested in quad.
 
 #include <algorithm>
 #include <cmath>
@@ -28,17 +32,20 @@ NORMLAB_ANYWHERE Real running_sigma(const Spec& spec, const Real& spread) {
     return spec.running == Running::sigma ? spread : sigma_of(spec, spread);
 }
 
-/// One step of one channel, the `count`-th from 0. mean and var (biased): the statistics of `samples` blocks of m elements each, `stride` apart.
+/// One step of one channel, the `count`-th from 0. mean and var (biased): the statistics of `samples` blocks of m
+/// elements each, `stride` apart.
 template <class Real>
-NORMLAB_ANYWHERE void update_channel(const Spec& spec, Real& running_mean, Real& running_spread, std::int64_t count, std::int64_t samples,
-                                     std::int64_t m, const Real* mean, const Real* var, std::int64_t stride) {
+NORMLAB_ANYWHERE void update_channel(const Spec& spec, Real& running_mean, Real& running_spread, std::int64_t count,
+                                     std::int64_t samples, std::int64_t m, const Real* mean, const Real* var,
+                                     std::int64_t stride) {
     const Real a = spec.momentum ? Real(*spec.momentum) : Real(1) / Real(static_cast<double>(count + 1));
     const Real size(static_cast<double>(m)), n(static_cast<double>(samples));
     const Real bessel = spec.running == Running::unbiased_variance ? Real(size / (size - 1)) : Real(1);
     Real step_mean(0), step_spread(0);
     for (std::int64_t i = 0; i < samples; ++i) {
         step_mean += mean[i * stride];
-        step_spread += spec.running == Running::sigma ? sigma_of(spec, var[i * stride]) : Real(bessel * var[i * stride]);
+        step_spread +=
+            spec.running == Running::sigma ? sigma_of(spec, var[i * stride]) : Real(bessel * var[i * stride]);
     }
     running_mean = (1 - a) * running_mean + a * (step_mean / n);
     running_spread = (1 - a) * running_spread + a * (step_spread / n);
@@ -46,8 +53,8 @@ NORMLAB_ANYWHERE void update_channel(const Spec& spec, Real& running_mean, Real&
 
 /// One step of all channels; mean and var hold `samples` x C statistics (samples = 1 for batch norm).
 template <class Real>
-void update_running(const Spec& spec, std::int64_t C, Real* running_mean, Real* running_spread, std::int64_t count, std::int64_t samples,
-                    std::int64_t m, const Real* mean, const Real* var) {
+void update_running(const Spec& spec, std::int64_t C, Real* running_mean, Real* running_spread, std::int64_t count,
+                    std::int64_t samples, std::int64_t m, const Real* mean, const Real* var) {
     for (std::int64_t c = 0; c < C; ++c)
         update_channel(spec, running_mean[c], running_spread[c], count, samples, m, mean + c, var + c, C);
 }
@@ -61,15 +68,17 @@ struct RenormFactors {
 };
 
 template <class Real>
-NORMLAB_ANYWHERE RenormFactors<Real> renorm_factors(const Spec& spec, const Real& batch_mean, const Real& batch_sigma, const Real& mean, const Real& sigma) {
+NORMLAB_ANYWHERE RenormFactors<Real> renorm_factors(const Spec& spec, const Real& batch_mean, const Real& batch_sigma,
+                                                    const Real& mean, const Real& sigma) {
     const Real r = batch_sigma / sigma, d = (batch_mean - mean) / sigma, r_max(spec.r_max), d_max(spec.d_max);
     return {std::min<Real>(std::max<Real>(r, 1 / r_max), r_max), std::min<Real>(std::max<Real>(d, -d_max), d_max)};
 }
 
-/// r and d of every block of a training call [slices x C], each slice against the running statistics that the slices before it left.
-/// `state` is not changed: update_running does that after the call.
+/// r and d of every block of a training call [slices x C], each slice against the running statistics that the slices
+/// before it left. `state` is not changed: update_running does that after the call.
 template <class Real>
-void renorm_factors(const Problem& problem, const StateView& state, const Real* mean, const Real* var, Real* r, Real* d) {
+void renorm_factors(const Problem& problem, const StateView& state, const Real* mean, const Real* var, Real* r,
+                    Real* d) {
     const Spec& spec = problem.spec;
     const std::int64_t C = problem.shape.C;
     const double* spread = spec.running == Running::sigma ? state.sigma : state.var;
@@ -83,9 +92,11 @@ void renorm_factors(const Problem& problem, const StateView& state, const Real* 
             r[b] = f.r;
             d[b] = f.d;
         }
-        update_running<Real>(spec, C, moved_mean.data(), moved_spread.data(), *state.count + k, 1, problem.block_size(), mean + k * C, var + k * C);
+        update_running<Real>(spec, C, moved_mean.data(), moved_spread.data(), *state.count + k, 1, problem.block_size(),
+                             mean + k * C, var + k * C);
     }
 }
-void renorm_factors(const Problem& problem, const StateView& state, const double* mean, const double* var, double* r, double* d);
+void renorm_factors(const Problem& problem, const StateView& state, const double* mean, const double* var, double* r,
+                    double* d);
 
 }  // namespace normlab

@@ -9,14 +9,16 @@
 namespace normlab {
 namespace {
 
-constexpr std::int64_t most_elements = std::numeric_limits<std::int64_t>::max() / 16;   // offsets in bytes fit, whatever the type
+// offsets in bytes fit, whatever the type
+constexpr std::int64_t most_elements = std::numeric_limits<std::int64_t>::max() / 16;
 
 std::int64_t product(std::span<const std::int64_t> dims) {
     std::int64_t p = 1;
     for (std::int64_t d : dims) {
         if (d < 0) throw Error(fmt::format("dimension {} is negative; 0 or more is accepted", d));
         if (d > 0 && p > most_elements / d)
-            throw Error(fmt::format("dimension {} makes more than {} elements, the most that is accepted", d, most_elements));
+            throw Error(
+                fmt::format("dimension {} makes more than {} elements, the most that is accepted", d, most_elements));
         p *= d;
     }
     return p;
@@ -25,16 +27,19 @@ std::int64_t product(std::span<const std::int64_t> dims) {
 }  // namespace
 
 Shape activation_shape(std::span<const std::int64_t> dims, Layout layout) {
-    if (dims.size() < 2) throw Error(fmt::format("rank {} has no channels; [N, C, ...] with rank 2 or more is accepted", dims.size()));
+    if (dims.size() < 2)
+        throw Error(fmt::format("rank {} has no channels; [N, C, ...] with rank 2 or more is accepted", dims.size()));
     product(dims);
     const bool first = layout == Layout::channels_first;
-    return {dims[0], first ? dims[1] : dims.back(), product(first ? dims.subspan(2) : dims.subspan(1, dims.size() - 2))};
+    return {dims[0], first ? dims[1] : dims.back(),
+            product(first ? dims.subspan(2) : dims.subspan(1, dims.size() - 2))};
 }
 
 Shape trailing_shape(std::span<const std::int64_t> dims, std::int64_t normalized) {
     const auto rank = static_cast<std::int64_t>(dims.size());
     if (normalized < 1 || normalized > rank)
-        throw Error(fmt::format("{} trailing dimensions of a tensor of rank {}; 1 to {} is accepted", normalized, rank, rank));
+        throw Error(
+            fmt::format("{} trailing dimensions of a tensor of rank {}; 1 to {} is accepted", normalized, rank, rank));
     product(dims);
     const std::size_t lead = dims.size() - static_cast<std::size_t>(normalized);
     return {product(dims.first(lead)), product(dims.subspan(lead)), 1};
@@ -64,26 +69,37 @@ void validate(const Problem& p) {
     const Spec& s = p.spec;
     product(std::vector{p.shape.N, p.shape.C, p.shape.S});
     if (s.groups < 1 || p.shape.C % s.groups != 0)
-        throw Error(fmt::format("{}: C = {} channels cannot be split into G = {} groups; a divisor of C is accepted", s.variant, p.shape.C, s.groups));
+        throw Error(fmt::format("{}: C = {} channels cannot be split into G = {} groups; a divisor of C is accepted",
+                                s.variant, p.shape.C, s.groups));
     if (!(s.eps >= 0) || !std::isfinite(s.eps))
         throw Error(fmt::format("{}: eps = {}; a finite number, 0 or more, is accepted", s.variant, s.eps));
     if (s.momentum && !(*s.momentum >= 0 && *s.momentum <= 1))
-        throw Error(fmt::format("{}: momentum = {}; a number in [0, 1], or none for the cumulative average, is accepted", s.variant, *s.momentum));
+        throw Error(
+            fmt::format("{}: momentum = {}; a number in [0, 1], or none for the cumulative average, is accepted",
+                        s.variant, *s.momentum));
     if (s.stat_batch != 0 && !s.block.samples)
-        throw Error(fmt::format("{}: stat_batch = {}, but its statistics do not span samples; 0 is accepted", s.variant, s.stat_batch));
+        throw Error(fmt::format("{}: stat_batch = {}, but its statistics do not span samples; 0 is accepted", s.variant,
+                                s.stat_batch));
     if (s.stat_batch < 0 || (s.stat_batch > 0 && p.own_statistics() && p.shape.N % s.stat_batch != 0))
-        throw Error(fmt::format("{}: stat_batch = {} does not divide N = {}; a divisor, or 0 for all, is accepted", s.variant, s.stat_batch, p.shape.N));
+        throw Error(fmt::format("{}: stat_batch = {} does not divide N = {}; a divisor, or 0 for all, is accepted",
+                                s.variant, s.stat_batch, p.shape.N));
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
         if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));
-        if (s.running == Running::none) throw Error(fmt::format("{}: r and d need running statistics; Running::none is not accepted", s.variant));
+        if (s.running == Running::none)
+            throw Error(fmt::format("{}: r and d need running statistics; Running::none is not accepted", s.variant));
     }
     if (s.running != Running::none && !(s.centred() && s.by_channel()))
-        throw Error(fmt::format("{}: running statistics are a channel's mean and variance, which its blocks do not have; none is accepted", s.variant));
+        throw Error(fmt::format(
+            "{}: running statistics are a channel's mean and variance, which its blocks do not have; none is accepted",
+            s.variant));
     if (s.centred() && s.by_channel() && p.own_statistics() && p.shape.size() > 0 && p.block_size() == 1)
-        throw Error(fmt::format("{}: one value a channel (N = {}, S = {}{}) has no variance to normalise by; {} > 1 is accepted, or evaluation with "
-                                "running statistics", s.variant, p.shape.N, p.shape.S,
-                                s.stat_batch ? fmt::format(", stat_batch = {}", s.stat_batch) : "", s.block.samples ? "N*S (stat_batch*S)" : "S"));
+        throw Error(fmt::format(
+            "{}: one value a channel (N = {}, S = {}{}) has no variance to normalise by; {} > 1 is accepted, or "
+            "evaluation with "
+            "running statistics",
+            s.variant, p.shape.N, p.shape.S, s.stat_batch ? fmt::format(", stat_batch = {}", s.stat_batch) : "",
+            s.block.samples ? "N*S (stat_batch*S)" : "S"));
 }
 
 }  // namespace normlab

@@ -16,29 +16,31 @@ struct Axes {
 };
 
 enum class Moments {
-    centred,       ///< mean removed; sigma^2 = mean of (x - mean)^2
-    mean_square,   ///< mean not removed; sigma^2 = mean of x^2 (rms norm)
-    norm           ///< mean not removed; sigma^2 = sum of x^2, the squared l2 norm (weight norm)
+    centred,      ///< mean removed; sigma^2 = mean of (x - mean)^2
+    mean_square,  ///< mean not removed; sigma^2 = mean of x^2 (rms norm)
+    norm          ///< mean not removed; sigma^2 = sum of x^2, the squared l2 norm (weight norm)
 };
-enum class Correction { none, renorm };   ///< renorm: batch renormalization's r and d, constants in the backward pass
-enum class Running { none, unbiased_variance, biased_variance, sigma };   ///< what State keeps beside the mean
+enum class Correction { none, renorm };  ///< renorm: batch renormalization's r and d, constants in the backward pass
+enum class Running { none, unbiased_variance, biased_variance, sigma };  ///< what State keeps beside the mean
 
-/// y = gamma * x_hat + beta, x_hat = (x - mean) / sqrt(sigma^2 + eps), by block; gamma and beta are per channel in every variant.
-/// Build one with a function of norms/variants/ and change its fields as needed.
+/// y = gamma * x_hat + beta, x_hat = (x - mean) / sqrt(sigma^2 + eps), by block; gamma and beta are per channel in
+/// every variant. Build one with a function of norms/variants/ and change its fields as needed.
 struct Spec {
-    std::string_view variant;          ///< for messages only; must outlive the Spec (a literal)
+    std::string_view variant;  ///< for messages only; must outlive the Spec (a literal)
     Axes block;
     Moments moments = Moments::centred;
     Correction correction = Correction::none;
-    Running running = Running::none;   ///< none: evaluation uses the input's own statistics
-    std::int64_t groups = 1;           ///< G; divides C
+    Running running = Running::none;  ///< none: evaluation uses the input's own statistics
+    std::int64_t groups = 1;          ///< G; divides C
     double eps = 1e-5;
-    std::optional<double> momentum = 0.1;   ///< weight of the new value, in [0, 1]; none: cumulative average
-    std::int64_t stat_batch = 0;       ///< samples normalised together when the block spans samples; divides N; 0: all N
-    double r_max = 3, d_max = 5;       ///< clipping of batch renormalization; r_max >= 1, d_max >= 0
+    std::optional<double> momentum = 0.1;  ///< weight of the new value, in [0, 1]; none: cumulative average
+    /// samples normalised together when the block spans samples; divides N; 0: all N
+    std::int64_t stat_batch = 0;
+    double r_max = 3, d_max = 5;  ///< clipping of batch renormalization; r_max >= 1, d_max >= 0
 
     bool centred() const { return moments == Moments::centred; }
-    /// A block lies in one channel and has all of its positions: the blocks for which a channel can keep running statistics.
+    /// A block lies in one channel and has all of its positions: the blocks for which a channel can keep running
+    /// statistics.
     bool by_channel() const { return !block.groups && !block.channels && block.positions; }
 };
 
@@ -50,7 +52,7 @@ struct Problem {
     Layout layout = Layout::channels_first;
     Mode mode = Mode::train;
     Device device = Device::host;
-    bool dense = true;   ///< no tensor of the call has a sample or position stride of its own
+    bool dense = true;  ///< no tensor of the call has a sample or position stride of its own
 
     /// Statistics come from the input itself (training, or no running statistics), not from State.
     bool own_statistics() const { return mode == Mode::train || spec.running == Running::none; }
@@ -62,14 +64,16 @@ struct Problem {
     std::int64_t channels_per_group() const { return shape.C / spec.groups; }
     /// m, the number of elements in a block.
     std::int64_t block_size() const;
-    /// Entries in Saved: one for each block, or one for each channel when statistics come from State; none for an empty tensor.
+    /// Entries in Saved: one for each block, or one for each channel when statistics come from State; none for an empty
+    /// tensor.
     std::int64_t statistics_count() const;
 };
 
-/// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not finite,
-/// momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the input, N % stat_batch != 0, r_max < 1, d_max < 0,
-/// running statistics where blocks are not by_channel and centred, batch renorm without them, and one value a channel where training needs more (batch norm, batch renorm and
-/// instance norm with m = 1).
+/// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not
+/// finite, momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the
+/// input, N % stat_batch != 0, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and centred,
+/// batch renorm without them, and one value a channel where training needs more (batch norm, batch renorm and instance
+/// norm with m = 1).
 void validate(const Problem& problem);
 
 }  // namespace normlab

@@ -9,7 +9,7 @@
 namespace normlab {
 namespace {
 
-constexpr std::byte untouched{0xff};   // NaN in every dtype
+constexpr std::byte untouched{0xff};  // NaN in every dtype
 
 std::size_t spanned_bytes(const ConstTensor& t) {
     const auto [N, C, S] = t.shape;
@@ -23,9 +23,10 @@ void copy_runs(const ConstTensor& from, const Tensor& to) {
     const std::size_t size = size_of(from.dtype);
     for (std::int64_t n = 0; n < from.shape.N; ++n)
         for (std::int64_t s = 0; s < runs; ++s)
-            std::memcpy(static_cast<std::byte*>(to.data) + static_cast<std::size_t>(to.offset(n, 0, s)) * size,
-                        static_cast<const std::byte*>(from.data) + static_cast<std::size_t>(from.offset(n, 0, s)) * size,
-                        static_cast<std::size_t>(len) * size);
+            std::memcpy(
+                static_cast<std::byte*>(to.data) + static_cast<std::size_t>(to.offset(n, 0, s)) * size,
+                static_cast<const std::byte*>(from.data) + static_cast<std::size_t>(from.offset(n, 0, s)) * size,
+                static_cast<std::size_t>(len) * size);
 }
 
 }  // namespace
@@ -48,8 +49,10 @@ void Staging::require_whole_zones() const {
     for (const Copy& c : copies_)
         for (const std::size_t at : {std::size_t{0}, fence_ + c.bytes}) {
             c.memory.download(bytes, at);
-            if (const auto written = bytes.size() - static_cast<std::size_t>(std::ranges::count(bytes, untouched)); written > 0)
-                throw Failure(fmt::format("{} bytes {} an array of {} bytes were written", written, at == 0 ? "before" : "beyond the end of", c.bytes));
+            if (const auto written = bytes.size() - static_cast<std::size_t>(std::ranges::count(bytes, untouched));
+                written > 0)
+                throw Failure(fmt::format("{} bytes {} an array of {} bytes were written", written,
+                                          at == 0 ? "before" : "beyond the end of", c.bytes));
         }
 }
 

@@ -9,11 +9,12 @@ namespace normlab {
 
 class Staging {
 public:
-    /// For an implementation working on `device`. `pack`: it wants dense tensors. `fence`: it gets copies between zones of NaN, so that what it writes or
-    /// reads beyond an array harms nobody and shows.
+    /// For an implementation working on `device`. `pack`: it wants dense tensors. `fence`: it gets copies between zones
+    /// of NaN, so that what it writes or reads beyond an array harms nobody and shows.
     Staging(Device device, bool pack, bool fence = false) : device_(device), pack_(pack), fence_(fence ? zone : 0) {}
 
-    /// `bytes` at `data`, which is memory of `where`: itself, or a copy (one for each array, so that aliases stay aliases). Null stays null.
+    /// `bytes` at `data`, which is memory of `where`: itself, or a copy (one for each array, so that aliases stay
+    /// aliases). Null stays null.
     template <class T>
     const T* in(const T* data, std::size_t bytes, Device where = Device::host) {
         return static_cast<const T*>(reach(const_cast<T*>(data), bytes, where, false));
@@ -26,12 +27,12 @@ public:
     ConstTensor in(const ConstTensor& t);
     Tensor out(const Tensor& t);
 
-    /// Waits for the device and copies results back. Not called after an exception: then nothing is written. Throws Failure, having written nothing,
-    /// where a zone was written to.
+    /// Waits for the device and copies results back. Not called after an exception: then nothing is written. Throws
+    /// Failure, having written nothing, where a zone was written to.
     void finish();
 
 private:
-    static constexpr std::size_t zone = 4096;   // bytes
+    static constexpr std::size_t zone = 4096;  // bytes
 
     void* reach(void* data, std::size_t bytes, Device where, bool back);
     Tensor packed(const ConstTensor& t);
@@ -49,7 +50,7 @@ private:
     std::size_t fence_;
     std::deque<Copy> copies_;
     std::deque<Memory> dense_;
-    std::deque<std::pair<Tensor, Tensor>> unpack_;   // strided, dense
+    std::deque<std::pair<Tensor, Tensor>> unpack_;  // strided, dense
 };
 
 }  // namespace normlab

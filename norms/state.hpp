@@ -1,5 +1,6 @@
 #pragma once
-// What a call takes and gives beside its tensors: running statistics, saved statistics, parameters and gradients, and views of them where the tensors live.
+// What a call takes and gives beside its tensors: running statistics, saved statistics, parameters and gradients, and
+// views of them where the tensors live.
 
 #include <cstddef>
 #include <vector>
@@ -8,19 +9,20 @@
 
 namespace normlab {
 
-/// Running statistics, owned by the caller, always f64. One entry a channel. `var` is used by Running::*_variance, `sigma` (a standard
-/// deviation with eps inside its root, as in Ioffe 2017) by Running::sigma; the other stays empty.
+/// Running statistics, owned by the caller, always f64. One entry a channel. `var` is used by Running::*_variance,
+/// `sigma` (a standard deviation with eps inside its root, as in Ioffe 2017) by Running::sigma; the other stays empty.
 struct State {
     std::vector<double> mean, var, sigma;
-    std::int64_t count = 0;   ///< updates made so far
+    std::int64_t count = 0;  ///< updates made so far
 };
 
-/// What forward keeps for backward, owned by the caller, always f64. One entry a block in geometry order (slice or sample, then
-/// channel, group or position); one entry a channel where the statistics came from State.
+/// What forward keeps for backward, owned by the caller, always f64. One entry a block in geometry order (slice or
+/// sample, then channel, group or position); one entry a channel where the statistics came from State.
 struct Saved {
-    std::vector<double> mean, var, rstd;   ///< var as in the formulas of norm.hpp: biased, without eps; empty where the implementation does not save it
-    std::vector<double> r, d;              ///< batch renorm in training; otherwise empty
-    std::vector<std::byte> opaque;         ///< the implementation's own
+    /// var as in the formulas of norm.hpp: biased, without eps; empty where the implementation does not save it
+    std::vector<double> mean, var, rstd;
+    std::vector<double> r, d;       ///< batch renorm in training; otherwise empty
+    std::vector<std::byte> opaque;  ///< the implementation's own
 };
 
 /// gamma and beta; each may be absent (1 and 0).

@@ -17,7 +17,7 @@ struct Error : std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
 
-enum class Layout { channels_first, channels_last };   ///< memory order [N, C, S] or [N, S, C]
+enum class Layout { channels_first, channels_last };  ///< memory order [N, C, S] or [N, S, C]
 enum class Device { host, cuda };
 enum class Mode { train, eval };
 
@@ -27,20 +27,21 @@ struct Shape {
     bool operator==(const Shape&) const = default;
 };
 
-/// dims = [N, C, spatial...] or, channels-last, [N, spatial..., C], any spatial rank. Throws Error if rank < 2, a dimension
-/// is negative or the product overflows.
+/// dims = [N, C, spatial...] or, channels-last, [N, spatial..., C], any spatial rank. Throws Error if rank < 2, a
+/// dimension is negative or the product overflows.
 Shape activation_shape(std::span<const std::int64_t> dims, Layout layout = Layout::channels_first);
 
 /// Layer or rms norm over the last `normalized` dims with gamma an element: [leading product, trailing product, 1].
 /// Throws Error unless 1 <= normalized <= rank.
 Shape trailing_shape(std::span<const std::int64_t> dims, std::int64_t normalized);
 
-/// Weight norm's view of v: [product before dim, dims[dim], product after dim]; no dim: [1, 1, all], so that g is a scalar.
-/// Throws Error unless dim is in 0..rank-1.
+/// Weight norm's view of v: [product before dim, dims[dim], product after dim]; no dim: [1, 1, all], so that g is a
+/// scalar. Throws Error unless dim is in 0..rank-1.
 Shape weight_shape(std::span<const std::int64_t> dims, std::optional<std::int64_t> dim);
 
-/// A view. Elements of one channel (channels-first) or one position (channels-last) are contiguous; samples are `sample_stride`
-/// elements apart, channels-last positions `position_stride`; 0 stands for the dense value. Other strides do not exist.
+/// A view. Elements of one channel (channels-first) or one position (channels-last) are contiguous; samples are
+/// `sample_stride` elements apart, channels-last positions `position_stride`; 0 stands for the dense value. Other
+/// strides do not exist.
 template <class Byte>
 struct BasicTensor {
     Byte* data = nullptr;
@@ -64,9 +65,7 @@ struct BasicTensor {
     bool dense() const {
         return step_sample() == shape.C * shape.S && (layout == Layout::channels_first || step_position() == shape.C);
     }
-    operator BasicTensor<const void>() const
-        requires(!std::is_const_v<Byte>)
-    {
+    operator BasicTensor<const void>() const requires(!std::is_const_v<Byte>) {
         return {data, dtype, shape, layout, device, sample_stride, position_stride};
     }
 };

@@ -26,8 +26,10 @@ std::vector<const Variant*> all_variants() {
 }
 
 const Variant& find_variant(std::string_view name) {
-    if (const auto* found = std::ranges::find(variants, name, &Variant::name); found != std::end(variants)) return *found;
-    if (const auto found = std::ranges::find(registered(), name, &Variant::name); found != registered().end()) return *found;
+    if (const auto* found = std::ranges::find(variants, name, &Variant::name); found != std::end(variants))
+        return *found;
+    if (const auto found = std::ranges::find(registered(), name, &Variant::name); found != registered().end())
+        return *found;
     std::vector<std::string_view> names;
     for (const Variant* v : all_variants()) names.push_back(v->name);
     throw Error(unknown("variant", name, names));
@@ -40,7 +42,9 @@ const Variant& register_variant(const Variant& variant) {
     if (std::ranges::any_of(all_variants(), [&](const Variant* v) { return v->name == variant.name; }))
         throw Error(fmt::format("a variant named {} is registered already", variant.name));
     const Spec spec = variant.make();
-    if (spec.variant != variant.name) throw Error(fmt::format("variant {}: its Spec is called '{}'; the same name is accepted", variant.name, spec.variant));
+    if (spec.variant != variant.name)
+        throw Error(
+            fmt::format("variant {}: its Spec is called '{}'; the same name is accepted", variant.name, spec.variant));
     validate({spec, {2, 2 * spec.groups, 2}});
     return registered().emplace_back(variant);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// The table of variants: a row each, and the only list of them. Whoever needs to know more of a variant asks its Spec, below, and not its name.
+// The table of variants: a row each, and the only list of them. Whoever needs to know more of a variant asks its Spec,
+// below, and not its name.
 
 #include <vector>
 
@@ -16,13 +17,14 @@ namespace normlab {
 
 struct Variant {
     std::string_view name;
-    Spec (*make)();   ///< with default settings (group norm: 2 groups)
-    std::string_view block;   ///< for people: what shares one mean and one variance
+    Spec (*make)();          ///< with default settings (group norm: 2 groups)
+    std::string_view block;  ///< for people: what shares one mean and one variance
 };
 
 inline constexpr Variant variants[] = {
     {"batch_norm", [] { return batch_norm(); }, "a channel over samples and positions"},
-    {"batch_renorm", [] { return batch_renorm(); }, "a channel over samples and positions, corrected towards running statistics"},
+    {"batch_renorm", [] { return batch_renorm(); },
+     "a channel over samples and positions, corrected towards running statistics"},
     {"layer_norm", [] { return layer_norm(); }, "a sample over channels and positions"},
     {"instance_norm", [] { return instance_norm(); }, "a channel of a sample over positions"},
     {"group_norm", [] { return group_norm(2); }, "a group of channels of a sample over positions"},
@@ -37,15 +39,18 @@ std::vector<const Variant*> all_variants();
 /// Throws Error naming the nearest known name.
 const Variant& find_variant(std::string_view name);
 
-/// A variant of one's own: a program that registers it before it calls anything else has all of it that built-in ones have (tests/made_up is one: its own main, and the command
-/// line). The name is of lower case letters, digits and _, a literal, and that of the Spec that `make` builds. Throws Error where it is not, or is taken, and
-/// what validate() says of the Spec. Not while other threads look variants up.
+/// A variant of one's own: a program that registers it before it calls anything else has all of it that built-in ones
+/// have (tests/made_up is one: its own main, and the command line). The name is of lower case letters, digits and _, a
+/// literal, and that of the Spec that `make` builds. Throws Error where it is not, or is taken, and what validate()
+/// says of the Spec. Not while other threads look variants up.
 const Variant& register_variant(const Variant& variant);
 
 /// x is the weights of a layer, gamma their lengths.
 inline bool is_weights(const Spec& s) { return s.moments == Moments::norm; }
 /// A block is a whole sample: what has a gamma an element elsewhere, over trailing dimensions (trailing_shape).
-inline bool is_by_sample(const Spec& s) { return !s.block.samples && s.block.groups && s.block.channels && s.block.positions; }
+inline bool is_by_sample(const Spec& s) {
+    return !s.block.samples && s.block.groups && s.block.channels && s.block.positions;
+}
 /// A block is a group of channels: `groups` says of how many.
 inline bool is_by_group(const Spec& s) { return s.block.channels && !s.block.groups; }
 /// Its channels can keep running statistics, whether or not `running` says so.

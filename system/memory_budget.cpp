@@ -4,6 +4,8 @@
 
 namespace normlab::system {
 
-double memory_budget() { return share_of_memory * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)); }
+double memory_budget() {
+    return share_of_memory * static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
 
 }  // namespace normlab::system

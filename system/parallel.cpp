@@ -8,7 +8,8 @@
 
 namespace normlab::system {
 
-void in_parallel(std::size_t count, int threads, const std::function<void(std::size_t)>& f, const std::function<void()>& report) {
+void in_parallel(std::size_t count, int threads, const std::function<void(std::size_t)>& f,
+                 const std::function<void()>& report) {
     std::atomic<std::size_t> next = 0;
     std::exception_ptr error;
     std::mutex lock;

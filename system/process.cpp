@@ -32,8 +32,10 @@ using Clock = std::chrono::steady_clock;
 
 enum class Moved { all, closed, late };
 
-// Sends or receives exactly so many bytes, up to the deadline. What the other side prints meanwhile is taken in, or it would wait for that.
-Moved move(int socket, char* data, std::size_t bytes, bool send, Clock::time_point deadline, Process::Printed* printed) {
+// Sends or receives exactly so many bytes, up to the deadline. What the other side prints meanwhile is taken in, or it
+// would wait for that.
+Moved move(int socket, char* data, std::size_t bytes, bool send, Clock::time_point deadline,
+           Process::Printed* printed) {
     while (bytes > 0) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
         if (left <= 0) return Moved::late;
@@ -41,7 +43,8 @@ Moved move(int socket, char* data, std::size_t bytes, bool send, Clock::time_poi
         if (poll(p, 2, static_cast<int>(std::min<std::int64_t>(left, 1000))) == 0) continue;
         if (p[1].revents) printed->take();
         if (!p[0].revents) continue;
-        const ssize_t n = send ? ::send(socket, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) : ::recv(socket, data, bytes, MSG_DONTWAIT);
+        const ssize_t n =
+            send ? ::send(socket, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) : ::recv(socket, data, bytes, MSG_DONTWAIT);
         if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (n <= 0) return Moved::closed;
         data += n, bytes -= static_cast<std::size_t>(n);
@@ -50,31 +53,40 @@ Moved move(int socket, char* data, std::size_t bytes, bool send, Clock::time_poi
 }
 
 // A message is its length, eight bytes, and its bytes.
-Moved write_message(int socket, const std::string& message, Clock::time_point deadline, Process::Printed* printed = nullptr) {
+Moved write_message(int socket, const std::string& message, Clock::time_point deadline,
+                    Process::Printed* printed = nullptr) {
     std::uint64_t size = message.size();
     char head[sizeof size];
     std::memcpy(head, &size, sizeof size);
     const Moved moved = move(socket, head, sizeof size, true, deadline, printed);
-    return moved == Moved::all ? move(socket, const_cast<char*>(message.data()), message.size(), true, deadline, printed) : moved;
+    return moved == Moved::all
+               ? move(socket, const_cast<char*>(message.data()), message.size(), true, deadline, printed)
+               : moved;
 }
 
 Moved read_message(int socket, std::string& message, Clock::time_point deadline, Process::Printed* printed = nullptr) {
     std::uint64_t size = 0;
     char head[sizeof size];
-    if (const Moved moved = move(socket, head, sizeof size, false, deadline, printed); moved != Moved::all) return moved;
+    if (const Moved moved = move(socket, head, sizeof size, false, deadline, printed); moved != Moved::all)
+        return moved;
     std::memcpy(&size, head, sizeof size);
-    if (size > (std::uint64_t{1} << 40)) return Moved::closed;   // no message of ours
+    if (size > (std::uint64_t{1} << 40)) return Moved::closed;  // no message of ours
     message.resize(size);
     return move(socket, message.data(), size, false, deadline, printed);
 }
 
-Clock::time_point after(double seconds) { return Clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * seconds)); }
+Clock::time_point after(double seconds) {
+    return Clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * seconds));
+}
 
 constexpr double for_ever = 1e9;
 
 std::string one_line(std::string text) {
-    std::ranges::replace_if(text, [](unsigned char c) { return c < ' '; }, ' ');
-    std::ranges::replace_if(text, [](unsigned char c) { return c > '~'; }, '?');   // reports are UTF-8, and it may have been cut
+    std::ranges::replace_if(
+        text, [](unsigned char c) { return c < ' '; }, ' ');
+    // reports are UTF-8, and it may have been cut
+    std::ranges::replace_if(
+        text, [](unsigned char c) { return c > '~'; }, '?');
     text.erase(text.find_last_not_of(' ') + 1);
     return text;
 }
@@ -84,7 +96,7 @@ std::string one_line(std::string text) {
 bool Process::Printed::take() {
     constexpr std::size_t most = 300;
     if (pipe < 0) return false;
-    char part[1 << 16];   // as much as a pipe holds
+    char part[1 << 16];  // as much as a pipe holds
     const ssize_t n = read(pipe, part, sizeof part);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (n <= 0) {
@@ -98,19 +110,21 @@ bool Process::Printed::take() {
 }
 
 void Process::Printed::take_all() {
-    for (int reads = 0; reads < 16 && take(); ++reads) {}   // more is printed without end
+    for (int reads = 0; reads < 16 && take(); ++reads) {
+    }  // more is printed without end
 }
 
 Process::Process(const std::string& program, std::vector<std::string> arguments, Output output) {
     constexpr int theirs = 3;
     struct sigaction children {};
-    if (sigaction(SIGCHLD, nullptr, &children) == 0 && children.sa_handler == SIG_IGN) signal(SIGCHLD, SIG_DFL);   // or nobody could say how it ended
+    // or nobody could say how it ended
+    if (sigaction(SIGCHLD, nullptr, &children) == 0 && children.sa_handler == SIG_IGN) signal(SIGCHLD, SIG_DFL);
     int ends[2], pipe_ends[2]{-1, -1};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail("socketpair");
     if (output == Output::kept && pipe2(pipe_ends, O_CLOEXEC) != 0) fail("pipe");
     socket_ = ends[0], printed_.pipe = pipe_ends[0];
     if (printed_.pipe >= 0) fcntl(printed_.pipe, F_SETFL, O_NONBLOCK);
-    for (int* of : {&ends[1], &pipe_ends[1]}) {   // above the descriptors that the new process has
+    for (int* of : {&ends[1], &pipe_ends[1]}) {  // above the descriptors that the new process has
         if (*of < 0) continue;
         const int low = std::exchange(*of, fcntl(*of, F_DUPFD_CLOEXEC, 10));
         if (*of < 0) fail("fcntl");
@@ -123,7 +137,7 @@ Process::Process(const std::string& program, std::vector<std::string> arguments,
     argv.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], theirs);   // onto itself too: it stays open on exec
+    posix_spawn_file_actions_adddup2(&actions, ends[1], theirs);  // onto itself too: it stays open on exec
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     for (const int to : {STDOUT_FILENO, STDERR_FILENO})
         if (pipe_ends[1] >= 0) posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], to);
@@ -161,7 +175,8 @@ Process::Reply Process::listen(double seconds) {
     if (pid_ < 0) throw Failure("the process has ended");
     Reply reply;
     std::string told;
-    if (const Moved moved = read_message(socket_, told, after(seconds), &printed_); moved != Moved::all) return ended(moved == Moved::late, seconds);
+    if (const Moved moved = read_message(socket_, told, after(seconds), &printed_); moved != Moved::all)
+        return ended(moved == Moved::late, seconds);
     reply.message = std::move(told);
     return reply;
 }
@@ -173,7 +188,7 @@ Process::Reply Process::ended(bool too_slow, double seconds) {
     pid_t waited = 0;
     for (int i = 0; (waited = waitpid(pid_, &status, WNOHANG)) == 0; ++i) {
         if (i == 2000) kill(pid_, SIGKILL);
-        printed_.take();   // it may wait to print its last
+        printed_.take();  // it may wait to print its last
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     pid_ = -1;
@@ -181,11 +196,12 @@ Process::Reply Process::ended(bool too_slow, double seconds) {
     reply.too_slow = too_slow;
     if (!too_slow && waited > 0 && WIFEXITED(status)) reply.exit_status = WEXITSTATUS(status);
     const char* name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : nullptr;
-    std::string text = too_slow              ? fmt::format("did not end within {:g} s", seconds)
-                       : waited < 0          ? "ended, nobody knows how"
-                       : name                ? fmt::format("killed by SIG{} ({})", name, strsignal(WTERMSIG(status)))
-                       : WIFSIGNALED(status) ? fmt::format("killed by signal {}", WTERMSIG(status))
-                                             : fmt::format("ended the process with exit status {}", WEXITSTATUS(status));
+    std::string text = too_slow     ? fmt::format("did not end within {:g} s", seconds)
+                       : waited < 0 ? "ended, nobody knows how"
+                       : name       ? fmt::format("killed by SIG{} ({})", name, strsignal(WTERMSIG(status)))
+                       : WIFSIGNALED(status)
+                           ? fmt::format("killed by signal {}", WTERMSIG(status))
+                           : fmt::format("ended the process with exit status {}", WEXITSTATUS(status));
     printed_.take_all();
     if (const std::string printed = one_line(printed_.end); !printed.empty()) text += "; it printed: " + printed;
     reply.death = text;
@@ -195,22 +211,25 @@ Process::Reply Process::ended(bool too_slow, double seconds) {
 void end_with(int descriptor) {
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);   // a process that a plug-in starts does not hold it open
-    std::thread([descriptor] {   // whoever asked is gone: nobody waits for the answer
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);  // a process that a plug-in starts does not hold it open
+    std::thread([descriptor] {               // whoever asked is gone: nobody waits for the answer
         for (;;) {
             pollfd p{descriptor, POLLRDHUP, 0};
             if (poll(&p, 1, -1) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) _exit(0);
         }
-    }).detach();
+    })
+        .detach();
 }
 
-bool tell(int descriptor, const std::string& message) { return write_message(descriptor, message, after(for_ever)) == Moved::all; }
+bool tell(int descriptor, const std::string& message) {
+    return write_message(descriptor, message, after(for_ever)) == Moved::all;
+}
 
 void serve(int descriptor, const std::function<std::string(const std::string&)>& answer) {
     end_with(descriptor);
     for (std::string message; read_message(descriptor, message, after(for_ever)) == Moved::all;)
         if (!tell(descriptor, answer(message))) break;
-    _exit(0);   // no destructors: a plug-in's may hang
+    _exit(0);  // no destructors: a plug-in's may hang
 }
 
 std::string this_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }

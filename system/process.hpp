@@ -1,6 +1,6 @@
 #pragma once
-// Another process of this program, started by exec, with which messages are exchanged: what happens there, a crash or an endless loop too, does not
-// happen here.
+// Another process of this program, started by exec, with which messages are exchanged: what happens there, a crash or
+// an endless loop too, does not happen here.
 
 #include <functional>
 #include <optional>
@@ -13,28 +13,29 @@ namespace normlab::system {
 
 class Process {
 public:
-    enum class Output { kept, ours };   ///< what it prints: the end of it kept, to be quoted when it dies, or printed where this process prints
+    /// what it prints: the end of it kept, to be quoted when it dies, or printed where this process prints
+    enum class Output { kept, ours };
 
     /// What it prints, where it is kept.
     struct Printed {
         int pipe = -1;         ///< does not block; -1: closed
         std::string end = {};  ///< the last 300 bytes
 
-        bool take();           ///< some of what is there; false: nothing was
+        bool take();  ///< some of what is there; false: nothing was
         void take_all();
     };
 
     /// Starts `program` with these arguments and, last of them, the descriptor for serve() or tell(). Throws Failure.
     Process(const std::string& program, std::vector<std::string> arguments, Output output = Output::kept);
-    ~Process();   ///< kills it
+    ~Process();  ///< kills it
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
 
     struct Reply {
         std::optional<std::string> message;
-        std::string death;        ///< how it ended, where there is no message: "killed by SIGSEGV; it printed: ..."
-        bool too_slow = false;    ///< it was killed because it took longer
-        std::optional<int> exit_status = {};   ///< it ended by itself
+        std::string death;      ///< how it ended, where there is no message: "killed by SIGSEGV; it printed: ..."
+        bool too_slow = false;  ///< it was killed because it took longer
+        std::optional<int> exit_status = {};  ///< it ended by itself
     };
     /// Sends a message and waits for the answer, `seconds` at most. After a death the process cannot be asked again.
     Reply ask(const std::string& message, double seconds);
@@ -42,7 +43,7 @@ public:
     /// Waits for what the process tells of itself.
     Reply listen(double seconds);
 
-    int answered() const { return answered_; }   ///< messages so far
+    int answered() const { return answered_; }  ///< messages so far
 
 private:
     Reply ended(bool too_slow, double seconds);
@@ -52,7 +53,8 @@ private:
     Printed printed_;
 };
 
-/// The other side: answers each message that comes over the descriptor, until it is closed. The process ends at once if it closes during an answer.
+/// The other side: answers each message that comes over the descriptor, until it is closed. The process ends at once if
+/// it closes during an answer.
 void serve(int descriptor, const std::function<std::string(const std::string&)>& answer);
 
 /// The other side, where nothing is asked: false if nobody listens any more.

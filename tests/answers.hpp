@@ -13,12 +13,14 @@ using Change = std::function<void(const Inputs<double>&, Outputs<double>&)>;
 inline void write_answer(const VectorArray& a, const std::vector<double>& values) {
     const std::vector<float> narrow(values.begin(), values.end());
     const bool f32 = a.type == io::ElementType::f32;
-    io::write_npy_in_part(a.file, f32 ? io::make_array(a.shape, std::span(narrow)) : io::make_array(a.shape, std::span(values)));
+    io::write_npy_in_part(
+        a.file, f32 ? io::make_array(a.shape, std::span(narrow)) : io::make_array(a.shape, std::span(values)));
 }
 
 /// `change` spoils them; without `optional`, what may be missing is.
-inline void fill_in(const std::filesystem::path& folder, const Change& change = [](const Inputs<double>&, Outputs<double>&) {}, bool optional = true,
-                    const Implementation& implementation = find_implementation("reference")) {
+inline void fill_in(
+    const std::filesystem::path& folder, const Change& change = [](const Inputs<double>&, Outputs<double>&) {},
+    bool optional = true, const Implementation& implementation = find_implementation("reference")) {
     for (const auto& call : std::filesystem::directory_iterator(folder)) {
         if (!call.is_directory()) continue;
         VectorFile file = read_vector(call.path() / "case.json");
@@ -32,7 +34,8 @@ inline void fill_in(const std::filesystem::path& folder, const Change& change = 
         for (const Target& t : step.targets) {
             const bool tensor = t.quantity == Quantity::y || t.quantity == Quantity::dx;
             std::vector<double> v = values[t.quantity];
-            for (std::size_t i = 0; i < v.size() && tensor; ++i) v[memory_index(step.in.problem, i)] = values[t.quantity][i];
+            for (std::size_t i = 0; i < v.size() && tensor; ++i)
+                v[memory_index(step.in.problem, i)] = values[t.quantity][i];
             write_answer(file.outputs[t.name].array, v);
         }
     }

@@ -18,11 +18,12 @@ using normlab::bench::name_of, normlab::name_of;
 
 namespace {
 
-// The reference, but for one element of y or one entry of dgamma on tensors of a given number of samples; counts its calls.
+// The reference, but for one element of y or one entry of dgamma on tensors of a given number of samples; counts its
+// calls.
 struct Fault {
-    std::int64_t samples = -1;       // which problems are spoiled
+    std::int64_t samples = -1;  // which problems are spoiled
     bool in_y = false, in_dgamma = false;
-    std::int64_t unwritten = -1;     // an element of y and dx that stays as it was
+    std::int64_t unwritten = -1;  // an element of y and dx that stays as it was
     std::atomic<int> calls = 0;
 } fault;
 
@@ -54,7 +55,8 @@ public:
     std::string name() const override { return "bench-faulty"; }
     std::string description() const override { return "wrong where a test says so"; }
     Support supports(const Problem&) const override { return {}; }
-    Accumulation accumulation(DType) const override { return Accumulation::tree; }   // tight bounds; the reference meets them on these shapes
+    // tight bounds; the reference meets them on these shapes
+    Accumulation accumulation(DType) const override { return Accumulation::tree; }
     std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<FaultyPlan>(p); }
 };
 
@@ -78,9 +80,9 @@ TEST_CASE("the bytes model counts each tensor once and the parameters") {
     Problem p{batch_norm(), {2, 3, 4}};
     CHECK(minimal_bytes(p, Direction::forward) == 2 * 24 * 4 + 2 * 3 * 4);
     CHECK(minimal_bytes(p, Direction::backward) == 3 * 24 * 4 + 3 * 3 * 4);
-    p.dtype = DType::bf16;   // parameters stay f32
+    p.dtype = DType::bf16;  // parameters stay f32
     CHECK(minimal_bytes(p, Direction::forward) == 2 * 24 * 2 + 2 * 3 * 4);
-    p.spec = weight_norm();   // no beta
+    p.spec = weight_norm();  // no beta
     CHECK(minimal_bytes(p, Direction::backward) == 3 * 24 * 2 + 2 * 3 * 4);
 }
 
@@ -102,7 +104,8 @@ TEST_CASE("every named shape set holds valid problems, and an unknown one is ans
     CHECK(find_workloads("peers").size() == 13);
     CHECK(find_workloads("peers")[8].text() == "group_norm 32x64x56x56 G=32");
     CHECK(find_workloads("weights")[1].shape == Shape{1, 256, 256 * 9});
-    CHECK_THROWS_WITH(find_workloads("resnet"), Catch::Matchers::Contains("did you mean resnet50") && Catch::Matchers::Contains("a file"));
+    CHECK_THROWS_WITH(find_workloads("resnet"),
+                      Catch::Matchers::Contains("did you mean resnet50") && Catch::Matchers::Contains("a file"));
 }
 
 TEST_CASE("a variant that the set does not have runs on its distinct shapes") {
@@ -110,7 +113,8 @@ TEST_CASE("a variant that the set does not have runs on its distinct shapes") {
     CHECK(select_variants(peers, {}).size() == peers.size());
     CHECK(select_variants(peers, {"weight_norm"}).size() == 2);
     const auto renorm = select_variants(peers, {"batch_renorm"});
-    CHECK(renorm.size() == 10);   // 32x64x56x56, 32x256x14x14 and 128x128 are there more than once (weight norm's 4096x4096 is 1x4096x4096)
+    // 32x64x56x56, 32x256x14x14 and 128x128 are there more than once (weight norm's 4096x4096 is 1x4096x4096)
+    CHECK(renorm.size() == 10);
     for (const Workload& w : renorm) CHECK(w.variant == "batch_renorm");
     for (const Workload& w : select_variants(find_workloads("resnet50"), {"group_norm"})) CHECK(w.groups == 32);
     CHECK_THROWS_AS(select_variants(peers, {"batchnorm"}), Error);
@@ -120,7 +124,7 @@ TEST_CASE("oneDNN's list of problems is read, repeats skipped") {
     const std::filesystem::path path = std::filesystem::path(SHARED_DIR) / "shapes" / "problems.json";
     if (!std::filesystem::exists(path)) NORMLAB_SKIP(path.string() + " is not there");
     const auto workloads = read_workloads(path);
-    CHECK(workloads.size() == 346);   // of 509, distinct in primitive, N, C, S and G
+    CHECK(workloads.size() == 346);  // of 509, distinct in primitive, N, C, S and G
     CHECK(workloads[0].text() == "batch_norm 14x168x10x16");
     CHECK(workloads[0].spec().eps == 0.0625);
     for (const Workload& w : workloads)
@@ -134,7 +138,8 @@ TEST_CASE("copy and triad touch every element and nothing else, for any number o
                 if (stores == Stores::non_temporal && !has_non_temporal_stores()) continue;
                 const std::size_t bytes = n * sizeof(float);
                 Memory a(Device::host, bytes + 256), b(Device::host, bytes + 256), c(Device::host, bytes + 256);
-                auto *x = static_cast<float*>(a.data()), *y = static_cast<float*>(b.data()), *z = static_cast<float*>(c.data());
+                auto *x = static_cast<float*>(a.data()), *y = static_cast<float*>(b.data()),
+                     *z = static_cast<float*>(c.data());
                 for (std::size_t i = 0; i < n + 64; ++i) x[i] = -1, y[i] = static_cast<float>(i), z[i] = 2;
                 stream(Direction::forward, stores, threads, x, y, z, bytes);
                 CHECK(std::memcmp(x, y, bytes) == 0);
@@ -188,10 +193,10 @@ TEST_CASE("the gate sees a fault that only the full shape has") {
     fault.in_y = false, fault.in_dgamma = true;
     CHECK_THAT(gate.check(faulty(), 1).backward.wrong, Catch::Matchers::Contains("dgamma in channel 0"));
     CHECK(gate.check(faulty(), 1).forward.wrong == "");
-    fault.in_dgamma = false, fault.unwritten = 21 * 512 + 7;   // in no block that is compared
+    fault.in_dgamma = false, fault.unwritten = 21 * 512 + 7;  // in no block that is compared
     CHECK_THAT(gate.check(faulty(), 1).forward.wrong, Catch::Matchers::Contains("element 10759"));
     fault.unwritten = -1, fault.in_dgamma = true;
-    fault.samples = Gate::cut_down(p).N;   // and one that only the other shape has
+    fault.samples = Gate::cut_down(p).N;  // and one that only the other shape has
     CHECK_THAT(gate.check(faulty(), 1).backward.wrong, Catch::Matchers::Contains("dgamma in 32x512x1"));
     fault.in_dgamma = false;
 }
@@ -203,11 +208,13 @@ TEST_CASE("a wrong implementation is reported and not timed, a right one beside 
     check(plan, [](std::size_t, std::size_t) {});
     const int calls = fault.calls;
     std::size_t done = 0, total = 0;
-    const std::string json = bench::time(plan, {.seconds = 0.1}, [&](std::size_t d, std::size_t t) { done = d, total = t; });
+    const std::string json =
+        bench::time(plan, {.seconds = 0.1}, [&](std::size_t d, std::size_t t) { done = d, total = t; });
     fault.in_y = false;
     CHECK(done == total);
     const auto row = [&](Direction d, std::string_view name) {
-        return *std::ranges::find_if(plan.rows, [&](const Row& r) { return r.direction == d && r.implementation->name() == name; });
+        return *std::ranges::find_if(
+            plan.rows, [&](const Row& r) { return r.direction == d && r.implementation->name() == name; });
     };
     CHECK(!row(Direction::forward, "bench-faulty").timed());
     CHECK(row(Direction::backward, "bench-faulty").timed());
@@ -222,10 +229,11 @@ TEST_CASE("a wrong implementation is reported and not timed, a right one beside 
         CHECK(r.checked.ratio <= 1);
     }
     CHECK(!all_right(plan));
-    CHECK_THAT(table_text(plan), Catch::Matchers::Contains("WRONG, not timed") && Catch::Matchers::Contains("WRONG group_norm/3x6x5x7/G:3"));
+    CHECK_THAT(table_text(plan), Catch::Matchers::Contains("WRONG, not timed") &&
+                                     Catch::Matchers::Contains("WRONG group_norm/3x6x5x7/G:3"));
     CHECK_THAT(summary_line(plan, 1), Catch::Matchers::Contains("3 rows timed, 1 wrong"));
-    CHECK_THAT(json, Catch::Matchers::Contains("\"error_occurred\": true") && Catch::Matchers::Contains("\"part_of_limit\"") &&
-                         Catch::Matchers::Contains("\"commit\""));
+    CHECK_THAT(json, Catch::Matchers::Contains("\"error_occurred\": true") &&
+                         Catch::Matchers::Contains("\"part_of_limit\"") && Catch::Matchers::Contains("\"commit\""));
     CHECK_THAT(figure(plan).script, Catch::Matchers::Contains("naive"));
 }
 
@@ -250,7 +258,8 @@ TEST_CASE("cold rows rotate over more than the last cache, warm ones over one se
     REQUIRE(plan.rows.size() == 2);
     CHECK(plan.rows[0].sets * 2 * tensor_bytes(plan.rows[0].problem) > (std::size_t{1} << 20));
     CHECK(plan.rows[1].sets == 1);
-    s.caches = {}, s.workloads = {make_workload("batch_norm", {4096, 4096, 64})};   // 4 GiB a tensor: nothing is allocated by planning
+    // 4 GiB a tensor: nothing is allocated by planning
+    s.caches = {}, s.workloads = {make_workload("batch_norm", {4096, 4096, 64})};
     const bench::TimingPlan large = make_plan(s);
     CHECK((large.rows.empty() ? !large.left_out.empty() : large.rows[0].cache == Cache::cold));
 }

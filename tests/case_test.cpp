@@ -51,7 +51,8 @@ TEST_CASE("a wrong case string is refused by the word that is wrong") {
         return std::string("accepted");
     };
     using Catch::Matchers::Contains;
-    CHECK_THAT(message("batchnorm reference f32 nchw 2x3x4"), Contains("batchnorm") && Contains("did you mean batch_norm?"));
+    CHECK_THAT(message("batchnorm reference f32 nchw 2x3x4"),
+               Contains("batchnorm") && Contains("did you mean batch_norm?"));
     CHECK_THAT(message("batch_norm refrence f32 nchw 2x3x4"), Contains("did you mean reference?"));
     CHECK_THAT(message("batch_norm reference f31 nchw 2x3x4"), Contains("f31") && Contains("f32"));
     CHECK_THAT(message("batch_norm reference f32 ncwh 2x3x4"), Contains("ncwh"));
@@ -91,7 +92,8 @@ TEST_CASE("results do not depend on the number of threads") {
     const auto cases = plan(s, Tier::smoke);
     const auto one = run_cases(cases, 1, [](auto, auto) {}), four = run_cases(cases, 4, [](auto, auto) {});
     for (std::size_t i = 0; i < cases.size(); ++i)
-        for (std::size_t k = 0; k < one[i].findings.size(); ++k) CHECK(one[i].findings[k].error == four[i].findings[k].error);
+        for (std::size_t k = 0; k < one[i].findings.size(); ++k)
+            CHECK(one[i].findings[k].error == four[i].findings[k].error);
 }
 
 TEST_CASE("every setting of a case is written, read, drawn by chance and simplified") {
@@ -120,8 +122,10 @@ TEST_CASE("every setting of a case is written, read, drawn by chance and simplif
         CHECK(drawn[s.key].size() > 1);
         CHECK((changed[s.key].size() > 1 || s.part == Part::size));
     }
-    const Case far = parse_case("batch_renorm reference f32 nhwc eval 4x6x5 eps=0.5 r_max=2 d_max=1 momentum=0.5 running=biased stat_batch=2 affine=gamma state=far x=grid "
-                                "dy=ones gamma=negative beta=zero offset=3 kappa=90 sigma=2 seed=7 check=accuracy");
+    const Case far = parse_case(
+        "batch_renorm reference f32 nhwc eval 4x6x5 eps=0.5 r_max=2 d_max=1 momentum=0.5 running=biased stat_batch=2 "
+        "affine=gamma state=far x=grid "
+        "dy=ones gamma=negative beta=zero offset=3 kappa=90 sigma=2 seed=7 check=accuracy");
     CHECK(shrunk(far, [](const Case&) { return true; }).text() ==
           "batch_renorm reference f32 nchw eval 1x1x1 affine=none x=0 dy=0 gamma=ones beta=zero seed=1 check=accuracy");
 }
@@ -130,7 +134,8 @@ TEST_CASE("every pattern fills its array otherwise than the normal one") {
     const auto differ = [](std::string_view key, std::span<const std::string_view> names, auto array) {
         std::set<std::vector<double>> seen;
         for (std::string_view name : names)
-            seen.insert(array(draw(parse_case("layer_norm reference f32 nchw 2x3x4 " + std::string(key) + "=" + std::string(name)))));
+            seen.insert(array(
+                draw(parse_case("layer_norm reference f32 nchw 2x3x4 " + std::string(key) + "=" + std::string(name)))));
         CHECK(seen.size() == names.size());
     };
     differ("x", x_patterns, [](const Inputs<double>& in) { return in.x; });
@@ -139,8 +144,9 @@ TEST_CASE("every pattern fills its array otherwise than the normal one") {
     differ("beta", beta_patterns, [](const Inputs<double>& in) { return in.beta; });
 }
 
-// The draws are part of what a case string means. Whoever changes them on purpose writes these bits anew and says so in the commit: measured errors move, and
-// users' baselines are due. They are formed by +, -, *, / and sqrt alone, so that no compiler and no C library changes them.
+// The draws are part of what a case string means. Whoever changes them on purpose writes these bits anew and says so in
+// the commit: measured errors move, and users' baselines are due. They are formed by +, -, *, / and sqrt alone, so that
+// no compiler and no C library changes them.
 TEST_CASE("the numbers of a case are these, to the bit") {
     const auto bits = [](const char* text) {
         const Inputs<double> in = draw(parse_case(text));
@@ -151,10 +157,13 @@ TEST_CASE("the numbers of a case are these, to the bit") {
     CHECK(bits("layer_norm reference f64 nchw 2x3x4 kappa=1000 sigma=0.01 seed=7") ==
           std::vector{0x1.404db0f672cfep+3, 0x1.fbde4490a8e8ep+0, 0x1.baf033d04671ap-1, 0x1.4601367e5c3dep+0});
     CHECK(bits("batch_renorm reference f64 nchw 3x2x2 state=near seed=8") ==
-          std::vector{0x1.ade887ac11d73p+0, 0x1.c9e7cb8fd9754p+0, -0x1.34ef4f2a025c2p-1, 0x1.6d9d7386d5ef7p-1, 0x1.ed2e2188bebffp+0, 0x1.46e92a72066d2p+0});
+          std::vector{0x1.ade887ac11d73p+0, 0x1.c9e7cb8fd9754p+0, -0x1.34ef4f2a025c2p-1, 0x1.6d9d7386d5ef7p-1,
+                      0x1.ed2e2188bebffp+0, 0x1.46e92a72066d2p+0});
     CHECK(bits("batch_renorm reference f64 nchw 3x2x2 state=at r_max=1.5 seed=8") ==
-          std::vector{0x1.ade887ac11d73p+0, 0x1.c9e7cb8fd9754p+0, -0x1.34ef4f2a025c2p-1, 0x1.6d9d7386d5ef7p-1, -0x1.eda32f628c55bp+0, 0x1.132f776b7e445p-1});
-    CHECK(bits("rms_norm reference f32 nchw 2x3x4 x=edges seed=9") == std::vector{0x1p-128, 0x1.a6d34ap-1, 0x1.580f28p-1, 0x1.8e3a6ap-2});
+          std::vector{0x1.ade887ac11d73p+0, 0x1.c9e7cb8fd9754p+0, -0x1.34ef4f2a025c2p-1, 0x1.6d9d7386d5ef7p-1,
+                      -0x1.eda32f628c55bp+0, 0x1.132f776b7e445p-1});
+    CHECK(bits("rms_norm reference f32 nchw 2x3x4 x=edges seed=9") ==
+          std::vector{0x1p-128, 0x1.a6d34ap-1, 0x1.580f28p-1, 0x1.8e3a6ap-2});
     CHECK(bits("layer_norm reference f64 nchw 2x3x4 x=sorted dy=y seed=10") ==
           std::vector{-0x1.8cee67d6ef4dbp-2, 0x1.f1db8c036b847p+0, 0x1.a3785e223f77ep-1, 0x1.93e38629985f5p+0});
 }

@@ -11,8 +11,8 @@
 #include "verify/run/generate.hpp"
 #include "verify/run/hunt.hpp"
 #include "verify/run/replay.hpp"
-#include "verify/run/shrink.hpp"
 #include "verify/run/run_cases.hpp"
+#include "verify/run/shrink.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;
@@ -75,15 +75,17 @@ TEST_CASE("named cases show the faults they are there for, and none in the layer
     CHECK(failures(of("null-cotangent", planted::with_fault("mean_g_missing"))) > 0);
     CHECK(failures(of("null-cotangent", planted::with_fault("x_hat_term_missing"))) > 0);
     CHECK(failures(of("pair", planted::with_fault("var_unbiased"))) > 0);
-    for (const std::string_view input : {"eps-matched", "big-eps", "two-step-statistics", "renorm-clip", "unique-tag", "null-cotangent", "pair"}) {
+    for (const std::string_view input :
+         {"eps-matched", "big-eps", "two-step-statistics", "renorm-clip", "unique-tag", "null-cotangent", "pair"}) {
         CAPTURE(input);
         CHECK(failures(of(input, planted::right())) == 0);
     }
 }
 
 TEST_CASE("tiled: a wrong divisor and a wrong channel show in a tensor that repeats a tile") {
-    for (const auto& [fault, variant] : {std::pair("var_unbiased", "batch_norm"), std::pair("gamma_by_group", "group_norm"),
-                                         std::pair("mean_g_missing", "layer_norm")}) {
+    for (const auto& [fault, variant] :
+         {std::pair("var_unbiased", "batch_norm"), std::pair("gamma_by_group", "group_norm"),
+          std::pair("mean_g_missing", "layer_norm")}) {
         Case base;
         base.variant = variant, base.check = "tiled", base.dtype = DType::f64;
         base.implementation = planted::with_fault(fault).name();
@@ -100,7 +102,8 @@ TEST_CASE("a saturated block is accepted as the policy says, a finite wrong numb
     for (const Finding& f : huge.findings) CHECK(f.verdict == Verdict::pass);
     // s so small that squares lose digits but do not vanish: nothing shows it, nobody can tell
     bool unresolved = false;
-    for (const Finding& f : run_case(parse_case("layer_norm reference f32 nchw 2x3x5 eps=0 sigma=3e-22")).findings) unresolved |= f.verdict == Verdict::unresolved;
+    for (const Finding& f : run_case(parse_case("layer_norm reference f32 nchw 2x3x5 eps=0 sigma=3e-22")).findings)
+        unresolved |= f.verdict == Verdict::unresolved;
     CHECK(unresolved);
 }
 
@@ -121,7 +124,8 @@ TEST_CASE("what failed is run first: a replay file keeps its lines and takes new
     const std::filesystem::path file = std::filesystem::temp_directory_path() / "normlab_replay_test.txt";
     std::filesystem::remove(file);
     CHECK(read_replay(file).empty());
-    const Case a = parse_case("layer_norm reference f32 nchw 2x3x4 seed=5"), b = parse_case("rms_norm cpu bf16 nhwc 1x2x3 x=1,2,3,4,5,6");
+    const Case a = parse_case("layer_norm reference f32 nchw 2x3x4 seed=5"),
+               b = parse_case("rms_norm cpu bf16 nhwc 1x2x3 x=1,2,3,4,5,6");
     add_to_replay(file, {a});
     add_to_replay(file, {a, b});
     const std::vector<Case> held = read_replay(file);
@@ -138,8 +142,9 @@ TEST_CASE("of the failures the first of each check, variant and implementation i
     std::vector<Case> cases;
     for (const char* seed : {"1", "2"})
         for (const char* what : {"layer_norm", "instance_norm"})
-            cases.push_back(parse_case(std::string(what) + " " + broken + " f64 nchw 3x2x4 check=zero_sum seed=" + seed));
-    cases.push_back(parse_case("layer_norm reference f64 nchw 3x2x4 check=zero_sum"));   // holds
+            cases.push_back(
+                parse_case(std::string(what) + " " + broken + " f64 nchw 3x2x4 check=zero_sum seed=" + seed));
+    cases.push_back(parse_case("layer_norm reference f64 nchw 3x2x4 check=zero_sum"));  // holds
     std::vector<Outcome> outcomes = run_cases(cases, 2, [](auto, auto) {});
     const std::vector<Case> small = shrink_failures(outcomes);
     REQUIRE(small.size() == 2);
@@ -162,7 +167,7 @@ namespace {
 struct Elsewhere final : Implementation, Runner {
     std::string name() const override { return "elsewhere"; }
     std::string description() const override { return "runs its own cases"; }
-    Support available() const override { return {"a test's own"}; }   // in no selection
+    Support available() const override { return {"a test's own"}; }  // in no selection
     Support supports(const Problem&) const override { return {"not here"}; }
     std::unique_ptr<normlab::Plan> plan(const Problem&) const override { throw Error("not here"); }
     Outcome run(const Case& c) const override { return {c, {measured("y", 1, 2, "there")}, ""}; }
@@ -173,10 +178,12 @@ struct Elsewhere final : Implementation, Runner {
 
 TEST_CASE("an implementation that is a Runner runs its own cases, and results are in the order of the cases") {
     register_implementation(std::make_unique<Elsewhere>());
-    const Case there = parse_case("layer_norm elsewhere f32 nchw 2x3x4"), here = parse_case("layer_norm reference f32 nchw 2x3x4");
+    const Case there = parse_case("layer_norm elsewhere f32 nchw 2x3x4"),
+               here = parse_case("layer_norm reference f32 nchw 2x3x4");
     CHECK(reason_to_skip(parse_case("rms_norm elsewhere f32 nchw 2x3x4")) == "not that");
     std::size_t last = 0;
-    const std::vector<Outcome> outcomes = run_cases({there, here, there}, 2, [&](std::size_t done, std::size_t) { last = done; });
+    const std::vector<Outcome> outcomes =
+        run_cases({there, here, there}, 2, [&](std::size_t done, std::size_t) { last = done; });
     CHECK(last == 3);
     CHECK(outcomes[0].findings.at(0).where == "there");
     CHECK(outcomes[1].test.implementation == "reference");
@@ -196,7 +203,8 @@ TEST_CASE("cases by chance are accepted by the library, differ, and are the same
     CHECK(texts.size() == 300);
 }
 
-TEST_CASE("hunting finds a fault and its worst case, and the same number of cases is the same for any number of threads") {
+TEST_CASE(
+    "hunting finds a fault and its worst case, and the same number of cases is the same for any number of threads") {
     Selection s;
     s.implementations = {planted::with_fault("eps_outside").name()};
     s.checks = {"accuracy"};

@@ -8,7 +8,8 @@ using Catch::Approx;
 #include <catch2/catch.hpp>  // declares Approx globally
 #endif
 
-// Under a sanitizer, which looks for other faults than numbers show and is ten times as slow, the longest tests look at less.
+// Under a sanitizer, which looks for other faults than numbers show and is ten times as slow, the longest tests look at
+// less.
 #ifdef __SANITIZE_ADDRESS__
 inline constexpr bool sanitized = true;
 #else
@@ -19,10 +20,10 @@ inline constexpr bool sanitized = false;
 #ifdef SKIP
 #define NORMLAB_SKIP(reason) SKIP(reason)
 #else
-#define NORMLAB_SKIP(reason)        \
-  do {                              \
-    WARN("skipped: " << (reason));  \
-    SUCCEED();                      \
-    return;                         \
-  } while (false)
+#define NORMLAB_SKIP(reason)           \
+    do {                               \
+        WARN("skipped: " << (reason)); \
+        SUCCEED();                     \
+        return;                        \
+    } while (false)
 #endif

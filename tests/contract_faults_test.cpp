@@ -1,4 +1,5 @@
-// The bitwise checks and the contracts tested: an implementation that breaks one promise, around the reference, is called FAIL by the finding that names it.
+// The bitwise checks and the contracts tested: an implementation that breaks one promise, around the reference, is
+// called FAIL by the finding that names it.
 
 #include <set>
 
@@ -19,13 +20,18 @@ struct Call {
 // What is done in place of the reference's calls.
 struct Wrong {
     std::function<Problem(Problem)> problem = [](Problem p) { return p; };
-    std::function<void(const Call&, const ForwardArgs&)> forward = [](const Call& c, const ForwardArgs& a) { c.right->forward(a); };
-    std::function<void(const Call&, const BackwardArgs&)> backward = [](const Call& c, const BackwardArgs& a) { c.right->backward(a); };
+    std::function<void(const Call&, const ForwardArgs&)> forward = [](const Call& c, const ForwardArgs& a) {
+        c.right->forward(a);
+    };
+    std::function<void(const Call&, const BackwardArgs&)> backward = [](const Call& c, const BackwardArgs& a) {
+        c.right->backward(a);
+    };
 };
 
 class WrongPlan final : public Plan {
 public:
-    WrongPlan(const Problem& p, const Wrong& wrong) : call_{p, find_implementation("reference").plan(wrong.problem(p))}, wrong_(wrong) {}
+    WrongPlan(const Problem& p, const Wrong& wrong)
+        : call_{p, find_implementation("reference").plan(wrong.problem(p))}, wrong_(wrong) {}
     std::size_t workspace_bytes() const override { return sizeof(float); }
     void set_threads(int threads) override { call_.threads = threads; }
     void forward(const ForwardArgs& args) const override { wrong_.forward(call_, args); }
@@ -84,7 +90,8 @@ bool has_nan(const ConstTensor& t) {
 }  // namespace
 
 TEST_CASE("broken promises: none, and nothing fails") {
-    for (const char* check : {"power_of_two", "permutation", "batch_independence", "exact_statistics", "repeat", "contracts", "isolation", "refusal", "empty"})
+    for (const char* check : {"power_of_two", "permutation", "batch_independence", "exact_statistics", "repeat",
+                              "contracts", "isolation", "refusal", "empty"})
         for (const Variant& v : variants) {
             CAPTURE(check, v.name);
             CHECK(failing(check, v.name, {}).empty());
@@ -93,142 +100,156 @@ TEST_CASE("broken promises: none, and nothing fails") {
 
 TEST_CASE("broken promises: an element past the end, for some sizes") {
     CHECK(failing("contracts", "layer_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        if (c.problem.shape.size() % 8 == 7) at(a.y, c.problem.shape.size()) = 0;
-    })) == Names{"writes outside"});
+                      if (c.problem.shape.size() % 8 == 7) at(a.y, c.problem.shape.size()) = 0;
+                  })) == Names{"writes outside"});
 }
 
 TEST_CASE("broken promises: beyond the workspace, and before a parameter") {
-    CHECK(failing("contracts", "batch_norm", forward_then([](const Call&, const ForwardArgs& a) { static_cast<float*>(a.workspace)[1] = 1; })) ==
-          Names{"writes outside"});
+    CHECK(failing("contracts", "batch_norm", forward_then([](const Call&, const ForwardArgs& a) {
+                      static_cast<float*>(a.workspace)[1] = 1;
+                  })) == Names{"writes outside"});
     CHECK(failing("contracts", "batch_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
-        c.right->backward(a);
-        static_cast<float*>(a.gradients.dbeta)[-1] = 1;
-    }}) == Names{"writes outside"});
+                      c.right->backward(a);
+                      static_cast<float*>(a.gradients.dbeta)[-1] = 1;
+                  }}) == Names{"writes outside"});
 }
 
 TEST_CASE("broken promises: the last element is not written") {
     CHECK(failing("contracts", "group_norm", {.forward = [](const Call& c, const ForwardArgs& a) {
-        const std::int64_t last = c.problem.shape.size() - 1;
-        const float before = at(a.y, last);
-        c.right->forward(a);
-        if (a.y.data != a.x.data) at(a.y, last) = before;
-    }}) == Names{"outputs written"});
+                      const std::int64_t last = c.problem.shape.size() - 1;
+                      const float before = at(a.y, last);
+                      c.right->forward(a);
+                      if (a.y.data != a.x.data) at(a.y, last) = before;
+                  }}) == Names{"outputs written"});
 }
 
 TEST_CASE("broken promises: dgamma is added to what was there") {
     CHECK(failing("contracts", "rms_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
-        auto* dgamma = static_cast<float*>(a.gradients.dgamma);
-        const float before = dgamma[0];
-        c.right->backward(a);
-        dgamma[0] += before;
-    }}) == Names{"outputs written"});
+                      auto* dgamma = static_cast<float*>(a.gradients.dgamma);
+                      const float before = dgamma[0];
+                      c.right->backward(a);
+                      dgamma[0] += before;
+                  }}) == Names{"outputs written"});
 }
 
 TEST_CASE("broken promises: an input is modified") {
     CHECK(failing("contracts", "layer_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
-        c.right->backward(a);
-        if (a.gradients.dx.data != a.dy.data) static_cast<float*>(const_cast<void*>(a.dy.data))[0] = 0;
-    }}) == Names{"inputs modified"});
+                      c.right->backward(a);
+                      if (a.gradients.dx.data != a.dy.data) static_cast<float*>(const_cast<void*>(a.dy.data))[0] = 0;
+                  }}) == Names{"inputs modified"});
     CHECK(failing("contracts", "weight_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
-        c.right->backward(a);
-        const_cast<double*>(a.saved.rstd)[0] = 0;
-    }}) == Names{"inputs modified"});
+                      c.right->backward(a);
+                      const_cast<double*>(a.saved.rstd)[0] = 0;
+                  }}) == Names{"inputs modified"});
 }
 
 TEST_CASE("broken promises: evaluation moves State") {
     const Wrong moves = forward_then([](const Call& c, const ForwardArgs& a) {
         if (c.problem.mode == Mode::eval && a.state.mean) a.state.mean[c.problem.shape.C - 1] += 1;
     });
-    for (const char* variant : {"batch_norm", "batch_renorm", "instance_norm"}) CHECK(failing("contracts", variant, moves) == Names{"State moved"});
+    for (const char* variant : {"batch_norm", "batch_renorm", "instance_norm"})
+        CHECK(failing("contracts", variant, moves) == Names{"State moved"});
 }
 
 TEST_CASE("broken promises: eps is clamped") {
-    CHECK(failing("power_of_two", "batch_norm", {.problem = [](Problem p) {
-        p.spec.eps = std::max(p.spec.eps, 1e-8);
-        return p;
-    }}).contains("y"));
+    CHECK(failing("power_of_two", "batch_norm",
+                  {.problem =
+                       [](Problem p) {
+                           p.spec.eps = std::max(p.spec.eps, 1e-8);
+                           return p;
+                       }})
+              .contains("y"));
 }
 
 TEST_CASE("broken promises: values below a threshold are taken for 0") {
     CHECK(failing("power_of_two", "layer_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        if (std::abs(at(a.x, 0)) < 1e-5F) at(a.y, c.problem.shape.size() - 1) = 0;
-    })) == Names{"y"});
+                      if (std::abs(at(a.x, 0)) < 1e-5F) at(a.y, c.problem.shape.size() - 1) = 0;
+                  })) == Names{"y"});
 }
 
 TEST_CASE("broken promises: one block is not computed as the others are") {
-    const Wrong first = forward_then([](const Call&, const ForwardArgs& a) { at(a.y, 0) = std::nextafter(at(a.y, 0), 9.0F); });
-    for (const char* variant : {"batch_norm", "layer_norm", "instance_norm"}) CHECK(failing("permutation", variant, first).contains("y"));
+    const Wrong first =
+        forward_then([](const Call&, const ForwardArgs& a) { at(a.y, 0) = std::nextafter(at(a.y, 0), 9.0F); });
+    for (const char* variant : {"batch_norm", "layer_norm", "instance_norm"})
+        CHECK(failing("permutation", variant, first).contains("y"));
 }
 
 TEST_CASE("broken promises: another path for a large batch") {
     CHECK(failing("batch_independence", "layer_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        if (c.problem.shape.N > 128) at(a.y, 0) = std::nextafter(at(a.y, 0), 9.0F);
-    })) == Names{"y"});
+                      if (c.problem.shape.N > 128) at(a.y, 0) = std::nextafter(at(a.y, 0), 9.0F);
+                  })) == Names{"y"});
     CHECK(failing("batch_independence", "batch_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
-        c.right->backward(a);
-        if (c.problem.shape.N == 1) at(a.gradients.dx, 0) = std::nextafter(at(a.gradients.dx, 0), 9.0F);
-    }}) == Names{"dx"});
+                      c.right->backward(a);
+                      if (c.problem.shape.N == 1) at(a.gradients.dx, 0) = std::nextafter(at(a.gradients.dx, 0), 9.0F);
+                  }}) == Names{"dx"});
 }
 
 TEST_CASE("broken promises: the result depends on threads, on alignment, on being in place") {
     CHECK(failing("repeat", "layer_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        if (c.threads == 3) a.saved.rstd[0] = std::nextafter(a.saved.rstd[0], 9.0);
-    })) == Names{"threads"});
+                      if (c.threads == 3) a.saved.rstd[0] = std::nextafter(a.saved.rstd[0], 9.0);
+                  })) == Names{"threads"});
     CHECK(failing("repeat", "batch_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
-        c.right->backward(a);
-        const bool aligned = reinterpret_cast<std::uintptr_t>(a.dy.data) % 16 == 0, in_place = a.dy.data == a.gradients.dx.data;
-        if (!aligned && !in_place && c.threads == 1) at(a.gradients.dx, 0) = -at(a.gradients.dx, 0);
-    }}) == Names{"misaligned"});
+                      c.right->backward(a);
+                      const bool aligned = reinterpret_cast<std::uintptr_t>(a.dy.data) % 16 == 0,
+                                 in_place = a.dy.data == a.gradients.dx.data;
+                      if (!aligned && !in_place && c.threads == 1) at(a.gradients.dx, 0) = -at(a.gradients.dx, 0);
+                  }}) == Names{"misaligned"});
     CHECK(failing("repeat", "batch_renorm", forward_then([](const Call&, const ForwardArgs& a) {
-        if (a.y.data == a.x.data) at(a.y, 0) += 1;
-    })) == Names{"in place"});
+                      if (a.y.data == a.x.data) at(a.y, 0) += 1;
+                  })) == Names{"in place"});
 }
 
 TEST_CASE("broken promises: scratch of the call before") {
     const auto failed = failing("repeat", "group_norm", forward_then([](const Call&, const ForwardArgs& a) {
-        auto& scratch = *static_cast<float*>(a.workspace);
-        at(a.y, 0) += scratch;
-        scratch = 1;
-    }));
+                                    auto& scratch = *static_cast<float*>(a.workspace);
+                                    at(a.y, 0) += scratch;
+                                    scratch = 1;
+                                }));
     CHECK(failed.contains("twice"));
     CHECK(failed.contains("dirty workspace"));
 }
 
 TEST_CASE("broken promises: backward reads what the last forward left, whoever's it was") {
     const auto last = std::make_shared<double>();
-    CHECK(failing("repeat", "layer_norm", {.forward = [last](const Call& c, const ForwardArgs& a) {
-        c.right->forward(a);
-        *last = a.saved.mean[0];
-    }, .backward = [last](const Call& c, const BackwardArgs& a) {
-        c.right->backward(a);
-        if (*last != a.saved.mean[0]) at(a.gradients.dx, 0) += 1;
-    }}) == Names{"other calls between"});
+    CHECK(failing("repeat", "layer_norm",
+                  {.forward =
+                       [last](const Call& c, const ForwardArgs& a) {
+                           c.right->forward(a);
+                           *last = a.saved.mean[0];
+                       },
+                   .backward =
+                       [last](const Call& c, const BackwardArgs& a) {
+                           c.right->backward(a);
+                           if (*last != a.saved.mean[0]) at(a.gradients.dx, 0) += 1;
+                       }}) == Names{"other calls between"});
 }
 
 TEST_CASE("broken promises: strides are ignored") {
     CHECK(failing("repeat", "channel_norm", {.forward = [](const Call& c, ForwardArgs a) {
-        a.x.sample_stride = 0;
-        c.right->forward(a);
-    }}) == Names{"strided"});
+                      a.x.sample_stride = 0;
+                      c.right->forward(a);
+                  }}) == Names{"strided"});
 }
 
 TEST_CASE("broken promises: NaN leaks out of its block") {
     CHECK(failing("isolation", "instance_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        if (has_nan(a.x)) at(a.y, 0) = at(a.y, c.problem.shape.size() - 1) = std::nanf("");
-    })).contains("y"));
+                      if (has_nan(a.x)) at(a.y, 0) = at(a.y, c.problem.shape.size() - 1) = std::nanf("");
+                  }))
+              .contains("y"));
 }
 
 TEST_CASE("broken promises: NaN is hidden") {
     CHECK(failing("isolation", "layer_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        for (std::int64_t i = 0; i < c.problem.shape.size(); ++i)
-            if (std::isnan(at(a.y, i))) at(a.y, i) = 0;
-    })) == Names{"y"});
+                      for (std::int64_t i = 0; i < c.problem.shape.size(); ++i)
+                          if (std::isnan(at(a.y, i))) at(a.y, i) = 0;
+                  })) == Names{"y"});
 }
 
 TEST_CASE("broken promises: one NaN spoils the running statistics of all channels") {
     CHECK(failing("isolation", "batch_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        if (c.problem.mode == Mode::train && has_nan(a.x)) std::fill_n(a.state.mean, c.problem.shape.C, std::nan(""));
-    })) == Names{"running statistics"});
+                      if (c.problem.mode == Mode::train && has_nan(a.x))
+                          std::fill_n(a.state.mean, c.problem.shape.C, std::nan(""));
+                  })) == Names{"running statistics"});
 }
 
 TEST_CASE("broken promises: an element counted twice is told apart from rounding") {
@@ -237,15 +258,17 @@ TEST_CASE("broken promises: an element counted twice is told apart from rounding
     });
     CHECK(failing("exact_statistics", "batch_norm", counts) == Names{"mean"});
     const verify::Case c = verify::parse_case("layer_norm reference f32 nchw 2x16x4 x=pairs check=exact_statistics");
-    const auto note = [&](const Wrong& wrong) { return verify::find_check(c.check).run(c, WrongImplementation(wrong))[0].note; };
+    const auto note = [&](const Wrong& wrong) {
+        return verify::find_check(c.check).run(c, WrongImplementation(wrong))[0].note;
+    };
     CHECK(note(counts).starts_with("far above"));
     CHECK(note({}).empty());
 }
 
 TEST_CASE("broken promises: one element a block does not give beta") {
     CHECK(failing("refusal", "layer_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        if (c.problem.block_size() == 1) at(a.y, 0) += 1;
-    })) == Names{"y of one element"});
+                      if (c.problem.block_size() == 1) at(a.y, 0) += 1;
+                  })) == Names{"y of one element"});
 }
 
 TEST_CASE("broken promises: what has to be refused is accepted, or refused too late") {
@@ -253,10 +276,20 @@ TEST_CASE("broken promises: what has to be refused is accepted, or refused too l
     const State state = initial_state(p.spec, 3);
     using verify::Verdict;
     CHECK(verify::refused("", p, state, [](ConstTensor, State&, Tensor) {}).verdict == Verdict::fail);
-    CHECK(verify::refused("", p, state, [](ConstTensor, State&, Tensor) { throw Error("no"); }).verdict == Verdict::pass);
-    CHECK(verify::refused("", p, state, [](ConstTensor, State& s, Tensor) { s.count = 1; throw Error("no"); }).verdict == Verdict::fail);
-    CHECK(verify::refused("", p, state, [](ConstTensor, State& s, Tensor) { s.var[2] = 0; throw Error("no"); }).verdict == Verdict::fail);
-    CHECK(verify::refused("", p, state, [](ConstTensor, State&, Tensor y) { at(y, 2) = 0; throw Error("no"); }).verdict == Verdict::fail);
+    CHECK(verify::refused("", p, state, [](ConstTensor, State&, Tensor) { throw Error("no"); }).verdict ==
+          Verdict::pass);
+    CHECK(verify::refused("", p, state, [](ConstTensor, State& s, Tensor) {
+              s.count = 1;
+              throw Error("no");
+          }).verdict == Verdict::fail);
+    CHECK(verify::refused("", p, state, [](ConstTensor, State& s, Tensor) {
+              s.var[2] = 0;
+              throw Error("no");
+          }).verdict == Verdict::fail);
+    CHECK(verify::refused("", p, state, [](ConstTensor, State&, Tensor y) {
+              at(y, 2) = 0;
+              throw Error("no");
+          }).verdict == Verdict::fail);
 }
 
 TEST_CASE("wrong layers: each is named by the check that looks at it") {
@@ -267,17 +300,26 @@ TEST_CASE("wrong layers: each is named by the check that looks at it") {
     CHECK_FALSE(failing("bias_invariance", "batch_norm", add_share_of_x).empty());
     CHECK_FALSE(failing("invariance_table", "batch_norm", add_share_of_x).empty());
     CHECK_FALSE(failing("fold", "batch_norm", add_share_of_x).empty());
-    CHECK_FALSE(failing("recalibrate", "batch_norm", forward_then([](const Call&, const ForwardArgs& a) { a.saved.mean[0] += 0.01; })).empty());
-    CHECK_FALSE(failing("symmetry", "layer_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
-        const float other = at(a.dy, 1);
-        c.right->backward(a);
-        at(a.gradients.dx, 0) += 0.05f * other;
-    }}).empty());
-    CHECK_FALSE(failing("gradient_masks", "layer_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
-        c.right->backward(a);
-        if (a.gradients.dx.data && !a.gradients.dgamma) at(a.gradients.dx, 0) *= 1.001f;
-    }}).empty());
+    CHECK_FALSE(failing("recalibrate", "batch_norm",
+                        forward_then([](const Call&, const ForwardArgs& a) { a.saved.mean[0] += 0.01; }))
+                    .empty());
+    CHECK_FALSE(failing("symmetry", "layer_norm",
+                        {.backward =
+                             [](const Call& c, const BackwardArgs& a) {
+                                 const float other = at(a.dy, 1);
+                                 c.right->backward(a);
+                                 at(a.gradients.dx, 0) += 0.05f * other;
+                             }})
+                    .empty());
+    CHECK_FALSE(failing("gradient_masks", "layer_norm",
+                        {.backward =
+                             [](const Call& c, const BackwardArgs& a) {
+                                 c.right->backward(a);
+                                 if (a.gradients.dx.data && !a.gradients.dgamma) at(a.gradients.dx, 0) *= 1.001f;
+                             }})
+                    .empty());
     CHECK_FALSE(failing("cross_variant", "group_norm", forward_then([](const Call& c, const ForwardArgs& a) {
-        if (c.problem.spec.groups > 1) at(a.y, 0) += 0.05f;
-    })).empty());
+                            if (c.problem.spec.groups > 1) at(a.y, 0) += 0.05f;
+                        }))
+                    .empty());
 }

@@ -1,5 +1,6 @@
-// The CUDA kernels through Operation, on device memory: over sizes at the edges of warps, CTAs and parts, in place, on a stream of their own, within the
-// bounds of truth, and the same bits twice. Compiled twice: for a device, and with emulated kernels (tests/emulation).
+// The CUDA kernels through Operation, on device memory: over sizes at the edges of warps, CTAs and parts, in place, on
+// a stream of their own, within the bounds of truth, and the same bits twice. Compiled twice: for a device, and with
+// emulated kernels (tests/emulation).
 
 #include <cstring>
 
@@ -21,8 +22,8 @@ using Bytes = std::vector<std::byte>;
 // Place in memory of logical element i = (n * C + c) * S + s.
 std::int64_t place(const Problem& p, std::size_t i) {
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-    return ConstTensor{nullptr, p.dtype, p.shape, p.layout}.offset(static_cast<std::int64_t>(i / (C * S)), static_cast<std::int64_t>(i / S % C),
-                                                                   static_cast<std::int64_t>(i % S));
+    return ConstTensor{nullptr, p.dtype, p.shape, p.layout}.offset(
+        static_cast<std::int64_t>(i / (C * S)), static_cast<std::int64_t>(i / S % C), static_cast<std::int64_t>(i % S));
 }
 
 Bytes packed(const std::vector<double>& values, DType dtype, auto where) {
@@ -67,11 +68,15 @@ DeviceResult run_on_device(const Inputs<double>& in, bool in_place) {
     const auto in_memory = [&](std::size_t i) { return place(p, i); };
     const auto by_channel = [](std::size_t c) { return static_cast<std::int64_t>(c); };
     const DType params = param_dtype(p.dtype);
-    const std::vector<double> nan(in.x.size(), std::nan("")), channel_nan(static_cast<std::size_t>(p.shape.C), std::nan(""));
+    const std::vector<double> nan(in.x.size(), std::nan("")),
+        channel_nan(static_cast<std::size_t>(p.shape.C), std::nan(""));
     const Memory x = on_device(packed(in.x, p.dtype, in_memory)), dy = on_device(packed(in.dy, p.dtype, in_memory));
-    const Memory gamma = on_device(packed(in.gamma, params, by_channel)), beta = on_device(packed(in.beta, params, by_channel));
-    const Memory other = on_device(packed(nan, p.dtype, in_memory)), other_dx = on_device(packed(nan, p.dtype, in_memory));
-    const Memory dgamma = on_device(packed(channel_nan, params, by_channel)), dbeta = on_device(packed(channel_nan, params, by_channel));
+    const Memory gamma = on_device(packed(in.gamma, params, by_channel)),
+                 beta = on_device(packed(in.beta, params, by_channel));
+    const Memory other = on_device(packed(nan, p.dtype, in_memory)),
+                 other_dx = on_device(packed(nan, p.dtype, in_memory));
+    const Memory dgamma = on_device(packed(channel_nan, params, by_channel)),
+                 dbeta = on_device(packed(channel_nan, params, by_channel));
     const bool sigma = p.spec.running == Running::sigma;
     const Memory mean = on_device(in.state.mean), spread = on_device(sigma ? in.state.sigma : in.state.var);
     const SavedMemory saved(operation);
@@ -81,9 +86,9 @@ DeviceResult run_on_device(const Inputs<double>& in, bool in_place) {
     const Affine affine{absent_if(in.gamma.empty(), gamma), absent_if(in.beta.empty(), beta)};
     DeviceResult out;
     out.count = in.state.count;
-    const StateView state{static_cast<double*>(mean.data()), static_cast<double*>(absent_if(sigma, spread)), static_cast<double*>(absent_if(!sigma, spread)),
-                          &out.count};
-    Memory x_or_y = on_device(packed(in.x, p.dtype, in_memory));   // backward needs x, which y may have replaced
+    const StateView state{static_cast<double*>(mean.data()), static_cast<double*>(absent_if(sigma, spread)),
+                          static_cast<double*>(absent_if(!sigma, spread)), &out.count};
+    Memory x_or_y = on_device(packed(in.x, p.dtype, in_memory));  // backward needs x, which y may have replaced
     operation.forward(tensor(in_place ? x_or_y : x), affine, state, saved.view(), tensor(in_place ? x_or_y : other));
     const Memory& dx = in_place ? dy : other_dx;
     operation.backward(tensor(x), tensor(dy), affine, saved.view(), {tensor(dx), dgamma.data(), dbeta.data()});
@@ -104,7 +109,8 @@ void check_case(Case c) {
     const truth::Result t = truth::evaluate(in);
     const Bounds bounds = error_bounds(in, t, find_implementation("cuda").accumulation(p.dtype));
     const DeviceResult out = run_on_device(in, false);
-    const auto judge = [&](std::string_view quantity, const Bytes& bytes, DType dtype, bool elements, const auto& truth, const auto& bound) {
+    const auto judge = [&](std::string_view quantity, const Bytes& bytes, DType dtype, bool elements, const auto& truth,
+                           const auto& bound) {
         std::vector<double> got(bytes.size() / size_of(dtype));
         for (std::size_t i = 0; i < got.size(); ++i)
             got[i] = read_element<double>(bytes.data(), dtype, elements ? place(p, i) : static_cast<std::int64_t>(i));
@@ -117,7 +123,8 @@ void check_case(Case c) {
     judge("dx", out.dx, p.dtype, true, t.dx, bounds.dx);
     judge("dgamma", out.dgamma, params, false, t.dgamma, bounds.dgamma);
     judge("dbeta", out.dbeta, params, false, t.dbeta, bounds.dbeta);
-    const std::vector<double> loose(in.state.mean.size(), 1e-9);   // that State moves at all and rightly; verify's statistics check has the bound
+    // that State moves at all and rightly; verify's statistics check has the bound
+    const std::vector<double> loose(in.state.mean.size(), 1e-9);
     judge("running mean", out.mean, DType::f64, false, t.running_mean, loose);
     std::vector<double> relative;
     for (const Quad& v : t.running_spread) relative.push_back(1e-9 * (1 + static_cast<double>(v)));
@@ -137,7 +144,7 @@ void each_case(const std::vector<DType>& dtypes, Use use) {
                 for (const Mode mode : {Mode::train, Mode::eval}) {
                     Case c;
                     c.variant = v.name, c.dtype = dtype, c.layout = layout, c.mode = mode;
-                    if (mode == Mode::eval && c.spec().running == Running::none) continue;   // the same as training
+                    if (mode == Mode::eval && c.spec().running == Running::none) continue;  // the same as training
                     use(c);
                 }
 }
@@ -150,7 +157,8 @@ void check_if_valid(const Case& c) {
 
 TEST_CASE("on a device: blocks of sizes at the edges of vectors, warps and CTAs") {
     each_case({kernel_dtypes.begin(), kernel_dtypes.end()}, [](const Case& c) {
-        for (const std::int64_t m : {1, 3, 5, 7, 8, 9, 31, 63, 65, 127, 255, 257, 521}) check_if_valid(with_block(c, m));
+        for (const std::int64_t m : {1, 3, 5, 7, 8, 9, 31, 63, 65, 127, 255, 257, 521})
+            check_if_valid(with_block(c, m));
     });
 }
 
@@ -193,7 +201,8 @@ TEST_CASE("on a device: normalisation batches, options and absent parameters") {
 TEST_CASE("on a device: coefficients that float cannot hold are applied in double") {
     each_case({DType::f32}, [](Case c) {
         c = with_small_shape(c);
-        if (c.spec().running != Running::none) return;   // the running statistics drawn would be judged by an absolute bound
+        // the running statistics drawn would be judged by an absolute bound
+        if (c.spec().running != Running::none) return;
         for (const double sigma : {1e-29, 1e-20, 1e20, 1e29}) {
             c.sigma = sigma, c.eps = 0;
             check_case(c);
@@ -210,16 +219,22 @@ TEST_CASE("on a device: an empty tensor has zero parameter gradients") {
     synchronize(Device::cuda);
     const Bytes bytes = downloaded(dgamma);
     for (std::size_t i = 0; i < 3 * sizeof(float); ++i) CHECK(bytes[i] == std::byte{0});
-    CHECK(bytes[15] != std::byte{0});   // only C floats
+    CHECK(bytes[15] != std::byte{0});  // only C floats
 }
 
 TEST_CASE("on a device: the study's samples are the host's, bit for bit") {
     if (const Support s = cuda::available(); !s) NORMLAB_SKIP("cuda cannot run here: " + s.reason);
     for (const DType dtype : {DType::f64, DType::f32})
-        for (const auto distribution : {noise::Distribution::normal, noise::Distribution::exponential, noise::Distribution::uniform})
+        for (const auto distribution :
+             {noise::Distribution::normal, noise::Distribution::exponential, noise::Distribution::uniform})
             for (const double correlation : {0.0, 0.5})
                 for (const Shape& shape : {Shape{3, 5, 1}, Shape{2, 300, 7}, Shape{64, 33, 2}}) {
-                    const noise::Draw draw{.seed = 9, .stream = 3, .distribution = distribution, .scale = 1.5, .correlation = correlation, .first_channel = 7};
+                    const noise::Draw draw{.seed = 9,
+                                           .stream = 3,
+                                           .distribution = distribution,
+                                           .scale = 1.5,
+                                           .correlation = correlation,
+                                           .first_channel = 7};
                     const std::size_t bytes = static_cast<std::size_t>(shape.size()) * size_of(dtype);
                     Memory there(Device::cuda, bytes), here(Device::host, bytes);
                     noise::fill(draw, Tensor{there.data(), dtype, shape, Layout::channels_first, Device::cuda});

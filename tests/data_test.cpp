@@ -42,7 +42,8 @@ Bytes idx(const std::vector<unsigned>& dims, const Bytes& elements) {
 }
 
 void write(const fs::path& to, const Bytes& bytes) {
-    std::ofstream(to, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(to, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
 Bytes pixels(std::size_t count) {
@@ -134,11 +135,14 @@ TEST_CASE("a folder of IDX files is read as it is") {
     CHECK(split.train.size() == 6);
     CHECK(split.test.size() == 2);
     CHECK((split.train.H == 2 && split.train.W == 3 && split.train.classes == 3 && split.test.classes == 3));
-    const std::size_t last = static_cast<std::size_t>(std::ranges::find(split.train.x, 175.0f / 255) - split.train.x.begin());   // in the file: of the sixth sample
+    // in the file: of the sixth sample
+    const std::size_t last =
+        static_cast<std::size_t>(std::ranges::find(split.train.x, 175.0f / 255) - split.train.x.begin());
     REQUIRE(last < 36);
     CHECK(split.train.labels[last / 6] == 2);
     CHECK(std::multiset(split.test.labels.begin(), split.test.labels.end()) == std::multiset{0, 2});
-    CHECK_THAT(split.train.description, Contains(f.path.filename().string()) && Contains("6 train samples of 2 x 3, 3 classes"));
+    CHECK_THAT(split.train.description,
+               Contains(f.path.filename().string()) && Contains("6 train samples of 2 x 3, 3 classes"));
     CHECK(split.test.name == f.path.filename().string() + " test");
 }
 
@@ -159,7 +163,8 @@ TEST_CASE("what is wrong with a folder of IDX files is said by name and value") 
     CHECK_THAT(spoilt("t10k-images-idx3-ubyte", idx({0, 2, 3}, {})), Contains("(0, 2, 3)"));
     CHECK_THAT(spoilt("t10k-images-idx3-ubyte", {'n', 'o', 'n', 's', 'e', 'n', 's', 'e'}), Contains("not an IDX file"));
     write_four(f.path);
-    write(f.path / "train-labels-idx1-ubyte", idx({6}, Bytes(6, 0))), write(f.path / "t10k-labels-idx1-ubyte", idx({2}, Bytes(2, 0)));
+    write(f.path / "train-labels-idx1-ubyte", idx({6}, Bytes(6, 0))),
+        write(f.path / "t10k-labels-idx1-ubyte", idx({2}, Bytes(2, 0)));
     CHECK_THAT(refusal(f.path), Contains("two classes"));
     write_four(f.path);
     fs::remove(f.path / "t10k-labels-idx1-ubyte");
@@ -183,12 +188,15 @@ TEST_CASE("an .npz file is read with its test set, or divided by the seed, which
     all.insert(split.test.x.begin(), split.test.x.end());
     CHECK(all == std::multiset<float>(x.begin(), x.end()));
     for (const Dataset& part : {split.train, split.test})
-        for (std::size_t i = 0; i < part.labels.size(); ++i) CHECK(part.labels[i] == static_cast<int>(part.x[4 * i] * 16) % 3);
+        for (std::size_t i = 0; i < part.labels.size(); ++i)
+            CHECK(part.labels[i] == static_cast<int>(part.x[4 * i] * 16) % 3);
     CHECK(load(file, 5).test.x == split.test.x);
     CHECK(load(file, 6).test.x != split.test.x);
 
-    write_npz(file, {{"x", filled<std::uint8_t>({2, 1, 1, 2}, {0, 255, 51, 102})}, {"y", filled<std::uint8_t>({2}, {1, 0})},
-                     {"x_test", filled<double>({1, 1, 2}, {0.5, 1})}, {"y_test", filled<std::int32_t>({1}, {1})}});
+    write_npz(file, {{"x", filled<std::uint8_t>({2, 1, 1, 2}, {0, 255, 51, 102})},
+                     {"y", filled<std::uint8_t>({2}, {1, 0})},
+                     {"x_test", filled<double>({1, 1, 2}, {0.5, 1})},
+                     {"y_test", filled<std::int32_t>({1}, {1})}});
     const Split given = load(file);
     const std::vector<float> as_given{0, 1, 0.2f, 0.4f}, other_way_round{0.2f, 0.4f, 0, 1};
     CHECK(given.train.x == (given.train.labels[0] == 1 ? as_given : other_way_round));
@@ -203,10 +211,12 @@ TEST_CASE("what is wrong with an .npz file is said by member and value") {
         write_npz(file, arrays);
         return refusal(file);
     };
-    const io::Array x = filled<float>({6, 1, 1}, {0, .1f, .2f, .3f, .4f, .5f}), y = filled<std::int64_t>({6}, {0, 1, 0, 1, 0, 1});
+    const io::Array x = filled<float>({6, 1, 1}, {0, .1f, .2f, .3f, .4f, .5f}),
+                    y = filled<std::int64_t>({6}, {0, 1, 0, 1, 0, 1});
     CHECK_THAT(said({{"x", x}}), Contains("no array y"));
     CHECK_THAT(said({{"x", x}, {"y", y}, {"x_test", x}}), Contains("one of x_test and y_test"));
-    CHECK_THAT(said({{"x", x}, {"y", filled<std::int64_t>({6}, {0, 1, 0, -1, 0, 1})}}), Contains("label -1 of sample 3"));
+    CHECK_THAT(said({{"x", x}, {"y", filled<std::int64_t>({6}, {0, 1, 0, -1, 0, 1})}}),
+               Contains("label -1 of sample 3"));
     CHECK_THAT(said({{"x", x}, {"y", filled<std::int64_t>({6}, {0, 1, 0, 1 << 20, 0, 1})}}), Contains("label 1048576"));
     CHECK_THAT(said({{"x", x}, {"y", filled<float>({6}, {0, 1, 0, 1, 0, 1})}}), Contains("labels of f32"));
     CHECK_THAT(said({{"x", filled<float>({6, 1, 1}, {0, 0, 0, 1.5f, 0, 0})}, {"y", y}}), Contains("1.5 at element 3"));
@@ -219,7 +229,9 @@ TEST_CASE("what is wrong with an .npz file is said by member and value") {
     CHECK_THAT(refusal(file), Contains(".npz"));
 }
 
-TEST_CASE("the first samples of a sorted file are of all classes, and other contents under the same name have another description") {
+TEST_CASE(
+    "the first samples of a sorted file are of all classes, and other contents under the same name have another "
+    "description") {
     Folder f;
     const fs::path file = f.path / "sorted.npz";
     const auto load_with = [&](float last) {
@@ -227,7 +239,9 @@ TEST_CASE("the first samples of a sorted file are of all classes, and other cont
         x.back() = last;
         std::vector<std::int64_t> y;
         for (int i = 0; i < 200; ++i) y.push_back(i / 50);
-        write_npz(file, {{"x", filled<float>({200, 1, 1}, x)}, {"y", filled<std::int64_t>({200}, y)}, {"x_test", filled<float>({200, 1, 1}, x)},
+        write_npz(file, {{"x", filled<float>({200, 1, 1}, x)},
+                         {"y", filled<std::int64_t>({200}, y)},
+                         {"x_test", filled<float>({200, 1, 1}, x)},
                          {"y_test", filled<std::int64_t>({200}, y)}});
         return load(file);
     };
@@ -236,15 +250,17 @@ TEST_CASE("the first samples of a sorted file are of all classes, and other cont
         CHECK(std::set(part.labels.begin(), part.labels.end()).size() == 4);
     CHECK(load_with(0.25f).train.description != a.train.description);
     CHECK(load_with(0.5f).train.description == a.train.description);
-    CHECK_THAT(a.train.description, !Contains(f.path.string()));   // a path would be another where the file is moved
+    CHECK_THAT(a.train.description, !Contains(f.path.string()));  // a path would be another where the file is moved
 }
 
 TEST_CASE("MNIST is what it is known to be") {
     const fs::path folder = fs::path(SHARED_DIR) / "data" / "mnist";
     if (!fs::exists(folder)) NORMLAB_SKIP("no MNIST files in ../shared/data/mnist");
     const Split mnist = load(folder);
-    CHECK((mnist.train.size() == 60000 && mnist.test.size() == 10000 && mnist.train.H == 28 && mnist.train.W == 28 && mnist.train.classes == 10));
-    const double mean = std::accumulate(mnist.train.x.begin(), mnist.train.x.end(), 0.0) / static_cast<double>(mnist.train.x.size());
+    CHECK((mnist.train.size() == 60000 && mnist.test.size() == 10000 && mnist.train.H == 28 && mnist.train.W == 28 &&
+           mnist.train.classes == 10));
+    const double mean =
+        std::accumulate(mnist.train.x.begin(), mnist.train.x.end(), 0.0) / static_cast<double>(mnist.train.x.size());
     CHECK(mean == Approx(0.1307).margin(5e-5));
     std::vector<int> counts(10);
     for (const std::int32_t label : mnist.train.labels) ++counts[static_cast<std::size_t>(label)];
@@ -252,14 +268,16 @@ TEST_CASE("MNIST is what it is known to be") {
 }
 
 TEST_CASE("digits are the same for a seed, however many, and differ between seeds and between training and test") {
-    const Split a = digits({.train = 40, .test = 20}), more = digits({.train = 80, .test = 20}), other = digits({.train = 40, .test = 20, .seed = 2});
+    const Split a = digits({.train = 40, .test = 20}), more = digits({.train = 80, .test = 20}),
+                other = digits({.train = 40, .test = 20, .seed = 2});
     CHECK(std::equal(a.train.x.begin(), a.train.x.end(), more.train.x.begin()));
     CHECK(a.train.x != other.train.x);
     CHECK(!std::equal(a.test.x.begin(), a.test.x.end(), a.train.x.begin()));
     CHECK(std::ranges::count(a.train.labels, 7) == 4);
     CHECK(std::ranges::all_of(a.train.x, [](float v) { return v >= 0 && v <= 1; }));
     CHECK_THAT(a.train.description, Contains("embedded") && Contains("seed 1"));
-    std::uint64_t hash = 14695981039346656037u;   // FNV-1a of all bits: the same everywhere, and a change of the drawing is seen
+    // FNV-1a of all bits: the same everywhere, and a change of the drawing is seen
+    std::uint64_t hash = 14695981039346656037u;
     for (const float v : a.train.x) hash = (hash ^ std::bit_cast<std::uint32_t>(v)) * 1099511628211u;
     CHECK(hash == 0x435cafec868f93a6u);
     const Split clean = digits({.train = 10, .test = 1, .noise = 0});
@@ -283,7 +301,7 @@ TEST_CASE("transforms do what they say, and say it") {
     set.x.assign(40000, 0.5f), set.labels.assign(10000, 0);
     const auto noisy = add_noise(set, 0.1, 3).x, coins = binarise_at_random(set, 3).x;
     const auto sum = [](const std::vector<float>& v) { return std::accumulate(v.begin(), v.end(), 0.0); };
-    CHECK(std::abs(sum(noisy) / 4e4 - 0.5) < 5 * 0.1 / 200);   // five standard errors
+    CHECK(std::abs(sum(noisy) / 4e4 - 0.5) < 5 * 0.1 / 200);  // five standard errors
     CHECK(std::abs(sum(coins) / 4e4 - 0.5) < 5 * 0.5 / 200);
     CHECK(add_noise(set, 0.1, 3).x == noisy);
     CHECK(add_noise(set, 0.1, 4).x != noisy);
@@ -302,7 +320,8 @@ TEST_CASE("every epoch has every sample once, in an order that the seed and the 
         for (std::int64_t i : epochs.batch(step)) second.push_back(i);
     CHECK(seen.size() == 9);
     CHECK(first != second);
-    CHECK(std::ranges::equal(again.batch(4), epochs.batch(4)));   // a run that goes on sees what one without a break sees
+    // a run that goes on sees what one without a break sees
+    CHECK(std::ranges::equal(again.batch(4), epochs.batch(4)));
     CHECK(!std::ranges::equal(other.batch(0), again.batch(0)));
     CHECK_THAT(error([] { Epochs(10, 11, 1); }), Contains("batches of 11 of 10"));
 }
@@ -316,12 +335,13 @@ TEST_CASE("class groups have as many classes as asked for, and all classes come"
         REQUIRE(batch.size() == 24);
         for (std::size_t group = 0; group < 24; group += 8) {
             std::set<int> classes;
-            for (std::size_t i = group; i < group + 8; ++i) classes.insert(set.labels[static_cast<std::size_t>(batch[i])]);
+            for (std::size_t i = group; i < group + 8; ++i)
+                classes.insert(set.labels[static_cast<std::size_t>(batch[i])]);
             CHECK(classes.size() == 2);
             for (int c : classes) ++hits[static_cast<std::size_t>(c)];
         }
     }
-    for (int h : hits) CHECK(std::abs(h - 120) < 5 * std::sqrt(120 * 0.8));   // of 1200 choices of two of ten
+    for (int h : hits) CHECK(std::abs(h - 120) < 5 * std::sqrt(120 * 0.8));  // of 1200 choices of two of ten
     CHECK(std::ranges::equal(again.batch(7), sampler.batch(7)));
     CHECK_THAT(error([&] { ClassGroups(set, 24, 8, 3, 1); }), Contains("multiple of 3"));
     CHECK_THAT(error([&] { ClassGroups(set, 20, 8, 2, 1); }), Contains("multiple of 8"));

@@ -22,7 +22,8 @@ TEST_CASE("verify's smoke tier holds for the emulated kernels") {
     all.implementations = {"cuda"};
     for (const Outcome& o : outcomes(all, Tier::smoke))
         for (const Finding& f : o.findings) {
-            INFO(o.test.text() << " " << f.quantity << ": error " << f.error << ", bound " << f.bound << " " << f.where << " " << f.note);
+            INFO(o.test.text() << " " << f.quantity << ": error " << f.error << ", bound " << f.bound << " " << f.where
+                               << " " << f.note);
             CHECK(f.verdict == Verdict::pass);
         }
 }

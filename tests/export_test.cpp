@@ -1,4 +1,5 @@
-// Exported folders: what a script is asked for, what --judge says of what it wrote, and folders with something wrong in them.
+// Exported folders: what a script is asked for, what --judge says of what it wrote, and folders with something wrong in
+// them.
 #include <filesystem>
 #include <fstream>
 
@@ -10,10 +11,10 @@
 #include "tests/catch.hpp"
 #include "verify/exchange/export.hpp"
 #include "verify/exchange/judge.hpp"
-#include "verify/report/report.hpp"
-#include "verify/run/run_cases.hpp"
 #include "verify/exchange/vector_values.hpp"
 #include "verify/exchange/vectors.hpp"
+#include "verify/report/report.hpp"
+#include "verify/run/run_cases.hpp"
 #include "verify/truth/truth.hpp"
 
 using namespace normlab;
@@ -60,7 +61,8 @@ struct Judgement {
         }));
     }
 };
-Judgement judge(const fs::path& folder, const fs::path& outputs = {}, Accumulation accumulation = Accumulation::sequential) {
+Judgement judge(const fs::path& folder, const fs::path& outputs = {},
+                Accumulation accumulation = Accumulation::sequential) {
     static int number = 0;
     const Script& script = add_script({folder, outputs, accumulation, "script" + std::to_string(number++)});
     Judgement j{run_cases(script.cases({}), 1, silent), {}, "", script.left_out()};
@@ -74,8 +76,10 @@ void eps_outside_the_root(const Inputs<double>& in, Outputs<double>& out) {
     const truth::Result t = truth::evaluate(in);
     for (const truth::Block& b : t.blocks)
         for (std::size_t i : b.elements) {
-            const double s = static_cast<double>(b.s), wrong = std::sqrt(static_cast<double>(b.var)) + in.problem.spec.eps;
-            const std::size_t c = i / static_cast<std::size_t>(in.problem.shape.S) % static_cast<std::size_t>(in.problem.shape.C);
+            const double s = static_cast<double>(b.s),
+                         wrong = std::sqrt(static_cast<double>(b.var)) + in.problem.spec.eps;
+            const std::size_t c =
+                i / static_cast<std::size_t>(in.problem.shape.S) % static_cast<std::size_t>(in.problem.shape.C);
             const double beta = in.beta.empty() ? 0 : in.beta[c];
             out.y[i] = rounded(beta + (out.y[i] - beta) * (s / wrong), in.problem.dtype);
         }
@@ -84,8 +88,8 @@ void eps_outside_the_root(const Inputs<double>& in, Outputs<double>& out) {
 }  // namespace
 
 TEST_CASE("a right script holds every exported check of every variant, in both dtypes, layouts and modes") {
-    const std::vector<std::string> checks{"accuracy", "adjoint", "zero_sum", "xhat_dx", "symmetry", "scale_invariance", "running_stats",
-                                          "fold",     "permutation", "isolation"};
+    const std::vector<std::string> checks{"accuracy",         "adjoint",       "zero_sum", "xhat_dx",     "symmetry",
+                                          "scale_invariance", "running_stats", "fold",     "permutation", "isolation"};
     const Folder folder({.checks = checks, .layouts = {Layout::channels_first, Layout::channels_last}});
     REQUIRE(folder.exported.cases > 100);
     fill_in(folder.path);
@@ -93,14 +97,16 @@ TEST_CASE("a right script holds every exported check of every variant, in both d
     INFO(j.text);
     CHECK(j.summary.failed == 0);
     CHECK(j.summary.unresolved == 0);
-    CHECK(j.summary.skipped == 0);   // every call that a case makes was exported
+    CHECK(j.summary.skipped == 0);  // every call that a case makes was exported
     CHECK(j.outcomes.size() == folder.exported.cases);
     for (const Variant& v : variants)
-        CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) { return o.test.variant == v.name && !o.findings.empty(); }));
+        CHECK(std::ranges::any_of(j.outcomes,
+                                  [&](const Outcome& o) { return o.test.variant == v.name && !o.findings.empty(); }));
 }
 
 TEST_CASE("a filled in folder is a folder of outside vectors") {
-    const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"}, .checks = {"accuracy", "zero_sum"},
+    const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"},
+                         .checks = {"accuracy", "zero_sum"},
                          .layouts = {Layout::channels_first, Layout::channels_last}});
     fill_in(folder.path);
     const Summary s = summarize(run_vectors(folder.path, {}, {.implementations = {"reference", "cpu"}}, silent));
@@ -115,9 +121,11 @@ TEST_CASE("a script with eps outside the root fails in both dtypes, and the line
     for (const DType d : {DType::f32, DType::f64})
         CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) {
             return o.test.dtype == d && o.test.check == "accuracy" &&
-                   std::ranges::any_of(o.findings, [](const Finding& f) { return f.quantity == "y" && f.verdict == Verdict::fail; });
+                   std::ranges::any_of(
+                       o.findings, [](const Finding& f) { return f.quantity == "y" && f.verdict == Verdict::fail; });
         }));
-    CHECK_THAT(j.text, Contains("rerun: normlab verify --judge " + folder.path.string() + " --case \"layer_norm script"));
+    CHECK_THAT(j.text,
+               Contains("rerun: normlab verify --judge " + folder.path.string() + " --case \"layer_norm script"));
     CHECK_THAT(j.text, Contains("of layer_norm_f"));
 }
 
@@ -136,27 +144,33 @@ TEST_CASE("running statistics are judged where they are filled in, and only ther
     fill_in(folder.path, biased, false);
     const Judgement j = judge(folder.path);
     CHECK(j.summary.failed == 0);
-    CHECK(j.summary.held > 0);   // y
+    CHECK(j.summary.held > 0);  // y
     for (const Outcome& o : j.outcomes)
         for (const Finding& f : o.findings) CHECK_THAT(f.quantity, !Contains("running"));
 }
 
 TEST_CASE("outputs may lie in a folder of their own, and the promise of kappa-free sums is held to") {
     const Folder folder({.variants = {"layer_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f32}});
-    fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {   // as if applied with a mean rounded to float
-        const truth::Result t = truth::evaluate(in);
-        for (const truth::Block& b : t.blocks)
-            for (std::size_t i : b.elements) {
-                const double lost = rounded(static_cast<double>(b.mean), DType::f32) - static_cast<double>(b.mean);
-                const double gamma = in.gamma.empty() ? 1 : in.gamma[i % static_cast<std::size_t>(in.problem.shape.C)];
-                out.y[i] = rounded(out.y[i] - gamma * lost / static_cast<double>(b.s), DType::f32);
-            }
-    }, false);
+    // as if applied with a mean rounded to float
+    fill_in(
+        folder.path,
+        [](const Inputs<double>& in, Outputs<double>& out) {
+            const truth::Result t = truth::evaluate(in);
+            for (const truth::Block& b : t.blocks)
+                for (std::size_t i : b.elements) {
+                    const double lost = rounded(static_cast<double>(b.mean), DType::f32) - static_cast<double>(b.mean);
+                    const double gamma =
+                        in.gamma.empty() ? 1 : in.gamma[i % static_cast<std::size_t>(in.problem.shape.C)];
+                    out.y[i] = rounded(out.y[i] - gamma * lost / static_cast<double>(b.s), DType::f32);
+                }
+        },
+        false);
     const fs::path outputs = folder.path.string() + "-outputs";
     for (const fs::path& call : folder.calls()) {
         fs::create_directories(outputs / call.filename());
         for (const char* name : {"y", "dx", "dgamma", "dbeta"})
-            if (const std::string file = std::string(name) + ".npy"; fs::exists(call / file)) fs::rename(call / file, outputs / call.filename() / file);
+            if (const std::string file = std::string(name) + ".npy"; fs::exists(call / file))
+                fs::rename(call / file, outputs / call.filename() / file);
     }
     CHECK_THROWS_WITH(judge(folder.path), Contains("holds no outputs yet"));
     CHECK(judge(folder.path, outputs).summary.failed == 0);
@@ -165,7 +179,8 @@ TEST_CASE("outputs may lie in a folder of their own, and the promise of kappa-fr
 }
 
 TEST_CASE("an output that is missing, of another dtype or shape, or NaN fails with its file's name") {
-    const Folder folder({.variants = {"group_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f64}, .modes = {Mode::train}});
+    const Folder folder(
+        {.variants = {"group_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f64}, .modes = {Mode::train}});
     fill_in(folder.path);
     const fs::path y = folder.calls()[0] / "y.npy";
     const io::Array right = io::read_npy(y);
@@ -192,24 +207,29 @@ TEST_CASE("an output that is missing, of another dtype or shape, or NaN fails wi
     CHECK(judge(folder.path).summary.failed == 0);
 }
 
-TEST_CASE("where a part of a call is filled in the rest is missed by name, whatever the check looks at, and where nothing is the case is skipped") {
+TEST_CASE(
+    "where a part of a call is filled in the rest is missed by name, whatever the check looks at, and where nothing is "
+    "the case is skipped") {
     const Folder folder({.variants = {"layer_norm"}, .checks = {"accuracy", "zero_sum"}, .dtypes = {DType::f64}});
-    fill_in(folder.path, [](const Inputs<double>&, Outputs<double>&) {}, false);
+    fill_in(
+        folder.path, [](const Inputs<double>&, Outputs<double>&) {}, false);
     REQUIRE(judge(folder.path).summary.failed == 0);
-    fs::path call;   // with gradients
+    fs::path call;  // with gradients
     for (const fs::path& one : folder.calls())
         if (fs::exists(one / "dgamma.npy")) call = one;
     fs::remove(call / "dgamma.npy");
     Judgement j = judge(folder.path);
     INFO(j.text);
     CHECK(j.failing("dgamma", (call / "dgamma.npy").string() + ": is missing") > 0);
-    CHECK(j.summary.failed == j.failing("dgamma", "is missing"));   // y, dx and dbeta hold
+    CHECK(j.summary.failed == j.failing("dgamma", "is missing"));  // y, dx and dbeta hold
     CHECK(j.summary.skipped == 0);
     for (const char* name : {"y", "dx", "dbeta"}) fs::remove(call / (std::string(name) + ".npy"));
     j = judge(folder.path);
     CHECK(j.summary.failed == 0);
     CHECK(j.summary.skipped > 0);
-    CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) { return o.skipped == "the script wrote nothing for " + call.filename().string(); }));
+    CHECK(std::ranges::any_of(j.outcomes, [&](const Outcome& o) {
+        return o.skipped == "the script wrote nothing for " + call.filename().string();
+    }));
     REQUIRE(!j.left_out.empty());
     CHECK_THAT(j.left_out[0], Contains("nothing was written for 1 of"));
 }
@@ -218,12 +238,15 @@ TEST_CASE("an optional output that some calls of a variant have is missed in the
     const Folder folder({.variants = {"layer_norm", "group_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f64}});
     fill_in(folder.path);
     for (const fs::path& call : folder.calls())
-        if (call.filename().string().starts_with("group_norm")) fs::remove(call / "save_rstd.npy");   // in none: not judged
+        // in none: not judged
+        if (call.filename().string().starts_with("group_norm")) fs::remove(call / "save_rstd.npy");
     Judgement j = judge(folder.path);
     CHECK(j.summary.failed == 0);
-    const auto says = [](const std::string& line) { return line.starts_with("saved rstd of group_norm: optional, not written"); };
+    const auto says = [](const std::string& line) {
+        return line.starts_with("saved rstd of group_norm: optional, not written");
+    };
     CHECK(std::ranges::any_of(j.left_out, says));
-    const fs::path missing = folder.calls().back() / "save_rstd.npy";   // of layer norm
+    const fs::path missing = folder.calls().back() / "save_rstd.npy";  // of layer norm
     fs::remove(missing);
     j = judge(folder.path);
     CHECK(j.failing("saved rstd", missing.string()) > 0);
@@ -239,7 +262,8 @@ TEST_CASE("the calls of an exported variant are its own") {
         CHECK(j.summary.failed == 0);
         CHECK(j.summary.skipped == 0);
     }
-    const Folder both({.variants = {"batch_norm", "instance_norm"}, .checks = {"cross_variant"}, .dtypes = {DType::f64}});
+    const Folder both(
+        {.variants = {"batch_norm", "instance_norm"}, .checks = {"cross_variant"}, .dtypes = {DType::f64}});
     CHECK(both.exported.cases > 0);
 }
 
@@ -273,14 +297,19 @@ TEST_CASE("a folder that normlab export did not write, or that was spoilt, is re
 
 TEST_CASE("export writes a new folder, all of it or nothing, and says what it leaves out") {
     std::vector<std::string> left_out;
-    CHECK_THROWS_WITH(plan_export({.dtypes = {DType::bf16}}, Tier::smoke, left_out), Contains("f32 and f64 are accepted"));
+    CHECK_THROWS_WITH(plan_export({.dtypes = {DType::bf16}}, Tier::smoke, left_out),
+                      Contains("f32 and f64 are accepted"));
     CHECK_THROWS_WITH(plan_export({.checks = {"contracts"}}, Tier::smoke, left_out), Contains("nothing to export"));
     const Folder folder({.variants = {"layer_norm"}, .checks = {"accuracy"}});
-    const std::vector<Case> cases = plan_export({.variants = {"layer_norm"}, .checks = {"accuracy"}}, Tier::smoke, left_out);
+    const std::vector<Case> cases =
+        plan_export({.variants = {"layer_norm"}, .checks = {"accuracy"}}, Tier::smoke, left_out);
     CHECK_THROWS_WITH(export_cases(folder.path, cases, left_out, silent), Contains("exists already"));
     CHECK_THROWS_AS(export_cases(folder.path / "no" / "where", cases, left_out, silent), io::InputError);
-    CHECK_THROWS_AS(export_cases(folder.path / "ghosts", {parse_case("batch_norm script f64 nchw 6x3x2 stat_batch=2")}, left_out, silent), Error);
+    CHECK_THROWS_AS(export_cases(folder.path / "ghosts", {parse_case("batch_norm script f64 nchw 6x3x2 stat_batch=2")},
+                                 left_out, silent),
+                    Error);
     CHECK(!fs::exists(folder.path / "ghosts"));
-    for (const auto& entry : fs::directory_iterator(folder.path)) CHECK_THAT(entry.path().filename().string(), !Contains(".tmp"));
+    for (const auto& entry : fs::directory_iterator(folder.path))
+        CHECK_THAT(entry.path().filename().string(), !Contains(".tmp"));
     for (const fs::path& call : folder.calls()) CHECK(!fs::exists(call / "y.npy"));
 }

@@ -1,4 +1,5 @@
-// The faults of verify/faults: each is one, the layer without is none, and wrong outputs are named by the fault that gives them and by no other.
+// The faults of verify/faults: each is one, the layer without is none, and wrong outputs are named by the fault that
+// gives them and by no other.
 
 #include <map>
 #include <set>
@@ -6,8 +7,8 @@
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
-#include "verify/faults/naming.hpp"
 #include "verify/detection/rivals.hpp"
+#include "verify/faults/naming.hpp"
 #include "verify/faults/table.hpp"
 #include "verify/run/plan.hpp"
 #include "verify/run/run_cases.hpp"
@@ -20,31 +21,50 @@ using Catch::Matchers::Contains;
 namespace {
 
 // Case strings, VARIANT to be put in front, on which one fault or another shows.
-constexpr const char* shows[] = {
-    "f64 nchw train 5x6x3 check=accuracy", "f64 nhwc train 5x6x3 x=tag check=accuracy", "f64 nchw eval 5x6x3 sigma=0.003 check=accuracy",
-    "f64 nchw train 5x6x3 sigma=0.003 check=accuracy", "f64 nchw train 5x6x3 affine=none check=accuracy", "f64 nchw train 1x6x3 check=accuracy",
-    "f64 nchw train 5x1x3 check=accuracy", "f64 nchw train 5x6x1 check=accuracy", "f64 nchw train 3x6x43 kappa=1e4 check=accuracy",
-    "f32 nchw train 5x6x3 kappa=1e3 check=accuracy", "bf16 nchw train 5x6x3 check=accuracy",
-    "f64 nchw train 4x6x4 x=constant offset=3 check=accuracy", "f64 nchw train 5x6x3 state=far check=accuracy",
-    "f64 nchw train 5x6x3 momentum=none check=running_stats", "f64 nchw train 5x6x3 running=biased check=running_stats",
-    "f64 nchw train 5x6x3 check=running_stats", "f64 nchw train 6x6x3 stat_batch=2 momentum=none check=running_stats",
-    "f64 nchw eval 5x6x3 eps=1e-8 sigma=1e-4 check=accuracy", "f32 nchw train 5x6x3 check=contracts", "f32 nchw eval 5x6x3 check=contracts",
-    "f32 nchw train 5x6x3 check=repeat", "f32 nchw train 5x21x3 check=permutation", "f32 nchw train 3x7x1 check=contracts",
-    "f32 nchw train 256x6x3 check=batch_independence", "f32 nchw eval 256x6x3 check=batch_independence",
-    "f32 nchw train 5x6x3 check=gradient_masks", "f32 nchw train 5x6x3 check=power_of_two", "f32 nchw train 5x6x3 check=isolation",
-    "f32 nchw train 5x3x1024 check=accuracy", "f32 nchw train 64x6x256 tile=4x6x4 check=tiled"};
+constexpr const char* shows[] = {"f64 nchw train 5x6x3 check=accuracy",
+                                 "f64 nhwc train 5x6x3 x=tag check=accuracy",
+                                 "f64 nchw eval 5x6x3 sigma=0.003 check=accuracy",
+                                 "f64 nchw train 5x6x3 sigma=0.003 check=accuracy",
+                                 "f64 nchw train 5x6x3 affine=none check=accuracy",
+                                 "f64 nchw train 1x6x3 check=accuracy",
+                                 "f64 nchw train 5x1x3 check=accuracy",
+                                 "f64 nchw train 5x6x1 check=accuracy",
+                                 "f64 nchw train 3x6x43 kappa=1e4 check=accuracy",
+                                 "f32 nchw train 5x6x3 kappa=1e3 check=accuracy",
+                                 "bf16 nchw train 5x6x3 check=accuracy",
+                                 "f64 nchw train 4x6x4 x=constant offset=3 check=accuracy",
+                                 "f64 nchw train 5x6x3 state=far check=accuracy",
+                                 "f64 nchw train 5x6x3 momentum=none check=running_stats",
+                                 "f64 nchw train 5x6x3 running=biased check=running_stats",
+                                 "f64 nchw train 5x6x3 check=running_stats",
+                                 "f64 nchw train 6x6x3 stat_batch=2 momentum=none check=running_stats",
+                                 "f64 nchw eval 5x6x3 eps=1e-8 sigma=1e-4 check=accuracy",
+                                 "f32 nchw train 5x6x3 check=contracts",
+                                 "f32 nchw eval 5x6x3 check=contracts",
+                                 "f32 nchw train 5x6x3 check=repeat",
+                                 "f32 nchw train 5x21x3 check=permutation",
+                                 "f32 nchw train 3x7x1 check=contracts",
+                                 "f32 nchw train 256x6x3 check=batch_independence",
+                                 "f32 nchw eval 256x6x3 check=batch_independence",
+                                 "f32 nchw train 5x6x3 check=gradient_masks",
+                                 "f32 nchw train 5x6x3 check=power_of_two",
+                                 "f32 nchw train 5x6x3 check=isolation",
+                                 "f32 nchw train 5x3x1024 check=accuracy",
+                                 "f32 nchw train 64x6x256 tile=4x6x4 check=tiled"};
 
 bool fails(const faults::Fault* fault, const std::string& text) {
     Case c = parse_case(text);
-    if (!is_valid(c) || !find_check(c.check).refuses(c).empty() || (fault && !fault->shows_in(c.problem()))) return false;
+    if (!is_valid(c) || !find_check(c.check).refuses(c).empty() || (fault && !fault->shows_in(c.problem())))
+        return false;
     if (c.spec().groups > 1) c.groups = 3;
-    if (fault && (fault->name == "dgamma_last_channel" || fault->name == "gamma_last_channel") && c.shape.C == 1) return false;
+    if (fault && (fault->name == "dgamma_last_channel" || fault->name == "gamma_last_channel") && c.shape.C == 1)
+        return false;
     try {
         for (const Finding& f : find_check(c.check).run(c, faults::implementation(fault)))
             if (f.verdict == Verdict::fail) return true;
     } catch (const Unsuitable&) {
     } catch (const std::exception&) {
-        return true;   // a write beyond an array
+        return true;  // a write beyond an array
     }
     return false;
 }
@@ -146,28 +166,31 @@ std::map<std::string, std::string> notes(const std::string& text, const faults::
 TEST_CASE("faults: a fitted factor is said to be one") {
     const auto half = notes("layer_norm faulty f32 nchw train 5x6x3", {.mean_g = 0.5});
     CHECK_THAT(half.at("dx"), Contains("like the fault mean_g_scaled (mean(g) in dx 1 % too large), factor 0.5, to"));
-    const auto twice = notes("layer_norm faulty f64 nchw train 5x6x3", {.var = 2});   // y is not linear in it
+    const auto twice = notes("layer_norm faulty f64 nchw train 5x6x3", {.var = 2});  // y is not linear in it
     CHECK_THAT(twice.at("y"), Contains("like the fault var_scaled (the variance 1 % too large), factor 2, to"));
 }
 
 TEST_CASE("faults: of two at once neither is named where both show") {
     const char* text = "layer_norm faulty f32 nchw train 5x6x3";
-    const auto both = notes(text, {.ddof = 1, .eps_outside = 1});   // a factor of the variance takes both in, on these inputs
+    // a factor of the variance takes both in, on these inputs
+    const auto both = notes(text, {.ddof = 1, .eps_outside = 1});
     CHECK_THAT(both.at("y"), !Contains("the fault"));
     CHECK_THAT(both.at("saved var"), Contains("equals the fault var_unbiased ("));
     CHECK_THAT(notes(text, {.mean_g = 0, .x_hat_term = 1.01}).at("dx"), !Contains("the fault"));
-    const auto apart = notes(text, {.x_hat = 1.05, .dbeta = 1.1});   // one a quantity
+    const auto apart = notes(text, {.x_hat = 1.05, .dbeta = 1.1});  // one a quantity
     CHECK_THAT(apart.at("y"), Contains("like the fault x_hat_scaled (") && Contains("factor 1.05"));
     CHECK_THAT(apart.at("dbeta"), Contains("like the fault dbeta_scaled (") && Contains("factor 1.1"));
 }
 
 TEST_CASE("faults: no fault is named where there is none, or none of the table's") {
-    for (const char* text : {"layer_norm faulty f32 nchw train 5x6x3", "batch_norm faulty bf16 nhwc train 5x6x3", "batch_renorm faulty f64 nchw train 5x6x3"})
+    for (const char* text : {"layer_norm faulty f32 nchw train 5x6x3", "batch_norm faulty bf16 nhwc train 5x6x3",
+                             "batch_renorm faulty f64 nchw train 5x6x3"})
         for (const char* quantity : {"y", "dx", "dgamma", "dbeta", "saved mean", "running mean"}) {
             CAPTURE(text, quantity);
             Run r = run_on(text, faults::implementation(nullptr));
             CHECK(names(quantity, r).empty());
-            for (std::vector<double>* v : {&r.got.y, &r.got.dx, &r.got.dgamma, &r.got.dbeta, &r.got.saved.mean, &r.got.state.mean})
+            for (std::vector<double>* v :
+                 {&r.got.y, &r.got.dx, &r.got.dgamma, &r.got.dbeta, &r.got.saved.mean, &r.got.state.mean})
                 for (std::size_t i = 0; i < v->size(); ++i) (*v)[i] *= i % 3 == 1 ? 1.02 : 1;
             CHECK(names(quantity, r).empty());
         }

@@ -39,7 +39,7 @@ void check_geometry(const Spec& spec, const ConstTensor& x) {
             }
     const Geometry& g = layout->blocks;
     CHECK(g.outer * g.inner == static_cast<std::int64_t>(expected.size()));
-    auto next = expected.begin();   // sorted like (o, i): sample or slice first
+    auto next = expected.begin();  // sorted like (o, i): sample or slice first
     bool all_equal = true, channels_right = true;
     for (std::int64_t o = 0; o < g.outer; ++o)
         for (std::int64_t i = 0; i < g.inner; ++i, ++next) {
@@ -62,7 +62,8 @@ void check_geometry(const Spec& spec, const ConstTensor& x) {
 TEST_CASE("the seven integers walk exactly the blocks of every variant, in order, and find each element's channel") {
     for (const Variant& v : variants)
         for (const Layout layout : {Layout::channels_first, Layout::channels_last})
-            for (const Shape& shape : {Shape{3, 4, 5}, Shape{1, 4, 5}, Shape{3, 4, 1}, Shape{3, 1, 5}, Shape{1, 1, 1}, Shape{4, 6, 7}, Shape{1, 6, 1}, Shape{2, 1, 1}})
+            for (const Shape& shape : {Shape{3, 4, 5}, Shape{1, 4, 5}, Shape{3, 4, 1}, Shape{3, 1, 5}, Shape{1, 1, 1},
+                                       Shape{4, 6, 7}, Shape{1, 6, 1}, Shape{2, 1, 1}})
                 for (const std::int64_t groups : {1, 2, 3, 4, 6})
                     for (const std::int64_t gap : {0, 3}) {
                         Spec spec = v.make();
@@ -71,8 +72,9 @@ TEST_CASE("the seven integers walk exactly the blocks of every variant, in order
                         ConstTensor x{nullptr, DType::f32, shape, layout};
                         if (gap) x.sample_stride = shape.C * shape.S + gap;
                         CAPTURE(v.name, shape.N, shape.C, shape.S, groups, gap, layout == Layout::channels_last);
-                        if (gap && layout == Layout::channels_last && spec.block.samples && shape.N > 1 && shape.S > 1 && shape.C > 1) {
-                            CHECK_FALSE(block_layout(spec, x));   // two strides where a run has one
+                        if (gap && layout == Layout::channels_last && spec.block.samples && shape.N > 1 &&
+                            shape.S > 1 && shape.C > 1) {
+                            CHECK_FALSE(block_layout(spec, x));  // two strides where a run has one
                             continue;
                         }
                         check_geometry(spec, x);
@@ -91,14 +93,17 @@ TEST_CASE("a position stride is honoured where seven integers can say it") {
 TEST_CASE("stat_batch fills the free outer digit of batch norm") {
     Spec spec = batch_norm();
     spec.stat_batch = 2;
-    for (const Layout layout : {Layout::channels_first, Layout::channels_last}) check_geometry(spec, {nullptr, DType::f32, {6, 3, 4}, layout});
+    for (const Layout layout : {Layout::channels_first, Layout::channels_last})
+        check_geometry(spec, {nullptr, DType::f32, {6, 3, 4}, layout});
     const auto g = block_layout(spec, {nullptr, DType::f32, {6, 3, 4}, Layout::channels_first})->blocks;
     CHECK(g == Geometry{3, 24, 3, 4, 2, 12, 4});
 }
 
 TEST_CASE("the rows of the design's table come out as written") {
     const std::int64_t N = 3, C = 6, S = 5, G = 2, D = 3;
-    const auto rows = [&](const Spec& spec, Layout layout) { return block_layout(spec, {nullptr, DType::f32, {N, C, S}, layout})->blocks; };
+    const auto rows = [&](const Spec& spec, Layout layout) {
+        return block_layout(spec, {nullptr, DType::f32, {N, C, S}, layout})->blocks;
+    };
     const auto first = Layout::channels_first, last = Layout::channels_last;
     CHECK(rows(batch_norm(), first) == Geometry{1, 0, C, S, N, C * S, S});
     CHECK(rows(instance_norm(), first) == Geometry{N, C * S, C, S, 1, 0, S});
@@ -108,14 +113,17 @@ TEST_CASE("the rows of the design's table come out as written") {
     CHECK(rows(batch_norm(), last) == Geometry{1, 0, C, 1, N * S, C, 1});
     CHECK(rows(instance_norm(), last) == Geometry{N, S * C, C, 1, S, C, 1});
     CHECK(rows(group_norm(G), last) == Geometry{N, S * C, G, D, S, C, D});
-    CHECK(block_layout(weight_norm(), {nullptr, DType::f32, {1, C, S}, first})->blocks == Geometry{1, 0, C, S, 1, 0, S});
+    CHECK(block_layout(weight_norm(), {nullptr, DType::f32, {1, C, S}, first})->blocks ==
+          Geometry{1, 0, C, S, 1, 0, S});
 }
 
-TEST_CASE("the blocks that the column kernel sees lie side by side, and the first run starts at element 0 of its plane") {
+TEST_CASE(
+    "the blocks that the column kernel sees lie side by side, and the first run starts at element 0 of its plane") {
     for (const Variant& v : variants)
         for (const Layout layout : {Layout::channels_first, Layout::channels_last})
             for (const Mode mode : {Mode::train, Mode::eval})
-                for (const Shape& shape : {Shape{3, 4, 5}, Shape{6, 4, 1}, Shape{1, 4, 2}, Shape{2, 32, 16}, Shape{7, 1, 3}, Shape{2, 64, 40}})
+                for (const Shape& shape : {Shape{3, 4, 5}, Shape{6, 4, 1}, Shape{1, 4, 2}, Shape{2, 32, 16},
+                                           Shape{7, 1, 3}, Shape{2, 64, 40}})
                     for (const DType dtype : {DType::f64, DType::bf16}) {
                         if (shape.C % v.make().groups != 0) continue;
                         const auto blocks = block_layout(Problem{v.make(), shape, dtype, layout, mode});

@@ -13,9 +13,11 @@ namespace {
 // The value that 16 bits stand for, from the definition of the format.
 double meaning(unsigned bits, int exponent_bits, int fraction_bits) {
     const int bias = (1 << (exponent_bits - 1)) - 1, top = (1 << exponent_bits) - 1;
-    const unsigned exponent = (bits >> fraction_bits) & static_cast<unsigned>(top), fraction = bits & ((1u << fraction_bits) - 1);
+    const unsigned exponent = (bits >> fraction_bits) & static_cast<unsigned>(top),
+                   fraction = bits & ((1u << fraction_bits) - 1);
     const double sign = bits & 0x8000u ? -1 : 1, scaled = std::ldexp(fraction, -fraction_bits);
-    if (static_cast<int>(exponent) == top) return fraction ? std::nan("") : sign * std::numeric_limits<double>::infinity();
+    if (static_cast<int>(exponent) == top)
+        return fraction ? std::nan("") : sign * std::numeric_limits<double>::infinity();
     return sign * (exponent ? std::ldexp(1 + scaled, static_cast<int>(exponent) - bias) : std::ldexp(scaled, 1 - bias));
 }
 
@@ -53,8 +55,12 @@ void check_format(int exponent_bits, int fraction_bits) {
 
 }  // namespace
 
-TEST_CASE("every bf16 has its value, survives the round trip and floats round to nearest even") { check_format<bf16>(8, 7); }
-TEST_CASE("every f16 has its value, survives the round trip and floats round to nearest even") { check_format<f16>(5, 10); }
+TEST_CASE("every bf16 has its value, survives the round trip and floats round to nearest even") {
+    check_format<bf16>(8, 7);
+}
+TEST_CASE("every f16 has its value, survives the round trip and floats round to nearest even") {
+    check_format<f16>(5, 10);
+}
 
 TEST_CASE("beyond the largest f16 is infinity, below half the smallest is zero, signs stay") {
     CHECK(f16(65519.996f).bits == 0x7bff);
@@ -74,11 +80,14 @@ TEST_CASE("the table of dtypes says what the storage types do") {
         with_storage_type(d, [&](auto tag) {
             using Storage = decltype(tag);
             const auto stored = [](double v) { return convert<double>(convert<Storage>(v)); };
-            CHECK((DTypeOf<Storage>::value == d && sizeof(Storage) == row.size && sizeof(ParamOf<Storage>) == size_of(row.params)));
+            CHECK((DTypeOf<Storage>::value == d && sizeof(Storage) == row.size &&
+                   sizeof(ParamOf<Storage>) == size_of(row.params)));
             CHECK((stored(1 + 2 * row.roundoff) == 1 + 2 * row.roundoff && stored(1 + row.roundoff) == 1));
             CHECK((stored(row.largest) == row.largest && std::isinf(stored(row.largest + row.largest * row.roundoff))));
-            CHECK((stored(row.smallest_normal) == row.smallest_normal && row.smallest_subnormal == 2 * row.roundoff * row.smallest_normal));
-            CHECK((stored(row.smallest_subnormal) == row.smallest_subnormal && stored(row.smallest_subnormal / 2) == 0));
+            CHECK((stored(row.smallest_normal) == row.smallest_normal &&
+                   row.smallest_subnormal == 2 * row.roundoff * row.smallest_normal));
+            CHECK(
+                (stored(row.smallest_subnormal) == row.smallest_subnormal && stored(row.smallest_subnormal / 2) == 0));
         });
     }
     CHECK((row_of(DType::f64).plugin_code == NORMLAB_F64 && row_of(DType::f32).plugin_code == NORMLAB_F32));

@@ -1,4 +1,5 @@
-// What the files of the project include: no circle of them, and only rooms further down. The order of the rooms is NORMLAB_HOUSE in the top CMakeLists.txt.
+// What the files of the project include: no circle of them, and only rooms further down. The order of the rooms is
+// NORMLAB_HOUSE in the top CMakeLists.txt.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -15,10 +16,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Tree = std::map<std::string, std::string>;   // path -> text
+using Tree = std::map<std::string, std::string>;  // path -> text
 
 struct Include {
-    std::string from, to;   // paths
+    std::string from, to;  // paths
     int line = 0;
 
     std::string text() const { return from + ":" + std::to_string(line) + " includes " + to; }
@@ -49,7 +50,8 @@ std::vector<Include> includes_of(const Tree& tree) {
     return found;
 }
 
-// "system norms,io verify/truth ...": each room's storey, from the bottom up; those with a comma between them stand beside each other.
+// "system norms,io verify/truth ...": each room's storey, from the bottom up; those with a comma between them stand
+// beside each other.
 std::map<std::string, int> storeys_of(const std::string& house) {
     std::map<std::string, int> storeys;
     std::istringstream words(house);
@@ -76,12 +78,14 @@ std::vector<std::string> upward_includes(const Tree& tree, const std::string& ho
     for (const Include& include : includes_of(tree)) {
         const std::string from = room_of(include.from, storeys), to = room_of(include.to, storeys);
         if (from == to || from.empty() || to.empty() || storeys.at(from) > storeys.at(to)) continue;
-        wrong.push_back(include.text() + ", and " + from + " stands " + (storeys.at(from) == storeys.at(to) ? "beside " : "below ") + to);
+        wrong.push_back(include.text() + ", and " + from + " stands " +
+                        (storeys.at(from) == storeys.at(to) ? "beside " : "below ") + to);
     }
     return wrong;
 }
 
-void reach(const std::string& unit, const std::map<std::string, std::set<std::string>>& arrows, std::set<std::string>& reached) {
+void reach(const std::string& unit, const std::map<std::string, std::set<std::string>>& arrows,
+           std::set<std::string>& reached) {
     const auto to = arrows.find(unit);
     if (to == arrows.end()) return;
     for (const std::string& next : to->second)
@@ -95,7 +99,9 @@ std::vector<std::string> circles(const Tree& tree) {
     for (const Include& i : includes)
         if (unit_of(i.from) != unit_of(i.to)) arrows[unit_of(i.from)].insert(unit_of(i.to));
     for (const auto& [unit, to] : arrows) reach(unit, arrows, reached[unit]);
-    const auto together = [&](const std::string& a, const std::string& b) { return reached[a].contains(b) && reached[b].contains(a); };
+    const auto together = [&](const std::string& a, const std::string& b) {
+        return reached[a].contains(b) && reached[b].contains(a);
+    };
     std::vector<std::string> found;
     std::set<std::string> told;
     for (const auto& [unit, to] : arrows) {
@@ -150,8 +156,9 @@ TEST_CASE("a circle of files is found, with the lines that close it") {
                     {"b/three.cuh", "#include \"a/one.hpp\"   // \"closes it\"\n"},
                     {"b/four.h", "#include \"a/one.hpp\"\n// #include \"b/five.cu\"\n"},
                     {"b/five.cu", "#include \"b/four.h\"\nconst char* text = \"b/three.cuh\";\n"}};
-    CHECK(circles(tree) == std::vector<std::string>{"a circle:\n  a/one.hpp:2 includes a/two.hpp\n  a/two.cpp:4 includes b/three.cuh\n"
-                                                    "  b/three.cuh:1 includes a/one.hpp"});
+    CHECK(circles(tree) ==
+          std::vector<std::string>{"a circle:\n  a/one.hpp:2 includes a/two.hpp\n  a/two.cpp:4 includes b/three.cuh\n"
+                                   "  b/three.cuh:1 includes a/one.hpp"});
     Tree mended = tree;
     mended["b/three.cuh"].clear();
     CHECK(circles(mended).empty());
@@ -159,13 +166,18 @@ TEST_CASE("a circle of files is found, with the lines that close it") {
 
 TEST_CASE("an include that points up or sideways is found, and a file in no room") {
     const std::string house = "low left,right top/under top/unit";
-    const Tree tree{{"low/a.hpp", "\n#include \"left/a.hpp\"\n"}, {"left/a.hpp", "#include \"left/deep/a.hpp\"\n"},
-                    {"left/deep/a.hpp", "#include \"right/a.hpp\"\n"}, {"right/a.hpp", ""},
-                    {"top/unit.cpp", "#include \"top/under/a.hpp\"\n#include \"right/a.hpp\"\n"}, {"top/under/a.hpp", "#include \"top/unit.hpp\"\n"},
-                    {"top/unit.hpp", ""}, {"top/other.cpp", "#include \"left/a.hpp\"\n"}};
-    CHECK(upward_includes(tree, house) == std::vector<std::string>{"top/other.cpp is in no room of NORMLAB_HOUSE (CMakeLists.txt)",
-                                                                   "left/deep/a.hpp:1 includes right/a.hpp, and left stands beside right",
-                                                                   "low/a.hpp:2 includes left/a.hpp, and low stands below left",
-                                                                   "top/under/a.hpp:1 includes top/unit.hpp, and top/under stands below top/unit"});
-    CHECK(circles(tree).size() == 1);   // of top/under/a and top/unit
+    const Tree tree{{"low/a.hpp", "\n#include \"left/a.hpp\"\n"},
+                    {"left/a.hpp", "#include \"left/deep/a.hpp\"\n"},
+                    {"left/deep/a.hpp", "#include \"right/a.hpp\"\n"},
+                    {"right/a.hpp", ""},
+                    {"top/unit.cpp", "#include \"top/under/a.hpp\"\n#include \"right/a.hpp\"\n"},
+                    {"top/under/a.hpp", "#include \"top/unit.hpp\"\n"},
+                    {"top/unit.hpp", ""},
+                    {"top/other.cpp", "#include \"left/a.hpp\"\n"}};
+    CHECK(upward_includes(tree, house) ==
+          std::vector<std::string>{"top/other.cpp is in no room of NORMLAB_HOUSE (CMakeLists.txt)",
+                                   "left/deep/a.hpp:1 includes right/a.hpp, and left stands beside right",
+                                   "low/a.hpp:2 includes left/a.hpp, and low stands below left",
+                                   "top/under/a.hpp:1 includes top/unit.hpp, and top/under stands below top/unit"});
+    CHECK(circles(tree).size() == 1);  // of top/under/a and top/unit
 }

@@ -1,4 +1,5 @@
-// The launch plan of the CUDA kernels, on the host: every element is visited exactly once, within the device's limits, also where shapes are huge.
+// The launch plan of the CUDA kernels, on the host: every element is visited exactly once, within the device's limits,
+// also where shapes are huge.
 
 #include <limits>
 #include <vector>
@@ -19,26 +20,30 @@ template <class Visit>
 void walk(const Blocks& blocks, Visit visit) {
     const Geometry& g = blocks.geometry;
     const Launch& l = blocks.launch;
-    const std::int64_t grid = std::min<std::int64_t>(grid_for(l.tasks), 3);   // a small grid, so that CTAs have more than one task
+    // a small grid, so that CTAs have more than one task
+    const std::int64_t grid = std::min<std::int64_t>(grid_for(l.tasks), 3);
     for (std::int64_t cta = 0; cta < grid; ++cta)
         for (int thread = 0; thread < l.threads; ++thread) {
             if (l.kernel == Kernel::row) {
                 const RowTask t = row_task(l, cta, grid, thread);
                 for (std::int64_t b = t.first; b < blocks.count(); b += t.step)
-                    for (std::int64_t k = t.lane; k < g.len; k += l.team) visit(b, blocks.base(b) + k, k, blocks.params.channel(b % g.inner, 0, k));
+                    for (std::int64_t k = t.lane; k < g.len; k += l.team)
+                        visit(b, blocks.base(b) + k, k, blocks.params.channel(b % g.inner, 0, k));
                 continue;
             }
             for (std::int64_t task = cta; task < l.tasks; task += grid) {
                 if (l.kernel == Kernel::slab) {
                     const SlabTask t = slab_task(blocks, task);
                     for (Walk at(g, t.begin + thread, t.end, l.threads); at.inside(); at.next())
-                        visit(t.b, blocks.base(t.b) + at.run * g.run_stride + at.k, at.e, blocks.params.channel(t.b % g.inner, at.run, at.k));
+                        visit(t.b, blocks.base(t.b) + at.run * g.run_stride + at.k, at.e,
+                              blocks.params.channel(t.b % g.inner, at.run, at.k));
                 } else {
                     const ColumnTask t = column_task(blocks, task, thread % columns);
                     if (t.j >= l.width) continue;
                     const std::int64_t i = t.j / g.len, k = t.j % g.len;
                     for (std::int64_t r = t.begin + thread / columns; r < t.end; r += column_rows)
-                        visit(t.o * g.inner + i, t.o * g.outer_stride + t.j + r * g.run_stride, r * g.len + k, blocks.params.channel(i, r, k));
+                        visit(t.o * g.inner + i, t.o * g.outer_stride + t.j + r * g.run_stride, r * g.len + k,
+                              blocks.params.channel(i, r, k));
                 }
             }
         }
@@ -69,12 +74,12 @@ void check_limits(const Geometry& g, const Launch& l) {
     CHECK(l.width == g.inner * l.per_block);
     if (l.kernel == Kernel::row) {
         CHECK(l.threads % l.team == 0);
-        CHECK((l.team == 32 || l.team == l.threads));   // what merge_team can merge
+        CHECK((l.team == 32 || l.team == l.threads));  // what merge_team can merge
         return;
     }
     const std::int64_t cut = l.kernel == Kernel::slab ? g.runs * g.len : g.runs;
     CHECK(l.splits * l.part >= cut);
-    CHECK((l.splits - 1) * l.part < cut);   // no part is empty
+    CHECK((l.splits - 1) * l.part < cut);  // no part is empty
     CHECK(l.tasks >= g.outer * l.splits);
     CHECK(partials(g, l) < std::numeric_limits<std::int64_t>::max() / 24);
 }
@@ -86,8 +91,8 @@ Blocks blocks_of(const Problem& p, bool in_parts) {
     return {l.blocks, l.params, in_parts ? launch_in_parts(l.blocks, p.dtype) : launch_for(l.blocks, p.dtype)};
 }
 
-const Shape shapes[] = {{3, 4, 5}, {1, 4, 5}, {3, 4, 1}, {2, 2, 17}, {1, 1, 1}, {2, 2, 601}, {1, 2, 2053}, {2, 66, 3}, {300, 2, 1}, {2, 6, 9000}, {131, 40, 2},
-                        {1, 2, 70001}, {2, 8, 131}};
+const Shape shapes[] = {{3, 4, 5},  {1, 4, 5},   {3, 4, 1},    {2, 2, 17},   {1, 1, 1},     {2, 2, 601}, {1, 2, 2053},
+                        {2, 66, 3}, {300, 2, 1}, {2, 6, 9000}, {131, 40, 2}, {1, 2, 70001}, {2, 8, 131}};
 
 }  // namespace
 
@@ -100,7 +105,8 @@ TEST_CASE("every launch visits every element exactly once, in its own block and 
                         for (const bool in_parts : {false, true}) {
                             const Problem p{v.make(), shape, dtype, layout, mode};
                             if (shape.C % p.spec.groups != 0) continue;
-                            CAPTURE(v.name, shape.N, shape.C, shape.S, layout == Layout::channels_last, dtype == DType::f64, mode == Mode::eval, in_parts);
+                            CAPTURE(v.name, shape.N, shape.C, shape.S, layout == Layout::channels_last,
+                                    dtype == DType::f64, mode == Mode::eval, in_parts);
                             const Blocks blocks = blocks_of(p, in_parts);
                             check_limits(blocks.geometry, blocks.launch);
                             const std::vector<Visited> seen = visits(blocks, shape.size());
@@ -117,7 +123,8 @@ TEST_CASE("every launch visits every element exactly once, in its own block and 
                                     }
                             CHECK(once);
                             CHECK(channels_right);
-                            CHECK(std::ranges::all_of(elements, [&](std::int64_t count) { return count == elements[0]; }));
+                            CHECK(std::ranges::all_of(elements,
+                                                      [&](std::int64_t count) { return count == elements[0]; }));
                         }
 }
 
@@ -131,7 +138,8 @@ TEST_CASE("walked by channel, each element finds the block of its statistics") {
                     p.spec.stat_batch = slice;
                     channels.spec.block = {.samples = true, .positions = true};
                     CAPTURE(v.name, shape.N, shape.C, shape.S, layout == Layout::channels_last, slice);
-                    const std::vector<Visited> by_block = visits(blocks_of(p, false), shape.size()), by_channel = visits(blocks_of(channels, true), shape.size());
+                    const std::vector<Visited> by_block = visits(blocks_of(p, false), shape.size()),
+                                               by_channel = visits(blocks_of(channels, true), shape.size());
                     const StatisticRule rule = statistic_rule(p);
                     bool found = true;
                     for (std::size_t i = 0; i < by_block.size(); ++i)
@@ -143,8 +151,9 @@ TEST_CASE("walked by channel, each element finds the block of its statistics") {
 TEST_CASE("launches of shapes beyond 2^31 elements stay within the device's limits") {
     for (const Variant& v : variants)
         for (const Layout layout : layouts)
-            for (const Shape& shape : {Shape{1, 2, big}, Shape{big, 2, 1}, Shape{1, big, 1}, Shape{1 << 20, 1 << 12, 1 << 8}, Shape{1 << 30, 64, 7},
-                                       Shape{big, 2, 33}, Shape{2, big, 3}})
+            for (const Shape& shape :
+                 {Shape{1, 2, big}, Shape{big, 2, 1}, Shape{1, big, 1}, Shape{1 << 20, 1 << 12, 1 << 8},
+                  Shape{1 << 30, 64, 7}, Shape{big, 2, 33}, Shape{2, big, 3}})
                 for (const DType dtype : {DType::f64, DType::f32, DType::f16}) {
                     const Problem p{v.make(), shape, dtype, layout, Mode::train};
                     CAPTURE(v.name, shape.N, shape.C, shape.S, layout == Layout::channels_last);
@@ -152,7 +161,7 @@ TEST_CASE("launches of shapes beyond 2^31 elements stay within the device's limi
                         const Blocks blocks = blocks_of(p, in_parts);
                         check_limits(blocks.geometry, blocks.launch);
                         const Geometry& g = blocks.geometry;
-                        std::int64_t last = 0;   // the last element of the last task is the last of the tensor
+                        std::int64_t last = 0;  // the last element of the last task is the last of the tensor
                         if (blocks.launch.kernel == Kernel::row) {
                             last = blocks.base(blocks.count() - 1) + g.len - 1;
                         } else if (blocks.launch.kernel == Kernel::slab) {
@@ -160,7 +169,8 @@ TEST_CASE("launches of shapes beyond 2^31 elements stay within the device's limi
                             const Walk at(g, t.end - 1, t.end, 256);
                             last = blocks.base(t.b) + at.run * g.run_stride + at.k;
                         } else {
-                            const ColumnTask t = column_task(blocks, blocks.launch.tasks - 1, static_cast<int>((blocks.launch.width - 1) % columns));
+                            const ColumnTask t = column_task(blocks, blocks.launch.tasks - 1,
+                                                             static_cast<int>((blocks.launch.width - 1) % columns));
                             last = t.o * g.outer_stride + t.j + (t.end - 1) * g.run_stride;
                             CHECK(t.partial == partials(g, blocks.launch) - 1);
                         }
@@ -177,7 +187,8 @@ TEST_CASE("how a block is cut does not depend on how many samples there are") {
             for (const Shape& one : {Shape{2, 4, 5}, Shape{2, 40, 3001}, Shape{2, 2, 100003}}) {
                 Shape many = one;
                 many.N = 50;
-                const Launch a = blocks_of({spec, one, DType::f32, layout}, false).launch, b = blocks_of({spec, many, DType::f32, layout}, false).launch;
+                const Launch a = blocks_of({spec, one, DType::f32, layout}, false).launch,
+                             b = blocks_of({spec, many, DType::f32, layout}, false).launch;
                 CAPTURE(v.name, one.C, one.S);
                 CHECK(a.kernel == b.kernel);
                 CHECK((a.team == b.team && a.splits == b.splits && a.part == b.part));

@@ -1,4 +1,5 @@
-// Every gradient of the substrate, by its inputs and its parameters, judged by verify/gradient.hpp in f64; and the same with faults planted.
+// Every gradient of the substrate, by its inputs and its parameters, judged by verify/gradient.hpp in f64; and the same
+// with faults planted.
 
 #include <algorithm>
 #include <functional>
@@ -23,9 +24,9 @@ struct Setting {
     Dims dims;
     Pass pass = {};
     double step = 0.25;
-    double spread = 1;                 // of x
-    bool apart = false;                // x without two elements nearer than 1.5 steps to each other, or to 0
-    std::function<void(Sequential&)> before = [](Sequential&) {};   // every forward
+    double spread = 1;   // of x
+    bool apart = false;  // x without two elements nearer than 1.5 steps to each other, or to 0
+    std::function<void(Sequential&)> before = [](Sequential&) {};  // every forward
 };
 
 // What verify says of dx and every parameter's gradient, phi = sum dy y.
@@ -36,12 +37,13 @@ std::vector<verify::Finding> judged(Sequential& net, const Setting& s) {
     x.resize(s.dims);
     std::vector<double> values = normals(s.dims.size());
     for (double& v : values) v *= s.spread;
-    if (s.apart) {   // ranks, spread out and away from 0
+    if (s.apart) {  // ranks, spread out and away from 0
         std::vector<std::size_t> order(values.size());
         for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
         std::ranges::sort(order, {}, [&](std::size_t i) { return values[i]; });
         for (std::size_t rank = 0; rank < order.size(); ++rank)
-            values[order[rank]] = 1.5 * s.step * (static_cast<double>(rank) + 0.5 - static_cast<double>(order.size() / 2));
+            values[order[rank]] =
+                1.5 * s.step * (static_cast<double>(rank) + 0.5 - static_cast<double>(order.size() / 2));
     }
     x.set(values);
     s.before(net);
@@ -49,7 +51,7 @@ std::vector<verify::Finding> judged(Sequential& net, const Setting& s) {
     const std::vector<double> weights = normals(dy.dims().size());
     dy.set(weights);
     const std::vector<Parameter*> parameters = net.parameters();
-    for (Parameter* p : parameters)   // away from where they begin, which may be special
+    for (Parameter* p : parameters)  // away from where they begin, which may be special
         if (p->name == "bias" || p->name == "beta" || p->name == "gamma") p->value.set(normals(p->value.dims().size()));
     s.before(net);
     net.forward(x, s.pass);
@@ -62,21 +64,25 @@ std::vector<verify::Finding> judged(Sequential& net, const Setting& s) {
             s.before(net);
             const std::vector<double> y = net.forward(x, s.pass).values();
             verify::Sum sum;
-            for (std::size_t i = 0; i < y.size(); ++i) sum.value += weights[i] * y[i], sum.size += std::abs(weights[i] * y[i]);
+            for (std::size_t i = 0; i < y.size(); ++i)
+                sum.value += weights[i] * y[i], sum.size += std::abs(weights[i] * y[i]);
             return sum;
         };
-        const double roundings = 3 * static_cast<double>(s.dims.features()) + 100;   // a product over a sample's features, a normalization, a few more
+        // a product over a sample's features, a normalization, a few more
+        const double roundings = 3 * static_cast<double>(s.dims.features()) + 100;
         auto findings = verify::check_gradient(name, phi, at, gradient, {.roundings = roundings, .step = s.step});
         argument.set(at);
         return findings;
     };
     std::vector<verify::Finding> all = judge("dx", x, dx.values());
-    for (Parameter* p : parameters) std::ranges::move(judge(p->name, p->value, p->gradient.values()), std::back_inserter(all));
+    for (Parameter* p : parameters)
+        std::ranges::move(judge(p->name, p->value, p->gradient.values()), std::back_inserter(all));
     return all;
 }
 
 std::string text(const verify::Finding& f) {
-    return f.quantity + ": " + std::to_string(f.error) + " of " + std::to_string(f.bound) + " " + f.where + " " + f.note;
+    return f.quantity + ": " + std::to_string(f.error) + " of " + std::to_string(f.bound) + " " + f.where + " " +
+           f.note;
 }
 
 void check(Sequential& net, const Setting& s) {
@@ -154,9 +160,9 @@ TEST_CASE("every normalization has the gradient of what it computes, wherever it
         for (const Variant& variant : variants) {
             if (variant.name == "weight_norm") continue;
             Spec spec = variant.make();
-            spec.momentum = 0;   // running statistics stand still, so that the layer is a function
+            spec.momentum = 0;  // running statistics stand still, so that the layer is a function
             Setting s{{6, 4, 3, 2}};
-            const auto at_the_limits = [](Sequential& net) {   // of r and d, which are constants in the backward pass
+            const auto at_the_limits = [](Sequential& net) {  // of r and d, which are constants in the backward pass
                 for (Norm* norm : net.all<Norm>())
                     if (norm->spec().correction == Correction::renorm)
                         norm->set_state(StatisticsFrom::moving, {{-9, -9, -9, -9}, {}, {0.01, 0.01, 0.01, 0.01}, 0});
@@ -198,7 +204,7 @@ TEST_CASE("losses have the gradients of what they compute") {
         x.resize({6, 4}), targets.resize({6, 4});
         const std::vector<double> at = random.normals(24);
         std::vector<double> t;
-        for (int i = 0; i < 24; ++i) t.push_back(random.uniform());   // not only classes
+        for (int i = 0; i < 24; ++i) t.push_back(random.uniform());  // not only classes
         targets.set(t), x.set(at);
         loss.run(x, targets, dx);
         const std::vector<double> gradient = dx.values();
@@ -226,7 +232,9 @@ TEST_CASE("a net's gradient goes through all of its layers") {
     net.add<AveragePool>();
     net.add<Dense>(3, 2, LinearOptions{.weight_norm = true});
     Setting s{{4, 1, 4, 4}};
-    s.before = [initial = net.all<Norm>()[0]->state(StatisticsFrom::moving)](Sequential& n) { n.all<Norm>()[0]->set_state(StatisticsFrom::moving, initial); };
+    s.before = [initial = net.all<Norm>()[0]->state(StatisticsFrom::moving)](Sequential& n) {
+        n.all<Norm>()[0]->set_state(StatisticsFrom::moving, initial);
+    };
     check(net, s);
 }
 
@@ -252,7 +260,10 @@ TEST_CASE("what is no gradient's fault is no failure, and what no difference can
     const auto findings = verify::check_gradient("constant", constant, x, none);
     CHECK(findings[0].verdict == Verdict::unresolved);
     CHECK(findings[1].verdict == Verdict::pass);
-    const auto square = [](std::span<const double> v) { return verify::Sum{v[0] * v[0] + v[1], v[0] * v[0] + std::abs(v[1])}; };
-    for (const verify::Finding& f : verify::check_gradient("square", square, x, std::vector<double>{0.6, 1})) CHECK(f.verdict == Verdict::pass);
+    const auto square = [](std::span<const double> v) {
+        return verify::Sum{v[0] * v[0] + v[1], v[0] * v[0] + std::abs(v[1])};
+    };
+    for (const verify::Finding& f : verify::check_gradient("square", square, x, std::vector<double>{0.6, 1}))
+        CHECK(f.verdict == Verdict::pass);
     for (const verify::Finding& f : verify::check_gradient("square", square, x, nan)) CHECK(f.verdict == Verdict::fail);
 }

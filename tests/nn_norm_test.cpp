@@ -21,7 +21,8 @@ const Setup f64{.backend = &cpu(), .dtype = DType::f64, .seed = 1};
 Array drawn(std::uint64_t purpose, std::int64_t samples = N) {
     const random::Stream stream{21, purpose};
     std::vector<double> v;
-    for (std::int64_t i = 0; i < samples * C * S; ++i) v.push_back(1 + 2 * stream.normal(static_cast<std::uint64_t>(i)));
+    for (std::int64_t i = 0; i < samples * C * S; ++i)
+        v.push_back(1 + 2 * stream.normal(static_cast<std::uint64_t>(i)));
     Array a(Device::host, DType::f64);
     a.resize({samples, C, 2, 2});
     a.set(v);
@@ -60,8 +61,12 @@ TEST_CASE("the layer is norm.hpp's call, for every variant, with a normalisation
             Sequential net(f64);
             Norm& norm = net.add<Norm>(C, spec);
             State state = initial_state(spec, C);
-            for (const std::uint64_t step : {1, 2}) CHECK(net.forward(drawn(step), {Task::train}).values() == expected(spec, Mode::train, drawn(step), state));
-            CHECK(net.forward(drawn(3, 5), {Task::evaluate}).values() == expected(spec, Mode::eval, drawn(3, 5), state));   // any number of samples
+            for (const std::uint64_t step : {1, 2})
+                CHECK(net.forward(drawn(step), {Task::train}).values() ==
+                      expected(spec, Mode::train, drawn(step), state));
+            // any number of samples
+            CHECK(net.forward(drawn(3, 5), {Task::evaluate}).values() ==
+                  expected(spec, Mode::eval, drawn(3, 5), state));
             if (!norm.keeps_running()) continue;
             CHECK(norm.state(StatisticsFrom::moving).mean == state.mean);
             CHECK(norm.state(StatisticsFrom::moving).count == state.count);
@@ -86,7 +91,7 @@ TEST_CASE("moving averages of biased and of unbiased variance are kept side by s
         CHECK(u.var != b.var);
         norm.evaluate_with(StatisticsFrom::moving_biased);
         CHECK(net.forward(drawn(4), {Task::evaluate}).values() == expected(biased, Mode::eval, drawn(4), b));
-        CHECK(norm.state(StatisticsFrom::moving_biased).count == b.count);   // evaluation moves nothing
+        CHECK(norm.state(StatisticsFrom::moving_biased).count == b.count);  // evaluation moves nothing
     }
 }
 
@@ -99,7 +104,8 @@ TEST_CASE("precise statistics are those of recalibrate, through a net, and leave
         spec.stat_batch = 20;
         Norm& norm = net.add<Norm>(C, spec);
         const State before = norm.state(StatisticsFrom::moving);
-        CHECK_THAT(refusal([&] { norm.evaluate_with(StatisticsFrom::population); }), Contains("no population statistics"));
+        CHECK_THAT(refusal([&] { norm.evaluate_with(StatisticsFrom::population); }),
+                   Contains("no population statistics"));
         data::Epochs batches(240, 60, 1);
         measure_population(net, digits.train, batches, 4, Average::pooled);
         CHECK(norm.state(StatisticsFrom::moving).mean == before.mean);
@@ -166,7 +172,8 @@ TEST_CASE("batch renorm follows its schedule: batch norm while it holds, its own
         State plain = initial_state(batch_norm(), C);
         const auto y = net.forward(drawn(purpose), {Task::train, step}).values();
         CHECK(y == expected(spec, Mode::train, drawn(purpose), state));
-        CHECK((y == expected(batch_norm(), Mode::train, drawn(purpose), plain)) == (step <= 2));   // at the hold's end the limits begin to grow
+        // at the hold's end the limits begin to grow
+        CHECK((y == expected(batch_norm(), Mode::train, drawn(purpose), plain)) == (step <= 2));
     }
 }
 
@@ -187,7 +194,7 @@ TEST_CASE("an output that is NaN is wrong, and of equal outputs the first counts
     Sequential net({.backend = &cpu(), .seed = 1});
     Dense& dense = net.add<Dense>(784, 10);
     dense.weight().value.fill(0);
-    CHECK(evaluate(net, digits.test).error == Approx(0.9));   // every sample is called 0
+    CHECK(evaluate(net, digits.test).error == Approx(0.9));  // every sample is called 0
     CHECK(evaluate(net, digits.test).loss == Approx(std::log(10.0)));
     dense.weight().value.fill(std::nan(""));
     CHECK(evaluate(net, digits.test).error == 1);

@@ -1,4 +1,5 @@
-// The substrate as studies use it: layers by hand, normalization's settings, optimisers, the same bits however it is run.
+// The substrate as studies use it: layers by hand, normalization's settings, optimisers, the same bits however it is
+// run.
 
 #include <cmath>
 #include <cstring>
@@ -57,7 +58,7 @@ std::string refusal(F&& f) {
 
 struct Trained {
     std::vector<double> parameters;
-    const void* memory = nullptr;       // of the first layer's output, after the first step and after the last
+    const void* memory = nullptr;  // of the first layer's output, after the first step and after the last
     const void* memory_after = nullptr;
 };
 
@@ -107,7 +108,8 @@ TEST_CASE("the exponential is right to three units in the last place, and keeps 
     double worst = 0, worst_f32 = 0;
     for (double x = -700; x < 700; x += 0.1371) worst = std::max(worst, std::abs(exponential(x) / std::exp(x) - 1));
     for (float x = -86; x < 87; x += 0.01371f)
-        worst_f32 = std::max(worst_f32, std::abs(static_cast<double>(exponential(x)) / std::exp(static_cast<double>(x)) - 1));
+        worst_f32 =
+            std::max(worst_f32, std::abs(static_cast<double>(exponential(x)) / std::exp(static_cast<double>(x)) - 1));
     CHECK(worst < 3 * 0x1p-52);
     CHECK(worst_f32 < 3 * 0x1p-23);
     CHECK(std::isnan(exponential(std::nanf(""))));
@@ -118,7 +120,7 @@ TEST_CASE("the exponential is right to three units in the last place, and keeps 
 TEST_CASE("a 3x3 convolution sums each position's neighbourhood, zero outside, whatever the chunks") {
     Sequential net(f64);
     Conv& conv = net.add<Conv>(2, 3);
-    const Dims dims{41, 2, 14, 13};   // 41 * 182 * 18 elements of columns: several chunks
+    const Dims dims{41, 2, 14, 13};  // 41 * 182 * 18 elements of columns: several chunks
     const std::vector<double> x = normals(dims.size()), w = conv.weight().value.values(), b = normals(3, 2);
     conv.bias()->value.set(b);
     const std::vector<double> y = net.forward(array(dims, x), {Task::train}).values();
@@ -132,12 +134,12 @@ TEST_CASE("a 3x3 convolution sums each position's neighbourhood, zero outside, w
                         if (i + di >= 0 && i + di < 14 && j + dj >= 0 && j + dj < 13)
                             sum += w[static_cast<std::size_t>(((o * 3 + di + 1) * 3 + dj + 1) * 2 + c)] *
                                    x[static_cast<std::size_t>(((n * 14 + i + di) * 13 + j + dj) * 2 + c)];
-            CHECK(std::abs(y[static_cast<std::size_t>(p * 3 + o)] - sum) < 1e-13);   // 19 terms of size 1
+            CHECK(std::abs(y[static_cast<std::size_t>(p * 3 + o)] - sum) < 1e-13);  // 19 terms of size 1
         }
 }
 
 TEST_CASE("a convolution's gradients of many samples are made of each sample's, whatever the chunks") {
-    const Dims dims{41, 2, 14, 13};   // as above
+    const Dims dims{41, 2, 14, 13};  // as above
     const std::vector<double> values = normals(dims.size()), above = normals(41 * 182 * 3, 2);
     const auto gradients = [&](std::int64_t first, std::int64_t samples) {
         Sequential net(f64);
@@ -158,7 +160,8 @@ TEST_CASE("a convolution's gradients of many samples are made of each sample's, 
         for (std::size_t i = 0; i < dw.size(); ++i) dw_sum[i] += dw_one[i];
         dx_all.insert(dx_all.end(), dx_one.begin(), dx_one.end());
     }
-    check_near(dw, dw_sum, 1e-10);   // 7462 terms of size 1: 7462^2 roundings of 1.1e-16 at the very most, 7e-9; their square root is what comes, 1e-12
+    // 7462 terms of size 1: 7462^2 roundings of 1.1e-16 at the very most, 7e-9; their square root is what comes, 1e-12
+    check_near(dw, dw_sum, 1e-10);
     check_near(dx, dx_all, 1e-13);
 }
 
@@ -190,7 +193,7 @@ TEST_CASE("dropout keeps the mean, drops the same at the same step, and rests in
     const Array x = array({100, 100}, std::vector<double>(10000, 3.0));
     const auto first = net.forward(x, {Task::train, 4}).values(), other = net.forward(x, {Task::train, 5}).values();
     const double mean = std::accumulate(first.begin(), first.end(), 0.0) / 1e4;
-    CHECK(std::abs(mean - 3) < 5 * 3 * std::sqrt(0.25 / 0.75) / 100);   // five standard errors
+    CHECK(std::abs(mean - 3) < 5 * 3 * std::sqrt(0.25 / 0.75) / 100);  // five standard errors
     CHECK(first != other);
     CHECK(net.forward(x, {Task::train, 4}).values() == first);
     CHECK(net.forward(x, {Task::evaluate, 4}).values() == x.values());
@@ -206,7 +209,8 @@ TEST_CASE("initial weights have the deviation that was asked for, and differ bet
     const auto deviation = [](const std::vector<double>& v) {
         return std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0) / static_cast<double>(v.size()));
     };
-    CHECK(deviation(weights(1, gaussian(0.3), 0)) == Approx(0.3).epsilon(5 / std::sqrt(2 * 40000.0)));   // five standard errors
+    // five standard errors
+    CHECK(deviation(weights(1, gaussian(0.3), 0)) == Approx(0.3).epsilon(5 / std::sqrt(2 * 40000.0)));
     CHECK(deviation(weights(1, he_normal(2), 0)) == Approx(0.2).epsilon(5 / std::sqrt(2 * 40000.0)));
     CHECK(weights(1, he_normal(), 0) == weights(1, he_normal(), 0));
     CHECK(weights(1, he_normal(), 0) != weights(1, he_normal(), 1));
@@ -224,7 +228,8 @@ TEST_CASE("optimisers and schedules do their formulas and weight decay is of wei
     Parameter weight = parameter(true), bias = parameter(false);
     Sgd sgd(cpu(), {&weight, &bias}, constant(0.1), 0.5, 0.2);
     sgd.step(0), sgd.step(1);
-    // weight: v = 0.5 + 0.2 = 0.7, w = 0.93; v = 0.35 + 0.5 + 0.186 = 1.036, w = 0.8264; and v = 1 - 0.4 = 0.6, w = -2.06; v = 0.3 + 1 - 0.412, w = -2.1488
+    // weight: v = 0.5 + 0.2 = 0.7, w = 0.93; v = 0.35 + 0.5 + 0.186 = 1.036, w = 0.8264; and v = 1 - 0.4 = 0.6, w =
+    // -2.06; v = 0.3 + 1 - 0.412, w = -2.1488
     check_near(weight.value.values(), {0.8264, -2.1488});
     check_near(bias.value.values(), {1 - 0.05 - 0.075, -2 - 0.1 - 0.15});
     Parameter p = parameter(true);
@@ -254,10 +259,12 @@ TEST_CASE("weight-normalised layers begin as their plain twins, and with data gi
         }
     }
     const auto first = normalised.output(2).values();
-    check_near(normalised.forward(x, {}).values(), first);   // it lasts
+    check_near(normalised.forward(x, {}).values(), first);  // it lasts
 }
 
-TEST_CASE("training gives the same bits for any number of threads, on every run, beside other runs, and takes no new memory") {
+TEST_CASE(
+    "training gives the same bits for any number of threads, on every run, beside other runs, and takes no new "
+    "memory") {
     const Trained one = train(1);
     CHECK(one.memory == one.memory_after);
     CHECK(same_bits(one.parameters, train(1).parameters));
@@ -292,14 +299,17 @@ TEST_CASE("a small net learns, with the reference's normalization as with the fa
         return evaluate(net, digits.test).error;
     };
     const double fast = error("cpu"), reference = error("reference");
-    CHECK(fast < 0.79);   // chance is 0.9, of 200 samples with a standard deviation of 0.021: five below it
+    CHECK(fast < 0.79);  // chance is 0.9, of 200 samples with a standard deviation of 0.021: five below it
     CHECK(std::abs(fast - reference) < 0.1);
 }
 
 TEST_CASE("what does not fit is refused by name and value") {
     Sequential net(f64);
     net.add<Dense>(4, 3);
-    CHECK_THAT(refusal([&] { net.forward(array({2, 5}, normals(10)), {}); }), Contains("dense 4-3") && Contains("4 are accepted"));
+    CHECK_THAT(refusal([&] {
+                   net.forward(array({2, 5}, normals(10)), {});
+               }),
+               Contains("dense 4-3") && Contains("4 are accepted"));
     CHECK_THAT(refusal([&] { net.forward(array({0, 4}, {}), {}); }), Contains("empty batch"));
     CHECK_THAT(refusal([&] { net.forward(array({2, 4}, normals(8), DType::f32), {}); }), Contains("dtype"));
     CHECK_THAT(refusal([&] { net.add<Conv>(1, 1, 5); }), Contains("5 x 5"));
@@ -308,8 +318,14 @@ TEST_CASE("what does not fit is refused by name and value") {
     CHECK_THAT(refusal([&] { net.add<Norm>(3, batch_norm(), NormOptions{.implementation = "cqu"}); }), Contains("cpu"));
     Sequential residual(f64);
     residual.add<Residual>().branch().add<Conv>(2, 3);
-    CHECK_THAT(refusal([&] { residual.forward(array({1, 2, 3, 3}, normals(18)), {}); }), Contains("3 x 3 x 3") && Contains("3 x 3 x 2"));
+    CHECK_THAT(refusal([&] {
+                   residual.forward(array({1, 2, 3, 3}, normals(18)), {});
+               }),
+               Contains("3 x 3 x 3") && Contains("3 x 3 x 2"));
     Loss loss(cpu(), LossKind::softmax);
     Array dx(Device::host, DType::f64);
-    CHECK_THAT(refusal([&] { loss.run(array({2, 3}, normals(6)), array({2, 2}, normals(4)), dx); }), Contains("targets"));
+    CHECK_THAT(refusal([&] {
+                   loss.run(array({2, 3}, normals(6)), array({2, 2}, normals(4)), dx);
+               }),
+               Contains("targets"));
 }

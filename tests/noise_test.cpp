@@ -1,4 +1,5 @@
-// The study of small-batch noise: its samples, its theory against the numbers of the literature's table, its verdicts, and that it fails where it must.
+// The study of small-batch noise: its samples, its theory against the numbers of the literature's table, its verdicts,
+// and that it fails where it must.
 
 #include <algorithm>
 #include <cmath>
@@ -22,8 +23,11 @@ namespace {
 const studies::Study& study() { return studies::find_study("noise"); }
 
 std::vector<studies::Record> run(const std::string& implementations, const std::string& dtypes = "f64") {
-    const studies::Given given{{"--impl", implementations}, {"--m", "2,3,8"}, {"--samples", "16384"}, {"--dtype", dtypes}};
-    return studies::made_up(study(), given, [](const studies::json& s) { return study().run(s, {data::Split{}, [](double) {}}); });
+    const studies::Given given{
+        {"--impl", implementations}, {"--m", "2,3,8"}, {"--samples", "16384"}, {"--dtype", dtypes}};
+    return studies::made_up(study(), given, [](const studies::json& s) {
+        return study().run(s, {data::Split{}, [](double) {}});
+    });
 }
 
 Results of(const Implementation& i) { return Results(run(std::string(i.name()))); }
@@ -36,7 +40,8 @@ bool row_held(const Results& r, Row row) {
 double chi_squared_mean(double k, const std::function<double(double)>& f) {
     const boost::math::chi_squared_distribution<> law(k);
     boost::math::quadrature::exp_sinh<double> integrator;
-    return integrator.integrate([&](double y) { return y > 1e-300 && y < 1e6 ? f(y) * boost::math::pdf(law, y) : 0.0; });
+    return integrator.integrate(
+        [&](double y) { return y > 1e-300 && y < 1e6 ? f(y) * boost::math::pdf(law, y) : 0.0; });
 }
 
 }  // namespace
@@ -47,7 +52,8 @@ TEST_CASE("Philox gives the known answers of its authors") {
     };
     CHECK(same(philox({{0, 0, 0, 0}}, 0), 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8));
     CHECK(same(philox({{~0u, ~0u, ~0u, ~0u}}, ~0ull), 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd));
-    CHECK(same(philox({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0x299f31d0a4093822ull), 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1));
+    CHECK(same(philox({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0x299f31d0a4093822ull), 0xd16cfe09,
+               0x94fdcceb, 0x5001e420, 0x24126ea1));
 }
 
 TEST_CASE("the logarithm and the normal quantile are right to a few units in the last place, in the tails too") {
@@ -57,10 +63,15 @@ TEST_CASE("the logarithm and the normal quantile are right to a few units in the
         const double x = std::exp(0.2301 * i);
         log_error = std::max(log_error, std::abs(logarithm(x) / std::log(x) - 1));
     }
-    for (int i = 1; i < 20000; ++i) quantile_error = std::max(quantile_error, std::abs(lower_normal_quantile(i * 2.5e-5) / boost::math::quantile(normal, i * 2.5e-5) - 1));
-    for (double p = 1e-4; p > 1e-16; p *= 0.7) quantile_error = std::max(quantile_error, std::abs(lower_normal_quantile(p) / boost::math::quantile(normal, p) - 1));
+    for (int i = 1; i < 20000; ++i)
+        quantile_error =
+            std::max(quantile_error,
+                     std::abs(lower_normal_quantile(i * 2.5e-5) / boost::math::quantile(normal, i * 2.5e-5) - 1));
+    for (double p = 1e-4; p > 1e-16; p *= 0.7)
+        quantile_error =
+            std::max(quantile_error, std::abs(lower_normal_quantile(p) / boost::math::quantile(normal, p) - 1));
     CHECK(log_error < 1e-15);
-    CHECK(quantile_error < 4e-15);   // both sides have rounding amplified by the quantile's slope near 1/2
+    CHECK(quantile_error < 4e-15);  // both sides have rounding amplified by the quantile's slope near 1/2
     CHECK(variate(Distribution::normal, 0) == Approx(boost::math::quantile(normal, 0x1p-54)).epsilon(1e-14));
     CHECK(variate(Distribution::normal, 0) == -variate(Distribution::normal, 1));
     CHECK(std::isfinite(variate(Distribution::exponential, 0)));
@@ -88,7 +99,8 @@ TEST_CASE("samples have the law that they claim, and do not depend on how they a
         CHECK(std::abs(third.mean() - expected.mu3) < 5 * third.standard_error());
         CHECK(std::abs(fourth.mean() - expected.kurtosis) < 5 * fourth.standard_error());
     }
-    const Array whole = array_of(Device::host, {5, 8, 1}, DType::f64), part = array_of(Device::host, {5, 3, 1}, DType::f64);
+    const Array whole = array_of(Device::host, {5, 8, 1}, DType::f64),
+                part = array_of(Device::host, {5, 3, 1}, DType::f64);
     fill({.seed = 3}, whole);
     fill({.seed = 3, .first_channel = 5}, part);
     for (std::size_t j = 0; j < 5; ++j)
@@ -98,55 +110,70 @@ TEST_CASE("samples have the law that they claim, and do not depend on how they a
 TEST_CASE("theory gives the numbers of the literature's table") {
     struct {
         double m, sigma, inverse_sigma, gap, gap_biased, relu, clipped;
-    } constexpr rows[] = {{2, .56419, HUGE_VAL, .87162, 1.40423, .50000, .363},  {4, .79788, 1.59577, .40423, .49070, .43301, .0691},
-                          {8, .90270, 1.20360, .19459, .21280, .41340, .0036},   {16, .95225, 1.08829, .09549, .09970, .40564, 1.4e-5},
-                          {32, .97635, 1.04144, .04731, .04832, .40217, 0},      {64, .98823, 1.02011, .02354, .02379, .40053, 0}};
+    } constexpr rows[] = {
+        {2, .56419, HUGE_VAL, .87162, 1.40423, .50000, .363}, {4, .79788, 1.59577, .40423, .49070, .43301, .0691},
+        {8, .90270, 1.20360, .19459, .21280, .41340, .0036},  {16, .95225, 1.08829, .09549, .09970, .40564, 1.4e-5},
+        {32, .97635, 1.04144, .04731, .04832, .40217, 0},     {64, .98823, 1.02011, .02354, .02379, .40053, 0}};
     for (const auto& r : rows) {
         CAPTURE(r.m);
         CHECK(std::abs(theory::mean_sigma(r.m) - r.sigma) < 6e-6);
-        CHECK((std::isinf(r.inverse_sigma) ? std::isinf(theory::mean_inverse_sigma(r.m)) : std::abs(theory::mean_inverse_sigma(r.m) - r.inverse_sigma) < 6e-6));
+        CHECK((std::isinf(r.inverse_sigma) ? std::isinf(theory::mean_inverse_sigma(r.m))
+                                           : std::abs(theory::mean_inverse_sigma(r.m) - r.inverse_sigma) < 6e-6));
         CHECK(std::abs(theory::gap(r.m) - r.gap) < 6e-6);
         CHECK(std::abs(theory::gap_biased(r.m) - r.gap_biased) < 6e-6);
         CHECK(std::abs(theory::mean_relu(r.m) - r.relu) < 6e-6);
-        CHECK(std::abs(theory::clipped_r(r.m, 3) - r.clipped) <= 0.04 * r.clipped + 1e-9);   // the table has two digits
+        CHECK(std::abs(theory::clipped_r(r.m, 3) - r.clipped) <= 0.04 * r.clipped + 1e-9);  // the table has two digits
     }
     CHECK(theory::mean_inverse_sigma(3) == Approx(2.1708).epsilon(1e-4));
     CHECK(std::isinf(theory::mean_inverse_variance(3)));
     CHECK(theory::mean_inverse_variance(4) == Approx(4));
     CHECK(theory::growth_linear(8).rate == Approx(1.2));
     CHECK(theory::growth_relu(1e7).rate == Approx(std::numbers::pi / (std::numbers::pi - 1)).epsilon(1e-5));
-    // Simulated there, to +- 0.01 and two digits. Its 2.90 at m = 4 is no mean: 1/var has no variance there, and small simulations fall short of 3.084.
+    // Simulated there, to +- 0.01 and two digits. Its 2.90 at m = 4 is no mean: 1/var has no variance there, and small
+    // simulations fall short of 3.084.
     CHECK(std::abs(theory::growth_relu(8).rate - 1.78) < 0.01);
     CHECK(std::abs(theory::growth_relu(16).rate - 1.59) < 0.01);
     CHECK(std::abs(theory::growth_relu(64).rate - 1.49) < 0.01);
-    CHECK(std::abs(theory::growth_relu(256).rate - 1.473) < 0.001);   // simulated 1.46: 0.013 off, beyond its own +- 0.01
+    // simulated 1.46: 0.013 off, beyond its own +- 0.01
+    CHECK(std::abs(theory::growth_relu(256).rate - 1.473) < 0.001);
 }
 
 TEST_CASE("theory agrees with quadrature of the laws that it comes from") {
     for (const double m : {4., 5., 8., 33.}) {
         CAPTURE(m);
-        CHECK(theory::mean_sigma(m) == Approx(chi_squared_mean(m - 1, [&](double y) { return std::sqrt(y / m); })).epsilon(1e-9));
-        CHECK(theory::mean_inverse_sigma(m) == Approx(chi_squared_mean(m - 1, [&](double y) { return std::sqrt(m / y); })).epsilon(1e-7));
-        boost::math::quadrature::tanh_sinh<double> integrator;   // of the density of an entry of a point on the sphere, by angle
-        const double norm = integrator.integrate([&](double a) { return std::pow(std::sin(a), m - 3); }, 0.0, std::numbers::pi);
+        CHECK(theory::mean_sigma(m) ==
+              Approx(chi_squared_mean(m - 1, [&](double y) { return std::sqrt(y / m); })).epsilon(1e-9));
+        CHECK(theory::mean_inverse_sigma(m) ==
+              Approx(chi_squared_mean(m - 1, [&](double y) { return std::sqrt(m / y); })).epsilon(1e-7));
+        // of the density of an entry of a point on the sphere, by angle
+        boost::math::quadrature::tanh_sinh<double> integrator;
+        const double norm =
+            integrator.integrate([&](double a) { return std::pow(std::sin(a), m - 3); }, 0.0, std::numbers::pi);
         const auto mean = [&](auto f) {
-            return integrator.integrate([&](double a) { return f(std::sqrt(m - 1) * std::cos(a)) * std::pow(std::sin(a), m - 3); }, 0.0, std::numbers::pi) / norm;
+            return integrator.integrate(
+                       [&](double a) { return f(std::sqrt(m - 1) * std::cos(a)) * std::pow(std::sin(a), m - 3); }, 0.0,
+                       std::numbers::pi) /
+                   norm;
         };
         CHECK(theory::x_hat_kurtosis(m) == Approx(mean([](double x) { return x * x * x * x; })).epsilon(1e-8));
         CHECK(theory::mean_relu(m) == Approx(mean([](double x) { return std::max(x, 0.0); })).epsilon(1e-6));
-        CHECK(theory::x_hat_law(m, 0.3) == Approx(mean([&](double x) { return x * x <= 0.3 * (m - 1) ? 1.0 : 0.0; })).epsilon(2e-2));
+        CHECK(theory::x_hat_law(m, 0.3) ==
+              Approx(mean([&](double x) { return x * x <= 0.3 * (m - 1) ? 1.0 : 0.0; })).epsilon(2e-2));
     }
-    for (const double limit : {10., 1000.}) {   // by the density of |N|: var = N^2 / 2 at m = 2
+    for (const double limit : {10., 1000.}) {  // by the density of |N|: var = N^2 / 2 at m = 2
         const double sqrt2 = std::sqrt(2.0);
         boost::math::quadrature::tanh_sinh<double> integrator;
         const auto density = [](double x) { return 2 * std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi); };
         const double edge = sqrt2 / limit, edge2 = std::sqrt(2 / limit);
-        const double one = integrator.integrate([&](double x) { return sqrt2 / x * density(x); }, edge, 12.0) + limit * std::erf(edge / sqrt2);
-        const double two = integrator.integrate([&](double x) { return 2 / (x * x) * density(x); }, edge2, 12.0) + limit * std::erf(edge2 / sqrt2);
+        const double one = integrator.integrate([&](double x) { return sqrt2 / x * density(x); }, edge, 12.0) +
+                           limit * std::erf(edge / sqrt2);
+        const double two = integrator.integrate([&](double x) { return 2 / (x * x) * density(x); }, edge2, 12.0) +
+                           limit * std::erf(edge2 / sqrt2);
         CHECK(theory::mean_inverse_capped(2, 1, limit) == Approx(one).epsilon(1e-8));
         CHECK(theory::mean_inverse_capped(2, 2, limit) == Approx(two).epsilon(1e-8));
     }
-    CHECK(theory::mean_inverse_capped(2, 1, 1e8) > theory::mean_inverse_capped(2, 1, 1e4) + 10);   // no limit: 2/sqrt(pi) ln
+    // no limit: 2/sqrt(pi) ln
+    CHECK(theory::mean_inverse_capped(2, 1, 1e8) > theory::mean_inverse_capped(2, 1, 1e4) + 10);
 }
 
 TEST_CASE("verdicts: an interval, a proportion, a law and an identity each hold and fail") {
@@ -156,7 +183,7 @@ TEST_CASE("verdicts: an interval, a proportion, a law and an identity each hold 
         return cells[0].held;
     };
     Cell mean{.row = Row::sigma, .n = 10000, .theory = 1, .measured = 1.003, .standard_error = 0.001};
-    CHECK(held(mean));   // 3 standard errors; 3.29 are accepted
+    CHECK(held(mean));  // 3 standard errors; 3.29 are accepted
     mean.measured = 1.0036;
     CHECK_FALSE(held(mean));
     mean.tolerance = 0.001;
@@ -164,7 +191,7 @@ TEST_CASE("verdicts: an interval, a proportion, a law and an identity each hold 
     mean.measured = std::nan("");
     CHECK_FALSE(held(mean));
     Cell part{.row = Row::clipping, .method = Method::proportion, .n = 1000, .theory = 0.005, .measured = 0};
-    CHECK(held(part));   // 7.6 events in 1000 are what none of 1000 cannot exclude
+    CHECK(held(part));  // 7.6 events in 1000 are what none of 1000 cannot exclude
     part.theory = 0.008;
     CHECK_FALSE(held(part));
     CHECK_FALSE(held({.row = Row::x_hat, .method = Method::law, .n = 10000, .statistic = 0.03}));
@@ -180,22 +207,30 @@ TEST_CASE("noise holds for the reference and for the CPU kernels, in f64 and f32
     CHECK_FALSE(r.criterion_applies());
     CHECK(summary_line(r).find("no verdict") != std::string::npos);
     CHECK(document_of(r)["cells"].size() == r.cells.size());
-    for (int row = 0; row < row_count; ++row)   // but SGD, which wants larger batches
-        CHECK((static_cast<Row>(row) == Row::scale_invariance || std::ranges::any_of(r.cells, [&](const Cell& c) { return c.row == static_cast<Row>(row); })));
-    CHECK(studies::distinct_names(study().plan(studies::Settings(study().settings, studies::Size::standard, {}))) == 114);
+    for (int row = 0; row < row_count; ++row)  // but SGD, which wants larger batches
+        CHECK((static_cast<Row>(row) == Row::scale_invariance ||
+               std::ranges::any_of(r.cells, [&](const Cell& c) { return c.row == static_cast<Row>(row); })));
+    CHECK(studies::distinct_names(study().plan(studies::Settings(study().settings, studies::Size::standard, {}))) ==
+          114);
 }
 
 TEST_CASE("noise: each claim can come out either way, and a claim that does not makes the report fail", "[studies]") {
-    const auto verdicts_for = [](double off) {   // every row of every run, off by so many standard errors
+    const auto verdicts_for = [](double off) {  // every row of every run, off by so many standard errors
         const auto result = [&](const studies::json&) {
             Measured measured;
             for (int row = 0; row < row_count; ++row)
-                measured.cells.push_back({.row = static_cast<Row>(row), .quantity = "q", .n = 1000, .theory = 1, .measured = 1 + 0.01 * off, .standard_error = 0.01});
+                measured.cells.push_back({.row = static_cast<Row>(row),
+                                          .quantity = "q",
+                                          .n = 1000,
+                                          .theory = 1,
+                                          .measured = 1 + 0.01 * off,
+                                          .standard_error = 0.01});
             return result_of(measured);
         };
         const auto records = studies::made_up(study(), {}, result);
         CHECK(study().report(records).held == (off < 5));
-        return studies::all_are(study(), records, off < 5 ? studies::Verdict::reproduced : studies::Verdict::not_reproduced);
+        return studies::all_are(study(), records,
+                                off < 5 ? studies::Verdict::reproduced : studies::Verdict::not_reproduced);
     };
     CHECK(verdicts_for(1));
     CHECK(verdicts_for(10));
@@ -204,7 +239,8 @@ TEST_CASE("noise: each claim can come out either way, and a claim that does not 
 TEST_CASE("noise fails for an implementation that normalises by the unbiased variance", "[studies]") {
     const Results r = of(planted::with_fault("var_unbiased"));
     CHECK_FALSE(r.held());
-    for (const Row row : {Row::moments, Row::sigma, Row::inverse_sigma, Row::inverse_variance, Row::x_hat, Row::relu, Row::clipping, Row::gradient, Row::growth}) {
+    for (const Row row : {Row::moments, Row::sigma, Row::inverse_sigma, Row::inverse_variance, Row::x_hat, Row::relu,
+                          Row::clipping, Row::gradient, Row::growth}) {
         CAPTURE(title_of(row));
         CHECK_FALSE(row_held(r, row));
     }

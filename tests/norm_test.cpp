@@ -14,10 +14,13 @@ namespace {
 
 std::vector<double> numbers(std::size_t n, std::uint64_t seed = 1) { return Random(seed).normals(n); }
 
-Tensor view(std::vector<double>& v, Shape shape, Layout layout = Layout::channels_first) { return {v.data(), DType::f64, shape, layout}; }
+Tensor view(std::vector<double>& v, Shape shape, Layout layout = Layout::channels_first) {
+    return {v.data(), DType::f64, shape, layout};
+}
 
 // y of a variant in training, from a fresh State.
-std::vector<double> normalized(const Spec& spec, std::vector<double> x, Shape shape, const Implementation& implementation = default_implementation()) {
+std::vector<double> normalized(const Spec& spec, std::vector<double> x, Shape shape,
+                               const Implementation& implementation = default_implementation()) {
     State state = initial_state(spec, shape.C);
     Saved saved;
     std::vector<double> y(x.size());
@@ -32,7 +35,7 @@ std::vector<const Implementation*> runnable() {
         if (i->available()) out.push_back(i);
     return out;
 }
-#define FOR_EACH_IMPLEMENTATION                                                     \
+#define FOR_EACH_IMPLEMENTATION                                                                  \
     const Implementation& implementation = *GENERATE(Catch::Generators::from_range(runnable())); \
     CAPTURE(implementation.name())
 
@@ -50,7 +53,8 @@ TEST_CASE("the result may overwrite the input, forward and backward") {
         forward(spec, Mode::train, view(x, shape), {}, &a, saved, view(y, shape), implementation);
         forward(spec, Mode::train, view(in_place, shape), {}, &b, again, view(in_place, shape), implementation);
         backward(spec, Mode::train, view(x, shape), view(dy, shape), {}, saved, {view(dx, shape)}, implementation);
-        backward(spec, Mode::train, view(x, shape), view(gradient, shape), {}, saved, {view(gradient, shape)}, implementation);
+        backward(spec, Mode::train, view(x, shape), view(gradient, shape), {}, saved, {view(gradient, shape)},
+                 implementation);
         CAPTURE(v.name);
         CHECK(in_place == y);
         CHECK(gradient == dx);
@@ -69,16 +73,19 @@ TEST_CASE("slices with a sample and a position stride give what the dense tensor
         const auto each = [&](auto act) {
             for (std::int64_t n = 0, i = 0; n < 4; ++n)
                 for (std::int64_t c = 0; c < 3; ++c)
-                    for (std::int64_t s = 0; s < 5; ++s, ++i) act(static_cast<std::size_t>(x.offset(n, c, s)), static_cast<std::size_t>(i));
+                    for (std::int64_t s = 0; s < 5; ++s, ++i)
+                        act(static_cast<std::size_t>(x.offset(n, c, s)), static_cast<std::size_t>(i));
         };
         std::vector<double> packed(60), expected(60);
         const ConstTensor tight{nullptr, DType::f64, shape, layout};
         for (std::int64_t n = 0, i = 0; n < 4; ++n)
             for (std::int64_t c = 0; c < 3; ++c)
-                for (std::int64_t s = 0; s < 5; ++s, ++i) packed[static_cast<std::size_t>(tight.offset(n, c, s))] = dense[static_cast<std::size_t>(i)];
+                for (std::int64_t s = 0; s < 5; ++s, ++i)
+                    packed[static_cast<std::size_t>(tight.offset(n, c, s))] = dense[static_cast<std::size_t>(i)];
         State fresh = initial_state(batch_norm(), 3);
         Saved scratch;
-        forward(batch_norm(), Mode::train, view(packed, shape, layout), {}, &fresh, scratch, view(expected, shape, layout), implementation);
+        forward(batch_norm(), Mode::train, view(packed, shape, layout), {}, &fresh, scratch,
+                view(expected, shape, layout), implementation);
         each([&](std::size_t at, std::size_t i) { in[at] = dense[i]; });
         x.data = in.data();
         Tensor y{out.data(), DType::f64, shape, layout, Device::host, x.sample_stride, x.position_stride};
@@ -88,7 +95,7 @@ TEST_CASE("slices with a sample and a position stride give what the dense tensor
         std::size_t untouched = 0;
         for (double v : out) untouched += v == -7;
         CHECK(untouched == 240);
-        each([&](std::size_t at, std::size_t i) { 
+        each([&](std::size_t at, std::size_t i) {
             const auto k = static_cast<std::int64_t>(i);
             CHECK(out[at] == expected[static_cast<std::size_t>(tight.offset(k / 15, k / 5 % 3, k % 5))]);
         });
@@ -105,10 +112,12 @@ TEST_CASE("an empty tensor gives empty results, zero parameter gradients and lea
             const State before = state;
             Saved saved;
             forward(spec, Mode::train, view(none, shape), {}, &state, saved, view(none, shape), implementation);
-            backward(spec, Mode::train, view(none, shape), view(none, shape), {}, saved, {view(none, shape), dgamma.data(), dbeta.data()}, implementation);
+            backward(spec, Mode::train, view(none, shape), view(none, shape), {}, saved,
+                     {view(none, shape), dgamma.data(), dbeta.data()}, implementation);
             CAPTURE(v.name, shape.N, shape.C, shape.S);
             forward(spec, Mode::eval, view(none, shape), {}, &state, saved, view(none, shape), implementation);
-            backward(spec, Mode::eval, view(none, shape), view(none, shape), {}, saved, {view(none, shape), dgamma.data(), dbeta.data()}, implementation);
+            backward(spec, Mode::eval, view(none, shape), view(none, shape), {}, saved,
+                     {view(none, shape), dgamma.data(), dbeta.data()}, implementation);
             CHECK(state.count == 0);
             CHECK(state.mean == before.mean);
             if (shape.C == 4) CHECK((dgamma == std::vector<double>(4) && dbeta == std::vector<double>(4)));
@@ -120,7 +129,7 @@ TEST_CASE("NaN stays in its own block") {
     std::vector<double> x = numbers(60);
     const Shape shape{4, 3, 5};
     const auto clean = normalized(group_norm(3), x, shape, implementation);
-    x[17] = std::nan("");   // sample 1, channel 0
+    x[17] = std::nan("");  // sample 1, channel 0
     const auto dirty = normalized(group_norm(3), x, shape, implementation);
     for (std::size_t i = 0; i < 60; ++i) CHECK((i / 5 == 3 ? std::isnan(dirty[i]) : dirty[i] == clean[i]));
 }
@@ -131,8 +140,10 @@ TEST_CASE("a block without variance and eps gives beta and zero gradients instea
     std::vector<double> beta{3};
     const Shape shape{1, 1, 6};
     Saved saved;
-    forward(layer_norm(0), Mode::train, view(x, shape), {nullptr, beta.data()}, nullptr, saved, view(y, shape), implementation);
-    backward(layer_norm(0), Mode::train, view(x, shape), view(dy, shape), {nullptr, beta.data()}, saved, {view(dx, shape)}, implementation);
+    forward(layer_norm(0), Mode::train, view(x, shape), {nullptr, beta.data()}, nullptr, saved, view(y, shape),
+            implementation);
+    backward(layer_norm(0), Mode::train, view(x, shape), view(dy, shape), {nullptr, beta.data()}, saved,
+             {view(dx, shape)}, implementation);
     CHECK(y == std::vector<double>(6, 3.0));
     CHECK(dx == std::vector<double>(6, 0.0));
     x.assign(6, 0);
@@ -153,7 +164,8 @@ TEST_CASE("the error names the value and what is accepted") {
         }
         return std::string("accepted");
     };
-    CHECK_THAT(message(batch_norm(), view(x, shape), view(y, {4, 5, 3}), &state), Contains("N=4 C=5 S=3") && Contains("N=4 C=3 S=5"));
+    CHECK_THAT(message(batch_norm(), view(x, shape), view(y, {4, 5, 3}), &state),
+               Contains("N=4 C=5 S=3") && Contains("N=4 C=3 S=5"));
     CHECK_THAT(message(batch_norm(), view(x, shape), view(y, shape), nullptr), Contains("State is needed"));
     State small = initial_state(batch_norm(), 2);
     CHECK_THAT(message(batch_norm(), view(x, shape), view(y, shape), &small), Contains("2 means") && Contains("C = 3"));
@@ -169,7 +181,8 @@ TEST_CASE("the error names the value and what is accepted") {
     Spec renorm = batch_renorm(0.5);
     State sigma = initial_state(renorm, 3);
     CHECK_THAT(message(renorm, view(x, shape), view(y, shape), &sigma), Contains("r_max = 0.5"));
-    CHECK_THROWS_AS(backward(batch_norm(), Mode::train, view(x, shape), view(x, shape), {}, Saved{}, {view(y, shape)}), Error);
+    CHECK_THROWS_AS(backward(batch_norm(), Mode::train, view(x, shape), view(x, shape), {}, Saved{}, {view(y, shape)}),
+                    Error);
     CHECK_THROWS_AS(find_implementation("refrence"), Error);
 }
 
@@ -177,7 +190,8 @@ TEST_CASE("a refused call changes nothing") {
     std::vector<double> x = numbers(3), y(3, -7);
     State state = initial_state(batch_norm(), 3);
     Saved saved{{1}, {2}, {3}, {}, {}, {}};
-    CHECK_THROWS_AS(forward(batch_norm(), Mode::train, view(x, {1, 3, 1}), {}, &state, saved, view(y, {1, 3, 1})), Error);
+    CHECK_THROWS_AS(forward(batch_norm(), Mode::train, view(x, {1, 3, 1}), {}, &state, saved, view(y, {1, 3, 1})),
+                    Error);
     CHECK(y == std::vector<double>(3, -7.0));
     CHECK(state.count == 0);
     CHECK(saved.mean == std::vector<double>{1});
@@ -198,7 +212,7 @@ TEST_CASE("shapes: activations of any rank, trailing dimensions, weights by dim"
 }
 
 TEST_CASE("weight norm by dim 1 normalises the other axis, and by none the whole") {
-    std::vector<double> v{3, 0, 4, 2};   // [2, 2]
+    std::vector<double> v{3, 0, 4, 2};  // [2, 2]
     const std::vector<std::int64_t> dims{2, 2};
     CHECK(normalized(weight_norm(), v, weight_shape(dims, 0))[0] == 1);
     const auto by_column = normalized(weight_norm(), v, weight_shape(dims, 1));
@@ -215,8 +229,9 @@ TEST_CASE("data-dependent initialisation leaves pre-activations with mean 0 and 
     for (std::size_t c = 0; c < 2; ++c) {
         double sum = 0, squares = 0;
         for (std::size_t i = 0; i < t.size(); ++i)
-            if (i / 5 % 2 == c) sum += init.g[c] * t[i] + init.b[c], squares += std::pow(init.g[c] * t[i] + init.b[c], 2);
-        CHECK(sum / 40 == Approx(0).margin(1e-14));   // 40 terms of order 10, 2^-53 each
+            if (i / 5 % 2 == c)
+                sum += init.g[c] * t[i] + init.b[c], squares += std::pow(init.g[c] * t[i] + init.b[c], 2);
+        CHECK(sum / 40 == Approx(0).margin(1e-14));  // 40 terms of order 10, 2^-53 each
         CHECK(squares / 40 == Approx(1).epsilon(1e-13));
     }
 }
@@ -266,6 +281,8 @@ TEST_CASE("recalibrate refuses what has no statistics, and an empty stream") {
 }
 
 TEST_CASE("an unknown name is answered with the nearest") {
-    CHECK_THAT(unknown("variant", "bach_norm", std::vector<std::string_view>{"batch_norm", "layer_norm"}), Contains("did you mean batch_norm?"));
-    CHECK_THAT(unknown("variant", "qqqqqqqqqqqq", std::vector<std::string_view>{"batch_norm"}), !Contains("did you mean"));
+    CHECK_THAT(unknown("variant", "bach_norm", std::vector<std::string_view>{"batch_norm", "layer_norm"}),
+               Contains("did you mean batch_norm?"));
+    CHECK_THAT(unknown("variant", "qqqqqqqqqqqq", std::vector<std::string_view>{"batch_norm"}),
+               !Contains("did you mean"));
 }

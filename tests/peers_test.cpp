@@ -1,5 +1,6 @@
-// The peers' wrappers: on data without difficulty every configuration that they accept is right, in place, under any mask, on any number of threads;
-// what they decline, they decline with a reason. What verify finds wrong with the libraries themselves is in norms/peers/README.md.
+// The peers' wrappers: on data without difficulty every configuration that they accept is right, in place, under any
+// mask, on any number of threads; what they decline, they decline with a reason. What verify finds wrong with the
+// libraries themselves is in norms/peers/README.md.
 #include <atomic>
 #include <cmath>
 #include <filesystem>
@@ -21,8 +22,8 @@
 using namespace normlab;
 using namespace normlab::verify;
 
-// The largest team that a parallel region was opened for. Code that GCC compiled, the libraries too, opens one by this function; the program's own
-// comes before the OpenMP library's.
+// The largest team that a parallel region was opened for. Code that GCC compiled, the libraries too, opens one by this
+// function; the program's own comes before the OpenMP library's.
 #ifdef _OPENMP
 static std::atomic<int> largest_team = 1;
 extern "C" void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags) {
@@ -41,7 +42,7 @@ const Implementation* peer(const std::string& name) {
 
 struct Served {
     std::string variant, dtype, shape;
-    bool evaluation = false;   // with running statistics
+    bool evaluation = false;  // with running statistics
 };
 
 void check_holds(const Case& c) {
@@ -58,9 +59,12 @@ void require_right(const std::string& name, const std::vector<Served>& all) {
             for (const char* mode : {"train", "eval"})
                 for (const char* affine : {"", " affine=none"})
                     for (const char* check : {"accuracy", "gradient_masks"}) {
-                        if (s.evaluation != (std::string(mode) == "eval") || (s.dtype == "f64" && check != std::string("accuracy"))) continue;
+                        if (s.evaluation != (std::string(mode) == "eval") ||
+                            (s.dtype == "f64" && check != std::string("accuracy")))
+                            continue;
                         const std::string shape = s.shape + affine;
-                        const Case c = parse_case(fmt::format("{} {} {} {} {} {} check={}", s.variant, name, s.dtype, layout, mode, shape, check));
+                        const Case c = parse_case(fmt::format("{} {} {} {} {} {} check={}", s.variant, name, s.dtype,
+                                                              layout, mode, shape, check));
                         const std::string reason = reason_to_skip(c);
                         if (reason.starts_with(name)) FAIL(c.text() << ": " << reason);
                         if (reason.empty()) check_holds(c);
@@ -77,8 +81,12 @@ std::string refusal_of(const Implementation& i, const std::string& text) {
 
 TEST_CASE("onednn serves batch norm and layer norm rightly") {
     if (!peer("onednn")) NORMLAB_SKIP("onednn is not built");
-    require_right("onednn", {{"batch_norm", "f32", "4x6x5"}, {"batch_norm", "f32", "4x6x5", true}, {"batch_norm", "f32", "7x5x1"},
-                             {"batch_norm", "f32", "16x1x3"}, {"layer_norm", "f32", "3x9x1"}, {"layer_norm", "f32", "1x64x1"},
+    require_right("onednn", {{"batch_norm", "f32", "4x6x5"},
+                             {"batch_norm", "f32", "4x6x5", true},
+                             {"batch_norm", "f32", "7x5x1"},
+                             {"batch_norm", "f32", "16x1x3"},
+                             {"layer_norm", "f32", "3x9x1"},
+                             {"layer_norm", "f32", "1x64x1"},
                              {"channel_norm", "f32", "3x9x1"}});
 }
 
@@ -86,14 +94,22 @@ TEST_CASE("libtorch serves batch, layer, instance, group and weight norm rightly
     if (!peer("libtorch")) NORMLAB_SKIP("libtorch is not built");
     std::vector<Served> all;
     for (const char* dtype : {"f32", "f64"})
-        for (Served s : std::vector<Served>{{"batch_norm", "", "4x6x5"}, {"batch_norm", "", "4x6x5", true}, {"batch_norm", "", "7x5x1"},
-                                            {"batch_norm", "", "16x1x3"}, {"layer_norm", "", "3x9x1"}, {"layer_norm", "", "3x4x5"},
-                                            {"channel_norm", "", "3x9x1"}, {"instance_norm", "", "3x4x5"},
-                                            {"instance_norm running=unbiased", "", "3x4x5", true}, {"group_norm G=3", "", "3x6x5"},
-                                            {"group_norm G=1", "", "2x6x5"}, {"weight_norm", "", "1x6x5"}, {"weight_norm", "", "4x6x1"},
+        for (Served s : std::vector<Served>{{"batch_norm", "", "4x6x5"},
+                                            {"batch_norm", "", "4x6x5", true},
+                                            {"batch_norm", "", "7x5x1"},
+                                            {"batch_norm", "", "16x1x3"},
+                                            {"layer_norm", "", "3x9x1"},
+                                            {"layer_norm", "", "3x4x5"},
+                                            {"channel_norm", "", "3x9x1"},
+                                            {"instance_norm", "", "3x4x5"},
+                                            {"instance_norm running=unbiased", "", "3x4x5", true},
+                                            {"group_norm G=3", "", "3x6x5"},
+                                            {"group_norm G=1", "", "2x6x5"},
+                                            {"weight_norm", "", "1x6x5"},
+                                            {"weight_norm", "", "4x6x1"},
                                             {"weight_norm", "", "4x6x5"}}) {
             s.dtype = dtype;
-            const std::size_t space = s.variant.find(' ');   // the settings follow the shape
+            const std::size_t space = s.variant.find(' ');  // the settings follow the shape
             if (space != std::string::npos) s.shape += s.variant.substr(space), s.variant.resize(space);
             all.push_back(s);
         }
@@ -127,11 +143,13 @@ TEST_CASE("a CUDA peer without a GPU says why it cannot run") {
     CHECK(!i->available().reason.empty());
 }
 
-TEST_CASE("a peer's plans run on the threads that they are set to with the same y and dx, and leave OpenMP's number as it was") {
+TEST_CASE(
+    "a peer's plans run on the threads that they are set to with the same y and dx, and leave OpenMP's number as it "
+    "was") {
 #ifndef _OPENMP
     NORMLAB_SKIP("OpenMP is absent");
 #else
-    constexpr std::int64_t rows = 512, columns = 1024;   // enough for libtorch to divide it among three
+    constexpr std::int64_t rows = 512, columns = 1024;  // enough for libtorch to divide it among three
     constexpr int usual = 5;
     const Problem p = parse_case(fmt::format("layer_norm reference f32 nchw {}x{}x1", rows, columns)).problem();
     Random random(1);
@@ -139,7 +157,8 @@ TEST_CASE("a peer's plans run on the threads that they are set to with the same 
     for (auto* v : {&x, &dy})
         for (float& e : *v) e = static_cast<float>(2 * random.uniform() - 1);
     struct Results {
-        std::vector<float> y = std::vector<float>(rows * columns), dx = y, dgamma = std::vector<float>(columns), dbeta = dgamma;
+        std::vector<float> y = std::vector<float>(rows * columns), dx = y, dgamma = std::vector<float>(columns),
+                           dbeta = dgamma;
     };
     const auto view = [&](auto& v) { return Tensor{v.data(), p.dtype, p.shape}; };
     const int before = omp_get_max_threads();
@@ -161,13 +180,14 @@ TEST_CASE("a peer's plans run on the threads that they are set to with the same 
             operation.forward(view(x), {gamma.data(), beta.data()}, {}, saved.view(), view(r.y));
             CHECK(largest_team == threads);
             largest_team = 1;
-            operation.backward(view(x), view(dy), {gamma.data(), beta.data()}, saved.view(), {view(r.dx), r.dgamma.data(), r.dbeta.data()});
+            operation.backward(view(x), view(dy), {gamma.data(), beta.data()}, saved.view(),
+                               {view(r.dx), r.dgamma.data(), r.dbeta.data()});
             CHECK(largest_team == threads);
             CHECK(omp_get_max_threads() == usual);
-            CHECK(r.y == all[0].y);   // a row is one thread's
+            CHECK(r.y == all[0].y);  // a row is one thread's
             CHECK(r.dx == all[0].dx);
-            // A sum of m terms in any order is within (m - 1) u times the sum of their magnitudes of what it should be, so two orders are within
-            // twice that of each other. x is even in (-1, 1), sd 0.58: |x_hat| < 2.
+            // A sum of m terms in any order is within (m - 1) u times the sum of their magnitudes of what it should be,
+            // so two orders are within twice that of each other. x is even in (-1, 1), sd 0.58: |x_hat| < 2.
             for (std::size_t c = 0; c < columns; ++c) {
                 double sum = 0;
                 for (std::size_t n = 0; n < rows; ++n) sum += std::abs(dy[n * columns + c]);

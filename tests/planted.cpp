@@ -12,7 +12,7 @@ using verify::faults::Fault;
 using verify::faults::FaultyLayer;
 using verify::faults::Formula;
 
-thread_local Formula wanted;   // of the plan that is being made: the C interface has no place for it
+thread_local Formula wanted;  // of the plan that is being made: the C interface has no place for it
 
 const Implementation& layer() {
     static const std::unique_ptr<Implementation> made = [] {
@@ -28,7 +28,8 @@ const Implementation& layer() {
 
 class Planted final : public Implementation {
 public:
-    Planted(std::string name, const Formula& formula, const Fault* fault) : name_(std::move(name)), formula_(formula), fault_(fault) {}
+    Planted(std::string name, const Formula& formula, const Fault* fault)
+        : name_(std::move(name)), formula_(formula), fault_(fault) {}
     std::string name() const override { return name_; }
     std::string description() const override { return "verify/faults' layer with a planted fault"; }
     Support supports(const Problem& p) const override {
@@ -45,7 +46,7 @@ public:
 private:
     std::string name_;
     Formula formula_;
-    const Fault* fault_;   // null: everywhere
+    const Fault* fault_;  // null: everywhere
 };
 
 const Implementation& registered(const std::string& name, const Formula& formula, const Fault* fault) {
@@ -57,7 +58,9 @@ const Implementation& registered(const std::string& name, const Formula& formula
 
 }  // namespace
 
-const Implementation& with_formula(const std::string& name, const Formula& formula) { return registered(name, formula, nullptr); }
+const Implementation& with_formula(const std::string& name, const Formula& formula) {
+    return registered(name, formula, nullptr);
+}
 
 const Implementation& with_fault(std::string_view name) {
     const Fault& fault = verify::faults::find(name);

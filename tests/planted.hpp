@@ -1,5 +1,6 @@
 #pragma once
-// Faults of verify/faults as implementations of this process, registered so that cases can name them. They have no origin and are called as built-in ones are.
+// Faults of verify/faults as implementations of this process, registered so that cases can name them. They have no
+// origin and are called as built-in ones are.
 
 #include "norms/registry.hpp"
 #include "verify/faults/table.hpp"

@@ -1,4 +1,5 @@
-// The testers tested: every planted fault is called FAIL by the check that should name it, and nothing is said of the layer without one.
+// The testers tested: every planted fault is called FAIL by the check that should name it, and nothing is said of the
+// layer without one.
 
 #include <algorithm>
 #include <set>
@@ -41,62 +42,78 @@ void require_caught(const Implementation& implementation, const std::vector<std:
 TEST_CASE("nothing fails on the layer without a fault") { CHECK(failing_checks(planted::right()).empty()); }
 
 TEST_CASE("a dropped mean term is named by zero_sum") {
-    require_caught(planted::with_fault("mean_g_missing"), {"zero_sum batch_norm", "zero_sum layer_norm", "zero_sum group_norm", "zero_sum instance_norm",
-                                              "derivatives batch_norm", "derivatives batch_renorm", "chain_rule layer_norm", "adjoint batch_norm",
-                                              "adjoint layer_norm", "taylor batch_norm", "taylor batch_renorm", "jacobian group_norm",
-                                              "jacobian channel_norm"});
+    require_caught(planted::with_fault("mean_g_missing"),
+                   {"zero_sum batch_norm", "zero_sum layer_norm", "zero_sum group_norm", "zero_sum instance_norm",
+                    "derivatives batch_norm", "derivatives batch_renorm", "chain_rule layer_norm", "adjoint batch_norm",
+                    "adjoint layer_norm", "taylor batch_norm", "taylor batch_renorm", "jacobian group_norm",
+                    "jacobian channel_norm"});
 }
 
 TEST_CASE("a dropped x_hat term is named by xhat_dx") {
-    require_caught(planted::with_fault("x_hat_term_missing"), {"xhat_dx batch_norm", "xhat_dx layer_norm", "xhat_dx weight_norm", "xhat_dx rms_norm",
-                                               "derivatives batch_norm", "derivatives weight_norm", "adjoint weight_norm", "taylor rms_norm",
-                                               "taylor weight_norm", "jacobian instance_norm"});
+    require_caught(planted::with_fault("x_hat_term_missing"),
+                   {"xhat_dx batch_norm", "xhat_dx layer_norm", "xhat_dx weight_norm", "xhat_dx rms_norm",
+                    "derivatives batch_norm", "derivatives weight_norm", "adjoint weight_norm", "taylor rms_norm",
+                    "taylor weight_norm", "jacobian instance_norm"});
 }
 
 TEST_CASE("eps outside the root is named by the accuracy of y, the identity and the law of eps") {
-    require_caught(planted::with_fault("eps_outside"), {"accuracy batch_norm", "identity batch_norm", "identity layer_norm", "scale_invariance batch_norm"});
+    require_caught(planted::with_fault("eps_outside"), {"accuracy batch_norm", "identity batch_norm",
+                                                        "identity layer_norm", "scale_invariance batch_norm"});
 }
 
 TEST_CASE("an unbiased variance in the normalisation is named by the identity") {
-    require_caught(planted::with_fault("var_unbiased"), {"identity batch_norm", "identity group_norm", "accuracy batch_norm", "derivatives batch_norm"});
+    require_caught(planted::with_fault("var_unbiased"),
+                   {"identity batch_norm", "identity group_norm", "accuracy batch_norm", "derivatives batch_norm"});
 }
 
 TEST_CASE("a biased running variance is named by running_stats and tiled, which look at it, and by nothing else") {
     const std::set<std::string> failed = failing_checks(planted::with_fault("running_var_biased"));
     CHECK(failed.contains("running_stats batch_norm"));
     CHECK(failed.contains("running_stats instance_norm"));
-    CHECK(std::ranges::all_of(failed, [](const std::string& f) { return f.starts_with("running_stats ") || f.starts_with("tiled "); }));
+    CHECK(std::ranges::all_of(
+        failed, [](const std::string& f) { return f.starts_with("running_stats ") || f.starts_with("tiled "); }));
 }
 
-TEST_CASE("a reversed momentum is named by running_stats and tiled, and by ghost_batch where r and d of a later slice feel it") {
+TEST_CASE(
+    "a reversed momentum is named by running_stats and tiled, and by ghost_batch where r and d of a later slice feel "
+    "it") {
     const std::set<std::string> failed = failing_checks(planted::with_fault("momentum_reversed"));
     CHECK(failed.contains("running_stats batch_norm"));
     CHECK(failed.contains("running_stats batch_renorm"));
-    CHECK(std::ranges::all_of(failed, [](const std::string& f) { return f.starts_with("running_stats ") || f.starts_with("tiled ") || f == "ghost_batch batch_renorm"; }));
+    CHECK(std::ranges::all_of(failed, [](const std::string& f) {
+        return f.starts_with("running_stats ") || f.starts_with("tiled ") || f == "ghost_batch batch_renorm";
+    }));
 }
 
 TEST_CASE("an r that is not frozen is named by the derivatives, which hold it still") {
-    require_caught(planted::with_fault("r_d_not_frozen"), {"derivatives batch_renorm", "zero_sum batch_renorm", "chain_rule batch_renorm", "adjoint batch_renorm",
-                                         "taylor batch_renorm", "jacobian batch_renorm"});
+    require_caught(planted::with_fault("r_d_not_frozen"),
+                   {"derivatives batch_renorm", "zero_sum batch_renorm", "chain_rule batch_renorm",
+                    "adjoint batch_renorm", "taylor batch_renorm", "jacobian batch_renorm"});
 }
 
 TEST_CASE("gamma by group is named by the accuracy of y where gamma varies inside a group") {
-    require_caught(planted::with_fault("gamma_by_group"), {"accuracy group_norm", "derivatives group_norm", "adjoint group_norm", "jacobian group_norm"});
+    require_caught(planted::with_fault("gamma_by_group"),
+                   {"accuracy group_norm", "derivatives group_norm", "adjoint group_norm", "jacobian group_norm"});
     CHECK_FALSE(failing_checks(planted::with_fault("gamma_by_group")).contains("accuracy batch_norm"));
 }
 
 TEST_CASE("one element of dx off by a hundredth is named by every derivative oracle") {
-    require_caught(planted::with_formula("first_dx", {.first_dx = 1.01}), {"derivatives batch_norm", "derivatives weight_norm", "adjoint batch_norm", "adjoint layer_norm", "adjoint weight_norm",
-                                         "taylor batch_norm", "taylor layer_norm", "taylor weight_norm", "jacobian batch_norm", "jacobian channel_norm"});
+    require_caught(planted::with_formula("first_dx", {.first_dx = 1.01}),
+                   {"derivatives batch_norm", "derivatives weight_norm", "adjoint batch_norm", "adjoint layer_norm",
+                    "adjoint weight_norm", "taylor batch_norm", "taylor layer_norm", "taylor weight_norm",
+                    "jacobian batch_norm", "jacobian channel_norm"});
 }
 
-TEST_CASE("means divided by m - 1 are named by every derivative oracle") {   // the vector of ones, in the null space, would not see it
-    require_caught(planted::with_fault("means_over_m_minus_1"), {"derivatives batch_norm", "derivatives rms_norm", "adjoint batch_norm", "adjoint batch_renorm",
-                                                 "adjoint rms_norm", "taylor batch_norm", "taylor batch_renorm", "taylor instance_norm",
-                                                 "jacobian batch_norm", "jacobian rms_norm"});
+// the vector of ones, in the null space, would not see it
+TEST_CASE("means divided by m - 1 are named by every derivative oracle") {
+    require_caught(planted::with_fault("means_over_m_minus_1"),
+                   {"derivatives batch_norm", "derivatives rms_norm", "adjoint batch_norm", "adjoint batch_renorm",
+                    "adjoint rms_norm", "taylor batch_norm", "taylor batch_renorm", "taylor instance_norm",
+                    "jacobian batch_norm", "jacobian rms_norm"});
 }
 
 TEST_CASE("one element of dgamma off by a hundredth is named by every derivative oracle") {
-    require_caught(planted::with_fault("dgamma_last_channel"), {"derivatives batch_norm", "adjoint batch_norm", "adjoint weight_norm", "taylor batch_norm", "taylor weight_norm",
-                                             "jacobian batch_norm", "jacobian group_norm"});
+    require_caught(planted::with_fault("dgamma_last_channel"),
+                   {"derivatives batch_norm", "adjoint batch_norm", "adjoint weight_norm", "taylor batch_norm",
+                    "taylor weight_norm", "jacobian batch_norm", "jacobian group_norm"});
 }

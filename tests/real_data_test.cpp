@@ -6,8 +6,8 @@
 #include "io/error.hpp"
 #include "io/npy.hpp"
 #include "tests/catch.hpp"
-#include "verify/run/real_data.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/real_data.hpp"
 #include "verify/run/run_cases.hpp"
 
 using namespace normlab;
@@ -45,7 +45,8 @@ std::string refusal(const InputOptions& options, const Selection& selection = {}
 
 }  // namespace
 
-TEST_CASE("a user's activations pass every check in both layouts, variants that cannot take them are left out by reason") {
+TEST_CASE(
+    "a user's activations pass every check in both layouts, variants that cannot take them are left out by reason") {
     Folder f;
     InputOptions options;
     options.x = write<float>(f.path / "x.npy", {6, 4, 3, 5}, 360);
@@ -57,7 +58,7 @@ TEST_CASE("a user's activations pass every check in both layouts, variants that 
         const auto cases = plan_input(options, {.implementations = {"reference", "cpu"}}, left_out);
         CHECK(cases[0].shape == (layout == Layout::channels_first ? Shape{6, 4, 15} : Shape{6, 5, 12}));
         CHECK(cases[0].dtype == DType::f32);
-        REQUIRE(left_out.size() == 1);   // weight norm has 6 channels by dim 0, so gamma does not fit
+        REQUIRE(left_out.size() == 1);  // weight norm has 6 channels by dim 0, so gamma does not fit
         CHECK_THAT(left_out[0], Contains("weight_norm") && Contains("C = 6"));
         const Summary s = summarize(run_cases(cases, 1, [](auto, auto) {}));
         CHECK(s.held > 50);
@@ -81,12 +82,14 @@ TEST_CASE("what is wrong with an input file is said by name and value") {
     };
     CHECK_THAT(said(f.path / "absent.npy"), Contains("absent.npy"));
     CHECK_THAT(said(f.path), Contains(f.path.string()));
-    CHECK_THAT(said(write<float>(f.path / "nan.npy", {4, 5}, 20, std::nan(""))), Contains("element 7 is") && Contains("finite"));
+    CHECK_THAT(said(write<float>(f.path / "nan.npy", {4, 5}, 20, std::nan(""))),
+               Contains("element 7 is") && Contains("finite"));
     CHECK_THAT(said(write<float>(f.path / "inf.npy", {4, 5}, 20, -INFINITY)), Contains("-inf"));
     CHECK_THAT(said(write<float>(f.path / "flat.npy", {20}, 20)), Contains("rank 1"));
     CHECK_THAT(said(write<float>(f.path / "empty.npy", {0, 5}, 0)), Contains("empty"));
     CHECK_THAT(said(write<std::int32_t>(f.path / "ints.npy", {4, 5}, 20)), Contains("f32 and f64"));
-    CHECK_THAT(said(write<float>(f.path / "one.npy", {1, 5}, 5), {.variants = {"batch_norm"}}), Contains("one value a channel"));
+    CHECK_THAT(said(write<float>(f.path / "one.npy", {1, 5}, 5), {.variants = {"batch_norm"}}),
+               Contains("one value a channel"));
     const fs::path good = write<float>(f.path / "good.npy", {4, 6}, 24);
     options.groups = 4;
     CHECK_THAT(said(good, {.variants = {"group_norm"}}), Contains("C = 6") && Contains("G = 4"));
@@ -128,8 +131,10 @@ TEST_CASE("the line that reruns a case on a file names the file and the settings
     options.x = write<double>(f.path / "x.npy", {6, 4, 3}, 72);
     options.eps = 0.5;
     std::vector<std::string> left_out;
-    const auto cases = plan_input(options, {.variants = {"layer_norm"}, .implementations = {"reference"}, .checks = {"zero_sum"}}, left_out);
+    const auto cases = plan_input(
+        options, {.variants = {"layer_norm"}, .implementations = {"reference"}, .checks = {"zero_sum"}}, left_out);
     REQUIRE(cases.size() == 1);
     CHECK(cases[0].rerun() == "normlab verify --input " + options.x.string() +
-                                  " --variant layer_norm --impl reference --dtype f64 --layout nchw --mode train --check zero_sum --seed 1 --eps 0.5");
+                                  " --variant layer_norm --impl reference --dtype f64 --layout nchw --mode train "
+                                  "--check zero_sum --seed 1 --eps 0.5");
 }

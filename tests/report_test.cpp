@@ -24,13 +24,16 @@ using namespace normlab::verify;
 
 namespace {
 
-// Whether every element that begins ends, in order, and what looks like an entity is one. Enough for what normlab writes.
+// Whether every element that begins ends, in order, and what looks like an entity is one. Enough for what normlab
+// writes.
 bool well_formed(std::string_view xml) {
     std::vector<std::string> open;
     while (!xml.empty()) {
         if (xml[0] == '&') {
             const std::string_view name = xml.substr(1, xml.find(';') - 1);
-            if (name != "amp" && name != "lt" && name != "gt" && name != "quot" && !(name.starts_with('#') && name.size() > 1)) return false;
+            if (name != "amp" && name != "lt" && name != "gt" && name != "quot" &&
+                !(name.starts_with('#') && name.size() > 1))
+                return false;
         }
         if (static_cast<unsigned char>(xml[0]) < 0x20 && xml[0] != '\n') return false;
         if (xml[0] != '<') {
@@ -71,9 +74,10 @@ std::vector<Outcome> run_words(const std::vector<std::string>& texts, const Impl
     return outcomes;
 }
 
-const std::vector<std::string> words{"batch_norm reference f64 nchw 5x6x3 check=accuracy",    "layer_norm reference f32 nchw 5x6x3 check=accuracy",
-                                     "group_norm reference f64 nchw 5x6x3 G=3 check=zero_sum", "batch_norm reference f64 nchw 5x6x3 check=zero_sum",
-                                     "layer_norm reference f32 nchw 5x6x3 check=zero_sum",     "rms_norm reference f64 nchw 5x6x3 check=xhat_dx"};
+const std::vector<std::string> words{
+    "batch_norm reference f64 nchw 5x6x3 check=accuracy",     "layer_norm reference f32 nchw 5x6x3 check=accuracy",
+    "group_norm reference f64 nchw 5x6x3 G=3 check=zero_sum", "batch_norm reference f64 nchw 5x6x3 check=zero_sum",
+    "layer_norm reference f32 nchw 5x6x3 check=zero_sum",     "rms_norm reference f64 nchw 5x6x3 check=xhat_dx"};
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
@@ -85,12 +89,15 @@ std::size_t count(const std::string& text, std::string_view part) {
 
 // A file of its own that is gone afterwards.
 struct Scratch {
-    std::filesystem::path path = std::filesystem::temp_directory_path() / fmt::format("normlab-report-{}.json", getpid());
+    std::filesystem::path path =
+        std::filesystem::temp_directory_path() / fmt::format("normlab-report-{}.json", getpid());
     explicit Scratch(const std::string& contents) { io::write_atomically(path, contents); }
     ~Scratch() { std::filesystem::remove(path); }
 };
 
-std::string json_of(const std::vector<Outcome>& outcomes) { return json_text(outcomes, summarize(outcomes), 0, "normlab"); }
+std::string json_of(const std::vector<Outcome>& outcomes) {
+    return json_text(outcomes, summarize(outcomes), 0, "normlab");
+}
 
 // How often accuracy got worse, from errors `then` to errors `now`, the bound and the rounding given.
 BaselineResult against(double then, double now, double bound, double rounding) {
@@ -111,10 +118,13 @@ TEST_CASE("text inside XML is escaped, and what no XML may hold is written as he
     CHECK(xml_text("\xff\xc3(\xed\xa0\x80\xef\xbf\xbe\xc3") == "\\xff\\xc3(\\xed\\xa0\\x80\\xef\\xbf\\xbe\\xc3");
 }
 
-TEST_CASE("JUnit: a case is a testcase, a failure quotes its findings and the line that reruns it, and hostile text stays well-formed") {
+TEST_CASE(
+    "JUnit: a case is a testcase, a failure quotes its findings and the line that reruns it, and hostile text stays "
+    "well-formed") {
     Outcome skipped = outcome(Verdict::pass);
     skipped.findings.clear(), skipped.skipped = "declines <this> & \"that\"";
-    const std::vector<Outcome> outcomes{outcome(Verdict::pass), outcome(Verdict::fail, "kernel \x01 said <\"]]>&\n"), outcome(Verdict::unresolved), skipped};
+    const std::vector<Outcome> outcomes{outcome(Verdict::pass), outcome(Verdict::fail, "kernel \x01 said <\"]]>&\n"),
+                                        outcome(Verdict::unresolved), skipped};
     RunInfo info;
     info.command = "./dev";
     const std::string text = junit_text(outcomes, info);
@@ -123,7 +133,9 @@ TEST_CASE("JUnit: a case is a testcase, a failure quotes its findings and the li
     CHECK(count(text, "<testcase ") == 4);
     CHECK(count(text, "type=\"fail\"") == 1);
     CHECK(count(text, "type=\"unresolved\"") == 1);
-    CHECK(has(text, "rerun: ./dev verify --case &quot;batch_norm reference f64 nchw train 2x3x4 seed=1 check=accuracy&quot;"));
+    CHECK(
+        has(text,
+            "rerun: ./dev verify --case &quot;batch_norm reference f64 nchw train 2x3x4 seed=1 check=accuracy&quot;"));
     CHECK(has(text, "error 1, bound 2"));
     CHECK(has(text, "<skipped message=\"declines &lt;this&gt; &amp; &quot;that&quot;\"/>"));
     info.allow_unresolved = true;
@@ -132,11 +144,13 @@ TEST_CASE("JUnit: a case is a testcase, a failure quotes its findings and the li
     CHECK(has(allowed, "allowed by --allow-unresolved"));
     info.losses = {"accuracy got worse"};
     CHECK(has(junit_text(outcomes, info), "type=\"worse\""));
-    CHECK_FALSE(well_formed("<a><b></a></b>"));   // the checker itself
+    CHECK_FALSE(well_formed("<a><b></a></b>"));  // the checker itself
     CHECK_FALSE(well_formed("<a>&b;</a>"));
 }
 
-TEST_CASE("the page asks for nothing on the network, has every case that it links to, and is the same for the same outcomes") {
+TEST_CASE(
+    "the page asks for nothing on the network, has every case that it links to, and is the same for the same "
+    "outcomes") {
     const std::vector<Outcome> outcomes = run_words(words, planted::right());
     const std::string page = html_text(outcomes, {});
     CHECK(has(page, "Everything held"));
@@ -155,7 +169,7 @@ TEST_CASE("the page asks for nothing on the network, has every case that it link
     CHECK(page == html_text(run_words(words, planted::right()), {}));
 }
 
-TEST_CASE("a page of a run with failures says so") {   // with NORMLAB_PAGE the page goes to that file, for html_test.sh
+TEST_CASE("a page of a run with failures says so") {  // with NORMLAB_PAGE the page goes to that file, for html_test.sh
     std::vector<Outcome> outcomes = run_words(words, planted::with_fault("mean_g_missing"));
     const std::string page = html_text(outcomes, {});
     CHECK(has(page, "findings failed"));
@@ -172,16 +186,18 @@ TEST_CASE("a page does not grow without end with the failures on it") {
     CHECK(has(page, "further cases not shown"));
 }
 
-TEST_CASE("a baseline flags an error that more than doubled beyond one rounding, and nothing that is equal, better or noise") {
+TEST_CASE(
+    "a baseline flags an error that more than doubled beyond one rounding, and nothing that is equal, better or "
+    "noise") {
     CHECK(against(1e-6, 1e-6, 1e-5, 1e-8).losses.empty());
     CHECK(against(1e-6, 1e-6, 1e-5, 1e-8).compared == 1);
-    const BaselineResult lost = against(1e-6, 3e-6, 1e-5, 1e-8);   // still within the bound
+    const BaselineResult lost = against(1e-6, 3e-6, 1e-5, 1e-8);  // still within the bound
     REQUIRE(lost.losses.size() == 1);
     CHECK(lost.losses[0].then == 1e-6);
     CHECK(against(1e-6, 1.9e-6, 1e-5, 1e-8).losses.empty());
-    CHECK(against(0, 6e-8, 1e-6, 6e-8).losses.empty());   // one rounding where there was none
+    CHECK(against(0, 6e-8, 1e-6, 6e-8).losses.empty());  // one rounding where there was none
     CHECK(against(0, 7e-8, 1e-6, 6e-8).losses.size() == 1);
-    CHECK(against(0, 1, 0, 0).losses.size() == 1);        // bits that were equal
+    CHECK(against(0, 1, 0, 0).losses.size() == 1);  // bits that were equal
     CHECK(against(1e-6, std::nan(""), 1e-5, 1e-8).losses.size() == 1);
     const BaselineResult better = against(3e-6, 1e-6, 1e-5, 1e-8);
     CHECK(better.losses.empty());
@@ -191,7 +207,8 @@ TEST_CASE("a baseline flags an error that more than doubled beyond one rounding,
 TEST_CASE("a baseline measures by the bound where another element is the worst now") {
     std::vector<Outcome> old{outcome(Verdict::pass)}, now = old;
     old[0].findings[0].error = 1, old[0].findings[0].bound = 1;
-    now[0].findings[0].error = 5, now[0].findings[0].bound = 10, now[0].findings[0].where = "n=1 c=0 s=0: 1, truth 6";   // was 10 there at most
+    // was 10 there at most
+    now[0].findings[0].error = 5, now[0].findings[0].bound = 10, now[0].findings[0].where = "n=1 c=0 s=0: 1, truth 6";
     const Scratch file(json_of(old));
     CHECK(Baseline(file.path).compare(now).losses.empty());
     now[0].findings[0].error = 25;
@@ -241,7 +258,9 @@ TEST_CASE("what is no file of verify --json is refused as a baseline, saying why
     CHECK(has(message("{\"findings\": ["), "no JSON"));
     CHECK(has(message("[1, 2]"), "no list of findings"));
     CHECK(has(message("{\"findings\": [7]}"), "findings[0] has no text 'case'"));
-    CHECK(has(message("{\"findings\": [{\"case\": \"a\", \"verdict\": \"PASS\", \"quantity\": \"y\", \"error\": \"big\", \"bound\": 1}]}"), "no number 'error'"));
+    CHECK(has(message("{\"findings\": [{\"case\": \"a\", \"verdict\": \"PASS\", \"quantity\": \"y\", \"error\": "
+                      "\"big\", \"bound\": 1}]}"),
+              "no number 'error'"));
     CHECK(message("{\"findings\": [{\"case\": \"a\", \"verdict\": \"SKIPPED\"}]}") == "accepted");
     CHECK_THROWS_AS(Baseline("absent.json"), io::InputError);
 }

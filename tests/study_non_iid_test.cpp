@@ -12,7 +12,8 @@ namespace {
 
 const Study& study() { return find_study("non-iid"); }
 
-// `bn` and `brn`: what pairing costs each at the cell that is judged; elsewhere it costs the opposite. `even`: bn's cost for even seeds.
+// `bn` and `brn`: what pairing costs each at the cell that is judged; elsewhere it costs the opposite. `even`: bn's
+// cost for even seeds.
 std::vector<Record> pairing_costs(double bn, double brn, std::optional<double> even = {}) {
     return made_up(study(), {}, [=](const json& s) {
         const double cost = s["of_each"] == 0 ? 0 : s["norm"] == "brn" ? brn : odd(s) ? bn : even.value_or(bn);
@@ -33,7 +34,8 @@ TEST_CASE("non-iid: a claim is reproduced, not, or left open as its records have
 }
 
 TEST_CASE("non-iid: settings that do not go together are refused", "[studies]") {
-    CHECK_THAT(refusal(study(), {{"--normalisation-batches", "4,12"}}), Catch::Matchers::Contains("12; divisors of --batch 64"));
+    CHECK_THAT(refusal(study(), {{"--normalisation-batches", "4,12"}}),
+               Catch::Matchers::Contains("12; divisors of --batch 64"));
     CHECK_THAT(refusal(study(), {{"--of-each", "3"}}), Catch::Matchers::Contains("multiples of --of-each 3"));
 }
 
@@ -46,9 +48,10 @@ TEST_CASE("non-iid: table, CSV and figure show every cell", "[studies]") {
 }
 
 TEST_CASE("non-iid: a run gives the same bits twice, and pairing changes it", "[studies]") {
-    const Given tiny{{"--samples", "320"}, {"--epochs", "1"}, {"--seeds", "7"}, {"--batch", "8"}, {"--normalisation-batches", "4"},
-                     {"--channels", "4,8"}};
+    const Given tiny{
+        {"--samples", "320"}, {"--epochs", "1"}, {"--seeds", "7"}, {"--batch", "8"}, {"--normalisation-batches", "4"},
+        {"--channels", "4,8"}};
     const std::vector<std::string> first = results(study(), tiny);
     CHECK(first == results(study(), tiny));
-    CHECK(std::set(first.begin(), first.end()).size() == 6);   // bn and brn: shuffled, 2 and 4 of each class
+    CHECK(std::set(first.begin(), first.end()).size() == 6);  // bn and brn: shuffled, 2 and 4 of each class
 }

@@ -12,7 +12,8 @@ namespace normlab::studies {
 
 using Given = std::map<std::string, std::string>;
 
-inline std::vector<Record> made_up(const Study& study, const Given& given, const std::function<json(const json& settings)>& result,
+inline std::vector<Record> made_up(const Study& study, const Given& given,
+                                   const std::function<json(const json& settings)>& result,
                                    Size size = Size::standard) {
     std::vector<Record> records;
     for (const Run& run : study.plan(Settings(study.settings, size, given)))
@@ -31,7 +32,8 @@ inline std::size_t distinct_names(const std::vector<Run>& runs) {
 inline double chance(const json& settings) {
     std::uint64_t hash = 1469598103934665603u;
     for (const char c : settings.dump()) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;   // or settings that differ in a digit would differ by the same amount everywhere
+    // or settings that differ in a digit would differ by the same amount everywhere
+    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;
     return static_cast<double>((hash ^ hash >> 33) >> 40) / (1 << 23) - 1;
 }
 

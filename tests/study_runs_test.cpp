@@ -34,7 +34,8 @@ std::string error_of(const std::map<std::string, std::string>& given) {
 
 // A folder of its own, removed at the end.
 struct Folder {
-    std::filesystem::path path = std::filesystem::temp_directory_path() / ("normlab-study-" + std::to_string(::getpid()));
+    std::filesystem::path path =
+        std::filesystem::temp_directory_path() / ("normlab-study-" + std::to_string(::getpid()));
     Folder() { std::filesystem::create_directories(path / "records"); }
     ~Folder() { std::filesystem::remove_all(path); }
 };
@@ -61,7 +62,7 @@ TEST_CASE("a setting's value is the caller's, or that of the size, or of the siz
 }
 
 TEST_CASE("values that no report shows together are settings apart, with names of their own", "[studies]") {
-    CHECK(Settings(known, Size::quick, {}).apart().size() == 2);   // --rate; --norm is shown together
+    CHECK(Settings(known, Size::quick, {}).apart().size() == 2);  // --rate; --norm is shown together
     const auto apart = Settings(known, Size::quick, {{"--steps", "5,6"}, {"--rate", "0.1"}}).apart();
     REQUIRE(apart.size() == 2);
     CHECK(apart[1].label() == "-steps=6");
@@ -69,10 +70,12 @@ TEST_CASE("values that no report shows together are settings apart, with names o
     CHECK(apart[1].list("--norm").size() == 2);
     CHECK(apart[1].changed());
     for (const Study& s : all())
-        for (const Size size : {Size::quick, Size::standard, Size::paper}) CHECK(Settings(s.settings, size, {}).apart().size() == 1);
+        for (const Size size : {Size::quick, Size::standard, Size::paper})
+            CHECK(Settings(s.settings, size, {}).apart().size() == 1);
     Study twins = find_study("scale");
     twins.plan = [](const Settings&) { return std::vector<Run>{{"a", {}, 1}, {"a", {}, 1}}; };
-    CHECK_THROWS_WITH(plan_of(twins, Settings(known, Size::quick, {})), Catch::Matchers::Contains("two runs have the name a"));
+    CHECK_THROWS_WITH(plan_of(twins, Settings(known, Size::quick, {})),
+                      Catch::Matchers::Contains("two runs have the name a"));
 }
 
 TEST_CASE("a setting that is not accepted is named with what is", "[studies]") {
@@ -91,7 +94,8 @@ TEST_CASE("an interval over seeds is Student's, and unbounded for one", "[studie
     const std::vector<double> values{1, 2, 3, 4};
     const Interval i = mean_of(values);
     CHECK(i.value == 2.5);
-    CHECK(i.high - i.value == Approx(3.182446305 * std::sqrt(5.0 / 3 / 4)).epsilon(1e-9));   // t(0.975, 3), s = sqrt(5/3)
+    // t(0.975, 3), s = sqrt(5/3)
+    CHECK(i.high - i.value == Approx(3.182446305 * std::sqrt(5.0 / 3 / 4)).epsilon(1e-9));
     CHECK(i.value - i.low == Approx(i.high - i.value));
     CHECK(std::isinf(mean_of(std::vector<double>{7}).high));
     CHECK(std::isnan(mean_of({}).value));
@@ -124,7 +128,9 @@ TEST_CASE("every claim of every study can be read, has a name of its own and a c
     std::ranges::sort(ids);
     CHECK(std::ranges::adjacent_find(ids) == ids.end());
     CHECK_THROWS_AS(parse_claims(R"([{"id": "a", "source": "", "statement": "", "paper": ""}])"), Error);
-    CHECK_THROWS_AS(parse_claims(R"([{"id": "a", "source": "", "statement": "", "paper": "", "criterion": [{"measure": "m"}]}])"), Error);
+    CHECK_THROWS_AS(
+        parse_claims(R"([{"id": "a", "source": "", "statement": "", "paper": "", "criterion": [{"measure": "m"}]}])"),
+        Error);
 }
 
 TEST_CASE("a record comes back as it was written, and is refused where it is another run's", "[studies]") {
@@ -144,17 +150,24 @@ TEST_CASE("a record comes back as it was written, and is refused where it is ano
 
     Record other = record;
     other.commit = "def";
-    CHECK_THROWS_WITH(find_record(folder.path, other, run), Catch::Matchers::Contains("its commit is abc, this call's is def"));
-    CHECK_THROWS_WITH(find_record(folder.path, record, {"one", {{"steps", 20}, {"norm", "bn"}}, 1}), Catch::Matchers::Contains("settings"));
+    CHECK_THROWS_WITH(find_record(folder.path, other, run),
+                      Catch::Matchers::Contains("its commit is abc, this call's is def"));
+    CHECK_THROWS_WITH(find_record(folder.path, record, {"one", {{"steps", 20}, {"norm", "bn"}}, 1}),
+                      Catch::Matchers::Contains("settings"));
     std::ofstream(path) << bytes.substr(0, bytes.size() / 2);
     CHECK_THROWS_AS(find_record(folder.path, record, run), io::InputError);
     std::ofstream(path) << "[]";
     CHECK_THROWS_AS(find_record(folder.path, record, run), io::InputError);
 }
 
-TEST_CASE("the ledger judges complete records of one size, commit and set of data, and the committed ones decide at least twelve claims", "[studies]") {
+TEST_CASE(
+    "the ledger judges complete records of one size, commit and set of data, and the committed ones decide at least "
+    "twelve claims",
+    "[studies]") {
     const auto decided = [](const std::vector<Judged>& claims) {
-        return std::ranges::count_if(claims, [](const Judged& j) { return j.verdict == Verdict::reproduced || j.verdict == Verdict::not_reproduced; });
+        return std::ranges::count_if(claims, [](const Judged& j) {
+            return j.verdict == Verdict::reproduced || j.verdict == Verdict::not_reproduced;
+        });
     };
     const std::filesystem::path committed = std::filesystem::path(PROJECT_DIR) / "studies";
     CHECK(decided(ledger(committed)) >= 12);
@@ -201,7 +214,8 @@ TEST_CASE("files that a call names hold measures and table, each report its own"
     report.csv = "q\n2\n";
     report.measures["q"] = exactly(2);
     Files{json_file, csv_file, {}}.write("scale", report, 1.5);
-    CHECK(json::parse(bytes_of(json_file)) == json{{"measures", {{"q", {{"high", 2}, {"low", 2}, {"value", 2}}}}}, {"seconds", 1.5}, {"study", "scale"}});
+    CHECK(json::parse(bytes_of(json_file)) ==
+          json{{"measures", {{"q", {{"high", 2}, {"low", 2}, {"value", 2}}}}}, {"seconds", 1.5}, {"study", "scale"}});
     CHECK(bytes_of(csv_file) == report.csv);
     report.document = {{"cells", 3}};
     Files{json_file, "", {}}.write("scale", report, 1.5);

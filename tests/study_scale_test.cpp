@@ -10,15 +10,29 @@ namespace {
 
 std::map<std::string, Verdict> verdicts_for(double ratio, double law, int shrank) {
     const Study& study = find_study("scale");
-    return verdicts(study, made_up(study, {{"--impl", "cpu,reference"}}, [&](const json& s) -> json {
-        const std::string experiment = s.at("experiment");
-        const double off = 0.001 * s.at("seed").get<double>();
-        if (experiment == "gradients") return {{"orthogonal", ratio}, {"cosine", 1e-16}, {"inverse_scale", ratio}};
-        if (experiment == "weight_norm") return {{"step", {1}}, {"length", {1}}, {"shrank", shrank}, {"largest_fall_over_bound", 0}};
-        return {{"rate", 1}, {"step", {1}}, {"fourth_power", {1}}, {"law_per_step", 1}, {"start", 1}, {"equilibrium_law", 1}, {"growth_over_law", law + off},
-                {"equilibrium_over_law", law + off},
-                {"sphere_gradient_seen", 1}, {"growth_error", ratio}, {"growth_over_bound", 1e9}};
-    }, Size::quick));
+    return verdicts(
+        study, made_up(
+                   study, {{"--impl", "cpu,reference"}},
+                   [&](const json& s) -> json {
+                       const std::string experiment = s.at("experiment");
+                       const double off = 0.001 * s.at("seed").get<double>();
+                       if (experiment == "gradients")
+                           return {{"orthogonal", ratio}, {"cosine", 1e-16}, {"inverse_scale", ratio}};
+                       if (experiment == "weight_norm")
+                           return {{"step", {1}}, {"length", {1}}, {"shrank", shrank}, {"largest_fall_over_bound", 0}};
+                       return {{"rate", 1},
+                               {"step", {1}},
+                               {"fourth_power", {1}},
+                               {"law_per_step", 1},
+                               {"start", 1},
+                               {"equilibrium_law", 1},
+                               {"growth_over_law", law + off},
+                               {"equilibrium_over_law", law + off},
+                               {"sphere_gradient_seen", 1},
+                               {"growth_error", ratio},
+                               {"growth_over_bound", 1e9}};
+                   },
+                   Size::quick));
 }
 
 const json tiny{{"inputs", 6}, {"units", 3}, {"batch", 8}, {"seed", 1}, {"impl", "cpu"}};
@@ -49,7 +63,8 @@ TEST_CASE("scale: an eps that is not 0 breaks the invariance by more than the bo
         const nn::Array& dy = net.net.gradient(1);
         other.forward(net.x, {});
         other.backward(net.x, dy, nullptr);
-        const std::vector<double> w = net.weights(), dw = static_cast<nn::Dense&>(other.layer(0)).weight().gradient.values();
+        const std::vector<double> w = net.weights(),
+                                  dw = static_cast<nn::Dense&>(other.layer(0)).weight().gradient.values();
         double product = 0;
         for (std::size_t k = 0; k < 6; ++k) product += w[k] * dw[k];
         return std::abs(product) / net.rounding().product[0];
@@ -60,12 +75,18 @@ TEST_CASE("scale: an eps that is not 0 breaks the invariance by more than the bo
 
 TEST_CASE("scale: runs are the same twice, and names tell runs apart", "[studies]") {
     const Study& study = find_study("scale");
-    const std::map<std::string, std::string> few{{"--steps", "20"}, {"--draws", "5"}, {"--inputs", "6"}, {"--units", "3"}, {"--batch", "8"},
-                                                 {"--seeds", "1"}, {"--impl", "cpu,reference"}};
+    const std::map<std::string, std::string> few{{"--steps", "20"},          {"--draws", "5"}, {"--inputs", "6"},
+                                                 {"--units", "3"},           {"--batch", "8"}, {"--seeds", "1"},
+                                                 {"--impl", "cpu,reference"}};
     CHECK(results(study, few) == results(study, few));
     const auto runs = study.plan(Settings(study.settings, Size::standard, {}));
     CHECK(distinct_names(runs) == runs.size());
-    const auto records = made_up(study, few, [&](const json& s) { return study.run(s, {data::Split{}, [](double) {}}); }, Size::quick);
+    const auto records = made_up(
+        study, few,
+        [&](const json& s) {
+            return study.run(s, {data::Split{}, [](double) {}});
+        },
+        Size::quick);
     const auto all = verdicts(study, records);
     for (const char* exact : {"gradient-orthogonal", "gradient-inverse-scale", "norm-growth", "weight-norm-v-grows"})
         CHECK(all.at(exact) == Verdict::reproduced);

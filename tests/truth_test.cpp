@@ -1,11 +1,12 @@
-// Truth judges everybody, so it is itself tested by something else: dual numbers through its own definition, written out here for one block.
+// Truth judges everybody, so it is itself tested by something else: dual numbers through its own definition, written
+// out here for one block.
 
+#include "verify/truth/truth.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
 #include "verify/case/draw.hpp"
 #include "verify/truth/quantities.hpp"
 #include "verify/truth/tape.hpp"
-#include "verify/truth/truth.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;
@@ -23,7 +24,8 @@ Dual operator/(const Dual& a, const Dual& b) { return {a.v / b.v, (a.d * b.v - a
 Dual root(const Dual& a) { return {sqrt(a.v), a.d / (2 * sqrt(a.v))}; }
 
 // d sum(dy * gamma * norm(x)) / d x_j for a single block that is the whole tensor [1, 1, m].
-Quad by_dual_numbers(const Spec& spec, const std::vector<double>& x, const std::vector<double>& dy, double gamma, std::size_t j) {
+Quad by_dual_numbers(const Spec& spec, const std::vector<double>& x, const std::vector<double>& dy, double gamma,
+                     std::size_t j) {
     std::vector<Dual> v;
     for (std::size_t i = 0; i < x.size(); ++i) v.push_back({Quad(x[i]), Quad(i == j ? 1 : 0)});
     const Dual m{Quad(static_cast<double>(x.size())), 0};
@@ -34,7 +36,8 @@ Quad by_dual_numbers(const Spec& spec, const std::vector<double>& x, const std::
     if (spec.moments != Moments::norm) square = square / m;
     const Dual s = root(square + Dual{Quad(spec.eps), 0});
     Dual loss;
-    for (std::size_t i = 0; i < x.size(); ++i) loss = loss + Dual{Quad(dy[i]), 0} * Dual{Quad(gamma), 0} * ((v[i] - mean) / s);
+    for (std::size_t i = 0; i < x.size(); ++i)
+        loss = loss + Dual{Quad(dy[i]), 0} * Dual{Quad(gamma), 0} * ((v[i] - mean) / s);
     return loss.d;
 }
 
@@ -46,12 +49,13 @@ TEST_CASE("truth's gradient by x is what dual numbers give, to quad precision") 
         spec.correction = Correction::none, spec.running = Running::none, spec.groups = 1;
         Random random(3);
         Inputs<double> in{{spec, {1, 1, 11}, DType::f64}, random.normals(11), random.normals(11), {1.7}, {-0.3}, {}};
-        if (spec.block == Axes{.groups = true, .channels = true}) continue;   // one value a block here
+        if (spec.block == Axes{.groups = true, .channels = true}) continue;  // one value a block here
         const truth::Result t = truth::evaluate(in);
         CAPTURE(variant.name);
         for (std::size_t j = 0; j < 11; ++j) {
             const Quad expected = by_dual_numbers(spec, in.x, in.dy, 1.7, j);
-            CHECK(static_cast<double>(abs(t.dx[j] - expected)) < 1e-31);   // 11 terms of order 1, 2^-113 each, some hundred roundings
+            // 11 terms of order 1, 2^-113 each, some hundred roundings
+            CHECK(static_cast<double>(abs(t.dx[j] - expected)) < 1e-31);
         }
     }
 }
@@ -67,9 +71,10 @@ TEST_CASE("truth on numbers done by hand") {
     // g = 4, 0; mean g = 2; mean g x_hat = -1: dx = (4 - 2 - 1/2) / 2, (0 - 2 + 1/2) / 2
     CHECK(t.dx[0] == Quad(0.75));
     CHECK(t.dx[1] == Quad(-0.75));
-    CHECK(static_cast<double>(abs(t.running_mean[0] - (Quad(0.9) * 8 + Quad(0.1) * 2))) < 1e-15);        // 0.1 is a double
-    CHECK(static_cast<double>(abs(t.running_spread[0] - (Quad(0.9) * 5 + Quad(0.1) * 2))) < 1e-15);      // unbiased: 2
-    in.problem.mode = Mode::eval;   // (x - 8) / sqrt(5 + 3)
+    // 0.1 is a double
+    CHECK(static_cast<double>(abs(t.running_mean[0] - (Quad(0.9) * 8 + Quad(0.1) * 2))) < 1e-15);
+    CHECK(static_cast<double>(abs(t.running_spread[0] - (Quad(0.9) * 5 + Quad(0.1) * 2))) < 1e-15);  // unbiased: 2
+    in.problem.mode = Mode::eval;  // (x - 8) / sqrt(5 + 3)
     CHECK(static_cast<double>(abs(truth::evaluate(in).y[0] - (10 - 28 / sqrt(Quad(8))))) < 1e-30);
 }
 
@@ -77,7 +82,7 @@ TEST_CASE("batch renorm's r and d clip, and its running sigma is a standard devi
     // mean 2, var 1, eps 0: sigma_B = 1; running mean 0, sigma 0.1: raw r = 10, raw d = 20
     Inputs<double> in{{batch_renorm(3, 5, 0.0), {2, 1, 1}, DType::f64}, {1, 3}, {}, {}, {}, {{0}, {}, {0.1}, 0}};
     const truth::Result t = truth::evaluate(in);
-    CHECK(t.y[0] == 2);   // -1 * 3 + 5
+    CHECK(t.y[0] == 2);  // -1 * 3 + 5
     CHECK(t.y[1] == 8);
     CHECK(static_cast<double>(t.running_spread[0]) == Approx(0.9 * 0.1 + 0.1 * 1));
 }
@@ -106,7 +111,7 @@ TEST_CASE("every result of a call has its truth and its bound, and scales with x
         std::size_t seen = 0;
         for (const QuantityRow& q : quantities::results()) {
             const std::vector<Quad> right = q.in(t), scaled = q.in(t_twice);
-            if (q.in(out).empty()) continue;   // not kept by this variant
+            if (q.in(out).empty()) continue;  // not kept by this variant
             CAPTURE(variant, q.name);
             REQUIRE(q.in(out).size() == right.size());
             REQUIRE((bounds.*q.bound).size() == right.size());
@@ -115,6 +120,8 @@ TEST_CASE("every result of a call has its truth and its bound, and scales with x
             for (std::size_t i = 0; i < right.size(); ++i) CHECK(scaled[i] == right[i] * Quad(std::exp2(degree)));
             ++seen;
         }
-        CHECK(seen == (std::string_view(variant) == "rms_norm" ? 7 : std::string_view(variant) == "batch_norm" ? 9 : 11));
+        CHECK(seen == (std::string_view(variant) == "rms_norm"     ? 7
+                       : std::string_view(variant) == "batch_norm" ? 9
+                                                                   : 11));
     }
 }

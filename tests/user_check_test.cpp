@@ -1,7 +1,7 @@
 // check() of a C++ test suite: what is left behind when it has returned. What it says of kernels: package/check.cpp.
+#include "verify/user_check.hpp"
 #include "norms/norm.hpp"
 #include "tests/catch.hpp"
-#include "verify/user_check.hpp"
 
 using namespace normlab;
 using Catch::Matchers::Contains;

@@ -53,7 +53,8 @@ TEST_CASE("a gradient of the wrong length fails instead of being compared") {
 }
 
 TEST_CASE("derivatives say UNRESOLVED only if every oracle is, and a wrong gradient FAILs where Ridders is blind") {
-    // two elements a block: dx is eps / var of the usual size, here below what differences can see; the complex step still can
+    // two elements a block: dx is eps / var of the usual size, here below what differences can see; the complex step
+    // still can
     Case c = parse_case("batch_norm reference f64 nchw 2x2x1 eps=1e-10 seed=1 check=derivatives");
     bool ridders_blind = false;
     for (const Finding& f : run_case(c).findings) {
@@ -71,7 +72,8 @@ TEST_CASE("derivatives say UNRESOLVED only if every oracle is, and a wrong gradi
 TEST_CASE("adjoint, taylor and jacobian say UNRESOLVED where rounding hides dx, and that is not held") {
     for (const std::string check : {"adjoint", "taylor", "jacobian"}) {
         CAPTURE(check);
-        const Outcome o = run_case(parse_case("batch_norm reference f64 nchw 2x2x1 eps=1e-30 seed=1 check=" + check));   // dx is 0 but for eps
+        // dx is 0 but for eps
+        const Outcome o = run_case(parse_case("batch_norm reference f64 nchw 2x2x1 eps=1e-30 seed=1 check=" + check));
         REQUIRE_FALSE(o.findings.empty());
         CHECK(o.findings[0].quantity.starts_with("dx"));
         CHECK(o.findings[0].verdict == Verdict::unresolved);
@@ -109,12 +111,15 @@ TEST_CASE("NaN in a gradient fails every derivative oracle") {
         std::string name() const override { return "nan_in_dx"; }
         std::string description() const override { return ""; }
         Support supports(const Problem&) const override { return {}; }
-        std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<P>(find_implementation("reference").plan(p)); }
+        std::unique_ptr<Plan> plan(const Problem& p) const override {
+            return std::make_unique<P>(find_implementation("reference").plan(p));
+        }
     };
     register_implementation(std::make_unique<Nan>());
     for (const std::string check : {"derivatives", "adjoint", "taylor", "jacobian"}) {
         CAPTURE(check);
-        CHECK(run_case(parse_case("layer_norm nan_in_dx f64 nchw 2x4x3 check=" + check)).findings[0].verdict == Verdict::fail);
+        CHECK(run_case(parse_case("layer_norm nan_in_dx f64 nchw 2x4x3 check=" + check)).findings[0].verdict ==
+              Verdict::fail);
     }
 }
 
@@ -163,7 +168,7 @@ TEST_CASE("a one-pass variance is named by its slope of two") {
         struct P final : Plan {
             explicit P(const Problem& problem) : p(problem) {}
             Problem p;
-            void forward(const ForwardArgs& a) const override {   // layer norm of f32, one block a sample
+            void forward(const ForwardArgs& a) const override {  // layer norm of f32, one block a sample
                 const std::int64_t m = p.block_size();
                 const auto* x = static_cast<const float*>(a.x.data);
                 for (std::int64_t n = 0; n < p.shape.N; ++n) {
@@ -172,7 +177,8 @@ TEST_CASE("a one-pass variance is named by its slope of two") {
                     const float mean = sum / static_cast<float>(m), var = squares / static_cast<float>(m) - mean * mean;
                     a.saved.mean[n] = mean, a.saved.var[n] = var, a.saved.rstd[n] = 1 / std::sqrt(var + 1e-5f);
                     for (std::int64_t i = 0; i < m; ++i)
-                        static_cast<float*>(a.y.data)[n * m + i] = (x[n * m + i] - mean) * static_cast<float>(a.saved.rstd[n]);
+                        static_cast<float*>(a.y.data)[n * m + i] =
+                            (x[n * m + i] - mean) * static_cast<float>(a.saved.rstd[n]);
                 }
             }
             void backward(const BackwardArgs&) const override {}
@@ -186,14 +192,17 @@ TEST_CASE("a one-pass variance is named by its slope of two") {
     const Outcome o = run_case(parse_case("layer_norm one_pass f32 nchw 3x16x4 check=kappa_slope"));
     REQUIRE(o.findings.size() == 1);
     CHECK(o.findings[0].verdict == Verdict::fail);
-    CHECK(o.findings[0].error == Approx(2).margin(0.4));   // a fit through noise: 1 and 2 are told apart
-    for (const char* name : {"near-constant", "shifted", "kappa-ladder"}) {   // and by the hostile inputs that are there for it
+    CHECK(o.findings[0].error == Approx(2).margin(0.4));  // a fit through noise: 1 and 2 are told apart
+    // and by the hostile inputs that are there for it
+    for (const char* name : {"near-constant", "shifted", "kappa-ladder"}) {
         CAPTURE(name);
         Selection selection{{"layer_norm"}, {"one_pass"}, {"y"}, {DType::f32}, {Layout::channels_first}, {Mode::train}};
         bool failed = false;
         for (const Case& c : plan_hostile(find_hostile_input(name), selection))
             if (c.check == "accuracy")
-                for (const Finding& f : run_case(c).findings) failed |= f.verdict == Verdict::fail && (f.quantity == "y" || f.quantity == "saved var" || f.quantity == "negative saved var");
+                for (const Finding& f : run_case(c).findings)
+                    failed |= f.verdict == Verdict::fail &&
+                              (f.quantity == "y" || f.quantity == "saved var" || f.quantity == "negative saved var");
         CHECK(failed);
     }
 }

@@ -41,10 +41,11 @@ public:
     std::size_t opaque_bytes() const override { return 3 * blocks_ * sizeof(double); }
 
     void forward(const ForwardArgs& a) const override {
-        if (!has_beta() && a.affine.beta) throw verify::Unsuitable(fmt::format("{} has no beta", problem_.spec.variant));
+        if (!has_beta() && a.affine.beta)
+            throw verify::Unsuitable(fmt::format("{} has no beta", problem_.spec.variant));
         ForwardArgs args = a;
         auto* own = reinterpret_cast<double*>(a.saved.opaque);
-        std::fill(own, own + 3 * blocks_, 0.0);   // the kernel need not use them
+        std::fill(own, own + 3 * blocks_, 0.0);  // the kernel need not use them
         args.saved.mean = own, args.saved.var = own + blocks_, args.saved.rstd = own + 2 * blocks_;
         kernel().forward(problem_, args);
     }
@@ -53,7 +54,7 @@ public:
         BackwardArgs args = a;
         const auto* own = reinterpret_cast<const double*>(a.saved.opaque);
         args.saved.mean = own, args.saved.var = own + blocks_, args.saved.rstd = own + 2 * blocks_;
-        if (!has_beta() && a.gradients.dbeta) {   // asked of every implementation; before dx, which may lie on dy
+        if (!has_beta() && a.gradients.dbeta) {  // asked of every implementation; before dx, which may lie on dy
             sum_dy(a);
             args.gradients.dbeta = nullptr;
         }
@@ -66,8 +67,10 @@ private:
         std::vector<double> sum(static_cast<std::size_t>(problem_.shape.C));
         const auto C = sum.size(), S = static_cast<std::size_t>(problem_.shape.S);
         for (std::size_t i = 0; i < static_cast<std::size_t>(problem_.shape.size()); ++i)
-            sum[i / S % C] += read_element<double>(a.dy.data, problem_.dtype, static_cast<std::int64_t>(verify::memory_index(problem_, i)));
-        for (std::size_t c = 0; c < C; ++c) write_element(a.gradients.dbeta, param_dtype(problem_.dtype), static_cast<std::int64_t>(c), sum[c]);
+            sum[i / S % C] += read_element<double>(a.dy.data, problem_.dtype,
+                                                   static_cast<std::int64_t>(verify::memory_index(problem_, i)));
+        for (std::size_t c = 0; c < C; ++c)
+            write_element(a.gradients.dbeta, param_dtype(problem_.dtype), static_cast<std::int64_t>(c), sum[c]);
     }
 
     Problem problem_;
@@ -112,8 +115,10 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
         cases.back().implementation = kernel_name;
     }
     if (!cases.empty()) return cases;
-    const verify::Selection selection{{std::string(spec.variant)}, {kernel_name}, options.checks, {kernel.dtype}, options.layouts, options.modes};
-    for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) cases.push_back(with_settings(verify::as_a_script(c), spec));
+    const verify::Selection selection{
+        {std::string(spec.variant)}, {kernel_name}, options.checks, {kernel.dtype}, options.layouts, options.modes};
+    for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier)))
+        cases.push_back(with_settings(verify::as_a_script(c), spec));
     return cases;
 }
 
@@ -129,12 +134,15 @@ CheckResult check(const ErasedKernel& erased, const Spec& spec, const CheckOptio
     } until_return;
     checked = {&erased, spec.variant, options.accumulation};
     std::vector<Case> cases = cases_of(erased, spec, options);
-    if (cases.empty()) throw Error(fmt::format("nothing to check: no check applies to {} in {}", spec.variant, name_of(erased.dtype)));
+    if (cases.empty())
+        throw Error(fmt::format("nothing to check: no check applies to {} in {}", spec.variant, name_of(erased.dtype)));
     std::vector<verify::Outcome> outcomes = verify::run_cases(cases, 1, [](std::size_t, std::size_t) {});
-    for (verify::Outcome& o : outcomes) o.rerun = fmt::format("normlab::check(kernel, spec, {{.cases = {{\"{}\"}}}})", o.test.text());
+    for (verify::Outcome& o : outcomes)
+        o.rerun = fmt::format("normlab::check(kernel, spec, {{.cases = {{\"{}\"}}}})", o.test.text());
     const verify::Summary s = verify::summarize(outcomes);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return {s.held, s.failed, s.unresolved, s.skipped, verify::failures_text(outcomes, "normlab") + verify::summary_line(s, seconds) + "\n"};
+    return {s.held, s.failed, s.unresolved, s.skipped,
+            verify::failures_text(outcomes, "normlab") + verify::summary_line(s, seconds) + "\n"};
 }
 
 }  // namespace normlab

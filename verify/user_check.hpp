@@ -1,5 +1,6 @@
 #pragma once
-// A kernel checked from its author's own test suite: find_package(normlab), target_link_libraries(mine normlab::verify), and with Catch2
+// A kernel checked from its author's own test suite: find_package(normlab), target_link_libraries(mine
+// normlab::verify), and with Catch2
 //
 //     #include "verify/user_check.hpp"
 //
@@ -29,22 +30,25 @@
 
 namespace normlab {
 
-/// The arrays of one call, dense, of problem.shape and problem.layout: [N, C, S] or [N, S, C]. Layer and rms norm come with S = 1: a sample of C
-/// elements, each with a gamma of its own. Nothing but what is marked may be written, and all of that must be. y may be x, dx may be dy.
-/// Param is T, float for bf16 and f16; parameters have C entries.
+/// The arrays of one call, dense, of problem.shape and problem.layout: [N, C, S] or [N, S, C]. Layer and rms norm come
+/// with S = 1: a sample of C elements, each with a gamma of its own. Nothing but what is marked may be written, and all
+/// of that must be. y may be x, dx may be dy. Param is T, float for bf16 and f16; parameters have C entries.
 template <class T>
 struct Arrays {
     using Param = ParamOf<T>;
 
-    const T *x = nullptr, *dy = nullptr;                  ///< dy: in backward
-    const Param *gamma = nullptr, *beta = nullptr;        ///< null: 1, 0; rms_norm and weight_norm have no beta
-    T *y = nullptr, *dx = nullptr;                        ///< written: y by forward, dx by backward unless null
-    Param *dgamma = nullptr, *dbeta = nullptr;            ///< written by backward unless null, whether gamma and beta are there or not
+    const T *x = nullptr, *dy = nullptr;            ///< dy: in backward
+    const Param *gamma = nullptr, *beta = nullptr;  ///< null: 1, 0; rms_norm and weight_norm have no beta
+    T *y = nullptr, *dx = nullptr;                  ///< written: y by forward, dx by backward unless null
+    /// written by backward unless null, whether gamma and beta are there or not
+    Param *dgamma = nullptr, *dbeta = nullptr;
     /// C each, as spec.running says; moved by forward in training
     double *running_mean = nullptr, *running_var = nullptr, *running_sigma = nullptr;
-    std::int64_t* count = nullptr;                        ///< updates of them so far; likewise
-    double *mean = nullptr, *var = nullptr, *rstd = nullptr;   ///< problem.statistics_count() each: forward may leave what it likes for backward
-    double *r = nullptr, *d = nullptr;                    ///< the same number: batch renorm in training; written by forward
+    std::int64_t* count = nullptr;  ///< updates of them so far; likewise
+    /// problem.statistics_count() each: forward may leave what it likes for backward
+    double *mean = nullptr, *var = nullptr, *rstd = nullptr;
+    /// the same number: batch renorm in training; written by forward
+    double *r = nullptr, *d = nullptr;
 };
 
 /// T: float, double, bf16 or f16. What throws, fails the check with its text.
@@ -54,17 +58,17 @@ struct Kernel {
 };
 
 struct CheckOptions {
-    std::string tier = "ci";                       ///< or smoke, full
-    Accumulation accumulation = Accumulation::sequential;   ///< how the kernel forms sums; its bounds follow from it
+    std::string tier = "ci";                               ///< or smoke, full
+    Accumulation accumulation = Accumulation::sequential;  ///< how the kernel forms sums; its bounds follow from it
     std::vector<Layout> layouts = {Layout::channels_first};
     std::vector<Mode> modes = {Mode::train, Mode::eval};
-    std::vector<std::string> checks = {};          ///< names of `normlab list`; empty: all
-    std::vector<std::string> cases = {};           ///< run exactly these, as a failure printed them
+    std::vector<std::string> checks = {};  ///< names of `normlab list`; empty: all
+    std::vector<std::string> cases = {};   ///< run exactly these, as a failure printed them
 };
 
 struct CheckResult {
     std::size_t held = 0, failed = 0, unresolved = 0, skipped = 0;
-    std::string text;   ///< each failed and unresolved finding with the line that reruns it, then a line that sums up
+    std::string text;  ///< each failed and unresolved finding with the line that reruns it, then a line that sums up
     explicit operator bool() const { return failed == 0 && unresolved == 0 && held > 0; }
 };
 
@@ -75,20 +79,23 @@ struct ErasedKernel {
     std::function<void(const Problem&, const BackwardArgs&)> backward;
 };
 
-/// Runs the checks of a tier on the kernel, for the variant of `spec`. Its eps, momentum, running, r_max and d_max are used where a check does not
-/// vary them itself: the kernel takes them, and groups, from the Problem that it is given. One check at a time; calls of the kernel come one after
-/// another. Throws Error for unknown names, or where nothing is left to run.
+/// Runs the checks of a tier on the kernel, for the variant of `spec`. Its eps, momentum, running, r_max and d_max are
+/// used where a check does not vary them itself: the kernel takes them, and groups, from the Problem that it is given.
+/// One check at a time; calls of the kernel come one after another. Throws Error for unknown names, or where nothing is
+/// left to run.
 CheckResult check(const ErasedKernel& kernel, const Spec& spec, const CheckOptions& options = {});
 
 template <class T>
 CheckResult check(const Kernel<T>& kernel, const Spec& spec, const CheckOptions& options = {}) {
-    static_assert(requires { DTypeOf<T>::value; }, "a kernel of float, double or a storage type of norms/half.hpp is checked");
+    static_assert(
+        requires { DTypeOf<T>::value; }, "a kernel of float, double or a storage type of norms/half.hpp is checked");
     using Param = typename Arrays<T>::Param;
     const auto common = [](const auto& args) {
         Arrays<T> a;
         a.x = static_cast<const T*>(args.x.data);
         a.gamma = static_cast<const Param*>(args.affine.gamma), a.beta = static_cast<const Param*>(args.affine.beta);
-        a.mean = const_cast<double*>(args.saved.mean), a.var = const_cast<double*>(args.saved.var), a.rstd = const_cast<double*>(args.saved.rstd);
+        a.mean = const_cast<double*>(args.saved.mean), a.var = const_cast<double*>(args.saved.var),
+        a.rstd = const_cast<double*>(args.saved.rstd);
         a.r = const_cast<double*>(args.saved.r), a.d = const_cast<double*>(args.saved.d);
         return a;
     };
@@ -96,7 +103,8 @@ CheckResult check(const Kernel<T>& kernel, const Spec& spec, const CheckOptions&
     erased.forward = [&](const Problem& p, const ForwardArgs& args) {
         Arrays<T> a = common(args);
         a.y = static_cast<T*>(args.y.data);
-        a.running_mean = args.state.mean, a.running_var = args.state.var, a.running_sigma = args.state.sigma, a.count = args.state.count;
+        a.running_mean = args.state.mean, a.running_var = args.state.var, a.running_sigma = args.state.sigma,
+        a.count = args.state.count;
         kernel.forward(p, a);
     };
     erased.backward = [&](const Problem& p, const BackwardArgs& args) {

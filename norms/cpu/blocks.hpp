@@ -1,5 +1,6 @@
 #pragma once
-// Row and slab: blocks of one or more long runs, a thread a block. A block is read for its statistics and, while it is in cache, for its results.
+// Row and slab: blocks of one or more long runs, a thread a block. A block is read for its statistics and, while it is
+// in cache, for its results.
 
 #include <type_traits>
 
@@ -10,7 +11,7 @@
 namespace normlab::cpu {
 namespace NORMLAB_CPU_LEVEL {
 
-template <class T>   // the precision that elements are computed in
+template <class T>  // the precision that elements are computed in
 using ArithmeticOf = ParamOf<T>;
 
 /// Statistics of channel c from State, and what is saved of them.
@@ -37,15 +38,16 @@ Statistics saved_statistics(const View& saved, std::int64_t block) {
     return {saved.mean[block], saved.rstd[block], saved.r ? saved.r[block] : 1, saved.d ? saved.d[block] : 0};
 }
 
-/// The same for dx, which is 0 where a block is one element and its mean is removed: exactly, and not the difference of two roundings.
+/// The same for dx, which is 0 where a block is one element and its mean is removed: exactly, and not the difference of
+/// two roundings.
 inline Statistics dx_statistics(const Setup& s, const ConstSavedView& saved, std::int64_t block) {
     Statistics out = saved_statistics(saved, block);
     if (s.own && s.m == 1 && s.problem.spec.centred()) out.rstd = 0;
     return out;
 }
 
-/// f(offset, count, channel, varies) for the stretches of run r of block (., i) that one channel covers, or, where channels change from element to
-/// element, for stretches of channels channel, channel + 1, ...
+/// f(offset, count, channel, varies) for the stretches of run r of block (., i) that one channel covers, or, where
+/// channels change from element to element, for stretches of channels channel, channel + 1, ...
 template <class F>
 void for_stretches(const Setup& s, std::int64_t i, std::int64_t r, const F& f) {
     const ParamRule& rule = s.rule;
@@ -74,7 +76,8 @@ void block_forward(const Setup& s, const ForwardArgs& args, std::int64_t block, 
             if (varies) {
                 const ForwardTerms terms(statistics, 1, 0);
                 const P *g = gamma ? gamma + c : nullptr, *b = beta ? beta + c : nullptr;
-                terms.template fit<A>() ? run_forward<A>(x, y, n, terms, g, b) : run_forward<double>(x, y, n, terms, g, b);
+                terms.template fit<A>() ? run_forward<A>(x, y, n, terms, g, b)
+                                        : run_forward<double>(x, y, n, terms, g, b);
             } else {
                 const ForwardTerms terms(statistics, entry(gamma, c, 1), entry(beta, c, 0));
                 terms.template fit<A>() ? run_forward<A>(x, y, n, terms) : run_forward<double>(x, y, n, terms);
@@ -102,7 +105,8 @@ void forward_blocks(const Setup& s, const ForwardArgs& args, [[maybe_unused]] in
     if (!corrected) return;
     renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
-    for (std::int64_t block = 0; block < s.blocks(); ++block) block_forward<T>(s, args, block, saved_statistics(args.saved, block));
+    for (std::int64_t block = 0; block < s.blocks(); ++block)
+        block_forward<T>(s, args, block, saved_statistics(args.saved, block));
 }
 
 /// One block's dx, and its share of dgamma and dbeta.
@@ -123,7 +127,8 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
             const T *at = x + start + k, *dy_at = dy + start + k;
             if (varies) {
-                of_run.add(gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c) : run_sums(at, dy_at, n, statistics.mean));
+                of_run.add(gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c)
+                                 : run_sums(at, dy_at, n, statistics.mean));
                 add_parameter_sums(at, dy_at, n, statistics.mean, statistics.rstd * statistics.r,
                                    {to.dgamma + c, to.dbeta + c, to.dgamma_lost + c, to.dbeta_lost + c});
             } else {
@@ -143,7 +148,8 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
         const std::int64_t start = s.base(block) + r * s.g.run_stride;
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
-            const BackwardTerms terms(dx_statistics(s, args.saved, block), varies ? 1 : entry(gamma, c, 1), used, s.m, s.q, centred);
+            const BackwardTerms terms(dx_statistics(s, args.saved, block), varies ? 1 : entry(gamma, c, 1), used, s.m,
+                                      s.q, centred);
             const P* each = varies && gamma ? gamma + c : nullptr;
             const T *at = x + start + k, *dy_at = dy + start + k;
             terms.template fit<A>() ? run_backward<A>(at, dy_at, dx + start + k, n, terms, each)
@@ -163,11 +169,14 @@ inline void add_rows(double* rows, std::int64_t count, std::int64_t width) {
 
 template <class T>
 void store_channels(const double* values, void* to, std::int64_t C) {
-    if (to) for (std::int64_t c = 0; c < C; ++c) static_cast<ParamOf<T>*>(to)[c] = static_cast<ParamOf<T>>(values[c]);
+    if (to)
+        for (std::int64_t c = 0; c < C; ++c) static_cast<ParamOf<T>*>(to)[c] = static_cast<ParamOf<T>>(values[c]);
 }
 
 /// Workspace of the backward pass: [sets][dgamma, dbeta, what was rounded off each][C].
-inline double* take_parameter_sums(const Setup& s, Arena& arena) { return arena.take<double>(s.partial_sets() * 4 * s.problem.shape.C); }
+inline double* take_parameter_sums(const Setup& s, Arena& arena) {
+    return arena.take<double>(s.partial_sets() * 4 * s.problem.shape.C);
+}
 
 template <class T>
 void backward_blocks(const Setup& s, const BackwardArgs& args, [[maybe_unused]] int threads) {

@@ -1,6 +1,7 @@
 #pragma once
-// Column: short runs. The blocks of one outer index lie side by side, so a row (run r of all of them) is contiguous: statistics are taken column by column, eight at a
-// time, and the `len` columns of a block are merged. Tasks are (outer index, slice of rows, tile of columns), cut by size alone.
+// Column: short runs. The blocks of one outer index lie side by side, so a row (run r of all of them) is contiguous:
+// statistics are taken column by column, eight at a time, and the `len` columns of a block are merged. Tasks are (outer
+// index, slice of rows, tile of columns), cut by size alone.
 
 #include <vector>
 
@@ -59,13 +60,14 @@ auto by_row_chunks(std::int64_t first, std::int64_t last, const F& leaf) {
 
 /// x points to row 0 of the tile.
 template <class T>
-TileMoments tile_moments(const T* x, std::int64_t stride, std::int64_t first, std::int64_t last, std::int64_t columns, bool centred) {
+TileMoments tile_moments(const T* x, std::int64_t stride, std::int64_t first, std::int64_t last, std::int64_t columns,
+                         bool centred) {
     return by_row_chunks(first, last, [=](std::int64_t begin, std::int64_t end) {
         TileMoments out{static_cast<double>(end - begin), {}, {}};
         for_columns(columns, [&](std::int64_t v, std::int64_t j, auto some) {
             D8 mean{}, m2{}, rest{};
             if (centred) {
-                const D8 pivot = load<double>(x + begin * stride + j, some);   // equal elements have no variance
+                const D8 pivot = load<double>(x + begin * stride + j, some);  // equal elements have no variance
                 for (std::int64_t r = begin; r < end; ++r) mean += load<double>(x + r * stride + j, some) - pivot;
                 mean = pivot + mean / out.n;
             }
@@ -75,25 +77,29 @@ TileMoments tile_moments(const T* x, std::int64_t stride, std::int64_t first, st
                 if constexpr (std::is_same_v<T, double>) rest += d;
             }
             if constexpr (std::is_same_v<T, double>)
-                if (centred) mean += rest / out.n;   // as run_moments does
+                if (centred) mean += rest / out.n;  // as run_moments does
             out.mean.lanes[v] = mean, out.m2.lanes[v] = m2;
         });
         return out;
     });
 }
 
-/// Sums of g = gamma dy and g (x - mean); gamma by row, or null: 1. Where there is a gamma by row, row_sums [2 rows] gets the row's sums of dy (x_hat) and dy.
+/// Sums of g = gamma dy and g (x - mean); gamma by row, or null: 1. Where there is a gamma by row, row_sums [2 rows]
+/// gets the row's sums of dy (x_hat) and dy.
 template <class T, class P>
-TileSums tile_sums(const T* x, const T* dy, std::int64_t stride, std::int64_t first, std::int64_t last, std::int64_t columns, const double* mean,
-                   const double* x_hat_factor, const P* gamma, double* row_sums) {
+TileSums tile_sums(const T* x, const T* dy, std::int64_t stride, std::int64_t first, std::int64_t last,
+                   std::int64_t columns, const double* mean, const double* x_hat_factor, const P* gamma,
+                   double* row_sums) {
     return by_row_chunks(first, last, [=](std::int64_t begin, std::int64_t end) {
         TileSums out;
         D8 x_hats[Setup::chunk_rows]{}, dys[Setup::chunk_rows]{};
         for_columns(columns, [&](std::int64_t v, std::int64_t j, auto some) {
-            const D8 centre = load<double>(mean + j, some), factor = row_sums ? load<double>(x_hat_factor + j, some) : D8{};
+            const D8 centre = load<double>(mean + j, some),
+                     factor = row_sums ? load<double>(x_hat_factor + j, some) : D8{};
             D8 g{}, gx{};
             for (std::int64_t r = begin; r < end; ++r) {
-                const D8 w = load<double>(dy + r * stride + j, some), wx = w * (load<double>(x + r * stride + j, some) - centre);
+                const D8 w = load<double>(dy + r * stride + j, some),
+                         wx = w * (load<double>(x + r * stride + j, some) - centre);
                 const double scale = entry(gamma, r, 1);
                 g += w * scale;
                 gx += wx * scale;
@@ -102,17 +108,21 @@ TileSums tile_sums(const T* x, const T* dy, std::int64_t stride, std::int64_t fi
             out.g.lanes[v] = g, out.gx.lanes[v] = gx;
         });
         if (row_sums)
-            for (std::int64_t r = begin; r < end; ++r) row_sums[2 * r] = sum(x_hats[r - begin]), row_sums[2 * r + 1] = sum(dys[r - begin]);
+            for (std::int64_t r = begin; r < end; ++r)
+                row_sums[2 * r] = sum(x_hats[r - begin]), row_sums[2 * r + 1] = sum(dys[r - begin]);
         return out;
     });
 }
 
-/// What a task of the column kernel works on: rows first_row to last_row, `stride` apart, of the tile whose row 0 is at `offset`.
+/// What a task of the column kernel works on: rows first_row to last_row, `stride` apart, of the tile whose row 0 is at
+/// `offset`.
 struct ColumnTask {
     ColumnTask(const Setup& s, std::int64_t index)
-        : o(index / (s.parts() * s.tiles())), part(index / s.tiles() % s.parts()), left_over(part == s.slices_of_rows()),
-          first_column(index % s.tiles() * Setup::tile), columns(std::min(Setup::tile, (left_over ? s.width() : s.columns()) - first_column)),
-          first_row(left_over ? 0 : s.first_row(part)), last_row(left_over ? s.rows_left_over() : s.first_row(part + 1)),
+        : o(index / (s.parts() * s.tiles())), part(index / s.tiles() % s.parts()),
+          left_over(part == s.slices_of_rows()), first_column(index % s.tiles() * Setup::tile),
+          columns(std::min(Setup::tile, (left_over ? s.width() : s.columns()) - first_column)),
+          first_row(left_over ? 0 : s.first_row(part)),
+          last_row(left_over ? s.rows_left_over() : s.first_row(part + 1)),
           stride(left_over ? s.g.run_stride : s.g.run_stride * s.fold()),
           offset(o * s.g.outer_stride + first_column + (left_over ? s.rows() * s.fold() * s.g.run_stride : 0)) {}
     static std::int64_t count(const Setup& s) { return s.g.outer * s.parts() * s.tiles(); }
@@ -139,12 +149,12 @@ struct ColumnArrays {
         channel_sums = arena.take<double>(2 * s.problem.shape.C);
     }
     Arena arena;
-    double *first, *second;                         ///< means and squares, or sums of g and g (x - mean)
-    double *mean, *x_hat_factor = nullptr;          ///< backward: a column's mean and, where channels are rows, r rstd
-    double* row_sums = nullptr;                     ///< [outer][tile][row][2]
-    A* coefficients[5];                             ///< hi, lo, factor and shift, or offset and slope
-    unsigned char* wide;                            ///< columns to be computed in f64
-    double* channel_sums;                           ///< dgamma, dbeta
+    double *first, *second;                 ///< means and squares, or sums of g and g (x - mean)
+    double *mean, *x_hat_factor = nullptr;  ///< backward: a column's mean and, where channels are rows, r rstd
+    double* row_sums = nullptr;             ///< [outer][tile][row][2]
+    A* coefficients[5];                     ///< hi, lo, factor and shift, or offset and slope
+    unsigned char* wide;                    ///< columns to be computed in f64
+    double* channel_sums;                   ///< dgamma, dbeta
 };
 
 }  // namespace NORMLAB_CPU_LEVEL

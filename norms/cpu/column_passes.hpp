@@ -6,18 +6,22 @@
 namespace normlab::cpu {
 namespace NORMLAB_CPU_LEVEL {
 
-/// f(column of outer index o among its columns, block, channel) for every column; channel -1 where gamma and beta come with the row.
+/// f(column of outer index o among its columns, block, channel) for every column; channel -1 where gamma and beta come
+/// with the row.
 template <class F>
 void for_columns_of(const Setup& s, std::int64_t o, const F& f) {
     for (std::int64_t copy = 0; copy < s.fold(); ++copy)
         for (std::int64_t i = 0; i < s.g.inner; ++i)
             for (std::int64_t k = 0; k < s.g.len; ++k)
-                f(copy * s.width() + i * s.g.len + k, o * s.g.inner + i, s.channel_is_row() ? -1 : s.rule.channel(i, 0, k));
+                f(copy * s.width() + i * s.g.len + k, o * s.g.inner + i,
+                  s.channel_is_row() ? -1 : s.rule.channel(i, 0, k));
 }
 
-/// The elements of a task, all columns eight at a time; the wide ones once more in f64, by `scalar`, whose results replace the others.
+/// The elements of a task, all columns eight at a time; the wide ones once more in f64, by `scalar`, whose results
+/// replace the others.
 template <class A, class T, class Terms, class Vector, class Scalar>
-void column_rows(const Setup& s, const ColumnTask& task, T* out, const unsigned char* wide, const Terms& terms_of, const Vector& vector, const Scalar& scalar) {
+void column_rows(const Setup& s, const ColumnTask& task, T* out, const unsigned char* wide, const Terms& terms_of,
+                 const Vector& vector, const Scalar& scalar) {
     struct Wide {
         std::int64_t column;
         decltype(terms_of(0, 0)) terms;
@@ -27,12 +31,15 @@ void column_rows(const Setup& s, const ColumnTask& task, T* out, const unsigned 
     for (std::int64_t j = 0; j < task.columns; ++j)
         if (wide[j]) {
             const std::int64_t place = (task.first_column + j) % s.width(), i = place / s.g.len;
-            wide_columns.push_back({j, terms_of(task.o * s.g.inner + i, s.channel_is_row() ? -1 : s.rule.channel(i, 0, place % s.g.len)), 0});
+            wide_columns.push_back(
+                {j, terms_of(task.o * s.g.inner + i, s.channel_is_row() ? -1 : s.rule.channel(i, 0, place % s.g.len)),
+                 0});
         }
     for (std::int64_t r = task.first_row; r < task.last_row; ++r) {
         const std::int64_t at = task.offset + r * task.stride;
-        for (Wide& w : wide_columns) w.result = scalar(r, at + w.column, w.terms);   // before its input is overwritten
-        for_groups(task.columns, [&](std::int64_t j, auto some) { store<A>(out + at + j, vector(r, j, at + j, some), some); });
+        for (Wide& w : wide_columns) w.result = scalar(r, at + w.column, w.terms);  // before its input is overwritten
+        for_groups(task.columns,
+                   [&](std::int64_t j, auto some) { store<A>(out + at + j, vector(r, j, at + j, some), some); });
         for (const Wide& w : wide_columns) store<double>(out + at + w.column, D8(w.result), 1);
     }
 }
@@ -42,13 +49,15 @@ void column_statistics(const Setup& s, const ForwardArgs& args, ColumnArrays<A>&
     const bool centred = s.problem.spec.centred();
     const std::int64_t slices = s.slices_of_rows(), columns = s.columns(), fold = s.fold();
     if (!s.own) {
-        for (std::int64_t c = 0; c < s.problem.shape.C; ++c) given_statistics(s.problem.spec, args.state, c, args.saved);
+        for (std::int64_t c = 0; c < s.problem.shape.C; ++c)
+            given_statistics(s.problem.spec, args.state, c, args.saved);
         return;
     }
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t index = 0; index < ColumnTask::count(s); ++index) {
         const ColumnTask t(s, index);
-        const TileMoments m = tile_moments(static_cast<const T*>(args.x.data) + t.offset, t.stride, t.first_row, t.last_row, t.columns, centred);
+        const TileMoments m = tile_moments(static_cast<const T*>(args.x.data) + t.offset, t.stride, t.first_row,
+                                           t.last_row, t.columns, centred);
         const std::int64_t to = (t.o * s.parts() + t.part) * columns + t.first_column;
         for_columns(t.columns, [&](std::int64_t v, std::int64_t j, auto some) {
             store<double>(arrays.first + to + j, m.mean.lanes[v], some);
@@ -71,7 +80,8 @@ void column_statistics(const Setup& s, const ForwardArgs& args, ColumnArrays<A>&
         });
         own_statistics(s, moments, block, args.saved);
     }
-    if (s.problem.has_correction()) renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
+    if (s.problem.has_correction())
+        renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
 }
 
 template <class T>
@@ -84,7 +94,8 @@ void forward_columns(const Setup& s, const ForwardArgs& args, int threads) {
     ColumnArrays<A> arrays(s, args.workspace);
     column_statistics<A, T>(s, args, arrays, threads);
     const auto terms_of = [&](std::int64_t block, std::int64_t channel) {
-        return ForwardTerms(saved_statistics(args.saved, block), channel < 0 ? 1 : entry(gamma, channel, 1), channel < 0 ? 0 : entry(beta, channel, 0));
+        return ForwardTerms(saved_statistics(args.saved, block), channel < 0 ? 1 : entry(gamma, channel, 1),
+                            channel < 0 ? 0 : entry(beta, channel, 0));
     };
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t o = 0; o < s.g.outer; ++o)
@@ -101,11 +112,13 @@ void forward_columns(const Setup& s, const ForwardArgs& args, int threads) {
     for (std::int64_t index = 0; index < ColumnTask::count(s); ++index) {
         const ColumnTask t(s, index);
         const std::int64_t first = t.o * s.columns() + t.first_column;
-        const A *his = arrays.coefficients[0] + first, *los = arrays.coefficients[1] + first, *factors = arrays.coefficients[2] + first,
-                *shifts = arrays.coefficients[3] + first;
+        const A *his = arrays.coefficients[0] + first, *los = arrays.coefficients[1] + first,
+                *factors = arrays.coefficients[2] + first, *shifts = arrays.coefficients[3] + first;
         const auto vector = [&](std::int64_t r, std::int64_t j, std::int64_t at, auto some) {
-            const Lanes<A> v = ((load<A>(x + at, some) - load<A>(his + j, some)) - load<A>(los + j, some)) * load<A>(factors + j, some);
-            return by_row ? v * static_cast<A>(entry(gamma, r, 1)) + static_cast<A>(entry(beta, r, 0)) : v + load<A>(shifts + j, some);
+            const Lanes<A> v = ((load<A>(x + at, some) - load<A>(his + j, some)) - load<A>(los + j, some)) *
+                               load<A>(factors + j, some);
+            return by_row ? v * static_cast<A>(entry(gamma, r, 1)) + static_cast<A>(entry(beta, r, 0))
+                          : v + load<A>(shifts + j, some);
         };
         const auto scalar = [&](std::int64_t r, std::int64_t at, const ForwardTerms& terms) {
             const double v = (first_of(x + at) - terms.mean) * terms.factor + terms.shift;
@@ -132,7 +145,8 @@ void column_parameters(const Setup& s, const BackwardArgs& args, const ColumnArr
     } else {
         for (std::int64_t j = 0; j < width; ++j) {
             const Sums sums = pairwise(0, s.g.outer, [&](std::int64_t o) {
-                return parameter_share(saved_statistics(args.saved, o * s.g.inner + j / s.g.len), {arrays.first[o * width + j], arrays.second[o * width + j]});
+                return parameter_share(saved_statistics(args.saved, o * s.g.inner + j / s.g.len),
+                                       {arrays.first[o * width + j], arrays.second[o * width + j]});
             });
             const std::int64_t c = s.rule.channel(j / s.g.len, 0, j % s.g.len);
             dgamma[c] += sums.gx, dbeta[c] += sums.g;
@@ -158,10 +172,14 @@ void column_sums(const Setup& s, const BackwardArgs& args, ColumnArrays<A>& arra
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t index = 0; index < ColumnTask::count(s); ++index) {
         const ColumnTask t(s, index);
-        const std::int64_t column = t.o * columns + t.first_column, to = (t.o * parts + t.part) * columns + t.first_column;
-        double* row_sums = by_row ? arrays.row_sums + (t.o * s.tiles() + t.first_column / Setup::tile) * s.g.runs * 2 : nullptr;
-        const TileSums sums = tile_sums(static_cast<const T*>(args.x.data) + t.offset, static_cast<const T*>(args.dy.data) + t.offset, t.stride, t.first_row,
-                                        t.last_row, t.columns, arrays.mean + column, by_row ? arrays.x_hat_factor + column : nullptr, gamma, row_sums);
+        const std::int64_t column = t.o * columns + t.first_column,
+                           to = (t.o * parts + t.part) * columns + t.first_column;
+        double* row_sums =
+            by_row ? arrays.row_sums + (t.o * s.tiles() + t.first_column / Setup::tile) * s.g.runs * 2 : nullptr;
+        const TileSums sums =
+            tile_sums(static_cast<const T*>(args.x.data) + t.offset, static_cast<const T*>(args.dy.data) + t.offset,
+                      t.stride, t.first_row, t.last_row, t.columns, arrays.mean + column,
+                      by_row ? arrays.x_hat_factor + column : nullptr, gamma, row_sums);
         if (t.left_over) std::fill_n(arrays.first + to, columns, 0.0), std::fill_n(arrays.second + to, columns, 0.0);
         for_columns(t.columns, [&](std::int64_t v, std::int64_t j, auto some) {
             store<double>(arrays.first + to + j, sums.g.lanes[v], some);
@@ -199,7 +217,8 @@ void backward_columns(const Setup& s, const BackwardArgs& args, int threads) {
             const double scale = by_row ? 1 : entry(gamma, s.rule.channel(block % s.g.inner, 0, k), 1);
             return Sums{scale * arrays.first[first + k], scale * arrays.second[first + k]};
         });
-        return BackwardTerms(dx_statistics(s, args.saved, block), channel < 0 ? 1 : entry(gamma, channel, 1), sums, s.m, s.q, centred);
+        return BackwardTerms(dx_statistics(s, args.saved, block), channel < 0 ? 1 : entry(gamma, channel, 1), sums, s.m,
+                             s.q, centred);
     };
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t o = 0; o < s.g.outer; ++o)
@@ -215,15 +234,19 @@ void backward_columns(const Setup& s, const BackwardArgs& args, int threads) {
     for (std::int64_t index = 0; index < ColumnTask::count(s); ++index) {
         const ColumnTask t(s, index);
         const std::int64_t first = t.o * s.columns() + t.first_column;
-        const A *his = arrays.coefficients[0] + first, *los = arrays.coefficients[1] + first, *factors = arrays.coefficients[2] + first,
-                *offsets = arrays.coefficients[3] + first, *slopes = arrays.coefficients[4] + first;
+        const A *his = arrays.coefficients[0] + first, *los = arrays.coefficients[1] + first,
+                *factors = arrays.coefficients[2] + first, *offsets = arrays.coefficients[3] + first,
+                *slopes = arrays.coefficients[4] + first;
         const auto vector = [&](std::int64_t r, std::int64_t j, std::int64_t at, auto some) {
             Lanes<A> g = load<A>(dy + at, some) * load<A>(factors + j, some);
             if (by_row) g = g * static_cast<A>(entry(gamma, r, 1));
-            return g - (load<A>(offsets + j, some) + ((load<A>(x + at, some) - load<A>(his + j, some)) - load<A>(los + j, some)) * load<A>(slopes + j, some));
+            return g - (load<A>(offsets + j, some) +
+                        ((load<A>(x + at, some) - load<A>(his + j, some)) - load<A>(los + j, some)) *
+                            load<A>(slopes + j, some));
         };
         const auto scalar = [&](std::int64_t r, std::int64_t at, const BackwardTerms& terms) {
-            return first_of(dy + at) * terms.factor * (by_row ? entry(gamma, r, 1) : 1) - (terms.offset + (first_of(x + at) - terms.mean) * terms.slope);
+            return first_of(dy + at) * terms.factor * (by_row ? entry(gamma, r, 1) : 1) -
+                   (terms.offset + (first_of(x + at) - terms.mean) * terms.slope);
         };
         column_rows<A>(s, t, dx, arrays.wide + first, terms_of, vector, scalar);
     }

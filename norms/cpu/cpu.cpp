@@ -11,7 +11,9 @@ namespace {
 
 Kernels best_kernels(DType dtype) {
 #ifdef NORMLAB_CPU_HAS_V3
-    const bool v3_machine = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");   // none lacks the rest
+    // none lacks the rest
+    const bool v3_machine =
+        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     if (v3_machine) return v3::kernels(dtype);
 #endif
     return baseline::kernels(dtype);
@@ -27,7 +29,8 @@ int default_threads() {
 
 class CpuPlan final : public Plan {
 public:
-    CpuPlan(const Problem& problem, const BlockLayout& layout) : setup_(problem, layout), kernels_(best_kernels(problem.dtype)) {}
+    CpuPlan(const Problem& problem, const BlockLayout& layout)
+        : setup_(problem, layout), kernels_(best_kernels(problem.dtype)) {}
     std::size_t workspace_bytes() const override { return kernels_.workspace_bytes(setup_); }
     void set_threads(int threads) override { threads_ = threads; }
     void forward(const ForwardArgs& args) const override { kernels_.forward(setup_, args, threads_); }
@@ -42,7 +45,9 @@ private:
 class Cpu final : public Implementation {
 public:
     std::string name() const override { return "cpu"; }
-    std::string description() const override { return "fused, vectorised, threaded; statistics in f64, the mean as a float pair"; }
+    std::string description() const override {
+        return "fused, vectorised, threaded; statistics in f64, the mean as a float pair";
+    }
     Support supports(const Problem& p) const override {
         if (p.device != Device::host) return {"it works on host memory"};
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
@@ -51,7 +56,9 @@ public:
         return {};
     }
     Accumulation accumulation(DType) const override { return Accumulation::kappa_free; }
-    std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<CpuPlan>(p, p.shape.size() > 0 ? *block_layout(p) : BlockLayout{}); }
+    std::unique_ptr<Plan> plan(const Problem& p) const override {
+        return std::make_unique<CpuPlan>(p, p.shape.size() > 0 ? *block_layout(p) : BlockLayout{});
+    }
 };
 
 }  // namespace

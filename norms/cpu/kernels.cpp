@@ -1,4 +1,5 @@
-// Compiled once for each instruction set that CMake names: NORMLAB_CPU_LEVEL is its namespace. The bits of the results do not depend on it.
+// Compiled once for each instruction set that CMake names: NORMLAB_CPU_LEVEL is its namespace. The bits of the results
+// do not depend on it.
 #include "norms/cpu/kernels.hpp"
 
 #include "norms/cpu/column_passes.hpp"
@@ -14,7 +15,8 @@ Kernels kernels_of() {
                 s.kernel == Kernel::column ? forward_columns<T>(s, args, threads) : forward_blocks<T>(s, args, threads);
             },
             [](const Setup& s, const BackwardArgs& args, int threads) {
-                s.kernel == Kernel::column ? backward_columns<T>(s, args, threads) : backward_blocks<T>(s, args, threads);
+                s.kernel == Kernel::column ? backward_columns<T>(s, args, threads)
+                                           : backward_blocks<T>(s, args, threads);
             },
             [](const Setup& s) {
                 if (s.kernel == Kernel::column) return ColumnArrays<ArithmeticOf<T>>(s, nullptr).arena.used();

@@ -1,7 +1,7 @@
 #pragma once
-// Eight elements at a time, as GCC's and clang's vector types: the compiler turns them into whatever the target has, with the same result. Storage types are
-// widened on loading and rounded to nearest even on storing (bf16, f16: the same bits as norms/half.hpp). A partial group is padded with zeros, so that body
-// and tail of a loop round alike.
+// Eight elements at a time, as GCC's and clang's vector types: the compiler turns them into whatever the target has,
+// with the same result. Storage types are widened on loading and rounded to nearest even on storing (bf16, f16: the
+// same bits as norms/half.hpp). A partial group is padded with zeros, so that body and tail of a loop round alike.
 
 #include <bit>
 #include <cstdint>
@@ -41,8 +41,11 @@ struct D8 {
     NORMLAB_INLINE D8(D4 l, D4 h) : low(l), high(h) {}
     NORMLAB_INLINE D8(double v) : low(D4{} + v), high(D4{} + v) {}
     NORMLAB_INLINE explicit D8(F8 v)
-        : low(widened(__builtin_shufflevector(v, v, 0, 1, 2, 3))), high(widened(__builtin_shufflevector(v, v, 4, 5, 6, 7))) {}
-    NORMLAB_INLINE explicit operator F8() const { return __builtin_shufflevector(narrowed(low), narrowed(high), 0, 1, 2, 3, 4, 5, 6, 7); }
+        : low(widened(__builtin_shufflevector(v, v, 0, 1, 2, 3))),
+          high(widened(__builtin_shufflevector(v, v, 4, 5, 6, 7))) {}
+    NORMLAB_INLINE explicit operator F8() const {
+        return __builtin_shufflevector(narrowed(low), narrowed(high), 0, 1, 2, 3, 4, 5, 6, 7);
+    }
     NORMLAB_INLINE friend D8 operator+(D8 a, D8 b) { return {a.low + b.low, a.high + b.high}; }
     NORMLAB_INLINE friend D8 operator-(D8 a, D8 b) { return {a.low - b.low, a.high - b.high}; }
     NORMLAB_INLINE friend D8 operator*(D8 a, D8 b) { return {a.low * b.low, a.high * b.high}; }
@@ -64,7 +67,7 @@ NORMLAB_INLINE V bits_at(const void* p) {
 
 NORMLAB_INLINE U8 chosen(U8 mask, U8 yes, U8 no) { return (mask & yes) | (~mask & no); }
 template <class M>
-NORMLAB_INLINE U8 as_mask(M comparison) {   // all ones where it held
+NORMLAB_INLINE U8 as_mask(M comparison) {  // all ones where it held
     return std::bit_cast<U8>(comparison);
 }
 
@@ -72,8 +75,10 @@ NORMLAB_INLINE F8 widened(H8 half, bf16) { return std::bit_cast<F8>(__builtin_co
 
 NORMLAB_INLINE F8 widened(H8 half, f16) {
     const U8 bits = __builtin_convertvector(half, U8), magnitude = (bits & 0x7fffu) << 13;
-    const U8 finite = std::bit_cast<U8>(std::bit_cast<F8>(magnitude) * 0x1p112f);   // the exponent's bias; subnormals become normal
-    return std::bit_cast<F8>(chosen(as_mask(magnitude >= 0x0f800000u), magnitude | 0x7f800000u, finite) | ((bits & 0x8000u) << 16));
+    // the exponent's bias; subnormals become normal
+    const U8 finite = std::bit_cast<U8>(std::bit_cast<F8>(magnitude) * 0x1p112f);
+    return std::bit_cast<F8>(chosen(as_mask(magnitude >= 0x0f800000u), magnitude | 0x7f800000u, finite) |
+                             ((bits & 0x8000u) << 16));
 }
 
 NORMLAB_INLINE H8 narrowed(F8 v, bf16) {
@@ -81,8 +86,9 @@ NORMLAB_INLINE H8 narrowed(F8 v, bf16) {
     return __builtin_convertvector(chosen(as_mask(v != v), (u >> 16) | 0x40u, rounded), H8);
 }
 
-NORMLAB_INLINE H8 narrowed(F8 v, f16) {   // the cases of f16's constructor, all computed, one chosen
-    const U8 u = std::bit_cast<U8>(v), sign = (u >> 16) & 0x8000u, magnitude = u & 0x7fffffffu, shifted = magnitude - 0x38000000u;
+NORMLAB_INLINE H8 narrowed(F8 v, f16) {  // the cases of f16's constructor, all computed, one chosen
+    const U8 u = std::bit_cast<U8>(v), sign = (u >> 16) & 0x8000u, magnitude = u & 0x7fffffffu,
+             shifted = magnitude - 0x38000000u;
     const U8 normal = (shifted + 0xfffu + ((shifted >> 13) & 1u)) >> 13;
     const U8 subnormal = std::bit_cast<U8>(std::bit_cast<F8>(magnitude) + 0.5f) - 0x3f000000u;
     U8 r = chosen(as_mask(magnitude < 0x38800000u), subnormal, normal);

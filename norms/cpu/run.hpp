@@ -9,17 +9,21 @@
 namespace normlab::cpu {
 namespace NORMLAB_CPU_LEVEL {
 
-constexpr std::int64_t chunk = 512;   // elements: in the first cache with room to spare, and a chain of 32 additions a lane
+// elements: in the first cache with room to spare, and a chain of 32 additions a lane
+constexpr std::int64_t chunk = 512;
 
 template <class F>
-auto by_chunks(std::int64_t n, const F& leaf) {   // leaf(offset, count), merged pairwise
-    return pairwise(0, (n + chunk - 1) / chunk, [&](std::int64_t i) { return leaf(i * chunk, std::min(chunk, n - i * chunk)); });
+auto by_chunks(std::int64_t n, const F& leaf) {  // leaf(offset, count), merged pairwise
+    return pairwise(0, (n + chunk - 1) / chunk,
+                    [&](std::int64_t i) { return leaf(i * chunk, std::min(chunk, n - i * chunk)); });
 }
 
 template <class T>
-NORMLAB_INLINE D8 deviation(const T* x, double mean, Full) { return load<double>(x, Full{}) - mean; }
+NORMLAB_INLINE D8 deviation(const T* x, double mean, Full) {
+    return load<double>(x, Full{}) - mean;
+}
 template <class T>
-NORMLAB_INLINE D8 deviation(const T* x, double mean, std::int64_t count) {   // 0 in the padding
+NORMLAB_INLINE D8 deviation(const T* x, double mean, std::int64_t count) {  // 0 in the padding
     double v[lane_count];
     store<double>(v, load<double>(x, count) - mean, Full{});
     std::fill(v + count, v + lane_count, 0.0);
@@ -27,11 +31,13 @@ NORMLAB_INLINE D8 deviation(const T* x, double mean, std::int64_t count) {   // 
 }
 
 template <class T>
-NORMLAB_INLINE double first_of(const T* x) { return load<double>(x, 1).low[0]; }
+NORMLAB_INLINE double first_of(const T* x) {
+    return load<double>(x, 1).low[0];
+}
 
-/// Two passes over each chunk: the sum of deviations from its first element, so that equal elements have no variance, then the squares about its mean. In f64 the
-/// second also sums the deviations from that mean, which corrects it (Chan, Golub & LeVeque 1983, 1.7): a first element far out costs the mean digits that
-/// other dtypes have to spare.
+/// Two passes over each chunk: the sum of deviations from its first element, so that equal elements have no variance,
+/// then the squares about its mean. In f64 the second also sums the deviations from that mean, which corrects it (Chan,
+/// Golub & LeVeque 1983, 1.7): a first element far out costs the mean digits that other dtypes have to spare.
 template <class T>
 Moments2 run_moments(const T* run, std::int64_t n, bool centred) {
     return by_chunks(n, [run, centred](std::int64_t offset, std::int64_t count) {
@@ -113,7 +119,8 @@ struct LongSums {
     Sums value() const { return std::isfinite(lost.g) && std::isfinite(lost.gx) ? total + lost : total; }
 };
 
-/// Sums of dgamma and dbeta, an entry a channel. In f64 with what additions rounded off beside them: the chain of blocks may be long.
+/// Sums of dgamma and dbeta, an entry a channel. In f64 with what additions rounded off beside them: the chain of
+/// blocks may be long.
 struct ParameterSums {
     double *dgamma, *dbeta, *dgamma_lost, *dbeta_lost;
 };
@@ -162,7 +169,7 @@ template <class A, class T, class P>
 void run_backward(const T* x, const T* dy, T* dx, std::int64_t n, const BackwardTerms& terms, const P* gamma) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
-        Lanes<A> g = load<A>(dy + k, some) * c.factor;   // before gamma: the size of dx
+        Lanes<A> g = load<A>(dy + k, some) * c.factor;  // before gamma: the size of dx
         if (gamma) g = g * load<A>(gamma + k, some);
         store<A>(dx + k, g - (c.offset + ((load<A>(x + k, some) - c.hi) - c.lo) * c.slope), some);
     });

@@ -1,5 +1,6 @@
 #pragma once
-// What a plan works out once: the blocks of a problem, how work is cut into tasks (by size alone, so that results do not depend on threads), and the workspace.
+// What a plan works out once: the blocks of a problem, how work is cut into tasks (by size alone, so that results do
+// not depend on threads), and the workspace.
 
 #include <algorithm>
 #include <cstddef>
@@ -32,30 +33,36 @@ private:
 
 struct Setup {
     NORMLAB_INLINE Setup(const Problem& p, const BlockLayout& layout)
-        : problem(p), g(layout.blocks), rule(layout.params), kernel(kernel_for(layout.blocks, p.dtype)), own(p.own_statistics()),
-          m(static_cast<double>(p.block_size())), q(p.spec.moments == Moments::norm ? 1 : m) {}
+        : problem(p), g(layout.blocks), rule(layout.params), kernel(kernel_for(layout.blocks, p.dtype)),
+          own(p.own_statistics()), m(static_cast<double>(p.block_size())), q(p.spec.moments == Moments::norm ? 1 : m) {}
 
     Problem problem;
     Geometry g;
     ParamRule rule;
     Kernel kernel;
-    bool own;      ///< statistics are the input's
-    double m, q;   ///< elements of a block; divisor of the variance and of sum g x_hat
+    bool own;     ///< statistics are the input's
+    double m, q;  ///< elements of a block; divisor of the variance and of sum g x_hat
 
     NORMLAB_INLINE std::int64_t blocks() const { return g.outer * g.inner; }
-    NORMLAB_INLINE std::int64_t base(std::int64_t block) const { return block / g.inner * g.outer_stride + block % g.inner * g.inner_stride; }
+    NORMLAB_INLINE std::int64_t base(std::int64_t block) const {
+        return block / g.inner * g.outer_stride + block % g.inner * g.inner_stride;
+    }
 
-    /// Row and slab: consecutive blocks that share one set of partial sums of dgamma and dbeta. No two blocks have a channel in common where there is one outer
-    /// index and blocks have channels of their own; then there is one set in all.
+    /// Row and slab: consecutive blocks that share one set of partial sums of dgamma and dbeta. No two blocks have a
+    /// channel in common where there is one outer index and blocks have channels of their own; then there is one set in
+    /// all.
     NORMLAB_INLINE bool channels_are_disjoint() const { return g.outer == 1 && (rule.inner_step != 0 || g.inner == 1); }
-    NORMLAB_INLINE std::int64_t slices_of_blocks() const { return std::min<std::int64_t>(blocks(), channels_are_disjoint() ? blocks() : 32); }
+    NORMLAB_INLINE std::int64_t slices_of_blocks() const {
+        return std::min<std::int64_t>(blocks(), channels_are_disjoint() ? blocks() : 32);
+    }
     NORMLAB_INLINE std::int64_t partial_sets() const { return channels_are_disjoint() ? 1 : slices_of_blocks(); }
 
-    /// Column. Narrow rows that touch are taken `fold` at a time, as one row of `columns`; the rows left over are a part of their own. Rows are cut into slices so
-    /// that there is work for many threads, in whole chunks.
+    /// Column. Narrow rows that touch are taken `fold` at a time, as one row of `columns`; the rows left over are a
+    /// part of their own. Rows are cut into slices so that there is work for many threads, in whole chunks.
     static constexpr std::int64_t tile = 64, chunk_rows = 32;
     NORMLAB_INLINE std::int64_t width() const { return g.inner * g.len; }
-    NORMLAB_INLINE bool channel_is_row() const { return rule.run_step != 0; }   ///< gamma and beta belong to rows, not to columns
+    /// gamma and beta belong to rows, not to columns
+    NORMLAB_INLINE bool channel_is_row() const { return rule.run_step != 0; }
     NORMLAB_INLINE std::int64_t fold() const {
         const std::int64_t fits = tile / width();
         return channel_is_row() || g.run_stride != width() || fits < 2 || fits > g.runs ? 1 : fits;
@@ -65,7 +72,8 @@ struct Setup {
     NORMLAB_INLINE std::int64_t rows_left_over() const { return g.runs % fold(); }
     NORMLAB_INLINE std::int64_t tiles() const { return (columns() + tile - 1) / tile; }
     NORMLAB_INLINE std::int64_t slices_of_rows() const {
-        return std::clamp<std::int64_t>(64 / (g.outer * tiles()), 1, std::max<std::int64_t>(rows() / (4 * chunk_rows), 1));
+        return std::clamp<std::int64_t>(64 / (g.outer * tiles()), 1,
+                                        std::max<std::int64_t>(rows() / (4 * chunk_rows), 1));
     }
     NORMLAB_INLINE std::int64_t first_row(std::int64_t slice) const {
         const std::int64_t chunks = (rows() + chunk_rows - 1) / chunk_rows;

@@ -1,8 +1,9 @@
 #pragma once
 // Statistics of blocks in f64, and the coefficients with which elements are then computed: one place for both.
 //
-// A mean is applied as a pair hi + lo of the arithmetic type A: (x - hi) - lo loses nothing to kappa. Coefficients are computed in f64 and rounded
-// once. Where one leaves float's range with its margin (see fits), the elements are computed in f64.
+// A mean is applied as a pair hi + lo of the arithmetic type A: (x - hi) - lo loses nothing to kappa. Coefficients are
+// computed in f64 and rounded once. Where one leaves float's range with its margin (see fits), the elements are
+// computed in f64.
 
 #include <cmath>
 #include <cstdint>
@@ -12,7 +13,7 @@
 namespace normlab::cpu {
 namespace NORMLAB_CPU_LEVEL {
 
-struct Moments2 {   // count, mean, sum of squares about the mean
+struct Moments2 {  // count, mean, sum of squares about the mean
     double n = 0, mean = 0, m2 = 0;
 };
 
@@ -22,7 +23,7 @@ NORMLAB_INLINE Moments2 operator+(const Moments2& a, const Moments2& b) {
     return {n, a.mean + delta * (b.n / n), a.m2 + b.m2 + delta * delta * (a.n * (b.n / n))};
 }
 
-struct Sums {   // of g, and of g (x - mean)
+struct Sums {  // of g, and of g (x - mean)
     double g = 0, gx = 0;
 };
 NORMLAB_INLINE Sums operator+(const Sums& a, const Sums& b) { return {a.g + b.g, a.gx + b.gx}; }
@@ -41,7 +42,8 @@ struct Statistics {
     double mean = 0, rstd = 0, r = 1, d = 0;
 };
 
-/// A block's or column's share of dgamma (gx) and dbeta (g), from its sums of dy and dy (x - mean). d = 0 does not make NaN of an infinite sum.
+/// A block's or column's share of dgamma (gx) and dbeta (g), from its sums of dy and dy (x - mean). d = 0 does not make
+/// NaN of an infinite sum.
 NORMLAB_INLINE Sums parameter_share(const Statistics& s, const Sums& sums) {
     return {sums.g, sums.gx * (s.rstd * s.r) + (s.d == 0 ? 0 : s.d * sums.g)};
 }
@@ -63,11 +65,14 @@ struct ForwardCoefficients {
 
 /// gamma, beta: the block's own, or 1 and 0 where they vary inside it and are applied afterwards.
 struct ForwardTerms {
-    ForwardTerms(const Statistics& s, double gamma, double beta) : mean(s.mean), factor(gamma * s.r * s.rstd), shift(beta + gamma * s.d) {}
+    ForwardTerms(const Statistics& s, double gamma, double beta)
+        : mean(s.mean), factor(gamma * s.r * s.rstd), shift(beta + gamma * s.d) {}
     double mean, factor, shift;
 
     template <class A>
-    bool fit() const { return fits_below<A>(mean) && fits<A>(factor); }
+    bool fit() const {
+        return fits_below<A>(mean) && fits<A>(factor);
+    }
     template <class A>
     ForwardCoefficients<A> as() const {
         const A hi = static_cast<A>(mean);
@@ -81,20 +86,25 @@ struct BackwardCoefficients {
     A hi, lo, factor, offset, slope;
 };
 
-/// From rstd (g - mean(g) - x_hat mean(g x_hat)) with g = gamma r dy: sums of g and of g (x - mean) over the block; none where statistics are given.
+/// From rstd (g - mean(g) - x_hat mean(g x_hat)) with g = gamma r dy: sums of g and of g (x - mean) over the block;
+/// none where statistics are given.
 struct BackwardTerms {
     BackwardTerms(const Statistics& s, double gamma, Sums sums, double m, double q, bool centred)
         : mean(s.mean), factor(gamma * s.r * s.rstd), offset(centred ? s.rstd * (s.r * sums.g / m) : 0),
           slope(s.rstd * (s.rstd * (s.rstd * (s.r * sums.gx / q)))) {}
     double mean, factor, offset, slope;
 
-    // A slope far below the factor is rounding of a sum that is 0: float down to 1e-37, ten times its smallest normal number, or the scale of x would choose between two roundings.
+    // A slope far below the factor is rounding of a sum that is 0: float down to 1e-37, ten times its smallest normal
+    // number, or the scale of x would choose between two roundings.
     template <class A>
-    bool fit() const { return fits_below<A>(mean) && fits_below<A>(offset) && fits<A>(factor) && fits<A>(slope, 1e-37); }
+    bool fit() const {
+        return fits_below<A>(mean) && fits_below<A>(offset) && fits<A>(factor) && fits<A>(slope, 1e-37);
+    }
     template <class A>
     BackwardCoefficients<A> as() const {
         const A hi = static_cast<A>(mean);
-        return {hi, static_cast<A>(mean - static_cast<double>(hi)), static_cast<A>(factor), static_cast<A>(offset), static_cast<A>(slope)};
+        return {hi, static_cast<A>(mean - static_cast<double>(hi)), static_cast<A>(factor), static_cast<A>(offset),
+                static_cast<A>(slope)};
     }
 };
 

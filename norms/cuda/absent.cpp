@@ -1,4 +1,5 @@
-// Stands in for the CUDA kernels where there is no nvcc: the implementation is listed, with the reason why it cannot run.
+// Stands in for the CUDA kernels where there is no nvcc: the implementation is listed, with the reason why it cannot
+// run.
 #include <new>
 
 #include "norms/cuda/runtime.hpp"

@@ -1,8 +1,9 @@
 #pragma once
 // The arithmetic of the kernels, a number at a time: plain C++ that runs on host and device with the same bits.
 //
-// Statistics and sums are in double. For f32 and 16-bit data the result is float arithmetic with coefficients that were rounded once and the mean as a
-// pair, hi = float(mean), lo = float(mean - hi): x - hi is exact where x is near the mean, so the error does not grow with kappa.
+// Statistics and sums are in double. For f32 and 16-bit data the result is float arithmetic with coefficients that were
+// rounded once and the mean as a pair, hi = float(mean), lo = float(mean - hi): x - hi is exact where x is near the
+// mean, so the error does not grow with kappa.
 
 #include "norms/half.hpp"
 #include "norms/running_stats.hpp"
@@ -18,7 +19,7 @@ namespace normlab::cuda {
 template <class S>
 using Compute = ParamOf<S>;
 
-// --- elements ----------------------------------------------------------------------------------------------------------
+// --- elements --------------------------------------------------------------------------------------------------------
 
 template <class S>
 NORMLAB_ANYWHERE Compute<S> load(const S* data, std::int64_t i) {
@@ -48,7 +49,7 @@ NORMLAB_ANYWHERE double load_or(const T* data, std::int64_t i, double absent) {
     return data ? static_cast<double>(data[i]) : absent;
 }
 
-// --- sums: without initialisers, so that they can lie in shared memory; made with {} ---------------------------------------
+// --- sums: without initialisers, so that they can lie in shared memory; made with {} ---------------------------------
 
 /// Count, mean and sum of squares about the mean.
 struct Moments {
@@ -67,7 +68,8 @@ struct Moments {
     }
 };
 
-/// What one thread keeps while it walks: sums about its first element, so that a common offset of the data cancels before anything is rounded.
+/// What one thread keeps while it walks: sums about its first element, so that a common offset of the data cancels
+/// before anything is rounded.
 struct Shifted {
     using Partial = Moments;
     double shift = 0, sum = 0, squares = 0;
@@ -101,20 +103,22 @@ struct Nothing {
     struct Partial {};
 };
 
-// --- one block ---------------------------------------------------------------------------------------------------------
+// --- one block -------------------------------------------------------------------------------------------------------
 
 /// What norm.hpp's formulas take from the Spec.
 struct Rule {
-    double size = 1, divisor = 1, eps = 0;   ///< m, q
+    double size = 1, divisor = 1, eps = 0;  ///< m, q
     bool centred = true;
-    bool own = true;                         ///< statistics come from the input: dx has the means' terms
+    bool own = true;  ///< statistics come from the input: dx has the means' terms
 };
 
 struct Statistics {
     double mean = 0, var = 0, rstd = 0, r = 1, d = 0;
 };
 
-inline NORMLAB_ANYWHERE double inverse_sigma(double var, double eps) { return var + eps == 0 ? 0.0 : 1 / std::sqrt(var + eps); }
+inline NORMLAB_ANYWHERE double inverse_sigma(double var, double eps) {
+    return var + eps == 0 ? 0.0 : 1 / std::sqrt(var + eps);
+}
 
 inline NORMLAB_ANYWHERE Statistics statistics(const Rule& rule, const Moments& m) {
     const double var = m.m2 / rule.divisor;
@@ -130,7 +134,8 @@ struct Means {
     double g = 0, products = 0;
 };
 
-/// From the sums of w * dy and w * dy * (x - mean); weight = gamma where w left it out (a block of one channel), otherwise 1.
+/// From the sums of w * dy and w * dy * (x - mean); weight = gamma where w left it out (a block of one channel),
+/// otherwise 1.
 inline NORMLAB_ANYWHERE Means means(const Rule& rule, const Statistics& s, const Sums& sums, double weight) {
     const double factor = weight * s.r;
     return {rule.centred ? factor * sums.values / rule.size : 0.0, factor * sums.products / rule.divisor};
@@ -138,12 +143,14 @@ inline NORMLAB_ANYWHERE Means means(const Rule& rule, const Statistics& s, const
 
 /// A block's share of dgamma and dbeta, from the sums of dy and dy * (x - mean).
 inline NORMLAB_ANYWHERE Sums parameter_share(const Statistics& s, const Sums& sums) {
-    return {s.rstd * s.r * sums.products + (s.d == 0 ? 0 : s.d * sums.values), sums.values};   // d = 0 makes no NaN of an infinite sum
+    // d = 0 makes no NaN of an infinite sum
+    return {s.rstd * s.r * sums.products + (s.d == 0 ? 0 : s.d * sums.values), sums.values};
 }
 
-// --- one channel of one block ------------------------------------------------------------------------------------------
+// --- one channel of one block ----------------------------------------------------------------------------------------
 
-/// Whether a coefficient may be rounded to float: its products with ordinary numbers neither over- nor underflow. NaN is not.
+/// Whether a coefficient may be rounded to float: its products with ordinary numbers neither over- nor underflow. NaN
+/// is not.
 inline NORMLAB_ANYWHERE bool fits_float(double v) {
     const double size = v < 0 ? -v : v;
     return v == 0 || (size >= 1e-30 && size <= 1e30);
@@ -153,11 +160,13 @@ inline NORMLAB_ANYWHERE bool fits_float(double v) {
 template <class T>
 struct Centre {
     T hi, lo;
-    explicit NORMLAB_ANYWHERE Centre(double mean) : hi(static_cast<T>(mean)), lo(static_cast<T>(mean - static_cast<double>(hi))) {}
+    explicit NORMLAB_ANYWHERE Centre(double mean)
+        : hi(static_cast<T>(mean)), lo(static_cast<T>(mean - static_cast<double>(hi))) {}
     NORMLAB_ANYWHERE T operator()(T x) const { return (x - hi) - lo; }
 };
 
-/// y = (x - mean) * scale + shift, scale = gamma * r * rstd, shift = beta + gamma * d. Where a coefficient does not fit float: in double.
+/// y = (x - mean) * scale + shift, scale = gamma * r * rstd, shift = beta + gamma * d. Where a coefficient does not fit
+/// float: in double.
 template <class T>
 class ForwardMap {
 public:
@@ -175,8 +184,9 @@ private:
     bool wide_;
 };
 
-/// dx = c1 * dy - (c2 + (x - mean) * c3), c1 = gamma * r * rstd, c2 = rstd * mean(g), c3 = rstd^3 * mean(g * (x - mean)); given statistics: c1 * dy.
-/// Where a block is one element and its mean is removed dx is 0: exactly, and not the difference of two roundings.
+/// dx = c1 * dy - (c2 + (x - mean) * c3), c1 = gamma * r * rstd, c2 = rstd * mean(g), c3 = rstd^3 * mean(g * (x -
+/// mean)); given statistics: c1 * dy. Where a block is one element and its mean is removed dx is 0: exactly, and not
+/// the difference of two roundings.
 template <class T>
 class BackwardMap {
 public:
@@ -193,8 +203,9 @@ public:
 
 private:
     NORMLAB_ANYWHERE BackwardMap(const Rule& rule, const Statistics& s, const Means& means, double gamma, double rstd)
-        : mean_(s.mean), c1_(gamma * s.r * rstd), c2_(rstd * means.g), c3_(rstd * (rstd * (rstd * means.products))), centre_(mean_), own_(rule.own),
-          wide_(std::is_same_v<T, float> && !(fits_float(mean_) && fits_float(c1_) && fits_float(c2_) && fits_float(c3_))) {}
+        : mean_(s.mean), c1_(gamma * s.r * rstd), c2_(rstd * means.g), c3_(rstd * (rstd * (rstd * means.products))),
+          centre_(mean_), own_(rule.own), wide_(std::is_same_v<T, float> && !(fits_float(mean_) && fits_float(c1_) &&
+                                                                              fits_float(c2_) && fits_float(c3_))) {}
 
     double mean_, c1_, c2_, c3_;
     Centre<T> centre_;

@@ -1,5 +1,6 @@
 #pragma once
-// Every call of the CUDA runtime goes through NORMLAB_CUDA: a Failure says where, which call and what CUDA says about it.
+// Every call of the CUDA runtime goes through NORMLAB_CUDA: a Failure says where, which call and what CUDA says about
+// it.
 
 #include <string>
 

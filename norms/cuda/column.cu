@@ -1,13 +1,14 @@
-// Columns: runs are short, and run r of all blocks of one outer index lies in inner * len contiguous elements. 32 threads of a warp take 32 neighbouring
-// elements ("columns"), whatever blocks they are of; the CTA's 8 rows of threads take every 8th run of a part. Each column is summed by itself; what
-// belongs to one block is merged when parts are.
+// Columns: runs are short, and run r of all blocks of one outer index lies in inner * len contiguous elements. 32
+// threads of a warp take 32 neighbouring elements ("columns"), whatever blocks they are of; the CTA's 8 rows of threads
+// take every 8th run of a part. Each column is summed by itself; what belongs to one block is merged when parts are.
 #include "norms/cuda/device.cuh"
 
 namespace normlab::cuda {
 namespace {
 
 template <class Op>
-__global__ void column(const Blocks blocks, const Op op, typename Op::Value::Partial* const partials, const bool centred) {
+__global__ void column(const Blocks blocks, const Op op, typename Op::Value::Partial* const partials,
+                       const bool centred) {
     const Geometry& g = blocks.geometry;
     const int lane = static_cast<int>(threadIdx.x) % columns, row = static_cast<int>(threadIdx.x) / columns;
     for (std::int64_t task = blockIdx.x; task < blocks.launch.tasks; task += gridDim.x) {
@@ -19,7 +20,8 @@ __global__ void column(const Blocks blocks, const Op op, typename Op::Value::Par
             const auto block = op.block(t.o * g.inner + i);
             if (blocks.params.run_step == 0) {
                 auto element = block(blocks.params.channel(i, 0, k));
-                for (std::int64_t r = t.begin + row; r < t.end; r += column_rows) element(base + r * g.run_stride, r * g.len + k, value);
+                for (std::int64_t r = t.begin + row; r < t.end; r += column_rows)
+                    element(base + r * g.run_stride, r * g.len + k, value);
             } else {
                 for (std::int64_t r = t.begin + row; r < t.end; r += column_rows)
                     block(blocks.params.channel(i, r, k))(base + r * g.run_stride, r * g.len + k, value);
@@ -34,7 +36,7 @@ __global__ void column(const Blocks blocks, const Op op, typename Op::Value::Par
                 for (int other = 1; other < column_rows; ++other) total.merge(of_row[other][lane]);
                 partials[t.partial] = total;
             }
-            __syncthreads();   // of_row is used again by the next task
+            __syncthreads();  // of_row is used again by the next task
         }
     }
 }
@@ -46,7 +48,8 @@ void run_column(const Blocks& blocks, const Op& op, typename Op::Value::Partial*
     launch(column<Op>, grid_for(blocks.launch.tasks), blocks.launch.threads, stream, blocks, op, partials, centred);
 }
 
-#define NORMLAB_COLUMN(...) template void run_column(const Blocks&, const __VA_ARGS__&, __VA_ARGS__::Value::Partial*, bool, void*);
+#define NORMLAB_COLUMN(...) \
+    template void run_column(const Blocks&, const __VA_ARGS__&, __VA_ARGS__::Value::Partial*, bool, void*);
 #define NORMLAB_COLUMN_OF(dtype, Storage) NORMLAB_EACH_OPERATION_OF(NORMLAB_COLUMN, Storage)
 NORMLAB_EACH_STORAGE_TYPE(NORMLAB_COLUMN_OF)
 

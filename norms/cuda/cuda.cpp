@@ -1,5 +1,5 @@
-// The implementation `cuda`: which kernels run for a problem, in which order, on which part of the workspace. All are enqueued on the caller's stream and
-// nothing is waited for.
+// The implementation `cuda`: which kernels run for a problem, in which order, on which part of the workspace. All are
+// enqueued on the caller's stream and nothing is waited for.
 #include <algorithm>
 
 #include "norms/cuda/operations.hpp"
@@ -36,13 +36,17 @@ private:
 
     // workspace: partial results of parts, then two arrays with an entry a block
     template <class V>
-    V* partials(void* workspace) const { return static_cast<V*>(workspace); }
-    Means* means(void* workspace) const { return reinterpret_cast<Means*>(static_cast<std::byte*>(workspace) + partial_bytes_); }
+    V* partials(void* workspace) const {
+        return static_cast<V*>(workspace);
+    }
+    Means* means(void* workspace) const {
+        return reinterpret_cast<Means*>(static_cast<std::byte*>(workspace) + partial_bytes_);
+    }
     Sums* shares(void* workspace) const { return reinterpret_cast<Sums*>(means(workspace) + blocks_.count()); }
 
     Problem p_;
     Rule rule_;
-    Blocks blocks_, channels_;   // channels_: what dgamma and dbeta sum over
+    Blocks blocks_, channels_;  // channels_: what dgamma and dbeta sum over
     StatisticRule statistic_rule_;
     std::size_t partial_bytes_ = 0;
 };
@@ -58,7 +62,8 @@ CudaPlan::CudaPlan(const Problem& p) : p_(p) {
     rule_.centred = p.spec.centred();
     rule_.own = p.own_statistics();
     const auto blocks_of = [&](const BlockLayout& layout, bool rows) {
-        return Blocks{layout.blocks, layout.params, rows ? launch_for(layout.blocks, p.dtype) : launch_in_parts(layout.blocks, p.dtype)};
+        return Blocks{layout.blocks, layout.params,
+                      rows ? launch_for(layout.blocks, p.dtype) : launch_in_parts(layout.blocks, p.dtype)};
     };
     Problem whole_channels = p;
     whole_channels.spec.block = {.samples = true, .positions = true};
@@ -66,8 +71,11 @@ CudaPlan::CudaPlan(const Problem& p) : p_(p) {
     blocks_ = blocks_of(block_layout(p).value(), true);
     channels_ = blocks_of(block_layout(whole_channels).value(), false);
     statistic_rule_ = statistic_rule(p);
-    const auto bytes = [](const Blocks& b, std::size_t size) { return static_cast<std::size_t>(cuda::partials(b.geometry, b.launch)) * size; };
-    partial_bytes_ = std::max(bytes(blocks_, sizeof(Moments)), blocks_.one_channel() ? 0 : bytes(channels_, sizeof(Sums)));
+    const auto bytes = [](const Blocks& b, std::size_t size) {
+        return static_cast<std::size_t>(cuda::partials(b.geometry, b.launch)) * size;
+    };
+    partial_bytes_ =
+        std::max(bytes(blocks_, sizeof(Moments)), blocks_.one_channel() ? 0 : bytes(channels_, sizeof(Sums)));
 }
 
 void CudaPlan::forward(const ForwardArgs& args) const {
@@ -79,7 +87,8 @@ void CudaPlan::forward_of(const ForwardArgs& args) const {
     using T = Compute<S>;
     const S* x = static_cast<const S*>(args.x.data);
     const TakeMoments<S> take{x, rule_.centred};
-    const Normalise<S> normalise{x, static_cast<S*>(args.y.data), static_cast<const T*>(args.affine.gamma), static_cast<const T*>(args.affine.beta), args.saved};
+    const Normalise<S> normalise{x, static_cast<S*>(args.y.data), static_cast<const T*>(args.affine.gamma),
+                                 static_cast<const T*>(args.affine.beta), args.saved};
     const bool row = blocks_.launch.kernel == Kernel::row, fused = row && rule_.own && !p_.has_correction();
     if (!rule_.own) {
         give_statistics(p_.spec, p_.shape.C, args.state, args.saved, args.stream);
@@ -106,12 +115,13 @@ void CudaPlan::backward(const BackwardArgs& args) const {
 template <class S>
 void CudaPlan::parameter_gradients(const BackwardArgs& args) const {
     using T = Compute<S>;
-    const SumParameters<S> sum{static_cast<const S*>(args.x.data), static_cast<const S*>(args.dy.data), args.saved, statistic_rule_};
+    const SumParameters<S> sum{static_cast<const S*>(args.x.data), static_cast<const S*>(args.dy.data), args.saved,
+                               statistic_rule_};
     Sums* partial = partials<Sums>(args.workspace);
     const Launch& l = channels_.launch;
     run_parts(channels_, sum, partial, rule_.centred, args.stream);
-    finish_parameters(partial, l.splits, l.width, l.per_block, p_.shape.C, static_cast<T*>(args.gradients.dgamma), static_cast<T*>(args.gradients.dbeta),
-                      args.stream);
+    finish_parameters(partial, l.splits, l.width, l.per_block, p_.shape.C, static_cast<T*>(args.gradients.dgamma),
+                      static_cast<T*>(args.gradients.dbeta), args.stream);
 }
 
 template <class S>
@@ -130,16 +140,20 @@ void CudaPlan::backward_of(const BackwardArgs& args) const {
     const SumGradients<S> sum{x, dy, gamma, !one_channel, args.saved};
     const Differentiate<S> differentiate{x, dy, dx, gamma, args.saved, means_of_blocks, rule_};
     if (blocks_.launch.kernel == Kernel::row) {
-        if (reduce || dx) run_row_backward(blocks_, sum, differentiate, shares_of_blocks, reduce, dx != nullptr, args.stream);
+        if (reduce || dx)
+            run_row_backward(blocks_, sum, differentiate, shares_of_blocks, reduce, dx != nullptr, args.stream);
     } else {
         if (reduce) {
             run_parts(blocks_, sum, partials<Sums>(args.workspace), rule_.centred, args.stream);
-            finish_sums(blocks_, rule_, partials<Sums>(args.workspace), one_channel ? gamma : nullptr, args.saved, means_of_blocks, shares_of_blocks, args.stream);
+            finish_sums(blocks_, rule_, partials<Sums>(args.workspace), one_channel ? gamma : nullptr, args.saved,
+                        means_of_blocks, shares_of_blocks, args.stream);
         }
         if (dx) run_parts(blocks_, differentiate, nullptr, rule_.centred, args.stream);
     }
-    const Geometry& g = blocks_.geometry;   // with C = 1 several blocks of one outer index may be of the one channel
-    if (share) finish_parameters(shares_of_blocks, g.outer, g.inner, g.inner / p_.shape.C, p_.shape.C, dgamma, dbeta, args.stream);
+    const Geometry& g = blocks_.geometry;  // with C = 1 several blocks of one outer index may be of the one channel
+    if (share)
+        finish_parameters(shares_of_blocks, g.outer, g.inner, g.inner / p_.shape.C, p_.shape.C, dgamma, dbeta,
+                          args.stream);
 }
 
 class Cuda final : public Implementation {
@@ -151,7 +165,8 @@ public:
     Support supports(const Problem& p) const override {
         if (!is_kernel_dtype(p.dtype)) return {"has kernels for f64, f32, bf16 and f16"};
         if (!p.dense) return {"wants dense tensors"};
-        if (p.shape.size() > 0 && !block_layout(p)) return {"has no kernel for blocks that keep channels and positions apart"};
+        if (p.shape.size() > 0 && !block_layout(p))
+            return {"has no kernel for blocks that keep channels and positions apart"};
         return {};
     }
     Accumulation accumulation(DType) const override { return Accumulation::kappa_free; }

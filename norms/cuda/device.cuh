@@ -1,6 +1,6 @@
 #pragma once
-// What kernels share: reductions in a fixed order, and starting a kernel. Compiled by nvcc, and by a host compiler in tests/, where
-// tests/emulation/cuda.hpp supplies threads, shuffles, barriers and launch().
+// What kernels share: reductions in a fixed order, and starting a kernel. Compiled by nvcc, and by a host compiler in
+// tests/, where tests/emulation/cuda.hpp supplies threads, shuffles, barriers and launch().
 
 #include "norms/cuda/operations.hpp"
 
@@ -47,13 +47,14 @@ __device__ V merge_warp(V v) {
     return v;
 }
 
-/// All threads of a team (a warp, or the CTA) get the merge of all of theirs. Threads of a CTA-wide team call it together.
+/// All threads of a team (a warp, or the CTA) get the merge of all of theirs. Threads of a CTA-wide team call it
+/// together.
 template <class V>
 __device__ V merge_team(V v, int team) {
     __shared__ V of_warp[most_warps];
     const int warp = static_cast<int>(threadIdx.x) / warp_size;
     v = merge_warp(v);
-    if (team > warp_size) __syncthreads();   // nobody still reads what an earlier call left
+    if (team > warp_size) __syncthreads();  // nobody still reads what an earlier call left
     if (threadIdx.x % warp_size == 0) of_warp[warp] = v;
     if (team == warp_size) {
         __syncwarp();

@@ -54,7 +54,9 @@ StatisticRule statistic_rule(const Problem& p) {
         return rule;
     }
     const bool keeps_channels = !block.channels || !block.groups;
-    const std::int64_t kept = keeps_channels ? (block.channels ? p.spec.groups : p.shape.C) : block.positions ? 1 : p.shape.S;
+    const std::int64_t kept = keeps_channels    ? (block.channels ? p.spec.groups : p.shape.C)
+                              : block.positions ? 1
+                                                : p.shape.S;
     rule.samples = block.samples ? p.samples_per_slice() : 1;
     rule.sample_step = kept;
     if (keeps_channels) rule.channels = block.channels ? p.channels_per_group() : 1, rule.channel_step = 1;

@@ -1,12 +1,14 @@
 #pragma once
-// What is done with the elements of a block, the same for every geometry. An operation is a chain of functions, from what is constant in most of a
-// kernel's work to what changes with every element:
+// What is done with the elements of a block, the same for every geometry. An operation is a chain of functions, from
+// what is constant in most of a kernel's work to what changes with every element:
 //
 //   operation.block(b)           statistics of block b are read
 //   .channel(c)                  gamma and beta of channel c are read, coefficients are made
-//   (offset, p, value)           one element: at `offset` in memory, number p of its block; `value` is what this thread sums
+//   (offset, p, value)           one element: at `offset` in memory, number p of its block; `value` is what this
+//     thread sums
 //
-// Value::Partial is what parts of a block are merged as; operations with Value = Nothing write elements and sum nothing.
+// Value::Partial is what parts of a block are merged as; operations with Value = Nothing write elements and sum
+// nothing.
 
 #include "norms/cuda/arithmetic.hpp"
 #include "norms/cuda/launch.hpp"
@@ -22,7 +24,9 @@ struct TakeMoments {
     bool centred;
     NORMLAB_ANYWHERE auto block(std::int64_t) const {
         return [op = *this](std::int64_t) {
-            return [op](std::int64_t offset, std::int64_t, Shifted& value) { value.add(static_cast<double>(load(op.x, offset)), op.centred); };
+            return [op](std::int64_t offset, std::int64_t, Shifted& value) {
+                value.add(static_cast<double>(load(op.x, offset)), op.centred);
+            };
         };
     }
 };
@@ -33,13 +37,15 @@ struct Normalise {
     using Storage = S;
     using Value = Nothing;
     const S* x;
-    S* y;   // may be x
+    S* y;  // may be x
     const Compute<S>*gamma, *beta;
     ConstSavedView saved;
     NORMLAB_ANYWHERE auto with(const Statistics& s) const {
         return [op = *this, s](std::int64_t c) {
             const ForwardMap<Compute<S>> map(s, load_or(op.gamma, c, 1), load_or(op.beta, c, 0));
-            return [map, x = op.x, y = op.y](std::int64_t offset, std::int64_t, Nothing&) { store(y, offset, map(load(x, offset))); };
+            return [map, x = op.x, y = op.y](std::int64_t offset, std::int64_t, Nothing&) {
+                store(y, offset, map(load(x, offset)));
+            };
         };
     }
     NORMLAB_ANYWHERE auto block(std::int64_t b) const { return with(statistics(saved, b)); }
@@ -71,10 +77,10 @@ struct Differentiate {
     using Storage = S;
     using Value = Nothing;
     const S *x, *dy;
-    S* dx;   // may be dy
+    S* dx;  // may be dy
     const Compute<S>* gamma;
     ConstSavedView saved;
-    const Means* means;   // null: none
+    const Means* means;  // null: none
     Rule rule;
     NORMLAB_ANYWHERE auto with(const Statistics& s, const Means& m) const {
         return [op = *this, s, m](std::int64_t c) {
@@ -87,7 +93,8 @@ struct Differentiate {
     NORMLAB_ANYWHERE auto block(std::int64_t b) const { return with(statistics(saved, b), means ? means[b] : Means{}); }
 };
 
-/// For blocks that are whole channels while statistics are not: sums of dy * x_hat (after r and d) and of dy, each element with its own statistics.
+/// For blocks that are whole channels while statistics are not: sums of dy * x_hat (after r and d) and of dy, each
+/// element with its own statistics.
 template <class S>
 struct SumParameters {
     using Storage = S;
@@ -107,9 +114,10 @@ struct SumParameters {
 };
 
 /// Calls F(operation) for every operation on S that slab.cu and column.cu compile.
-#define NORMLAB_EACH_OPERATION_OF(F, S) F(TakeMoments<S>) F(Normalise<S>) F(SumGradients<S>) F(Differentiate<S>) F(SumParameters<S>)
+#define NORMLAB_EACH_OPERATION_OF(F, S) \
+    F(TakeMoments<S>) F(Normalise<S>) F(SumGradients<S>) F(Differentiate<S>) F(SumParameters<S>)
 
-// --- kernels, started on a stream. `partials` is null for operations that sum nothing. -----------------------------------
+// --- kernels, started on a stream. `partials` is null for operations that sum nothing. -------------------------------
 
 template <class Op>
 void run_slab(const Blocks&, const Op&, typename Op::Value::Partial* partials, bool centred, void* stream);
@@ -118,28 +126,35 @@ void run_column(const Blocks&, const Op&, typename Op::Value::Partial* partials,
 
 /// Rows, in one launch: statistics (to `saved`) where `reduce`, y where `apply`.
 template <class S>
-void run_row_forward(const Blocks&, const Rule&, const TakeMoments<S>&, const Normalise<S>&, SavedView saved, bool reduce, bool apply, void* stream);
+void run_row_forward(const Blocks&, const Rule&, const TakeMoments<S>&, const Normalise<S>&, SavedView saved,
+                     bool reduce, bool apply, void* stream);
 
-/// Rows: the means where `reduce`, with each block's share of dgamma and dbeta to `shares` where that is not null; dx where `apply`.
+/// Rows: the means where `reduce`, with each block's share of dgamma and dbeta to `shares` where that is not null; dx
+/// where `apply`.
 template <class S>
-void run_row_backward(const Blocks&, const SumGradients<S>&, const Differentiate<S>&, Sums* shares, bool reduce, bool apply, void* stream);
+void run_row_backward(const Blocks&, const SumGradients<S>&, const Differentiate<S>&, Sums* shares, bool reduce,
+                      bool apply, void* stream);
 
-// --- finish.cu: what is done once a block or a channel ---------------------------------------------------------------------
+// --- finish.cu: what is done once a block or a channel ---------------------------------------------------------------
 
 void finish_moments(const Blocks&, const Rule&, const Moments* partials, SavedView saved, void* stream);
 
 /// `means` and `shares` may be null. `gamma` is of double or float; null: 1, or it is in the sums already.
 template <class T>
-void finish_sums(const Blocks&, const Rule&, const Sums* partials, const T* gamma, ConstSavedView saved, Means* means, Sums* shares, void* stream);
+void finish_sums(const Blocks&, const Rule&, const Sums* partials, const T* gamma, ConstSavedView saved, Means* means,
+                 Sums* shares, void* stream);
 
-/// dgamma and dbeta (each may be null) of `channels` channels: channel c adds up, in order, `per_channel` neighbours of each of `rows` rows of `width`.
+/// dgamma and dbeta (each may be null) of `channels` channels: channel c adds up, in order, `per_channel` neighbours of
+/// each of `rows` rows of `width`.
 template <class T>
-void finish_parameters(const Sums* shares, std::int64_t rows, std::int64_t width, std::int64_t per_channel, std::int64_t channels, T* dgamma, T* dbeta, void* stream);
+void finish_parameters(const Sums* shares, std::int64_t rows, std::int64_t width, std::int64_t per_channel,
+                       std::int64_t channels, T* dgamma, T* dbeta, void* stream);
 
 /// Each channel's statistics from State.
 void give_statistics(const Spec&, std::int64_t channels, const StateView& state, SavedView saved, void* stream);
 
-/// All steps of one training call: r and d where `saved` has them, each slice's against what the slices before it left; then State.
+/// All steps of one training call: r and d where `saved` has them, each slice's against what the slices before it left;
+/// then State.
 void move_state(const Problem&, const StateView& state, SavedView saved, void* stream);
 
 }  // namespace normlab::cuda

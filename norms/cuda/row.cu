@@ -1,5 +1,6 @@
-// Rows: a block is one contiguous run, walked by a team of threads: a warp for short rows, a CTA for long ones. Statistics and result in one launch:
-// the second walk over a row finds it in a cache. Each thread reads and writes the same elements in both walks, so y may be x and dx may be dy.
+// Rows: a block is one contiguous run, walked by a team of threads: a warp for short rows, a CTA for long ones.
+// Statistics and result in one launch: the second walk over a row finds it in a cache. Each thread reads and writes the
+// same elements in both walks, so y may be x and dx may be dy.
 #include "norms/cuda/device.cuh"
 
 namespace normlab::cuda {
@@ -14,7 +15,8 @@ __device__ void walk_row(const Blocks& rows, std::int64_t b, int lane, const Blo
     if (rows.one_channel()) {
         for (std::int64_t k = lane; k < g.len; k += rows.launch.team) element(base + k, k, value);
     } else {
-        for (std::int64_t k = lane; k < g.len; k += rows.launch.team) block(rows.params.channel(i, 0, k))(base + k, k, value);
+        for (std::int64_t k = lane; k < g.len; k += rows.launch.team)
+            block(rows.params.channel(i, 0, k))(base + k, k, value);
     }
 }
 
@@ -23,8 +25,9 @@ __device__ RowTask task_of_thread(const Blocks& rows) {
 }
 
 template <class S>
-__global__ void __launch_bounds__(1024) row_forward(const Blocks rows, const Rule rule, const TakeMoments<S> take, const Normalise<S> normalise, const SavedView saved,
-                            const bool reduce, const bool apply) {
+__global__ void __launch_bounds__(1024)
+    row_forward(const Blocks rows, const Rule rule, const TakeMoments<S> take, const Normalise<S> normalise,
+                const SavedView saved, const bool reduce, const bool apply) {
     const RowTask task = task_of_thread(rows);
     for (std::int64_t b = task.first; b < rows.count(); b += task.step) {
         Statistics s;
@@ -42,8 +45,9 @@ __global__ void __launch_bounds__(1024) row_forward(const Blocks rows, const Rul
 }
 
 template <class S>
-__global__ void __launch_bounds__(1024) row_backward(const Blocks rows, const SumGradients<S> sum, const Differentiate<S> differentiate, Sums* const shares,
-                             const bool reduce, const bool apply) {
+__global__ void __launch_bounds__(1024)
+    row_backward(const Blocks rows, const SumGradients<S> sum, const Differentiate<S> differentiate, Sums* const shares,
+                 const bool reduce, const bool apply) {
     const RowTask task = task_of_thread(rows);
     for (std::int64_t b = task.first; b < rows.count(); b += task.step) {
         const Statistics s = statistics(sum.saved, b);
@@ -53,7 +57,8 @@ __global__ void __launch_bounds__(1024) row_backward(const Blocks rows, const Su
             walk_row(rows, b, task.lane, sum.block(b), value);
             value = merge_team(value, rows.launch.team);
             if (shares && task.lane == 0) shares[b] = parameter_share(s, value);
-            const double left_out = sum.weighted ? 1 : load_or(sum.gamma, rows.params.channel(b % rows.geometry.inner, 0, 0), 1);
+            const double left_out =
+                sum.weighted ? 1 : load_or(sum.gamma, rows.params.channel(b % rows.geometry.inner, 0, 0), 1);
             m = means(differentiate.rule, s, value, left_out);
         }
         Nothing nothing;
@@ -64,20 +69,24 @@ __global__ void __launch_bounds__(1024) row_backward(const Blocks rows, const Su
 }  // namespace
 
 template <class S>
-void run_row_forward(const Blocks& rows, const Rule& rule, const TakeMoments<S>& take, const Normalise<S>& normalise, SavedView saved, bool reduce,
-                     bool apply, void* stream) {
-    launch(row_forward<S>, grid_for(rows.launch.tasks), rows.launch.threads, stream, rows, rule, take, normalise, saved, reduce, apply);
+void run_row_forward(const Blocks& rows, const Rule& rule, const TakeMoments<S>& take, const Normalise<S>& normalise,
+                     SavedView saved, bool reduce, bool apply, void* stream) {
+    launch(row_forward<S>, grid_for(rows.launch.tasks), rows.launch.threads, stream, rows, rule, take, normalise, saved,
+           reduce, apply);
 }
 
 template <class S>
-void run_row_backward(const Blocks& rows, const SumGradients<S>& sum, const Differentiate<S>& differentiate, Sums* shares, bool reduce, bool apply,
-                      void* stream) {
-    launch(row_backward<S>, grid_for(rows.launch.tasks), rows.launch.threads, stream, rows, sum, differentiate, shares, reduce, apply);
+void run_row_backward(const Blocks& rows, const SumGradients<S>& sum, const Differentiate<S>& differentiate,
+                      Sums* shares, bool reduce, bool apply, void* stream) {
+    launch(row_backward<S>, grid_for(rows.launch.tasks), rows.launch.threads, stream, rows, sum, differentiate, shares,
+           reduce, apply);
 }
 
-#define NORMLAB_ROW(dtype, S)                                                                                                                       \
-    template void run_row_forward(const Blocks&, const Rule&, const TakeMoments<S>&, const Normalise<S>&, SavedView, bool, bool, void*);            \
-    template void run_row_backward(const Blocks&, const SumGradients<S>&, const Differentiate<S>&, Sums*, bool, bool, void*);
+#define NORMLAB_ROW(dtype, S)                                                                                         \
+    template void run_row_forward(const Blocks&, const Rule&, const TakeMoments<S>&, const Normalise<S>&, SavedView,  \
+                                  bool, bool, void*);                                                                 \
+    template void run_row_backward(const Blocks&, const SumGradients<S>&, const Differentiate<S>&, Sums*, bool, bool, \
+                                   void*);
 NORMLAB_EACH_STORAGE_TYPE(NORMLAB_ROW)
 
 }  // namespace normlab::cuda

@@ -13,11 +13,13 @@ constexpr int least_capability = 8;
 std::string why_not() {
     int devices = 0, driver = 0, major = 0;
     cudaError_t status = cudaGetDeviceCount(&devices);
-    if (status == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0) return "no CUDA driver is installed";
+    if (status == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0)
+        return "no CUDA driver is installed";
     if (status == cudaSuccess && devices == 0) return "the CUDA driver sees no device";
     if (status == cudaSuccess) status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
     if (status != cudaSuccess) return std::string("CUDA driver: ") + cudaGetErrorString(status);
-    if (major < least_capability) return "the device has compute capability " + std::to_string(major) + ".x; 8.0 or later is accepted";
+    if (major < least_capability)
+        return "the device has compute capability " + std::to_string(major) + ".x; 8.0 or later is accepted";
     return {};
 }
 
@@ -32,26 +34,29 @@ void* allocate(std::size_t bytes) {
     void* data = nullptr;
     const cudaError_t status = cudaMalloc(&data, bytes);
     if (status == cudaErrorMemoryAllocation) {
-        (void)cudaGetLastError();   // otherwise the next launch would report it
+        (void)cudaGetLastError();  // otherwise the next launch would report it
         throw std::bad_alloc();
     }
     NORMLAB_CUDA(status);
     return data;
 }
 
-void release(void* data) noexcept { (void)cudaFree(data); }   // in destructors; what failed earlier is reported by synchronize
+// in destructors; what failed earlier is reported by synchronize
+void release(void* data) noexcept { (void)cudaFree(data); }
 
 void copy(void* to, const void* from, std::size_t bytes) {
-    NORMLAB_CUDA(cudaDeviceSynchronize());   // cudaMemcpy does not wait for streams that were created non-blocking
+    NORMLAB_CUDA(cudaDeviceSynchronize());  // cudaMemcpy does not wait for streams that were created non-blocking
     NORMLAB_CUDA(cudaMemcpy(to, from, bytes, cudaMemcpyDefault));
-    NORMLAB_CUDA(cudaDeviceSynchronize());   // nor always for its own end between two places on the device
+    NORMLAB_CUDA(cudaDeviceSynchronize());  // nor always for its own end between two places on the device
 }
 
 void enqueue_copy(void* to, const void* from, std::size_t bytes, void* stream) {
     NORMLAB_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)));
 }
 
-void clear(void* data, std::size_t bytes, void* stream) { NORMLAB_CUDA(cudaMemsetAsync(data, 0, bytes, static_cast<cudaStream_t>(stream))); }
+void clear(void* data, std::size_t bytes, void* stream) {
+    NORMLAB_CUDA(cudaMemsetAsync(data, 0, bytes, static_cast<cudaStream_t>(stream)));
+}
 
 void synchronize() { NORMLAB_CUDA(cudaDeviceSynchronize()); }
 
@@ -75,7 +80,9 @@ void release_event(void* event) noexcept {
     if (event) (void)cudaEventDestroy(static_cast<cudaEvent_t>(event));
 }
 
-void record(void* event, void* stream) { NORMLAB_CUDA(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream))); }
+void record(void* event, void* stream) {
+    NORMLAB_CUDA(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream)));
+}
 
 double seconds_between(void* begin, void* end) {
     float milliseconds = 0;

@@ -1,5 +1,6 @@
 #pragma once
-// The few calls of the CUDA runtime that the rest of the library needs. runtime.cpp defines them; absent.cpp where there is no nvcc.
+// The few calls of the CUDA runtime that the rest of the library needs. runtime.cpp defines them; absent.cpp where
+// there is no nvcc.
 
 #include <cstddef>
 

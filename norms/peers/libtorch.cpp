@@ -1,10 +1,11 @@
-// libtorch's normalizations as a plug-in: the operations behind torch::batch_norm, layer_norm, group_norm, instance_norm and weight_norm, called
-// without autograd. Compiled for the host; with NORMLAB_PEER_CUDA, against a libtorch that has CUDA, for devices.
+// libtorch's normalizations as a plug-in: the operations behind torch::batch_norm, layer_norm, group_norm,
+// instance_norm and weight_norm, called without autograd. Compiled for the host; with NORMLAB_PEER_CUDA, against a
+// libtorch that has CUDA, for devices.
 #include <algorithm>
 #include <cmath>
 #include <optional>
 
-#include <ATen/core/ivalue.h>   // before ATen.h: clang wants it complete there
+#include <ATen/core/ivalue.h>  // before ATen.h: clang wants it complete there
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -30,9 +31,9 @@ constexpr bool on_host = true;
 constexpr at::DeviceType device = on_host ? at::kCPU : at::kCUDA;
 
 enum class Op {
-    batch,   // batch norm; instance norm that is given its statistics, which is the same
-    rows,    // layer norm over the last axis in memory
-    group,   // group norm; layer norm with a gamma a channel is one group, instance norm a group a channel
+    batch,  // batch norm; instance norm that is given its statistics, which is the same
+    rows,   // layer norm over the last axis in memory
+    group,  // group norm; layer norm with a gamma a channel is one group, instance norm a group a channel
     weight
 };
 
@@ -42,12 +43,17 @@ std::optional<Op> op_of(const normlab_problem& p) {
     if (is_layer_norm_of_rows(p)) return Op::rows;
     const bool group = is_centred(p, NORMLAB_CHANNELS | NORMLAB_POSITIONS);
     if (instance || group || is_centred(p, NORMLAB_GROUPS | NORMLAB_CHANNELS | NORMLAB_POSITIONS)) return Op::group;
-    if (p.moments == NORMLAB_NORM && p.correction == NORMLAB_NO_CORRECTION && p.block == (NORMLAB_SAMPLES | NORMLAB_POSITIONS)) return Op::weight;
+    if (p.moments == NORMLAB_NORM && p.correction == NORMLAB_NO_CORRECTION &&
+        p.block == (NORMLAB_SAMPLES | NORMLAB_POSITIONS))
+        return Op::weight;
     return {};
 }
 
 at::ScalarType type_of(std::int32_t dtype) {
-    return dtype == NORMLAB_F64 ? at::kDouble : dtype == NORMLAB_F32 ? at::kFloat : dtype == NORMLAB_BF16 ? at::kBFloat16 : at::kHalf;
+    return dtype == NORMLAB_F64    ? at::kDouble
+           : dtype == NORMLAB_F32  ? at::kFloat
+           : dtype == NORMLAB_BF16 ? at::kBFloat16
+                                   : at::kHalf;
 }
 
 at::Tensor wrapped(const void* at, at::IntArrayRef sizes, at::IntArrayRef strides, at::ScalarType type) {
@@ -68,16 +74,18 @@ using namespace normlab::peers;
 
 struct normlab_plan {
     explicit normlab_plan(const normlab_problem& problem)
-        : p(problem), op(*op_of(problem)), type(type_of(p.dtype)), params(p.dtype == NORMLAB_F64 ? at::kDouble : at::kFloat) {
+        : p(problem), op(*op_of(problem)), type(type_of(p.dtype)),
+          params(p.dtype == NORMLAB_F64 ? at::kDouble : at::kFloat) {
         const Threads set(threads);
-        static const bool once = (at::set_num_threads(threads), true);   // or its first operation sets OpenMP to one thread
+        // or its first operation sets OpenMP to one thread
+        static const bool once = (at::set_num_threads(threads), true);
         static_cast<void>(once);
         const c10::InferenceMode mode;
         if (on_host) Pool::install();
         ones = at::ones({p.C}, at::TensorOptions().dtype(params).device(device));
         zeros = at::zeros_like(ones);
         if (p.running != NORMLAB_RUNNING_NONE) running_mean = at::empty_like(ones), running_var = at::empty_like(ones);
-        const bool rows = op == Op::rows || (op == Op::weight && is_channels_last(p));   // [rows, C]
+        const bool rows = op == Op::rows || (op == Op::weight && is_channels_last(p));  // [rows, C]
         if (rows) sizes = {p.N * p.S, p.C};
         else if (op == Op::weight && p.N == 1) sizes = {p.C, p.S};
         else if (p.S == 1) sizes = {p.N, p.C};
@@ -104,7 +112,7 @@ struct normlab_plan {
         const std::size_t offset = static_cast<std::size_t>(index * p.statistics) * c10::elementSize(params);
         return wrapped(static_cast<const char*>(opaque) + offset, p.statistics, params);
     }
-    std::size_t saved_bytes() const {   // weight norm: the norms
+    std::size_t saved_bytes() const {  // weight norm: the norms
         return (op == Op::weight ? 1 : 2) * static_cast<std::size_t>(p.statistics) * c10::elementSize(params);
     }
 
@@ -112,7 +120,8 @@ struct normlab_plan {
     void deliver(const at::Tensor& result, Held& to, void* at) {
         const at::Tensor& target = view(to, at);
         const bool last = is_channels_last(p) && sizes.size() == 4;
-        const bool as_wanted = result.is_contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+        const bool as_wanted =
+            result.is_contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
         if (result.data_ptr() != at) target.copy_(result.view(sizes));
         else if (!as_wanted) target.copy_(result.clone());
     }
@@ -135,11 +144,12 @@ struct normlab_plan {
     // libtorch's settings for the length of a call.
     template <class F>
     void in_libtorch([[maybe_unused]] void* stream, F&& f) {
-        const Threads set(threads);   // before libtorch's own setting, which is OpenMP's too
+        const Threads set(threads);  // before libtorch's own setting, which is OpenMP's too
         if (at::get_num_threads() != threads) at::set_num_threads(threads);
         const c10::InferenceMode mode;
 #ifdef NORMLAB_PEER_CUDA
-        const c10::cuda::CUDAStreamGuard on(c10::cuda::getStreamFromExternal(static_cast<cudaStream_t>(stream), c10::cuda::current_device()));
+        const c10::cuda::CUDAStreamGuard on(
+            c10::cuda::getStreamFromExternal(static_cast<cudaStream_t>(stream), c10::cuda::current_device()));
 #endif
         f();
     }
@@ -154,7 +164,7 @@ struct normlab_plan {
     at::ScalarType type, params;
     int threads = usual_threads();
     std::vector<std::int64_t> sizes, strides;
-    std::int64_t dim = 1;   // of the channels
+    std::int64_t dim = 1;  // of the channels
     at::Tensor ones, zeros, running_mean, running_var;
     Held x, y, dx, dy, gamma, beta;
 };
@@ -175,7 +185,8 @@ void normlab_plan::forward(const normlab_forward_args& a) {
                 running_var.copy_(wrapped(a.state.var, p.C, at::kDouble));
             }
             // as torch::nn::BatchNorm
-            const double momentum = p.momentum >= 0 || !moves ? std::max(p.momentum, 0.0) : 1 / (1 + static_cast<double>(*a.state.count));
+            const double momentum =
+                p.momentum >= 0 || !moves ? std::max(p.momentum, 0.0) : 1 / (1 + static_cast<double>(*a.state.count));
             out = at::native_batch_norm(in, g, b, running_mean, running_var, !given, momentum, p.eps);
         }
     }
@@ -184,7 +195,8 @@ void normlab_plan::forward(const normlab_forward_args& a) {
         wrapped(a.state.var, p.C, at::kDouble).copy_(running_var);
         ++*a.state.count;
     }
-    const at::Tensor mean = given ? running_mean : std::get<1>(out), rstd = given ? at::rsqrt(running_var.to(at::kDouble) + p.eps) : std::get<2>(out);
+    const at::Tensor mean = given ? running_mean : std::get<1>(out),
+                     rstd = given ? at::rsqrt(running_var.to(at::kDouble) + p.eps) : std::get<2>(out);
     kept(a.saved.opaque, 0).copy_(mean.reshape({p.statistics}));
     kept(a.saved.opaque, 1).copy_(given ? running_var : rstd.reshape({p.statistics}));
     write(mean, a.saved.mean);
@@ -195,8 +207,10 @@ void normlab_plan::forward(const normlab_forward_args& a) {
 void normlab_plan::backward(const normlab_backward_args& a) {
     // libtorch 1's group norm has its backward pass in channels first only: autograd too hands it contiguous tensors
     const bool reordered = op == Op::group && is_channels_last(p);
-    const at::Tensor in = reordered ? view(x, a.x).contiguous() : view(x, a.x), from = reordered ? view(dy, a.dy).contiguous() : view(dy, a.dy);
-    const at::Tensor &g = parameter(gamma, a.gamma, ones), first = kept(a.saved.opaque, 0), second = kept(a.saved.opaque, 1);
+    const at::Tensor in = reordered ? view(x, a.x).contiguous() : view(x, a.x),
+                     from = reordered ? view(dy, a.dy).contiguous() : view(dy, a.dy);
+    const at::Tensor &g = parameter(gamma, a.gamma, ones), first = kept(a.saved.opaque, 0),
+                     second = kept(a.saved.opaque, 1);
     const std::array<bool, 3> wanted{a.dx != nullptr, a.dgamma != nullptr, a.dbeta != nullptr};
     std::tuple<at::Tensor, at::Tensor, at::Tensor> out;
     {
@@ -206,12 +220,13 @@ void normlab_plan::backward(const normlab_backward_args& a) {
             out = at::native_layer_norm_backward(from, in, {p.C}, mean, rstd, g, zeros, wanted);
         } else if (op == Op::group) {
             const std::int64_t groups = p.block == NORMLAB_POSITIONS ? p.C : p.groups;
-            out = at::native_group_norm_backward(from, in, first.view({p.N, groups}), second.view({p.N, groups}), g, p.N, p.C, p.S, groups, wanted);
+            out = at::native_group_norm_backward(from, in, first.view({p.N, groups}), second.view({p.N, groups}), g,
+                                                 p.N, p.C, p.S, groups, wanted);
         } else {
             const bool given = is_given(p);
             const at::Tensor none;
-            out = at::native_batch_norm_backward(from, in, g, given ? first : none, given ? second : none, given ? none : first,
-                                                 given ? none : second, !given, p.eps, wanted);
+            out = at::native_batch_norm_backward(from, in, g, given ? first : none, given ? second : none,
+                                                 given ? none : first, given ? none : second, !given, p.eps, wanted);
         }
     }
     deliver(std::get<1>(out), a.dgamma);
@@ -219,8 +234,8 @@ void normlab_plan::backward(const normlab_backward_args& a) {
     if (a.dx) deliver(std::get<0>(out), dx, a.dx);
 }
 
-// libtorch 1 has no fused weight norm on the host: at::_weight_norm is these operations, its gradient those below (ATen's
-// _weight_norm_differentiable_backward, for any dim), with results written where they are wanted.
+// libtorch 1 has no fused weight norm on the host: at::_weight_norm is these operations, its gradient those below
+// (ATen's _weight_norm_differentiable_backward, for any dim), with results written where they are wanted.
 void normlab_plan::forward_weight(const normlab_forward_args& a) {
     const at::Tensor &v = view(x, a.x), out = view(y, a.y);
     const at::Tensor norm = at::norm_except_dim(v, 2, dim);
@@ -260,7 +275,8 @@ const char* supports(const normlab_problem* p) {
     if (p->stat_batch) return "one normalisation batch in a call";
     if (*op == Op::group && p->running != NORMLAB_RUNNING_NONE)
         return "torch::instance_norm that keeps running statistics returns none for a backward pass of its own";
-    if (p->running != NORMLAB_RUNNING_NONE && p->running != NORMLAB_RUNNING_UNBIASED_VARIANCE) return "it keeps a running mean and unbiased variance";
+    if (p->running != NORMLAB_RUNNING_NONE && p->running != NORMLAB_RUNNING_UNBIASED_VARIANCE)
+        return "it keeps a running mean and unbiased variance";
     return nullptr;
 }
 
@@ -277,7 +293,8 @@ const char* available() { return on_host || at::hasCUDA() ? nullptr : "libtorch 
 NORMLAB_EXPORT const normlab_plugin* normlab_plugin_entry(uint32_t, const char*) {
     static const normlab_plugin table = [] {
         normlab_plugin t = table_of<normlab_plan>();
-        t.name = on_host ? "libtorch" : "libtorch_cuda", t.description = "batch, layer, instance, group and weight norm of libtorch " TORCH_VERSION;
+        t.name = on_host ? "libtorch" : "libtorch_cuda",
+        t.description = "batch, layer, instance, group and weight norm of libtorch " TORCH_VERSION;
         t.device = on_host ? NORMLAB_HOST : NORMLAB_CUDA;
         t.saves = NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, t.updates_state = 1;
         t.available = available, t.supports = supports, t.set_threads = set_threads;

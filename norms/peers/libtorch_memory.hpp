@@ -1,6 +1,7 @@
 #pragma once
-// Where libtorch's results go. Its operations return new tensors; an allocator of ours gives the caller's own memory for the result, so that nothing
-// is copied, and keeps large blocks: fresh ones from the system would be page-faulted anew on every call.
+// Where libtorch's results go. Its operations return new tensors; an allocator of ours gives the caller's own memory
+// for the result, so that nothing is copied, and keeps large blocks: fresh ones from the system would be page-faulted
+// anew on every call.
 
 #include <map>
 #include <mutex>
@@ -47,7 +48,7 @@ private:
     };
 
     static Pool& instance() {
-        static Pool& pool = *new Pool;   // outlives everything that is in it
+        static Pool& pool = *new Pool;  // outlives everything that is in it
         return pool;
     }
     static std::pair<void*, std::size_t>& next() {

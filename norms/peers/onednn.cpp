@@ -1,5 +1,5 @@
-// oneDNN's batch norm and layer norm as a plug-in. Its statistics are f32: they stay so in the opaque part of what is saved, which it reads again,
-// and go into the saved mean and variance as doubles.
+// oneDNN's batch norm and layer norm as a plug-in. Its statistics are f32: they stay so in the opaque part of what is
+// saved, which it reads again, and go into the saved mean and variance as doubles.
 #include <algorithm>
 #include <memory>
 #include <unordered_map>
@@ -22,30 +22,39 @@ const dnnl::engine& cpu() {
     return engine;
 }
 
-// Batch norm of [N, C] goes as [N, C, 1, 1] in channels last: in any other layout the plain C++ path, ten times slower, is taken.
+// Batch norm of [N, C] goes as [N, C, 1, 1] in channels last: in any other layout the plain C++ path, ten times slower,
+// is taken.
 memory::desc tensor_of(const normlab_problem& p) {
     const auto type = p.dtype == NORMLAB_BF16 ? memory::data_type::bf16 : memory::data_type::f32;
     if (!is_batch_norm(p)) return {{p.N * p.S, p.C}, type, memory::format_tag::ab};
-    return {{p.N, p.C, 1, p.S}, type, p.layout == NORMLAB_CHANNELS_LAST || has_one_layout(p) ? memory::format_tag::nhwc : memory::format_tag::nchw};
+    return {
+        {p.N, p.C, 1, p.S},
+        type,
+        p.layout == NORMLAB_CHANNELS_LAST || has_one_layout(p) ? memory::format_tag::nhwc : memory::format_tag::nchw};
 }
 
 // The primitives of one problem. allow_empty: an empty descriptor, not an exception, where oneDNN has no kernel.
 struct Descriptors {
     Descriptors(const normlab_problem& p, bool allow_empty) : batch(is_batch_norm(p)), tensor(tensor_of(p)) {
-        const flags_t flags = flags_t::use_scale | flags_t::use_shift | (is_given(p) ? flags_t::use_global_stats : flags_t::none);
+        const flags_t flags =
+            flags_t::use_scale | flags_t::use_shift | (is_given(p) ? flags_t::use_global_stats : flags_t::none);
         const auto eps = static_cast<float>(p.eps);
         if (batch) {
             using Forward = dnnl::batch_normalization_forward;
             using Backward = dnnl::batch_normalization_backward;
             const Forward::primitive_desc f({prop_kind::forward_training, tensor, eps, flags}, cpu(), allow_empty);
             forward = f;
-            if (f) backward = Backward::primitive_desc({prop_kind::backward, tensor, tensor, eps, flags}, cpu(), f, allow_empty);
+            if (f)
+                backward =
+                    Backward::primitive_desc({prop_kind::backward, tensor, tensor, eps, flags}, cpu(), f, allow_empty);
         } else {
             using Forward = dnnl::layer_normalization_forward;
             using Backward = dnnl::layer_normalization_backward;
             const Forward::primitive_desc f({prop_kind::forward_training, tensor, eps, flags}, cpu(), allow_empty);
             forward = f;
-            if (f) backward = Backward::primitive_desc({prop_kind::backward, tensor, tensor, eps, flags}, cpu(), f, allow_empty);
+            if (f)
+                backward =
+                    Backward::primitive_desc({prop_kind::backward, tensor, tensor, eps, flags}, cpu(), f, allow_empty);
         }
     }
     bool complete() const { return static_cast<bool>(forward) && static_cast<bool>(backward); }
@@ -61,7 +70,8 @@ struct Descriptors {
 using namespace normlab::peers;
 
 struct normlab_plan {
-    explicit normlab_plan(const normlab_problem& problem) : p(problem), ones(size(p.C), 1.0f), zeros(size(p.C)), unasked(2 * size(p.C)) {
+    explicit normlab_plan(const normlab_problem& problem)
+        : p(problem), ones(size(p.C), 1.0f), zeros(size(p.C)), unasked(2 * size(p.C)) {
         prepare(usual_threads());
     }
 
@@ -80,17 +90,21 @@ struct normlab_plan {
         x = of(d.tensor), y = of(d.tensor), dx = of(d.tensor), dy = of(d.tensor);
         mean = of(mean_desc), variance = of(mean_desc);
         gamma = of(parameter), beta = of(parameter), dgamma = of(parameter), dbeta = of(parameter);
-        forward_arguments = {{DNNL_ARG_SRC, x}, {DNNL_ARG_MEAN, mean}, {DNNL_ARG_VARIANCE, variance}, {DNNL_ARG_SCALE, gamma}};
+        forward_arguments = {
+            {DNNL_ARG_SRC, x}, {DNNL_ARG_MEAN, mean}, {DNNL_ARG_VARIANCE, variance}, {DNNL_ARG_SCALE, gamma}};
         forward_arguments.emplace(DNNL_ARG_SHIFT, beta);
         backward_arguments = forward_arguments;
         forward_arguments.emplace(DNNL_ARG_DST, y);
-        backward_arguments.insert({{DNNL_ARG_DIFF_DST, dy}, {DNNL_ARG_DIFF_SRC, dx}, {DNNL_ARG_DIFF_SCALE, dgamma}, {DNNL_ARG_DIFF_SHIFT, dbeta}});
+        backward_arguments.insert({{DNNL_ARG_DIFF_DST, dy},
+                                   {DNNL_ARG_DIFF_SRC, dx},
+                                   {DNNL_ARG_DIFF_SCALE, dgamma},
+                                   {DNNL_ARG_DIFF_SHIFT, dbeta}});
     }
 
     void point(const void* x_at, const void* gamma_at, const void* beta_at, float* statistics) {
         x.set_data_handle(const_cast<void*>(x_at));
         gamma.set_data_handle(gamma_at ? const_cast<void*>(gamma_at) : ones.data());
-        beta.set_data_handle(beta_at ? const_cast<void*>(beta_at) : zeros.data());   // backward asks for it too
+        beta.set_data_handle(beta_at ? const_cast<void*>(beta_at) : zeros.data());  // backward asks for it too
         mean.set_data_handle(statistics);
         variance.set_data_handle(statistics + p.statistics);
     }
@@ -129,7 +143,8 @@ struct normlab_plan {
 
     normlab_problem p;
     int threads = 1;
-    std::vector<float> ones, zeros, unasked;   // in place of parameters that are absent; where gradients go that nobody wants
+    // in place of parameters that are absent; where gradients go that nobody wants
+    std::vector<float> ones, zeros, unasked;
     std::vector<std::byte> unasked_dx;
     dnnl::stream stream{cpu()};
     dnnl::primitive forward, backward;
@@ -144,7 +159,8 @@ const char* supports(const normlab_problem* p) {
     if (p->epilogue) return "no epilogues";
     if (p->dtype != NORMLAB_F32 && p->dtype != NORMLAB_BF16) return "oneDNN 2 normalises f32 and bf16 on CPUs";
     if (!is_batch_norm(*p) && !is_layer_norm_of_rows(*p))
-        return "oneDNN 2 has batch norm, and layer norm over the last axis in memory with gamma and beta of each of its elements";
+        return "oneDNN 2 has batch norm, and layer norm over the last axis in memory with gamma and beta of each of "
+               "its elements";
     if (p->stat_batch) return "one normalisation batch in a call";
     if (is_given(*p) && p->running == NORMLAB_RUNNING_SIGMA) return "it reads running variances";
     try {
@@ -160,8 +176,8 @@ int set_threads(normlab_plan* plan, int threads) {
 
 const char* description() {
     static const dnnl_version_t& v = *dnnl_version();
-    static const std::string text =
-        "batch norm and layer norm of oneDNN " + std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.patch);
+    static const std::string text = "batch norm and layer norm of oneDNN " + std::to_string(v.major) + "." +
+                                    std::to_string(v.minor) + "." + std::to_string(v.patch);
     return text.c_str();
 }
 

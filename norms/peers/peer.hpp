@@ -1,5 +1,6 @@
 #pragma once
-// What the peers' plug-ins share: the table, errors as the C interface wants them, and what a spec is to other libraries.
+// What the peers' plug-ins share: the table, errors as the C interface wants them, and what a spec is to other
+// libraries.
 
 #include <exception>
 #include <string>
@@ -26,8 +27,9 @@ int guarded(F&& f) noexcept {
     return 1;
 }
 
-/// A table with what is the same for all, on a Plan that is made from the problem and has saved_bytes(), run_forward() and run_backward(). No
-/// accuracy is promised: sums are sequential. Name, description, saves, supports and what else there is are to be filled in.
+/// A table with what is the same for all, on a Plan that is made from the problem and has saved_bytes(), run_forward()
+/// and run_backward(). No accuracy is promised: sums are sequential. Name, description, saves, supports and what else
+/// there is are to be filled in.
 template <class Plan>
 normlab_plugin table_of() {
     normlab_plugin t{};
@@ -57,9 +59,12 @@ inline bool is_batch_norm(const normlab_problem& p) { return is_centred(p, NORML
 
 /// Both layouts are the same memory.
 inline bool has_one_layout(const normlab_problem& p) { return p.C == 1 || p.S == 1; }
-inline bool is_channels_last(const normlab_problem& p) { return p.layout == NORMLAB_CHANNELS_LAST && !has_one_layout(p); }
+inline bool is_channels_last(const normlab_problem& p) {
+    return p.layout == NORMLAB_CHANNELS_LAST && !has_one_layout(p);
+}
 
-/// A layer norm over the last axis in memory, gamma and beta an entry an element of it, [rows, C]: layer_norm with S = 1, channel_norm in nhwc.
+/// A layer norm over the last axis in memory, gamma and beta an entry an element of it, [rows, C]: layer_norm with S =
+/// 1, channel_norm in nhwc.
 inline bool is_layer_norm_of_rows(const normlab_problem& p) {
     if (p.S == 1 && is_centred(p, NORMLAB_GROUPS | NORMLAB_CHANNELS | NORMLAB_POSITIONS)) return true;
     return is_centred(p, NORMLAB_GROUPS | NORMLAB_CHANNELS) && (p.layout == NORMLAB_CHANNELS_LAST || p.S == 1);

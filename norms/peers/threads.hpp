@@ -1,5 +1,6 @@
 #pragma once
-// OpenMP's number of threads for the length of a call: the setting is one for the whole process, and normlab's own kernels are in it too.
+// OpenMP's number of threads for the length of a call: the setting is one for the whole process, and normlab's own
+// kernels are in it too.
 
 #ifdef _OPENMP
 #include <omp.h>

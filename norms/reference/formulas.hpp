@@ -1,7 +1,7 @@
 #pragma once
-// The reference: the formulas of norm.hpp as xtensor expressions, two passes, no tricks. Never optimised: it is read, and
-// compared with. Sums are accumulated in T, in order (f32 and 16-bit data: float). T is float, double, Quad, or Complex for the
-// complex step.
+// The reference: the formulas of norm.hpp as xtensor expressions, two passes, no tricks. Never optimised: it is read,
+// and compared with. Sums are accumulated in T, in order (f32 and 16-bit data: float). T is float, double, Quad, or
+// Complex for the complex step.
 //
 // Every array is [slice, sample in slice, group, channel in group, position], so a block is a set of axes, and a
 // statistic keeps its reduced axes with length 1 and broadcasts.
@@ -29,7 +29,7 @@ inline AxisList block_axes(const Axes& block) {
     if (block.positions) axes.push_back(4);
     return axes;
 }
-inline const AxisList channel_axes{0, 1, 4};   // what the sums for dgamma and dbeta run over
+inline const AxisList channel_axes{0, 1, 4};  // what the sums for dgamma and dbeta run over
 
 template <class T, class E>
 Array<T> add_up(const E& e, const AxisList& axes) {
@@ -73,13 +73,14 @@ Array<T> normalized(const Array<T>& x, const Array<T>& mean, const Array<T>& rst
 
 /// r and d are 1 and 0 but for batch renorm in training.
 template <class T>
-Array<T> forward(const Array<T>& x_hat, const Array<T>& r, const Array<T>& d, const Array<T>& gamma, const Array<T>& beta) {
+Array<T> forward(const Array<T>& x_hat, const Array<T>& r, const Array<T>& d, const Array<T>& gamma,
+                 const Array<T>& beta) {
     return gamma * (x_hat * r + d) + beta;
 }
 
 template <class T>
-Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const Array<T>& rstd, const Array<T>& r, const Array<T>& d,
-                     const Array<T>& gamma, const Array<T>& dy) {
+Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const Array<T>& rstd, const Array<T>& r,
+                     const Array<T>& d, const Array<T>& gamma, const Array<T>& dy) {
     const Array<T> g = gamma * r * dy;
     Gradient<T> out;
     if (p.own_statistics()) {

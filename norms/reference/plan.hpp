@@ -18,8 +18,8 @@ private:
     using Dims = std::array<std::size_t, 5>;
     static constexpr bool fits_f64 = std::is_same_v<T, float> || std::is_same_v<T, double>;
 
-    Dims dims() const;                // of the data
-    Dims channel_dims() const;        // of gamma, beta and statistics from State
+    Dims dims() const;          // of the data
+    Dims channel_dims() const;  // of gamma, beta and statistics from State
     Dims statistic_dims() const;
     Array<T> load(const ConstTensor&) const;
     void store(const Array<T>&, const Tensor&) const;
@@ -74,7 +74,8 @@ template <class T>
 Array<T> ReferencePlan<T>::load_channels(const void* data, double absent) const {
     Array<T> a(channel_dims(), T(absent));
     std::int64_t c = 0;
-    if (data) for (T& v : a) v = read_element<T>(data, param_dtype(p_.dtype), c++);
+    if (data)
+        for (T& v : a) v = read_element<T>(data, param_dtype(p_.dtype), c++);
     return a;
 }
 
@@ -103,7 +104,8 @@ std::size_t ReferencePlan<T>::opaque_bytes() const {
 }
 
 template <class T>
-void ReferencePlan<T>::save(const Statistics<T>& s, const Array<T>& r, const Array<T>& d, const SavedView& saved) const {
+void ReferencePlan<T>::save(const Statistics<T>& s, const Array<T>& r, const Array<T>& d,
+                            const SavedView& saved) const {
     const auto copy = [&](const Array<T>& a, double* to) {
         if (to) std::transform(a.begin(), a.end(), to, [](const T& v) { return convert<double>(v); });
     };
@@ -122,7 +124,8 @@ void ReferencePlan<T>::save(const Statistics<T>& s, const Array<T>& r, const Arr
 }
 
 template <class T>
-Array<T> ReferencePlan<T>::saved(const double* values, const ConstSavedView& saved, std::size_t slot, double absent) const {
+Array<T> ReferencePlan<T>::saved(const double* values, const ConstSavedView& saved, std::size_t slot,
+                                 double absent) const {
     Array<T> a(statistic_dims(), T(absent));
     if constexpr (fits_f64) {
         (void)saved, (void)slot;
@@ -160,11 +163,13 @@ template <class T>
 void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const ConstSavedView& s = args.saved;
     const Array<T> x = load(args.x), dy = load(args.dy), gamma = load_channels(args.affine.gamma, 1);
-    const Array<T> mean = saved(s.mean, s, 0, 0), rstd = saved(s.rstd, s, 1, 0), r = saved(s.r, s, 2, 1), d = saved(s.d, s, 3, 0);
+    const Array<T> mean = saved(s.mean, s, 0, 0), rstd = saved(s.rstd, s, 1, 0), r = saved(s.r, s, 2, 1),
+                   d = saved(s.d, s, 3, 0);
     const Gradient<T> out = reference::backward(p_, normalized(x, mean, rstd), rstd, r, d, gamma, dy);
     const auto store_channels = [&](const Array<T>& a, void* to) {
         std::int64_t c = 0;
-        if (to) for (const T& v : a) write_element(to, param_dtype(p_.dtype), c++, v);
+        if (to)
+            for (const T& v : a) write_element(to, param_dtype(p_.dtype), c++, v);
     };
     if (args.gradients.dx.data) store(out.dx, args.gradients.dx);
     store_channels(out.dgamma, args.gradients.dgamma);

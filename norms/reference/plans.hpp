@@ -1,5 +1,6 @@
 #pragma once
-// The plans of the reference, each scalar compiled once: float and double in native.cpp, Quad and Complex, of verification alone, in verification.cpp.
+// The plans of the reference, each scalar compiled once: float and double in native.cpp, Quad and Complex, of
+// verification alone, in verification.cpp.
 
 #include <memory>
 

@@ -7,10 +7,13 @@ constexpr std::int64_t most_elements = std::int64_t{1} << 28;
 class Reference final : public Implementation {
 public:
     std::string name() const override { return "reference"; }
-    std::string description() const override { return "the formulas in xtensor, two passes, accumulated in the compute precision"; }
+    std::string description() const override {
+        return "the formulas in xtensor, two passes, accumulated in the compute precision";
+    }
     Support supports(const Problem& p) const override {
         if (p.device != Device::host) return {"it works on host memory"};
-        if (p.shape.size() > most_elements) return {"its temporaries take some 60 bytes an element; up to 2^28 elements are accepted"};
+        if (p.shape.size() > most_elements)
+            return {"its temporaries take some 60 bytes an element; up to 2^28 elements are accepted"};
         return {};
     }
     std::unique_ptr<Plan> plan(const Problem& p) const override {

@@ -37,7 +37,7 @@ Shape shape_of(const std::vector<double>& values, std::size_t units) {
             const double d = v - mean;
             m2 += d * d / n, m3 += d * d * d / n, m4 += d * d * d * d / n;
         }
-        if (!(m2 > 1e-12 * mean * mean)) continue;   // constant, to the rounding of f32
+        if (!(m2 > 1e-12 * mean * mean)) continue;  // constant, to the rounding of f32
         skewness.push_back(std::abs(m3) / std::pow(m2, 1.5));
         kurtosis.push_back(m4 / (m2 * m2) - 3);
     }

@@ -10,12 +10,13 @@
 namespace normlab::studies::sigmoids {
 namespace {
 
-constexpr std::int64_t training_samples = 2000;   // of which the training loss is taken
+constexpr std::int64_t training_samples = 2000;  // of which the training loss is taken
 
 // What is seen in the net at each logged step: columns of the record.
 class Log {
 public:
-    Log(nn::Mlp& net, std::int64_t layers, const data::Dataset& probe) : net_(net), layers_(layers), input_(net.net().setup().backend->device(), DType::f32) {
+    Log(nn::Mlp& net, std::int64_t layers, const data::Dataset& probe)
+        : net_(net), layers_(layers), input_(net.net().setup().backend->device(), DType::f32) {
         data::Batch batch;
         std::vector<std::int64_t> indices(static_cast<std::size_t>(probe.size()));
         std::iota(indices.begin(), indices.end(), 0);
@@ -26,7 +27,8 @@ public:
 
     void add(std::int64_t step, const data::Dataset& train, const data::Dataset& test) {
         json gradients = json::array(), saturation = json::array();
-        for (std::int64_t h = 0; h <= layers_; ++h) gradients.push_back(nn::l2(net_.dense(h).weight().gradient));   // of the step's own batch
+        // of the step's own batch
+        for (std::int64_t h = 0; h <= layers_; ++h) gradients.push_back(nn::l2(net_.dense(h).weight().gradient));
         const nn::Score training = nn::evaluate(net_.net(), train), held_out = nn::evaluate(net_.net(), test);
         net_.net().forward(input_, {nn::Task::evaluate});
         for (std::int64_t h = 0; h < layers_; ++h) saturation.push_back(saturated(net_.activation(h).values()));
@@ -74,7 +76,11 @@ json run(const json& s, const Context& context) {
     const data::Dataset seen = data::first(train, training_samples), probe = data::first(test, s.at("probe"));
     const std::int64_t steps = s.at("steps"), every = s.at("log"), layers = s.at("layers");
     const std::uint64_t seed = s.at("seed");
-    nn::MlpOptions options{.in = train.H * train.W, .width = s.at("width"), .layers = layers, .out = train.classes, .sigmoid = true,
+    nn::MlpOptions options{.in = train.H * train.W,
+                           .width = s.at("width"),
+                           .layers = layers,
+                           .out = train.classes,
+                           .sigmoid = true,
                            .init = nn::gaussian(s.at("init"))};
     if (s.at("norm") == "batch_norm") options.norm = batch_norm();
     options.norm_options.implementation = s.at("impl");

@@ -1,5 +1,5 @@
-// A net trained with batch norm on clean images, tested on changed ones: with the population statistics of its training, and with those of the changed
-// images.
+// A net trained with batch norm on clean images, tested on changed ones: with the population statistics of its
+// training, and with those of the changed images.
 #include <fmt/format.h>
 
 #include "studies/data/transforms.hpp"
@@ -13,12 +13,14 @@ struct Domain {
     const char *name, *flag, *title, *axis;
     data::Dataset (*change)(const data::Dataset& set, double strength);
 };
-constexpr std::uint64_t noise_seed = 0xADA;   // of the images' noise: the same test images for every seed of training
+constexpr std::uint64_t noise_seed = 0xADA;  // of the images' noise: the same test images for every seed of training
 
 // Contrast about mid-grey: the background becomes grey, not the strokes darker alone.
 constexpr Domain domains[] = {
     {"shifted", "--shifts", "Shifted down and right", "pixels of the images as they come",
-     [](const data::Dataset& set, double pixels) { return data::shift(set, static_cast<std::int64_t>(pixels), static_cast<std::int64_t>(pixels)); }},
+     [](const data::Dataset& set, double pixels) {
+         return data::shift(set, static_cast<std::int64_t>(pixels), static_cast<std::int64_t>(pixels));
+     }},
     {"contrast", "--contrasts", "Contrast lowered about mid-grey", "contrast",
      [](const data::Dataset& set, double factor) { return data::contrast(set, factor, (1 - factor) / 2); }},
     {"noise", "--noises", "Noise added", "standard deviation of a pixel",
@@ -27,7 +29,11 @@ constexpr Domain domains[] = {
 std::vector<Run> plan(const Settings& s) {
     json shared = conv_values(s);
     const std::int64_t batch = s.integer("--batch");
-    shared.update({{"norm", "bn"}, {"batch", batch}, {"normalisation_batch", batch}, {"groups", 0}, {"precise", s.integer("--precise")}});
+    shared.update({{"norm", "bn"},
+                   {"batch", batch},
+                   {"normalisation_batch", batch},
+                   {"groups", 0},
+                   {"precise", s.integer("--precise")}});
     for (const Domain& d : domains) shared[d.name] = s.numbers(d.flag);
     std::vector<Run> runs;
     for (const std::int64_t seed : s.integers("--seeds")) {
@@ -52,7 +58,8 @@ json run(const json& settings, const Context& context) {
     for (const Domain& d : domains)
         for (const double strength : settings.at(d.name).get<std::vector<double>>()) {
             const data::Dataset changed = scaled(settings, d.change(trial.test_source, strength));
-            for (std::size_t i = 0; i < norms.size(); ++i) norms[i]->set_state(nn::StatisticsFrom::population, trained[i]);
+            for (std::size_t i = 0; i < norms.size(); ++i)
+                norms[i]->set_state(nn::StatisticsFrom::population, trained[i]);
             const double frozen = trial.score(changed, nn::StatisticsFrom::population).error;
             trial.measure_population(changed, samples);
             const double swapped = trial.score(changed, nn::StatisticsFrom::population).error;
@@ -74,7 +81,8 @@ struct Results {
             for (const Domain& d : domains)
                 for (const json& j : r.result.at(d.name)) {
                     Pair& pair = of[d.name][j.at("strength").get<double>()];
-                    pair.frozen.values[seed] = number(j.at("frozen")), pair.swapped.values[seed] = number(j.at("swapped"));
+                    pair.frozen.values[seed] = number(j.at("frozen")),
+                    pair.swapped.values[seed] = number(j.at("swapped"));
                 }
         }
     }
@@ -83,7 +91,7 @@ struct Results {
 };
 
 // Over all strengths of a domain, so that none is chosen.
-BySeed mean_over(const Strengths& strengths, BySeed Pair::* which) {
+BySeed mean_over(const Strengths& strengths, BySeed Pair::*which) {
     BySeed sum;
     for (const auto& [strength, pair] : strengths) sum = sum.empty() ? pair.*which : sum + pair.*which;
     return sum * (1 / static_cast<double>(strengths.size()));
@@ -101,11 +109,13 @@ std::map<std::string, Interval> measures_of(const Results& r) {
 }
 
 std::string table_of(const Results& r) {
-    std::string text = fmt::format("test error in %, mean and 95 % interval over seeds; clean images: {}\n\n{:<10} {:>9} {:>15} {:>15}\n",
-                                   percent(r.clean), "domain", "strength", "frozen", "re-estimated");
+    std::string text = fmt::format(
+        "test error in %, mean and 95 % interval over seeds; clean images: {}\n\n{:<10} {:>9} {:>15} {:>15}\n",
+        percent(r.clean), "domain", "strength", "frozen", "re-estimated");
     for (const Domain& d : domains)
         for (const auto& [strength, pair] : r.of.at(d.name))
-            text += fmt::format("{:<10} {:>9g} {:>15} {:>15}\n", d.name, strength, percent(pair.frozen), percent(pair.swapped));
+            text += fmt::format("{:<10} {:>9g} {:>15} {:>15}\n", d.name, strength, percent(pair.frozen),
+                                percent(pair.swapped));
     return text;
 }
 
@@ -114,7 +124,8 @@ std::string csv_of(const Results& r) {
     for (const auto& [name, strengths] : r.of)
         for (const auto& [strength, pair] : strengths)
             for (const auto& [seed, frozen] : pair.frozen.values)
-                text += fmt::format("{},{},{},{},{},{}\n", name, strength, seed, r.clean.values.at(seed), frozen, pair.swapped.values.at(seed));
+                text += fmt::format("{},{},{},{},{},{}\n", name, strength, seed, r.clean.values.at(seed), frozen,
+                                    pair.swapped.values.at(seed));
     return text;
 }
 
@@ -122,7 +133,8 @@ Figure figure(const Results& r) {
     std::vector<Panel> panels;
     for (const Domain& d : domains) {
         const std::string falling = std::string_view(d.name) == "contrast" ? "set xrange [*:*] reverse\n" : "";
-        Panel p{d.title, d.axis, "test error, %", "set ytics 0,20,100\n" + falling, {}, Panel::no_floor, Panel::Range::errors};
+        Panel p{d.title, d.axis,          "test error, %",     "set ytics 0,20,100\n" + falling,
+                {},      Panel::no_floor, Panel::Range::errors};
         Curve frozen{"frozen", 1, {}}, swapped{"re-estimated", 0, {}}, clean{"clean images", 6, {}};
         for (const auto& [strength, pair] : r.of.at(d.name)) {
             frozen.points.push_back({strength, mean_of(pair.frozen * 100)});
@@ -151,8 +163,10 @@ Study adaptation() {
         {{"--batch", "the optimiser's, normalised whole", "64", "", "", integers(2, 4096)},
          {"--shifts", "pixels down and right, of the images as they come", "2,4,6", "", "", integers(0, 1000), true},
          {"--contrasts", "about mid-grey: 1 is unchanged", "0.75,0.5,0.25", "", "", numbers(0, 1), true},
-         {"--noises", "standard deviation of what is added to each pixel, of the images as they come", "0.1,0.2,0.4", "", "", numbers(0, 10), true},
-         {"--precise", "samples from which population statistics are measured, about", "2048", "", "", integers(1, 1 << 30)}},
+         {"--noises", "standard deviation of what is added to each pixel, of the images as they come", "0.1,0.2,0.4",
+          "", "", numbers(0, 10), true},
+         {"--precise", "samples from which population statistics are measured, about", "2048", "", "",
+          integers(1, 1 << 30)}},
         "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10");
     study.plan = plan;
     study.run = run;

@@ -1,6 +1,6 @@
-// One layer in f64, x_hat = norm(W u + b), fitted to targets by squared error on one batch. Targets of unit c are 1 + (a teacher's output, of
-// variance 1/2) + (noise, variance 1/2): their mean is not 0, so that the gradient of the loss by x_hat does not add up to 0 over the batch, as it
-// needs not in a net whose later layers are not fitted yet.
+// One layer in f64, x_hat = norm(W u + b), fitted to targets by squared error on one batch. Targets of unit c are 1 +
+// (a teacher's output, of variance 1/2) + (noise, variance 1/2): their mean is not 0, so that the gradient of the loss
+// by x_hat does not add up to 0 over the batch, as it needs not in a net whose later layers are not fitted yet.
 #include <algorithm>
 #include <cmath>
 
@@ -23,11 +23,14 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 struct UnitFit {
     explicit UnitFit(const json& s)
         : inputs(s.at("inputs")), units(s.at("units")), batch(s.at("batch")), spec(batch_norm(0)),
-            implementation(find_implementation(s.at("impl").get<std::string>())),
-          backend(nn::backend_for(implementation.name())), net({.backend = &backend, .dtype = DType::f64, .seed = s.at("seed")}),
-          loss(backend, nn::LossKind::squared), x(backend.device(), DType::f64), targets(backend.device(), DType::f64),
-          dense(net.add<nn::Dense>(inputs, units, nn::LinearOptions{.init = nn::gaussian(1 / std::sqrt(static_cast<double>(inputs)))})),
-          norm(net.add<nn::Norm>(units, spec, nn::NormOptions{.implementation = implementation.name(), .affine = false, .schedule = {}})) {
+          implementation(find_implementation(s.at("impl").get<std::string>())),
+          backend(nn::backend_for(implementation.name())),
+          net({.backend = &backend, .dtype = DType::f64, .seed = s.at("seed")}), loss(backend, nn::LossKind::squared),
+          x(backend.device(), DType::f64), targets(backend.device(), DType::f64),
+          dense(net.add<nn::Dense>(
+              inputs, units, nn::LinearOptions{.init = nn::gaussian(1 / std::sqrt(static_cast<double>(inputs)))})),
+          norm(net.add<nn::Norm>(
+              units, spec, nn::NormOptions{.implementation = implementation.name(), .affine = false, .schedule = {}})) {
         const random::Stream samples{s.at("seed"), 1}, teacher{s.at("seed"), 2}, noise{s.at("seed"), 3};
         std::vector<double> u(at(batch * inputs)), t(at(batch * units), 1.0);
         for (std::size_t i = 0; i < u.size(); ++i) u[i] = samples.normal(i);
@@ -37,7 +40,8 @@ struct UnitFit {
                 for (std::int64_t k = 0; k < inputs; ++k)
                     output += u[at(n * inputs + k)] * teacher.normal(static_cast<std::uint64_t>(c * inputs + k));
                 output /= std::sqrt(static_cast<double>(inputs));
-                t[at(n * units + c)] += (output + noise.normal(static_cast<std::uint64_t>(n * units + c))) / std::sqrt(2.0);
+                t[at(n * units + c)] +=
+                    (output + noise.normal(static_cast<std::uint64_t>(n * units + c))) / std::sqrt(2.0);
             }
         x.resize({batch, inputs}), targets.resize({batch, units});
         x.set(u), targets.set(t);
@@ -46,7 +50,7 @@ struct UnitFit {
     // Forward, loss and backward; `way` as in the flag's help.
     double pass(const std::string& way, std::int64_t step) {
         if (way != "inside") {
-            net.forward(x, {nn::Task::initialise});   // the batch's statistics, taken as constants below
+            net.forward(x, {nn::Task::initialise});  // the batch's statistics, taken as constants below
             norm.set_state(nn::StatisticsFrom::population, statistics(way == "scaled"));
             norm.evaluate_with(nn::StatisticsFrom::population);
             norm.freeze();
@@ -61,7 +65,8 @@ struct UnitFit {
         const auto m = static_cast<double>(batch);
         State s{std::vector<double>(at(units)), std::vector<double>(at(units), scaled ? 0.0 : 1.0), {}, 1};
         for (std::size_t i = 0; i < z.size(); ++i) s.mean[i % at(units)] += z[i] / m;
-        for (std::size_t i = 0; scaled && i < z.size(); ++i) s.var[i % at(units)] += std::pow(z[i] - s.mean[i % at(units)], 2) / m;
+        for (std::size_t i = 0; scaled && i < z.size(); ++i)
+            s.var[i % at(units)] += std::pow(z[i] - s.mean[i % at(units)], 2) / m;
         return s;
     }
 
@@ -78,17 +83,21 @@ struct UnitFit {
     nn::Norm& norm;
 };
 
-// How far rounding may move the loss: x = W u + b and its mean are off by the roundings of their sums, of values as large as the largest |W u + b| +
-// |b|, x_hat by as much over the spread (which `scaled` takes of the batch, and is off by as much, relative); the loss by its slope times that, its
+// How far rounding may move the loss: x = W u + b and its mean are off by the roundings of their sums, of values as
+// large as the largest |W u + b| +
+// |b|, x_hat by as much over the spread (which `scaled` takes of the batch, and is off by as much, relative); the loss
+//   by its slope times that, its
 // square, and the roundings of its own sum.
 double loss_bound(UnitFit& fit, const State& used, double loss) {
-    const std::vector<double> z = fit.net.output(0).values(), slope = fit.net.gradient(1).values(), x_hat = fit.net.output(1).values(),
-        b = fit.bias();
+    const std::vector<double> z = fit.net.output(0).values(), slope = fit.net.gradient(1).values(),
+                              x_hat = fit.net.output(1).values(), b = fit.bias();
     double bound = nn::summation(fit.batch * fit.units + 4) * loss, terms = nn::summation(fit.batch + fit.inputs + 12);
     std::vector<double> largest(b.size());
-    for (std::size_t i = 0; i < z.size(); ++i) largest[i % b.size()] = std::max(largest[i % b.size()], std::abs(z[i]) + std::abs(b[i % b.size()]));
+    for (std::size_t i = 0; i < z.size(); ++i)
+        largest[i % b.size()] = std::max(largest[i % b.size()], std::abs(z[i]) + std::abs(b[i % b.size()]));
     for (std::size_t i = 0; i < z.size(); ++i) {
-        const double off = 2 * terms * largest[i % b.size()] / std::sqrt(used.var[i % b.size()]) * (1 + std::abs(x_hat[i]));
+        const double off =
+            2 * terms * largest[i % b.size()] / std::sqrt(used.var[i % b.size()]) * (1 + std::abs(x_hat[i]));
         bound += std::abs(slope[i]) * off + off * off / static_cast<double>(z.size());
     }
     return bound;
@@ -115,7 +124,11 @@ json run(const json& s) {
 
     const std::vector<double> weights = fit.dense.weight().value.values(), start = fit.bias();
     double first = 0, change = 0, rounding = 0, growth = 0, travel = 0, half_way = 0;
-    json out{{"step", json::array()}, {"loss", json::array()}, {"bias", json::array()}, {"weights", json::array()}, {"ended", steps}};
+    json out{{"step", json::array()},
+             {"loss", json::array()},
+             {"bias", json::array()},
+             {"weights", json::array()},
+             {"ended", steps}};
     for (std::int64_t t = 0; t < steps; ++t) {
         const double loss = fit.pass(way, t);
         if (!std::isfinite(loss)) {
@@ -124,13 +137,16 @@ json run(const json& s) {
         }
         if (t == 0) first = loss;
         const double bound = loss_bound(fit, fit.statistics(way != "centred"), loss);
-        if (bias_alone) {   // against the first loss, which is off by its own rounding, no more than this one's: |b| was smaller
+        // against the first loss, which is off by its own rounding, no more than this one's: |b| was smaller
+        if (bias_alone) {
             const double ratio = std::abs(loss - first) / (2 * bound);
             if (!(ratio <= change)) change = ratio;
         }
-        if (way == "inside") {   // the bias' gradient is sum_j dz_j, 0 but for the rounding of each dz_j and of the sum; and of the step
+        // the bias' gradient is sum_j dz_j, 0 but for the rounding of each dz_j and of the sum; and of the step
+        if (way == "inside") {
             const std::vector<double> dz = fit.net.gradient(0).values();
-            const std::vector<double> off = nn::gradient_bounds(fit.net.output(0), fit.net.gradient(1), fit.spec, fit.implementation).dx;
+            const std::vector<double> off =
+                nn::gradient_bounds(fit.net.output(0), fit.net.gradient(1), fit.spec, fit.implementation).dx;
             double squares = 0;
             for (std::int64_t c = 0; c < fit.units; ++c) {
                 double sum = 0;
@@ -138,7 +154,8 @@ json run(const json& s) {
                     sum += off[at(n * fit.units + c)] + nn::summation(fit.batch) * std::abs(dz[at(n * fit.units + c)]);
                 squares += sum * sum;
             }
-            rounding += rate * std::sqrt(squares) + 2 * nn::unit * distance(fit.bias(), std::vector<double>(start.size()));
+            rounding +=
+                rate * std::sqrt(squares) + 2 * nn::unit * distance(fit.bias(), std::vector<double>(start.size()));
         }
         sgd.step(t);
         const double moved = distance(fit.bias(), start), turned = distance(fit.dense.weight().value.values(), weights);
@@ -158,7 +175,12 @@ json run(const json& s) {
         for (std::int64_t n = 0; n < fit.batch; ++n) mean += t[at(n * fit.units + c)] / static_cast<double>(fit.batch);
         expected += std::pow(2 * mean / static_cast<double>(fit.units) * rate * static_cast<double>(steps), 2);
     }
-    out.update({{"loss_change", change}, {"growth", growth}, {"half_way", half_way}, {"travel", travel}, {"expected", std::sqrt(expected)}, {"rounding", rounding}});
+    out.update({{"loss_change", change},
+                {"growth", growth},
+                {"half_way", half_way},
+                {"travel", travel},
+                {"expected", std::sqrt(expected)},
+                {"rounding", rounding}});
     return out;
 }
 

@@ -42,28 +42,33 @@ void take_images(const path& where, const io::Array& a, Dataset& to) {
         io::refuse(where, fmt::format("images of shape {}; (N, H, W) and (N, 1, H, W) are accepted", text));
     if (!is_real(a) && a.type != io::ElementType::u8)
         io::refuse(where, fmt::format("images of {}; u8, f32 and f64 are accepted", io::element_name(a.type)));
-    if (a.count() == 0) io::refuse(where, fmt::format("images of shape {}; at least one sample and one pixel is needed", text));
+    if (a.count() == 0)
+        io::refuse(where, fmt::format("images of shape {}; at least one sample and one pixel is needed", text));
     to.H = shape[shape.size() - 2], to.W = shape.back();
     to.x.reserve(static_cast<std::size_t>(a.count()));
     with_elements(a, [&](auto elements) {
         for (const auto v : elements) {
             const double value = is_real(a) ? static_cast<double>(v) : static_cast<double>(v) / 255;
-            if (!(value >= 0 && value <= 1)) io::refuse(where, fmt::format("image value {} at element {}; 0 to 1 is accepted", value, to.x.size()));
+            if (!(value >= 0 && value <= 1))
+                io::refuse(where, fmt::format("image value {} at element {}; 0 to 1 is accepted", value, to.x.size()));
             to.x.push_back(static_cast<float>(value));
         }
     });
 }
 
 void take_labels(const path& where, const io::Array& a, Dataset& to) {
-    if (a.shape.size() != 1) io::refuse(where, fmt::format("labels of shape {}; (N,) is accepted", io::shape_text(a.shape)));
+    if (a.shape.size() != 1)
+        io::refuse(where, fmt::format("labels of shape {}; (N,) is accepted", io::shape_text(a.shape)));
     if (is_real(a)) io::refuse(where, fmt::format("labels of {}; integers are accepted", io::element_name(a.type)));
     const std::int64_t images = static_cast<std::int64_t>(to.x.size()) / (to.H * to.W);
-    if (a.count() != images) io::refuse(where, fmt::format("{} labels for {} images; as many are accepted", a.count(), images));
+    if (a.count() != images)
+        io::refuse(where, fmt::format("{} labels for {} images; as many are accepted", a.count(), images));
     with_elements(a, [&](auto elements) {
         for (const auto v : elements) {
             const auto label = static_cast<std::int64_t>(v);
             if (label < 0 || label > largest_label)
-                io::refuse(where, fmt::format("label {} of sample {}; 0 to {} are accepted", label, to.labels.size(), largest_label));
+                io::refuse(where, fmt::format("label {} of sample {}; 0 to {} are accepted", label, to.labels.size(),
+                                              largest_label));
             to.labels.push_back(static_cast<std::int32_t>(label));
         }
     });
@@ -73,7 +78,9 @@ void take_labels(const path& where, const io::Array& a, Dataset& to) {
 Split checked(const path& where, Split split) {
     Dataset &train = split.train, &test = split.test;
     if (train.H != test.H || train.W != test.W)
-        io::refuse(where, fmt::format("training images of {} x {} and test images of {} x {}; the same size is accepted", train.H, train.W, test.H, test.W));
+        io::refuse(where,
+                   fmt::format("training images of {} x {} and test images of {} x {}; the same size is accepted",
+                               train.H, train.W, test.H, test.W));
     const auto most = std::max(std::ranges::max(train.labels), std::ranges::max(test.labels));
     if (most < 1) io::refuse(where, "all labels are 0; at least two classes are accepted");
     train.classes = test.classes = most + 1;
@@ -95,7 +102,8 @@ void name(Split& split, const std::string& set, const std::string& from, const s
     split.train = mixed(split.train), split.test = mixed(split.test);
     for (const auto& [part, word] : {std::pair(&split.train, "train"), std::pair(&split.test, "test")}) {
         part->name = set + " " + word;
-        part->description = fmt::format("{} (crc32 {}), {} {} samples of {} x {}, {} classes{}", from, sum, part->size(), word, part->H, part->W, part->classes, how);
+        part->description = fmt::format("{} (crc32 {}), {} {} samples of {} x {}, {} classes{}", from, sum,
+                                        part->size(), word, part->H, part->W, part->classes, how);
     }
 }
 
@@ -108,8 +116,12 @@ Split load_idx(const path& folder) {
     const io::MnistFiles files = io::find_mnist(folder);
     Split split;
     const auto read = [&](const auto& images, const auto& labels, const char* word, Dataset& to) {
-        for (const auto& [file, what] : {std::pair(&images, "images-idx3-ubyte"), std::pair(&labels, "labels-idx1-ubyte")})
-            if (!*file) io::refuse(folder, fmt::format("holds no {}-{}, with or without .gz; the four files of MNIST are accepted", word, what));
+        for (const auto& [file, what] :
+             {std::pair(&images, "images-idx3-ubyte"), std::pair(&labels, "labels-idx1-ubyte")})
+            if (!*file)
+                io::refuse(folder,
+                           fmt::format("holds no {}-{}, with or without .gz; the four files of MNIST are accepted",
+                                       word, what));
         take_images(*images, io::read_idx(*images), to);
         take_labels(*labels, io::read_idx(*labels), to);
     };
@@ -125,7 +137,9 @@ Split load_npz(const path& file, std::uint64_t seed) {
     const std::vector<std::string> names = archive.names();
     const auto has = [&](const char* member) { return std::ranges::find(names, member) != names.end(); };
     for (const char* member : {"x", "y"})
-        if (!has(member)) io::refuse(file, fmt::format("holds no array {}; x and y, and perhaps x_test and y_test, are accepted", member));
+        if (!has(member))
+            io::refuse(file,
+                       fmt::format("holds no array {}; x and y, and perhaps x_test and y_test, are accepted", member));
     if (has("x_test") != has("y_test")) io::refuse(file, "holds one of x_test and y_test; both or neither is accepted");
     const auto read = [&](const char* images, const char* labels) {
         Dataset set;
@@ -140,11 +154,16 @@ Split load_npz(const path& file, std::uint64_t seed) {
         split.test = read("x_test", "y_test");
     } else {
         const std::int64_t all = split.train.size(), tests = all / 6;
-        if (tests < 1) io::refuse(file, fmt::format("{} samples without x_test; at least 6 are accepted, of which a sixth becomes the test set", all));
+        if (tests < 1)
+            io::refuse(
+                file,
+                fmt::format("{} samples without x_test; at least 6 are accepted, of which a sixth becomes the test set",
+                            all));
         split.train.classes = std::ranges::max(split.train.labels) + 1;
         const std::vector<std::int64_t> order = permutation(all, seed, 0);
         const std::span all_of_it(order);
-        split = {pick(split.train, all_of_it.subspan(static_cast<std::size_t>(tests))), pick(split.train, all_of_it.first(static_cast<std::size_t>(tests)))};
+        split = {pick(split.train, all_of_it.subspan(static_cast<std::size_t>(tests))),
+                 pick(split.train, all_of_it.first(static_cast<std::size_t>(tests)))};
         how = fmt::format(" (a sixth drawn as test set with seed {})", seed);
     }
     split = checked(file, std::move(split));
@@ -159,11 +178,13 @@ std::vector<std::int64_t> permutation(std::int64_t n, std::uint64_t seed, std::u
     std::iota(order.begin(), order.end(), 0);
     const random::Stream stream{seed, purpose};
     for (std::int64_t i = n - 1; i > 0; --i)
-        std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(stream.below(i + 1, static_cast<std::uint64_t>(i)))]);
+        std::swap(order[static_cast<std::size_t>(i)],
+                  order[static_cast<std::size_t>(stream.below(i + 1, static_cast<std::uint64_t>(i)))]);
     return order;
 }
 
-void copy_samples(const Dataset& set, std::span<const std::int64_t> indices, std::vector<float>& x, std::vector<std::int32_t>& labels) {
+void copy_samples(const Dataset& set, std::span<const std::int64_t> indices, std::vector<float>& x,
+                  std::vector<std::int32_t>& labels) {
     const auto pixels = static_cast<std::size_t>(set.H * set.W);
     x.resize(indices.size() * pixels);
     labels.resize(indices.size());
@@ -196,7 +217,9 @@ Dataset first(const Dataset& set, std::int64_t count) {
 Split load(const path& where, std::uint64_t seed) {
     std::error_code error;
     if (std::filesystem::is_directory(where, error)) return load_idx(where);
-    if (!io::is_npz(where)) io::refuse(where, "is no .npz file; a folder with the four files of MNIST, or an .npz file with x and y, is accepted");
+    if (!io::is_npz(where))
+        io::refuse(where,
+                   "is no .npz file; a folder with the four files of MNIST, or an .npz file with x and y, is accepted");
     return load_npz(where, seed);
 }
 

@@ -45,31 +45,38 @@ Dataset binarise(const Dataset& set) {
 
 Dataset binarise_at_random(const Dataset& set, std::uint64_t seed) {
     const random::Stream stream{seed, binarising};
-    return by_pixel(set, fmt::format("binarised at random (seed {})", seed), [&](double v, std::size_t i) { return stream.uniform(i) < v ? 1.0 : 0.0; });
+    return by_pixel(set, fmt::format("binarised at random (seed {})", seed),
+                    [&](double v, std::size_t i) { return stream.uniform(i) < v ? 1.0 : 0.0; });
 }
 
 Dataset halve(const Dataset& set) {
-    if (set.H % 2 || set.W % 2) throw Error(fmt::format("{}: images of {} x {} to be halved; even sizes are accepted", set.name, set.H, set.W));
-    return by_image(set, set.H / 2, set.W / 2, fmt::format("halved to {} x {}", set.H / 2, set.W / 2), [&](std::int64_t i, std::int64_t j, const float* x) {
-        const float* p = x + 2 * i * set.W + 2 * j;
-        return (p[0] + p[1] + p[set.W] + p[set.W + 1]) / 4;
-    });
+    if (set.H % 2 || set.W % 2)
+        throw Error(fmt::format("{}: images of {} x {} to be halved; even sizes are accepted", set.name, set.H, set.W));
+    return by_image(set, set.H / 2, set.W / 2, fmt::format("halved to {} x {}", set.H / 2, set.W / 2),
+                    [&](std::int64_t i, std::int64_t j, const float* x) {
+                        const float* p = x + 2 * i * set.W + 2 * j;
+                        return (p[0] + p[1] + p[set.W] + p[set.W + 1]) / 4;
+                    });
 }
 
 Dataset shift(const Dataset& set, std::int64_t down, std::int64_t right) {
-    return by_image(set, set.H, set.W, fmt::format("shifted by ({}, {})", down, right), [&](std::int64_t i, std::int64_t j, const float* x) {
-        const bool inside = i >= down && i - down < set.H && j >= right && j - right < set.W;
-        return inside ? x[(i - down) * set.W + j - right] : 0.0f;
-    });
+    return by_image(set, set.H, set.W, fmt::format("shifted by ({}, {})", down, right),
+                    [&](std::int64_t i, std::int64_t j, const float* x) {
+                        const bool inside = i >= down && i - down < set.H && j >= right && j - right < set.W;
+                        return inside ? x[(i - down) * set.W + j - right] : 0.0f;
+                    });
 }
 
 Dataset contrast(const Dataset& set, double factor, double level) {
-    if (!std::isfinite(factor) || !std::isfinite(level)) throw Error(fmt::format("contrast {} at level {}; finite numbers are accepted", factor, level));
-    return by_pixel(set, fmt::format("contrast {} at level {}", factor, level), [&](double v, std::size_t) { return clipped(level + factor * v); });
+    if (!std::isfinite(factor) || !std::isfinite(level))
+        throw Error(fmt::format("contrast {} at level {}; finite numbers are accepted", factor, level));
+    return by_pixel(set, fmt::format("contrast {} at level {}", factor, level),
+                    [&](double v, std::size_t) { return clipped(level + factor * v); });
 }
 
 Dataset add_noise(const Dataset& set, double deviation, std::uint64_t seed) {
-    if (!(deviation >= 0) || !std::isfinite(deviation)) throw Error(fmt::format("noise of deviation {}; a finite number of at least 0 is accepted", deviation));
+    if (!(deviation >= 0) || !std::isfinite(deviation))
+        throw Error(fmt::format("noise of deviation {}; a finite number of at least 0 is accepted", deviation));
     const random::Stream stream{seed, noise};
     return by_pixel(set, fmt::format("noise {} (seed {})", deviation, seed),
                     [&](double v, std::size_t i) { return clipped(v + deviation * stream.normal(i)); });

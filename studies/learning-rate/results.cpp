@@ -48,17 +48,20 @@ double best_final(const ByFactor& net, std::int64_t seed) {
         std::vector<double> others;
         for (const auto& [other, r] : runs)
             if (other != seed || runs.size() == 1) others.push_back(final_accuracy(*r));
-        if (const double mean = mean_of(others).value; mean > highest) highest = mean, chosen = final_accuracy(*runs.at(seed));
+        if (const double mean = mean_of(others).value; mean > highest)
+            highest = mean, chosen = final_accuracy(*runs.at(seed));
     }
     return chosen;
 }
 
 double largest_stable(const ByFactor& net, std::int64_t seed) {
-    constexpr double chance = 0.2;   // twice that of ten classes: what stays below it has learnt nowhere
+    constexpr double chance = 0.2;  // twice that of ten classes: what stays below it has learnt nowhere
     double largest = 0;
     if (highest_final(net, seed) < chance) return largest;
     for (const auto& [factor, runs] : net)
-        if (const auto r = runs.find(seed); r != runs.end() && final_accuracy(*r->second) >= 0.9 * highest_final(net, seed)) largest = factor;
+        if (const auto r = runs.find(seed);
+            r != runs.end() && final_accuracy(*r->second) >= 0.9 * highest_final(net, seed))
+            largest = factor;
     return largest;
 }
 
@@ -72,19 +75,24 @@ Interval stable_ratio(const ByFactor& a, const ByFactor& b) {
         lows.push_back(of_a / next_factor(b, of_b));
         highs.push_back(next_factor(a, of_a) / of_b);
     }
-    const bool bounded = std::ranges::all_of(highs, [](double v) { return std::isfinite(v); }), positive = std::ranges::all_of(lows, [](double v) { return v > 0; });
+    const bool bounded = std::ranges::all_of(highs, [](double v) { return std::isfinite(v); }),
+               positive = std::ranges::all_of(lows, [](double v) { return v > 0; });
     return {mean_ratio(ratios).value, positive ? mean_ratio(lows).low : 0, bounded ? mean_ratio(highs).high : HUGE_VAL};
 }
 
 std::map<std::string, Interval> measures(const std::vector<Record>& records) {
     std::map<std::string, Interval> out;
-    const auto runs = [&](const char* activation, const char* norm) { return json{{"activation", activation}, {"norm", norm}, {"init", 1}}; };
+    const auto runs = [&](const char* activation, const char* norm) {
+        return json{{"activation", activation}, {"norm", norm}, {"init", 1}};
+    };
     ByFactor plain = by_factor(records, runs("relu", "none")), bn = by_factor(records, runs("relu", "batch_norm"));
     if (plain.contains(1)) {
         const auto ratio = [](const Record& b, const Record& p) { return steps_to(b, best(p)) / steps_to(p, best(p)); };
-        const auto steps = [&](double factor) {   // from above nothing bounds what was never reached
+        const auto steps = [&](double factor) {  // from above nothing bounds what was never reached
             Interval i = mean_ratio(each_pair(bn[factor], plain[1], ratio));
-            for (const double missed : each_pair(bn[factor], plain[1], [](const Record& b, const Record& p) { return best(b) < best(p) ? 1.0 : 0.0; }))
+            for (const double missed : each_pair(bn[factor], plain[1], [](const Record&b, const Record&p) {
+                     return best(b) < best(p) ? 1.0 : 0.0;
+                 }))
                 if (missed > 0) i.high = HUGE_VAL;
             return i;
         };
@@ -93,7 +101,8 @@ std::map<std::string, Interval> measures(const std::vector<Record>& records) {
         const auto fall = [](const Record& p, const Record& fast) { return best(p) - final_accuracy(fast); };
         out["plain_best - plain_x5_final"] = mean_of(each_pair(plain[1], plain[5], fall));
     }
-    out["bn_x30_best - bn_best"] = mean_of(each_pair(bn[30], bn[1], [](const Record& fast, const Record& b) { return best(fast) - best(b); }));
+    out["bn_x30_best - bn_best"] =
+        mean_of(each_pair(bn[30], bn[1], [](const Record& fast, const Record& b) { return best(fast) - best(b); }));
     if (const std::vector<double> depths = values_of(records, "layers"); !depths.empty()) {
         json net = runs("sigmoid", "none");
         double deepest = 0;
@@ -102,7 +111,8 @@ std::map<std::string, Interval> measures(const std::vector<Record>& records) {
             if (!select(records, net).empty()) deepest = depth;
         }
         net["layers"] = deepest;
-        const ByFactor sigmoid = by_factor(records, net);   // at the best of its rates, step and rate chosen in its favour
+        // at the best of its rates, step and rate chosen in its favour
+        const ByFactor sigmoid = by_factor(records, net);
         std::map<std::int64_t, double> highest;
         for (const auto& [factor, by_seed] : sigmoid)
             for (const auto& [seed, r] : by_seed) highest[seed] = std::max(highest[seed], best(*r));

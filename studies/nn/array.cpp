@@ -13,7 +13,8 @@ std::size_t bytes_of(const Dims& dims, DType dtype) { return static_cast<std::si
 template <class From>
 void upload(Memory& memory, const Dims& dims, DType dtype, std::span<const From> values) {
     if (static_cast<std::int64_t>(values.size()) != dims.size())
-        throw Error(fmt::format("{} values for an array of {}; as many as it has are accepted", values.size(), dims.size()));
+        throw Error(
+            fmt::format("{} values for an array of {}; as many as it has are accepted", values.size(), dims.size()));
     if (dtype == (std::is_same_v<From, float> ? DType::f32 : DType::f64)) return memory.upload(std::as_bytes(values));
     using To = std::conditional_t<std::is_same_v<From, float>, double, float>;
     std::vector<To> converted;
@@ -26,7 +27,8 @@ void upload(Memory& memory, const Dims& dims, DType dtype, std::span<const From>
 void Array::resize(const Dims& dims) {
     if (dtype_ != DType::f32 && dtype_ != DType::f64) throw Error("an array of the substrate holds f32 or f64");
     if (std::min({dims.N, dims.C, dims.H, dims.W}) < 0)
-        throw Error(fmt::format("an array of {} x {} x {} x {}; dimensions of at least 0 are accepted", dims.N, dims.H, dims.W, dims.C));
+        throw Error(fmt::format("an array of {} x {} x {} x {}; dimensions of at least 0 are accepted", dims.N, dims.H,
+                                dims.W, dims.C));
     if (const std::size_t bytes = bytes_of(dims, dtype_); bytes > memory_.bytes()) memory_ = Memory(device_, bytes);
     dims_ = dims;
 }

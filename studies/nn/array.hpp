@@ -8,33 +8,38 @@
 
 namespace normlab::nn {
 
-/// x[N, H, W, C]: N samples, H x W positions, C channels, the channels of a position contiguous. H = W = 1 after a dense layer.
+/// x[N, H, W, C]: N samples, H x W positions, C channels, the channels of a position contiguous. H = W = 1 after a
+/// dense layer.
 struct Dims {
     std::int64_t N = 0, C = 0, H = 1, W = 1;
 
     std::int64_t positions() const { return H * W; }
-    std::int64_t features() const { return C * H * W; }   ///< of a sample
+    std::int64_t features() const { return C * H * W; }  ///< of a sample
     std::int64_t size() const { return N * C * H * W; }
     bool operator==(const Dims&) const = default;
 };
 
-/// Owned memory with its Dims. It grows and never shrinks: an array that has had its largest size allocates nothing more.
+/// Owned memory with its Dims. It grows and never shrinks: an array that has had its largest size allocates nothing
+/// more.
 class Array {
 public:
     Array() = default;
     Array(Device device, DType dtype) : device_(device), dtype_(dtype) {}
 
-    /// Contents are undefined afterwards. Throws Error for a dtype that is neither f32 nor f64, or a negative dimension.
+    /// Contents are undefined afterwards. Throws Error for a dtype that is neither f32 nor f64, or a negative
+    /// dimension.
     void resize(const Dims& dims);
 
     const Dims& dims() const { return dims_; }
     DType dtype() const { return dtype_; }
     Device device() const { return device_; }
 
-    Tensor tensor() const;                                                ///< [N, C, S = H W], channels last: what a normalization sees
-    Tensor matrix() const;                                                ///< [N H W, C]: what a convolution by GEMM sees
-    Tensor rows() const;                                                  ///< [N, H W C]: what a dense layer sees
-    Tensor slice(std::int64_t first, std::int64_t samples) const;         ///< `matrix` of some samples
+    /// [N, C, S = H W], channels last: what a normalization sees
+    Tensor tensor() const;
+    /// [N H W, C]: what a convolution by GEMM sees
+    Tensor matrix() const;
+    Tensor rows() const;                                           ///< [N, H W C]: what a dense layer sees
+    Tensor slice(std::int64_t first, std::int64_t samples) const;  ///< `matrix` of some samples
 
     /// Copies from and to the host, converting; in memory order. Throw Error unless the sizes are equal.
     void set(std::span<const float> values);

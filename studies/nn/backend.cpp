@@ -10,8 +10,10 @@ namespace normlab::nn {
 Backend& backend_for(const std::string& implementation) {
     const Implementation& norms = find_implementation(implementation);
     if (norms.device() == Device::host) return cpu();
-    throw Error(fmt::format("implementation {} works on {} memory, for which nn has no backend; those that work on host memory are accepted", implementation,
-                            name_of(norms.device())));
+    throw Error(
+        fmt::format("implementation {} works on {} memory, for which nn has no backend; those that work on host memory "
+                    "are accepted",
+                    implementation, name_of(norms.device())));
 }
 
 }  // namespace normlab::nn

@@ -13,7 +13,8 @@ Sequential conv_net(const Setup& setup, const ConvNet& s) {
     const std::int64_t H = s.H >> halvings, W = s.W >> halvings;
     if (H == 0 || W == 0)
         throw Error(
-            fmt::format("{} convolutions of images of {} x {}: pooling between them leaves nothing; fewer are accepted", halvings + 1, s.H, s.W));
+            fmt::format("{} convolutions of images of {} x {}: pooling between them leaves nothing; fewer are accepted",
+                        halvings + 1, s.H, s.W));
     Sequential net(setup);
     LinearOptions linear;
     linear.bias = !s.norm, linear.weight_norm = s.weight_norm, linear.implementation = s.options.implementation;

@@ -1,11 +1,11 @@
-// A net of one file: dense, batch norm, activation, twice; trained by SGD on digits that need no file; evaluated by moving averages and by precise
-// statistics. The normalisation batch (20) is a third of the optimiser's (60).
+// A net of one file: dense, batch norm, activation, twice; trained by SGD on digits that need no file; evaluated by
+// moving averages and by precise statistics. The normalisation batch (20) is a third of the optimiser's (60).
 #include <cstdio>
 
 #include "norms/variants/batch_norm.hpp"
 #include "studies/data/digits.hpp"
-#include "studies/nn/linear.hpp"
 #include "studies/nn/layers.hpp"
+#include "studies/nn/linear.hpp"
 #include "studies/nn/norm.hpp"
 #include "studies/nn/optimiser.hpp"
 #include "studies/nn/score.hpp"
@@ -42,8 +42,8 @@ int main() {
         sgd.step(step);
         if ((step + 1) % 200) continue;
         const nn::Score score = nn::evaluate(net, digits.test);
-        std::printf("step %4d: training loss %.4f, test loss %.4f, test error %.1f %%\n", static_cast<int>(step + 1), loss.value(), score.loss,
-                    100 * score.error);
+        std::printf("step %4d: training loss %.4f, test loss %.4f, test error %.1f %%\n", static_cast<int>(step + 1),
+                    loss.value(), score.loss, 100 * score.error);
     }
 
     nn::measure_population(net, digits.train, batches, 50);

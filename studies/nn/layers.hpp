@@ -23,7 +23,8 @@ public:
     void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
 };
 
-/// Largest of each 2x2, stride 2: H and W are halved, odd ones rounded down. The gradient goes to the first of the largest.
+/// Largest of each 2x2, stride 2: H and W are halved, odd ones rounded down. The gradient goes to the first of the
+/// largest.
 class MaxPool : public Layer {
 public:
     using Layer::Layer;
@@ -41,12 +42,12 @@ public:
     void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;
 };
 
-/// In training x / (1 - rate) or, with probability `rate`, 0; otherwise x (Srivastava et al. 2014). The mask depends on seed, layer, step and element
-/// alone.
+/// In training x / (1 - rate) or, with probability `rate`, 0; otherwise x (Srivastava et al. 2014). The mask depends on
+/// seed, layer, step and element alone.
 class Dropout : public Layer {
 public:
     static constexpr bool draws = true;
-    Dropout(const Setup& setup, double rate);   ///< 0 <= rate < 1, otherwise Error
+    Dropout(const Setup& setup, double rate);  ///< 0 <= rate < 1, otherwise Error
     std::string name() const override;
     void forward(const Array& x, Array& y, const Pass& pass) override;
     void backward(const Array& x, const Array& y, const Array& dy, Array* dx) override;

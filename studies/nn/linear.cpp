@@ -10,7 +10,7 @@
 namespace normlab::nn {
 namespace {
 
-constexpr std::uint32_t initial_weights = ~0u;   // a use of random numbers that is no step
+constexpr std::uint32_t initial_weights = ~0u;  // a use of random numbers that is no step
 
 Parameter parameter(const Setup& setup, std::string name, const Dims& dims, bool decays) {
     const Array empty(setup.backend->device(), setup.dtype);
@@ -35,8 +35,9 @@ Weights::Weights(const Setup& setup, std::int64_t out, std::int64_t fan_in, cons
     if (!options.weight_norm) return;
     const Implementation& implementation = find_implementation(options.implementation);
     const Device device = setup.backend->device();
-    operation_.emplace(Problem{.spec = weight_norm(), .shape = {1, out, fan_in}, .dtype = setup.dtype, .device = device}, implementation,
-                       Options{setup.threads, setup.backend->stream()});
+    operation_.emplace(
+        Problem{.spec = weight_norm(), .shape = {1, out, fan_in}, .dtype = setup.dtype, .device = device},
+        implementation, Options{setup.threads, setup.backend->stream()});
     saved_.emplace(*operation_);
     w_ = {device, setup.dtype}, dw_ = {device, setup.dtype};
     w_.resize({out, fan_in}), dw_.resize({out, fan_in});
@@ -54,7 +55,8 @@ Tensor Weights::as_channels(const Array& a) const {
 }
 
 void Weights::prepare() {
-    if (operation_) operation_->forward(as_channels(v_.value), {g_.value.tensor().data}, {}, saved_->view(), as_channels(w_));
+    if (operation_)
+        operation_->forward(as_channels(v_.value), {g_.value.tensor().data}, {}, saved_->view(), as_channels(w_));
 }
 
 void Weights::finish() {
@@ -81,7 +83,8 @@ std::vector<Parameter*> Linear::parameters() {
 
 void Linear::forward(const Array& x, Array& y, const Pass& pass) {
     y.resize(output(x.dims()));
-    if (pass.task == Task::initialise && weights_.normalised()) {   // t = v x / |v|; then g = 1 / sigma[t], b = -mean[t] / sigma[t]
+    // t = v x / |v|; then g = 1 / sigma[t], b = -mean[t] / sigma[t]
+    if (pass.task == Task::initialise && weights_.normalised()) {
         weights_.set_norms(std::vector<double>(static_cast<std::size_t>(y.dims().C), 1.0));
         weights_.prepare();
         multiply(x, y);
@@ -104,14 +107,19 @@ void Linear::backward(const Array& x, const Array&, const Array& dy, Array* dx) 
 Dense::Dense(const Setup& setup, std::int64_t in, std::int64_t out, const LinearOptions& options)
     : Linear(setup, out, in, options), in_(in), out_(out) {}
 
-std::string Dense::name() const { return fmt::format("dense {}-{}{}", in_, out_, weights_.normalised() ? " weight-normalised" : ""); }
+std::string Dense::name() const {
+    return fmt::format("dense {}-{}{}", in_, out_, weights_.normalised() ? " weight-normalised" : "");
+}
 
 Dims Dense::output(const Dims& x) const {
-    if (x.features() != in_) throw Error(fmt::format("{}: a sample has {} x {} x {} features; {} are accepted", name(), x.H, x.W, x.C, in_));
+    if (x.features() != in_)
+        throw Error(fmt::format("{}: a sample has {} x {} x {} features; {} are accepted", name(), x.H, x.W, x.C, in_));
     return {x.N, out_};
 }
 
-void Dense::multiply(const Array& x, Array& y) { backend().gemm({.transpose_b = true}, x.rows(), weights_.value().matrix(), y.matrix()); }
+void Dense::multiply(const Array& x, Array& y) {
+    backend().gemm({.transpose_b = true}, x.rows(), weights_.value().matrix(), y.matrix());
+}
 
 void Dense::multiply_back(const Array& x, const Array& dy, Array* dx) {
     backend().gemm({.transpose_a = true}, dy.matrix(), x.rows(), weights_.gradient().matrix());
@@ -119,12 +127,15 @@ void Dense::multiply_back(const Array& x, const Array& dy, Array* dx) {
 }
 
 Conv::Conv(const Setup& setup, std::int64_t in, std::int64_t out, std::int64_t kernel, const LinearOptions& options)
-    : Linear(setup, out, kernel * kernel * in, options), in_(in), out_(out), kernel_(kernel), columns_(array()), dcolumns_(array()) {
-    if (kernel != 1 && kernel != 3) throw Error(fmt::format("a convolution of {0} x {0}; 1 x 1 and 3 x 3 are accepted", kernel));
+    : Linear(setup, out, kernel * kernel * in, options), in_(in), out_(out), kernel_(kernel), columns_(array()),
+      dcolumns_(array()) {
+    if (kernel != 1 && kernel != 3)
+        throw Error(fmt::format("a convolution of {0} x {0}; 1 x 1 and 3 x 3 are accepted", kernel));
 }
 
 std::string Conv::name() const {
-    return fmt::format("conv {0}x{0} {1}-{2}{3}", kernel_, in_, out_, weights_.normalised() ? " weight-normalised" : "");
+    return fmt::format("conv {0}x{0} {1}-{2}{3}", kernel_, in_, out_,
+                       weights_.normalised() ? " weight-normalised" : "");
 }
 
 Dims Conv::output(const Dims& x) const {
@@ -136,7 +147,8 @@ Image Conv::image(const Array& x) const { return {x.dims().H, x.dims().W, in_}; 
 
 std::int64_t Conv::chunk(const Dims& x) const {
     if (kernel_ == 1) return std::max<std::int64_t>(x.N, 1);
-    return std::clamp<std::int64_t>(backend().column_elements() / std::max<std::int64_t>(9 * x.features(), 1), 1, std::max<std::int64_t>(x.N, 1));
+    return std::clamp<std::int64_t>(backend().column_elements() / std::max<std::int64_t>(9 * x.features(), 1), 1,
+                                    std::max<std::int64_t>(x.N, 1));
 }
 
 Tensor Conv::columns(const Array& x, std::int64_t first, std::int64_t samples) {
@@ -149,7 +161,8 @@ Tensor Conv::columns(const Array& x, std::int64_t first, std::int64_t samples) {
 void Conv::multiply(const Array& x, Array& y) {
     for (std::int64_t first = 0, n = chunk(x.dims()); first < x.dims().N; first += n) {
         const std::int64_t samples = std::min(n, x.dims().N - first);
-        backend().gemm({.transpose_b = true}, columns(x, first, samples), weights_.value().matrix(), y.slice(first, samples));
+        backend().gemm({.transpose_b = true}, columns(x, first, samples), weights_.value().matrix(),
+                       y.slice(first, samples));
     }
 }
 
@@ -157,7 +170,8 @@ void Conv::multiply_back(const Array& x, const Array& dy, Array* dx) {
     for (std::int64_t first = 0, n = chunk(x.dims()); first < x.dims().N; first += n) {
         const std::int64_t samples = std::min(n, x.dims().N - first);
         const Tensor d = dy.slice(first, samples);
-        backend().gemm({.transpose_a = true, .accumulate = first > 0}, d, columns(x, first, samples), weights_.gradient().matrix());
+        backend().gemm({.transpose_a = true, .accumulate = first > 0}, d, columns(x, first, samples),
+                       weights_.gradient().matrix());
         if (dx && kernel_ == 1) backend().gemm({}, d, weights_.value().matrix(), dx->slice(first, samples));
         if (!dx || kernel_ == 1) continue;
         dcolumns_.resize(columns_.dims());

@@ -12,11 +12,12 @@ class Loss {
 public:
     Loss(Backend& backend, LossKind kind) : backend_(backend), kind_(kind), losses_(backend.device(), DType::f64) {}
 
-    /// Writes the gradient of the mean loss by x; targets have x's Dims (for classes: 1 at the label, else 0). Throws Error where the Dims differ.
+    /// Writes the gradient of the mean loss by x; targets have x's Dims (for classes: 1 at the label, else 0). Throws
+    /// Error where the Dims differ.
     void run(const Array& x, const Array& targets, Array& dx);
     /// Of the last run.
-    double value();                                                 ///< the mean
-    std::vector<double> each() const { return losses_.values(); }   ///< a sample each
+    double value();                                                ///< the mean
+    std::vector<double> each() const { return losses_.values(); }  ///< a sample each
 
 private:
     Backend& backend_;

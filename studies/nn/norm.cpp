@@ -21,11 +21,14 @@ const char* name_of(StatisticsFrom which) {
 }  // namespace
 
 Norm::Norm(const Setup& setup, std::int64_t channels, const Spec& spec, const NormOptions& options)
-    : Layer(setup), spec_(spec), options_(options), implementation_(find_implementation(options.implementation)), channels_(channels) {
-    if (spec.moments == Moments::norm) throw Error(fmt::format("{} is of weights, not of activations: it is an option of dense and conv", spec.variant));
+    : Layer(setup), spec_(spec), options_(options), implementation_(find_implementation(options.implementation)),
+      channels_(channels) {
+    if (spec.moments == Moments::norm)
+        throw Error(
+            fmt::format("{} is of weights, not of activations: it is an option of dense and conv", spec.variant));
     if (implementation_.device() != backend().device())
-        throw Error(fmt::format("{} works on {} memory, but the net is on a {} device", implementation_.name(), name_of(implementation_.device()),
-                                name_of(backend().device())));
+        throw Error(fmt::format("{} works on {} memory, but the net is on a {} device", implementation_.name(),
+                                name_of(implementation_.device()), name_of(backend().device())));
     if (options.affine) {
         for (auto* p : {&gamma_, &beta_}) {
             p->emplace(Parameter{p == &gamma_ ? "gamma" : "beta", array(), array()});
@@ -37,7 +40,8 @@ Norm::Norm(const Setup& setup, std::int64_t channels, const Spec& spec, const No
     const std::size_t bytes = 2 * static_cast<std::size_t>(channels) * sizeof(double);
     moving_ = Memory(backend().device(), bytes), given_ = Memory(backend().device(), bytes);
     const State initial = initial_state(spec_, channels);
-    if (spec_.running == Running::unbiased_variance && implementation_.saves().mean && implementation_.saves().var) biased_ = initial;
+    if (spec_.running == Running::unbiased_variance && implementation_.saves().mean && implementation_.saves().var)
+        biased_ = initial;
     set_state(StatisticsFrom::moving, initial);
 }
 
@@ -76,10 +80,14 @@ Norm::Prepared& Norm::prepared(const Dims& dims, Way way, const Pass& pass) {
         const Spec& had = found->second.operation.problem().spec;
         if (had.r_max == spec.r_max && had.d_max == spec.d_max) return found->second;
     }
-    Operation operation({.spec = spec, .shape = {dims.N, dims.C, dims.positions()}, .dtype = setup().dtype, .layout = Layout::channels_last,
-                         .mode = way == Way::given ? Mode::eval : Mode::train, .device = backend().device()},
+    Operation operation({.spec = spec,
+                         .shape = {dims.N, dims.C, dims.positions()},
+                         .dtype = setup().dtype,
+                         .layout = Layout::channels_last,
+                         .mode = way == Way::given ? Mode::eval : Mode::train,
+                         .device = backend().device()},
                         implementation_, {setup().threads, backend().stream()});
-    if (found != prepared_.end()) {   // other limits of r and d: what is saved has the same size
+    if (found != prepared_.end()) {  // other limits of r and d: what is saved has the same size
         found->second.operation = std::move(operation);
         return found->second;
     }
@@ -108,12 +116,15 @@ StateView Norm::given() {
 }
 
 void Norm::forward(const Array& x, Array& y, const Pass& pass) {
-    if (x.dims().C != channels_) throw Error(fmt::format("{}: x has {} channels; {} are accepted", name(), x.dims().C, channels_));
+    if (x.dims().C != channels_)
+        throw Error(fmt::format("{}: x has {} channels; {} are accepted", name(), x.dims().C, channels_));
     const Way how = way(pass);
     Prepared& p = prepared(x.dims(), how, pass);
     if (pass.task == Task::population && measuring_) measuring_->add(HostView(x).tensor, implementation_);
     y.resize(x.dims());
-    const StateView state = !keeps_running() || how == Way::batch ? StateView{} : how == Way::given ? given() : moving();
+    const StateView state = !keeps_running() || how == Way::batch ? StateView{}
+                            : how == Way::given                   ? given()
+                                                                  : moving();
     p.operation.forward(x.tensor(), affine(), state, p.saved.view(), y.tensor());
     if (how == Way::train && biased_) track_biased(p);
     last_ = &p;
@@ -153,7 +164,8 @@ void Norm::evaluate_with(StatisticsFrom which) {
 }
 
 void Norm::freeze() {
-    if (keeps_running() && evaluation_ == StatisticsFrom::batch) throw Error("frozen statistics are given ones; moving, moving_biased and population are accepted");
+    if (keeps_running() && evaluation_ == StatisticsFrom::batch)
+        throw Error("frozen statistics are given ones; moving, moving_biased and population are accepted");
     frozen_ = true;
 }
 
@@ -168,11 +180,13 @@ State Norm::state(StatisticsFrom which) const {
 }
 
 void Norm::set_state(StatisticsFrom which, const State& state) {
-    if (!keeps_running() || which == StatisticsFrom::batch) throw Error(fmt::format("{} has no {} statistics", name(), name_of(which)));
+    if (!keeps_running() || which == StatisticsFrom::batch)
+        throw Error(fmt::format("{} has no {} statistics", name(), name_of(which)));
     const std::vector<double>& spread = spec_.running == Running::sigma ? state.sigma : state.var;
     const auto C = static_cast<std::size_t>(channels_);
     if (state.mean.size() != C || spread.size() != C)
-        throw Error(fmt::format("{}: statistics of {} and {} channels; {} are accepted", name(), state.mean.size(), spread.size(), C));
+        throw Error(fmt::format("{}: statistics of {} and {} channels; {} are accepted", name(), state.mean.size(),
+                                spread.size(), C));
     if (which == StatisticsFrom::population) {
         population_ = state;
     } else if (which == StatisticsFrom::moving_biased) {

@@ -13,8 +13,10 @@ double LearningRate::at(std::int64_t step) const {
 
 Optimiser::Optimiser(Backend& backend, std::vector<Parameter*> parameters, LearningRate rate, double decay)
     : backend_(backend), parameters_(std::move(parameters)), rate_(rate), decay_(decay) {
-    if (rate.every < 1) throw Error(fmt::format("a learning rate that changes every {} steps; at least 1 is accepted", rate.every));
-    if (!(decay >= 0) || !std::isfinite(decay)) throw Error(fmt::format("weight decay {}; a finite number of at least 0 is accepted", decay));
+    if (rate.every < 1)
+        throw Error(fmt::format("a learning rate that changes every {} steps; at least 1 is accepted", rate.every));
+    if (!(decay >= 0) || !std::isfinite(decay))
+        throw Error(fmt::format("weight decay {}; a finite number of at least 0 is accepted", decay));
     for (const Parameter* p : parameters_) {
         memory_.emplace_back(p->value.device(), p->value.dtype());
         memory_.back().resize(p->value.dims());
@@ -24,13 +26,16 @@ Optimiser::Optimiser(Backend& backend, std::vector<Parameter*> parameters, Learn
 
 void Optimiser::step(std::int64_t step) {
     const double rate = rate_.at(step);
-    if (!(rate >= 0) || !std::isfinite(rate)) throw Error(fmt::format("learning rate {} at step {}; a finite number of at least 0 is accepted", rate, step));
-    for (std::size_t i = 0; i < parameters_.size(); ++i) update(*parameters_[i], memory_[i], rate, parameters_[i]->decays ? decay_ : 0);
+    if (!(rate >= 0) || !std::isfinite(rate))
+        throw Error(fmt::format("learning rate {} at step {}; a finite number of at least 0 is accepted", rate, step));
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+        update(*parameters_[i], memory_[i], rate, parameters_[i]->decays ? decay_ : 0);
 }
 
 Sgd::Sgd(Backend& backend, std::vector<Parameter*> parameters, LearningRate rate, double momentum, double decay)
     : Optimiser(backend, std::move(parameters), rate, decay), momentum_(momentum) {
-    if (!(momentum >= 0 && momentum < 1)) throw Error(fmt::format("momentum {}; at least 0 and below 1 is accepted", momentum));
+    if (!(momentum >= 0 && momentum < 1))
+        throw Error(fmt::format("momentum {}; at least 0 and below 1 is accepted", momentum));
 }
 
 void Sgd::update(Parameter& p, Array& velocity, double rate, double decay) {

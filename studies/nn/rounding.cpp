@@ -7,12 +7,13 @@
 
 namespace normlab::nn {
 
-GradientBounds gradient_bounds(const Array& x, const Array& dy, const Spec& spec, const Implementation& implementation) {
+GradientBounds gradient_bounds(const Array& x, const Array& dy, const Spec& spec,
+                               const Implementation& implementation) {
     const std::int64_t N = x.dims().N, C = x.dims().C;
     const auto m = static_cast<double>(N);
     const Problem problem{.spec = spec, .shape = {N, C, 1}, .dtype = DType::f64};
     const verify::Inputs<double> inputs{problem, x.values(), dy.values(), {}, {}, {}};
-    truth::Result t;   // what the bounds ask of it, in f64: they are several times as large as its error
+    truth::Result t;  // what the bounds ask of it, in f64: they are several times as large as its error
     t.x_hat.resize(inputs.x.size()), t.y.resize(inputs.x.size()), t.dx.resize(inputs.x.size());
     GradientBounds out;
     out.slope.resize(inputs.x.size());
@@ -32,7 +33,8 @@ GradientBounds gradient_bounds(const Array& x, const Array& dy, const Spec& spec
             const double x_hat = std::abs(inputs.x[i] - mean) / s;
             out.slope[i] = 3 / s * (std::abs(inputs.dy[i]) + (1 + x_hat) * (mean_g + mean_gx));
         }
-        block.mean = mean, block.var = var, block.s = s, block.divisor = m, block.kappa = std::sqrt(1 + mean * mean / (s * s));
+        block.mean = mean, block.var = var, block.s = s, block.divisor = m,
+        block.kappa = std::sqrt(1 + mean * mean / (s * s));
         t.blocks.push_back(std::move(block));
         out.spread.push_back(s);
     }

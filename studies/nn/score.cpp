@@ -18,9 +18,12 @@ void load(const data::Batch& batch, Array& x, Array& targets) {
 }
 
 Score evaluate(Sequential& net, const data::Dataset& set, std::int64_t batch, LossKind kind) {
-    if (batch < 1 || set.size() == 0) throw Error(fmt::format("an evaluation of {} samples in batches of {}; at least 1 is accepted", set.size(), batch));
+    if (batch < 1 || set.size() == 0)
+        throw Error(
+            fmt::format("an evaluation of {} samples in batches of {}; at least 1 is accepted", set.size(), batch));
     const bool whole = std::ranges::any_of(net.all<Norm>(), &Norm::evaluates_by_batch);
-    if (whole && batch > set.size()) throw Error(fmt::format("evaluation by batches of {}, but there are {} samples", batch, set.size()));
+    if (whole && batch > set.size())
+        throw Error(fmt::format("evaluation by batches of {}, but there are {} samples", batch, set.size()));
     const Setup setup = net.setup();
     Array x(setup.backend->device(), setup.dtype), targets(x.device(), x.dtype()), gradient(x.device(), x.dtype());
     Loss loss(*setup.backend, kind);
@@ -41,7 +44,8 @@ Score evaluate(Sequential& net, const data::Dataset& set, std::int64_t batch, Lo
         for (std::int64_t i = 0; i < n; ++i) {
             const auto row = out.begin() + i * K;
             const bool number = std::none_of(row, row + K, [](double v) { return v != v; });
-            if (!number || std::max_element(row, row + K) - row != samples.labels[static_cast<std::size_t>(i)]) wrong += 1;
+            if (!number || std::max_element(row, row + K) - row != samples.labels[static_cast<std::size_t>(i)])
+                wrong += 1;
         }
         sum += loss.value() * static_cast<double>(n);
         seen += static_cast<double>(n);
@@ -49,7 +53,8 @@ Score evaluate(Sequential& net, const data::Dataset& set, std::int64_t batch, Lo
     return {sum / seen, wrong / seen};
 }
 
-void measure_population(Sequential& net, const data::Dataset& set, data::Sampler& sampler, std::int64_t batches, Average average) {
+void measure_population(Sequential& net, const data::Dataset& set, data::Sampler& sampler, std::int64_t batches,
+                        Average average) {
     if (batches < 1) throw Error(fmt::format("population statistics of {} batches; at least 1 is accepted", batches));
     Array x(net.setup().backend->device(), net.setup().dtype), targets(x.device(), x.dtype());
     data::Batch samples;

@@ -5,7 +5,8 @@
 namespace normlab::nn {
 namespace {
 
-// Streams of random numbers: a layer's is its net's with 8 bits more, its number among those that draw, a part's its layer's with one bit more, so that none are equal.
+// Streams of random numbers: a layer's is its net's with 8 bits more, its number among those that draw, a part's its
+// layer's with one bit more, so that none are equal.
 std::uint32_t deeper(std::uint32_t stream, int bits, std::uint32_t index) {
     if (stream >> (32 - bits)) throw Error("residual layers inside each other more than two deep; two are accepted");
     return stream << bits | index;
@@ -63,7 +64,8 @@ void Sequential::backward(const Array& x, const Array& dy, Array* dx) {
     }
 }
 
-Residual::Residual(const Setup& setup) : Layer(setup), branch_(part(setup, 0)), shortcut_(part(setup, 1)), shortcut_dx_(array()) {}
+Residual::Residual(const Setup& setup)
+    : Layer(setup), branch_(part(setup, 0)), shortcut_(part(setup, 1)), shortcut_dx_(array()) {}
 
 std::string Residual::name() const {
     return fmt::format("residual ({}){}", branch_.name(), shortcut_.size() ? " + (" + shortcut_.name() + ")" : "");
@@ -78,8 +80,9 @@ std::vector<Parameter*> Residual::parameters() {
 void Residual::forward(const Array& x, Array& y, const Pass& pass) {
     const Array &branch = branch_.forward(x, pass), &shortcut = shortcut_.forward(x, pass);
     if (branch.dims() != shortcut.dims())
-        throw Error(fmt::format("{}: the branch gives {} x {} x {}, the shortcut {} x {} x {}; the same is accepted", name(), branch.dims().H, branch.dims().W,
-                                branch.dims().C, shortcut.dims().H, shortcut.dims().W, shortcut.dims().C));
+        throw Error(fmt::format("{}: the branch gives {} x {} x {}, the shortcut {} x {} x {}; the same is accepted",
+                                name(), branch.dims().H, branch.dims().W, branch.dims().C, shortcut.dims().H,
+                                shortcut.dims().W, shortcut.dims().C));
     y.resize(branch.dims());
     backend().add(branch.tensor(), shortcut.tensor(), y.tensor());
 }

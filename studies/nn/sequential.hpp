@@ -18,7 +18,8 @@ class Sequential {
 public:
     explicit Sequential(const Setup& setup) : setup_(setup) {}
 
-    /// Makes a layer at the end: the arguments are those of L's constructor after its Setup. The reference stays good. At most 255 layers.
+    /// Makes a layer at the end: the arguments are those of L's constructor after its Setup. The reference stays good.
+    /// At most 255 layers.
     template <class L, class... Args>
     L& add(Args&&... args) {
         auto layer = std::make_unique<L>(next(L::draws), std::forward<Args>(args)...);
@@ -27,12 +28,13 @@ public:
         return added;
     }
 
-    std::string name() const;   ///< its layers' names, joined by ", "
+    std::string name() const;  ///< its layers' names, joined by ", "
     std::vector<Parameter*> parameters() const;
 
     /// The last layer's output, which stays good until the next pass; x itself where there are no layers.
     const Array& forward(const Array& x, const Pass& pass);
-    /// From dy, the gradient of the loss by the output, and the x of the forward before it. dx is written where it is not null.
+    /// From dy, the gradient of the loss by the output, and the x of the forward before it. dx is written where it is
+    /// not null.
     void backward(const Array& x, const Array& dy, Array* dx);
     /// The same with dy in `output_gradient()`, for a loss to write to, and no dx.
     void backward(const Array& x) { backward(x, output_gradient(), nullptr); }
@@ -67,7 +69,8 @@ private:
     std::uint32_t drawing_ = 0;
 };
 
-/// y = branch(x) + shortcut(x); the shortcut is empty (x itself), or a 1x1 convolution and kin where the number of channels changes (He et al. 2016).
+/// y = branch(x) + shortcut(x); the shortcut is empty (x itself), or a 1x1 convolution and kin where the number of
+/// channels changes (He et al. 2016).
 ///   Residual& block = net.add<Residual>();
 ///   block.branch().add<Conv>(8, 8);
 class Residual : public Layer {

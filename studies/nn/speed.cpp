@@ -1,5 +1,5 @@
-// Steps per second of 784-100-100-100-10, batch 60, SGD, f32, one thread: forward, loss, backward, update. speed.sh runs it beside the same net in
-// libtorch.
+// Steps per second of 784-100-100-100-10, batch 60, SGD, f32, one thread: forward, loss, backward, update. speed.sh
+// runs it beside the same net in libtorch.
 //   normlab_nn_speed relu|sigmoid [STEPS]
 #include <chrono>
 #include <cstdio>
@@ -55,5 +55,6 @@ int main(int count, char** words) {
     run(100, 100 + steps);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const double cpu_seconds = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
-    std::printf("%.0f steps/s, %.0f a second of processor time; mean loss %.4f\n", steps / seconds, steps / cpu_seconds, sum / (100 + steps));
+    std::printf("%.0f steps/s, %.0f a second of processor time; mean loss %.4f\n", steps / seconds, steps / cpu_seconds,
+                sum / (100 + steps));
 }

@@ -30,7 +30,8 @@ int main(int count, char** words) {
     const auto run = [&](int from, int to) {
         for (int step = from; step < to; ++step) {
             sgd.zero_grad();
-            const torch::Tensor loss = torch::nn::functional::cross_entropy(net->forward(x[static_cast<std::size_t>(step % batches)]), labels);
+            const torch::Tensor loss =
+                torch::nn::functional::cross_entropy(net->forward(x[static_cast<std::size_t>(step % batches)]), labels);
             sum += static_cast<double>(loss.item<float>());
             loss.backward();
             sgd.step();
@@ -42,5 +43,6 @@ int main(int count, char** words) {
     run(100, 100 + steps);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const double cpu_seconds = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
-    std::printf("%.0f steps/s, %.0f a second of processor time; mean loss %.4f\n", steps / seconds, steps / cpu_seconds, sum / (100 + steps));
+    std::printf("%.0f steps/s, %.0f a second of processor time; mean loss %.4f\n", steps / seconds, steps / cpu_seconds,
+                sum / (100 + steps));
 }

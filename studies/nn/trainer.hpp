@@ -12,12 +12,8 @@ namespace normlab::nn {
 class Trainer {
 public:
     Trainer(Sequential& net, Optimiser& optimiser, const data::Dataset& set, data::Sampler& sampler)
-        : net_(net),
-          optimiser_(optimiser),
-          set_(set),
-          sampler_(sampler),
-          loss_(*net.setup().backend, LossKind::softmax),
-          x_(net.setup().backend->device(), net.setup().dtype),
+        : net_(net), optimiser_(optimiser), set_(set), sampler_(sampler),
+          loss_(*net.setup().backend, LossKind::softmax), x_(net.setup().backend->device(), net.setup().dtype),
           targets_(x_.device(), x_.dtype()) {}
 
     /// Step k = 0, 1, ...; the batch's mean loss before it. Gradients and activations of the batch stay in the net.

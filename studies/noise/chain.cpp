@@ -1,5 +1,6 @@
-// The row on growth per layer, in networks: random dense layers, each followed by a norm and relu, forward and back. Nothing tells them what the Gram
-// matrix of their activations should be: it is the fixed point of theory.hpp that is tested here.
+// The row on growth per layer, in networks: random dense layers, each followed by a norm and relu, forward and back.
+// Nothing tells them what the Gram matrix of their activations should be: it is the fixed point of theory.hpp that is
+// tested here.
 #include <algorithm>
 
 #include "norms/variants/batch_norm.hpp"
@@ -10,11 +11,11 @@
 namespace normlab::noise {
 namespace {
 
-using Matrix = std::vector<double>;   // row-major
+using Matrix = std::vector<double>;  // row-major
 constexpr std::size_t width = 256;
 constexpr int burn_in = 4, measured = 8;
 
-enum class Kind { batch_norm, layer_norm, none };   // each before a relu
+enum class Kind { batch_norm, layer_norm, none };  // each before a relu
 
 // c[rows, width] = a[rows, width] b[width, width]
 Matrix product(const Matrix& a, const Matrix& b) {
@@ -53,11 +54,12 @@ double growth(const Trial& s, Kind kind, std::uint32_t replicate) {
         return a.values();
     };
     constexpr int depth = burn_in + measured;
-    std::vector<Matrix> weights, inputs;    // of layer l: its weight [in, out]; what its norm sees
+    std::vector<Matrix> weights, inputs;  // of layer l: its weight [in, out]; what its norm sees
     std::vector<MeasuredNorm> layers;
     Matrix a = drawn(0, s.m, 0, 1);
     for (int l = 0; l < depth; ++l) {
-        weights.push_back(drawn(1, static_cast<std::int64_t>(width), l, std::sqrt((norm ? 1.0 : 2.0) / static_cast<double>(width))));
+        weights.push_back(
+            drawn(1, static_cast<std::int64_t>(width), l, std::sqrt((norm ? 1.0 : 2.0) / static_cast<double>(width))));
         inputs.push_back(product(a, weights.back()));
         a = inputs.back();
         if (norm) {
@@ -70,7 +72,7 @@ double growth(const Trial& s, Kind kind, std::uint32_t replicate) {
         for (double& v : a) v = std::fmax(v, 0.0);
     }
     Matrix g = drawn(2, s.m, 0, 1);
-    if (kind == Kind::batch_norm)   // as a layer above with batch norm would send it: sums of 0 over the batch
+    if (kind == Kind::batch_norm)  // as a layer above with batch norm would send it: sums of 0 over the batch
         for (std::size_t c = 0; c < width; ++c) {
             double sum = 0;
             for (std::size_t j = c; j < g.size(); j += width) sum += g[j];
@@ -105,11 +107,13 @@ void measure_chain(const Trial& s, Measured& out) {
         const char* quantity;
         double theory;
     };
-    for (const Wanted& w : {Wanted{Kind::batch_norm, "relu + BN, network", theory::growth_relu(m).rate},
-                            Wanted{Kind::layer_norm, "relu + LN, network", 1}, Wanted{Kind::none, "relu, no norm, network", 1}}) {
+    for (const Wanted& w :
+         {Wanted{Kind::batch_norm, "relu + BN, network", theory::growth_relu(m).rate},
+          Wanted{Kind::layer_norm, "relu + LN, network", 1}, Wanted{Kind::none, "relu, no norm, network", 1}}) {
         Tally tally;
         for (std::uint32_t r = 0; r < replicates; ++r) tally.add(growth(s, w.kind, r));
-        out.cells.push_back(cell(s, Row::growth, w.quantity, tally, w.theory, 0.01));   // theory is of infinite width: the rest is of order 1/width
+        // theory is of infinite width: the rest is of order 1/width
+        out.cells.push_back(cell(s, Row::growth, w.quantity, tally, w.theory, 0.01));
     }
 }
 

@@ -29,24 +29,51 @@ Blocks::Blocks(std::int64_t wanted, std::int64_t elements, std::int64_t block) {
 
 Draw draw_of(const Trial& s, unsigned experiment, unsigned stream) {
     return {.seed = s.seed,
-            .stream = experiment << 28 | stream << 24 | static_cast<unsigned>(s.distribution) << 20 | static_cast<unsigned>(s.m),
+            .stream = experiment << 28 | stream << 24 | static_cast<unsigned>(s.distribution) << 20 |
+                      static_cast<unsigned>(s.m),
             .distribution = s.distribution};
 }
 
 Cell cell(const Trial& s, Row row, std::string quantity, const Tally& tally, double theory, double tolerance) {
-    return {.row = row, .quantity = std::move(quantity), .implementation = s.implementation.name(), .dtype = s.dtype, .m = s.m, .distribution = s.distribution,
-            .n = tally.count(), .theory = theory, .tolerance = tolerance, .measured = tally.mean(), .standard_error = tally.standard_error()};
+    return {.row = row,
+            .quantity = std::move(quantity),
+            .implementation = s.implementation.name(),
+            .dtype = s.dtype,
+            .m = s.m,
+            .distribution = s.distribution,
+            .n = tally.count(),
+            .theory = theory,
+            .tolerance = tolerance,
+            .measured = tally.mean(),
+            .standard_error = tally.standard_error()};
 }
 
 Cell proportion(const Trial& s, Row row, std::string quantity, std::int64_t events, std::int64_t n, double theory) {
     const double p = static_cast<double>(events) / static_cast<double>(n);
-    return {.row = row, .quantity = std::move(quantity), .implementation = s.implementation.name(), .dtype = s.dtype, .m = s.m, .distribution = s.distribution,
-            .method = Method::proportion, .n = n, .theory = theory, .measured = p, .standard_error = std::sqrt(p * (1 - p) / static_cast<double>(n))};
+    return {.row = row,
+            .quantity = std::move(quantity),
+            .implementation = s.implementation.name(),
+            .dtype = s.dtype,
+            .m = s.m,
+            .distribution = s.distribution,
+            .method = Method::proportion,
+            .n = n,
+            .theory = theory,
+            .measured = p,
+            .standard_error = std::sqrt(p * (1 - p) / static_cast<double>(n))};
 }
 
 Cell identity(const Trial& s, Row row, std::string quantity, double worst, std::int64_t n) {
-    return {.row = row, .quantity = std::move(quantity), .implementation = s.implementation.name(), .dtype = s.dtype, .m = s.m, .distribution = s.distribution,
-            .method = Method::identity, .n = n, .measured = worst, .statistic = worst};
+    return {.row = row,
+            .quantity = std::move(quantity),
+            .implementation = s.implementation.name(),
+            .dtype = s.dtype,
+            .m = s.m,
+            .distribution = s.distribution,
+            .method = Method::identity,
+            .n = n,
+            .measured = worst,
+            .statistic = worst};
 }
 
 Cell by_law(Cell mean, double distance, std::size_t n) {

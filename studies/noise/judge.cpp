@@ -13,29 +13,32 @@ void judge_cell(Cell& c, double level) {
     const double n = static_cast<double>(c.n);
     c.low = c.high = std::numeric_limits<double>::quiet_NaN();
     if (c.method == Method::interval) {
-        const double half = boost::math::quantile(boost::math::complement(boost::math::students_t(n - 1), level / 2)) * c.standard_error;
+        const double half = boost::math::quantile(boost::math::complement(boost::math::students_t(n - 1), level / 2)) *
+                            c.standard_error;
         c.low = c.measured - half, c.high = c.measured + half;
         c.statistic = std::abs(c.measured - c.theory);
-        c.limit = c.tolerance + half + n * 0x1p-53 * std::abs(c.theory);   // the last: rounding in the tally
+        c.limit = c.tolerance + half + n * 0x1p-53 * std::abs(c.theory);  // the last: rounding in the tally
     } else if (c.method == Method::proportion) {
         using Binomial = boost::math::binomial_distribution<>;
         const double events = std::round(c.measured * n);
-        c.low = Binomial::find_lower_bound_on_p(n, events, level / 2), c.high = Binomial::find_upper_bound_on_p(n, events, level / 2);
+        c.low = Binomial::find_lower_bound_on_p(n, events, level / 2),
+        c.high = Binomial::find_upper_bound_on_p(n, events, level / 2);
         c.statistic = std::abs(c.measured - c.theory);
         c.limit = c.theory < c.measured ? c.measured - c.low : c.high - c.measured;
     } else {
         c.limit = c.method == Method::law ? std::sqrt(std::log(2 / level) / (2 * n)) : 1;
     }
-    c.held = c.statistic <= c.limit;   // false for NaN
+    c.held = c.statistic <= c.limit;  // false for NaN
 }
 
 }  // namespace
 
 std::string_view title_of(Row row) {
     constexpr std::string_view titles[row_count] = {
-        "Var[mu_B], E[var_B]", "Var[var_B]", "Cov[mu_B, var_B]", "E[sigma_B]", "E[1/sigma_B]", "E[1/var_B]", "train/eval gap", "gap, biased average",
-        "x_hat in its own batch", "E[relu(x_hat)]", "clusters, not i.i.d.", "moving average, precise", "batch renorm clipping", "gradient through BN",
-        "growth per layer", "scale invariance, SGD"};
+        "Var[mu_B], E[var_B]",    "Var[var_B]",          "Cov[mu_B, var_B]",     "E[sigma_B]",
+        "E[1/sigma_B]",           "E[1/var_B]",          "train/eval gap",       "gap, biased average",
+        "x_hat in its own batch", "E[relu(x_hat)]",      "clusters, not i.i.d.", "moving average, precise",
+        "batch renorm clipping",  "gradient through BN", "growth per layer",     "scale invariance, SGD"};
     return titles[static_cast<std::size_t>(row)];
 }
 

@@ -6,7 +6,8 @@ namespace normlab::noise {
 namespace {
 
 Problem problem_of(const Spec& spec, const Shape& shape, Mode mode, DType dtype, Device device) {
-    return {.spec = spec, .shape = shape, .dtype = dtype, .layout = Layout::channels_first, .mode = mode, .device = device};
+    return {
+        .spec = spec, .shape = shape, .dtype = dtype, .layout = Layout::channels_first, .mode = mode, .device = device};
 }
 
 }  // namespace
@@ -23,13 +24,12 @@ Tensor channels_first(const Array& x) {
     return t;
 }
 
-MeasuredNorm::MeasuredNorm(const Spec& spec, const Shape& shape, Mode mode, DType dtype, const Implementation& implementation)
+MeasuredNorm::MeasuredNorm(const Spec& spec, const Shape& shape, Mode mode, DType dtype,
+                           const Implementation& implementation)
     : operation_(problem_of(spec, shape, mode, dtype, implementation.device()), implementation, {.threads = 1}),
-      device_(implementation.device()),
-      saved_(operation_),
+      device_(implementation.device()), saved_(operation_),
       state_(device_, spec.running == Running::none ? 0 : 2 * static_cast<std::size_t>(shape.C) * sizeof(double)),
-      y_(array()),
-      dx_(array()) {}
+      y_(array()), dx_(array()) {}
 
 void MeasuredNorm::set_state(double mean, double spread) {
     std::vector<double> both(state_.bytes() / sizeof(double), mean);
@@ -47,9 +47,13 @@ StateView MeasuredNorm::state() const {
     return {mean, spread, nullptr, &count_};
 }
 
-void MeasuredNorm::forward(const Array& x) { operation_.forward(channels_first(x), {}, state(), saved_.view(), channels_first(y_)); }
+void MeasuredNorm::forward(const Array& x) {
+    operation_.forward(channels_first(x), {}, state(), saved_.view(), channels_first(y_));
+}
 
-void MeasuredNorm::backward(const Array& x, const Array& dy) { operation_.backward(channels_first(x), channels_first(dy), {}, saved_.view(), {.dx = channels_first(dx_)}); }
+void MeasuredNorm::backward(const Array& x, const Array& dy) {
+    operation_.backward(channels_first(x), channels_first(dy), {}, saved_.view(), {.dx = channels_first(dx_)});
+}
 
 std::vector<double> MeasuredNorm::download(const double* from, std::int64_t count) const {
     std::vector<double> to(from ? static_cast<std::size_t>(count) : 0);

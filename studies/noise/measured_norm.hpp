@@ -1,5 +1,6 @@
 #pragma once
-// A normalization under measurement: an Operation with its memory, on whatever device the implementation works. Written once for host and device.
+// A normalization under measurement: an Operation with its memory, on whatever device the implementation works. Written
+// once for host and device.
 
 #include "norms/operation.hpp"
 #include "studies/nn/array.hpp"
@@ -19,14 +20,14 @@ public:
     MeasuredNorm(const Spec& spec, const Shape& shape, Mode mode, DType dtype, const Implementation& implementation);
 
     Array array() const { return array_of(device_, operation_.problem().shape, operation_.problem().dtype); }
-    void set_state(double mean, double spread);   ///< of every channel; count 0
+    void set_state(double mean, double spread);  ///< of every channel; count 0
     void forward(const Array& x);
     void backward(const Array& x, const Array& dy);
 
     std::vector<double> y() const { return y_.values(); }
     std::vector<double> dx() const { return dx_.values(); }
-    Saved saved() const;                             ///< without `opaque`
-    std::vector<double> running(int column) const;   ///< 0: mean, 1: variance or sigma
+    Saved saved() const;                            ///< without `opaque`
+    std::vector<double> running(int column) const;  ///< 0: mean, 1: variance or sigma
 
 private:
     std::vector<double> download(const double* from, std::int64_t count) const;

@@ -13,8 +13,8 @@ namespace normlab::noise {
 
 void measure_clusters(const Trial& s, Measured& out) {
     constexpr double rho = 0.5;
-    for (const bool pairs : {true, false}) {   // clusters are samples, their values positions
-        if (!pairs && s.m == 4) break;         // the same
+    for (const bool pairs : {true, false}) {  // clusters are samples, their values positions
+        if (!pairs && s.m == 4) break;        // the same
         const std::int64_t k = pairs ? 2 : s.m / 2;
         const std::int64_t clusters = s.m / k;
         const Blocks blocks(s.samples / s.m, s.m);
@@ -33,7 +33,8 @@ void measure_clusters(const Trial& s, Measured& out) {
             for (double mean : stats.mean) mean2.add(mean * mean);
             for (double v : stats.var) var.add(v);
         }
-        const double expected = theory::clusters_variance_of_mean(static_cast<double>(clusters), static_cast<double>(k), rho);
+        const double expected =
+            theory::clusters_variance_of_mean(static_cast<double>(clusters), static_cast<double>(k), rho);
         const char* how = pairs ? "m/2 of 2" : "2 of m/2";
         out.cells.push_back(cell(s, Row::clusters, fmt::format("Var[mu_B], {}", how), mean2, expected));
         out.cells.push_back(cell(s, Row::clusters, fmt::format("E[var_B], {}", how), var, 1 - expected));
@@ -44,7 +45,7 @@ void measure_averages(const Trial& s, Measured& out) {
     constexpr double alpha = 0.1;
     constexpr std::int64_t steps = 32, batches = 8;
     const double m = static_cast<double>(s.m);
-    {   // every channel is a layer of its own that sees `steps` batches, in order, as slices
+    {  // every channel is a layer of its own that sees `steps` batches, in order, as slices
         const Blocks blocks(2 * s.samples / (s.m * steps), s.m * steps);
         Spec spec = batch_norm(0, alpha);
         spec.stat_batch = s.m;
@@ -60,14 +61,15 @@ void measure_averages(const Trial& s, Measured& out) {
             for (double mean : layer.running(0)) mean2.add(mean * mean);
             for (double v : layer.running(1)) var.add(v);
         }
-        out.cells.push_back(cell(s, Row::averages, "Var[moving mean]", mean2, theory::moving_average_variance(m, alpha, steps)));
+        out.cells.push_back(
+            cell(s, Row::averages, "Var[moving mean]", mean2, theory::moving_average_variance(m, alpha, steps)));
         out.cells.push_back(cell(s, Row::averages, "E[moving variance]", var, 1));
     }
     const Blocks blocks(s.samples / (s.m * batches), s.m * batches);
     Spec spec = batch_norm(0);
     spec.stat_batch = s.m;
     const Shape shape{s.m * batches, blocks.channels, 1};
-    Array x = array_of(Device::host, shape, s.dtype);   // recalibration takes host tensors, for every implementation
+    Array x = array_of(Device::host, shape, s.dtype);  // recalibration takes host tensors, for every implementation
     Draw draw = draw_of(s, 3, 1);
     Tally mean2, var;
     for (std::int64_t b = 0; b < blocks.count; ++b) {
@@ -86,13 +88,17 @@ void measure_averages(const Trial& s, Measured& out) {
 namespace {
 
 // Error over bound of y = (x - mean) rstd r + d, and of r and d against their limits (infinite where one is passed).
-double worst_of_correction(const Trial& s, const std::vector<double>& x, const std::vector<double>& y, const Saved& stats, double r_max, double d_max) {
+double worst_of_correction(const Trial& s, const std::vector<double>& x, const std::vector<double>& y,
+                           const Saved& stats, double r_max, double d_max) {
     const std::size_t C = stats.mean.size();
     double worst = 0;
     for (std::size_t c = 0; c < C; ++c) {
-        const double r = stats.r[c], d = stats.d[c], mean = stats.mean[c], rstd = stats.rstd[c], u = unit_roundoff(s.dtype);
-        if (!(r >= (1 - 4 * u) / r_max && r <= (1 + 4 * u) * r_max && std::abs(d) <= (1 + 4 * u) * d_max)) return std::numeric_limits<double>::infinity();
-        for (std::size_t j = c; j < x.size(); j += C) {   // a difference, three products, a sum, each rounded; 16 allows for their order
+        const double r = stats.r[c], d = stats.d[c], mean = stats.mean[c], rstd = stats.rstd[c],
+                     u = unit_roundoff(s.dtype);
+        if (!(r >= (1 - 4 * u) / r_max && r <= (1 + 4 * u) * r_max && std::abs(d) <= (1 + 4 * u) * d_max))
+            return std::numeric_limits<double>::infinity();
+        // a difference, three products, a sum, each rounded; 16 allows for their order
+        for (std::size_t j = c; j < x.size(); j += C) {
             const double expected = (x[j] - mean) * rstd * r + d;
             const double bound = 16 * u * ((std::abs(x[j]) + std::abs(mean)) * rstd * r + std::abs(d));
             worst = std::max(worst, std::abs(y[j] - expected) / bound);
@@ -105,10 +111,12 @@ double worst_of_correction(const Trial& s, const std::vector<double>& x, const s
 
 void measure_clipping(const Trial& s, Measured& out) {
     const double m = static_cast<double>(s.m);
-    constexpr double r_max = 3, slack = 1e-6;   // a limit itself may be rounded to f32
-    for (const double d_max : {5.0, 0.5, 1.5 / std::sqrt(m)}) {   // beyond 5 sigma there is nothing to see; the last is passed by 13 % for every m
+    constexpr double r_max = 3, slack = 1e-6;  // a limit itself may be rounded to f32
+    // beyond 5 sigma there is nothing to see; the last is passed by 13 % for every m
+    for (const double d_max : {5.0, 0.5, 1.5 / std::sqrt(m)}) {
         const Blocks blocks(s.samples / s.m, s.m);
-        MeasuredNorm layer(batch_renorm(r_max, d_max, 0), {s.m, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
+        MeasuredNorm layer(batch_renorm(r_max, d_max, 0), {s.m, blocks.channels, 1}, Mode::train, s.dtype,
+                           s.implementation);
         Array x = layer.array();
         Draw draw = draw_of(s, 4, d_max == 5 ? 0 : d_max == 0.5 ? 1 : 2);
         double worst = 0;
@@ -125,9 +133,11 @@ void measure_clipping(const Trial& s, Measured& out) {
             worst = std::max(worst, worst_of_correction(s, x.values(), layer.y(), stats, r_max, d_max));
             n += blocks.channels;
         }
-        if (d_max == 5) out.cells.push_back(proportion(s, Row::clipping, "P(r < 1/3)", clipped_r, n, theory::clipped_r(m, r_max)));
+        if (d_max == 5)
+            out.cells.push_back(proportion(s, Row::clipping, "P(r < 1/3)", clipped_r, n, theory::clipped_r(m, r_max)));
         const std::string limit = d_max == 5 ? "5" : d_max == 0.5 ? "0.5" : "1.5/sqrt(m)";
-        out.cells.push_back(proportion(s, Row::clipping, "P(|d| > " + limit + ")", clipped_d, n, theory::clipped_d(m, d_max)));
+        out.cells.push_back(
+            proportion(s, Row::clipping, "P(|d| > " + limit + ")", clipped_d, n, theory::clipped_d(m, d_max)));
         out.cells.push_back(identity(s, Row::clipping, "y = x_hat r + d, limits " + limit, worst, n));
     }
 }

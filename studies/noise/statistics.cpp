@@ -8,7 +8,8 @@
 namespace normlab::noise {
 namespace {
 
-constexpr std::size_t law_size = 1 << 17;   // batches whose law is tested: sorting more would take longer than drawing them
+// batches whose law is tested: sorting more would take longer than drawing them
+constexpr std::size_t law_size = 1 << 17;
 
 // Means of values that may have none, and what is judged in their place.
 class Inverse {
@@ -27,11 +28,13 @@ public:
         const std::string name = power_ == 1 ? "1/sigma_B" : "1/var_B";
         if (diverges_) {
             for (std::size_t i = 0; i < std::size(caps); ++i)
-                out.cells.push_back(cell(trial_, row, fmt::format("E[min({}, {})]", name, caps[i]), capped_[i], theory::mean_inverse_capped(m, power_, caps[i])));
+                out.cells.push_back(cell(trial_, row, fmt::format("E[min({}, {})]", name, caps[i]), capped_[i],
+                                         theory::mean_inverse_capped(m, power_, caps[i])));
             out.running_means.push_back({name, trial_.implementation.name(), trial_.m, running_});
             return;
         }
-        const Cell c = cell(trial_, row, fmt::format("E[{}]", name), mean_, power_ == 1 ? theory::mean_inverse_sigma(m) : theory::mean_inverse_variance(m));
+        const Cell c = cell(trial_, row, fmt::format("E[{}]", name), mean_,
+                            power_ == 1 ? theory::mean_inverse_sigma(m) : theory::mean_inverse_variance(m));
         out.cells.push_back(fourth_moment(trial_.m, power_) ? c : by_law(c, distance, law_count));
     }
 
@@ -100,14 +103,16 @@ void measure_statistics(const Trial& s, Measured& out) {
             kurtosis.add(fourth / m);
             relu.add(positive / m);
             rounding.add(x_hat_rounding(s.dtype, s.m, stats.mean[c], v, rstd) / m);
-            if (scaled_vars.size() < law_size) scaled_vars.push_back(m / (rstd * rstd)), squares.push_back(y[c] * y[c] / (m - 1));
+            if (scaled_vars.size() < law_size)
+                scaled_vars.push_back(m / (rstd * rstd)), squares.push_back(y[c] * y[c] / (m - 1));
         }
     }
 
     const auto moments = theory::moments(s.distribution);
     out.cells.push_back(cell(s, Row::moments, "Var[mu_B]", mean2, theory::variance_of_mean(m)));
     out.cells.push_back(cell(s, Row::moments, "E[var_B]", var, expected));
-    out.cells.push_back(cell(s, Row::variance_of_variance, "Var[var_B]", var2, theory::variance_of_variance(m, moments.kurtosis)));
+    out.cells.push_back(
+        cell(s, Row::variance_of_variance, "Var[var_B]", var2, theory::variance_of_variance(m, moments.kurtosis)));
     out.cells.push_back(cell(s, Row::covariance, "Cov[mu_B, var_B]", both, theory::covariance(m, moments.mu3)));
     out.cells.push_back(cell(s, Row::gap, "gap - 2(1 - sigma_B)", gap_residual, 0));
     if (!is_normal) return;
@@ -124,7 +129,8 @@ void measure_statistics(const Trial& s, Measured& out) {
     Tally beta;
     for (double v : squares) beta.add(v);
     out.cells.push_back(by_law(cell(s, Row::x_hat, "law of x_hat^2 / (m-1)", beta, 1 / (m - 1)),
-                               distance_from_law(squares, [&](double t) { return theory::x_hat_law(m, t); }), squares.size()));
+                               distance_from_law(squares, [&](double t) { return theory::x_hat_law(m, t); }),
+                               squares.size()));
 }
 
 }  // namespace normlab::noise

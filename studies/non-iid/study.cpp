@@ -31,10 +31,14 @@ std::vector<Run> plan(const Settings& s) {
             for (const std::string& norm : s.list("--variants"))
                 for (const std::int64_t each : orders) {
                     if (batch % size || (each && size % each))
-                        throw Error(fmt::format("--normalisation-batches {}; divisors of --batch {} and multiples of --of-each {} are accepted", size,
-                                                batch, each));
-                    Run run{fmt::format("{}-in{}-{}-seed{}", norm, size, each ? fmt::format("{}ofeach", each) : "shuffled", seed),
-                            {{"norm", norm}, {"of_each", each}, {"normalisation_batch", size}, {"seed", seed}}, 0};
+                        throw Error(
+                            fmt::format("--normalisation-batches {}; divisors of --batch {} and multiples of --of-each "
+                                        "{} are accepted",
+                                        size, batch, each));
+                    Run run{fmt::format("{}-in{}-{}-seed{}", norm, size,
+                                        each ? fmt::format("{}ofeach", each) : "shuffled", seed),
+                            {{"norm", norm}, {"of_each", each}, {"normalisation_batch", size}, {"seed", seed}},
+                            0};
                     run.settings.update(shared);
                     run.seconds = conv_seconds(run.settings);
                     runs.push_back(std::move(run));
@@ -61,9 +65,11 @@ json run(const json& settings, const Context& context) {
     for (const std::int64_t each : settings.at("tested_of_each").get<std::vector<std::int64_t>>()) {
         data::ClassGroups order = paired(trial, trial.test_set, each);
         std::vector<std::int64_t> indices;
-        for (std::int64_t k = 0; k < trial.test_set.size() / trial.batch; ++k) std::ranges::copy(order.batch(k), std::back_inserter(indices));
+        for (std::int64_t k = 0; k < trial.test_set.size() / trial.batch; ++k)
+            std::ranges::copy(order.batch(k), std::back_inserter(indices));
         result["in_paired_batches"].push_back(
-            {{"of_each", each}, {"error", trial.score(data::pick(trial.test_set, indices), nn::StatisticsFrom::batch).error}});
+            {{"of_each", each},
+             {"error", trial.score(data::pick(trial.test_set, indices), nn::StatisticsFrom::batch).error}});
     }
     return result;
 }
@@ -91,12 +97,14 @@ struct Results {
         return found == in_paired_batches.end() ? BySeed{} : found->second;
     }
 
-    std::map<Cell, BySeed> error;                                           // evaluated with moving averages
-    std::map<std::pair<Cell, std::int64_t>, BySeed> in_paired_batches;      // by the test batches' own statistics, so many of each class in them
+    std::map<Cell, BySeed> error;  // evaluated with moving averages
+    // by the test batches' own statistics, so many of each class in them
+    std::map<std::pair<Cell, std::int64_t>, BySeed> in_paired_batches;
     std::vector<std::int64_t> sizes, counts;
 };
 
-// The claims are judged where class-paired says it: at the smallest number of samples of a class, in the smallest normalisation batch.
+// The claims are judged where class-paired says it: at the smallest number of samples of a class, in the smallest
+// normalisation batch.
 std::map<std::string, Interval> measures_of(const Results& r) {
     std::map<std::string, Interval> m;
     if (r.sizes.empty() || r.counts.empty()) return m;
@@ -127,7 +135,9 @@ std::string table_of(const Results& r) {
         text += "\n";
         for (const char* norm : norms)
             for (const std::int64_t each : orders_of(r))
-                row(fmt::format("{}, {}", norm, Cell{norm, each, 0}.order()), [&](std::int64_t size) { return values(Cell{norm, each, size}); });
+                row(fmt::format("{}, {}", norm, Cell{norm, each, 0}.order()), [&](std::int64_t size) {
+                    return values(Cell{norm, each, size});
+                });
     };
     block("evaluated with moving averages", [&](const Cell& c) { return r.moving(c); });
     for (const std::int64_t each : r.counts)
@@ -150,7 +160,8 @@ std::string csv_of(const Results& r) {
 // A column for each way to pair.
 Figure figure(const Results& r) {
     const auto panel = [&](const std::string& title, std::int64_t each, auto values) {
-        Panel p{title, "normalisation batch", "test error, %", powers_of_two(r.sizes), {}, Panel::no_floor, Panel::Range::errors};
+        Panel p{title, "normalisation batch", "test error, %",     powers_of_two(r.sizes),
+                {},    Panel::no_floor,       Panel::Range::errors};
         int style = 0;
         for (const char* norm : norms)
             for (const std::int64_t order : {std::int64_t{0}, each}) {
@@ -163,11 +174,13 @@ Figure figure(const Results& r) {
     };
     std::vector<Panel> panels;
     for (const std::int64_t each : r.counts)
-        panels.push_back(panel(fmt::format("{} of each class: by moving averages", each), each, [&](const Cell& c) { return r.moving(c); }));
+        panels.push_back(panel(fmt::format("{} of each class: by moving averages", each), each,
+                               [&](const Cell& c) { return r.moving(c); }));
     for (const std::int64_t each : r.counts)
         panels.push_back(panel(fmt::format("{} of each class: by the paired test batches’ own statistics", each), each,
                                [&](const Cell& c) { return r.paired(c, each); }));
-    return multiplot("Class-paired normalisation batches: mean and 95 % interval over seeds", std::max(1, static_cast<int>(r.counts.size())), panels);
+    return multiplot("Class-paired normalisation batches: mean and 95 % interval over seeds",
+                     std::max(1, static_cast<int>(r.counts.size())), panels);
 }
 
 Report report(const std::vector<Record>& records) {
@@ -187,8 +200,9 @@ Study non_iid() {
          {"--batch", "the optimiser's", "64", "", "", integers(2, 4096)},
          {"--normalisation-batches", "which divide it", "4,8,16", "", "", integers(2, 4096), true},
          {"--of-each",
-          "samples of each class in a paired normalisation batch: with 2, a batch of 4 has 2 classes; shuffled ones are trained beside them", "2,4",
-          "", "", integers(1, 4096), true}},
+          "samples of each class in a paired normalisation batch: with 2, a batch of 4 has 2 classes; shuffled ones "
+          "are trained beside them",
+          "2,4", "", "", integers(1, 4096), true}},
         "1,2,3,4,5", "");
     study.plan = plan;
     study.run = run;

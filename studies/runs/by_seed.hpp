@@ -8,8 +8,8 @@
 
 namespace normlab::studies {
 
-/// A value a seed. Arithmetic is by seed, over those that both sides have: runs of a seed share their data and first weights, so that a difference
-/// spreads less than its sides do.
+/// A value a seed. Arithmetic is by seed, over those that both sides have: runs of a seed share their data and first
+/// weights, so that a difference spreads less than its sides do.
 struct BySeed {
     std::map<std::int64_t, double> values;
 
@@ -18,7 +18,7 @@ struct BySeed {
     BySeed operator*(double factor) const;
 
     bool empty() const { return values.empty(); }
-    double mean() const;   ///< NaN where there are none
+    double mean() const;  ///< NaN where there are none
     BySeed without(std::int64_t seed) const;
 };
 

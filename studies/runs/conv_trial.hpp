@@ -10,10 +10,12 @@
 namespace normlab::studies {
 
 /// Flags of data, net and training after a study's own; --seeds by default and from --standard on.
-std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::string& seeds, const std::string& standard_seeds);
+std::vector<Setting> with_conv_settings(std::vector<Setting> own, const std::string& seeds,
+                                        const std::string& standard_seeds);
 
-/// Their values but the seeds, as a run's settings have them. To be added by the study: "seed", "norm" (none, bn, brn, ln, in, gn, wn), "batch" (the
-/// optimiser's), "normalisation_batch" (bn, brn; otherwise 0), "groups" (gn; otherwise 0).
+/// Their values but the seeds, as a run's settings have them. To be added by the study: "seed", "norm" (none, bn, brn,
+/// ln, in, gn, wn), "batch" (the optimiser's), "normalisation_batch" (bn, brn; otherwise 0), "groups" (gn; otherwise
+/// 0).
 json conv_values(const Settings& settings);
 
 /// About, on one core.
@@ -28,12 +30,14 @@ public:
 
     std::int64_t batch, normalisation_batch, steps;
     std::uint64_t seed;
-    data::Dataset test_source;           ///< as they came, a multiple of 256 samples
-    data::Dataset train_set, test_set;   ///< as the net sees them
+    data::Dataset test_source;          ///< as they came, a multiple of 256 samples
+    data::Dataset train_set, test_set;  ///< as the net sees them
     nn::Sequential net;
 
-    /// Steps first ... last - 1 of `steps`; momentum goes on from where the last call was, from 0 after `forget_momentum`.
-    void train(data::Sampler& sampler, std::int64_t first, std::int64_t last, const std::function<void(double part)>& progress);
+    /// Steps first ... last - 1 of `steps`; momentum goes on from where the last call was, from 0 after
+    /// `forget_momentum`.
+    void train(data::Sampler& sampler, std::int64_t first, std::int64_t last,
+               const std::function<void(double part)>& progress);
     void forget_momentum();
     nn::Score score(const data::Dataset& set, nn::StatisticsFrom which = nn::StatisticsFrom::moving);
     /// Precise statistics of `set`, from about `samples` samples in the optimiser's batches.

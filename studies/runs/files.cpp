@@ -14,7 +14,10 @@ void Files::check(std::size_t reports) const {
     std::set<std::string> named;
     const auto once = [&](const std::string& file) {
         if (!named.insert(file).second) throw Error(file + " is named twice; a file for each is accepted");
-        if (reports > 1) throw Error(fmt::format("{} for {} reports; with --json, --csv and --plot settings of which there is one are accepted", file, reports));
+        if (reports > 1)
+            throw Error(fmt::format(
+                "{} for {} reports; with --json, --csv and --plot settings of which there is one are accepted", file,
+                reports));
     };
     for (const std::string& file : {json, csv}) {
         if (file.empty()) continue;
@@ -29,12 +32,14 @@ void Files::write(const std::string& study, const Report& report, double seconds
     if (!json.empty()) {
         nlohmann::json document = report.document;
         if (document.is_null())
-            for (const auto& [name, i] : report.measures) document["measures"][name] = {{"value", i.value}, {"low", i.low}, {"high", i.high}};
+            for (const auto& [name, i] : report.measures)
+                document["measures"][name] = {{"value", i.value}, {"low", i.low}, {"high", i.high}};
         document["study"] = study, document["seconds"] = seconds;
         io::write_atomically(json, document.dump(1) + "\n");
     }
     if (!csv.empty()) io::write_atomically(csv, report.csv);
-    for (const std::string& file : figures) io::draw(file, report.figure.script, report.figure.width, report.figure.height);
+    for (const std::string& file : figures)
+        io::draw(file, report.figure.script, report.figure.width, report.figure.height);
 }
 
 }  // namespace normlab::studies

@@ -9,12 +9,14 @@
 namespace normlab::studies {
 
 struct Files {
-    std::string json, csv;               ///< empty: not written
-    std::vector<std::string> figures;    ///< .svg or .png
+    std::string json, csv;             ///< empty: not written
+    std::vector<std::string> figures;  ///< .svg or .png
 
-    /// Throws now what write would throw later, and Error for a file that is named twice or would have to hold several reports.
+    /// Throws now what write would throw later, and Error for a file that is named twice or would have to hold several
+    /// reports.
     void check(std::size_t reports) const;
-    /// The report's document, or its measures, with the study's name and the seconds that the call took; the table; the figure.
+    /// The report's document, or its measures, with the study's name and the seconds that the call took; the table; the
+    /// figure.
     void write(const std::string& study, const Report& report, double seconds) const;
 };
 

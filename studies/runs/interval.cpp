@@ -1,7 +1,7 @@
 #include "studies/runs/interval.hpp"
 
-#include <boost/math/distributions/students_t.hpp>
 #include <fmt/format.h>
+#include <boost/math/distributions/students_t.hpp>
 
 namespace normlab::studies {
 
@@ -12,7 +12,8 @@ Interval mean_of(std::span<const double> values) {
     if (values.empty()) return {NAN};
     if (values.size() == 1 || !std::isfinite(mean)) return {mean};
     for (const double v : values) squares += (v - mean) * (v - mean);
-    const double t = boost::math::quantile(boost::math::students_t(n - 1), 0.5 + level / 2), half = t * std::sqrt(squares / (n - 1) / n);
+    const double t = boost::math::quantile(boost::math::students_t(n - 1), 0.5 + level / 2),
+                 half = t * std::sqrt(squares / (n - 1) / n);
     return {mean, mean - half, mean + half};
 }
 

@@ -7,14 +7,16 @@
 
 namespace normlab::studies {
 
-/// A measured value with the interval in which the true one lies with probability `level`; of one value alone it is unbounded.
+/// A measured value with the interval in which the true one lies with probability `level`; of one value alone it is
+/// unbounded.
 struct Interval {
     double value = 0, low = -HUGE_VAL, high = HUGE_VAL;
 };
 
 inline constexpr double level = 0.95;
 
-/// Mean of independent values, one a seed, with Student's t interval: mean +- t s / sqrt(n). NaN, unbounded, where there are none.
+/// Mean of independent values, one a seed, with Student's t interval: mean +- t s / sqrt(n). NaN, unbounded, where
+/// there are none.
 Interval mean_of(std::span<const double> values);
 
 /// What is not subject to chance: an error over its rounding bound, a count.

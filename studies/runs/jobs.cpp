@@ -36,7 +36,8 @@ data::Split load(const Study& study, const std::string& data) {
 
 class Crew {
 public:
-    Crew(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show)
+    Crew(const Study& study, const std::vector<Run>& runs, const Jobs& jobs,
+         const std::function<void(const Progress&)>& show)
         : study_(study), runs_(runs), jobs_(jobs), show_(show), records_(runs.size()), part_(runs.size(), 0.0) {
         const std::string data = describe_data(study, jobs.data);
         for (std::size_t k = 0; k < runs.size(); ++k) {
@@ -53,12 +54,14 @@ public:
     std::vector<Record> all() {
         {
             std::vector<std::jthread> helpers;
-            for (int i = 0; i < std::min(jobs_.processes, static_cast<int>(todo_.size())); ++i) helpers.emplace_back([this] { work(); });
+            for (int i = 0; i < std::min(jobs_.processes, static_cast<int>(todo_.size())); ++i)
+                helpers.emplace_back([this] { work(); });
         }
         if (error_) std::rethrow_exception(error_);
         if (!failed_.empty())
-            throw Failure(fmt::format("{} of {} runs failed, the others' records are in {}; the same call makes what is missing\n  {}", failed_.size(), runs_.size(),
-                                      jobs_.out.string(), fmt::join(failed_, "\n  ")));
+            throw Failure(fmt::format(
+                "{} of {} runs failed, the others' records are in {}; the same call makes what is missing\n  {}",
+                failed_.size(), runs_.size(), jobs_.out.string(), fmt::join(failed_, "\n  ")));
         return std::move(records_);
     }
 
@@ -73,7 +76,9 @@ private:
         std::unique_ptr<system::Process> worker;
         while (const auto k = next()) {
             try {
-                if (!worker) worker = std::make_unique<system::Process>(system::this_program(), std::vector<std::string>{"study-worker"});
+                if (!worker)
+                    worker = std::make_unique<system::Process>(system::this_program(),
+                                                               std::vector<std::string>{"study-worker"});
                 const json question{{"study", study_.name}, {"settings", runs_[*k].settings}, {"data", jobs_.data}};
                 system::Process::Reply reply = worker->ask(packed(question), for_ever);
                 json said;
@@ -90,7 +95,8 @@ private:
                 if (said.contains("failure")) throw Failure(said["failure"].get<std::string>());
                 records_[*k].result = std::move(said["result"]);
                 write_record(record_path(jobs_.out, runs_[*k]), records_[*k]);
-                records_[*k] = read_record(record_path(jobs_.out, runs_[*k]));   // NaN is null there: what is reported does not depend on which call made it
+                // NaN is null there: what is reported does not depend on which call made it
+                records_[*k] = read_record(record_path(jobs_.out, runs_[*k]));
                 tell(*k, 1);
             } catch (const Failure& e) {
                 const std::lock_guard guard(lock_);
@@ -111,7 +117,8 @@ private:
             total += weight, done += weight * part_[i], made += weight * (part_[i] - found_[i]);
         }
         const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-        show_({static_cast<std::size_t>(std::ranges::count(part_, 1.0)), runs_.size(), done / total, made > 0 ? elapsed * (total - done) / made : -1});
+        show_({static_cast<std::size_t>(std::ranges::count(part_, 1.0)), runs_.size(), done / total,
+               made > 0 ? elapsed * (total - done) / made : -1});
     }
 
     const Study& study_;
@@ -130,16 +137,20 @@ private:
 
 }  // namespace
 
-std::string describe_data(const Study& study, const std::string& data) { return study.uses_data ? load(study, data).train.description : "none"; }
+std::string describe_data(const Study& study, const std::string& data) {
+    return study.uses_data ? load(study, data).train.description : "none";
+}
 
-std::vector<Record> make_records(const Study& study, const std::vector<Run>& runs, const Jobs& jobs, const std::function<void(const Progress&)>& show) {
+std::vector<Record> make_records(const Study& study, const std::vector<Run>& runs, const Jobs& jobs,
+                                 const std::function<void(const Progress&)>& show) {
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    setenv("OMP_NUM_THREADS", std::to_string(std::max(1, cores / std::max(1, jobs.processes))).c_str(), 1);   // of the workers; results do not depend on it
+    // of the workers; results do not depend on it
+    setenv("OMP_NUM_THREADS", std::to_string(std::max(1, cores / std::max(1, jobs.processes))).c_str(), 1);
     return Crew(study, runs, jobs, show).all();
 }
 
 void serve_runs(int descriptor) {
-    std::optional<data::Split> data;   // a worker serves one study
+    std::optional<data::Split> data;  // a worker serves one study
     system::serve(descriptor, [&](const std::string& message) {
         const json question = json::from_cbor(message);
         try {
@@ -155,7 +166,7 @@ void serve_runs(int descriptor) {
             return packed({{"error", e.what()}});
         }
     });
-    std::abort();   // serve does not return
+    std::abort();  // serve does not return
 }
 
 }  // namespace normlab::studies

@@ -8,7 +8,8 @@
 
 namespace normlab::studies {
 
-/// The commit that this program was built from; where the tree had changes, or no commit is known, with "-dirty" (or "unknown") and a checksum of the program.
+/// The commit that this program was built from; where the tree had changes, or no commit is known, with "-dirty" (or
+/// "unknown") and a checksum of the program.
 std::string commit();
 /// Whether that names the sources.
 bool is_clean(const std::string& commit);
@@ -22,8 +23,8 @@ void write_record(const std::filesystem::path& path, const Record& record);
 /// Throws io::InputError for a file that is no record, naming what is wrong.
 Record read_record(const std::filesystem::path& path);
 
-/// The record of this run if it is there. Throws io::InputError where the file was made with other settings, by another commit, from other data: it is nobody's to
-/// throw away but the caller's (--fresh).
+/// The record of this run if it is there. Throws io::InputError where the file was made with other settings, by another
+/// commit, from other data: it is nobody's to throw away but the caller's (--fresh).
 std::optional<Record> find_record(const std::filesystem::path& out, const Record& expected, const Run& run);
 
 }  // namespace normlab::studies

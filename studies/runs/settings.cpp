@@ -30,7 +30,9 @@ std::string value_of(const std::string& word) {
 
 }  // namespace
 
-std::string_view name_of(Size size) { return size == Size::quick ? "default" : size == Size::standard ? "standard" : "paper"; }
+std::string_view name_of(Size size) {
+    return size == Size::quick ? "default" : size == Size::standard ? "standard" : "paper";
+}
 
 const std::string& Setting::of(Size size) const {
     if (size == Size::paper && !paper.empty()) return paper;
@@ -40,14 +42,16 @@ const std::string& Setting::of(Size size) const {
 std::function<void(const Setting&, const std::string&)> integers(std::int64_t low, std::int64_t high) {
     return [=](const Setting& s, const std::string& word) {
         const std::int64_t value = verify::parse_integer(s.flag, word);
-        if (value < low || value > high) throw Error(fmt::format("{} {}; {} to {} is accepted", s.flag, value, low, high));
+        if (value < low || value > high)
+            throw Error(fmt::format("{} {}; {} to {} is accepted", s.flag, value, low, high));
     };
 }
 
 std::function<void(const Setting&, const std::string&)> numbers(double low, double high) {
     return [=](const Setting& s, const std::string& word) {
         const double value = verify::parse_number(s.flag, word);
-        if (!(value >= low && value <= high)) throw Error(fmt::format("{} {}; {:g} to {:g} is accepted", s.flag, word, low, high));
+        if (!(value >= low && value <= high))
+            throw Error(fmt::format("{} {}; {:g} to {:g} is accepted", s.flag, word, low, high));
     };
 }
 
@@ -59,19 +63,27 @@ std::function<void(const Setting&, const std::string&)> words(std::vector<std::s
 }
 
 Setting implementation_setting(std::string quick, std::string standard, bool together) {
-    return {"--impl", "implementation of the normalizations, a name of `normlab list`", std::move(quick), std::move(standard), "",
-            [](const Setting&, const std::string& word) { nn::backend_for(word); }, together};
+    return {"--impl",
+            "implementation of the normalizations, a name of `normlab list`",
+            std::move(quick),
+            std::move(standard),
+            "",
+            [](const Setting&, const std::string& word) { nn::backend_for(word); },
+            together};
 }
 
-Settings::Settings(const std::vector<Setting>& known, Size size, const std::map<std::string, std::string>& given) : size_(size) {
+Settings::Settings(const std::vector<Setting>& known, Size size, const std::map<std::string, std::string>& given)
+    : size_(size) {
     for (const Setting& s : known) {
         const auto own = given.find(s.flag);
         const std::string& text = own == given.end() ? s.of(size) : own->second;
         std::vector<std::string> list = split(text);
-        if (std::ranges::find(list, "") != list.end()) throw Error(fmt::format("{} '{}': a value is empty; a comma list is accepted: {}", s.flag, text, s.help));
+        if (std::ranges::find(list, "") != list.end())
+            throw Error(fmt::format("{} '{}': a value is empty; a comma list is accepted: {}", s.flag, text, s.help));
         std::set<std::string> values;
         for (const std::string& word : list)
-            if (!values.insert(value_of(word)).second) throw Error(fmt::format("{} {}: {} is named twice; each value once is accepted", s.flag, text, word));
+            if (!values.insert(value_of(word)).second)
+                throw Error(fmt::format("{} {}: {} is named twice; each value once is accepted", s.flag, text, word));
         for (const std::string& word : list)
             if (s.check) s.check(s, word);
         changed_ = changed_ || (!s.free && list != split(s.of(size)));

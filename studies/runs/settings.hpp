@@ -9,15 +9,17 @@
 
 namespace normlab::studies {
 
-enum class Size { quick, standard, paper };   ///< no flag, --standard, --paper
+enum class Size { quick, standard, paper };  ///< no flag, --standard, --paper
 std::string_view name_of(Size size);
 
 struct Setting {
-    std::string flag, help;                      ///< "--steps"; what it is, its unit, what is accepted
-    std::string quick, standard, paper;          ///< comma lists; an empty one: as the size before
-    std::function<void(const Setting&, const std::string& word)> check;   ///< throws Error for a word that is not accepted
-    bool together = false;   ///< one report shows all values of the list; otherwise each value has a report of its own (Settings::apart)
-    bool free = false;       ///< the criteria speak of all its values, not of the size's alone
+    std::string flag, help;              ///< "--steps"; what it is, its unit, what is accepted
+    std::string quick, standard, paper;  ///< comma lists; an empty one: as the size before
+    /// throws Error for a word that is not accepted
+    std::function<void(const Setting&, const std::string& word)> check;
+    /// one report shows all values of the list; otherwise each value has a report of its own (Settings::apart)
+    bool together = false;
+    bool free = false;  ///< the criteria speak of all its values, not of the size's alone
     const std::string& of(Size size) const;
 };
 
@@ -41,11 +43,12 @@ public:
     const std::string& label() const { return label_; }
 
     Size size() const { return size_; }
-    bool changed() const { return changed_; }   ///< a list that is not free is another than that of the size: the criteria do not speak of it
+    /// a list that is not free is another than that of the size: the criteria do not speak of it
+    bool changed() const { return changed_; }
     const std::vector<std::string>& list(const std::string& flag) const;
     std::vector<std::int64_t> integers(const std::string& flag) const;
     std::vector<double> numbers(const std::string& flag) const;
-    std::int64_t integer(const std::string& flag) const;   ///< throws Error where the list has several
+    std::int64_t integer(const std::string& flag) const;  ///< throws Error where the list has several
     double number(const std::string& flag) const;
     std::string word(const std::string& flag) const;
 
@@ -53,7 +56,7 @@ private:
     Size size_;
     bool changed_ = false;
     std::string label_;
-    std::vector<std::string> apart_;   // flags whose several values are not shown together
+    std::vector<std::string> apart_;  // flags whose several values are not shown together
     std::map<std::string, std::vector<std::string>> lists_;
 };
 

@@ -21,7 +21,8 @@ std::vector<Run> plan_of(const Study& study, const Settings& settings) {
     std::set<std::string> names;
     for (Run& run : runs) {
         run.name += settings.label();
-        if (!names.insert(run.name).second) throw Error("two runs have the name " + run.name + "; settings that tell them apart are accepted");
+        if (!names.insert(run.name).second)
+            throw Error("two runs have the name " + run.name + "; settings that tell them apart are accepted");
     }
     return runs;
 }

@@ -1,7 +1,9 @@
 #pragma once
-// What a study is: its settings in three sizes, its runs, what a run measures, and what the records of all runs say about the claims.
+// What a study is: its settings in three sizes, its runs, what a run measures, and what the records of all runs say
+// about the claims.
 //
-// A study is a folder beside this one with a claims.json and a function that returns its Study; nothing else needs to know of it.
+// A study is a folder beside this one with a claims.json and a function that returns its Study; nothing else needs to
+// know of it.
 
 #include <functional>
 #include <map>
@@ -18,17 +20,19 @@ namespace normlab::studies {
 
 using json = nlohmann::ordered_json;
 
-/// One run: everything that decides its result, but for the commit and the data. `name` is its record's file name, without ".json": [a-z0-9._=-] only.
+/// One run: everything that decides its result, but for the commit and the data. `name` is its record's file name,
+/// without ".json": [a-z0-9._=-] only.
 struct Run {
     std::string name;
     json settings;
-    double seconds = 0;   ///< about, on one core; for the estimate alone
+    double seconds = 0;  ///< about, on one core; for the estimate alone
 };
 
 /// What a run is given besides its settings.
 struct Context {
-    const data::Split& data;                        ///< of --data, or the embedded digits; empty for a study that uses none
-    std::function<void(double part)> progress;      ///< to be called now and then with the part done, 0 to 1
+    /// of --data, or the embedded digits; empty for a study that uses none
+    const data::Split& data;
+    std::function<void(double part)> progress;  ///< to be called now and then with the part done, 0 to 1
 };
 
 /// What a run leaves: no time stamp, no duration, nothing that differs when it is run again.
@@ -38,31 +42,35 @@ struct Record {
 };
 
 struct Figure {
-    std::string script;   ///< gnuplot, as io::draw takes it
+    std::string script;  ///< gnuplot, as io::draw takes it
     int width = 900, height = 600;
 };
 
-/// What the records say. `measures` are the named quantities that the criteria of claims.json compare, each with its interval.
+/// What the records say. `measures` are the named quantities that the criteria of claims.json compare, each with its
+/// interval.
 struct Report {
     std::string table, csv;
     Figure figure;
     std::map<std::string, Interval> measures;
-    json document = nullptr;   ///< what --json writes in place of the measures
-    bool held = true;          ///< false: exact theory is contradicted, which makes the exit status 1
+    json document = nullptr;  ///< what --json writes in place of the measures
+    bool held = true;         ///< false: exact theory is contradicted, which makes the exit status 1
 };
 
 struct Study {
     std::string name, question;
-    std::string durations;            ///< "2 min, --standard 20 min, --paper 1 h (2 cores)": measured
+    std::string durations;  ///< "2 min, --standard 20 min, --paper 1 h (2 cores)": measured
     std::vector<Setting> settings;
     bool uses_data = true;
-    std::function<std::vector<Run>(const Settings&)> plan;                 ///< throws Error for settings that do not go together
-    std::function<json(const json& settings, const Context&)> run;          ///< the same result for any number of threads and on every call
-    std::function<Report(const std::vector<Record>&)> report;               ///< of all runs of a plan, in its order
-    std::string claims;               ///< the folder's claims.json
+    /// throws Error for settings that do not go together
+    std::function<std::vector<Run>(const Settings&)> plan;
+    /// the same result for any number of threads and on every call
+    std::function<json(const json& settings, const Context&)> run;
+    std::function<Report(const std::vector<Record>&)> report;  ///< of all runs of a plan, in its order
+    std::string claims;                                        ///< the folder's claims.json
 };
 
-/// The runs of settings that are one of Settings::apart, their names with its label. Throws Error where two have one name, and what the plan throws.
+/// The runs of settings that are one of Settings::apart, their names with its label. Throws Error where two have one
+/// name, and what the plan throws.
 std::vector<Run> plan_of(const Study& study, const Settings& settings);
 
 /// Every study, by name.

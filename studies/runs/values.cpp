@@ -38,9 +38,10 @@ std::string run_name(const json& settings, const std::vector<std::string>& keys)
     std::string name;
     for (const std::string& key : keys) {
         const json& v = settings.at(key);
-        name += fmt::format("{}{}={}", name.empty() ? "" : "-", key, v.is_string() ? v.get<std::string>() : fmt::format("{}", v.get<double>()));
+        name += fmt::format("{}{}={}", name.empty() ? "" : "-", key,
+                            v.is_string() ? v.get<std::string>() : fmt::format("{}", v.get<double>()));
     }
-    std::erase(name, '+');   // of an exponent
+    std::erase(name, '+');  // of an exponent
     return name;
 }
 
@@ -55,7 +56,9 @@ std::vector<double> numbers(const json& array) {
 Selected select(const std::vector<Record>& records, const json& wanted) {
     Selected found;
     for (const Record& r : records) {
-        const auto has = [&](const auto& item) { return r.settings.contains(item.key()) && r.settings[item.key()] == item.value(); };
+        const auto has = [&](const auto& item) {
+            return r.settings.contains(item.key()) && r.settings[item.key()] == item.value();
+        };
         if (std::ranges::all_of(wanted.items(), has)) found[r.settings.at("seed").get<std::int64_t>()] = &r;
     }
     return found;
@@ -74,7 +77,8 @@ std::vector<double> each(const Selected& runs, const std::function<double(const 
     return values;
 }
 
-std::vector<double> each_pair(const Selected& a, const Selected& b, const std::function<double(const Record&, const Record&)>& f) {
+std::vector<double> each_pair(const Selected& a, const Selected& b,
+                              const std::function<double(const Record&, const Record&)>& f) {
     std::vector<double> values;
     for (const auto& [seed, record] : a)
         if (const auto other = b.find(seed); other != b.end()) values.push_back(f(*record, *other->second));

@@ -7,8 +7,8 @@
 
 namespace normlab::studies {
 
-/// Every combination of the values of `flags`, the last varying fastest: {"steps": 1000, "norm": "none", ...}; keys are flags without "--"
-/// ("--seeds": "seed"), numbers are numbers.
+/// Every combination of the values of `flags`, the last varying fastest: {"steps": 1000, "norm": "none", ...}; keys are
+/// flags without "--" ("--seeds": "seed"), numbers are numbers.
 std::vector<json> combinations(const Settings& settings, const std::vector<std::string>& flags);
 
 /// "norm=none-seed=1": the name of a run by the settings that tell it from others.
@@ -28,7 +28,8 @@ std::vector<double> values_of(const std::vector<Record>& records, const std::str
 /// f(record) of each seed.
 std::vector<double> each(const Selected& runs, const std::function<double(const Record&)>& f);
 /// f(a, b) of each seed that both have.
-std::vector<double> each_pair(const Selected& a, const Selected& b, const std::function<double(const Record&, const Record&)>& f);
+std::vector<double> each_pair(const Selected& a, const Selected& b,
+                              const std::function<double(const Record&, const Record&)>& f);
 
 /// The geometric mean of positive ratios with its interval: mean_of on their logarithms.
 Interval mean_ratio(std::span<const double> ratios);

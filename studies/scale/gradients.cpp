@@ -35,7 +35,8 @@ json gradients(const json& s) {
             for (std::int64_t k = c * net.inputs; k < (c + 1) * net.inputs; ++k)
                 sum += aw[static_cast<std::size_t>(k)] * dw[static_cast<std::size_t>(k)];
             raise(product, std::abs(sum), bound[static_cast<std::size_t>(c)]);
-            cosine = std::max(cosine, std::abs(sum) / std::sqrt(squared(aw, c, net.inputs) * squared(dw, c, net.inputs)));
+            cosine =
+                std::max(cosine, std::abs(sum) / std::sqrt(squared(aw, c, net.inputs) * squared(dw, c, net.inputs)));
         }
 
         linear.draw(2, draw);
@@ -45,8 +46,8 @@ json gradients(const json& s) {
         linear.dense->weight().value.set(times(a, w));
         linear.pass(draw);
         const std::vector<double> at_aw = linear.gradient(), bound_aw = linear.rounding().entry;
-        // a w and a dL/dw(a w) are rounded: the first moves z by u sum |w_k x_k|, less than what the bound allows for z twice over (its sum has more
-        // terms than one).
+        // a w and a dL/dw(a w) are rounded: the first moves z by u sum |w_k x_k|, less than what the bound allows for z
+        // twice over (its sum has more terms than one).
         for (std::size_t i = 0; i < at_w.size(); ++i)
             raise(scaled, std::abs(a * at_aw[i] - at_w[i]),
                   a * 2 * bound_aw[i] + bound_w[i] + nn::unit * std::abs(at_w[i]));

@@ -1,6 +1,6 @@
 #pragma once
-// The nets under study, in f64. Inputs are normal and labels random, both drawn afresh at every step: the squared gradient has the same law at any
-// time.
+// The nets under study, in f64. Inputs are normal and labels random, both drawn afresh at every step: the squared
+// gradient has the same law at any time.
 
 #include "norms/variants/batch_norm.hpp"
 #include "studies/nn/layers.hpp"
@@ -15,9 +15,12 @@
 namespace normlab::studies::scale_laws {
 
 enum class Kind {
-    classifier,    ///< dense (no bias), batch norm with eps = 0, sigmoid, a head that is not trained; softmax. Each unit is scale-invariant
-    linear,        ///< dense, batch norm; the loss is sum_i t_i y_i with random t: its gradient by y does not depend on the weights
-    weight_norm    ///< dense with weight norm, sigmoid, head
+    /// dense (no bias), batch norm with eps = 0, sigmoid, a head that is not trained; softmax. Each unit is
+    /// scale-invariant
+    classifier,
+    /// dense, batch norm; the loss is sum_i t_i y_i with random t: its gradient by y does not depend on the weights
+    linear,
+    weight_norm  ///< dense with weight norm, sigmoid, head
 };
 
 struct Net {

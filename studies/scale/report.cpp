@@ -32,7 +32,8 @@ Interval by_seed(const std::vector<const Record*>& records, const std::string& n
     return mean_of(list);
 }
 
-Curve mean_curve(const std::vector<const Record*>& records, const std::string& title, int style, const std::string& name) {
+Curve mean_curve(const std::vector<const Record*>& records, const std::string& title, int style,
+                 const std::string& name) {
     Curve c{title, style, {}, Curve::Kind::band};
     for (std::size_t i = 0; !records.empty() && i < records[0]->result.at("step").size(); ++i) {
         std::vector<double> at;
@@ -43,7 +44,8 @@ Curve mean_curve(const std::vector<const Record*>& records, const std::string& t
 }
 
 // A straight line from start with a slope, both means over the records, at the steps of a curve.
-Curve law(const std::vector<const Record*>& records, const std::string& start, const std::string& slope, const Curve& like) {
+Curve law(const std::vector<const Record*>& records, const std::string& start, const std::string& slope,
+          const Curve& like) {
     Curve c{"law", 6, {}, Curve::Kind::dashed};
     for (const Point& p : like.points)
         c.points.push_back({p.x, exactly((start.empty() ? 0 : mean_of(values(records, start)).value) +
@@ -52,16 +54,23 @@ Curve law(const std::vector<const Record*>& records, const std::string& start, c
 }
 
 Figure figure(const std::vector<Record>& records) {
-    const auto growth = of(records, "growth"), decay = of(records, "decay"), wn = of(records, "weight_norm"), gradients = of(records, "gradients");
-    std::vector<Panel> panels{{"Rounding of the exact laws", "a", "worst error / bound",
-                               "set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'\nset key bottom right\nset yrange [1e-4:10]\n", {}},
-                              {"SGD without weight decay", "steps", "|w|^4, mean over units", "set key top left\n", {}},
-                              {"SGD with weight decay", "steps", "|w|^4, mean over units", "set key top right\nset yrange [0:*]\n", {}},
-                              {"Weight norm", "steps", "|v|, mean over units", "set key top left\nset yrange [0:*]\n", {}}};
-    for (const auto& [name, title, style] : {std::tuple("orthogonal", "⟨w, ∇L⟩ = 0", 0),
-                                             std::tuple("inverse_scale", "∇L(aw) = ∇L(w)/a", 1)}) {
+    const auto growth = of(records, "growth"), decay = of(records, "decay"), wn = of(records, "weight_norm"),
+               gradients = of(records, "gradients");
+    std::vector<Panel> panels{
+        {"Rounding of the exact laws",
+         "a",
+         "worst error / bound",
+         "set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'\nset key bottom right\nset yrange "
+         "[1e-4:10]\n",
+         {}},
+        {"SGD without weight decay", "steps", "|w|^4, mean over units", "set key top left\n", {}},
+        {"SGD with weight decay", "steps", "|w|^4, mean over units", "set key top right\nset yrange [0:*]\n", {}},
+        {"Weight norm", "steps", "|v|, mean over units", "set key top left\nset yrange [0:*]\n", {}}};
+    for (const auto& [name, title, style] :
+         {std::tuple("orthogonal", "⟨w, ∇L⟩ = 0", 0), std::tuple("inverse_scale", "∇L(aw) = ∇L(w)/a", 1)}) {
         std::map<double, double> ratios;
-        for (const Record* r : gradients) ratios[r->settings.at("scale")] = std::max(ratios[r->settings.at("scale")], number(r->result.at(name)));
+        for (const Record* r : gradients)
+            ratios[r->settings.at("scale")] = std::max(ratios[r->settings.at("scale")], number(r->result.at(name)));
         Curve c{title, style, {}};
         for (const auto& [a, ratio] : ratios) c.points.push_back({a, {ratio}});
         panels[0].curves.push_back(c);
@@ -74,14 +83,16 @@ Figure figure(const std::vector<Record>& records) {
     std::map<double, std::vector<const Record*>> by_rate;
     for (const Record* r : wn) by_rate[r->settings.at("rate")].push_back(r);
     int style = 0;
-    for (const auto& [rate, own] : by_rate) panels[3].curves.push_back(mean_curve(own, fmt::format("rate {:g}", rate), style++ % 6, "length"));
+    for (const auto& [rate, own] : by_rate)
+        panels[3].curves.push_back(mean_curve(own, fmt::format("rate {:g}", rate), style++ % 6, "length"));
     return multiplot("Scale invariance: mean over seeds, 95 % interval", 2, panels);
 }
 
 }  // namespace
 
 Report report(const std::vector<Record>& records) {
-    const auto gradients = of(records, "gradients"), growth = of(records, "growth"), decay = of(records, "decay"), wn = of(records, "weight_norm");
+    const auto gradients = of(records, "gradients"), growth = of(records, "growth"), decay = of(records, "decay"),
+               wn = of(records, "weight_norm");
     Report out;
     if (!gradients.empty()) {
         out.measures["worst <w, g> / bound"] = exactly(worst(values(gradients, "orthogonal")));
@@ -97,16 +108,21 @@ Report report(const std::vector<Record>& records) {
     if (!wn.empty()) out.measures["steps in which |v| shrank"] = exactly(shrank);
 
     const auto line = [&](const char* name, const std::string& what, std::size_t runs) {
-        if (out.measures.contains(name)) out.table += fmt::format("{:<36}{:<28}{:>5} runs  {}\n", name, text_of(out.measures[name]), runs, what);
+        if (out.measures.contains(name))
+            out.table += fmt::format("{:<36}{:<28}{:>5} runs  {}\n", name, text_of(out.measures[name]), runs, what);
     };
     const auto least = [](const std::vector<double>& list) { return list.empty() ? NAN : std::ranges::min(list); };
-    line("worst <w, g> / bound", fmt::format("largest cosine of w and g: {:.1e}", worst(values(gradients, "cosine"))), gradients.size());
+    line("worst <w, g> / bound", fmt::format("largest cosine of w and g: {:.1e}", worst(values(gradients, "cosine"))),
+         gradients.size());
     line("worst gradient scale error / bound", "", gradients.size());
-    line("worst growth error / bound", fmt::format("the growth itself is at least {:.1e} bounds", least(values(growth, "growth_over_bound"))),
+    line("worst growth error / bound",
+         fmt::format("the growth itself is at least {:.1e} bounds", least(values(growth, "growth_over_bound"))),
          growth.size());
-    line("growth / law", fmt::format("G seen in training over G: {}", text_of(by_seed(growth, "sphere_gradient_seen"))), growth.size());
-    line("equilibrium / law", fmt::format("G seen in training over G: {}", text_of(by_seed(decay, "sphere_gradient_seen"))), decay.size());
-    if (!decay.empty()) {   // rate / |w|^2, |w|^2 by its mean fourth power
+    line("growth / law", fmt::format("G seen in training over G: {}", text_of(by_seed(growth, "sphere_gradient_seen"))),
+         growth.size());
+    line("equilibrium / law",
+         fmt::format("G seen in training over G: {}", text_of(by_seed(decay, "sphere_gradient_seen"))), decay.size());
+    if (!decay.empty()) {  // rate / |w|^2, |w|^2 by its mean fourth power
         std::vector<double> first, last, law;
         for (const Record* r : decay) {
             const double rate = number(r->result.at("rate"));
@@ -114,20 +130,25 @@ Report report(const std::vector<Record>& records) {
             last.push_back(rate / std::sqrt(number(r->result.at("fourth_power").back())));
             law.push_back(rate / std::sqrt(number(r->result.at("equilibrium_law"))));
         }
-        out.table += fmt::format("{:<36}{:.4g} at first, {:.4g} at the end, sqrt(2 rate decay / G) = {:.4g}\n", "effective rate, rate / |w|^2", mean_of(first).value,
-                                 mean_of(last).value, mean_of(law).value);
+        out.table +=
+            fmt::format("{:<36}{:.4g} at first, {:.4g} at the end, sqrt(2 rate decay / G) = {:.4g}\n",
+                        "effective rate, rate / |w|^2", mean_of(first).value, mean_of(last).value, mean_of(law).value);
     }
-    line("steps in which |v| shrank", fmt::format("the largest fall is {:.2g} of what rounding explains",
-                                                  worst(values(wn, "largest_fall_over_bound"))), wn.size());
+    line("steps in which |v| shrank",
+         fmt::format("the largest fall is {:.2g} of what rounding explains",
+                     worst(values(wn, "largest_fall_over_bound"))),
+         wn.size());
 
     out.csv = "experiment,implementation,seed,parameter,step,value\n";
     for (const Record& r : records) {
         const std::string experiment = r.settings.at("experiment");
         const char* parameter = experiment == "gradients" ? "scale" : experiment == "weight_norm" ? "rate" : "step";
-        const std::string head = fmt::format("{},{},{},{:g}", experiment, r.settings.at("impl").get<std::string>(),
-                                             r.settings.at("seed").get<std::int64_t>(), r.settings.at(parameter).get<double>());
-        if (experiment == "gradients") out.csv += fmt::format("{},orthogonal,{:.6g}\n{},inverse_scale,{:.6g}\n", head,
-                                                              number(r.result.at("orthogonal")), head, number(r.result.at("inverse_scale")));
+        const std::string head =
+            fmt::format("{},{},{},{:g}", experiment, r.settings.at("impl").get<std::string>(),
+                        r.settings.at("seed").get<std::int64_t>(), r.settings.at(parameter).get<double>());
+        if (experiment == "gradients")
+            out.csv += fmt::format("{},orthogonal,{:.6g}\n{},inverse_scale,{:.6g}\n", head,
+                                   number(r.result.at("orthogonal")), head, number(r.result.at("inverse_scale")));
         else
             for (std::size_t i = 0; i < r.result.at("step").size(); ++i)
                 out.csv += fmt::format("{},{},{:.8g}\n", head, r.result["step"][i].get<std::int64_t>(),

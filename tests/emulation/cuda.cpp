@@ -26,14 +26,16 @@ constexpr int warp_size = 32;
     std::abort();
 }
 
-// A place to come back to. A context sets up the first arrival on a stack; after that jumps do, which cost no system call.
+// A place to come back to. A context sets up the first arrival on a stack; after that jumps do, which cost no system
+// call.
 struct Place {
     ucontext_t context{};
-    void* jump[5] = {};   // what the builtins want
+    void* jump[5] = {};  // what the builtins want
     bool started = false;
 };
 
-[[gnu::noinline, gnu::no_sanitize_address]] void jump(Place& to) { __builtin_longjmp(to.jump, 1); }   // in a function of its own, as the builtins want
+// in a function of its own, as the builtins want
+[[gnu::noinline, gnu::no_sanitize_address]] void jump(Place& to) { __builtin_longjmp(to.jump, 1); }
 
 [[gnu::noinline, gnu::no_sanitize_address]] void go(Place& from, Place& to) {
     from.started = true;
@@ -49,8 +51,9 @@ struct Fibre {
     State state = State::ended;
     unsigned index = 0;
     std::uint64_t shuffles = 0;
-    double given[2] = {};          // to the other lanes: two, since a lane may give the next before another has read the last
-    std::uint64_t stamp[2] = {};   // which shuffle it was given in
+    // to the other lanes: two, since a lane may give the next before another has read the last
+    double given[2] = {};
+    std::uint64_t stamp[2] = {};  // which shuffle it was given in
 };
 
 // One CTA after another on one host thread.
@@ -97,16 +100,16 @@ public:
     }
 
 private:
-    Fibre& fibre(int turn) { return *fibres_[static_cast<std::size_t>(order == Order::up ? turn : threads_ - 1 - turn)]; }
-    void start(Fibre& f) {
-        f.state = Fibre::State::ready, f.shuffles = 0, f.stamp[0] = f.stamp[1] = 0;
+    Fibre& fibre(int turn) {
+        return *fibres_[static_cast<std::size_t>(order == Order::up ? turn : threads_ - 1 - turn)];
     }
+    void start(Fibre& f) { f.state = Fibre::State::ready, f.shuffles = 0, f.stamp[0] = f.stamp[1] = 0; }
     void resume(Fibre& f) {
         current_ = &f;
         threadIdx.x = f.index;
         go(scheduler_, f.place);
     }
-    static void live();   // what a fibre does: one thread after another
+    static void live();  // what a fibre does: one thread after another
 
     std::vector<std::unique_ptr<Fibre>> fibres_;
     const std::function<void()>* body_ = nullptr;
@@ -143,8 +146,8 @@ const Support& available() {
     static const Support yes;
     return yes;
 }
-void* allocate(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{256}); }
-void release(void* data) noexcept { ::operator delete(data, std::align_val_t{256}); }
+void* allocate(std::size_t bytes) { return ::operator new (bytes, std::align_val_t{256}); }
+void release(void* data) noexcept { ::operator delete (data, std::align_val_t{256}); }
 void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
 void clear(void* data, std::size_t bytes, void*) { std::memset(data, 0, bytes); }
 void enqueue_copy(void* to, const void* from, std::size_t bytes, void*) { std::memcpy(to, from, bytes); }

@@ -1,7 +1,8 @@
 #pragma once
-// A CUDA device in a host process, for tests: force-included before norms/cuda/*.cu, which a host compiler then compiles as C++. The threads of a CTA are
-// fibres that take turns; CTAs run one after another. It proves indices, barriers, shuffles and arithmetic (which is the same bits: no fused
-// multiply-adds on either side), and under AddressSanitizer every access. It proves nothing about speed, memory ordering, or nvcc.
+// A CUDA device in a host process, for tests: force-included before norms/cuda/*.cu, which a host compiler then
+// compiles as C++. The threads of a CTA are fibres that take turns; CTAs run one after another. It proves indices,
+// barriers, shuffles and arithmetic (which is the same bits: no fused multiply-adds on either side), and under
+// AddressSanitizer every access. It proves nothing about speed, memory ordering, or nvcc.
 
 #include <cmath>
 #include <cstdint>
@@ -19,7 +20,8 @@ struct Index {
     unsigned x = 0;
 };
 
-/// Runs `thread` once for each thread of each CTA. A barrier or shuffle that some threads of the CTA or warp do not reach ends the process.
+/// Runs `thread` once for each thread of each CTA. A barrier or shuffle that some threads of the CTA or warp do not
+/// reach ends the process.
 void run(unsigned grid, int threads, const std::function<void()>& thread);
 
 /// Order in which a CTA's threads take turns. Right kernels give the same bits for every order.
@@ -35,7 +37,9 @@ extern thread_local normlab::emulation::Index threadIdx, blockIdx, blockDim, gri
 
 inline void __syncthreads() { normlab::emulation::barrier(); }
 inline void __syncwarp() { (void)normlab::emulation::shuffle_down(0, 0); }
-inline double __shfl_down_sync(unsigned, double value, unsigned delta) { return normlab::emulation::shuffle_down(value, delta); }
+inline double __shfl_down_sync(unsigned, double value, unsigned delta) {
+    return normlab::emulation::shuffle_down(value, delta);
+}
 
 namespace normlab::cuda {
 

@@ -8,6 +8,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     for (const normlab::fuzz::Target& target : normlab::fuzz::targets)
-        if (std::string_view(target.name) == NORMLAB_TARGET) target.run(std::string(reinterpret_cast<const char*>(data), size));
+        if (std::string_view(target.name) == NORMLAB_TARGET)
+            target.run(std::string(reinterpret_cast<const char*>(data), size));
     return 0;
 }

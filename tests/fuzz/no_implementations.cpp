@@ -1,4 +1,5 @@
-// The parsers lie in files that also name the library's calls; nothing is computed here, so none of its implementations is linked.
+// The parsers lie in files that also name the library's calls; nothing is computed here, so none of its implementations
+// is linked.
 #include "norms/builtin.hpp"
 
 namespace normlab {

@@ -22,7 +22,8 @@ namespace {
 class MemoryFile {
 public:
     explicit MemoryFile(const std::string& bytes) : descriptor_(memfd_create("fuzz", MFD_CLOEXEC)) {
-        if (descriptor_ < 0 || ::write(descriptor_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
+        if (descriptor_ < 0 || ::write(descriptor_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+            std::abort();
     }
     ~MemoryFile() { ::close(descriptor_); }
     MemoryFile(const MemoryFile&) = delete;
@@ -73,7 +74,7 @@ void json(const std::string& bytes) {
     accepted_or_refused([&] { bench::read_workloads(file.path()); });
     accepted_or_refused([&] {
         verify::VectorFile vector = verify::read_vector(file.path());
-        for (auto& [name, array] : vector.inputs) {   // as if its file held zeros
+        for (auto& [name, array] : vector.inputs) {  // as if its file held zeros
             const auto bytes_there = io::byte_count(array.shape, io::ElementType::u8);
             if (!bytes_there || *bytes_there > 10000) return;
             array.values.assign(*bytes_there, 0);

@@ -21,8 +21,12 @@ Number parse_whole(std::string_view what, const std::string& text, std::string_v
 
 }  // namespace
 
-double parse_number(std::string_view what, const std::string& text, std::string_view accepted) { return parse_whole<double>(what, text, accepted); }
-std::int64_t parse_integer(std::string_view what, const std::string& text) { return parse_whole<std::int64_t>(what, text, "a whole number"); }
+double parse_number(std::string_view what, const std::string& text, std::string_view accepted) {
+    return parse_whole<double>(what, text, accepted);
+}
+std::int64_t parse_integer(std::string_view what, const std::string& text) {
+    return parse_whole<std::int64_t>(what, text, "a whole number");
+}
 
 std::uint64_t parse_seed(std::string_view what, const std::string& text) {
     return parse_whole<std::uint64_t>(what, text, "a whole number, 0 or more,");

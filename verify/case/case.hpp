@@ -17,9 +17,9 @@ struct Unsuitable : Error {
 
 enum class AffineUse { both, gamma, beta, none };
 enum class StateKind {
-    near,      ///< running statistics close to the data's: batch renorm inside its limits
-    far,       ///< far off: batch renorm clipped
-    at         ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
+    near,  ///< running statistics close to the data's: batch renorm inside its limits
+    far,   ///< far off: batch renorm clipped
+    at     ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
 };
 
 /// How one array is filled: by a named pattern (patterns.hpp), or with these numbers in logical order.
@@ -31,11 +31,11 @@ struct Values {
 
 /// A tensor that a user brought; the case then does not draw its own.
 struct RealData {
-    std::vector<double> x, gamma, beta;   ///< logical order; gamma, beta empty: drawn
+    std::vector<double> x, gamma, beta;  ///< logical order; gamma, beta empty: drawn
     Shape shape;
     DType dtype = DType::f32;
-    std::optional<Layout> layout;         ///< what --layout said, where the case does not follow it
-    std::string flags;                    ///< the command line that loads it, for the rerun line
+    std::optional<Layout> layout;  ///< what --layout said, where the case does not follow it
+    std::string flags;             ///< the command line that loads it, for the rerun line
 };
 
 struct Case {
@@ -44,28 +44,29 @@ struct Case {
     Layout layout = Layout::channels_first;
     Mode mode = Mode::train;
     Shape shape;
-    std::optional<std::int64_t> groups;   ///< unset: as all of these, the variant's own
+    std::optional<std::int64_t> groups;  ///< unset: as all of these, the variant's own
     std::optional<double> eps, r_max, d_max;
     std::optional<std::string> momentum;  ///< a number, or "none"
     std::optional<Running> running;
     std::int64_t stat_batch = 0;
-    std::optional<Shape> tile;            ///< of the check tiled: the shape that repeats
+    std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;
     StateKind state = StateKind::near;
     Values x, dy, gamma, beta;
-    double kappa = 1, sigma = 1;          ///< of the data drawn: mean about sigma * sqrt(kappa^2 - 1)
-    double offset = 0;                    ///< added to x
+    double kappa = 1, sigma = 1;  ///< of the data drawn: mean about sigma * sqrt(kappa^2 - 1)
+    double offset = 0;            ///< added to x
     std::uint64_t seed = 1;
     std::shared_ptr<const RealData> data;
-    std::string_view name;                ///< of the catalogue's entry that it belongs to, if any (a literal); not part of text()
+    /// of the catalogue's entry that it belongs to, if any (a literal); not part of text()
+    std::string_view name;
 
     Spec spec() const;
     Problem problem() const { return {spec(), shape, dtype, layout, mode}; }
     bool operator==(const Case&) const = default;
 
     // text.cpp
-    std::string text() const;             ///< only what differs from the defaults
-    std::string rerun() const;            ///< the command line
+    std::string text() const;   ///< only what differs from the defaults
+    std::string rerun() const;  ///< the command line
 };
 
 /// The inverse of text() (text.cpp). Throws Error naming the offending word and what is accepted.

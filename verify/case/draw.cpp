@@ -21,7 +21,7 @@ State state_around(const Problem& p, const std::vector<double>& x, StateKind kin
         for (std::size_t i = 0; i < x.size(); ++i) mean += i / S % C == c ? x[i] / m : 0;
         for (std::size_t i = 0; i < x.size(); ++i) var += i / S % C == c ? (x[i] - mean) * (x[i] - mean) / m : 0;
         const double sigma = std::sqrt(var + p.spec.eps), sign = random.integer(0, 1) ? 1 : -1;
-        const double side = c % 2 ? -1 : 1;   // of the limits
+        const double side = c % 2 ? -1 : 1;  // of the limits
         const double ratio = kind == StateKind::near  ? 0.7 + random.uniform()
                              : kind == StateKind::far ? (sign > 0 ? 100 : 0.01)
                                                       : (side > 0 ? 1 / p.spec.r_max : p.spec.r_max);
@@ -71,9 +71,10 @@ Inputs<double> draw(const Case& c) {
     fill_x(c, in);
     for (std::size_t i = 0; i < in.x.size(); ++i)
         if (!std::isfinite(in.x[i]))
-            throw Unsuitable(fmt::format("element {} overflows {}{}", i, name_of(c.dtype),
-                                         c.data ? fmt::format(" ({}); another --dtype is accepted", c.data->x[i])
-                                                : fmt::format("; kappa, sigma or offset is too large, a smaller one is accepted")));
+            throw Unsuitable(
+                fmt::format("element {} overflows {}{}", i, name_of(c.dtype),
+                            c.data ? fmt::format(" ({}); another --dtype is accepted", c.data->x[i])
+                                   : fmt::format("; kappa, sigma or offset is too large, a smaller one is accepted")));
     if (c.state == StateKind::at && !std::isfinite(c.problem().spec.r_max * c.problem().spec.d_max))
         throw Unsuitable("r and d have no limits to be at; finite r_max and d_max are accepted");
     if (c.affine == AffineUse::beta || c.affine == AffineUse::none) in.gamma.clear();

@@ -17,7 +17,8 @@ double next_above(double v, DType dtype) {
         if (const double next = rounded(v + step, dtype); next > v) return next;
 }
 
-// Where formats have their edges: zeros of both signs, subnormals, the smallest normal number, neighbours of 1, powers of two.
+// Where formats have their edges: zeros of both signs, subnormals, the smallest normal number, neighbours of 1, powers
+// of two.
 double edge(DType dtype, Random& random) {
     const double normal = row_of(dtype).smallest_normal;
     const double sign = random.integer(0, 1) ? 1 : -1;
@@ -33,7 +34,9 @@ double edge(DType dtype, Random& random) {
 
 std::vector<double> drawn_or_given(const Values& values, std::vector<double> drawn, DType dtype) {
     if (values.given.empty() || drawn.empty()) return drawn;
-    if (values.given.size() != drawn.size()) throw Unsuitable(fmt::format("the check looks at {} numbers, the case gives {}", drawn.size(), values.given.size()));
+    if (values.given.size() != drawn.size())
+        throw Unsuitable(
+            fmt::format("the check looks at {} numbers, the case gives {}", drawn.size(), values.given.size()));
     for (std::size_t i = 0; i < drawn.size(); ++i) drawn[i] = rounded(values.given[i], dtype);
     return drawn;
 }
@@ -49,7 +52,8 @@ void fill_x(const Case& c, Inputs<double>& in) {
     Random random(c.seed, 2000);
     const auto put = [&](std::size_t i, double v) { in.x[i] = rounded(c.sigma * v + c.offset, c.dtype); };
     for (const std::vector<std::size_t>& block : truth::index_sets(in.problem)) {
-        const std::size_t m = block.size(), chosen = static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(m) - 1));
+        const std::size_t m = block.size(),
+                          chosen = static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(m) - 1));
         std::vector<double> z(m);
         for (double& v : z) v = random.normal();
         if (pattern == "sorted") std::ranges::sort(z);
@@ -62,7 +66,8 @@ void fill_x(const Case& c, Inputs<double>& in) {
             else if (pattern == "outlier") put(i, k == 0 ? 1e4 : z[k]);
             else if (pattern == "sorted") put(i, z[k]);
             else if (pattern == "alternating") put(i, k % 2 ? -1 : 1);
-            else if (pattern == "pairs") put(i, pair = k % 2 ? -pair : k + 1 < m ? static_cast<double>(random.integer(1, 6)) : 0);
+            else if (pattern == "pairs")
+                put(i, pair = k % 2 ? -pair : k + 1 < m ? static_cast<double>(random.integer(1, 6)) : 0);
             else if (pattern == "tag") put(i, static_cast<double>(i));
             else if (pattern == "uniform") put(i, random.uniform());
             else if (pattern == "edges") put(i, edge(c.dtype, random));

@@ -14,15 +14,16 @@
 //   tag          the logical index of the element: no two are equal
 //   uniform      in (0, 1)
 //   edges        0, -0, subnormals, the smallest normal number, 1 and its neighbour, powers of two, both signs
-// dy: normal (draw.hpp's), ones, zero, x_hat, y, grid.  gamma: normal (in +-[0.5, 2]), ones, zero, negative, mixed (one channel of three 0).  beta: normal, zero.
+// dy: normal (draw.hpp's), ones, zero, x_hat, y, grid. gamma: normal (in +-[0.5, 2]), ones, zero, negative, mixed (one
+// channel of three 0). beta: normal, zero.
 
 #include <span>
 #include <string_view>
 
 namespace normlab::verify {
 
-inline constexpr std::string_view x_patterns[] = {"normal",      "grid",  "constant", "ulp",     "spike", "outlier", "sorted",
-                                                  "alternating", "pairs", "tag",      "uniform", "edges"};
+inline constexpr std::string_view x_patterns[] = {"normal", "grid",        "constant", "ulp", "spike",   "outlier",
+                                                  "sorted", "alternating", "pairs",    "tag", "uniform", "edges"};
 inline constexpr std::string_view dy_patterns[] = {"normal", "ones", "zero", "x_hat", "y", "grid"};
 inline constexpr std::string_view gamma_patterns[] = {"normal", "ones", "zero", "negative", "mixed"};
 inline constexpr std::string_view beta_patterns[] = {"normal", "zero"};

@@ -24,14 +24,18 @@ constexpr std::array<std::string_view, 4> affine_names{"both", "gamma", "beta", 
 constexpr std::array<std::string_view, 3> state_names{"near", "far", "at"};
 
 template <class T>
-std::string shown(const T& v) { return fmt::format("{}", v); }
+std::string shown(const T& v) {
+    return fmt::format("{}", v);
+}
 std::string shown(const Shape& v) { return shape_text(v); }
 std::string shown(Running v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(const Values& v) { return v.given.empty() ? v.pattern : fmt::format("{}", fmt::join(v.given, ",")); }
 template <class T>
-std::string shown(const std::optional<T>& v) { return shown(*v); }
+std::string shown(const std::optional<T>& v) {
+    return shown(*v);
+}
 
 template <class Enum, auto& names>
 Enum parse_word(std::string_view key, const std::string& word) {
@@ -43,12 +47,14 @@ Enum parse_word(std::string_view key, const std::string& word) {
 template <auto& names>
 Values parse_values(std::string_view key, const std::string& text) {
     if (std::ranges::find(names, text) != std::end(names)) return {text, {}};
-    if (text.empty() || std::isalpha(static_cast<unsigned char>(text[0]))) throw Error(unknown(key, text, names) + "; or numbers, comma separated");
+    if (text.empty() || std::isalpha(static_cast<unsigned char>(text[0])))
+        throw Error(unknown(key, text, names) + "; or numbers, comma separated");
     Values v{"", {}};
     std::istringstream in(text + ",");
     for (std::string part; std::getline(in, part, ',');) {
         v.given.push_back(parse_number(key, part));
-        if (!std::isfinite(v.given.back())) throw Error(fmt::format("{} = '{}'; finite numbers are accepted", key, part));
+        if (!std::isfinite(v.given.back()))
+            throw Error(fmt::format("{} = '{}'; finite numbers are accepted", key, part));
     }
     return v;
 }
@@ -63,11 +69,16 @@ double parse_any(std::string_view key, const std::string& word) { return parse_n
 double parse_offset(std::string_view key, const std::string& word) {
     return in_range(key, word, std::numeric_limits<double>::lowest(), "a finite number");
 }
-double parse_kappa(std::string_view key, const std::string& word) { return in_range(key, word, 1, "a finite number, 1 or more,"); }
-double parse_sigma(std::string_view key, const std::string& word) { return in_range(key, word, 0, "a finite number, 0 or more,"); }
+double parse_kappa(std::string_view key, const std::string& word) {
+    return in_range(key, word, 1, "a finite number, 1 or more,");
+}
+double parse_sigma(std::string_view key, const std::string& word) {
+    return in_range(key, word, 0, "a finite number, 0 or more,");
+}
 Shape parse_tile(std::string_view, const std::string& word) { return parse_shape(word); }
 Running parse_kept(std::string_view, const std::string& word) { return parse_running(word); }
-std::string parse_check(std::string_view, const std::string& word) { return word; }   // any: the names are in verify/checks
+// any: the names are in verify/checks
+std::string parse_check(std::string_view, const std::string& word) { return word; }
 std::string checked_momentum(std::string_view, const std::string& word) {
     parse_momentum(word);
     return word;
@@ -110,7 +121,8 @@ void take(Case& c, const Spec& wanted, const Spec& own) {
 }
 
 void take_momentum(Case& c, const Spec& wanted, const Spec& own) {
-    if (!c.momentum && wanted.momentum != own.momentum) c.momentum = wanted.momentum ? fmt::format("{}", *wanted.momentum) : "none";
+    if (!c.momentum && wanted.momentum != own.momentum)
+        c.momentum = wanted.momentum ? fmt::format("{}", *wanted.momentum) : "none";
 }
 
 // ---- by chance ----
@@ -125,14 +137,15 @@ std::int64_t divisor(std::int64_t n, Random& random) {
 // Short in a case's string.
 double rounded_number(double v) { return parse_number("number", fmt::format("{:.3g}", v)); }
 
-// k / divisor with k of three digits and zeros, 100 <= k < 100 * 10^decades, evenly in its logarithm: 1 / m is how often a decade has m for its digits.
+// k / divisor with k of three digits and zeros, 100 <= k < 100 * 10^decades, evenly in its logarithm: 1 / m is how
+// often a decade has m for its digits.
 double by_decades(int decades, double divisor, Random& random) {
     std::int64_t digits;
     do digits = random.integer(100, 999);
     while (!random.chance(100.0 / static_cast<double>(digits)));
     double k = static_cast<double>(digits);
     for (std::int64_t zeros = random.integer(0, decades - 1); zeros > 0; --zeros) k *= 10;
-    return k / divisor;   // k is whole: this is the double nearest to its decimal
+    return k / divisor;  // k is whole: this is the double nearest to its decimal
 }
 
 int decades_of_kappa(DType d) {
@@ -165,7 +178,8 @@ void draw_state(Case& c, Random& random) {
     if (c.spec().running != Running::none) c.state = drawn;
 }
 void draw_momentum(Case& c, Random& random) {
-    if (c.spec().running != Running::none && random.chance(0.3)) c.momentum = random.one_of<std::string>({"0", "0.1", "0.9", "1", "none"});
+    if (c.spec().running != Running::none && random.chance(0.3))
+        c.momentum = random.one_of<std::string>({"0", "0.1", "0.9", "1", "none"});
 }
 void draw_running(Case& c, Random& random) {
     if (c.spec().running != Running::none && random.chance(0.3))
@@ -177,14 +191,15 @@ void draw_kappa(Case& c, Random& random) {
     if (c.x.pattern == "normal" && random.chance(0.5)) c.kappa = by_decades(decades_of_kappa(c.dtype), 100, random);
 }
 void draw_sigma(Case& c, Random& random) {
-    if (random.chance(0.3)) c.sigma = by_decades(5, 1e5, random);   // from 0.001
+    if (random.chance(0.3)) c.sigma = by_decades(5, 1e5, random);  // from 0.001
 }
 void draw_pattern(Values& v, std::span<const std::string_view> names, double p, Random& random) {
     if (random.chance(p)) v.pattern = random.one_of(names);
 }
 void draw_x(Case& c, Random& random) {
     draw_pattern(c.x, x_patterns, 0.3, random);
-    if (c.eps == 0.0 && (c.x.pattern == "ulp" || c.x.pattern == "edges")) c.eps.reset();   // squares of nearly equal or tiny numbers vanish
+    // squares of nearly equal or tiny numbers vanish
+    if (c.eps == 0.0 && (c.x.pattern == "ulp" || c.x.pattern == "edges")) c.eps.reset();
 }
 void draw_dy(Case& c, Random& random) { draw_pattern(c.dy, dy_patterns, 0.2, random); }
 void draw_gamma(Case& c, Random& random) { draw_pattern(c.gamma, gamma_patterns, 0.2, random); }
@@ -193,7 +208,9 @@ void draw_offset(Case& c, Random& random) {
     if (random.chance(0.1)) c.offset = static_cast<double>(random.integer(-200, 200));
 }
 
-double up_or_down(double v, double factor, Random& random) { return rounded_number(random.chance(0.5) ? v * factor : v / factor); }
+double up_or_down(double v, double factor, Random& random) {
+    return rounded_number(random.chance(0.5) ? v * factor : v / factor);
+}
 void change_kappa(Case& c, Random& random) {
     c.kappa = std::clamp(up_or_down(c.kappa, by_decades(2, 100, random), random), 1.0, row_of(c.dtype).largest_kappa);
 }
@@ -217,11 +234,17 @@ std::string text_unless_default(const Case& c) {
     return c.*field == otherwise ? std::string() : shown(c.*field);
 }
 template <auto field>
-std::string text_always(const Case& c) { return shown(c.*field); }
+std::string text_always(const Case& c) {
+    return shown(c.*field);
+}
 template <auto field, auto parser>
-void parse_field(Case& c, std::string_view key, const std::string& word) { c.*field = parser(key, word); }
+void parse_field(Case& c, std::string_view key, const std::string& word) {
+    c.*field = parser(key, word);
+}
 template <auto field>
-void reset_field(Case& c) { c.*field = Case().*field; }
+void reset_field(Case& c) {
+    c.*field = Case().*field;
+}
 
 template <auto field, auto parser>
 Setting of(Setting s) {
@@ -233,39 +256,78 @@ Setting of(Setting s) {
 }
 
 const Setting table[] = {
-    of<&Case::groups, parse_integer>({.key = "G", .part = Part::size, .simplified = 0, .draw = draw_groups, .simplify = one_group,
-                                      .refused = only_with_groups, .flag = "--groups"}),
-    of<&Case::eps, parse_any>({.key = "eps", .part = Part::layer, .simplified = 3, .draw = draw_eps,
-                               .take = take<&Case::eps, &Spec::eps>, .flag = "--eps"}),
-    of<&Case::r_max, parse_any>({.key = "r_max", .part = Part::layer, .simplified = 3, .draw = draw_r_max, .refused = only_with_renorm,
+    of<&Case::groups, parse_integer>({.key = "G",
+                                      .part = Part::size,
+                                      .simplified = 0,
+                                      .draw = draw_groups,
+                                      .simplify = one_group,
+                                      .refused = only_with_groups,
+                                      .flag = "--groups"}),
+    of<&Case::eps, parse_any>({.key = "eps",
+                               .part = Part::layer,
+                               .simplified = 3,
+                               .draw = draw_eps,
+                               .take = take<&Case::eps, &Spec::eps>,
+                               .flag = "--eps"}),
+    of<&Case::r_max, parse_any>({.key = "r_max",
+                                 .part = Part::layer,
+                                 .simplified = 3,
+                                 .draw = draw_r_max,
+                                 .refused = only_with_renorm,
                                  .take = take<&Case::r_max, &Spec::r_max>}),
-    of<&Case::d_max, parse_any>({.key = "d_max", .part = Part::layer, .simplified = 3, .draw = draw_d_max, .refused = only_with_renorm,
+    of<&Case::d_max, parse_any>({.key = "d_max",
+                                 .part = Part::layer,
+                                 .simplified = 3,
+                                 .draw = draw_d_max,
+                                 .refused = only_with_renorm,
                                  .take = take<&Case::d_max, &Spec::d_max>}),
-    of<&Case::momentum, checked_momentum>({.key = "momentum", .part = Part::layer, .simplified = 2, .draw = draw_momentum,
-                                           .take = take_momentum}),
-    of<&Case::running, parse_kept>({.key = "running", .part = Part::layer, .simplified = 2, .draw = draw_running,
+    of<&Case::momentum, checked_momentum>(
+        {.key = "momentum", .part = Part::layer, .simplified = 2, .draw = draw_momentum, .take = take_momentum}),
+    of<&Case::running, parse_kept>({.key = "running",
+                                    .part = Part::layer,
+                                    .simplified = 2,
+                                    .draw = draw_running,
                                     .take = take<&Case::running, &Spec::running>}),
-    of<&Case::stat_batch, parse_integer>({.key = "stat_batch", .part = Part::size, .simplified = 1, .draw = draw_stat_batch}),
+    of<&Case::stat_batch, parse_integer>(
+        {.key = "stat_batch", .part = Part::size, .simplified = 1, .draw = draw_stat_batch}),
     of<&Case::tile, parse_tile>({.key = "tile", .part = Part::fixed, .simplified = 0, .refused = only_tiled}),
-    of<&Case::affine, parse_word<AffineUse, affine_names>>({.key = "affine", .part = Part::layer, .simplified = 6, .draw = draw_affine,
-                                                            .simplify = no_affine}),
-    of<&Case::state, parse_word<StateKind, state_names>>({.key = "state", .part = Part::layer, .simplified = 4, .draw = draw_state}),
-    of<&Case::x, parse_values<x_patterns>>({.key = "x", .part = Part::numbers, .simplified = 8, .draw = draw_x,
-                                            .refused = one_an_element<&Case::x>}),
-    of<&Case::dy, parse_values<dy_patterns>>({.key = "dy", .part = Part::numbers, .simplified = 7, .draw = draw_dy,
-                                              .refused = one_an_element<&Case::dy>}),
-    of<&Case::gamma, parse_values<gamma_patterns>>({.key = "gamma", .part = Part::numbers, .simplified = 5, .draw = draw_gamma,
-                                                    .simplify = gamma_ones, .refused = one_a_channel<&Case::gamma>}),
-    of<&Case::beta, parse_values<beta_patterns>>({.key = "beta", .part = Part::numbers, .simplified = 5, .draw = draw_beta,
-                                                  .simplify = beta_zero, .refused = one_a_channel<&Case::beta>}),
+    of<&Case::affine, parse_word<AffineUse, affine_names>>(
+        {.key = "affine", .part = Part::layer, .simplified = 6, .draw = draw_affine, .simplify = no_affine}),
+    of<&Case::state, parse_word<StateKind, state_names>>(
+        {.key = "state", .part = Part::layer, .simplified = 4, .draw = draw_state}),
+    of<&Case::x, parse_values<x_patterns>>(
+        {.key = "x", .part = Part::numbers, .simplified = 8, .draw = draw_x, .refused = one_an_element<&Case::x>}),
+    of<&Case::dy, parse_values<dy_patterns>>(
+        {.key = "dy", .part = Part::numbers, .simplified = 7, .draw = draw_dy, .refused = one_an_element<&Case::dy>}),
+    of<&Case::gamma, parse_values<gamma_patterns>>({.key = "gamma",
+                                                    .part = Part::numbers,
+                                                    .simplified = 5,
+                                                    .draw = draw_gamma,
+                                                    .simplify = gamma_ones,
+                                                    .refused = one_a_channel<&Case::gamma>}),
+    of<&Case::beta, parse_values<beta_patterns>>({.key = "beta",
+                                                  .part = Part::numbers,
+                                                  .simplified = 5,
+                                                  .draw = draw_beta,
+                                                  .simplify = beta_zero,
+                                                  .refused = one_a_channel<&Case::beta>}),
     of<&Case::offset, parse_offset>({.key = "offset", .part = Part::numbers, .simplified = 9, .draw = draw_offset}),
-    of<&Case::kappa, parse_kappa>({.key = "kappa", .part = Part::numbers, .simplified = 11, .draw = draw_kappa, .change = change_kappa,
+    of<&Case::kappa, parse_kappa>({.key = "kappa",
+                                   .part = Part::numbers,
+                                   .simplified = 11,
+                                   .draw = draw_kappa,
+                                   .change = change_kappa,
                                    .simplify = smaller_kappa}),
-    of<&Case::sigma, parse_sigma>({.key = "sigma", .part = Part::numbers, .simplified = 10, .draw = draw_sigma,
-                                   .change = change_sigma}),
-    of<&Case::seed, parse_seed>({.key = "seed", .part = Part::numbers, .simplified = 12, .draw = draw_seed, .change = draw_seed,
+    of<&Case::sigma, parse_sigma>(
+        {.key = "sigma", .part = Part::numbers, .simplified = 10, .draw = draw_sigma, .change = change_sigma}),
+    of<&Case::seed, parse_seed>({.key = "seed",
+                                 .part = Part::numbers,
+                                 .simplified = 12,
+                                 .draw = draw_seed,
+                                 .change = draw_seed,
                                  .text = text_always<&Case::seed>}),
-    of<&Case::check, parse_check>({.key = "check", .part = Part::fixed, .simplified = 0, .text = text_always<&Case::check>}),
+    of<&Case::check, parse_check>(
+        {.key = "check", .part = Part::fixed, .simplified = 0, .text = text_always<&Case::check>}),
 };
 
 }  // namespace

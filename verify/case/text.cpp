@@ -32,7 +32,8 @@ const Setting& find_setting(const std::string& key) {
 }  // namespace
 
 std::string Case::text() const {
-    std::string t = fmt::format("{} {} {} {} {} {}", variant, implementation, name_of(dtype), name_of(layout), name_of(mode), shape_text(shape));
+    std::string t = fmt::format("{} {} {} {} {} {}", variant, implementation, name_of(dtype), name_of(layout),
+                                name_of(mode), shape_text(shape));
     for (const Setting& s : settings())
         if (const std::string value = s.text(*this); !value.empty()) t += fmt::format(" {}={}", s.key, value);
     return t;
@@ -41,10 +42,13 @@ std::string Case::text() const {
 std::string Case::rerun() const {
     const std::string plugin = origin_of(implementation);
     if (!data) return fmt::format("normlab verify{} --case \"{}\"", plugin, text());
-    std::string line = fmt::format("normlab verify{} {} --variant {} --impl {} --dtype {} --layout {} --mode {} --check {} --seed {}", plugin, data->flags,
-                                   variant, implementation, name_of(dtype), name_of(data->layout.value_or(layout)), name_of(mode), check, seed);
+    std::string line =
+        fmt::format("normlab verify{} {} --variant {} --impl {} --dtype {} --layout {} --mode {} --check {} --seed {}",
+                    plugin, data->flags, variant, implementation, name_of(dtype),
+                    name_of(data->layout.value_or(layout)), name_of(mode), check, seed);
     for (const Setting& s : settings())
-        if (const std::string value = s.text(*this); !s.flag.empty() && !value.empty()) line += fmt::format(" {} {}", s.flag, value);
+        if (const std::string value = s.text(*this); !s.flag.empty() && !value.empty())
+            line += fmt::format(" {} {}", s.flag, value);
     return line;
 }
 
@@ -58,14 +62,16 @@ Case parse_case(std::string_view text) {
     const auto positional = [&] { return i < words.size() && words[i].find('=') == std::string::npos; };
     const auto next = [&](std::string_view what) {
         if (!positional())
-            throw Error(fmt::format("case '{}' has no {}; accepted: VARIANT IMPL DTYPE LAYOUT [MODE] NxCxS [KEY=VALUE ...]", text, what));
+            throw Error(fmt::format(
+                "case '{}' has no {}; accepted: VARIANT IMPL DTYPE LAYOUT [MODE] NxCxS [KEY=VALUE ...]", text, what));
         return words[i++];
     };
     c.variant = find_variant(next("variant")).name;
     c.implementation = next("implementation");
     c.dtype = parse_dtype(next("dtype"));
     c.layout = parse_layout(next("layout"));
-    if (positional() && !words[i].empty() && !std::isdigit(static_cast<unsigned char>(words[i][0]))) c.mode = parse_mode(next("mode"));
+    if (positional() && !words[i].empty() && !std::isdigit(static_cast<unsigned char>(words[i][0])))
+        c.mode = parse_mode(next("mode"));
     c.shape = parse_shape(next("shape"));
     for (; i < words.size(); ++i) {
         const std::size_t eq = words[i].find('=');

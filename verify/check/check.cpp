@@ -46,9 +46,13 @@ bool is_valid(const Case& c) {
 }
 
 std::string needs_own_statistics(const Case& c) {
-    return c.problem().own_statistics() ? "" : "statistics are given in this mode: no block ties the elements of dx together";
+    return c.problem().own_statistics()
+               ? ""
+               : "statistics are given in this mode: no block ties the elements of dx together";
 }
-std::string needs_mean_removed(const Case& c) { return c.spec().centred() ? "" : c.variant + " does not remove the mean"; }
+std::string needs_mean_removed(const Case& c) {
+    return c.spec().centred() ? "" : c.variant + " does not remove the mean";
+}
 std::string needs_training(const Case& c) { return c.mode == Mode::train ? "" : "it looks at training mode"; }
 
 bool repeats_training(const Case& c) { return c.mode == Mode::eval && c.spec().running == Running::none; }
@@ -61,7 +65,8 @@ std::vector<double> twice(std::vector<double> bound) {
 Case with_block(Case c, std::int64_t m) {
     const Spec s = c.spec();
     const std::int64_t groups = s.groups;
-    if (s.block.samples && s.block.positions) c.shape = s.moments == Moments::norm ? Shape{1, 3, m} : m % 4 == 0 ? Shape{m / 4, 3, 4} : Shape{m, 3, 1};
+    if (s.block.samples && s.block.positions)
+        c.shape = s.moments == Moments::norm ? Shape{1, 3, m} : m % 4 == 0 ? Shape{m / 4, 3, 4} : Shape{m, 3, 1};
     else if (s.block.groups && s.block.positions) c.shape = m % 4 == 0 ? Shape{3, m / 4, 4} : Shape{3, m, 1};
     else if (s.block.groups) c.shape = {2, m, 2};
     else if (s.block.channels) c.shape = m % 4 == 0 ? Shape{2, groups * m / 4, 4} : Shape{2, groups * m, 1};

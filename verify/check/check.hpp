@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "verify/truth/bounds.hpp"
 #include "verify/case/draw.hpp"
+#include "verify/truth/bounds.hpp"
 
 namespace normlab::verify {
 
@@ -15,13 +15,14 @@ enum class Tier { smoke, ci, full };
 /// One measured quantity of one case.
 struct Finding {
     std::string quantity;
-    double error = 0, bound = 0;       ///< at the element where error / bound is worst
-    bool warning = false;              ///< within the hard limit, beyond the one with sqrt(l)
+    double error = 0, bound = 0;  ///< at the element where error / bound is worst
+    bool warning = false;         ///< within the hard limit, beyond the one with sqrt(l)
     Verdict verdict = Verdict::pass;
-    std::string where = "";            ///< that element, and what was found and expected there
-    std::string label = "";            ///< the table row it belongs to, where there is a table
+    std::string where = "";  ///< that element, and what was found and expected there
+    std::string label = "";  ///< the table row it belongs to, where there is a table
     std::string note = "";
-    double rounding = 0;               ///< of the right value there to the result's dtype; 0 where nothing was rounded to one
+    /// of the right value there to the result's dtype; 0 where nothing was rounded to one
+    double rounding = 0;
 
     /// What one oracle says, where a check asks several.
     struct Oracle {
@@ -29,17 +30,21 @@ struct Finding {
         double error, bound;
     };
     std::vector<Oracle> oracles = {};
-    std::vector<std::pair<double, double>> curve = {};   ///< error by kappa, where a check looks at how it grows
+    std::vector<std::pair<double, double>> curve = {};  ///< error by kappa, where a check looks at how it grows
 
     double ratio() const { return ratio(error, bound); }
-    static double ratio(double error, double bound) { return error == 0 ? 0 : bound > 0 ? error / bound : std::numeric_limits<double>::infinity(); }
+    static double ratio(double error, double bound) {
+        return error == 0 ? 0 : bound > 0 ? error / bound : std::numeric_limits<double>::infinity();
+    }
 };
 
 struct Check {
     std::string_view name, statement;
-    bool real_data;                                              ///< makes sense on a user's activations
-    std::string (*refuses)(const Case&);                         ///< why it has nothing to say about a case; empty: it has
-    std::vector<Case> (*cases)(const Case& base, Tier tier);     ///< base: variant, implementation, dtype, layout, mode; refused ones are dropped
+    bool real_data;  ///< makes sense on a user's activations
+    /// why it has nothing to say about a case; empty: it has
+    std::string (*refuses)(const Case&);
+    /// base: variant, implementation, dtype, layout, mode; refused ones are dropped
+    std::vector<Case> (*cases)(const Case& base, Tier tier);
     std::vector<Finding> (*run)(const Case&, const Implementation&);
 };
 
@@ -54,7 +59,8 @@ const Check& find_check(std::string_view name);
 /// One number against its bound: PASS or FAIL (NaN fails).
 Finding measured(std::string_view quantity, double error, double bound, std::string where = {});
 
-/// The worst of several findings of one quantity, at least one: FAIL before UNRESOLVED before PASS, then by error / bound.
+/// The worst of several findings of one quantity, at least one: FAIL before UNRESOLVED before PASS, then by error /
+/// bound.
 Finding worst(const std::vector<Finding>& findings);
 std::size_t worst_index(const std::vector<Finding>& findings);
 

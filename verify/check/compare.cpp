@@ -13,8 +13,8 @@ void require_finite_dx(const truth::Result& truth, DType dtype) {
         throw Unsuitable(fmt::format("dx overflows {}", name_of(dtype)));
 }
 
-Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<Quad>& truth,
-                const std::vector<double>& bound, const std::vector<double>& warning) {
+Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got,
+                const std::vector<Quad>& truth, const std::vector<double>& bound, const std::vector<double>& warning) {
     Finding worst_of{std::string(quantity)};
     if (got.size() != truth.size() || got.size() != bound.size()) {
         worst_of.verdict = Verdict::fail;
@@ -24,7 +24,8 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
     double worst_ratio = -1;
     for (std::size_t i = 0; i < got.size(); ++i) {
         const auto value = static_cast<double>(truth[i]);
-        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) && !(std::abs(value) + bound[i] <= row_of(p.dtype).largest);
+        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) &&
+                               !(std::abs(value) + bound[i] <= row_of(p.dtype).largest);
         Finding f = measured(quantity, overflows ? 0 : static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
         if (!warning.empty() && f.error > warning[i]) worst_of.warning = true;
         const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
@@ -33,7 +34,8 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
         const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
         f.where = got.size() == C && C != static_cast<std::size_t>(p.shape.size())
                       ? fmt::format("c={}: {:.9g}, truth {:.9g}", i, got[i], static_cast<double>(truth[i]))
-                      : fmt::format("n={} c={} s={}: {:.9g}, truth {:.9g}", i / (C * S), i / S % C, i % S, got[i], static_cast<double>(truth[i]));
+                      : fmt::format("n={} c={} s={}: {:.9g}, truth {:.9g}", i / (C * S), i / S % C, i % S, got[i],
+                                    static_cast<double>(truth[i]));
         f.warning = worst_of.warning;
         f.rounding = std::max(unit_roundoff(p.dtype), storage_roundoff(p.dtype)) * std::abs(value);
         worst_of = f;

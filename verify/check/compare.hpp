@@ -7,8 +7,9 @@
 namespace normlab::verify {
 
 /// got against truth, element by element. `size` C or N*C*S decides how `where` names the element.
-Finding compare(std::string_view quantity, const Problem& problem, const std::vector<double>& got, const std::vector<Quad>& truth,
-                const std::vector<double>& bound, const std::vector<double>& warning = {});
+Finding compare(std::string_view quantity, const Problem& problem, const std::vector<double>& got,
+                const std::vector<Quad>& truth, const std::vector<double>& bound,
+                const std::vector<double>& warning = {});
 
 /// Throws Unsuitable where some dx overflows its dtype, for checks that sum over them.
 void require_finite_dx(const truth::Result& truth, DType dtype);

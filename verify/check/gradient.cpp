@@ -27,7 +27,8 @@ Numeric ridders(const std::function<double(double)>& f, double first_step) {
     return best;
 }
 
-Finding judge(std::string_view quantity, const std::vector<Comparison>& all, const std::function<std::string(std::size_t)>& name) {
+Finding judge(std::string_view quantity, const std::vector<Comparison>& all,
+              const std::function<std::string(std::size_t)>& name) {
     std::vector<Finding> findings;
     for (const Comparison& c : all) {
         Finding f = measured(quantity, std::abs(c.analytic - c.numeric), c.tolerance + 3 * c.estimate);
@@ -38,7 +39,8 @@ Finding judge(std::string_view quantity, const std::vector<Comparison>& all, con
     const std::size_t k = worst_index(findings);
     findings[k].where = fmt::format("{}: {:.9g}, numeric {:.9g}", name(k), all[k].analytic, all[k].numeric);
     if (all[k].estimate > 0) findings[k].where += fmt::format(" +- {:.1e}", all[k].estimate);
-    if (findings[k].verdict == Verdict::unresolved) findings[k].where += fmt::format(", expected size {:.1e}", all[k].signal);
+    if (findings[k].verdict == Verdict::unresolved)
+        findings[k].where += fmt::format(", expected size {:.1e}", all[k].signal);
     return findings[k];
 }
 
@@ -55,7 +57,8 @@ double RemainderOrder::value() const {
 
 double RemainderOrder::departure() const {
     double worst = 0;
-    for (std::size_t i = 1; i < points_.size(); ++i) worst = std::max(worst, std::abs(points_[i - 1].second - points_[i].second - 2));
+    for (std::size_t i = 1; i < points_.size(); ++i)
+        worst = std::max(worst, std::abs(points_[i - 1].second - points_[i].second - 2));
     return worst;
 }
 
@@ -82,9 +85,11 @@ private:
     std::vector<double> moved_;
 };
 
-// As in checks/taylor.cpp: the direction is one along which the true remainder is of order 2 +- 0.05 at these steps, which its slope by Ridders tells
-// without the gradient; rounding, a twentieth of the smallest remainder that counts, moves the order by less than another 0.05.
-Finding order(std::string_view name, const ScalarFunction& phi, std::span<const double> x, std::span<const double> gradient, const GradientSettings& s) {
+// As in checks/taylor.cpp: the direction is one along which the true remainder is of order 2 +- 0.05 at these steps,
+// which its slope by Ridders tells without the gradient; rounding, a twentieth of the smallest remainder that counts,
+// moves the order by less than another 0.05.
+Finding order(std::string_view name, const ScalarFunction& phi, std::span<const double> x,
+              std::span<const double> gradient, const GradientSettings& s) {
     constexpr int candidates = 32;
     const double u = unit_roundoff(DType::f64);
     Random random(s.seed);
@@ -102,16 +107,19 @@ Finding order(std::string_view name, const ScalarFunction& phi, std::span<const 
         for (int k = RemainderOrder::first; k <= RemainderOrder::last; ++k) {
             const double h = std::exp2(-k), rounding = 2 * s.roundings * u * start.size + h * slope.estimate;
             const double change = line.at(h).value - start.value, remainder = std::abs(change - h * slope.value);
-            if (k == RemainderOrder::first) largest_rounding = rounding, first_remainder = std::abs(change - h * claimed);
+            if (k == RemainderOrder::first)
+                largest_rounding = rounding, first_remainder = std::abs(change - h * claimed);
             right.add(k, remainder, 20 * rounding);
             // the same steps for ours: those at which the true remainder stands out of rounding
             if (right.steps() > ours.steps()) ours.add(k, std::abs(change - h * claimed), 0);
         }
-        if (right.steps() == 0) {   // linear along d: the remainder is rounding, at the largest step too, where a wrong gradient shows most
+        // linear along d: the remainder is rounding, at the largest step too, where a wrong gradient shows most
+        if (right.steps() == 0) {
             linear = measured(linear.quantity, first_remainder, largest_rounding, "linear: the remainder is rounding");
             if (linear.verdict == Verdict::fail) return linear;
         } else if (right.seen() && right.departure() < 0.05) {
-            return measured(linear.quantity, std::abs(ours.value() - 2), 0.1, fmt::format("order {:.4f} over {} steps", ours.value(), ours.steps()));
+            return measured(linear.quantity, std::abs(ours.value() - 2), 0.1,
+                            fmt::format("order {:.4f} over {} steps", ours.value(), ours.steps()));
         } else if (candidate + 1 == candidates) {
             linear.verdict = Verdict::unresolved;
             linear.note = "no direction of clear curvature";
@@ -122,8 +130,8 @@ Finding order(std::string_view name, const ScalarFunction& phi, std::span<const 
 
 }  // namespace
 
-std::vector<Finding> check_gradient(std::string_view name, const ScalarFunction& phi, std::span<const double> x, std::span<const double> gradient,
-                                    const GradientSettings& s) {
+std::vector<Finding> check_gradient(std::string_view name, const ScalarFunction& phi, std::span<const double> x,
+                                    std::span<const double> gradient, const GradientSettings& s) {
     const double relative = s.roundings * unit_roundoff(DType::f64), size = phi(x).size / s.step;
     const double tolerance = (relative + 10 * std::pow(relative, 0.8)) * size;
     std::vector<double> unit(x.size());
@@ -137,7 +145,8 @@ std::vector<Finding> check_gradient(std::string_view name, const ScalarFunction&
         signal = std::max(signal, std::abs(numeric.value));
     }
     for (Comparison& c : all) c.signal = signal;
-    std::vector<Finding> findings{judge(std::string(name) + ", elements", all, [](std::size_t k) { return fmt::format("element {}", k); })};
+    std::vector<Finding> findings{
+        judge(std::string(name) + ", elements", all, [](std::size_t k) { return fmt::format("element {}", k); })};
     if (s.taylor) findings.push_back(order(name, phi, x, gradient, s));
     return findings;
 }

@@ -31,7 +31,8 @@ std::vector<double> to_logical(const Matrix& X, const Shape& shape) {
     return v;
 }
 Matrix from_logical(const std::vector<double>& v, const Shape& shape) {
-    Matrix X(std::array<std::size_t, 2>{static_cast<std::size_t>(shape.C), static_cast<std::size_t>(shape.N * shape.S)});
+    Matrix X(
+        std::array<std::size_t, 2>{static_cast<std::size_t>(shape.C), static_cast<std::size_t>(shape.N * shape.S)});
     auto in = v.begin();
     for (std::int64_t n = 0; n < shape.N; ++n)
         for (std::int64_t c = 0; c < shape.C; ++c)
@@ -69,7 +70,8 @@ Through through_norm(LinearLayerOutputs& to, Inputs<double> in, const Implementa
     return t;
 }
 
-LinearLayerOutputs norm_of_activations(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
+LinearLayerOutputs norm_of_activations(const LinearLayer& layer, const NormSettings& norm,
+                                       const Implementation& implementation) {
     const auto C = static_cast<std::size_t>(layer.shape.C), P = static_cast<std::size_t>(layer.shape.N * layer.shape.S);
     const std::size_t K = layer.fan_in();
     const Matrix W = matrix(layer.weight, C), U = columns(layer, K);
@@ -78,7 +80,8 @@ LinearLayerOutputs norm_of_activations(const LinearLayer& layer, const NormSetti
         for (std::size_t i = 0; i < P; ++i) X(c, i) += layer.bias[c];
 
     LinearLayerOutputs o;
-    const Through t = through_norm(o, {norm.problem, to_logical(X, layer.shape), norm.dy, norm.gamma, norm.beta, norm.state}, implementation);
+    const Through t = through_norm(
+        o, {norm.problem, to_logical(X, layer.shape), norm.dy, norm.gamma, norm.beta, norm.state}, implementation);
     o.y = t.out.y, o.y_bound = t.bounds.y;
     if (norm.dy.empty()) return o;
     const Bounded dX{from_logical(t.out.dx, layer.shape), from_logical(t.bounds.dx, layer.shape)};
@@ -86,11 +89,13 @@ LinearLayerOutputs norm_of_activations(const LinearLayer& layer, const NormSetti
     const Bounded dU = transposed(product(xt::transpose(dX.value), xt::transpose(dX.bound), W));
     o.d_weight = flat(dW.value), o.d_weight_bound = flat(dW.bound);
     o.d_input = scatter(dU.value, layer), o.d_input_bound = scatter(dU.bound, layer);
-    o.d_bias = flat(xt::sum(dX.value, {1}, xt::keep_dims)), o.d_bias_bound = flat(xt::sum(dX.bound, {1}, xt::keep_dims));
+    o.d_bias = flat(xt::sum(dX.value, {1}, xt::keep_dims)),
+    o.d_bias_bound = flat(xt::sum(dX.bound, {1}, xt::keep_dims));
     return o;
 }
 
-LinearLayerOutputs norm_of_weights(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
+LinearLayerOutputs norm_of_weights(const LinearLayer& layer, const NormSettings& norm,
+                                   const Implementation& implementation) {
     const auto C = static_cast<std::size_t>(layer.shape.C);
     const std::size_t K = layer.fan_in();
     const Matrix U = columns(layer, K);
@@ -125,8 +130,12 @@ LinearLayer draw_linear_layer(const Shape& shape, bool zero_padded, Random& rand
     std::int64_t rows = 1;
     for (std::int64_t r = 2; r * r <= shape.S; ++r)
         if (shape.S % r == 0) rows = r;
-    const std::int64_t cols = shape.S / rows, in_channels = shape.S == 1 ? 8 : 2, kernel = shape.S == 1 ? 1 : zero_padded ? 3 : 2;
-    const std::int64_t pad = zero_padded ? 1 : 0, in_rows = rows + kernel - 1 - 2 * pad, in_cols = cols + kernel - 1 - 2 * pad;
+    const std::int64_t cols = shape.S / rows, in_channels = shape.S == 1 ? 8 : 2,
+                       kernel = shape.S == 1  ? 1
+                                : zero_padded ? 3
+                                              : 2;
+    const std::int64_t pad = zero_padded ? 1 : 0, in_rows = rows + kernel - 1 - 2 * pad,
+                       in_cols = cols + kernel - 1 - 2 * pad;
     for (std::int64_t n = 0; n < shape.N; ++n)
         for (std::int64_t c = 0; c < in_channels; ++c)
             for (std::int64_t i = 0; i < in_rows * in_cols; ++i) {
@@ -141,17 +150,19 @@ LinearLayer draw_linear_layer(const Shape& shape, bool zero_padded, Random& rand
                     for (std::int64_t s = 0; s < shape.S; ++s) {
                         const std::int64_t r = s / cols + kr - pad, q = s % cols + kc - pad;
                         const bool inside = r >= 0 && r < in_rows && q >= 0 && q < in_cols;
-                        layer.gather.push_back(inside ? static_cast<std::size_t>(((n * in_channels + c) * in_rows + r) * in_cols + q)
-                                                      : LinearLayer::padding);
+                        layer.gather.push_back(
+                            inside ? static_cast<std::size_t>(((n * in_channels + c) * in_rows + r) * in_cols + q)
+                                   : LinearLayer::padding);
                     }
     const std::int64_t K = in_channels * kernel * kernel;
     for (std::int64_t i = 0; i < shape.C * K; ++i) layer.weight.push_back(static_cast<double>(random.integer(-2, 2)));
-    for (std::int64_t c = 0; c < shape.C; ++c) layer.weight[static_cast<std::size_t>(c * K)] = 1;   // no zero row
+    for (std::int64_t c = 0; c < shape.C; ++c) layer.weight[static_cast<std::size_t>(c * K)] = 1;  // no zero row
     layer.bias.assign(static_cast<std::size_t>(shape.C), 0.0);
     return layer;
 }
 
-LinearLayerOutputs run_linear_layer(const LinearLayer& layer, const NormSettings& norm, const Implementation& implementation) {
+LinearLayerOutputs run_linear_layer(const LinearLayer& layer, const NormSettings& norm,
+                                    const Implementation& implementation) {
     return norm.problem.spec.moments == Moments::norm ? norm_of_weights(layer, norm, implementation)
                                                       : norm_of_activations(layer, norm, implementation);
 }

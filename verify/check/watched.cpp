@@ -17,12 +17,15 @@ using Bytes = std::vector<std::byte>;
 class Watched {
 public:
     Watched(Device device, std::string name, DType dtype, std::size_t bytes, std::size_t offset, std::uint8_t salt)
-        : name_(std::move(name)), dtype_(dtype), size_(bytes), first_(zone + offset), image_(first_ + bytes + zone), memory_(device, image_.size()) {
+        : name_(std::move(name)), dtype_(dtype), size_(bytes), first_(zone + offset), image_(first_ + bytes + zone),
+          memory_(device, image_.size()) {
         for (std::size_t i = 0; i < image_.size(); ++i) image_[i] = static_cast<std::byte>(salt + 37 * i);
         memory_.upload(image_);
     }
     template <class T = void>
-    T* data() const { return reinterpret_cast<T*>(memory_.at(first_)); }
+    T* data() const {
+        return reinterpret_cast<T*>(memory_.at(first_));
+    }
     const std::string& name() const { return name_; }
     Array read() const {
         Array a{name_, dtype_, Bytes(size_)};
@@ -44,7 +47,9 @@ public:
             for (std::size_t i = begin; i < end; ++i) count += now[i] != image_[i];
             return count;
         };
-        if (const std::size_t n = changed(0, first_)) breaches.push_back({Breach::outside, fmt::format("{}: {} wrote {} bytes before its begin", name_, call, n)});
+        if (const std::size_t n = changed(0, first_))
+            breaches.push_back(
+                {Breach::outside, fmt::format("{}: {} wrote {} bytes before its begin", name_, call, n)});
         if (const std::size_t n = changed(first_ + size_, image_.size()))
             breaches.push_back({Breach::outside, fmt::format("{}: {} wrote {} bytes after its end", name_, call, n)});
         if (const std::size_t n = output ? 0 : changed(first_, first_ + size_))
@@ -62,7 +67,8 @@ private:
 
 Bytes packed(const std::vector<double>& values, DType dtype, auto place) {
     Bytes bytes(values.size() * size_of(dtype));
-    for (std::size_t i = 0; i < values.size(); ++i) write_element(bytes.data(), dtype, static_cast<std::int64_t>(place(i)), values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i)
+        write_element(bytes.data(), dtype, static_cast<std::int64_t>(place(i)), values[i]);
     return bytes;
 }
 
@@ -72,14 +78,19 @@ bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)
 class WatchedSession {
 public:
     WatchedSession(const Implementation& implementation, const Inputs<double>& in, const How& how)
-        : in_(in), how_(how), p_(on(implementation.device(), in.problem)), operation_(p_, implementation, {.threads = how.threads}),
-          x_(array("x", p_.dtype, in.x.size())), dy_(array("dy", p_.dtype, in.x.size())), gamma_(array("gamma", param_dtype(p_.dtype), in.gamma.size())),
-          beta_(array("beta", param_dtype(p_.dtype), in.beta.size())), results_(arrays_of_results(implementation.saves())),
-          state_{&array("running mean", DType::f64, in.state.mean.size()), &array("running var", DType::f64, in.state.var.size()),
+        : in_(in), how_(how), p_(on(implementation.device(), in.problem)),
+          operation_(p_, implementation, {.threads = how.threads}), x_(array("x", p_.dtype, in.x.size())),
+          dy_(array("dy", p_.dtype, in.x.size())), gamma_(array("gamma", param_dtype(p_.dtype), in.gamma.size())),
+          beta_(array("beta", param_dtype(p_.dtype), in.beta.size())),
+          results_(arrays_of_results(implementation.saves())),
+          state_{&array("running mean", DType::f64, in.state.mean.size()),
+                 &array("running var", DType::f64, in.state.var.size()),
                  &array("running sigma", DType::f64, in.state.sigma.size())},
-          opaque_(bytes("saved opaque", operation_.opaque_bytes())), workspace_(bytes("workspace", operation_.workspace_bytes())) {
+          opaque_(bytes("saved opaque", operation_.opaque_bytes())),
+          workspace_(bytes("workspace", operation_.workspace_bytes())) {
         operation_.use_workspace(workspace_.data());
-        gamma_.write(packed(in.gamma, param_dtype(p_.dtype), entry)), beta_.write(packed(in.beta, param_dtype(p_.dtype), entry));
+        gamma_.write(packed(in.gamma, param_dtype(p_.dtype), entry)),
+            beta_.write(packed(in.beta, param_dtype(p_.dtype), entry));
         for (const QuantityRow& q : quantities::saved())
             if (q.is_of(p_)) saved_.*q.view = result(q.quantity).data<double>();
         saved_.opaque = opaque_.data<std::byte>();
@@ -105,16 +116,21 @@ private:
 
     Watched& array(std::string name, DType dtype, std::size_t count) {
         const std::size_t width = size_of(dtype);
-        return all_.emplace_back(p_.device, std::move(name), dtype, count * width, (how_.offset + all_.size() * how_.stagger) * width, how_.poison);
+        return all_.emplace_back(p_.device, std::move(name), dtype, count * width,
+                                 (how_.offset + all_.size() * how_.stagger) * width, how_.poison);
     }
-    Watched& bytes(std::string name, std::size_t count) { return all_.emplace_back(p_.device, std::move(name), DType::f64, count, 0, how_.poison); }
+    Watched& bytes(std::string name, std::size_t count) {
+        return all_.emplace_back(p_.device, std::move(name), DType::f64, count, 0, how_.poison);
+    }
 
     Arrays arrays_of_results(const Saves& saves) {
         Arrays arrays;
         for (const QuantityRow& q : quantities::outputs())
-            arrays.push_back(&array(std::string(q.name), q.dtype(p_.dtype), static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
+            arrays.push_back(&array(std::string(q.name), q.dtype(p_.dtype),
+                                    static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
         for (const QuantityRow& q : quantities::saved())
-            arrays.push_back(&array(std::string(q.name), DType::f64, q.is_saved(p_, saves) ? static_cast<std::size_t>(p_.statistics_count()) : 0));
+            arrays.push_back(&array(std::string(q.name), DType::f64,
+                                    q.is_saved(p_, saves) ? static_cast<std::size_t>(p_.statistics_count()) : 0));
         return arrays;
     }
     Watched& result(Quantity q) {
@@ -130,7 +146,9 @@ private:
         arrays.push_back(&opaque_);
         return arrays;
     }
-    Arrays written_by_backward() { return {&result(Quantity::dx), &result(Quantity::dgamma), &result(Quantity::dbeta)}; }
+    Arrays written_by_backward() {
+        return {&result(Quantity::dx), &result(Quantity::dgamma), &result(Quantity::dbeta)};
+    }
 
     void poison(const Arrays& arrays) {
         for (Watched* w : arrays)
@@ -147,12 +165,14 @@ private:
         synchronize(p_.device);
         written.push_back(&workspace_);
         for (Watched& w : all_)
-            w.check(std::ranges::find(written, &w) != written.end(), std::ranges::find(state_, &w) != state_.end() ? Breach::state : Breach::input, call,
-                    out_.breaches);
+            w.check(std::ranges::find(written, &w) != written.end(),
+                    std::ranges::find(state_, &w) != state_.end() ? Breach::state : Breach::input, call, out_.breaches);
     }
 
     Tensor tensor(const Watched& w) const { return Tensor{w.data(), p_.dtype, p_.shape, p_.layout, p_.device}; }
-    Affine affine() const { return {in_.gamma.empty() ? nullptr : gamma_.data(), in_.beta.empty() ? nullptr : beta_.data()}; }
+    Affine affine() const {
+        return {in_.gamma.empty() ? nullptr : gamma_.data(), in_.beta.empty() ? nullptr : beta_.data()};
+    }
 
     void forward() {
         const bool keeps_state = p_.spec.running != Running::none, moves_state = keeps_state && p_.mode == Mode::train;
@@ -169,11 +189,13 @@ private:
             count = in_.state.count;
             poison(results);
             const auto given = [&](std::size_t k) { return before[k]->empty() ? nullptr : state_[k]->data<double>(); };
-            operation_.forward(tensor(x_), affine(), keeps_state ? StateView{given(0), given(1), given(2), &count} : StateView{}, saved_,
+            operation_.forward(tensor(x_), affine(),
+                               keeps_state ? StateView{given(0), given(1), given(2), &count} : StateView{}, saved_,
                                tensor(result(Quantity::y)));
             check("forward", written);
             if (!moves_state && count != in_.state.count)
-                out_.breaches.push_back({Breach::state, fmt::format("count: forward changed {} to {}", in_.state.count, count)});
+                out_.breaches.push_back(
+                    {Breach::state, fmt::format("count: forward changed {} to {}", in_.state.count, count)});
         }
         read(results), read(state_);
         out_.results.push_back({"count", DType::f64, packed({static_cast<double>(count)}, DType::f64, entry)});
@@ -181,7 +203,7 @@ private:
 
     void backward() {
         if (how_.in_place) x_.write(tensor_bytes(in_.x));
-        Arrays inputs = written_by_forward();   // from now on
+        Arrays inputs = written_by_forward();  // from now on
         inputs.insert(inputs.end(), state_.begin(), state_.end());
         for (Watched* w : inputs)
             if (w != &x_) w->write(w->read().bytes);
@@ -191,8 +213,9 @@ private:
         for (int call = 0; call < how_.calls; ++call) {
             dy_.write(tensor_bytes(in_.dy));
             poison(results);
-            operation_.backward(tensor(x_), tensor(dy_), affine(), saved_,
-                                {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(), result(Quantity::dbeta).data()});
+            operation_.backward(
+                tensor(x_), tensor(dy_), affine(), saved_,
+                {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(), result(Quantity::dbeta).data()});
             check("backward", results);
         }
         read(results);
@@ -205,13 +228,17 @@ private:
             memory.upload(bytes);
             return memory;
         };
-        const Memory x = filled(tensor_bytes({in_.x.rbegin(), in_.x.rend()})), y = filled(Bytes(in_.x.size() * size_of(p_.dtype)));
-        const auto copied = [&](const std::vector<double>& values) { return filled(packed(values, DType::f64, entry)); };
+        const Memory x = filled(tensor_bytes({in_.x.rbegin(), in_.x.rend()})),
+                     y = filled(Bytes(in_.x.size() * size_of(p_.dtype)));
+        const auto copied = [&](const std::vector<double>& values) {
+            return filled(packed(values, DType::f64, entry));
+        };
         const Memory means = copied(in_.state.mean), vars = copied(in_.state.var), sigmas = copied(in_.state.sigma);
         const auto doubles = [](const Memory& m) { return m.bytes() ? static_cast<double*>(m.data()) : nullptr; };
         std::int64_t count = in_.state.count;
         const SavedMemory kept(operation_);
-        operation_.forward({x.data(), p_.dtype, p_.shape, p_.layout, p_.device}, affine(), {doubles(means), doubles(vars), doubles(sigmas), &count}, kept.view(),
+        operation_.forward({x.data(), p_.dtype, p_.shape, p_.layout, p_.device}, affine(),
+                           {doubles(means), doubles(vars), doubles(sigmas), &count}, kept.view(),
                            {y.data(), p_.dtype, p_.shape, p_.layout, p_.device});
         synchronize(p_.device);
     }
@@ -222,8 +249,8 @@ private:
     Operation operation_;
     std::deque<Watched> all_;
     Watched &x_, &dy_, &gamma_, &beta_;
-    Arrays results_;   // by Quantity
-    Arrays state_;     // mean, var, sigma
+    Arrays results_;  // by Quantity
+    Arrays state_;    // mean, var, sigma
     Watched &opaque_, &workspace_;
     SavedView saved_;
     WatchedRun out_;
@@ -252,7 +279,8 @@ Finding breaches_of(Breach::Kind kind, std::string_view quantity, const std::vec
     return none_of(quantity, count, first);
 }
 
-Finding refused(std::string_view quantity, const Problem& p, const State& before, const std::function<void(ConstTensor x, State& state, Tensor y)>& call) {
+Finding refused(std::string_view quantity, const Problem& p, const State& before,
+                const std::function<void(ConstTensor x, State& state, Tensor y)>& call) {
     const auto bytes = static_cast<std::size_t>(p.shape.size()) * size_of(p.dtype);
     Bytes x(bytes), y(bytes, std::byte{nan_poison});
     const Bytes y_before = y;
@@ -261,7 +289,8 @@ Finding refused(std::string_view quantity, const Problem& p, const State& before
     try {
         call(tensor(x), state, tensor(y));
     } catch (const Error& e) {
-        const bool untouched = y == y_before && state.mean == before.mean && state.var == before.var && state.sigma == before.sigma && state.count == before.count;
+        const bool untouched = y == y_before && state.mean == before.mean && state.var == before.var &&
+                               state.sigma == before.sigma && state.count == before.count;
         Finding f = none_of(quantity, !untouched, untouched ? "" : "refused, but State or y was written");
         f.note = e.what();
         return f;
@@ -269,33 +298,42 @@ Finding refused(std::string_view quantity, const Problem& p, const State& before
     return none_of(quantity, 1, "accepted");
 }
 
-Finding same_bits(std::string_view quantity, const Problem& p, const std::vector<Array>& got, const std::vector<Array>& expected) {
+Finding same_bits(std::string_view quantity, const Problem& p, const std::vector<Array>& got,
+                  const std::vector<Array>& expected) {
     std::size_t different = 0;
     std::string first;
-    if (got.size() != expected.size()) return none_of(quantity, 1, fmt::format("{} arrays where {} are expected", got.size(), expected.size()));
+    if (got.size() != expected.size())
+        return none_of(quantity, 1, fmt::format("{} arrays where {} are expected", got.size(), expected.size()));
     for (std::size_t a = 0; a < got.size(); ++a) {
         const Array &g = got[a], &e = expected[a];
         if (g.bytes == e.bytes && g.name == e.name) continue;
-        if (g.name != e.name || g.size() != e.size()) return none_of(quantity, 1, fmt::format("{} where {} is expected", g.name, e.name));
+        if (g.name != e.name || g.size() != e.size())
+            return none_of(quantity, 1, fmt::format("{} where {} is expected", g.name, e.name));
         const bool tensor = g.name == "y" || g.name == "dx";
         for (std::size_t i = 0; i < g.size(); ++i) {
             const std::size_t at = tensor ? memory_index(p, i) : i, width = size_of(g.dtype);
             if (std::memcmp(&g.bytes[at * width], &e.bytes[at * width], width) == 0 || different++ > 0) continue;
-            const auto value = [&](const Array& array) { return read_element<double>(array.bytes.data(), array.dtype, static_cast<std::int64_t>(at)); };
-            first = fmt::format("{} {}: {:.17g}, expected {:.17g}", g.name, tensor ? element_text(p, i) : fmt::format("[{}]", i), value(g), value(e));
+            const auto value = [&](const Array& array) {
+                return read_element<double>(array.bytes.data(), array.dtype, static_cast<std::int64_t>(at));
+            };
+            first = fmt::format("{} {}: {:.17g}, expected {:.17g}", g.name,
+                                tensor ? element_text(p, i) : fmt::format("[{}]", i), value(g), value(e));
         }
     }
     return none_of(quantity, different, first);
 }
 
-Finding same_values(std::string_view quantity, const Problem& p, const std::vector<double>& got, const std::vector<double>& expected) {
-    if (got.size() != expected.size()) return none_of(quantity, 1, fmt::format("{} values where {} are expected", got.size(), expected.size()));
+Finding same_values(std::string_view quantity, const Problem& p, const std::vector<double>& got,
+                    const std::vector<double>& expected) {
+    if (got.size() != expected.size())
+        return none_of(quantity, 1, fmt::format("{} values where {} are expected", got.size(), expected.size()));
     std::size_t different = 0;
     std::string first;
     for (std::size_t i = 0; i < got.size(); ++i) {
         if (same(got[i], expected[i]) || different++ > 0) continue;
         const bool tensor = std::ssize(got) == p.shape.size() && p.shape.size() != p.shape.C;
-        first = fmt::format("{}: {:.17g}, expected {:.17g}", tensor ? element_text(p, i) : fmt::format("[{}]", i), got[i], expected[i]);
+        first = fmt::format("{}: {:.17g}, expected {:.17g}", tensor ? element_text(p, i) : fmt::format("[{}]", i),
+                            got[i], expected[i]);
     }
     return none_of(quantity, different, first);
 }

@@ -10,14 +10,17 @@ namespace normlab::verify {
 
 /// How a problem is run. The results are the same bits whatever is chosen here.
 struct How {
-    int threads = 1;                ///< 0: the implementation's default
-    std::size_t offset = 0;         ///< every array begins this many of its elements beyond a multiple of 256 bytes
-    std::size_t stagger = 0;        ///< and the k-th array k * stagger elements more
-    bool in_place = false;          ///< y = x, dx = dy
-    std::uint8_t poison = 0xff;     ///< bytes that outputs hold before; the zones around arrays follow from it
-    std::uint8_t dirt = 0;          ///< bytes that the workspace holds before the first forward and the first backward call
-    bool interleaved = false;       ///< the same plan runs forward on other numbers, in other memory, before forward and before backward
-    int calls = 1;                  ///< of forward, then of backward, from one plan and the same State; the results are the last one's
+    int threads = 1;             ///< 0: the implementation's default
+    std::size_t offset = 0;      ///< every array begins this many of its elements beyond a multiple of 256 bytes
+    std::size_t stagger = 0;     ///< and the k-th array k * stagger elements more
+    bool in_place = false;       ///< y = x, dx = dy
+    std::uint8_t poison = 0xff;  ///< bytes that outputs hold before; the zones around arrays follow from it
+    /// bytes that the workspace holds before the first forward and the first backward call
+    std::uint8_t dirt = 0;
+    /// the same plan runs forward on other numbers, in other memory, before forward and before backward
+    bool interleaved = false;
+    /// of forward, then of backward, from one plan and the same State; the results are the last one's
+    int calls = 1;
 };
 
 /// Bytes that make outputs NaN in every dtype, and ones that make them huge.
@@ -32,24 +35,28 @@ struct Array {
 };
 
 struct Breach {
-    enum Kind { outside, input, state } kind;   ///< written outside an array; an input written; State moved in evaluation, or by backward
-    std::string what;                           ///< "y: 1 byte after its end was written"
+    /// written outside an array; an input written; State moved in evaluation, or by backward
+    enum Kind { outside, input, state } kind;
+    std::string what;  ///< "y: 1 byte after its end was written"
 };
 
 struct WatchedRun {
-    std::vector<Array> results;   ///< y, dx, dgamma, dbeta, saved mean, var, rstd (r, d), own bytes, running mean and spread, count
+    /// y, dx, dgamma, dbeta, saved mean, var, rstd (r, d), own bytes, running mean and spread, count
+    std::vector<Array> results;
     std::vector<Breach> breaches;
 };
 
-/// Forward and backward on the implementation's device. Every array and the workspace lie between zones of 512 bytes or more with a pattern; outputs
-/// and Saved are poisoned before each call.
+/// Forward and backward on the implementation's device. Every array and the workspace lie between zones of 512 bytes or
+/// more with a pattern; outputs and Saved are poisoned before each call.
 WatchedRun run_watched(const Implementation& implementation, const Inputs<double>& inputs, const How& how = {});
 
 /// Elements that differ in a bit (error; the bound is 0), and the first of them.
-Finding same_bits(std::string_view quantity, const Problem& problem, const std::vector<Array>& got, const std::vector<Array>& expected);
+Finding same_bits(std::string_view quantity, const Problem& problem, const std::vector<Array>& got,
+                  const std::vector<Array>& expected);
 
 /// The same for numbers in logical order, of N*C*S elements or of C channels: equal, or both NaN.
-Finding same_values(std::string_view quantity, const Problem& problem, const std::vector<double>& got, const std::vector<double>& expected);
+Finding same_values(std::string_view quantity, const Problem& problem, const std::vector<double>& got,
+                    const std::vector<double>& expected);
 
 /// A finding of a quantity that is counted and has to be 0.
 Finding none_of(std::string_view quantity, std::size_t count, std::string first);
@@ -58,7 +65,8 @@ Finding none_of(std::string_view quantity, std::size_t count, std::string first)
 Finding breaches_of(Breach::Kind kind, std::string_view quantity, const std::vector<Breach>& breaches);
 
 /// `call` has to throw Error and to leave `state` and y, of the problem's shape, as they were.
-Finding refused(std::string_view quantity, const Problem& problem, const State& state, const std::function<void(ConstTensor x, State& state, Tensor y)>& call);
+Finding refused(std::string_view quantity, const Problem& problem, const State& state,
+                const std::function<void(ConstTensor x, State& state, Tensor y)>& call);
 
 /// "n=1 c=2 s=0" of logical element i.
 std::string element_text(const Problem& problem, std::size_t i);

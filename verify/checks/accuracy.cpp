@@ -24,12 +24,13 @@ std::vector<Case> settings(const Case& base) {
     const Spec spec = base.spec();
     add([](Case&) {});
     for (AffineUse use : {AffineUse::gamma, AffineUse::beta, AffineUse::none}) add([use](Case& c) { c.affine = use; });
-    for (const Shape& one : {Shape{1, 6, 3}, Shape{5, 1, 3}, Shape{5, 6, 1}, Shape{1, 6, 1}, Shape{1, 1, 7}})   // one sample, channel, position
+    // one sample, channel, position
+    for (const Shape& one : {Shape{1, 6, 3}, Shape{5, 1, 3}, Shape{5, 6, 1}, Shape{1, 6, 1}, Shape{1, 1, 7}})
         add([&one](Case& c) {
             c.shape = one;
             if (c.groups && one.C == 1) c.groups = 1;
         });
-    if (spec.eps > 0) {   // eps as large as the variance, and far above it: where eps faults show
+    if (spec.eps > 0) {  // eps as large as the variance, and far above it: where eps faults show
         add([](Case& c) { c.sigma = 0.01; });
         add([](Case& c) { c.sigma = 0.003; });
         add([](Case& c) { c.eps = 0.5; });
@@ -73,7 +74,8 @@ std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
     add(251, 1);
     if (tier == Tier::full)
         for (std::uint64_t seed = 2; seed < 12; ++seed)
-            for (double kappa : ladder) add(8, kappa, seed), add(64, kappa, seed), add(257, kappa, seed), add(4096, kappa, seed);
+            for (double kappa : ladder)
+                add(8, kappa, seed), add(64, kappa, seed), add(257, kappa, seed), add(4096, kappa, seed);
     return cases;
 }
 
@@ -90,13 +92,17 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     for (const QuantityRow& q : quantities::outputs()) {
         if (c.check != "accuracy" && c.check != q.name) continue;
         all.push_back(compare(q.name, p, q.in(out), q.in(t), hard.*q.bound, soft.*q.bound));
-        if (saturated) all.back().note = fmt::format("{} of {} blocks saturated, as their saved var says", saturated, t.blocks.size());
+        if (saturated)
+            all.back().note =
+                fmt::format("{} of {} blocks saturated, as their saved var says", saturated, t.blocks.size());
     }
-    Problem by_block = p;   // Saved has an entry a block
+    Problem by_block = p;  // Saved has an entry a block
     by_block.dtype = DType::f64;
     by_block.shape = {1, static_cast<std::int64_t>(t.blocks.size()), 1};
     for (const QuantityRow& q : c.check == "accuracy" ? quantities::saved() : std::span<const QuantityRow>()) {
-        if (!q.in(out).empty()) all.push_back(compare(q.name, by_block, q.in(out), q.in(t), hard.*q.bound, soft.*q.bound));   // empty: not saved
+        // empty: not saved
+        if (!q.in(out).empty())
+            all.push_back(compare(q.name, by_block, q.in(out), q.in(t), hard.*q.bound, soft.*q.bound));
         if (q.quantity != Quantity::rstd || !p.own_statistics()) continue;
         const auto negative = std::ranges::count_if(out.saved.var, [](double v) { return v < 0; });
         all.push_back(measured("negative saved var", static_cast<double>(negative), 0));
@@ -116,12 +122,12 @@ std::vector<Case> slope_cases(const Case& base, Tier tier) {
     return cases;
 }
 
-// Least squares of log error on log kappa: about 0 (mean kept wider), 1 (mean rounded) or 2 (one-pass variance). Points count from where
-// the error has left its floor to where it stops meaning anything.
+// Least squares of log error on log kappa: about 0 (mean kept wider), 1 (mean rounded) or 2 (one-pass variance). Points
+// count from where the error has left its floor to where it stops meaning anything.
 std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementation) {
     constexpr int repeats = 8;
     double floor = 0;
-    std::vector<std::pair<double, double>> points;   // log10 of kappa and of the error
+    std::vector<std::pair<double, double>> points;  // log10 of kappa and of the error
     std::vector<std::pair<double, double>> curve;
     bool lost = false, nan = false;
     double decade = 1;
@@ -153,7 +159,8 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
     const bool flat = implementation.accumulation(c.dtype) == Accumulation::kappa_free && c.dtype == DType::f32;
     Finding f = measured("slope", points.size() >= 3 ? fitted_slope(points) : 0, flat ? 0.5 : 1.5);
     if (nan) f.verdict = Verdict::fail;
-    else if (points.size() < 3 && lost) f.verdict = Verdict::unresolved;   // no digits left before a slope could be seen; accuracy says FAIL
+    else if (points.size() < 3 && lost)
+        f.verdict = Verdict::unresolved;  // no digits left before a slope could be seen; accuracy says FAIL
     f.note = "y error by kappa";
     for (const auto& [kappa, error] : curve) f.note += fmt::format(" {:.0e}:{:.1e}", kappa, error);
     f.curve = std::move(curve);
@@ -162,10 +169,16 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
 
 }  // namespace
 
-extern const Check accuracy_check{"accuracy", "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element", true, always,
-                           accuracy_cases, accuracy};
-extern const Check kappa_slope_check{"kappa_slope",
-                              "the error of y grows no faster than kappa^1.5 (slope 2: a one-pass variance), declared kappa-free: not at all", false,
-                              slope_refuses, slope_cases, kappa_slope};
+extern const Check accuracy_check{
+    "accuracy",     "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element",
+    true,           always,
+    accuracy_cases, accuracy};
+extern const Check kappa_slope_check{
+    "kappa_slope",
+    "the error of y grows no faster than kappa^1.5 (slope 2: a one-pass variance), declared kappa-free: not at all",
+    false,
+    slope_refuses,
+    slope_cases,
+    kappa_slope};
 
 }  // namespace normlab::verify

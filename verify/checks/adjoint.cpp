@@ -1,5 +1,5 @@
-// <J v, w> = <v, J^T w>: the tangent by the complex step on the reference, the cotangent by the implementation's backward pass, in its own dtype. Nothing
-// is differenced in that dtype, so every dtype can be judged.
+// <J v, w> = <v, J^T w>: the tangent by the complex step on the reference, the cotangent by the implementation's
+// backward pass, in its own dtype. Nothing is differenced in that dtype, so every dtype can be judged.
 
 #include <fmt/format.h>
 
@@ -16,8 +16,8 @@ std::vector<Case> adjoint_cases(const Case& base, Tier tier) {
         c.seed = seed;
         all.push_back(c);
     };
-    // Random signs add up to sqrt(m), the bound of rounding to m and, summed in sequence, to m^2 (weight norm's, whose sums are not means, to
-    // m^2 sqrt(m)): longer blocks need more digits.
+    // Random signs add up to sqrt(m), the bound of rounding to m and, summed in sequence, to m^2 (weight norm's, whose
+    // sums are not means, to m^2 sqrt(m)): longer blocks need more digits.
     const bool wide = base.dtype == DType::f64, sums = base.spec().moments == Moments::norm;
     if (!repeats_training(base)) add_large(!wide && sums ? 64 : 256, 1);
     if (tier == Tier::ci) return all;
@@ -33,8 +33,9 @@ std::vector<Case> adjoint_cases(const Case& base, Tier tier) {
     return all;
 }
 
-// Takes 1 (where the mean is removed) and x_hat out of v, block by block: they span the null space of J but for eps, where any v that is not random puts
-// all its weight, and where nothing is seen. What dx has there is zero_sum's and xhat_dx's to judge.
+// Takes 1 (where the mean is removed) and x_hat out of v, block by block: they span the null space of J but for eps,
+// where any v that is not random puts all its weight, and where nothing is seen. What dx has there is zero_sum's and
+// xhat_dx's to judge.
 void project(std::vector<double>& v, const Problem& p, const truth::Result& t) {
     for (const truth::Block& b : t.blocks) {
         const auto remove = [&](auto direction) {
@@ -49,8 +50,8 @@ void project(std::vector<double>& v, const Problem& p, const truth::Result& t) {
 }
 
 // Of each part: both inner products in quad, and what rounding may make of each.
-Finding identity(std::string_view quantity, const Inputs<double>& in, const truth::Result& t, const Argument& a, const std::vector<double>& v,
-                 const Outputs<double>& out, const Bounds& bounds) {
+Finding identity(std::string_view quantity, const Inputs<double>& in, const truth::Result& t, const Argument& a,
+                 const std::vector<double>& v, const Outputs<double>& out, const Bounds& bounds) {
     const std::vector<double>& gradient = out.*a.gradient;
     const std::vector<double>& bound = bounds.*a.bound;
     const std::vector<double> forward = tangent(in, a, v), forward_bound = tangent_bound(in, t, a, v);
@@ -68,14 +69,14 @@ Finding identity(std::string_view quantity, const Inputs<double>& in, const trut
         tolerance[of.of_argument[k]] += std::abs(v[k]) * bound[k];
     }
     std::vector<Comparison> all;
-    for (std::size_t part = 0; part < of.count; ++part)   // expected: the standard deviation over w
+    for (std::size_t part = 0; part < of.count; ++part)  // expected: the standard deviation over w
         all.push_back({static_cast<double>(v_JTw[part]), static_cast<double>(Jv_w[part]), tolerance[part],
                        std::sqrt(Jv_squared[part] * w_squared[part] / elements[part])});
     return judge(quantity, all, [&](std::size_t part) { return fmt::format("{} {}", of.kind, part); });
 }
 
 std::vector<Finding> adjoint(const Case& c, const Implementation& implementation) {
-    const Inputs<double> in = draw(c);   // w is dy
+    const Inputs<double> in = draw(c);  // w is dy
     const truth::Result t = truth::evaluate(in);
     require_finite_dx(t, c.dtype);
     const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
@@ -94,7 +95,9 @@ std::vector<Finding> adjoint(const Case& c, const Implementation& implementation
 
 }  // namespace
 
-extern const Check adjoint_check{"adjoint", "<J v, w> = <v, J^T w> in every block: J v by the complex step, J^T w by backward in its own dtype", false, always,
-                          adjoint_cases, adjoint};
+extern const Check adjoint_check{
+    "adjoint",     "<J v, w> = <v, J^T w> in every block: J v by the complex step, J^T w by backward in its own dtype",
+    false,         always,
+    adjoint_cases, adjoint};
 
 }  // namespace normlab::verify

@@ -10,7 +10,7 @@
 namespace normlab::verify {
 namespace {
 
-// --- isolation -----------------------------------------------------------------------------------------------------------------------------------
+// --- isolation -------------------------------------------------------------------------------------------------------
 
 std::vector<Case> isolation_cases(const Case& base, Tier tier) {
     if (repeats_training(with_state(base))) return {};
@@ -22,7 +22,8 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
         if (cases.back().groups) cases.back().groups = shape.C % 3 == 0 ? 3 : 1;
     };
     add({3, 37, 1}), add({2, 3, 65});
-    if (base.mode == Mode::train && base.spec().block.samples && base.spec().correction == Correction::none && base.spec().centred()) {
+    if (base.mode == Mode::train && base.spec().block.samples && base.spec().correction == Correction::none &&
+        base.spec().centred()) {
         add({6, 6, 3});
         cases.back().stat_batch = 2;
     }
@@ -38,11 +39,13 @@ struct Reach {
     explicit Reach(std::size_t size) : may(size), must(size) {}
 };
 
-Finding confined(std::string_view quantity, const Problem& p, const std::vector<double>& got, std::vector<double> before, const Reach& reach) {
+Finding confined(std::string_view quantity, const Problem& p, const std::vector<double>& got,
+                 std::vector<double> before, const Reach& reach) {
     Finding f{std::string(quantity)};
     for (std::size_t i = 0; i < got.size(); ++i) {
         if (reach.must[i] && std::isfinite(got[i])) {
-            const std::string at = got.size() == static_cast<std::size_t>(p.shape.C) ? fmt::format("c={}", i) : element_text(p, i);
+            const std::string at =
+                got.size() == static_cast<std::size_t>(p.shape.C) ? fmt::format("c={}", i) : element_text(p, i);
             return none_of(quantity, 1, fmt::format("{}: {:.9g} hides that its data are no numbers", at, got[i]));
         }
         if (reach.may[i]) before[i] = got[i];
@@ -50,12 +53,14 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
     return same_values(quantity, p, got, before);
 }
 
-// One value of x, or of dy, is replaced. Where it may be seen follows from the formulas: of x, in y and dx of its block, dgamma of the block's channels and the
-// running statistics of its channel; of dy, in dx of its block, dgamma and dbeta of its channel. In a centred block nothing stays finite; where the mean is not
-// removed an infinity leaves x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a
-// kernel multiplies it by 0.
-std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in, const Outputs<double>& out,
-                              const std::vector<std::size_t>& block, std::size_t at, double value, bool in_x) {
+// One value of x, or of dy, is replaced. Where it may be seen follows from the formulas: of x, in y and dx of its
+// block, dgamma of the block's channels and the running statistics of its channel; of dy, in dx of its block, dgamma
+// and dbeta of its channel. In a centred block nothing stays finite; where the mean is not removed an infinity leaves
+// x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a kernel
+// multiplies it by 0.
+std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
+                              const Outputs<double>& out, const std::vector<std::size_t>& block, std::size_t at,
+                              double value, bool in_x) {
     const Problem& p = in.problem;
     Inputs<double> bad = in;
     (in_x ? bad.x : bad.dy)[at] = value;
@@ -78,7 +83,8 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     findings.push_back(worst({confined("running statistics", p, got.state.mean, out.state.mean, state),
                               confined("running statistics", p, spread_of(got.state), spread_of(out.state), state)}));
     for (Finding& f : findings)
-        if (f.verdict == Verdict::fail) f.where = fmt::format("{} at {} of {}: {}", value, element_text(p, at), in_x ? "x" : "dy", f.where);
+        if (f.verdict == Verdict::fail)
+            f.where = fmt::format("{} at {} of {}: {}", value, element_text(p, at), in_x ? "x" : "dy", f.where);
     return findings;
 }
 
@@ -101,7 +107,7 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
     return findings;
 }
 
-// --- refusal -------------------------------------------------------------------------------------------------------------------------------------
+// --- refusal ---------------------------------------------------------------------------------------------------------
 
 std::vector<Finding> refusal(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
@@ -118,29 +124,37 @@ std::vector<Finding> refusal(const Case& c, const Implementation& implementation
     };
     refuses("negative eps", [](auto& w) { w.problem.spec.eps = -1e-5; });
     refuses("NaN eps", [](auto& w) { w.problem.spec.eps = std::nan(""); });
-    if (spec.groups > 1) refuses("C not a multiple of G", [](auto& w) { w.problem.shape.C = w.problem.spec.groups + 1; });
+    if (spec.groups > 1)
+        refuses("C not a multiple of G", [](auto& w) { w.problem.shape.C = w.problem.spec.groups + 1; });
     if (spec.running != Running::none) refuses("State of another size", [](auto& w) { w.state.mean.pop_back(); });
     if (spec.centred() && spec.by_channel() && c.mode == Mode::train) {
-        refuses("one value a channel", [](auto& w) { w.problem.shape = {w.problem.spec.block.samples ? 1 : 3, w.problem.shape.C, 1}; });
+        refuses("one value a channel", [](auto& w) {
+            w.problem.shape = {w.problem.spec.block.samples ? 1 : 3, w.problem.shape.C, 1};
+        });
         if (spec.block.samples)
-            refuses("one value a slice", [](auto& w) { w.problem.shape = {4, w.problem.shape.C, 1}, w.problem.spec.stat_batch = 1; });
+            refuses("one value a slice", [](auto& w) {
+                w.problem.shape = {4, w.problem.shape.C, 1}, w.problem.spec.stat_batch = 1;
+            });
     }
-    if (spec.centred() && spec.block.channels) {   // one element a block is fine: x_hat = 0
+    if (spec.centred() && spec.block.channels) {  // one element a block is fine: x_hat = 0
         Case one = c;
         one.shape = {3, 1, 1};
         if (one.groups) one.groups = 1;
         Inputs<double> single = draw(one);
         if (!is_valid(one)) return findings;
         const Outputs<double> out = run(implementation, single);
-        findings.push_back(same_values("y of one element", single.problem, out.y, std::vector<double>(3, rounded(single.beta[0], c.dtype))));
+        findings.push_back(same_values("y of one element", single.problem, out.y,
+                                       std::vector<double>(3, rounded(single.beta[0], c.dtype))));
         findings.push_back(same_values("dx of one element", single.problem, out.dx, std::vector<double>(3, 0.0)));
     }
     return findings;
 }
 
-std::vector<Case> one_case(const Case& base, Tier) { return repeats_training(with_state(base)) ? std::vector<Case>{} : std::vector{with_state(with_small_shape(base))}; }
+std::vector<Case> one_case(const Case& base, Tier) {
+    return repeats_training(with_state(base)) ? std::vector<Case>{} : std::vector{with_state(with_small_shape(base))};
+}
 
-// --- empty ---------------------------------------------------------------------------------------------------------------------------------------
+// --- empty -----------------------------------------------------------------------------------------------------------
 
 std::vector<Case> empty_cases(const Case& base, Tier) {
     std::vector<Case> cases;
@@ -152,7 +166,9 @@ std::vector<Case> empty_cases(const Case& base, Tier) {
 }
 
 std::string isolation_refuses(const Case& c) {
-    return c.stat_batch && c.spec().correction == Correction::renorm ? "running statistics carry a slice's value to the slices after it" : "";
+    return c.stat_batch && c.spec().correction == Correction::renorm
+               ? "running statistics carry a slice's value to the slices after it"
+               : "";
 }
 
 std::string empty_refuses(const Case& c) { return c.shape.size() == 0 ? "" : "it looks at empty tensors"; }
@@ -167,22 +183,28 @@ std::vector<Finding> empty(const Case& c, const Implementation& implementation) 
     State state = in.state;
     Saved saved;
     const Tensor nothing{nullptr, p.dtype, p.shape, p.layout};
-    forward(p.spec, p.mode, nothing, {}, p.spec.running == Running::none ? nullptr : &state, saved, nothing, implementation);
+    forward(p.spec, p.mode, nothing, {}, p.spec.running == Running::none ? nullptr : &state, saved, nothing,
+            implementation);
     backward(p.spec, p.mode, nothing, nothing, {}, saved, {nothing, dgamma.data(), dbeta.data()}, implementation);
     const WatchedRun watched = run_watched(implementation, in);
 
     const std::vector<std::byte> zeros(C * size_of(params));
-    std::vector<Array> got{{"dgamma", params, dgamma}, {"dbeta", params, dbeta}}, expected{{"dgamma", params, zeros}, {"dbeta", params, zeros}};
+    std::vector<Array> got{{"dgamma", params, dgamma}, {"dbeta", params, dbeta}},
+        expected{{"dgamma", params, zeros}, {"dbeta", params, zeros}};
     for (const Array& a : watched.results)
         if (a.name == "dgamma" || a.name == "dbeta") got.push_back(a), expected.push_back({a.name, params, zeros});
     const auto bytes = [](const std::vector<double>& v) {
         const auto* b = reinterpret_cast<const std::byte*>(v.data());
         return std::vector<std::byte>(b, b + v.size() * sizeof(double));
     };
-    std::vector<Array> after{{"running mean", DType::f64, bytes(state.mean)}, {"running var", DType::f64, bytes(state.var)},
-                             {"running sigma", DType::f64, bytes(state.sigma)}, {"count", DType::f64, bytes({static_cast<double>(state.count)})}};
-    std::vector<Array> before{{"running mean", DType::f64, bytes(in.state.mean)}, {"running var", DType::f64, bytes(in.state.var)},
-                              {"running sigma", DType::f64, bytes(in.state.sigma)}, {"count", DType::f64, bytes({static_cast<double>(in.state.count)})}};
+    std::vector<Array> after{{"running mean", DType::f64, bytes(state.mean)},
+                             {"running var", DType::f64, bytes(state.var)},
+                             {"running sigma", DType::f64, bytes(state.sigma)},
+                             {"count", DType::f64, bytes({static_cast<double>(state.count)})}};
+    std::vector<Array> before{{"running mean", DType::f64, bytes(in.state.mean)},
+                              {"running var", DType::f64, bytes(in.state.var)},
+                              {"running sigma", DType::f64, bytes(in.state.sigma)},
+                              {"count", DType::f64, bytes({static_cast<double>(in.state.count)})}};
     for (std::size_t k = 0, known = before.size(); k < known; ++k)
         for (const Array& a : watched.results)
             if (a.name == before[k].name) after.push_back(a), before.push_back(before[k]);
@@ -192,10 +214,22 @@ std::vector<Finding> empty(const Case& c, const Implementation& implementation) 
 
 }  // namespace
 
-extern const Check isolation_check{"isolation", "NaN and infinities spoil their own block, the sums over it and its channel's running statistics, and nothing else",
-                            false, isolation_refuses, isolation_cases, isolation};
-extern const Check refusal_check{"refusal", "what has no result is refused and nothing written; one element a block, its mean removed, gives y = beta and dx = 0", false,
-                          always, one_case, refusal};
-extern const Check empty_check{"empty", "an empty tensor has zero dgamma and dbeta and leaves State alone", false, empty_refuses, empty_cases, empty};
+extern const Check isolation_check{
+    "isolation",
+    "NaN and infinities spoil their own block, the sums over it and its channel's running statistics, and nothing else",
+    false,
+    isolation_refuses,
+    isolation_cases,
+    isolation};
+extern const Check refusal_check{"refusal",
+                                 "what has no result is refused and nothing written; one element a block, its mean "
+                                 "removed, gives y = beta and dx = 0",
+                                 false,
+                                 always,
+                                 one_case,
+                                 refusal};
+extern const Check empty_check{"empty",     "an empty tensor has zero dgamma and dbeta and leaves State alone",
+                               false,       empty_refuses,
+                               empty_cases, empty};
 
 }  // namespace normlab::verify

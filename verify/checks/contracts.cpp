@@ -1,4 +1,5 @@
-// What a call promises whatever the numbers are: the same bits however it is made, and no memory touched but what it is for.
+// What a call promises whatever the numbers are: the same bits however it is made, and no memory touched but what it is
+// for.
 
 #include <algorithm>
 
@@ -38,25 +39,28 @@ std::vector<Case> memory_cases(const Case& base, Tier tier) {
         cases.push_back(cases[0]);
         cases.back().shape.N = 6, cases.back().stat_batch = 2;
     }
-    if (tier == Tier::ci && base.dtype == DType::f32) {   // several threads only take part in larger tensors
+    if (tier == Tier::ci && base.dtype == DType::f32) {  // several threads only take part in larger tensors
         cases.push_back(cases[0]);
         cases.back().shape = {64, 48, 13};
     }
     if (tier == Tier::full)
-        for (const Shape& shape : {Shape{64, 48, 13}, Shape{3, 6, 4099}, Shape{11003, 3, 1}}) {   // enough for several threads and several chunks
+        // enough for several threads and several chunks
+        for (const Shape& shape : {Shape{64, 48, 13}, Shape{3, 6, 4099}, Shape{11003, 3, 1}}) {
             cases.push_back(cases[0]);
             cases.back().shape = shape;
         }
     return cases;
 }
 
-// --- repeat --------------------------------------------------------------------------------------------------------------------------------------
+// --- repeat ----------------------------------------------------------------------------------------------------------
 
 // Views into larger host tensors, with a gap between samples and, channels-last, between positions.
 class Sliced {
 public:
-    explicit Sliced(const Problem& p) : view_{nullptr, p.dtype, p.shape, p.layout, Device::host, p.shape.C * p.shape.S + 5, 0} {
-        if (p.layout == Layout::channels_last) view_.position_stride = p.shape.C + 3, view_.sample_stride = p.shape.S * view_.position_stride + 7;
+    explicit Sliced(const Problem& p)
+        : view_{nullptr, p.dtype, p.shape, p.layout, Device::host, p.shape.C * p.shape.S + 5, 0} {
+        if (p.layout == Layout::channels_last)
+            view_.position_stride = p.shape.C + 3, view_.sample_stride = p.shape.S * view_.position_stride + 7;
         bytes_.assign(static_cast<std::size_t>(p.shape.N * view_.sample_stride + 1) * size_of(p.dtype), filler);
     }
     Tensor view() {
@@ -69,7 +73,8 @@ public:
     }
     std::vector<double> read() {
         std::vector<double> values(static_cast<std::size_t>(view_.shape.size()));
-        for_elements([&](std::size_t i, std::int64_t at) { values[i] = read_element<double>(view().data, view_.dtype, at); });
+        for_elements(
+            [&](std::size_t i, std::int64_t at) { values[i] = read_element<double>(view().data, view_.dtype, at); });
         return values;
     }
     bool gaps_intact() {
@@ -100,22 +105,27 @@ Finding strided(const Inputs<double>& in, const Implementation& implementation) 
     x.write(in.x), dy.write(in.dy);
     const DType params = param_dtype(p.dtype);
     std::vector<std::byte> gamma(in.gamma.size() * size_of(params)), beta(in.beta.size() * size_of(params));
-    for (std::size_t c = 0; c < in.gamma.size(); ++c) write_element(gamma.data(), params, static_cast<std::int64_t>(c), in.gamma[c]);
-    for (std::size_t c = 0; c < in.beta.size(); ++c) write_element(beta.data(), params, static_cast<std::int64_t>(c), in.beta[c]);
+    for (std::size_t c = 0; c < in.gamma.size(); ++c)
+        write_element(gamma.data(), params, static_cast<std::int64_t>(c), in.gamma[c]);
+    for (std::size_t c = 0; c < in.beta.size(); ++c)
+        write_element(beta.data(), params, static_cast<std::int64_t>(c), in.beta[c]);
     const Affine affine{gamma.empty() ? nullptr : gamma.data(), beta.empty() ? nullptr : beta.data()};
     State state = in.state;
     Saved saved;
     try {
-        forward(p.spec, p.mode, x.view(), affine, p.spec.running == Running::none ? nullptr : &state, saved, y.view(), implementation);
+        forward(p.spec, p.mode, x.view(), affine, p.spec.running == Running::none ? nullptr : &state, saved, y.view(),
+                implementation);
         backward(p.spec, p.mode, x.view(), dy.view(), affine, saved, {dx.view(), nullptr, nullptr}, implementation);
     } catch (const Error& e) {
         Finding f = none_of("strided", 0, "");
         f.note = fmt::format("sliced views are refused: {}", e.what());
         return f;
     }
-    if (!y.gaps_intact() || !dx.gaps_intact()) return none_of("strided", 1, "elements between the samples of a sliced view were written");
+    if (!y.gaps_intact() || !dx.gaps_intact())
+        return none_of("strided", 1, "elements between the samples of a sliced view were written");
     return worst({same_values("strided", p, y.read(), expected.y), same_values("strided", p, dx.read(), expected.dx),
-                  same_values("strided", p, state.mean, expected.state.mean), same_values("strided", p, saved.rstd, expected.saved.rstd)});
+                  same_values("strided", p, state.mean, expected.state.mean),
+                  same_values("strided", p, saved.rstd, expected.saved.rstd)});
 }
 
 std::vector<Finding> repeat(const Case& c, const Implementation& implementation) {
@@ -144,9 +154,10 @@ std::vector<Finding> repeat(const Case& c, const Implementation& implementation)
     return findings;
 }
 
-// --- contracts -----------------------------------------------------------------------------------------------------------------------------------
+// --- contracts -------------------------------------------------------------------------------------------------------
 
-// Bytes that hold the poison in both runs were written in neither; elements that differ between them were written from what was there before.
+// Bytes that hold the poison in both runs were written in neither; elements that differ between them were written from
+// what was there before.
 Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun& huge) {
     std::size_t unwritten = 0;
     std::string first;
@@ -154,7 +165,8 @@ Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun&
         const Array &one = nan.results[a], &other = huge.results[a];
         const std::size_t width = size_of(one.dtype);
         const auto holds = [&](const Array& array, std::size_t i, std::uint8_t poison) {
-            return std::all_of(array.bytes.begin() + static_cast<std::ptrdiff_t>(i * width), array.bytes.begin() + static_cast<std::ptrdiff_t>((i + 1) * width),
+            return std::all_of(array.bytes.begin() + static_cast<std::ptrdiff_t>(i * width),
+                               array.bytes.begin() + static_cast<std::ptrdiff_t>((i + 1) * width),
                                [poison](std::byte b) { return b == std::byte{poison}; });
         };
         for (std::size_t i = 0; i < one.size(); ++i)
@@ -163,26 +175,36 @@ Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun&
     }
     if (unwritten > 0) return none_of("outputs written", unwritten, first);
     Finding f = same_bits("outputs written", p, huge.results, nan.results);
-    if (f.verdict == Verdict::fail) f.note = "results depend on what the outputs, or memory outside the arrays, held before";
+    if (f.verdict == Verdict::fail)
+        f.note = "results depend on what the outputs, or memory outside the arrays, held before";
     return f;
 }
 
 std::vector<Finding> contracts(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     std::vector<WatchedRun> runs;
-    for (const How& how : {How{.poison = nan_poison}, How{.poison = huge_poison}, How{.offset = 1, .poison = nan_poison}, How{.in_place = true}})
+    for (const How& how : {How{.poison = nan_poison}, How{.poison = huge_poison},
+                           How{.offset = 1, .poison = nan_poison}, How{.in_place = true}})
         runs.push_back(run_watched(implementation, in, how));
     std::vector<Breach> breaches;
     for (const WatchedRun& r : runs) breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
     return {breaches_of(Breach::outside, "writes outside", breaches), fully_written(in.problem, runs[0], runs[1]),
-            breaches_of(Breach::input, "inputs modified", breaches), breaches_of(Breach::state, "State moved", breaches)};
+            breaches_of(Breach::input, "inputs modified", breaches),
+            breaches_of(Breach::state, "State moved", breaches)};
 }
 
 }  // namespace
 
-extern const Check repeat_check{"repeat", "the same bits twice, with other calls between, with a dirty workspace, with any number of threads, misaligned, in place and on sliced views", false, always,
-                         memory_cases, repeat};
-extern const Check contracts_check{"contracts", "every output is written, nothing else is: no zone around an array, no input, no State in evaluation", false, always,
-                            memory_cases, contracts};
+extern const Check repeat_check{"repeat",
+                                "the same bits twice, with other calls between, with a dirty workspace, with any "
+                                "number of threads, misaligned, in place and on sliced views",
+                                false,
+                                always,
+                                memory_cases,
+                                repeat};
+extern const Check contracts_check{
+    "contracts",  "every output is written, nothing else is: no zone around an array, no input, no State in evaluation",
+    false,        always,
+    memory_cases, contracts};
 
 }  // namespace normlab::verify

@@ -1,5 +1,5 @@
-// Derivatives of the forward pass, found without its backward pass, against the backward pass: the complex step on the reference, and Ridders'
-// extrapolated central differences on the implementation's own f64 forward.
+// Derivatives of the forward pass, found without its backward pass, against the backward pass: the complex step on the
+// reference, and Ridders' extrapolated central differences on the implementation's own f64 forward.
 
 #include <algorithm>
 #include <functional>
@@ -7,15 +7,18 @@
 
 #include <fmt/format.h>
 
-#include "verify/checks/oracles.hpp"
 #include "verify/check/gradient.hpp"
+#include "verify/checks/oracles.hpp"
 
 namespace normlab::verify {
 namespace {
 
 std::string derivatives_refuses(const Case& c) {
-    if (c.dtype != DType::f64) return "differences need an f64 forward pass (accuracy and the structure checks judge the other dtypes)";
-    return c.stat_batch && c.spec().correction == Correction::renorm ? "r and d of several slices cannot be held still at once" : "";
+    if (c.dtype != DType::f64)
+        return "differences need an f64 forward pass (accuracy and the structure checks judge the other dtypes)";
+    return c.stat_batch && c.spec().correction == Correction::renorm
+               ? "r and d of several slices cannot be held still at once"
+               : "";
 }
 
 std::vector<Case> derivatives_cases(const Case& base, Tier tier) {
@@ -31,7 +34,7 @@ std::vector<Case> derivatives_cases(const Case& base, Tier tier) {
     if (tier == Tier::smoke) return out;
     add([](Case& c) { c.kappa = 1e3; });
     add([](Case& c) { c.kappa = 1e6; });
-    if (base.spec().eps > 0) add([](Case& c) { c.sigma = 0.01; });   // sigma^2 = 10 eps: where eps faults show
+    if (base.spec().eps > 0) add([](Case& c) { c.sigma = 0.01; });  // sigma^2 = 10 eps: where eps faults show
     if (base.spec().correction == Correction::renorm)
         for (StateKind kind : {StateKind::far, StateKind::at}) add([kind](Case& c) { c.state = kind; });
     for (std::uint64_t seed = 2; seed < (tier == Tier::full ? 40u : 5u); ++seed) {
@@ -60,7 +63,8 @@ std::vector<Numeric> complex_step(const Inputs<double>& in, const Argument& argu
     return derivative;
 }
 
-std::vector<Numeric> differences(const Inputs<double>& in, const truth::Result& t, const Scaled& scaled, const Implementation& implementation) {
+std::vector<Numeric> differences(const Inputs<double>& in, const truth::Result& t, const Scaled& scaled,
+                                 const Implementation& implementation) {
     const Argument& argument = scaled.argument;
     std::vector<Numeric> derivative;
     for (std::size_t k = 0; k < (in.*argument.values).size(); ++k) {
@@ -80,15 +84,18 @@ std::vector<Numeric> differences(const Inputs<double>& in, const truth::Result& 
     return derivative;
 }
 
-// The expected size of a derivative is the root mean square over its block, or over all channels: they are seen, or not, as a whole.
-Finding opinion(const Argument& a, const Parts& parts, const std::vector<double>& analytic, const std::vector<Numeric>& numeric,
-                const std::vector<double>& tolerance) {
+// The expected size of a derivative is the root mean square over its block, or over all channels: they are seen, or
+// not, as a whole.
+Finding opinion(const Argument& a, const Parts& parts, const std::vector<double>& analytic,
+                const std::vector<Numeric>& numeric, const std::vector<double>& tolerance) {
     const auto part_of = [&](std::size_t k) { return a.is_x() ? parts.of_argument[k] : 0; };
     std::vector<double> squares(parts.count), count(parts.count);
-    for (std::size_t k = 0; k < numeric.size(); ++k) squares[part_of(k)] += numeric[k].value * numeric[k].value, count[part_of(k)] += 1;
+    for (std::size_t k = 0; k < numeric.size(); ++k)
+        squares[part_of(k)] += numeric[k].value * numeric[k].value, count[part_of(k)] += 1;
     std::vector<Comparison> all;
     for (std::size_t k = 0; k < numeric.size(); ++k)
-        all.push_back({analytic[k], numeric[k].value, tolerance[k], std::sqrt(squares[part_of(k)] / count[part_of(k)]), numeric[k].estimate});
+        all.push_back({analytic[k], numeric[k].value, tolerance[k], std::sqrt(squares[part_of(k)] / count[part_of(k)]),
+                       numeric[k].estimate});
     return judge(a.name, all, [](std::size_t k) { return fmt::format("element {}", k); });
 }
 
@@ -117,7 +124,9 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
         for (std::size_t i : b.elements) {
             const double gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[i / S % C]);
             // the difference itself is a sum over the block: its rounding is that of sum|g|
-            x.scale[i] = (gamma * r * std::abs(in.dy[i]) + (1 + std::abs(static_cast<double>(t.x_hat[i]))) * (g + g_x_hat) + g * b.divisor) / s;
+            x.scale[i] = (gamma * r * std::abs(in.dy[i]) +
+                          (1 + std::abs(static_cast<double>(t.x_hat[i]))) * (g + g_x_hat) + g * b.divisor) /
+                         s;
             x.kappa[i] = b.kappa;
             // the norm of a sum is not divided by m: its elements have the size of s / sqrt(m)
             x.step[i] = 0.5 * s / std::sqrt(static_cast<double>(b.elements.size()) / b.divisor);
@@ -127,25 +136,32 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
     std::vector<Finding> all;
     for (const Argument& argument : arguments(in)) {
         const Scaled a = argument.is_x() ? Scaled{argument, x.scale, x.kappa, x.step}
-                                         : Scaled{argument, argument.name == "dgamma" ? scale_gamma : scale_beta, std::vector<double>(C, kappa),
-                                                  std::vector<double>(C, 0.5)};
+                                         : Scaled{argument, argument.name == "dgamma" ? scale_gamma : scale_beta,
+                                                  std::vector<double>(C, kappa), std::vector<double>(C, 0.5)};
         const std::vector<double>& bound = bounds.*argument.bound;
         std::vector<double> exact_tolerance, difference_tolerance;
         for (std::size_t k = 0; k < bound.size(); ++k) {
-            exact_tolerance.push_back(2 * bound[k]);   // the complex forward rounds as the implementation may
+            exact_tolerance.push_back(2 * bound[k]);  // the complex forward rounds as the implementation may
             // what the five-point formula reaches at its best step, (u kappa)^(4/5); Ridders does no worse
             difference_tolerance.push_back(bound[k] + 10 * a.scale[k] * std::pow(u * a.kappa[k], 0.8));
         }
         const Parts of = parts(in, t, argument);
-        const Finding by_step = opinion(argument, of, out.*argument.gradient, complex_step(in, argument), exact_tolerance);
-        const Finding by_difference = opinion(argument, of, out.*argument.gradient, differences(in, t, a, implementation), difference_tolerance);
-        const auto word = [](Verdict v) { return v == Verdict::pass ? "PASS" : v == Verdict::fail ? "FAIL" : "UNRESOLVED"; };
-        Finding f = by_step.verdict == Verdict::pass && by_difference.verdict == Verdict::unresolved   ? by_step
-                    : by_step.verdict == Verdict::unresolved && by_difference.verdict == Verdict::pass ? by_difference
-                                                                                                       : worst({by_step, by_difference});
-        f.note = fmt::format("complex step {} ({:.1e} of {:.1e}), Ridders {} ({:.1e} of {:.1e})", word(by_step.verdict), by_step.error,
-                             by_step.bound, word(by_difference.verdict), by_difference.error, by_difference.bound);
-        f.oracles = {{"complex step", by_step.error, by_step.bound}, {"Ridders", by_difference.error, by_difference.bound}};
+        const Finding by_step =
+            opinion(argument, of, out.*argument.gradient, complex_step(in, argument), exact_tolerance);
+        const Finding by_difference =
+            opinion(argument, of, out.*argument.gradient, differences(in, t, a, implementation), difference_tolerance);
+        const auto word = [](Verdict v) {
+            return v == Verdict::pass ? "PASS" : v == Verdict::fail ? "FAIL" : "UNRESOLVED";
+        };
+        Finding f = by_step.verdict == Verdict::pass && by_difference.verdict == Verdict::unresolved ? by_step
+                    : by_step.verdict == Verdict::unresolved && by_difference.verdict == Verdict::pass
+                        ? by_difference
+                        : worst({by_step, by_difference});
+        f.note = fmt::format("complex step {} ({:.1e} of {:.1e}), Ridders {} ({:.1e} of {:.1e})", word(by_step.verdict),
+                             by_step.error, by_step.bound, word(by_difference.verdict), by_difference.error,
+                             by_difference.bound);
+        f.oracles = {{"complex step", by_step.error, by_step.bound},
+                     {"Ridders", by_difference.error, by_difference.bound}};
         all.push_back(f);
     }
     return all;
@@ -153,7 +169,12 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
 
 }  // namespace
 
-extern const Check derivatives_check{"derivatives", "dx, dgamma and dbeta are the derivatives of y: complex step and Ridders differences", false, derivatives_refuses,
-                              derivatives_cases, derivatives};
+extern const Check derivatives_check{
+    "derivatives",
+    "dx, dgamma and dbeta are the derivatives of y: complex step and Ridders differences",
+    false,
+    derivatives_refuses,
+    derivatives_cases,
+    derivatives};
 
 }  // namespace normlab::verify

@@ -1,4 +1,5 @@
-// Data of which the right statistics are known exactly: an index fault shows as many ulps, where rounding can be none or a few.
+// Data of which the right statistics are known exactly: an index fault shows as many ulps, where rounding can be none
+// or a few.
 
 #include <fmt/format.h>
 
@@ -14,26 +15,32 @@ std::vector<Case> exact_cases(const Case& base, Tier tier) {
         cases.back().x.pattern = x;
         cases.back().offset = offset;
     };
-    const double offset = is_narrow(base.dtype) ? 32 : 1000;   // plus 6 still exact in bf16
+    const double offset = is_narrow(base.dtype) ? 32 : 1000;  // plus 6 still exact in bf16
     add("pairs", 64, 0), add("tag", 16, 0);
     if (tier == Tier::smoke) return cases;
-    add("pairs", 64, offset), add("pairs", 1024, 0), add("grid", 8, 0), add("grid", 64, offset), add("tag", 4, 0), add("tag", 64, 0);
+    add("pairs", 64, offset), add("pairs", 1024, 0), add("grid", 8, 0), add("grid", 64, offset), add("tag", 4, 0),
+        add("tag", 64, 0);
     if (tier == Tier::full)
         for (std::uint64_t seed = 2; seed < 4; ++seed)
             for (const std::int64_t m : {2, 16, 32, 128, 256, 512, 2048})
-                for (const char* x : {"pairs", "grid", "tag"}) add(x, m, seed % 2 ? offset : 0), cases.back().seed = seed;
+                for (const char* x : {"pairs", "grid", "tag"})
+                    add(x, m, seed % 2 ? offset : 0), cases.back().seed = seed;
     return cases;
 }
 
 // |got - exact| in ulps of the compute precision at exact (of 1 where exact is 0).
-Finding in_ulps(std::string_view quantity, const Case& c, std::size_t block, double got, const Quad& exact, double bound) {
+Finding in_ulps(std::string_view quantity, const Case& c, std::size_t block, double got, const Quad& exact,
+                double bound) {
     const double value = static_cast<double>(exact);
-    const double ulp = 2 * unit_roundoff(c.dtype) * (value == 0 ? 1 : std::exp2(std::floor(std::log2(std::abs(value)))));
+    const double ulp =
+        2 * unit_roundoff(c.dtype) * (value == 0 ? 1 : std::exp2(std::floor(std::log2(std::abs(value)))));
     const double error = static_cast<double>(abs(Quad(got) - exact)) / ulp;
-    Finding f = measured(quantity, error, bound / ulp, fmt::format("block {}: {:.17g}, exactly {:.17g}", block, got, value));
+    Finding f =
+        measured(quantity, error, bound / ulp, fmt::format("block {}: {:.17g}, exactly {:.17g}", block, got, value));
     if (f.verdict == Verdict::fail)
-        f.note = error > 4 * static_cast<double>(c.problem().block_size()) ? "far above what rounding can do: an element is missing, counted twice or from another block"
-                                                                            : "of the size of rounding in the compute precision";
+        f.note = error > 4 * static_cast<double>(c.problem().block_size())
+                     ? "far above what rounding can do: an element is missing, counted twice or from another block"
+                     : "of the size of rounding in the compute precision";
     return f;
 }
 
@@ -55,7 +62,12 @@ std::vector<Finding> exact_statistics(const Case& c, const Implementation& imple
 
 }  // namespace
 
-extern const Check exact_statistics_check{"exact_statistics", "saved mean and variance of pairs, whole numbers and tags, in ulps: an index fault told from rounding", false,
-                                   needs_own_statistics, exact_cases, exact_statistics};
+extern const Check exact_statistics_check{
+    "exact_statistics",
+    "saved mean and variance of pairs, whole numbers and tags, in ulps: an index fault told from rounding",
+    false,
+    needs_own_statistics,
+    exact_cases,
+    exact_statistics};
 
 }  // namespace normlab::verify

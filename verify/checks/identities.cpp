@@ -1,4 +1,5 @@
-// Identities of the formulas: gamma and beta that undo the normalisation, the paper's chain rule, and variants that are the same thing on some shapes.
+// Identities of the formulas: gamma and beta that undo the normalisation, the paper's chain rule, and variants that are
+// the same thing on some shapes.
 
 #include <algorithm>
 
@@ -41,7 +42,7 @@ std::vector<Finding> identity(const Case& c, const Implementation& implementatio
     const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
     std::vector<Quad> gamma(C), beta(C);
     for (const truth::Block& b : plain.blocks)
-        for (std::size_t i : b.elements) {   // y = gamma (x_hat r + d) + beta with x_hat = (x - mean) / s
+        for (std::size_t i : b.elements) {  // y = gamma (x_hat r + d) + beta with x_hat = (x - mean) / s
             gamma[i / S % C] = b.s / b.r;
             beta[i / S % C] = b.mean - b.d * b.s / b.r;
         }
@@ -51,7 +52,7 @@ std::vector<Finding> identity(const Case& c, const Implementation& implementatio
     }
     const truth::Result t = truth::evaluate(in);
     Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
-    for (std::size_t i = 0; i < in.x.size(); ++i)   // gamma and beta were rounded
+    for (std::size_t i = 0; i < in.x.size(); ++i)  // gamma and beta were rounded
         bounds.y[i] += unit_roundoff(param_dtype(c.dtype)) * (std::abs(in.x[i]) + 2 * std::abs(in.beta[i / S % C]));
     return {compare("y = x", in.problem, run_forward(implementation, in).y, quads(in.x), bounds.y)};
 }
@@ -105,8 +106,9 @@ std::vector<Finding> chain_rule(const Case& c, const Implementation& implementat
     const std::vector<double> bound = error_bounds(wide_problem, t, Accumulation::sequential).dx;
     const std::vector<Quad> dx = run(implementation, wide).dx;
     Finding worst_of;
-    for (std::size_t i = 0; i < dx.size(); ++i) {   // twice: the chain rule above rounds too
-        const Finding f = measured("dx in quad", static_cast<double>(abs(dx[i] - paper[i])), 2 * bound[i], fmt::format("element {}", i));
+    for (std::size_t i = 0; i < dx.size(); ++i) {  // twice: the chain rule above rounds too
+        const Finding f = measured("dx in quad", static_cast<double>(abs(dx[i] - paper[i])), 2 * bound[i],
+                                   fmt::format("element {}", i));
         worst_of = i == 0 ? f : worst({worst_of, f});
     }
     all.push_back(worst_of);
@@ -117,34 +119,49 @@ std::vector<Finding> chain_rule(const Case& c, const Implementation& implementat
 struct Equality {
     std::string_view left, right, statement;
     void (*prepare)(Case& left, Case& right);
-    bool root_of_block = false;   // y of right times sqrt(m) is y of left
+    bool root_of_block = false;  // y of right times sqrt(m) is y of left
     bool forward_only = false;
 };
 
 constexpr Equality equalities[] = {
     {"group_norm", "layer_norm", "one group is layer norm", [](Case& l, Case&) { l.groups = 1; }},
     {"group_norm", "instance_norm", "a group a channel is instance norm", [](Case& l, Case&) { l.groups = l.shape.C; }},
-    {"batch_norm", "instance_norm", "one sample is instance norm", [](Case& l, Case& r) { l.shape.N = r.shape.N = 1, l.stat_batch = 0; }},
-    {"batch_norm", "instance_norm", "batches of one sample are instance norm", [](Case& l, Case&) { l.stat_batch = 1; }},
-    {"batch_renorm", "batch_norm", "r = 1 and d = 0 is batch norm", [](Case& l, Case& r) { l.r_max = 1, l.d_max = 0, r.stat_batch = l.stat_batch; }},
+    {"batch_norm", "instance_norm", "one sample is instance norm",
+     [](Case& l, Case& r) { l.shape.N = r.shape.N = 1, l.stat_batch = 0; }},
+    {"batch_norm", "instance_norm", "batches of one sample are instance norm",
+     [](Case& l, Case&) { l.stat_batch = 1; }},
+    {"batch_renorm", "batch_norm", "r = 1 and d = 0 is batch norm",
+     [](Case& l, Case& r) { l.r_max = 1, l.d_max = 0, r.stat_batch = l.stat_batch; }},
     {"batch_renorm", "batch_norm", "unclipped it is batch norm in evaluation",
-     [](Case& l, Case& r) { l.stat_batch = 0, l.r_max = l.d_max = 1e6, r.mode = Mode::eval, r.running = l.running = Running::biased_variance; }, false, true},
-    {"instance_norm", "layer_norm", "one channel is layer norm", [](Case& l, Case& r) { l.shape.C = r.shape.C = 1, l.running.reset(); }},
-    {"layer_norm", "batch_norm", "one sample of one channel is batch norm", [](Case& l, Case& r) { l.shape = r.shape = {1, 1, 18}; }},
+     [](Case& l, Case& r) {
+         l.stat_batch = 0, l.r_max = l.d_max = 1e6, r.mode = Mode::eval,
+         r.running = l.running = Running::biased_variance;
+     },
+     false, true},
+    {"instance_norm", "layer_norm", "one channel is layer norm",
+     [](Case& l, Case& r) { l.shape.C = r.shape.C = 1, l.running.reset(); }},
+    {"layer_norm", "batch_norm", "one sample of one channel is batch norm",
+     [](Case& l, Case& r) {
+         l.shape = r.shape = {1, 1, 18};
+     }},
     {"rms_norm", "weight_norm", "sqrt(m) times weight norm of one channel",
-     [](Case& l, Case& r) { l.shape = r.shape = {1, 1, 18}, l.eps = 0, r.affine = l.affine = AffineUse::gamma; }, true},
+     [](Case& l, Case& r) {
+         l.shape = r.shape = {1, 1, 18}, l.eps = 0, r.affine = l.affine = AffineUse::gamma;
+     },
+     true},
 };
 
 std::vector<Case> equality_cases(const Case& base, Tier) { return {with_small_shape(base)}; }
 
 std::string equality_refuses(const Case& c) {
-    if (std::ranges::none_of(equalities, [&](const Equality& e) { return e.left == c.variant; })) return "no equality is listed under " + c.variant;
+    if (std::ranges::none_of(equalities, [&](const Equality& e) { return e.left == c.variant; }))
+        return "no equality is listed under " + c.variant;
     return needs_training(c);
 }
 
 std::vector<Finding> cross_variant(const Case& c, const Implementation& implementation) {
     std::vector<Finding> all;
-    std::string declined;   // by an implementation that serves one variant of a pair alone
+    std::string declined;  // by an implementation that serves one variant of a pair alone
     const auto serves = [&](const Case& one) {
         Problem p = one.problem();
         p.device = implementation.device();
@@ -160,14 +177,15 @@ std::vector<Finding> cross_variant(const Case& c, const Implementation& implemen
         right.stat_batch = 0;
         e.prepare(left, right);
         right.eps = left.spec().eps;
-        if (!is_valid(left) || !is_valid(right)) continue;   // one element a block, say: nothing to compare
+        if (!is_valid(left) || !is_valid(right)) continue;  // one element a block, say: nothing to compare
         if (!serves(left) || !serves(right)) continue;
         const Inputs<double> l = draw(left);
-        Inputs<double> r = l;   // the same numbers
+        Inputs<double> r = l;  // the same numbers
         r.problem = right.problem();
         if (r.problem.spec.running == Running::none) r.state = {};
         else if (r.state.var.empty()) r.state = initial_state(r.problem.spec, c.shape.C);
-        if (r.state.var.size() != static_cast<std::size_t>(right.shape.C)) r.state = initial_state(r.problem.spec, right.shape.C);
+        if (r.state.var.size() != static_cast<std::size_t>(right.shape.C))
+            r.state = initial_state(r.problem.spec, right.shape.C);
         const Outputs<double> a = run(implementation, l);
         const Outputs<double> b = run(implementation, r);
         const auto accumulation = implementation.accumulation(c.dtype);
@@ -187,14 +205,23 @@ std::vector<Finding> cross_variant(const Case& c, const Implementation& implemen
             all.push_back(f);
         }
     }
-    if (all.empty() && !declined.empty()) throw Unsuitable(c.implementation + " declines the other variant: " + declined);
+    if (all.empty() && !declined.empty())
+        throw Unsuitable(c.implementation + " declines the other variant: " + declined);
     return all;
 }
 
 }  // namespace
 
-extern const Check identity_check{"identity", "gamma = sqrt(var + eps), beta = mean gives y = x", false, identity_refuses, identity_cases, identity};
-extern const Check chain_rule_check{"chain_rule", "the paper's unsimplified chain rule, in quad, equals the compact dx", true, needs_own_statistics, chain_rule_cases, chain_rule};
-extern const Check cross_variant_check{"cross_variant", "variants that coincide on some shapes give the same", false, equality_refuses, equality_cases, cross_variant};
+extern const Check identity_check{
+    "identity", "gamma = sqrt(var + eps), beta = mean gives y = x", false, identity_refuses, identity_cases, identity};
+extern const Check chain_rule_check{"chain_rule",
+                                    "the paper's unsimplified chain rule, in quad, equals the compact dx",
+                                    true,
+                                    needs_own_statistics,
+                                    chain_rule_cases,
+                                    chain_rule};
+extern const Check cross_variant_check{"cross_variant", "variants that coincide on some shapes give the same",
+                                       false,           equality_refuses,
+                                       equality_cases,  cross_variant};
 
 }  // namespace normlab::verify

@@ -1,4 +1,5 @@
-// y = norm(W u) under changes of W, u and b: BN((aW)u) = BN(Wu) with its gradients (Ioffe & Szegedy 2015, section 3.3), BN(Wu + b) = BN(Wu) (section 3.2).
+// y = norm(W u) under changes of W, u and b: BN((aW)u) = BN(Wu) with its gradients (Ioffe & Szegedy 2015, section 3.3),
+// BN(Wu + b) = BN(Wu) (section 3.2).
 
 #include <fmt/format.h>
 
@@ -7,18 +8,21 @@
 namespace normlab::verify {
 namespace {
 
-Finding same(std::string_view quantity, const Problem& p, std::vector<double> changed, std::vector<double> changed_bound, double factor,
-             const std::vector<double>& base, const std::vector<double>& base_bound) {
+Finding same(std::string_view quantity, const Problem& p, std::vector<double> changed,
+             std::vector<double> changed_bound, double factor, const std::vector<double>& base,
+             const std::vector<double>& base_bound) {
     for (std::size_t i = 0; i < changed.size(); ++i) {
         changed[i] *= factor;
         changed_bound[i] = factor * changed_bound[i] + base_bound[i];
     }
-    Problem flat = p;   // indices of weights and inputs are not those of x
-    if (base.size() != static_cast<std::size_t>(p.shape.size())) flat.shape = {1, 1, static_cast<std::int64_t>(base.size())};
+    Problem flat = p;  // indices of weights and inputs are not those of x
+    if (base.size() != static_cast<std::size_t>(p.shape.size()))
+        flat.shape = {1, 1, static_cast<std::int64_t>(base.size())};
     return compare(quantity, flat, changed, quads(base), changed_bound);
 }
 
-// How far y moves when eps is not scaled along: exactly gamma x_hat (s_eps / s_(eps / a^2) - 1), which grows as the variance nears eps.
+// How far y moves when eps is not scaled along: exactly gamma x_hat (s_eps / s_(eps / a^2) - 1), which grows as the
+// variance nears eps.
 Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, const Implementation& implementation) {
     LinearLayer scaled = layer;
     for (double& w : scaled.weight) w *= a;
@@ -28,13 +32,16 @@ Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, 
         NormSettings n = norm;
         const LinearLayerOutputs plain = run_linear_layer(layer, norm, implementation);
         double var = 0;
-        for (const truth::Block& b : plain.truth.blocks) var += static_cast<double>(b.var) / static_cast<double>(plain.truth.blocks.size());
+        for (const truth::Block& b : plain.truth.blocks)
+            var += static_cast<double>(b.var) / static_cast<double>(plain.truth.blocks.size());
         n.problem.spec.eps = var / ratio;
-        const LinearLayerOutputs base = run_linear_layer(layer, n, implementation), moved = run_linear_layer(scaled, n, implementation);
+        const LinearLayerOutputs base = run_linear_layer(layer, n, implementation),
+                                 moved = run_linear_layer(scaled, n, implementation);
         std::vector<double> expected(base.y.size()), bound(base.y.size());
         double largest = 0;
         for (const truth::Block& b : base.truth.blocks) {
-            const double v = static_cast<double>(b.var), e = n.problem.spec.eps, growth = std::sqrt((v + e) / (v + e / (a * a))) - 1;
+            const double v = static_cast<double>(b.var), e = n.problem.spec.eps,
+                         growth = std::sqrt((v + e) / (v + e / (a * a))) - 1;
             for (std::size_t i : b.elements) {
                 const auto c = i / static_cast<std::size_t>(n.problem.shape.S) % n.gamma.size();
                 expected[i] = n.gamma[c] * static_cast<double>(base.truth.x_hat[i]) * growth;
@@ -46,7 +53,8 @@ Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, 
         for (std::size_t i = 0; i < difference.size(); ++i) difference[i] -= base.y[i];
         const Finding f = compare("eps break", n.problem, difference, quads(expected), bound);
         worst_of = worst_of.quantity.empty() ? f : worst({worst_of, f});
-        measured_breaks += fmt::format("{}{:.1e} at var = {} eps", measured_breaks.empty() ? "y moves by " : ", ", largest, ratio);
+        measured_breaks +=
+            fmt::format("{}{:.1e} at var = {} eps", measured_breaks.empty() ? "y moves by " : ", ", largest, ratio);
     }
     worst_of.note = measured_breaks;
     return worst_of;
@@ -60,14 +68,17 @@ std::vector<Finding> scale_invariance(const Case& c, const Implementation& imple
     LinearLayer scaled = layer;
     for (double& w : scaled.weight) w *= a;
     NormSettings along = norm;
-    along.problem.spec.eps *= a * a;   // f(ax; a^2 eps) = f(x; eps)
+    along.problem.spec.eps *= a * a;  // f(ax; a^2 eps) = f(x; eps)
     scale_state(along.state, a);
-    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation), moved = run_linear_layer(scaled, along, implementation);
-    std::vector<Finding> all{same("y", norm.problem, moved.y, moved.y_bound, 1, base.y, base.y_bound),
-                             same("d/du", norm.problem, moved.d_input, moved.d_input_bound, 1, base.d_input, base.d_input_bound),
-                             same("a d/d(aW)", norm.problem, moved.d_weight, moved.d_weight_bound, a, base.d_weight, base.d_weight_bound)};
+    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation),
+                             moved = run_linear_layer(scaled, along, implementation);
+    std::vector<Finding> all{
+        same("y", norm.problem, moved.y, moved.y_bound, 1, base.y, base.y_bound),
+        same("d/du", norm.problem, moved.d_input, moved.d_input_bound, 1, base.d_input, base.d_input_bound),
+        same("a d/d(aW)", norm.problem, moved.d_weight, moved.d_weight_bound, a, base.d_weight, base.d_weight_bound)};
     const Spec& spec = norm.problem.spec;
-    if (spec.eps > 0 && spec.correction == Correction::none && spec.moments != Moments::norm && norm.problem.block_size() > 1)
+    if (spec.eps > 0 && spec.correction == Correction::none && spec.moments != Moments::norm &&
+        norm.problem.block_size() > 1)
         all.push_back(eps_break(layer, norm, a, implementation));
     return all;
 }
@@ -87,12 +98,13 @@ std::vector<Finding> bias_invariance(const Case& c, const Implementation& implem
         shifted.bias[ch] = static_cast<double>(random.integer(3, 9)) * (ch % 2 ? 1 : -1);
         if (!along.state.mean.empty()) along.state.mean[ch] += shifted.bias[ch];
     }
-    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation), moved = run_linear_layer(shifted, along, implementation);
+    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation),
+                             moved = run_linear_layer(shifted, along, implementation);
     return {same("y", norm.problem, moved.y, moved.y_bound, 1, base.y, base.y_bound),
             same("d/du", norm.problem, moved.d_input, moved.d_input_bound, 1, base.d_input, base.d_input_bound),
             same("d/dW", norm.problem, moved.d_weight, moved.d_weight_bound, 1, base.d_weight, base.d_weight_bound),
-            same("d/db = 0", norm.problem, moved.d_bias, moved.d_bias_bound, 1, std::vector<double>(moved.d_bias.size()),
-                 std::vector<double>(moved.d_bias.size()))};
+            same("d/db = 0", norm.problem, moved.d_bias, moved.d_bias_bound, 1,
+                 std::vector<double>(moved.d_bias.size()), std::vector<double>(moved.d_bias.size()))};
 }
 
 std::string bias_refuses(const Case& c) {
@@ -103,8 +115,18 @@ std::string bias_refuses(const Case& c) {
 
 }  // namespace
 
-extern const Check scale_invariance_check{"scale_invariance", "norm((aW)u) = norm(Wu), d/du unchanged, d/d(aW) = (1/a) d/dW, dense and convolutional", false,
-                                   scale_refuses, linear_layer_cases, scale_invariance};
-extern const Check bias_invariance_check{"bias_invariance", "norm(Wu + b) = norm(Wu), gradients unchanged, d/db = 0", false, bias_refuses, linear_layer_cases, bias_invariance};
+extern const Check scale_invariance_check{
+    "scale_invariance",
+    "norm((aW)u) = norm(Wu), d/du unchanged, d/d(aW) = (1/a) d/dW, dense and convolutional",
+    false,
+    scale_refuses,
+    linear_layer_cases,
+    scale_invariance};
+extern const Check bias_invariance_check{"bias_invariance",
+                                         "norm(Wu + b) = norm(Wu), gradients unchanged, d/db = 0",
+                                         false,
+                                         bias_refuses,
+                                         linear_layer_cases,
+                                         bias_invariance};
 
 }  // namespace normlab::verify

@@ -8,7 +8,8 @@
 namespace normlab::verify {
 namespace {
 
-// columns: W scaled, W + 1 gamma^T, one row scaled, one group scaled, data scaled, data + constant, one sample scaled, bias
+// columns: W scaled, W + 1 gamma^T, one row scaled, one group scaled, data scaled, data + constant, one sample scaled,
+// bias
 constexpr InvarianceRow rows[] = {
     {"batch_norm", "batch_norm", RenormRegime::none, "yny-yyny"},
     {"batch_renorm", "batch_renorm, inside its limits", RenormRegime::inside, "nnn-nnnn"},
@@ -42,10 +43,14 @@ Expected InvarianceRow::expected(InvarianceColumn column) const {
 
 std::vector<InvarianceRow> invariance_rows_of(std::string_view variant) {
     std::vector<InvarianceRow> found;
-    std::ranges::copy_if(rows, std::back_inserter(found), [&](const InvarianceRow& row) { return row.variant == variant; });
+    std::ranges::copy_if(rows, std::back_inserter(found),
+                         [&](const InvarianceRow& row) { return row.variant == variant; });
     if (!found.empty()) return found;
     const Variant& v = find_variant(variant);
-    return {{v.name, v.name, RenormRegime::none, is_by_group(v.make()) ? "????????" : "???" "-????"}};
+    return {{v.name, v.name, RenormRegime::none,
+             is_by_group(v.make()) ? "????????"
+                                   : "???"
+                                     "-????"}};
 }
 
 }  // namespace normlab::verify

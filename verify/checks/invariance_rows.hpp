@@ -1,5 +1,6 @@
 #pragma once
-// What each variant is invariant to: the table that the invariance_table check measures. A variant is a row (batch renorm three).
+// What each variant is invariant to: the table that the invariance_table check measures. A variant is a row (batch
+// renorm three).
 
 #include <array>
 #include <string_view>
@@ -8,15 +9,22 @@
 namespace normlab::verify {
 
 enum class InvarianceColumn {
-    weights_scaled, weights_recentred, row_scaled, group_scaled, data_scaled, data_recentred, single_case_scaled, bias_added
+    weights_scaled,
+    weights_recentred,
+    row_scaled,
+    group_scaled,
+    data_scaled,
+    data_recentred,
+    single_case_scaled,
+    bias_added
 };
-inline constexpr std::array invariance_columns{InvarianceColumn::weights_scaled,     InvarianceColumn::weights_recentred,
-                                               InvarianceColumn::row_scaled,         InvarianceColumn::group_scaled,
-                                               InvarianceColumn::data_scaled,        InvarianceColumn::data_recentred,
-                                               InvarianceColumn::single_case_scaled, InvarianceColumn::bias_added};
+inline constexpr std::array invariance_columns{
+    InvarianceColumn::weights_scaled,     InvarianceColumn::weights_recentred, InvarianceColumn::row_scaled,
+    InvarianceColumn::group_scaled,       InvarianceColumn::data_scaled,       InvarianceColumn::data_recentred,
+    InvarianceColumn::single_case_scaled, InvarianceColumn::bias_added};
 std::string_view name_of(InvarianceColumn column);
 
-enum class Expected { yes, no, without_positions, not_applicable, unknown };   ///< without_positions: only where S = 1
+enum class Expected { yes, no, without_positions, not_applicable, unknown };  ///< without_positions: only where S = 1
 
 /// How batch renorm's running statistics stand to the data.
 enum class RenormRegime { none, inside, clipped, along };
@@ -24,7 +32,7 @@ enum class RenormRegime { none, inside, clipped, along };
 struct InvarianceRow {
     std::string_view variant, label;
     RenormRegime regime;
-    std::string_view cells;   ///< a letter a column: y, n, s (without positions), - (not applicable), ? (unknown)
+    std::string_view cells;  ///< a letter a column: y, n, s (without positions), - (not applicable), ? (unknown)
     Expected expected(InvarianceColumn column) const;
 };
 

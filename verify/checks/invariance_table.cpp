@@ -1,12 +1,12 @@
-// The invariance table (Ba et al. 2016, Table 1, and the rows that follow from the formulas), measured: yes within the bounds of both calls, no by a
-// counterexample far beyond them. eps = 0.
+// The invariance table (Ba et al. 2016, Table 1, and the rows that follow from the formulas), measured: yes within the
+// bounds of both calls, no by a counterexample far beyond them. eps = 0.
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "verify/checks/linear_layer_cases.hpp"
 #include "verify/checks/invariance_rows.hpp"
+#include "verify/checks/linear_layer_cases.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -19,7 +19,8 @@ struct Changed {
 constexpr double factor = 3;
 
 // The layer after the change of one column; with RenormRegime::along the running statistics follow where they can.
-Changed change(InvarianceColumn column, const LinearLayer& layer, const NormSettings& norm, bool along, Random& random) {
+Changed change(InvarianceColumn column, const LinearLayer& layer, const NormSettings& norm, bool along,
+               Random& random) {
     Changed to{layer, norm.state};
     const std::size_t C = layer.bias.size(), K = layer.fan_in();
     const auto channels = [&](auto in_scope, auto act) {
@@ -53,7 +54,8 @@ Changed change(InvarianceColumn column, const LinearLayer& layer, const NormSett
             for (std::size_t i = 0; i < to.layer.input.size(); ++i) to.layer.input[i] += shift[layer.feature[i]];
             if (along) {
                 const std::size_t taps = K / (1 + *std::ranges::max_element(layer.feature));
-                for (std::size_t i = 0; i < layer.weight.size(); ++i) to.state.mean[i / K] += layer.weight[i] * shift[i % K / taps];
+                for (std::size_t i = 0; i < layer.weight.size(); ++i)
+                    to.state.mean[i / K] += layer.weight[i] * shift[i % K / taps];
             }
             break;
         case InvarianceColumn::single_case_scaled:
@@ -61,16 +63,18 @@ Changed change(InvarianceColumn column, const LinearLayer& layer, const NormSett
                 if (layer.sample[i] == 0) to.layer.input[i] *= factor;
             break;
         case InvarianceColumn::bias_added:
-            channels([](std::size_t) { return true; }, [&](std::size_t c) {
-                to.layer.bias[c] = static_cast<double>(c % 2 ? 7 : -4);
-                if (along) to.state.mean[c] += to.layer.bias[c];
-            });
+            channels([](std::size_t) { return true; },
+                     [&](std::size_t c) {
+                         to.layer.bias[c] = static_cast<double>(c % 2 ? 7 : -4);
+                         if (along) to.state.mean[c] += to.layer.bias[c];
+                     });
             break;
     }
     return to;
 }
 
-Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected, bool padded, const Case& c, const Implementation& implementation) {
+Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected, bool padded, const Case& c,
+                const Implementation& implementation) {
     Random random(c.seed);
     const LinearLayer layer = draw_linear_layer(c.shape, padded, random);
     NormSettings norm = draw_norm(c, layer, random);
@@ -85,7 +89,8 @@ Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected
     const Changed to = change(column, layer, norm, row.regime == RenormRegime::along, random);
     NormSettings after = norm;
     after.state = to.state;
-    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation), moved = run_linear_layer(to.layer, after, implementation);
+    const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation),
+                             moved = run_linear_layer(to.layer, after, implementation);
     std::vector<double> bound = base.y_bound;
     double largest = 0;
     std::size_t at = 0;
@@ -97,11 +102,13 @@ Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected
     Finding f = compare(name, norm.problem, moved.y, quads(base.y), bound);
     const bool holds = f.verdict == Verdict::pass;
     const double limit = 100 * bound[at];
-    if (!expected) {   // "no" is shown by a counterexample that no rounding explains
+    if (!expected) {  // "no" is shown by a counterexample that no rounding explains
         f = {name, largest, limit};
-        f.verdict = largest > limit && std::isfinite(moved.y[at]) && std::isfinite(base.y[at]) ? Verdict::pass : holds ? Verdict::fail : Verdict::unresolved;
+        f.verdict = largest > limit && std::isfinite(moved.y[at]) && std::isfinite(base.y[at]) ? Verdict::pass
+                    : holds                                                                    ? Verdict::fail
+                                                                                               : Verdict::unresolved;
         f.where = fmt::format("element {}: y = {:.6g} becomes {:.6g}", at, base.y[at], moved.y[at]);
-        f.error = largest > 0 ? limit * bound[at] / largest : 1;   // how near to being no counterexample
+        f.error = largest > 0 ? limit * bound[at] / largest : 1;  // how near to being no counterexample
     }
     f.label = row.label;
     f.note = fmt::format("{} (deviation {:.1e})", holds ? "yes" : "no", largest);
@@ -110,9 +117,12 @@ Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected
 
 std::string invariance_table_refuses(const Case& c) {
     if (is_narrow(c.dtype)) return "scaled and shifted inputs would not be exact in 16 bits";
-    if (c.shape.N < 2 || c.shape.C < 2) return "it changes one sample and one channel of several: N >= 2 and C >= 2 are accepted";
-    if (c.spec().block.channels && !c.spec().block.groups && c.problem().channels_per_group() < 2) return "its row is for groups of several channels";
-    if (c.problem().block_size() < 3 && c.spec().centred()) return "blocks of fewer than 3 elements have x_hat = +-1 whatever the data are";
+    if (c.shape.N < 2 || c.shape.C < 2)
+        return "it changes one sample and one channel of several: N >= 2 and C >= 2 are accepted";
+    if (c.spec().block.channels && !c.spec().block.groups && c.problem().channels_per_group() < 2)
+        return "its row is for groups of several channels";
+    if (c.problem().block_size() < 3 && c.spec().centred())
+        return "blocks of fewer than 3 elements have x_hat = +-1 whatever the data are";
     if (c.stat_batch) return "its rows are for one normalisation batch";
     return needs_training(c);
 }
@@ -125,7 +135,8 @@ std::vector<Finding> invariance_table(const Case& c, const Implementation& imple
             if (expected == Expected::not_applicable) continue;
             if (expected == Expected::unknown) {
                 all.push_back(measure(row, column, true, false, c, implementation));
-                all.back().verdict = Verdict::skipped, all.back().label += ", no row";   // measured and shown, held to nothing
+                // measured and shown, held to nothing
+                all.back().verdict = Verdict::skipped, all.back().label += ", no row";
                 continue;
             }
             const bool yes = expected == Expected::yes || (expected == Expected::without_positions && c.shape.S == 1);
@@ -139,6 +150,11 @@ std::vector<Finding> invariance_table(const Case& c, const Implementation& imple
 
 }  // namespace
 
-extern const Check invariance_table_check{"invariance_table", "what y = norm(Wu) is invariant to, and what it is not", false, invariance_table_refuses, linear_layer_cases, invariance_table};
+extern const Check invariance_table_check{"invariance_table",
+                                          "what y = norm(Wu) is invariant to, and what it is not",
+                                          false,
+                                          invariance_table_refuses,
+                                          linear_layer_cases,
+                                          invariance_table};
 
 }  // namespace normlab::verify

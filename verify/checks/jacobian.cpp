@@ -1,5 +1,5 @@
-// The whole Jacobian of small layers, entry by entry: its columns by the complex step on the reference, its rows by the implementation's backward pass
-// from unit cotangents. One wrong entry cannot hide in a sum.
+// The whole Jacobian of small layers, entry by entry: its columns by the complex step on the reference, its rows by the
+// implementation's backward pass from unit cotangents. One wrong entry cannot hide in a sum.
 
 #include <fmt/format.h>
 
@@ -10,7 +10,9 @@ namespace {
 
 std::string jacobian_refuses(const Case& c) {
     constexpr std::int64_t most = 256;
-    return c.shape.size() <= most ? "" : fmt::format("it takes one backward pass an element; up to {} elements are accepted", most);
+    return c.shape.size() <= most
+               ? ""
+               : fmt::format("it takes one backward pass an element; up to {} elements are accepted", most);
 }
 
 std::vector<Case> jacobian_cases(const Case& base, Tier tier) {
@@ -35,9 +37,9 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
 
     struct Columns {
         Parts of;
-        std::vector<std::vector<double>> J, bound;   // [k][i]: dy_i by argument k
-        std::vector<double> signal;                  // of each part: the root mean square of its entries
-        std::vector<Comparison> entries;             // row by row
+        std::vector<std::vector<double>> J, bound;  // [k][i]: dy_i by argument k
+        std::vector<double> signal;                 // of each part: the root mean square of its entries
+        std::vector<Comparison> entries;            // row by row
     };
     std::vector<Columns> columns;
     for (const Argument& a : all_arguments) {
@@ -51,13 +53,14 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
             for (std::size_t i = 0; i < n; ++i)
                 if (of.of.of_y[i] == part) squares[part] += of.J[k][i] * of.J[k][i], count[part] += 1;
         }
-        for (std::size_t part = 0; part < of.of.count; ++part) of.signal.push_back(std::sqrt(squares[part] / count[part]));
+        for (std::size_t part = 0; part < of.of.count; ++part)
+            of.signal.push_back(std::sqrt(squares[part] / count[part]));
         columns.push_back(std::move(of));
     }
     in.dy.assign(n, 0);
     for (std::size_t i = 0; i < n; ++i) {
         in.dy[i] = 1;
-        for (std::size_t k = 0; k < n; ++k) t.dx[k] = columns[0].J[k][i];   // what 16-bit storage rounds
+        for (std::size_t k = 0; k < n; ++k) t.dx[k] = columns[0].J[k][i];  // what 16-bit storage rounds
         const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
         const Outputs<double> out = run(implementation, in);
         in.dy[i] = 0;
@@ -72,7 +75,9 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
     std::vector<Finding> all;
     for (std::size_t a = 0; a < columns.size(); ++a) {
         const std::size_t width = columns[a].J.size();
-        const auto name = [&](std::size_t e) { return fmt::format("element {} for dy = 1 at element {}", e % width, e / width); };
+        const auto name = [&](std::size_t e) {
+            return fmt::format("element {} for dy = 1 at element {}", e % width, e / width);
+        };
         all.push_back(judge(all_arguments[a].name, columns[a].entries, name));
     }
     return all;
@@ -80,7 +85,12 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
 
 }  // namespace
 
-extern const Check jacobian_check{"jacobian", "every entry of the Jacobian of a small layer: columns by the complex step, rows by backward from unit cotangents",
-                           false, jacobian_refuses, jacobian_cases, jacobian};
+extern const Check jacobian_check{
+    "jacobian",
+    "every entry of the Jacobian of a small layer: columns by the complex step, rows by backward from unit cotangents",
+    false,
+    jacobian_refuses,
+    jacobian_cases,
+    jacobian};
 
 }  // namespace normlab::verify

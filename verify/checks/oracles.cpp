@@ -16,7 +16,8 @@ std::size_t channel_of(const Problem& p, std::size_t i) {
 std::vector<Argument> arguments(const Inputs<double>& in) {
     std::vector<Argument> all;
     for (const QuantityRow& q : quantities::outputs())
-        if (q.quantity == Quantity::dx || (q.by && !(in.*q.by).empty())) all.push_back({q.name, q.by, q.by_complex, q.output, q.bound});
+        if (q.quantity == Quantity::dx || (q.by && !(in.*q.by).empty()))
+            all.push_back({q.name, q.by, q.by_complex, q.output, q.bound});
     return all;
 }
 
@@ -39,8 +40,11 @@ Parts parts(const Inputs<double>& in, const truth::Result& t, const Argument& a)
     return out;
 }
 
-// In f32 what differences of results resolve; in narrow types less, where their digits hold neighbours of a block apart.
-double demanding_kappa(DType d) { return param_dtype(d) == DType::f32 ? std::min(100.0, row_of(d).largest_kappa / 10) : 1e6; }
+// In f32 what differences of results resolve; in narrow types less, where their digits hold neighbours of a block
+// apart.
+double demanding_kappa(DType d) {
+    return param_dtype(d) == DType::f32 ? std::min(100.0, row_of(d).largest_kappa / 10) : 1e6;
+}
 
 std::vector<Case> oracle_cases(const Case& base, const Shape& shape) {
     std::vector<Case> cases;
@@ -72,8 +76,9 @@ std::vector<double> tangent(const Inputs<double>& in, const Argument& a, const s
     return derivative;
 }
 
-std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result& t, const Argument& a, const std::vector<double>& v) {
-    Inputs<double> plain = in;   // gamma = 1, beta = 0, in f64
+std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result& t, const Argument& a,
+                                  const std::vector<double>& v) {
+    Inputs<double> plain = in;  // gamma = 1, beta = 0, in f64
     plain.problem.dtype = DType::f64;
     plain.gamma.clear(), plain.beta.clear();
     if (a.is_x()) plain.dy = v;
@@ -82,7 +87,9 @@ std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result&
     for (std::size_t i = 0; i < out.size(); ++i) {
         const std::size_t c = channel_of(in.problem, i);
         if (a.is_x()) out[i] = (in.gamma.empty() ? 1 : std::abs(in.gamma[c])) * bounds.dx[i];
-        else out[i] = std::abs(v[c]) * (a.values == &Inputs<double>::gamma ? bounds.y[i] : 2 * unit_roundoff(DType::f64));
+        else
+            out[i] =
+                std::abs(v[c]) * (a.values == &Inputs<double>::gamma ? bounds.y[i] : 2 * unit_roundoff(DType::f64));
     }
     return out;
 }

@@ -1,4 +1,5 @@
-// Running statistics and what is made of them: momentum and its direction, bias, evaluation, the folded map, population statistics, ghost batches.
+// Running statistics and what is made of them: momentum and its direction, bias, evaluation, the folded map, population
+// statistics, ghost batches.
 
 #include <algorithm>
 
@@ -14,7 +15,9 @@ namespace {
 
 std::string needs_state(const Case& c) {
     const Spec s = c.spec();
-    return s.running == Running::none || !s.centred() || !s.by_channel() ? c.variant + " keeps no running statistics here" : needs_training(c);
+    return s.running == Running::none || !s.centred() || !s.by_channel()
+               ? c.variant + " keeps no running statistics here"
+               : needs_training(c);
 }
 
 std::vector<Case> stateful_cases(const Case& base, Tier) { return {with_state(with_small_shape(base))}; }
@@ -32,7 +35,7 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
                     cases.push_back(cases.back());
                     cases.back().shape.N = 6, cases.back().stat_batch = 2;
                 }
-                if (tier != Tier::smoke) {   // eps far above the variance: none of it may leak into a running variance
+                if (tier != Tier::smoke) {  // eps far above the variance: none of it may leak into a running variance
                     cases.push_back(cases.back());
                     cases.back().eps = 1, cases.back().sigma = 0.1;
                 }
@@ -67,22 +70,24 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
         faults::name_faults(moved, in, t, bounds, out, implementation);
         means.push_back(moved[0]), spreads.push_back(moved[1]);
         wrong_count += out.state.count != before.count + in.problem.slices();
-        in.state = before;   // as truth moves it: no call depends on what an earlier one gave
+        in.state = before;  // as truth moves it: no call depends on what an earlier one gave
         in.state.count += in.problem.slices();
         for (std::size_t ch = 0; ch < in.state.mean.size(); ++ch)
-            in.state.mean[ch] = static_cast<double>(t.running_mean[ch]), spread_of(in.state)[ch] = static_cast<double>(t.running_spread[ch]);
+            in.state.mean[ch] = static_cast<double>(t.running_mean[ch]),
+            spread_of(in.state)[ch] = static_cast<double>(t.running_spread[ch]);
 
-        Inputs<double> eval = in;   // evaluation reads the statistics and leaves them alone
+        Inputs<double> eval = in;  // evaluation reads the statistics and leaves them alone
         eval.problem.mode = Mode::eval;
         const truth::Result te = truth::evaluate(eval);
         Outputs<double> e;
         try {
             e = run_forward(implementation, eval);
-        } catch (const Declined&) {   // it trains alone: what it moved is judged all the same
+        } catch (const Declined&) {  // it trains alone: what it moved is judged all the same
             continue;
         }
         y.push_back(compare("y in evaluation", in.problem, e.y, te.y, error_bounds(eval, te, accumulation).y));
-        changed += e.state.mean != in.state.mean || spread_of(e.state) != spread_of(in.state) || e.state.count != in.state.count;
+        changed += e.state.mean != in.state.mean || spread_of(e.state) != spread_of(in.state) ||
+                   e.state.count != in.state.count;
     }
     std::vector<Finding> all{worst(means), worst(spreads), measured("updates miscounted", wrong_count, 0)};
     if (!y.empty()) all.push_back(worst(y)), all.push_back(measured("State changed by evaluation", changed, 0));
@@ -95,24 +100,28 @@ std::vector<Finding> fold_equals_evaluation(const Case& c, const Implementation&
     in.problem.mode = Mode::eval;
     const truth::Result t = truth::evaluate(in);
     const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
-    Inputs<double> params = in;   // fold reads parameters as f64 here: the values are the same
-    const ChannelMap map = fold(in.problem.spec, in.state, {in.gamma.empty() ? nullptr : params.gamma.data(), in.beta.empty() ? nullptr : params.beta.data()},
-                                DType::f64);
+    Inputs<double> params = in;  // fold reads parameters as f64 here: the values are the same
+    const ChannelMap map = fold(
+        in.problem.spec, in.state,
+        {in.gamma.empty() ? nullptr : params.gamma.data(), in.beta.empty() ? nullptr : params.beta.data()}, DType::f64);
     const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
     std::vector<double> y(in.x.size()), own(in.x.size());
     apply(map, {in.x.data(), DType::f64, in.problem.shape}, {y.data(), DType::f64, in.problem.shape});
-    for (std::size_t i = 0; i < y.size(); ++i)   // f64 roundings: root, quotient, two products, two sums
-        own[i] = 8 * 0x1p-53 * (std::abs(map.scale[i / S % C] * in.x[i]) + std::abs(map.shift[i / S % C]) +
-                                2 * std::abs(map.scale[i / S % C] * in.state.mean[i / S % C]));
+    for (std::size_t i = 0; i < y.size(); ++i)  // f64 roundings: root, quotient, two products, two sums
+        own[i] = 8 * 0x1p-53 *
+                 (std::abs(map.scale[i / S % C] * in.x[i]) + std::abs(map.shift[i / S % C]) +
+                  2 * std::abs(map.scale[i / S % C] * in.state.mean[i / S % C]));
     std::vector<double> both = own;
     for (std::size_t i = 0; i < both.size(); ++i) both[i] += bounds.y[i];
     const Outputs<double> out = run_forward(implementation, in);
-    return {compare("folded map", in.problem, y, t.y, own), compare("evaluation by the folded map", in.problem, out.y, quads(y), both)};
+    return {compare("folded map", in.problem, y, t.y, own),
+            compare("evaluation by the folded map", in.problem, out.y, quads(y), both)};
 }
 
 // Algorithm 2 over four batches, of equal and of unequal sizes, against sums over all elements in quad.
 std::vector<Finding> recalibrate_population(const Case& c, const Implementation& implementation) {
-    if (const Saves saves = implementation.saves(); !saves.mean || !saves.var) throw Unsuitable(c.implementation + " does not save mean and variance");
+    if (const Saves saves = implementation.saves(); !saves.mean || !saves.var)
+        throw Unsuitable(c.implementation + " does not save mean and variance");
     const Spec spec = c.spec();
     const auto accumulation = implementation.accumulation(c.dtype);
     const auto C = static_cast<std::size_t>(c.shape.C);
@@ -137,10 +146,12 @@ std::vector<Finding> recalibrate_population(const Case& c, const Implementation&
                 paper_spread[b % C] += spec.running == Running::sigma               ? block.s
                                        : spec.running == Running::unbiased_variance ? block.var * m / (m - 1)
                                                                                     : block.var;
-                for (std::size_t i : block.elements) sum[b % C] += Quad(in.x[i]), squares[b % C] += Quad(in.x[i]) * Quad(in.x[i]);
+                for (std::size_t i : block.elements)
+                    sum[b % C] += Quad(in.x[i]), squares[b % C] += Quad(in.x[i]) * Quad(in.x[i]);
                 count[b % C] += m;
                 // means enter the pooled variance too, each at most once by twice its distance from the rest
-                const double s = static_cast<double>(block.s), var = 2 * bounds.var[b] + 4 * bounds.mean[b] * s * (1 + block.kappa);
+                const double s = static_cast<double>(block.s),
+                             var = 2 * bounds.var[b] + 4 * bounds.mean[b] * s * (1 + block.kappa);
                 mean_bound[b % C] = std::max(mean_bound[b % C], bounds.mean[b]);
                 spread_bound[b % C] = std::max(spread_bound[b % C], spec.running == Running::sigma ? var / s : var);
             }
@@ -151,23 +162,27 @@ std::vector<Finding> recalibrate_population(const Case& c, const Implementation&
         std::vector<ConstTensor> views;
         for (const Inputs<double>& in : batches) {
             memory.emplace_back(in.x.size() * size_of(c.dtype));
-            for (std::size_t i = 0; i < in.x.size(); ++i) write_element(memory.back().data(), c.dtype, static_cast<std::int64_t>(i), in.x[i]);
+            for (std::size_t i = 0; i < in.x.size(); ++i)
+                write_element(memory.back().data(), c.dtype, static_cast<std::int64_t>(i), in.x[i]);
             views.push_back({memory.back().data(), c.dtype, in.problem.shape});
         }
         for (const Average average : {Average::paper, Average::pooled}) {
             std::vector<Quad> mean(C), spread(C);
             for (std::size_t ch = 0; ch < C; ++ch) {
-                const Quad n = count[ch], pooled = squares[ch] / n - sum[ch] / n * (sum[ch] / n);   // quad: nothing to lose at this size
+                // quad: nothing to lose at this size
+                const Quad n = count[ch], pooled = squares[ch] / n - sum[ch] / n * (sum[ch] / n);
                 mean[ch] = average == Average::paper ? paper_mean[ch] / Quad(blocks) : sum[ch] / n;
-                spread[ch] = average == Average::paper                         ? paper_spread[ch] / Quad(blocks)
-                             : spec.running == Running::sigma                  ? Quad(sqrt(pooled + Quad(spec.eps)))
-                             : spec.running == Running::unbiased_variance      ? pooled * n / (n - 1)
-                                                                               : pooled;
+                spread[ch] = average == Average::paper                    ? paper_spread[ch] / Quad(blocks)
+                             : spec.running == Running::sigma             ? Quad(sqrt(pooled + Quad(spec.eps)))
+                             : spec.running == Running::unbiased_variance ? pooled * n / (n - 1)
+                                                                          : pooled;
             }
             State state = recalibrate(spec, views, average, implementation);
             Problem by_channel = batches[0].problem;
             by_channel.shape = {1, c.shape.C, 1};
-            const std::string label = fmt::format("{}, {} batches", average == Average::paper ? "paper's average" : "pooled", equal ? "equal" : "unequal");
+            const std::string label =
+                fmt::format("{}, {} batches", average == Average::paper ? "paper's average" : "pooled",
+                            equal ? "equal" : "unequal");
             all.push_back(compare("mean, " + label, by_channel, state.mean, mean, mean_bound));
             all.push_back(compare("spread, " + label, by_channel, spread_of(state), spread, spread_bound));
         }
@@ -224,7 +239,8 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
         const Outputs<double> out = run(implementation, one);
         parts.y.insert(parts.y.end(), out.y.begin(), out.y.end());
         parts.dx.insert(parts.dx.end(), out.dx.begin(), out.dx.end());
-        for (std::size_t ch = 0; ch < out.dgamma.size(); ++ch) parts.dgamma[ch] += out.dgamma[ch], parts.dbeta[ch] += out.dbeta[ch];
+        for (std::size_t ch = 0; ch < out.dgamma.size(); ++ch)
+            parts.dgamma[ch] += out.dgamma[ch], parts.dbeta[ch] += out.dbeta[ch];
         state = out.state;
     }
     parts.state = state;
@@ -234,17 +250,31 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
     std::vector<Finding> all;
     for (const QuantityRow& q : quantities::results())
         if (q.output || (!q.saved && moved))
-            all.push_back(compare(q.name, q.output ? in.problem : by_channel, q.in(whole), quads(q.in(parts)), twice(bounds.*q.bound)));
+            all.push_back(compare(q.name, q.output ? in.problem : by_channel, q.in(whole), quads(q.in(parts)),
+                                  twice(bounds.*q.bound)));
     return all;
 }
 
 }  // namespace
 
-extern const Check running_stats_check{"running_stats", "running mean and spread follow momentum, bias and order as documented; evaluation leaves them alone", false,
-                                needs_state, running_cases, running_stats};
-extern const Check fold_check{"fold", "evaluation equals its folded affine map", false, needs_state, stateful_cases, fold_equals_evaluation};
-extern const Check recalibrate_check{"recalibrate", "population statistics of a stream of batches: the paper's average and the pooled moments", false,
-                              recalibrate_refuses, recalibrate_cases, recalibrate_population};
-extern const Check ghost_batch_check{"ghost_batch", "stat_batch gives what a call a slice gives, in order", false, ghost_refuses, ghost_cases, ghost_batch};
+extern const Check running_stats_check{
+    "running_stats",
+    "running mean and spread follow momentum, bias and order as documented; evaluation leaves them alone",
+    false,
+    needs_state,
+    running_cases,
+    running_stats};
+extern const Check fold_check{
+    "fold", "evaluation equals its folded affine map", false, needs_state, stateful_cases, fold_equals_evaluation};
+extern const Check recalibrate_check{
+    "recalibrate",
+    "population statistics of a stream of batches: the paper's average and the pooled moments",
+    false,
+    recalibrate_refuses,
+    recalibrate_cases,
+    recalibrate_population};
+extern const Check ghost_batch_check{"ghost_batch", "stat_batch gives what a call a slice gives, in order",
+                                     false,         ghost_refuses,
+                                     ghost_cases,   ghost_batch};
 
 }  // namespace normlab::verify

@@ -1,4 +1,5 @@
-// What must hold of dx whatever the numbers are, tested in the implementation's own precision, without a second gradient to compare with.
+// What must hold of dx whatever the numbers are, tested in the implementation's own precision, without a second
+// gradient to compare with.
 
 #include <algorithm>
 
@@ -96,7 +97,7 @@ std::vector<Finding> xhat_dx(const Case& c, const Implementation& implementation
 
 std::vector<Finding> symmetry(const Case& c, const Implementation& implementation) {
     Inputs<double> with_u = draw(c);
-    with_u.gamma.clear();   // the Jacobian of x_hat is symmetric; gamma would scale its rows
+    with_u.gamma.clear();  // the Jacobian of x_hat is symmetric; gamma would scale its rows
     Inputs<double> with_v = with_u;
     Random random(c.seed, 1000);
     with_v.dy = rounded(random.normals(with_u.dy.size()), c.dtype);
@@ -118,7 +119,8 @@ std::vector<Finding> gradient_masks(const Case& c, const Implementation& impleme
     const Outputs<double> all = run(implementation, in);
     double different = 0;
     std::string where;
-    const auto same = [&](bool asked, const std::vector<double>& got, const std::vector<double>& full, const std::string& mask) {
+    const auto same = [&](bool asked, const std::vector<double>& got, const std::vector<double>& full,
+                          const std::string& mask) {
         if (got == (asked ? full : std::vector<double>{})) return;
         different += 1;
         where += fmt::format(" differs when asked for {}", mask);
@@ -126,8 +128,10 @@ std::vector<Finding> gradient_masks(const Case& c, const Implementation& impleme
     for (int mask = 1; mask < 8; ++mask) {
         const Wanted wanted{(mask & 1) != 0, (mask & 2) != 0, (mask & 4) != 0};
         const Outputs<double> out = run(implementation, in, wanted);
-        const std::string asked = fmt::format("{}{}{}", wanted.dx ? "dx " : "", wanted.dgamma ? "dgamma " : "", wanted.dbeta ? "dbeta" : "");
-        same(wanted.dx, out.dx, all.dx, asked), same(wanted.dgamma, out.dgamma, all.dgamma, asked), same(wanted.dbeta, out.dbeta, all.dbeta, asked);
+        const std::string asked =
+            fmt::format("{}{}{}", wanted.dx ? "dx " : "", wanted.dgamma ? "dgamma " : "", wanted.dbeta ? "dbeta" : "");
+        same(wanted.dx, out.dx, all.dx, asked), same(wanted.dgamma, out.dgamma, all.dgamma, asked),
+            same(wanted.dbeta, out.dbeta, all.dbeta, asked);
     }
     return {measured("subsets that differ", different, 0, where)};
 }
@@ -143,9 +147,20 @@ std::vector<Case> mask_cases(const Case& base, Tier) {
 
 }  // namespace
 
-extern const Check zero_sum_check{"zero_sum", "dx of a block sums to zero where the mean is removed", true, zero_sum_refuses, structure_cases, zero_sum};
-extern const Check xhat_dx_check{"xhat_dx", "sum x_hat dx = rstd * eps / (var + eps) * sum g x_hat in every block", true, needs_own_statistics, structure_cases, xhat_dx};
-extern const Check symmetry_check{"symmetry", "the Jacobian of x_hat is symmetric: v.Ju = u.Jv", true, needs_own_statistics, structure_cases, symmetry};
-extern const Check gradient_masks_check{"gradient_masks", "any subset of gradients gives the bits that all together give", false, masks_refuse, mask_cases, gradient_masks};
+extern const Check zero_sum_check{
+    "zero_sum", "dx of a block sums to zero where the mean is removed", true, zero_sum_refuses, structure_cases,
+    zero_sum};
+extern const Check xhat_dx_check{"xhat_dx",
+                                 "sum x_hat dx = rstd * eps / (var + eps) * sum g x_hat in every block",
+                                 true,
+                                 needs_own_statistics,
+                                 structure_cases,
+                                 xhat_dx};
+extern const Check symmetry_check{
+    "symmetry", "the Jacobian of x_hat is symmetric: v.Ju = u.Jv", true, needs_own_statistics, structure_cases,
+    symmetry};
+extern const Check gradient_masks_check{
+    "gradient_masks", "any subset of gradients gives the bits that all together give", false, masks_refuse, mask_cases,
+    gradient_masks};
 
 }  // namespace normlab::verify

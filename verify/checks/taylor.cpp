@@ -1,27 +1,31 @@
-// The Taylor remainder phi(x + h d) - phi(x) - h <grad phi, d> of phi = sum dy * y: of order 2 in h where phi is not linear, no more than rounding where
-// it is. Gradient and phi are the implementation's own.
+// The Taylor remainder phi(x + h d) - phi(x) - h <grad phi, d> of phi = sum dy * y: of order 2 in h where phi is not
+// linear, no more than rounding where it is. Gradient and phi are the implementation's own.
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "verify/checks/oracles.hpp"
 #include "verify/check/gradient.hpp"
+#include "verify/checks/oracles.hpp"
 
 namespace normlab::verify {
 namespace {
 
-constexpr int largest_step = RemainderOrder::first, smallest_step = RemainderOrder::last;   // h = 2^-3 ... 2^-10
+constexpr int largest_step = RemainderOrder::first, smallest_step = RemainderOrder::last;  // h = 2^-3 ... 2^-10
 
 std::string taylor_refuses(const Case& c) {
-    if (c.dtype != DType::f64) return "differences need an f64 forward pass (adjoint and jacobian judge the other dtypes)";
-    return c.stat_batch && c.spec().correction == Correction::renorm ? "r and d of several slices cannot be held still at once" : "";
+    if (c.dtype != DType::f64)
+        return "differences need an f64 forward pass (adjoint and jacobian judge the other dtypes)";
+    return c.stat_batch && c.spec().correction == Correction::renorm
+               ? "r and d of several slices cannot be held still at once"
+               : "";
 }
 
 std::vector<Case> taylor_cases(const Case& base, Tier tier) {
     const auto small = [&] {
         std::vector<Case> all = oracle_cases(base, {4, 6, 6});
-        for (Case& c : all) c.kappa = std::min(c.kappa, 1e5);   // beyond, the bound of sequential sums may leave too few steps
+        // beyond, the bound of sequential sums may leave too few steps
+        for (Case& c : all) c.kappa = std::min(c.kappa, 1e5);
         return all;
     };
     std::vector<Case> all = small();
@@ -37,9 +41,9 @@ std::vector<Case> taylor_cases(const Case& base, Tier tier) {
 
 // Of one part at one step.
 struct Remainder {
-    double linear = 0, change = 0;   // <grad phi, h d> and phi(x + h d) - phi(x)
-    double rounding = 0;             // how far rounding may move their difference
-    double signal = 0;               // the size expected of either: sqrt(sum (grad h d)^2)
+    double linear = 0, change = 0;  // <grad phi, h d> and phi(x + h d) - phi(x)
+    double rounding = 0;            // how far rounding may move their difference
+    double signal = 0;              // the size expected of either: sqrt(sum (grad h d)^2)
 
     double value() const { return std::abs(change - linear); }
 };
@@ -54,7 +58,8 @@ struct Start {
 };
 
 // All parts at once: they do not see each other. The step is the one that was taken, rounding of x + h d included.
-std::vector<Remainder> remainders(const Start& at, const Argument& a, const Parts& of, const std::vector<double>& direction, double h) {
+std::vector<Remainder> remainders(const Start& at, const Argument& a, const Parts& of,
+                                  const std::vector<double>& direction, double h) {
     const Inputs<double>& in = at.in;
     Inputs<double> moved = in;
     std::vector<double>& values = moved.*a.values;
@@ -80,10 +85,14 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
         r.rounding += std::abs(static_cast<double>(step)) * (at.bounds.*a.bound)[k];
         r.signal += static_cast<double>(term * term);
     }
-    if (in.problem.has_correction() && a.is_x())   // the frozen statistics are rounded: mean by u |mean|, sigma by u sigma
+    // the frozen statistics are rounded: mean by u |mean|, sigma by u sigma
+    if (in.problem.has_correction() && a.is_x())
         for (const truth::Block& b : t.blocks)
             for (std::size_t i : b.elements) {
-                const double gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[i / static_cast<std::size_t>(in.problem.shape.S) % in.gamma.size()]);
+                const double gamma =
+                    in.gamma.empty()
+                        ? 1
+                        : std::abs(in.gamma[i / static_cast<std::size_t>(in.problem.shape.S) % in.gamma.size()]);
                 const double size = static_cast<double>(b.r * (b.kappa + abs(t.x_hat[i])) + 2 * abs(b.d));
                 all[of.of_y[i]].rounding += 2 * unit_roundoff(DType::f64) * std::abs(in.dy[i]) * gamma * size;
             }
@@ -94,19 +103,23 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
     return all;
 }
 
-// phi of one block along d, exactly, but for a constant. With d in units of s, d_c = d - mean(d) where the mean is removed, and g = gamma r dy:
-// (A + h B) / sqrt(1 + 2 h P + h^2 W),  A = sum g x_hat, B = sum g d_c, P = (1/q) sum x_hat d_c, W = (1/q) sum d_c^2.
-// No gradient of the implementation's is in it.
+// phi of one block along d, exactly, but for a constant. With d in units of s, d_c = d - mean(d) where the mean is
+// removed, and g = gamma r dy: (A + h B) / sqrt(1 + 2 h P + h^2 W), A = sum g x_hat, B = sum g d_c, P = (1/q) sum x_hat
+// d_c, W = (1/q) sum d_c^2. No gradient of the implementation's is in it.
 struct Along {
     double A = 0, B = 0, P = 0, W = 0;
 
-    double remainder(double h) const { return std::abs((A + h * B) / std::sqrt(1 + 2 * h * P + h * h * W) - A - h * (B - A * P)); }
+    double remainder(double h) const {
+        return std::abs((A + h * B) / std::sqrt(1 + 2 * h * P + h * h * W) - A - h * (B - A * P));
+    }
     double curvature() const { return std::abs(A * (3 * P * P - W) / 2 - B * P); }
     // How far the order is from 2 between any two neighbouring steps.
     double departure(double length) const {
         double worst = 0;
         for (int k = largest_step; k < smallest_step; ++k)
-            worst = std::max(worst, std::abs(std::log2(remainder(length * std::exp2(-k)) / remainder(length * std::exp2(-k - 1))) - 2));
+            worst = std::max(
+                worst,
+                std::abs(std::log2(remainder(length * std::exp2(-k)) / remainder(length * std::exp2(-k - 1))) - 2));
         return worst;
     }
 };
@@ -118,31 +131,38 @@ Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block
         for (std::size_t i : b.elements) mean += d[i] / static_cast<double>(b.elements.size());
     Along out;
     for (std::size_t i : b.elements) {
-        const double g = (in.gamma.empty() ? 1 : in.gamma[i / S % in.gamma.size()]) * static_cast<double>(b.r) * in.dy[i];
+        const double g =
+            (in.gamma.empty() ? 1 : in.gamma[i / S % in.gamma.size()]) * static_cast<double>(b.r) * in.dy[i];
         const double x_hat = static_cast<double>(t.x_hat[i]), centred = d[i] - mean;
-        out.A += g * x_hat, out.B += g * centred, out.P += x_hat * centred / b.divisor, out.W += centred * centred / b.divisor;
+        out.A += g * x_hat, out.B += g * centred, out.P += x_hat * centred / b.divisor,
+            out.W += centred * centred / b.divisor;
     }
     return out;
 }
 
-// For each block the random direction, scaled by its s, of largest curvature among those whose exact remainder is of order 2 +- 0.05 at these steps:
-// curvature that is small by accident, beside the third derivative, is not the gradient's fault. It is as short as lets the smallest step stand out of
-// rounding (`visible`): the shorter, the nearer to 2, and the smaller a fault of the gradient shows beside the curvature. Where none does, the nearest.
-std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, const std::vector<double>& visible, std::vector<bool>& chosen) {
+// For each block the random direction, scaled by its s, of largest curvature among those whose exact remainder is of
+// order 2 +- 0.05 at these steps: curvature that is small by accident, beside the third derivative, is not the
+// gradient's fault. It is as short as lets the smallest step stand out of rounding (`visible`): the shorter, the nearer
+// to 2, and the smaller a fault of the gradient shows beside the curvature. Where none does, the nearest.
+std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, const std::vector<double>& visible,
+                                           std::vector<bool>& chosen) {
     constexpr int candidates = 64;
     Random random(seed, 8000);
     std::vector<double> direction(at.in.x.size());
-    std::vector<std::pair<double, double>> best(at.t.blocks.size());   // how visible, curvature
+    std::vector<std::pair<double, double>> best(at.t.blocks.size());  // how visible, curvature
     chosen.assign(at.t.blocks.size(), false);
     for (int k = 0; k < candidates; ++k) {
         std::vector<double> d = random.normals(direction.size());
         for (std::size_t index = 0; index < at.t.blocks.size(); ++index) {
             const truth::Block& b = at.t.blocks[index];
-            const double mean_size = std::sqrt(b.divisor / static_cast<double>(b.elements.size()));   // weight norm's s is of all elements together
+            // weight norm's s is of all elements together
+            const double mean_size = std::sqrt(b.divisor / static_cast<double>(b.elements.size()));
             for (std::size_t i : b.elements) d[i] *= mean_size;
             const Along phi = along(at.in, at.t, b, d);
             double length = std::ldexp(1.0, -(k % 4));
-            const auto smallest = [&] { return std::min(phi.remainder(std::exp2(-smallest_step) * length), 16 * visible[index]); };
+            const auto smallest = [&] {
+                return std::min(phi.remainder(std::exp2(-smallest_step) * length), 16 * visible[index]);
+            };
             while (smallest() == 16 * visible[index] && visible[index] > 0) length /= 2;
             const std::pair rank(std::min(smallest(), 4 * visible[index]), phi.curvature());
             if (!(phi.departure(length) < 0.05) || !(rank > best[index])) continue;
@@ -154,38 +174,43 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
     return direction;
 }
 
-// The fitted order is an average of the orders between neighbouring steps, with positive weights (least squares on equal spacing), the last of them 0.3
-// or less from 4 points on, the next 0.4 or less. The direction keeps those orders within 0.05 of 2. Rounding, at most a twentieth of the smallest remainder
-// that counts, moves the last by up to |log2(1 - 1/20)| + |log2(1 - 1/80)| < 0.1 and each one before by a quarter of that: 0.3 * 0.1 + 0.4 * 0.025 + ... <
+// The fitted order is an average of the orders between neighbouring steps, with positive weights (least squares on
+// equal spacing), the last of them 0.3 or less from 4 points on, the next 0.4 or less. The direction keeps those orders
+// within 0.05 of 2. Rounding, at most a twentieth of the smallest remainder that counts, moves the last by up to
+// |log2(1 - 1/20)| + |log2(1 - 1/80)| < 0.1 and each one before by a quarter of that: 0.3 * 0.1 + 0.4 * 0.025 + ... <
 // 0.05. Together 2 +- 0.1.
 Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t seed) {
     const double u = unit_roundoff(DType::f64);
     const auto S = static_cast<std::size_t>(at.in.problem.shape.S);
-    std::vector<double> floor(of.count), rounding(of.count);   // 100 u kappa |phi|, of its terms; and of two phi
+    std::vector<double> floor(of.count), rounding(of.count);  // 100 u kappa |phi|, of its terms; and of two phi
     for (std::size_t index = 0; index < of.count; ++index) {
         const truth::Block& b = at.t.blocks[index];
         for (std::size_t i : b.elements) {
             const std::size_t c = i / S % static_cast<std::size_t>(at.in.problem.shape.C);
             const double result = static_cast<double>(b.r * abs(at.t.x_hat[i]) + abs(b.d));
-            const double gamma = at.in.gamma.empty() ? 1 : std::abs(at.in.gamma[c]), beta = at.in.beta.empty() ? 0 : std::abs(at.in.beta[c]);
+            const double gamma = at.in.gamma.empty() ? 1 : std::abs(at.in.gamma[c]),
+                         beta = at.in.beta.empty() ? 0 : std::abs(at.in.beta[c]);
             floor[index] += 100 * u * b.kappa * std::abs(at.in.dy[i]) * (gamma * result + beta);
             rounding[index] += 2 * std::abs(at.in.dy[i]) * at.bounds.y[i];
         }
     }
     std::vector<double> visible;
-    for (std::size_t index = 0; index < of.count; ++index) visible.push_back(std::max(floor[index], 20 * rounding[index]));
+    for (std::size_t index = 0; index < of.count; ++index)
+        visible.push_back(std::max(floor[index], 20 * rounding[index]));
     std::vector<bool> chosen;
     const std::vector<double> direction = direction_of_order_two(at, seed, visible, chosen);
     std::vector<RemainderOrder> orders(of.count);
     for (int k = largest_step; k <= smallest_step; ++k) {
         const std::vector<Remainder> all = remainders(at, a, of, direction, std::exp2(-k));
-        for (std::size_t part = 0; part < of.count; ++part) orders[part].add(k, all[part].value(), std::max(floor[part], 20 * all[part].rounding));
+        for (std::size_t part = 0; part < of.count; ++part)
+            orders[part].add(k, all[part].value(), std::max(floor[part], 20 * all[part].rounding));
     }
     std::vector<Finding> findings;
     for (std::size_t part = 0; part < of.count; ++part) {
         const RemainderOrder& fit = orders[part];
         const bool seen = fit.nan() || (chosen[part] && fit.seen());
-        Finding f = measured("dx, order", seen ? std::abs(fit.value() - 2) : 0, 0.1, fmt::format("{} {}", of.kind, part));
+        Finding f =
+            measured("dx, order", seen ? std::abs(fit.value() - 2) : 0, 0.1, fmt::format("{} {}", of.kind, part));
         if (seen) {
             f.where += fmt::format(": order {:.4f} over {} steps", fit.value(), fit.steps());
         } else {
@@ -205,7 +230,8 @@ Finding linear(const Start& at, const Argument& a, const Parts& of, std::uint64_
         for (const truth::Block& b : at.t.blocks)
             for (std::size_t i : b.elements) direction[i] *= static_cast<double>(b.s);
     std::vector<Comparison> all;
-    for (const Remainder& r : remainders(at, a, of, direction, std::exp2(-largest_step))) all.push_back({r.linear, r.change, r.rounding, r.signal});
+    for (const Remainder& r : remainders(at, a, of, direction, std::exp2(-largest_step)))
+        all.push_back({r.linear, r.change, r.rounding, r.signal});
     return judge(a.name, all, [&](std::size_t part) { return fmt::format("{} {}", of.kind, part); });
 }
 
@@ -225,7 +251,12 @@ std::vector<Finding> taylor(const Case& c, const Implementation& implementation)
 
 }  // namespace
 
-extern const Check taylor_check{"taylor", "the Taylor remainder is of order 2 in x, and no more than rounding in gamma, beta and where statistics are given",
-                         false, taylor_refuses, taylor_cases, taylor};
+extern const Check taylor_check{
+    "taylor",
+    "the Taylor remainder is of order 2 in x, and no more than rounding in gamma, beta and where statistics are given",
+    false,
+    taylor_refuses,
+    taylor_cases,
+    taylor};
 
 }  // namespace normlab::verify

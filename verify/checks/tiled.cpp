@@ -1,5 +1,6 @@
-// Large tensors at the price of small ones: a tensor that repeats a tile along samples, channels and positions has the tile's statistics, so truth
-// on the tile is truth for all of it. Long blocks, many rows, many channels, offsets beyond 32 bits. Works in the storage type alone.
+// Large tensors at the price of small ones: a tensor that repeats a tile along samples, channels and positions has the
+// tile's statistics, so truth on the tile is truth for all of it. Long blocks, many rows, many channels, offsets beyond
+// 32 bits. Works in the storage type alone.
 
 #include <cstring>
 
@@ -12,7 +13,8 @@
 namespace normlab::verify {
 namespace {
 
-// The case of the tile. Groups of the tile are those that its channels make; group norm with one group mixes whole periods.
+// The case of the tile. Groups of the tile are those that its channels make; group norm with one group mixes whole
+// periods.
 Case tile_of(const Case& c) {
     Case t = c;
     t.tile.reset();
@@ -27,12 +29,16 @@ std::string tiled_refuses(const Case& c) {
     if (c.stat_batch) return "its statistics are those of the whole batch";
     const Shape &big = c.shape, &small = *c.tile;
     const auto divides = [](std::int64_t part, std::int64_t whole) { return part > 0 && whole % part == 0; };
-    if (!divides(small.N, big.N) || !divides(small.C, big.C) || !divides(small.S, big.S)) return "the tile does not divide the shape";
-    if (const std::int64_t groups = c.spec().groups; groups > 1 && (!divides(groups, big.C) || !divides(big.C / groups, small.C)))
+    if (!divides(small.N, big.N) || !divides(small.C, big.C) || !divides(small.S, big.S))
+        return "the tile does not divide the shape";
+    if (const std::int64_t groups = c.spec().groups;
+        groups > 1 && (!divides(groups, big.C) || !divides(big.C / groups, small.C)))
         return "the tile's channels do not make whole groups";
     if (const auto p = c.problem(); c.spec().moments == Moments::norm) {
-        const double root = std::sqrt(static_cast<double>(p.block_size()) / static_cast<double>(tile_of(c).problem().block_size()));
-        if (std::exp2(std::round(std::log2(root))) != root) return "the norm of a tensor grows with it: 4^j repeats keep it exact";
+        const double root =
+            std::sqrt(static_cast<double>(p.block_size()) / static_cast<double>(tile_of(c).problem().block_size()));
+        if (std::exp2(std::round(std::log2(root))) != root)
+            return "the norm of a tensor grows with it: 4^j repeats keep it exact";
     }
     return {};
 }
@@ -42,14 +48,14 @@ std::vector<Case> tiled_cases(const Case& base, Tier tier) {
     const auto add = [&](const Shape& tile, const Shape& shape) {
         Case c = base;
         c.tile = tile, c.shape = shape;
-        if (c.spec().groups > 1) c.groups = shape.C / 3;   // groups of three channels
+        if (c.spec().groups > 1) c.groups = shape.C / 3;  // groups of three channels
         cases.push_back(c);
     };
     add({4, 6, 4}, {16, 6, 16});
     if (tier == Tier::smoke) return cases;
     add({4, 6, 1}, {16, 66, 1});
     add({2, 3, 17}, {32, 3, 68});
-    if (base.dtype == DType::f32) add({4, 6, 4}, {64, 6, 256});   // several threads take part, in State too
+    if (base.dtype == DType::f32) add({4, 6, 4}, {64, 6, 256});  // several threads take part, in State too
     if (tier == Tier::full) add({4, 6, 64}, {256, 6, 4096});
     return cases;
 }
@@ -57,18 +63,21 @@ std::vector<Case> tiled_cases(const Case& base, Tier tier) {
 // One array on the implementation's device, filled by repeating the tile's values.
 class Tiled {
 public:
-    Tiled(const Problem& big, const Shape& tile) : p_(big), tile_(tile), bytes_(static_cast<std::size_t>(big.shape.size()) * size_of(big.dtype)) {}
+    Tiled(const Problem& big, const Shape& tile)
+        : p_(big), tile_(tile), bytes_(static_cast<std::size_t>(big.shape.size()) * size_of(big.dtype)) {}
 
     // Calls f(element in memory, element of the tile) for all elements in memory order.
     template <class F>
     void each(F f) const {
         const bool first = p_.layout == Layout::channels_first;
-        const std::int64_t outers = first ? p_.shape.C : p_.shape.S, inners = first ? p_.shape.S : p_.shape.C, period = first ? tile_.S : tile_.C;
+        const std::int64_t outers = first ? p_.shape.C : p_.shape.S, inners = first ? p_.shape.S : p_.shape.C,
+                           period = first ? tile_.S : tile_.C;
         std::size_t at = 0;
         for (std::int64_t n = 0; n < p_.shape.N; ++n)
             for (std::int64_t outer = 0; outer < outers; ++outer) {
                 const std::int64_t row = n % tile_.N * tile_.C;
-                const std::int64_t start = first ? (row + outer % tile_.C) * tile_.S : row * tile_.S + outer % tile_.S, step = first ? 1 : tile_.S;
+                const std::int64_t start = first ? (row + outer % tile_.C) * tile_.S : row * tile_.S + outer % tile_.S,
+                                   step = first ? 1 : tile_.S;
                 for (std::int64_t inner = 0, k = 0; inner < inners; ++inner, ++at, k = k + 1 == period ? 0 : k + 1)
                     f(at, static_cast<std::size_t>(start + k * step));
             }
@@ -76,23 +85,29 @@ public:
     void fill(Memory& memory, const std::vector<double>& values) {
         const std::size_t size = size_of(p_.dtype);
         std::vector<std::byte> stored(values.size() * size);
-        for (std::size_t i = 0; i < values.size(); ++i) write_element(stored.data(), p_.dtype, static_cast<std::int64_t>(i), values[i]);
+        for (std::size_t i = 0; i < values.size(); ++i)
+            write_element(stored.data(), p_.dtype, static_cast<std::int64_t>(i), values[i]);
         on_host(memory, true, [&](std::byte* to) {
             each([&](std::size_t at, std::size_t i) { std::memcpy(to + at * size, stored.data() + i * size, size); });
         });
     }
     // The worst element against truth on the tile.
-    Finding judge(std::string_view quantity, Memory& memory, const std::vector<Quad>& truth, const std::vector<double>& bound) {
-        std::vector<double> high(truth.size()), low(truth.size());   // truth as two doubles
-        for (std::size_t i = 0; i < truth.size(); ++i) high[i] = static_cast<double>(truth[i]), low[i] = static_cast<double>(truth[i] - high[i]);
+    Finding judge(std::string_view quantity, Memory& memory, const std::vector<Quad>& truth,
+                  const std::vector<double>& bound) {
+        std::vector<double> high(truth.size()), low(truth.size());  // truth as two doubles
+        for (std::size_t i = 0; i < truth.size(); ++i)
+            high[i] = static_cast<double>(truth[i]), low[i] = static_cast<double>(truth[i] - high[i]);
         std::size_t worst_at = 0, worst_i = 0;
         double worst_ratio = -1, worst_error = 0, worst_got = 0;
         on_host(memory, false, [&](std::byte* from) {
             each([&](std::size_t at, std::size_t i) {
                 const double got = read_element<double>(from, p_.dtype, static_cast<std::int64_t>(at));
                 const double error = std::abs((got - high[i]) - low[i]);
-                const double ratio = std::isnan(error) ? std::numeric_limits<double>::infinity() : error == 0 ? 0 : error / bound[i];
-                if (ratio > worst_ratio) worst_ratio = ratio, worst_error = error, worst_at = at, worst_i = i, worst_got = got;
+                const double ratio = std::isnan(error) ? std::numeric_limits<double>::infinity()
+                                     : error == 0      ? 0
+                                                       : error / bound[i];
+                if (ratio > worst_ratio)
+                    worst_ratio = ratio, worst_error = error, worst_at = at, worst_i = i, worst_got = got;
             });
         });
         return measured(quantity, worst_error, bound[worst_i],
@@ -117,7 +132,8 @@ private:
 
 Memory channels_on(Device device, DType dtype, const std::vector<double>& values, std::size_t count) {
     std::vector<std::byte> host(count * size_of(dtype));
-    for (std::size_t c = 0; c < count; ++c) write_element(host.data(), dtype, static_cast<std::int64_t>(c), values[c % values.size()]);
+    for (std::size_t c = 0; c < count; ++c)
+        write_element(host.data(), dtype, static_cast<std::int64_t>(c), values[c % values.size()]);
     Memory memory(device, host.size());
     memory.upload(host);
     return memory;
@@ -127,7 +143,8 @@ std::vector<double> read_channels(const Memory& memory, DType dtype) {
     std::vector<std::byte> host(memory.bytes());
     memory.download(host);
     std::vector<double> values(host.size() / size_of(dtype));
-    for (std::size_t c = 0; c < values.size(); ++c) values[c] = read_element<double>(host.data(), dtype, static_cast<std::int64_t>(c));
+    for (std::size_t c = 0; c < values.size(); ++c)
+        values[c] = read_element<double>(host.data(), dtype, static_cast<std::int64_t>(c));
     return values;
 }
 
@@ -139,28 +156,35 @@ std::vector<T> repeated(const std::vector<T>& values, std::size_t count, double 
 }
 
 // The running statistics after a call in training, one block a channel; unbiased: of the large batch.
-std::vector<Finding> moved_state(const Problem& big, const Inputs<double>& in, const truth::Result& t, const Bounds& bounds, const Memory& mean,
-                                 const Memory& spread) {
+std::vector<Finding> moved_state(const Problem& big, const Inputs<double>& in, const truth::Result& t,
+                                 const Bounds& bounds, const Memory& mean, const Memory& spread) {
     const bool sigma = big.spec.running == Running::sigma;
-    const double a = big.spec.momentum.value_or(1.0 / static_cast<double>(in.state.count + 1)), m = static_cast<double>(big.block_size());
+    const double a = big.spec.momentum.value_or(1.0 / static_cast<double>(in.state.count + 1)),
+                 m = static_cast<double>(big.block_size());
     std::vector<Quad> wanted, wanted_mean;
     std::vector<double> bound, bound_mean;
     for (std::size_t b = 0; b < t.blocks.size(); ++b) {
         const truth::Block& block = t.blocks[b];
         const Quad old(spread_of(in.state)[b]);
-        const Quad batch = sigma ? block.s : big.spec.running == Running::unbiased_variance ? Quad(block.var * m / (m - 1)) : block.var;
+        const Quad batch = sigma                                            ? block.s
+                           : big.spec.running == Running::unbiased_variance ? Quad(block.var * m / (m - 1))
+                                                                            : block.var;
         wanted.push_back(old + Quad(a) * (batch - old));
         const double s = static_cast<double>(block.s);
         wanted_mean.push_back(Quad(in.state.mean[b]) + Quad(a) * (block.mean - Quad(in.state.mean[b])));
-        bound_mean.push_back(2 * a * bounds.mean[b] + 0x1p-50 * (std::abs(in.state.mean[b]) + static_cast<double>(abs(block.mean))));
-        bound.push_back(2 * a * (sigma ? bounds.var[b] / s : bounds.var[b]) + 0x1p-50 * static_cast<double>(abs(wanted[b])));
+        bound_mean.push_back(2 * a * bounds.mean[b] +
+                             0x1p-50 * (std::abs(in.state.mean[b]) + static_cast<double>(abs(block.mean))));
+        bound.push_back(2 * a * (sigma ? bounds.var[b] / s : bounds.var[b]) +
+                        0x1p-50 * static_cast<double>(abs(wanted[b])));
     }
     Problem by_channel = big;
     by_channel.shape = {1, big.shape.C, 1};
     by_channel.dtype = DType::f64;
     const auto C = static_cast<std::size_t>(big.shape.C);
-    return {compare("running mean", by_channel, read_channels(mean, DType::f64), repeated(wanted_mean, C, 1), repeated(bound_mean, C, 1)),
-            compare("running spread", by_channel, read_channels(spread, DType::f64), repeated(wanted, C, 1), repeated(bound, C, 1))};
+    return {compare("running mean", by_channel, read_channels(mean, DType::f64), repeated(wanted_mean, C, 1),
+                    repeated(bound_mean, C, 1)),
+            compare("running spread", by_channel, read_channels(spread, DType::f64), repeated(wanted, C, 1),
+                    repeated(bound, C, 1))};
 }
 
 std::vector<Finding> tiled(const Case& c, const Implementation& implementation) {
@@ -170,13 +194,15 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     const DType params = param_dtype(c.dtype);
     const auto C = static_cast<std::size_t>(big.shape.C);
     const double block = static_cast<double>(big.block_size()) / static_cast<double>(in.problem.block_size());
-    const double channel = static_cast<double>(big.shape.N * big.shape.S) / static_cast<double>(in.problem.shape.N * in.problem.shape.S);
-    const bool norm = big.spec.moments == Moments::norm;   // grows with the tensor: w = (g / sqrt(repeats)) v / |tile|
+    const double channel =
+        static_cast<double>(big.shape.N * big.shape.S) / static_cast<double>(in.problem.shape.N * in.problem.shape.S);
+    const bool norm = big.spec.moments == Moments::norm;  // grows with the tensor: w = (g / sqrt(repeats)) v / |tile|
 
     Inputs<double> as_tile = in;
     if (norm)
         for (double& g : as_tile.gamma) g /= std::sqrt(block);
-    if (norm && in.gamma.empty()) as_tile.gamma.assign(static_cast<std::size_t>(in.problem.shape.C), 1 / std::sqrt(block));
+    if (norm && in.gamma.empty())
+        as_tile.gamma.assign(static_cast<std::size_t>(in.problem.shape.C), 1 / std::sqrt(block));
     const truth::Result t = truth::evaluate(as_tile);
     const Bounds bounds = error_bounds(as_tile, t, implementation.accumulation(c.dtype), Limit::hard, {block, channel});
 
@@ -184,7 +210,9 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     SavedMemory saved(operation);
     Tiled tensor(big, in.problem.shape);
     Memory x(big.device, tensor.bytes()), dy;
-    const auto optional_channels = [&](const std::vector<double>& v) { return v.empty() ? Memory() : channels_on(big.device, params, v, C); };
+    const auto optional_channels = [&](const std::vector<double>& v) {
+        return v.empty() ? Memory() : channels_on(big.device, params, v, C);
+    };
     const Memory gamma = optional_channels(in.gamma), beta = optional_channels(in.beta);
     Memory mean, spread;
     std::int64_t count = in.state.count;
@@ -194,14 +222,15 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
         mean = channels_on(big.device, DType::f64, in.state.mean, C);
         spread = channels_on(big.device, DType::f64, spread_of(in.state), C);
         auto* spread_data = static_cast<double*>(spread.data());
-        state = {static_cast<double*>(mean.data()), sigma ? nullptr : spread_data, sigma ? spread_data : nullptr, &count};
+        state = {static_cast<double*>(mean.data()), sigma ? nullptr : spread_data, sigma ? spread_data : nullptr,
+                 &count};
     }
     const auto view = [&](const Memory& m) { return Tensor{m.data(), big.dtype, big.shape, big.layout, big.device}; };
     const Affine affine{gamma.data(), beta.data()};
 
     std::vector<Finding> all;
     tensor.fill(x, in.x);
-    operation.forward(view(x), affine, state, saved.view(), view(x));   // in place: half the memory
+    operation.forward(view(x), affine, state, saved.view(), view(x));  // in place: half the memory
     synchronize(big.device);
     all.push_back(tensor.judge("y", x, t.y, bounds.y));
 
@@ -214,9 +243,11 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     all.push_back(tensor.judge("dx", dy, t.dx, bounds.dx));
     Problem by_channel = big;
     by_channel.shape = {1, big.shape.C, 1};
-    all.push_back(compare("dgamma", by_channel, read_channels(dgamma, params), repeated(t.dgamma, C, norm ? channel / std::sqrt(block) : channel),
+    all.push_back(compare("dgamma", by_channel, read_channels(dgamma, params),
+                          repeated(t.dgamma, C, norm ? channel / std::sqrt(block) : channel),
                           repeated(bounds.dgamma, C, 1)));
-    all.push_back(compare("dbeta", by_channel, read_channels(dbeta, params), repeated(t.dbeta, C, channel), repeated(bounds.dbeta, C, 1)));
+    all.push_back(compare("dbeta", by_channel, read_channels(dbeta, params), repeated(t.dbeta, C, channel),
+                          repeated(bounds.dbeta, C, 1)));
 
     if (stateful && c.mode == Mode::train && big.spec.block.samples)
         for (Finding& f : moved_state(big, in, t, bounds, mean, spread)) all.push_back(std::move(f));
@@ -225,7 +256,12 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
 
 }  // namespace
 
-extern const Check tiled_check{"tiled", "a tensor that repeats a tile gives what the tile gives: long blocks, many rows and channels, 64-bit offsets", false, tiled_refuses,
-                        tiled_cases, tiled};
+extern const Check tiled_check{
+    "tiled",
+    "a tensor that repeats a tile gives what the tile gives: long blocks, many rows and channels, 64-bit offsets",
+    false,
+    tiled_refuses,
+    tiled_cases,
+    tiled};
 
 }  // namespace normlab::verify

@@ -2,16 +2,17 @@
 
 #include <map>
 
+#include "system/parallel.hpp"
 #include "verify/detection/rivals.hpp"
 #include "verify/faults/table.hpp"
-#include "system/parallel.hpp"
 #include "verify/remote/worker.hpp"
 #include "verify/run/memory_need.hpp"
 
 namespace normlab::verify::faults {
 namespace {
 
-// What a case costs, about. Empty tensors come after small ones; a tiled one is run whole, though truth is that of the tile.
+// What a case costs, about. Empty tensors come after small ones; a tiled one is run whole, though truth is that of the
+// tile.
 double cost(const Case& c) {
     const double size = static_cast<double>(c.shape.size());
     return size == 0 ? 1e5 : c.tile ? 400 * size : bytes_needed(c);
@@ -19,7 +20,7 @@ double cost(const Case& c) {
 
 // Every case of tier ci, smallest first.
 std::vector<Case> all_cases(Selection selection) {
-    selection.implementations = {"reference"};   // any: the cases are the same
+    selection.implementations = {"reference"};  // any: the cases are the same
     std::vector<Case> cases = plan(selection, Tier::ci);
     std::ranges::stable_sort(cases, {}, cost);
     return cases;
@@ -39,7 +40,7 @@ Row walk(const Fault& fault, const std::vector<Case>& cases, const MatrixOptions
     for (const Rival& rival : rivals()) row.rivals.push_back(finds(rival, &fault));
     const auto worker = start_plugin({options.plugin.string(), std::string(fault.name)}, {.seconds = options.seconds});
     std::map<std::string, std::size_t> checks;
-    bool asked = !fault.has_values();   // whether a case that could name it has failed
+    bool asked = !fault.has_values();  // whether a case that could name it has failed
     for (const Case& c : cases) {
         const bool names = c.check == "accuracy" || c.check == "running_stats";
         if (!fault.shows_in(c.problem()) || (row.caught && !options.all && !names)) continue;
@@ -49,12 +50,14 @@ Row walk(const Fault& fault, const std::vector<Case>& cases, const MatrixOptions
         Row::Tally& tally = row.variants[c.variant];
         ++tally.cases;
         const auto fail = std::ranges::find(outcome.findings, Verdict::fail, &Finding::verdict);
-        if (fail == outcome.findings.end() || fail->quantity == "time") continue;   // a busy machine says nothing about a fault
+        // a busy machine says nothing about a fault
+        if (fail == outcome.findings.end() || fail->quantity == "time") continue;
         ++checks[c.check], ++tally.failed;
         if (names && !asked) {
             asked = true;
             const std::string name = " " + std::string(fault.name) + " (";
-            row.named = std::ranges::any_of(outcome.findings, [&](const Finding& f) { return f.note.find(name) != std::string::npos; });
+            row.named = std::ranges::any_of(outcome.findings,
+                                            [&](const Finding& f) { return f.note.find(name) != std::string::npos; });
         }
         if (!row.caught) {
             row.caught = true, row.finding = *fail;
@@ -81,22 +84,30 @@ Matrix run_matrix(const MatrixOptions& options, const std::function<void(std::si
     const std::size_t total = planted.size() + cases.size() / 100;
     Matrix matrix;
     matrix.rows.resize(planted.size());
-    system::in_parallel(planted.size(), options.threads, [&](std::size_t k) { matrix.rows[k] = walk(*planted[k], cases, options); }, [&] { progress(++done, total); });
-    std::erase_if(matrix.rows, [](const Row& r) { return r.cases == 0; });   // none of the selection's cases is one in which it can show
-    if (matrix.rows.empty()) throw Error("no fault can show in any case of this selection; `normlab verify --faults` alone walks all");
+    system::in_parallel(
+        planted.size(), options.threads, [&](std::size_t k) { matrix.rows[k] = walk(*planted[k], cases, options); },
+        [&] { progress(++done, total); });
+    // none of the selection's cases is one in which it can show
+    std::erase_if(matrix.rows, [](const Row& r) { return r.cases == 0; });
+    if (matrix.rows.empty())
+        throw Error("no fault can show in any case of this selection; `normlab verify --faults` alone walks all");
 
-    std::vector<Case> walked;   // all that some fault would have walked, had nothing caught it
+    std::vector<Case> walked;  // all that some fault would have walked, had nothing caught it
     const auto right = start_plugin({options.plugin.string(), ""}, {.seconds = options.seconds});
     for (const Case& c : cases)
         if (std::ranges::any_of(planted, [&](const Fault* f) { return f->shows_in(c.problem()); })) walked.push_back(c);
     std::vector<Outcome> outcomes(walked.size());
     std::size_t ran = 0;
-    system::in_parallel(walked.size(), options.threads, [&](std::size_t k) { outcomes[k] = judged(*right, walked[k]); },
-                [&] { if (++ran % 100 == 0) progress(std::min(++done, total), total); });
+    system::in_parallel(
+        walked.size(), options.threads, [&](std::size_t k) { outcomes[k] = judged(*right, walked[k]); },
+        [&] {
+            if (++ran % 100 == 0) progress(std::min(++done, total), total);
+        });
     for (Outcome& o : outcomes) {
         matrix.right_cases += o.skipped.empty();
         const auto any = [&](Verdict verdict) {
-            return std::ranges::any_of(o.findings, [verdict](const Finding& f) { return f.verdict == verdict && f.quantity != "time"; });
+            return std::ranges::any_of(
+                o.findings, [verdict](const Finding& f) { return f.verdict == verdict && f.quantity != "time"; });
         };
         if (any(Verdict::fail)) matrix.false_alarms.push_back(std::move(o));
         else if (any(Verdict::unresolved)) matrix.unresolved.push_back(std::move(o));

@@ -91,7 +91,9 @@ bool gradcheck_fast(const Implementation& f, const Inputs<double>& in) {
         Point u = zeros(in);
         *u.all()[a] = uniform_unit(u.all()[a]->size(), random);
         const Values& direction = *u.all()[a];
-        if (!close(dot(direction, *analytic.all()[a]), dot(v, difference(f, in, u, 1e-6)), 1e-5 * sum(direction) * sum(v), 1e-3)) return false;
+        if (!close(dot(direction, *analytic.all()[a]), dot(v, difference(f, in, u, 1e-6)),
+                   1e-5 * sum(direction) * sum(v), 1e-3))
+            return false;
     }
     return true;
 }
@@ -119,14 +121,15 @@ bool fixed_step(const Implementation& f, const Inputs<double>& in) {
     return true;
 }
 
-// Forward: each element of y, relative to itself (near zero: absolutely; where beta cancels: relative to what it was added to); mean and variance as
-// the reference's in f32. Backward: by norm.
+// Forward: each element of y, relative to itself (near zero: absolutely; where beta cancels: relative to what it was
+// added to); mean and variance as the reference's in f32. Backward: by norm.
 bool benchdnn(const Implementation& f, const Inputs<double>& in) {
     const Outputs<double> out = run(f, in);
     const truth::Result t = truth::evaluate(in);
     const auto S = static_cast<std::size_t>(in.problem.shape.S), C = static_cast<std::size_t>(in.problem.shape.C);
     for (std::size_t i = 0; i < out.y.size(); ++i) {
-        const double right = rounded(static_cast<double>(t.y[i]), DType::f32), off = std::abs(out.y[i] - right), size = std::abs(right);
+        const double right = rounded(static_cast<double>(t.y[i]), DType::f32), off = std::abs(out.y[i] - right),
+                     size = std::abs(right);
         const double without_beta = in.beta.empty() ? 0 : std::abs(right - in.beta[i / S % C]);
         const bool cancels = !in.beta.empty() && without_beta > size && off <= 6e-7 * without_beta;
         if (!(off <= 6e-7 * (size > 1e-5 ? size : 1)) && !cancels) return false;
@@ -167,7 +170,7 @@ Inputs<double> rival_inputs(const Rival& rival, std::string_view variant, Mode m
     c.shape = {8, 4, 6};
     if (c.spec().eps > 0) c.eps = 1.0 / 16;
     Inputs<double> in = draw(c);
-    for (std::size_t i = 0; i < in.x.size(); ++i) {   // m (1 + f), m (1 - f), m in {1/4, ..., 2}, f of 6 bits
+    for (std::size_t i = 0; i < in.x.size(); ++i) {  // m (1 + f), m (1 - f), m in {1/4, ..., 2}, f of 6 bits
         const double m = std::ldexp(0.25, static_cast<int>(i / 6 % 4)), f = static_cast<double>(i / 2 * 1637 % 64) / 64;
         in.x[i] = m * (1 + (i % 2 ? -f : f));
     }
@@ -181,7 +184,7 @@ bool finds(const Rival& rival, const Fault* fault) {
             if (fault ? !fault->shows_in(in.problem) : mode == Mode::eval && in.problem.own_statistics()) continue;
             try {
                 if (!rival.passes(implementation(fault), in)) return true;
-            } catch (const Failure&) {   // a write beyond an array, which the rule does not look at
+            } catch (const Failure&) {  // a write beyond an array, which the rule does not look at
             }
         }
     return false;

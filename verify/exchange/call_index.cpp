@@ -9,15 +9,19 @@
 namespace normlab::verify {
 namespace {
 
-std::string bytes_of(const std::vector<double>& v) { return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(double)}; }
+std::string bytes_of(const std::vector<double>& v) {
+    return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(double)};
+}
 
-// Everything that decides what a forward call gives. Without running statistics evaluation is the call that training is.
+// Everything that decides what a forward call gives. Without running statistics evaluation is the call that training
+// is.
 std::string content_of(const Inputs<double>& in) {
     const Problem& p = in.problem;
     const Spec& s = p.spec;
     const bool running = s.running != Running::none;
-    std::string key = fmt::format("{} {}x{}x{} {} {} {} {} {}", s.variant, p.shape.N, p.shape.C, p.shape.S, name_of(p.dtype), name_of(p.layout),
-                                  running && p.mode == Mode::eval, s.groups, s.eps);
+    std::string key =
+        fmt::format("{} {}x{}x{} {} {} {} {} {}", s.variant, p.shape.N, p.shape.C, p.shape.S, name_of(p.dtype),
+                    name_of(p.layout), running && p.mode == Mode::eval, s.groups, s.eps);
     if (running) key += fmt::format(" {} {} {}", name_of(s.running), s.momentum.value_or(-1), in.state.count);
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     for (const std::vector<double>* v : {&in.x, &in.gamma, &in.beta, &in.state.mean, &in.state.var, &in.state.sigma})
@@ -25,13 +29,16 @@ std::string content_of(const Inputs<double>& in) {
     return key;
 }
 
-std::vector<double> vector_of(const double* data, std::int64_t count) { return data ? std::vector<double>(data, data + count) : std::vector<double>(); }
+std::vector<double> vector_of(const double* data, std::int64_t count) {
+    return data ? std::vector<double>(data, data + count) : std::vector<double>();
+}
 
 }  // namespace
 
 std::vector<double> logical_values(const Problem& p, const ConstTensor& x) {
     std::vector<double> v(static_cast<std::size_t>(p.shape.size()));
-    for (std::size_t i = 0; i < v.size(); ++i) v[i] = read_element<double>(x.data, p.dtype, static_cast<std::int64_t>(memory_index(p, i)));
+    for (std::size_t i = 0; i < v.size(); ++i)
+        v[i] = read_element<double>(x.data, p.dtype, static_cast<std::int64_t>(memory_index(p, i)));
     return v;
 }
 

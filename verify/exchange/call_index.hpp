@@ -8,12 +8,13 @@
 
 namespace normlab::verify {
 
-/// The numbers of a forward call, from the arrays of an implementation's plan; of dy alone for a backward call. Arrays are dense and on the host.
+/// The numbers of a forward call, from the arrays of an implementation's plan; of dy alone for a backward call. Arrays
+/// are dense and on the host.
 Inputs<double> inputs_of(const Problem& problem, const ForwardArgs& args);
 std::vector<double> logical_values(const Problem& problem, const ConstTensor& x);
 
-/// Numbers calls in the order in which they are added; the same problem and the same bits are the same call. A forward call is part of every backward
-/// call on its inputs: it has no number of its own where one of these has.
+/// Numbers calls in the order in which they are added; the same problem and the same bits are the same call. A forward
+/// call is part of every backward call on its inputs: it has no number of its own where one of these has.
 class CallIndex {
 public:
     /// The call's number; a new one is size() before.
@@ -31,9 +32,9 @@ public:
 private:
     struct Entry {
         std::size_t number;
-        std::string dy;   // its bytes; "": none
+        std::string dy;  // its bytes; "": none
     };
-    std::map<std::string, std::size_t> groups_;   // by problem, x, gamma, beta and State
+    std::map<std::string, std::size_t> groups_;  // by problem, x, gamma, beta and State
     std::vector<std::vector<Entry>> entries_;
     std::size_t size_ = 0;
 };

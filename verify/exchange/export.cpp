@@ -29,11 +29,13 @@ struct NotExported {
     bool unless_named = false;
 };
 constexpr std::string_view memory = "about memory and the way of calling, which a script has none of";
-constexpr std::string_view many = "hundreds of calls a case; --check exports it", saved = "about saved variances, which a script need not have";
-constexpr NotExported not_exported[] = {{"gradient_masks", memory}, {"repeat", memory}, {"contracts", memory}, {"refusal", memory}, {"empty", memory},
-                                        {"tiled", "tensors too large for files"}, {"exact_statistics", saved}, {"recalibrate", saved},
-                                        {"derivatives", many, true}, {"taylor", many, true}, {"jacobian", many, true},
-                                        {"invariance_table", many, true}};
+constexpr std::string_view many = "hundreds of calls a case; --check exports it",
+                           saved = "about saved variances, which a script need not have";
+constexpr NotExported not_exported[] = {
+    {"gradient_masks", memory},  {"repeat", memory},       {"contracts", memory},
+    {"refusal", memory},         {"empty", memory},        {"tiled", "tensors too large for files"},
+    {"exact_statistics", saved}, {"recalibrate", saved},   {"derivatives", many, true},
+    {"taylor", many, true},      {"jacobian", many, true}, {"invariance_table", many, true}};
 
 // A folder that becomes `path` when it is complete, and is removed otherwise.
 class NewFolder {
@@ -45,7 +47,7 @@ public:
         std::string beside = path.parent_path() / ".normlab-XXXXXX";
         if (!mkdtemp(beside.data())) io::refuse_with_errno(path, "cannot be created", errno);
         own_ = beside;
-        if (fs::create_directory(temporary(), error)) return;   // mkdtemp's own folder is closed to others
+        if (fs::create_directory(temporary(), error)) return;  // mkdtemp's own folder is closed to others
         fs::remove(own_);
         io::refuse(path, fmt::format("cannot be created: {}", error.message()));
     }
@@ -80,7 +82,8 @@ Case as_a_script(Case c) {
 std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::string>& left_out) {
     for (const DType d : selection.dtypes)
         if (d != DType::f64 && d != DType::f32)
-            throw Error(fmt::format("dtype {}: .npy files have none that every language reads; f32 and f64 are accepted", name_of(d)));
+            throw Error(fmt::format(
+                "dtype {}: .npy files have none that every language reads; f32 and f64 are accepted", name_of(d)));
     if (selection.dtypes.empty()) selection.dtypes = {DType::f64, DType::f32};
     if (selection.layouts.empty()) selection.layouts = {Layout::channels_first};
     selection.implementations = {"reference"};
@@ -96,7 +99,8 @@ std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::s
         }
         c = as_a_script(std::move(c));
         c.implementation = script_name;
-        if (is_valid(c) && find_check(c.check).refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
+        if (is_valid(c) && find_check(c.check).refuses(c).empty() && seen.insert(c.text()).second)
+            cases.push_back(std::move(c));
     }
     for (const auto& [why, checks] : reasons) left_out.push_back(fmt::format("{}: {}", fmt::join(checks, ", "), why));
     if (cases.empty()) throw Error("nothing to export: no check of this selection looks at what a script gives");
@@ -116,10 +120,13 @@ Exported export_cases(const fs::path& folder, const std::vector<Case>& cases, st
     for (std::size_t i = 0; i < cases.size(); ++i) {
         progress(i, cases.size());
         Recording recording = record(cases[i]);
-        const auto other = std::ranges::find_if(recording.calls, [&](const auto& call) { return !variants.contains(call.problem.spec.variant); });
-        if (other != recording.calls.end()) recording = {{}, fmt::format("it calls {} too, which is not selected", other->problem.spec.variant)};
+        const auto other = std::ranges::find_if(
+            recording.calls, [&](const auto& call) { return !variants.contains(call.problem.spec.variant); });
+        if (other != recording.calls.end())
+            recording = {{}, fmt::format("it calls {} too, which is not selected", other->problem.spec.variant)};
         if (recording.calls.empty()) {
-            ++reasons[fmt::format("{}: {}", cases[i].check, recording.left_out.empty() ? "no call" : recording.left_out)];
+            ++reasons[fmt::format("{}: {}", cases[i].check,
+                                  recording.left_out.empty() ? "no call" : recording.left_out)];
             continue;
         }
         listed.push_back({{"case", cases[i].text()}});

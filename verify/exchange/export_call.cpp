@@ -26,12 +26,16 @@ ordered_json attributes_of(const Inputs<double>& in) {
         a["momentum"] = s.momentum ? ordered_json(*s.momentum) : ordered_json();
         a["track_running_stats"] = true;
         if (s.correction == Correction::renorm || s.running != Running::unbiased_variance)
-            a["running_stat"] = s.running == Running::sigma ? "sigma" : s.running == Running::biased_variance ? "var_biased" : "var_unbiased";
+            a["running_stat"] = s.running == Running::sigma             ? "sigma"
+                                : s.running == Running::biased_variance ? "var_biased"
+                                                                        : "var_unbiased";
     }
     if (s.correction == Correction::renorm) a["r_max"] = s.r_max, a["d_max"] = s.d_max;
     a["eps"] = s.eps;
     if (is_weights(s)) return a["dim"] = 1, a;
-    a["affine"] = in.gamma.empty() ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta")) : in.beta.empty() ? ordered_json("gamma") : ordered_json(true);
+    a["affine"] = in.gamma.empty()  ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta"))
+                  : in.beta.empty() ? ordered_json("gamma")
+                                    : ordered_json(true);
     if (is_by_sample(s)) a["normalized_shape"] = {p.shape.C};
     if (is_by_group(s)) a["num_groups"] = s.groups;
     if (p.layout == Layout::channels_last) a["layout"] = "nhwc";
@@ -43,26 +47,32 @@ public:
     Folder(const fs::path& path, const Inputs<double>& in) : path_(path), in_(in), p_(in.problem) {
         fs::create_directory(path);
         const auto& [N, C, S] = p_.shape;
-        const bool elements = is_by_sample(p_.spec);   // S = 1
-        tensor_ = elements ? std::vector{N, C} : p_.layout == Layout::channels_last ? std::vector{N, S, C} : std::vector{N, C, S};
+        const bool elements = is_by_sample(p_.spec);  // S = 1
+        tensor_ = elements                             ? std::vector{N, C}
+                  : p_.layout == Layout::channels_last ? std::vector{N, S, C}
+                                                       : std::vector{N, C, S};
         axes_ = elements ? "N C" : p_.layout == Layout::channels_last ? "N S C" : "N C S";
     }
 
     std::size_t write() {
         const bool weights = is_weights(p_.spec), renorm = p_.has_correction();
-        const std::vector<std::int64_t> channels = weights ? std::vector<std::int64_t>{1, p_.shape.C, 1} : std::vector<std::int64_t>{p_.shape.C};
-        const std::string x = weights ? "v" : "x", y = weights ? "w" : "y", gamma = weights ? "g" : "gamma", spread = p_.spec.running == Running::sigma ? "sigma" : "var";
+        const std::vector<std::int64_t> channels =
+            weights ? std::vector<std::int64_t>{1, p_.shape.C, 1} : std::vector<std::int64_t>{p_.shape.C};
+        const std::string x = weights ? "v" : "x", y = weights ? "w" : "y", gamma = weights ? "g" : "gamma",
+                          spread = p_.spec.running == Running::sigma ? "sigma" : "var";
         const std::string channel_axes = weights ? "1 C 1" : "C";
         input(x, in_memory(in_.x), p_.dtype, tensor_, axes_);
         input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
         input(gamma, in_.gamma, p_.dtype, channels, channel_axes);
         input("beta", in_.beta, p_.dtype, channels, channel_axes);
         input("running_mean_in", in_.state.mean, DType::f64, channels, "C");
-        input(fmt::format("running_{}_in", spread), in_.state.sigma.empty() ? in_.state.var : in_.state.sigma, DType::f64, channels, "C");
+        input(fmt::format("running_{}_in", spread), in_.state.sigma.empty() ? in_.state.var : in_.state.sigma,
+              DType::f64, channels, "C");
         if (p_.spec.running != Running::none) count();
 
         ordered_json outputs = ordered_json::array(), optional = ordered_json::array();
-        const auto add = [&](ordered_json& to, const std::string& name, DType dtype, const auto& shape, const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
+        const auto add = [&](ordered_json& to, const std::string& name, DType dtype, const auto& shape,
+                             const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
         add(outputs, y, p_.dtype, tensor_, axes_);
         if (!in_.dy.empty()) {
             add(outputs, "d" + x, p_.dtype, tensor_, axes_);
@@ -71,13 +81,21 @@ public:
         }
         const std::vector<std::int64_t> blocks{p_.statistics_count()};
         if (p_.spec.running != Running::none && p_.mode == Mode::train)
-            for (const std::string& what : {std::string("mean"), spread}) add(optional, fmt::format("running_{}_out", what), DType::f64, channels, "C");
+            for (const std::string& what : {std::string("mean"), spread})
+                add(optional, fmt::format("running_{}_out", what), DType::f64, channels, "C");
         for (const char* what : {"r", "d"})
             if (renorm) add(optional, what, DType::f64, blocks, "C");
         if (p_.own_statistics())
             for (const char* what : {"save_mean", "save_rstd"}) add(optional, what, DType::f64, blocks, "one a block");
-        const ordered_json document{{"schema", 1}, {"name", path_.filename().string()}, {"source", "normlab export"}, {"op", p_.spec.variant},
-                            {"dtype", name(p_.dtype)}, {"attributes", attributes_of(in_)}, {"inputs", inputs_}, {"outputs", outputs}, {"optional_outputs", optional}};
+        const ordered_json document{{"schema", 1},
+                                    {"name", path_.filename().string()},
+                                    {"source", "normlab export"},
+                                    {"op", p_.spec.variant},
+                                    {"dtype", name(p_.dtype)},
+                                    {"attributes", attributes_of(in_)},
+                                    {"inputs", inputs_},
+                                    {"outputs", outputs},
+                                    {"optional_outputs", optional}};
         std::ofstream out(path_ / "case.json");
         out << text_of(document) << std::flush;
         if (!out) io::refuse_with_errno(path_ / "case.json", "cannot be written", errno);
@@ -86,8 +104,10 @@ public:
 
 private:
     static std::string name(DType d) { return d == DType::f32 ? "float32" : "float64"; }
-    static ordered_json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape, const std::string& axes) {
-        return {{"name", name}, {"file", name + ".npy"}, {"dtype", Folder::name(dtype)}, {"shape", shape}, {"axes", axes}};
+    static ordered_json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape,
+                              const std::string& axes) {
+        return {
+            {"name", name}, {"file", name + ".npy"}, {"dtype", Folder::name(dtype)}, {"shape", shape}, {"axes", axes}};
     }
 
     // A line for each key and each array.
@@ -98,7 +118,8 @@ private:
             if (!value.is_array()) text += value.dump();
             else {
                 std::string lines;
-                for (const ordered_json& element : value) lines += fmt::format("{}\n  {}", lines.empty() ? "" : ",", element.dump());
+                for (const ordered_json& element : value)
+                    lines += fmt::format("{}\n  {}", lines.empty() ? "" : ",", element.dump());
                 text += "[" + lines + (lines.empty() ? "]" : "\n ]");
             }
         }
@@ -112,17 +133,20 @@ private:
     }
 
     // Nothing where there are no values.
-    void input(const std::string& name, const std::vector<double>& values, DType dtype, const std::vector<std::int64_t>& shape, const std::string& axes) {
+    void input(const std::string& name, const std::vector<double>& values, DType dtype,
+               const std::vector<std::int64_t>& shape, const std::string& axes) {
         if (values.empty()) return;
         const std::vector<float> narrow(values.begin(), values.end());
-        io::write_npy_in_part(path_ / (name + ".npy"), dtype == DType::f32 ? io::make_array(shape, std::span(narrow)) : io::make_array(shape, std::span(values)));
+        io::write_npy_in_part(path_ / (name + ".npy"), dtype == DType::f32 ? io::make_array(shape, std::span(narrow))
+                                                                           : io::make_array(shape, std::span(values)));
         inputs_.push_back(entry(name, dtype, shape, axes));
         ++files_;
     }
     void count() {
         const std::string name = "num_batches_tracked_in";
         io::write_npy_in_part(path_ / (name + ".npy"), io::make_array({}, std::span(&in_.state.count, 1)));
-        inputs_.push_back({{"name", name}, {"file", name + ".npy"}, {"dtype", "int64"}, {"shape", ordered_json::array()}});
+        inputs_.push_back(
+            {{"name", name}, {"file", name + ".npy"}, {"dtype", "int64"}, {"shape", ordered_json::array()}});
         ++files_;
     }
 

@@ -11,8 +11,8 @@
 #include "io/error.hpp"
 #include "io/json.hpp"
 #include "norms/names.hpp"
-#include "verify/exchange/judge_answers.hpp"
 #include "system/shell.hpp"
+#include "verify/exchange/judge_answers.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -23,7 +23,7 @@ class Playback final : public Plan {
 public:
     Playback(const Problem& p, const Answers& answers, const Saves& saves) : p_(p), answers_(answers), saves_(saves) {}
 
-    std::size_t opaque_bytes() const override { return sizeof(std::size_t); }   // where the forward call was found
+    std::size_t opaque_bytes() const override { return sizeof(std::size_t); }  // where the forward call was found
 
     // What is missing is left as it was: complete() says so.
     void forward(const ForwardArgs& a) const override {
@@ -38,7 +38,8 @@ public:
         for (const QuantityRow& q : quantities::saved())
             if (q.is_saved(p_, saves_)) copy(q.quantity, a.saved.*q.view);
         if (p_.mode != Mode::train || p_.spec.running == Running::none) return;
-        copy(Quantity::running_mean, a.state.mean), copy(Quantity::running_spread, a.state.sigma ? a.state.sigma : a.state.var);
+        copy(Quantity::running_mean, a.state.mean),
+            copy(Quantity::running_spread, a.state.sigma ? a.state.sigma : a.state.var);
         *a.state.count += p_.slices();
     }
 
@@ -49,8 +50,10 @@ public:
         if (!number) throw Unsuitable("not exported: the script was not asked for a gradient that this case takes");
         const Answer& answer = answers_[*number];
         if (const auto* dx = answer.find(Quantity::dx); dx && a.gradients.dx.data) write(*dx, a.gradients.dx);
-        if (const auto* dgamma = answer.find(Quantity::dgamma); dgamma && a.gradients.dgamma) write(*dgamma, a.gradients.dgamma);
-        if (const auto* dbeta = answer.find(Quantity::dbeta); dbeta && a.gradients.dbeta) write(*dbeta, a.gradients.dbeta);
+        if (const auto* dgamma = answer.find(Quantity::dgamma); dgamma && a.gradients.dgamma)
+            write(*dgamma, a.gradients.dgamma);
+        if (const auto* dbeta = answer.find(Quantity::dbeta); dbeta && a.gradients.dbeta)
+            write(*dbeta, a.gradients.dbeta);
     }
 
 private:
@@ -59,7 +62,8 @@ private:
             write_element(to.data, p_.dtype, static_cast<std::int64_t>(memory_index(p_, i)), logical[i]);
     }
     void write(const std::vector<double>& by_channel, void* to) const {
-        for (std::size_t c = 0; c < by_channel.size(); ++c) write_element(to, param_dtype(p_.dtype), static_cast<std::int64_t>(c), by_channel[c]);
+        for (std::size_t c = 0; c < by_channel.size(); ++c)
+            write_element(to, param_dtype(p_.dtype), static_cast<std::int64_t>(c), by_channel[c]);
     }
 
     Problem p_;
@@ -77,7 +81,8 @@ Index read_index(const fs::path& folder, const std::string& name) {
     try {
         if (document.at("schema") != 1) throw Error("schema is not 1");
         for (const auto& entry : document.at("cases")) {
-            index.emplace_back(parse_case(entry.at("case").get<std::string>()), entry.at("calls").get<std::vector<std::string>>());
+            index.emplace_back(parse_case(entry.at("case").get<std::string>()),
+                               entry.at("calls").get<std::vector<std::string>>());
             index.back().first.implementation = name;
             if (index.back().second.empty()) throw Error("a case has no calls");
             for (const std::string& call : index.back().second)
@@ -101,12 +106,14 @@ std::set<std::string> calls_of(const Index& index) {
 class JudgedScript final : public Script {
 public:
     explicit JudgedScript(const JudgeOptions& options)
-        : options_(options), index_(read_index(options.folder, options.name)), answers_(options.folder, options.outputs, calls_of(index_)) {}
+        : options_(options), index_(read_index(options.folder, options.name)),
+          answers_(options.folder, options.outputs, calls_of(index_)) {}
 
     std::string name() const override { return options_.name; }
     std::string description() const override { return "what a script wrote into " + options_.folder.string(); }
     Support supports(const Problem& p) const override {
-        if (p.dtype != DType::f32 && p.dtype != DType::f64) return {fmt::format("{} was not exported", name_of(p.dtype))};
+        if (p.dtype != DType::f32 && p.dtype != DType::f64)
+            return {fmt::format("{} was not exported", name_of(p.dtype))};
         return {p.dense ? "" : "sliced views were not exported"};
     }
     Accumulation accumulation(DType) const override { return options_.accumulation; }
@@ -115,10 +122,13 @@ public:
     std::string origin() const override {
         std::string flags = "--judge " + system::shell_word(options_.folder.string());
         if (!options_.outputs.empty()) flags += " --outputs " + system::shell_word(options_.outputs.string());
-        if (options_.accumulation != Accumulation::sequential) flags += fmt::format(" --accumulation {}", name_of(options_.accumulation));
+        if (options_.accumulation != Accumulation::sequential)
+            flags += fmt::format(" --accumulation {}", name_of(options_.accumulation));
         return flags;
     }
-    std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<Playback>(p, answers_, saves()); }
+    std::unique_ptr<Plan> plan(const Problem& p) const override {
+        return std::make_unique<Playback>(p, answers_, saves());
+    }
 
     std::vector<Case> cases(const Selection& s) const override {
         const auto chosen = [](const auto& asked, const auto& value) {
@@ -128,36 +138,41 @@ public:
         for (const std::string& check : s.checks) checks.insert(find_check(check).name);
         std::vector<Case> all;
         for (const auto& [c, calls] : index_)
-            if (chosen(s.variants, c.variant) && chosen(s.dtypes, c.dtype) && chosen(s.layouts, c.layout) && chosen(s.modes, c.mode) &&
-                (checks.empty() || checks.contains(find_check(c.check).name)))
+            if (chosen(s.variants, c.variant) && chosen(s.dtypes, c.dtype) && chosen(s.layouts, c.layout) &&
+                chosen(s.modes, c.mode) && (checks.empty() || checks.contains(find_check(c.check).name)))
                 all.push_back(c);
         return all;
     }
 
     void complete(Outcome& o) const override {
         std::erase_if(o.findings, [&](const Finding& f) { return !judged(o.test, f.quantity); });
-        const auto exported = std::ranges::find(index_, o.test.text(), [](const auto& entry) { return entry.first.text(); });
+        const auto exported =
+            std::ranges::find(index_, o.test.text(), [](const auto& entry) { return entry.first.text(); });
         if (exported == index_.end()) return;
         const std::vector<const Answer*> calls = answers_.of(exported->second);
         if (std::ranges::all_of(calls, &Answer::blank)) {
             o.findings.clear();
-            o.skipped = fmt::format("the script wrote nothing for {}{}", calls.at(0)->name, calls.size() > 1 ? " and its other calls" : "");
+            o.skipped = fmt::format("the script wrote nothing for {}{}", calls.at(0)->name,
+                                    calls.size() > 1 ? " and its other calls" : "");
             return;
         }
         const auto with_nan = std::ranges::find_if(calls, [](const Answer* a) { return !a->nan.empty(); });
         for (Finding& f : o.findings)
             if (f.verdict == Verdict::fail || f.verdict == Verdict::unresolved) {
-                if (std::isnan(f.error) && with_nan != calls.end()) f.note += (f.note.empty() ? "" : "; ") + (*with_nan)->nan;
+                if (std::isnan(f.error) && with_nan != calls.end())
+                    f.note += (f.note.empty() ? "" : "; ") + (*with_nan)->nan;
                 f.note += fmt::format("{}of {}{}", f.note.empty() ? "" : "; ", calls[0]->name,
                                       calls.size() > 1 ? fmt::format(" and {} calls more", calls.size() - 1) : "");
             }
-        std::map<std::string_view, std::string> missing;   // one a quantity
+        std::map<std::string_view, std::string> missing;  // one a quantity
         for (const Answer* a : calls)
             for (const auto& [q, why] : a->missing) missing.emplace(row_of(q).name_in(a->in.problem.spec), why);
         if (missing.empty()) return;
         o.skipped.clear();
-        std::erase_if(o.findings, [&](const Finding& f) { return std::isnan(f.error) && missing.contains(f.quantity); });
-        for (const auto& [name, why] : missing) o.findings.push_back(measured(name, std::numeric_limits<double>::quiet_NaN(), 0, why));
+        std::erase_if(o.findings,
+                      [&](const Finding& f) { return std::isnan(f.error) && missing.contains(f.quantity); });
+        for (const auto& [name, why] : missing)
+            o.findings.push_back(measured(name, std::numeric_limits<double>::quiet_NaN(), 0, why));
     }
 
     std::vector<std::string> left_out() const override { return answers_.left_out(); }
@@ -175,9 +190,11 @@ private:
         if (quantity == "saved d") return given(Quantity::d);
         if (quantity.starts_with("saved")) return c.problem().own_statistics();
         if (quantity == "running mean") return given(Quantity::running_mean);
-        if (quantity == "running var" || quantity == "running sigma" || quantity == "running spread") return given(Quantity::running_spread);
+        if (quantity == "running var" || quantity == "running sigma" || quantity == "running spread")
+            return given(Quantity::running_spread);
         if (quantity.starts_with("running")) return given(Quantity::running_mean) && given(Quantity::running_spread);
-        return quantity != "negative saved var" && quantity != "updates miscounted" && quantity != "State changed by evaluation";
+        return quantity != "negative saved var" && quantity != "updates miscounted" &&
+               quantity != "State changed by evaluation";
     }
 
     JudgeOptions options_;

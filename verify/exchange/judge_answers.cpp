@@ -12,7 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool finite(const std::vector<double>& v) { return std::ranges::all_of(v, [](double e) { return std::isfinite(e); }); }
+bool finite(const std::vector<double>& v) {
+    return std::ranges::all_of(v, [](double e) { return std::isfinite(e); });
+}
 
 // Why the array is none, or "".
 std::string load_output(VectorArray& a) {
@@ -29,7 +31,9 @@ std::string load_output(VectorArray& a) {
 
 std::string nan_in(const VectorArray& a) {
     const auto nan = std::ranges::find_if(a.values, [](double v) { return std::isnan(v); });
-    return nan == a.values.end() ? "" : fmt::format("{}: element {} of {} is NaN", a.file.string(), nan - a.values.begin(), a.values.size());
+    return nan == a.values.end()
+               ? ""
+               : fmt::format("{}: element {} of {} is NaN", a.file.string(), nan - a.values.begin(), a.values.size());
 }
 
 Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::string& name) {
@@ -37,10 +41,12 @@ Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::s
     VectorFile file = read_vector(path);
     for (auto& [input, array] : file.inputs) load(array);
     Answer out{name, {}, {}, {}, {}, "", true};
-    const bool inputs_are_finite = std::ranges::all_of(file.inputs, [](const auto& entry) { return finite(entry.second.values); });
+    const bool inputs_are_finite =
+        std::ranges::all_of(file.inputs, [](const auto& entry) { return finite(entry.second.values); });
     const std::size_t needed = file.outputs.size();
     for (const auto& [optional, array] : file.optional_outputs) file.outputs[optional].array = array;
-    if (file.outputs.size() != needed + file.optional_outputs.size()) io::refuse(path, "an optional output is an output as well");
+    if (file.outputs.size() != needed + file.optional_outputs.size())
+        io::refuse(path, "an optional output is an output as well");
     std::map<std::string, std::string> missing;
     std::set<std::string> not_given;
     for (auto& [output, o] : file.outputs) {
@@ -72,7 +78,8 @@ Answers::Answers(const fs::path& folder, const fs::path& outputs, const std::set
     for (const std::string& name : names) {
         const Answer& a = all_.emplace_back(read_answer(folder, outputs, name));
         if (index_.add(a.in) + 1 != all_.size())
-            io::refuse(folder / name / "case.json", "is the same call as an earlier one; one folder a call is accepted");
+            io::refuse(folder / name / "case.json",
+                       "is the same call as an earlier one; one folder a call is accepted");
         written += a.outputs.size();
         for (const auto& [q, values] : a.outputs) given_.insert({a.variant(), q});
     }
@@ -81,7 +88,8 @@ Answers::Answers(const fs::path& folder, const fs::path& outputs, const std::set
                    "holds no outputs yet: " + (all_.empty() ? "no call" : all_[0].missing.begin()->second));
     for (Answer& a : all_)
         for (const auto& [q, why] : a.not_given)
-            if (!a.blank && given(a.variant(), q)) a.missing[q] = fmt::format("{}; other calls of {} have it", why, a.variant());
+            if (!a.blank && given(a.variant(), q))
+                a.missing[q] = fmt::format("{}; other calls of {} have it", why, a.variant());
 }
 
 std::vector<const Answer*> Answers::of(const std::vector<std::string>& names) const {
@@ -98,13 +106,16 @@ bool Answers::given(Quantity quantity) const {
 std::vector<std::string> Answers::left_out() const {
     std::vector<std::string> lines;
     if (const auto blank = std::ranges::count(all_, true, &Answer::blank); blank > 0)
-        lines.push_back(fmt::format("nothing was written for {} of {} calls ({} first): cases of such calls alone are skipped", blank, all_.size(),
-                                    std::ranges::find(all_, true, &Answer::blank)->name));
+        lines.push_back(
+            fmt::format("nothing was written for {} of {} calls ({} first): cases of such calls alone are skipped",
+                        blank, all_.size(), std::ranges::find(all_, true, &Answer::blank)->name));
     std::map<std::string, std::size_t> optional;
     for (const Answer& a : all_)
         for (const auto& [q, why] : a.not_given)
-            if (!a.blank && !a.missing.contains(q)) ++optional[fmt::format("{} of {}", row_of(q).name_in(a.in.problem.spec), a.variant())];
-    for (const auto& [what, calls] : optional) lines.push_back(fmt::format("{}: optional, not written for any of {} calls", what, calls));
+            if (!a.blank && !a.missing.contains(q))
+                ++optional[fmt::format("{} of {}", row_of(q).name_in(a.in.problem.spec), a.variant())];
+    for (const auto& [what, calls] : optional)
+        lines.push_back(fmt::format("{}: optional, not written for any of {} calls", what, calls));
     return lines;
 }
 

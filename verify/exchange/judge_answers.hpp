@@ -16,11 +16,11 @@ namespace normlab::verify {
 struct Answer {
     std::string name;
     Inputs<double> in;
-    std::map<Quantity, std::vector<double>> outputs;   ///< logical order
-    std::map<Quantity, std::string> missing;           ///< needed: why there is none
-    std::map<Quantity, std::string> not_given;         ///< optional: likewise
-    std::string nan;                                   ///< which file has one, though no input has
-    bool blank = true;                                 ///< no file is there at all
+    std::map<Quantity, std::vector<double>> outputs;  ///< logical order
+    std::map<Quantity, std::string> missing;          ///< needed: why there is none
+    std::map<Quantity, std::string> not_given;        ///< optional: likewise
+    std::string nan;                                  ///< which file has one, though no input has
+    bool blank = true;                                ///< no file is there at all
 
     std::string_view variant() const { return in.problem.spec.variant; }
     const std::vector<double>* find(Quantity q) const {
@@ -29,12 +29,14 @@ struct Answer {
     }
 };
 
-/// Of the calls of these names. An optional output that some call of a variant has is needed of all calls of that variant, but those for which
-/// nothing was written. Throws io::InputError where the folder or its inputs are not what export_cases wrote, or the script wrote nothing at all.
+/// Of the calls of these names. An optional output that some call of a variant has is needed of all calls of that
+/// variant, but those for which nothing was written. Throws io::InputError where the folder or its inputs are not what
+/// export_cases wrote, or the script wrote nothing at all.
 class Answers {
 public:
     /// `outputs`: where the script wrote OUTPUTS/CALL/*.npy; empty: beside the inputs.
-    Answers(const std::filesystem::path& folder, const std::filesystem::path& outputs, const std::set<std::string>& names);
+    Answers(const std::filesystem::path& folder, const std::filesystem::path& outputs,
+            const std::set<std::string>& names);
 
     const CallIndex& index() const { return index_; }
     const Answer& operator[](std::size_t number) const { return all_[number]; }

@@ -16,7 +16,7 @@ namespace {
 
 struct RecordedForward {
     Inputs<double> in;
-    std::vector<double> mean, var, rstd, r, d;   // the reference's; a script's may stay its own affair
+    std::vector<double> mean, var, rstd, r, d;  // the reference's; a script's may stay its own affair
     std::vector<std::byte> opaque;
     bool differentiated = false;
 };
@@ -28,10 +28,11 @@ struct Notebook {
 
 class RecorderPlan final : public Plan {
 public:
-    RecorderPlan(const Problem& p, Notebook& notebook, const Implementation& reference) : problem_(p), notebook_(notebook), plan_(reference.plan(p)) {}
+    RecorderPlan(const Problem& p, Notebook& notebook, const Implementation& reference)
+        : problem_(p), notebook_(notebook), plan_(reference.plan(p)) {}
 
     std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
-    std::size_t opaque_bytes() const override { return sizeof(std::size_t); }   // the number of the forward call
+    std::size_t opaque_bytes() const override { return sizeof(std::size_t); }  // the number of the forward call
 
     void forward(const ForwardArgs& a) const override {
         RecordedForward call{inputs_of(problem_, a), {}, {}, {}, {}, {}, {}};
@@ -41,9 +42,11 @@ public:
         if (problem_.has_correction()) call.r.resize(blocks), call.d.resize(blocks);
         call.opaque.resize(plan_->opaque_bytes());
         ForwardArgs args = a;
-        args.saved = {call.mean.data(), call.var.data(), call.rstd.data(), call.r.data(), call.d.data(), call.opaque.data()};
+        args.saved = {call.mean.data(), call.var.data(), call.rstd.data(),
+                      call.r.data(),    call.d.data(),   call.opaque.data()};
         plan_->forward(args);
-        if (problem_.mode == Mode::train && problem_.spec.running != Running::none) update_running(problem_, a.state, call.mean.data(), call.var.data());
+        if (problem_.mode == Mode::train && problem_.spec.running != Running::none)
+            update_running(problem_, a.state, call.mean.data(), call.var.data());
         std::ranges::copy(call.r, a.saved.r), std::ranges::copy(call.d, a.saved.d);
         const std::size_t number = notebook_.forwards.size();
         std::memcpy(a.saved.opaque, &number, sizeof number);
@@ -59,7 +62,8 @@ public:
         in.dy = logical_values(problem_, a.dy);
         notebook_.backwards.push_back(std::move(in));
         BackwardArgs args = a;
-        args.saved = {call.mean.data(), call.var.data(), call.rstd.data(), call.r.data(), call.d.data(), call.opaque.data()};
+        args.saved = {call.mean.data(), call.var.data(), call.rstd.data(),
+                      call.r.data(),    call.d.data(),   call.opaque.data()};
         plan_->backward(args);
     }
 
@@ -74,15 +78,18 @@ public:
     std::string name() const override { return "recorder"; }
     std::string description() const override { return "the reference, writing down what it is asked"; }
     Support supports(const Problem& p) const override {
-        if (p.dtype != DType::f32 && p.dtype != DType::f64) return {fmt::format("{}: f32 and f64 are exported", name_of(p.dtype))};
+        if (p.dtype != DType::f32 && p.dtype != DType::f64)
+            return {fmt::format("{}: f32 and f64 are exported", name_of(p.dtype))};
         if (p.slices() > 1) return {"stat_batch: a script's call normalises one batch"};
         return reference_.supports(p);
     }
     bool updates_state() const override { return true; }
     Saves saves() const override { return {false, false, false}; }
-    std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<RecorderPlan>(p, notebook, reference_); }
+    std::unique_ptr<Plan> plan(const Problem& p) const override {
+        return std::make_unique<RecorderPlan>(p, notebook, reference_);
+    }
 
-    mutable Notebook notebook;   // of the case that runs
+    mutable Notebook notebook;  // of the case that runs
 
 private:
     const Implementation& reference_ = find_implementation("reference");
@@ -98,7 +105,8 @@ const Recorder& recorder() {
 std::string reason_not_to_export(const Inputs<double>& in) {
     const Problem& p = in.problem;
     const bool weights = is_weights(p.spec);
-    if (is_by_sample(p.spec) && p.shape.S != 1) return fmt::format("{} of a script has a gamma an element: S = 1", p.spec.variant);
+    if (is_by_sample(p.spec) && p.shape.S != 1)
+        return fmt::format("{} of a script has a gamma an element: S = 1", p.spec.variant);
     if (!p.spec.centred() && !in.beta.empty()) return fmt::format("{} of a script has no beta", p.spec.variant);
     if (weights && in.gamma.empty()) return fmt::format("{} of a script has a g", p.spec.variant);
     if (weights && p.layout == Layout::channels_last) return "weights have no layout";
@@ -112,7 +120,7 @@ Recording record(Case c) {
     const Outcome o = run_case(c);
     if (!o.skipped.empty()) return {{}, o.skipped};
     for (const Finding& f : o.findings)
-        if (f.verdict == Verdict::fail) return {{}, f.where};   // of a call inside that was declined
+        if (f.verdict == Verdict::fail) return {{}, f.where};  // of a call inside that was declined
     Recording out{std::move(r.notebook.backwards), ""};
     for (RecordedForward& f : r.notebook.forwards)
         if (!f.differentiated) out.calls.push_back(std::move(f.in));

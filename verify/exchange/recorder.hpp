@@ -11,8 +11,8 @@ namespace normlab::verify {
 std::string reason_not_to_export(const Inputs<double>& call);
 
 struct Recording {
-    std::vector<Inputs<double>> calls;   ///< with dy where backward was called, once for each dy
-    std::string left_out;                ///< why there are none: the check did not come to an end
+    std::vector<Inputs<double>> calls;  ///< with dy where backward was called, once for each dy
+    std::string left_out;               ///< why there are none: the check did not come to an end
 };
 
 /// Runs the case, whatever implementation it names, on the reference. One at a time.

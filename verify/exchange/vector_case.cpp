@@ -25,7 +25,7 @@ struct Told {
     Inputs<double> in;
     truth::Result truth;
     ByQuantity values;
-    StateError before;   // of truth: its State is rounded to double between steps
+    StateError before;  // of truth: its State is rounded to double between steps
 };
 
 State state_of(const Inputs<double>& in, const ByQuantity& values) {
@@ -45,8 +45,10 @@ std::vector<Told> told(const std::vector<Step>& steps) {
             t.in.state = state_of(last.in, last.values);
             t.before = {std::vector<double>(t.in.state.mean.size()), std::vector<double>(t.in.state.mean.size())};
             for (std::size_t c = 0; c < t.in.state.mean.size(); ++c) {
-                t.before.mean[c] = 0x1p-53 * std::abs(t.in.state.mean[c]) + (last.before.mean.empty() ? 0 : last.before.mean[c]);
-                t.before.spread[c] = 0x1p-53 * std::abs(last.values[Quantity::running_spread][c]) + (last.before.spread.empty() ? 0 : last.before.spread[c]);
+                t.before.mean[c] =
+                    0x1p-53 * std::abs(t.in.state.mean[c]) + (last.before.mean.empty() ? 0 : last.before.mean[c]);
+                t.before.spread[c] = 0x1p-53 * std::abs(last.values[Quantity::running_spread][c]) +
+                                     (last.before.spread.empty() ? 0 : last.before.spread[c]);
             }
         }
         t.truth = truth::evaluate(t.in);
@@ -62,13 +64,16 @@ ByQuantity truth_bounds(const Told& t) {
     for (const QuantityRow& q : quantities::all())
         for (double& v : bounds[q.quantity]) v = 0x1p-53 * std::abs(v);
     if (t.before.mean.empty()) return bounds;
-    const ByQuantity none = bounds_of(t.in, t.truth, Accumulation::f64, {}), inherited = bounds_of(t.in, t.truth, Accumulation::f64, t.before);
+    const ByQuantity none = bounds_of(t.in, t.truth, Accumulation::f64, {}),
+                     inherited = bounds_of(t.in, t.truth, Accumulation::f64, t.before);
     for (const QuantityRow& q : quantities::all())
-        for (std::size_t i = 0; i < none[q.quantity].size(); ++i) bounds[q.quantity][i] += inherited[q.quantity][i] - none[q.quantity][i];
+        for (std::size_t i = 0; i < none[q.quantity].size(); ++i)
+            bounds[q.quantity][i] += inherited[q.quantity][i] - none[q.quantity][i];
     return bounds;
 }
 
-// Which elements of a quantity come from a block with var + eps = 0 and a mean: its condition is infinite, what any arithmetic gives there says nothing.
+// Which elements of a quantity come from a block with var + eps = 0 and a mean: its condition is infinite, what any
+// arithmetic gives there says nothing.
 std::vector<bool> without_condition(Quantity q, const Told& t) {
     const auto C = static_cast<std::size_t>(t.in.problem.shape.C), S = static_cast<std::size_t>(t.in.problem.shape.S);
     std::vector<bool> without(t.values[q].size());
@@ -91,7 +96,8 @@ public:
     }
     std::string note(std::size_t of, std::string_view why) const {
         if (count_ == 0) return {};
-        return fmt::format("{} of {} {}; ours: {}{}", count_, of, why, fmt::join(values_, ", "), values_.size() == 4 ? ", ..." : "");
+        return fmt::format("{} of {} {}; ours: {}{}", count_, of, why, fmt::join(values_, ", "),
+                           values_.size() == 4 ? ", ..." : "");
     }
 
 private:
@@ -99,12 +105,13 @@ private:
     std::set<std::string> values_;
 };
 
-// An output beside the outside's: within `bound` and what the outside may be off by. Where the outside is not finite truth is the target.
+// An output beside the outside's: within `bound` and what the outside may be off by. Where the outside is not finite
+// truth is the target.
 Finding judged(const Target& target, const Told& t, const ByQuantity& got, const ByQuantity& bounds) {
     const Quantity q = target.quantity;
     Problem p = t.in.problem;
     if (row_of(q).per != Per::element) p.shape = {1, static_cast<std::int64_t>(target.values.size()), 1};
-    if (!row_of(q).output) p.dtype = DType::f64;   // State and Saved
+    if (!row_of(q).output) p.dtype = DType::f64;  // State and Saved
     std::vector<double> ours = got[q], wanted = target.values, bound = bounds[q];
     const std::vector<double>& truth = t.values[q];
     Shown not_finite, no_condition;
@@ -115,21 +122,25 @@ Finding judged(const Target& target, const Told& t, const ByQuantity& got, const
             const bool finite = std::isfinite(wanted[i]);
             if (!finite) not_finite.add(ours[i]);
             else if (without[i]) no_condition.add(ours[i]);
-            if (without[i] || (!finite && !std::isfinite(truth[i]))) ours[i] = wanted[i] = bound[i] = 0;   // nothing to compare with
+            // nothing to compare with
+            if (without[i] || (!finite && !std::isfinite(truth[i]))) ours[i] = wanted[i] = bound[i] = 0;
             else if (finite) bound[i] += outside[i];
             else wanted[i] = truth[i];
         }
     }
     Finding f = compare(target.name, p, ours, {wanted.begin(), wanted.end()}, bound);
-    if (const std::string word = "truth"; f.where.find(word) != std::string::npos) f.where.replace(f.where.find(word), word.size(), "outside");
-    for (const std::string& note : {not_finite.note(wanted.size(), "are not finite outside"), no_condition.note(wanted.size(), "are of blocks with var + eps = 0: no target")})
+    if (const std::string word = "truth"; f.where.find(word) != std::string::npos)
+        f.where.replace(f.where.find(word), word.size(), "outside");
+    for (const std::string& note : {not_finite.note(wanted.size(), "are not finite outside"),
+                                    no_condition.note(wanted.size(), "are of blocks with var + eps = 0: no target")})
         f.note += (f.note.empty() || note.empty() ? "" : "; ") + note;
     return f;
 }
 
 class Vector {
 public:
-    Vector(VectorFile file, fs::path top) : file_(std::move(file)), top_(std::move(top)), name_(file_.folder.filename().string()) {}
+    Vector(VectorFile file, fs::path top)
+        : file_(std::move(file)), top_(std::move(top)), name_(file_.folder.filename().string()) {}
 
     // Truth, and every selected implementation in every layout.
     std::vector<Outcome> run(const Selection& selection) {
@@ -146,12 +157,16 @@ public:
         if (refused_.empty()) all.push_back(against_truth());
         bool ran = false;
         for (const std::string& implementation : chosen_implementations(selection))
-            for (Layout layout : selection.layouts.empty() ? std::vector{Layout::channels_first, Layout::channels_last} : selection.layouts) {
+            for (Layout layout : selection.layouts.empty() ? std::vector{Layout::channels_first, Layout::channels_last}
+                                                           : selection.layouts) {
                 const Shape& shape = steps_[0].in.problem.shape;
-                if (layout == Layout::channels_last && selection.layouts.empty() && (shape.S == 1 || shape.C == 1)) continue;   // the same memory
+                // the same memory
+                if (layout == Layout::channels_last && selection.layouts.empty() && (shape.S == 1 || shape.C == 1))
+                    continue;
                 all.push_back(on(find_implementation(implementation), layout));
                 ran |= all.back().skipped.empty();
-                if (!selection.implementations.empty() && !all.back().skipped.empty())   // asked for by name: it is to judge all of them
+                // asked for by name: it is to judge all of them
+                if (!selection.implementations.empty() && !all.back().skipped.empty())
                     all.back() = failed_vector(outcome(implementation, layout), all.back().skipped);
             }
         if (!ran) all.push_back(failed_vector(outcome("-", Layout::channels_first), "no implementation ran it"));
@@ -164,8 +179,10 @@ public:
         out.test.dtype = file_.dtype, out.test.layout = layout;
         if (!steps_.empty()) out.test.shape = steps_[0].in.problem.shape, out.test.mode = steps_[0].in.problem.mode;
         out.name = fmt::format("{} {} {}", name_, implementation, name_of(layout));
-        out.rerun = fmt::format("normlab verify --vectors {} --only {}", system::shell_word(top_), system::shell_word(name_));
-        if (implementation != truth_name) out.rerun += fmt::format(" --impl {} --layout {}", implementation, name_of(layout));
+        out.rerun =
+            fmt::format("normlab verify --vectors {} --only {}", system::shell_word(top_), system::shell_word(name_));
+        if (implementation != truth_name)
+            out.rerun += fmt::format(" --impl {} --layout {}", implementation, name_of(layout));
         return out;
     }
 
@@ -173,7 +190,9 @@ private:
     // Where the README lets us compute or refuse.
     bool lenient() const {
         const Spec own = variant_of(file_.op).make();
-        return file_.tags.contains("quirk") || (file_.tags.contains("one_element") && own.centred() && own.block.channels);   // one a channel is refused, by all
+        // one a channel is refused, by all
+        return file_.tags.contains("quirk") ||
+               (file_.tags.contains("one_element") && own.centred() && own.block.channels);
     }
 
     // The call was refused.
@@ -188,7 +207,8 @@ private:
     Outcome against_truth() const {
         Outcome out = outcome(truth_name, Layout::channels_first);
         for (const Told& t : told_)
-            for (const Target& target : t.step->targets) out.findings.push_back(judged(target, t, t.values, truth_bounds(t)));
+            for (const Target& target : t.step->targets)
+                out.findings.push_back(judged(target, t, t.values, truth_bounds(t)));
         return out;
     }
 
@@ -217,8 +237,11 @@ private:
         } catch (const std::exception& e) {
             return failed_vector(std::move(out), e.what());
         }
-        if (!refused_.empty()) return failed_vector(std::move(out), fmt::format("computed; to be refused: {}", refused_));
-        if (file_.expect_error && !lenient()) return failed_vector(std::move(out), fmt::format("computed; the outside refuses it: {}", *file_.expect_error));
+        if (!refused_.empty())
+            return failed_vector(std::move(out), fmt::format("computed; to be refused: {}", refused_));
+        if (file_.expect_error && !lenient())
+            return failed_vector(std::move(out),
+                                 fmt::format("computed; the outside refuses it: {}", *file_.expect_error));
         judge(implementation, outputs, out);
         if (file_.expect_error) {
             Finding f = measured("refusal", 0, 0);
@@ -240,10 +263,10 @@ private:
             for (const truth::Block& b : t.truth.blocks)
                 if (outside.empty()) outside = outside_range(b, t.in.x, file_.dtype, accumulation);
             for (const Target& target : t.step->targets) {
-                if (got[target.quantity].empty()) continue;   // not saved by this implementation
+                if (got[target.quantity].empty()) continue;  // not saved by this implementation
                 Finding f = judged(target, t, got, bounds);
-                const bool of_squares = target.quantity != Quantity::dbeta && target.quantity != Quantity::mean && target.quantity != Quantity::running_mean &&
-                                        target.quantity != Quantity::count;
+                const bool of_squares = target.quantity != Quantity::dbeta && target.quantity != Quantity::mean &&
+                                        target.quantity != Quantity::running_mean && target.quantity != Quantity::count;
                 if (f.verdict == Verdict::fail && !outside.empty() && of_squares) {
                     f.verdict = artefact() ? Verdict::skipped : Verdict::unresolved;
                     f.note += (f.note.empty() ? "" : "; ") + outside + "; ours at " + f.where;
@@ -256,7 +279,9 @@ private:
 
     // The outside's own arithmetic gave way on these numbers too.
     bool artefact() const {
-        return file_.nonfinite || std::ranges::any_of(file_.tags, [](const std::string& t) { return t == "overflow" || t == "underflow" || t == "eps0" || t == "zero"; });
+        return file_.nonfinite || std::ranges::any_of(file_.tags, [](const std::string& t) {
+                   return t == "overflow" || t == "underflow" || t == "eps0" || t == "zero";
+               });
     }
 
     VectorFile file_;
@@ -264,12 +289,14 @@ private:
     std::string name_;
     std::vector<Step> steps_;
     std::vector<Told> told_;
-    std::string refused_;   // why; empty: the call is one
+    std::string refused_;  // why; empty: the call is one
 };
 
 }  // namespace
 
-std::vector<Outcome> run_vector(VectorFile file, const fs::path& top, const Selection& selection) { return Vector(std::move(file), top).run(selection); }
+std::vector<Outcome> run_vector(VectorFile file, const fs::path& top, const Selection& selection) {
+    return Vector(std::move(file), top).run(selection);
+}
 
 Outcome failed_vector(Outcome out, const std::string& why) {
     out.findings.push_back(measured("vector", std::numeric_limits<double>::infinity(), 0, why));

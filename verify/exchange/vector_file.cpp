@@ -17,7 +17,8 @@ namespace {
 using nlohmann::json;
 
 [[noreturn]] void wrong(std::string_view key, const json& value, std::string_view accepted) {
-    throw Error(fmt::format("{} = {}; {} is accepted", key, io::in_quotes(value.dump(-1, ' ', true, json::error_handler_t::replace)), accepted));
+    throw Error(fmt::format("{} = {}; {} is accepted", key,
+                            io::in_quotes(value.dump(-1, ' ', true, json::error_handler_t::replace)), accepted));
 }
 
 const json& member(const json& object, const char* key) {
@@ -41,7 +42,9 @@ bool truth_value(std::string_view key, const json& value) {
 }
 
 std::int64_t whole(std::string_view key, const json& value) {
-    if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()}))
+    if (!value.is_number_integer() ||
+        (value.is_number_unsigned() &&
+         value.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()}))
         wrong(key, value, "a whole number");
     return value.get<std::int64_t>();
 }
@@ -73,15 +76,35 @@ Running running_stat(std::string_view key, const json& value) {
 }
 
 VectorAttributes attributes_of(const json& object) {
-    constexpr std::string_view known[] = {"training", "use_input_stats", "momentum", "eps", "affine", "track_running_stats", "num_groups", "normalized_dims",
-                                          "normalized_shape", "dim", "layer", "g_shape", "torch_dim_argument", "r_max", "d_max", "running_stat", "steps", "layout",
-                                          "running_mean_initial", "running_var_initial", "running_sigma_initial", "num_batches_tracked_initial"};
+    constexpr std::string_view known[] = {"training",
+                                          "use_input_stats",
+                                          "momentum",
+                                          "eps",
+                                          "affine",
+                                          "track_running_stats",
+                                          "num_groups",
+                                          "normalized_dims",
+                                          "normalized_shape",
+                                          "dim",
+                                          "layer",
+                                          "g_shape",
+                                          "torch_dim_argument",
+                                          "r_max",
+                                          "d_max",
+                                          "running_stat",
+                                          "steps",
+                                          "layout",
+                                          "running_mean_initial",
+                                          "running_var_initial",
+                                          "running_sigma_initial",
+                                          "num_batches_tracked_initial"};
     if (!object.is_object()) wrong("attributes", object, "an object");
     VectorAttributes a;
     for (const auto& [key, value] : object.items()) {
         if (key == "training" || key == "use_input_stats") a.training = truth_value(key, value);
         else if (key == "track_running_stats") a.track_running_stats = truth_value(key, value);
-        else if (key == "momentum") a.has_momentum = true, a.momentum = value.is_null() ? std::nullopt : std::optional(number(key, value));
+        else if (key == "momentum")
+            a.has_momentum = true, a.momentum = value.is_null() ? std::nullopt : std::optional(number(key, value));
         else if (key == "eps") a.eps = number(key, value);
         else if (key == "affine") a.affine = affine(key, value);
         else if (key == "num_groups") a.groups = whole(key, value);
@@ -96,7 +119,8 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "running_mean_initial") a.mean_initial = number(key, value);
         else if (key == "running_var_initial" || key == "running_sigma_initial") a.spread_initial = number(key, value);
         else if (key == "num_batches_tracked_initial") a.batches_initial = whole(key, value);
-        else if (std::ranges::find(known, key) == std::end(known)) throw Error(unknown("attribute", key, known));   // the others say nothing that the arrays do not
+        else if (std::ranges::find(known, key) == std::end(known))
+            throw Error(unknown("attribute", key, known));  // the others say nothing that the arrays do not
     }
     return a;
 }
@@ -121,7 +145,8 @@ void read_arrays(const json& document, const char* key, const std::filesystem::p
     for (const json& entry : entries) {
         if (!entry.is_object()) wrong(key, entry, "{name, file, dtype, shape}");
         const std::string name = text("name", member(entry, "name"));
-        if (!seen.insert(name).second) throw Error(fmt::format("{} names {} twice; once is accepted", key, io::in_quotes(name)));
+        if (!seen.insert(name).second)
+            throw Error(fmt::format("{} names {} twice; once is accepted", key, io::in_quotes(name)));
         take(name, array_of(entry, folder), entry.contains("nonfinite"));
     }
 }
@@ -139,18 +164,25 @@ VectorFile vector_of(const json& document, const std::filesystem::path& folder) 
     v.attributes = attributes_of(member(document, "attributes"));
     if (document.contains("tags"))
         for (const std::string& tag : list("tags", document["tags"], text)) v.tags.insert(tag);
-    if (document.contains("expect_error") && !document["expect_error"].is_null()) v.expect_error = text("expect_error", document["expect_error"]);
+    if (document.contains("expect_error") && !document["expect_error"].is_null())
+        v.expect_error = text("expect_error", document["expect_error"]);
     member(document, "inputs"), member(document, "outputs");
-    read_arrays(document, "inputs", folder, [&](const std::string& name, VectorArray array, bool) { v.inputs[name] = std::move(array); });
-    for (const auto& [key, source] : {std::pair{"outputs", v.dtype == DType::f32 ? Source::f32 : Source::f64}, std::pair{"outputs64", Source::f64},
-                                      std::pair{"outputs_ref80", Source::ref80}})   // a better one replaces what is there
+    read_arrays(document, "inputs", folder,
+                [&](const std::string& name, VectorArray array, bool) { v.inputs[name] = std::move(array); });
+    for (const auto& [key, source] :
+         {std::pair{"outputs", v.dtype == DType::f32 ? Source::f32 : Source::f64}, std::pair{"outputs64", Source::f64},
+          // a better one replaces what is there
+          std::pair{"outputs_ref80", Source::ref80}})
         if (document.contains(key))
-            read_arrays(document, key, folder, [&v, source = source](const std::string& name, VectorArray array, bool nonfinite) {
-                v.outputs[name] = {std::move(array), source};
-                v.nonfinite |= nonfinite;
-            });
+            read_arrays(document, key, folder,
+                        [&v, source = source](const std::string& name, VectorArray array, bool nonfinite) {
+                            v.outputs[name] = {std::move(array), source};
+                            v.nonfinite |= nonfinite;
+                        });
     if (document.contains("optional_outputs"))
-        read_arrays(document, "optional_outputs", folder, [&](const std::string& name, VectorArray array, bool) { v.optional_outputs[name] = std::move(array); });
+        read_arrays(document, "optional_outputs", folder, [&](const std::string& name, VectorArray array, bool) {
+            v.optional_outputs[name] = std::move(array);
+        });
     return v;
 }
 
@@ -168,15 +200,16 @@ VectorFile read_vector(const std::filesystem::path& case_json) {
 void load(VectorArray& a) {
     const io::Array array = io::read_npy(a.file);
     if (array.type != a.type || array.shape != a.shape)
-        io::refuse(a.file, fmt::format("{} of shape {}; case.json says {} of shape {}", io::element_name(array.type), io::shape_text(array.shape), io::element_name(a.type),
-                                       io::shape_text(a.shape)));
+        io::refuse(a.file, fmt::format("{} of shape {}; case.json says {} of shape {}", io::element_name(array.type),
+                                       io::shape_text(array.shape), io::element_name(a.type), io::shape_text(a.shape)));
     const auto take = [&](const auto& values) { a.values.assign(values.begin(), values.end()); };
     if (a.type == io::ElementType::f32) take(array.as<float>());
     else if (a.type == io::ElementType::f64) take(array.as<double>());
     else
         for (std::int64_t v : array.as<std::int64_t>()) {
             if (constexpr std::int64_t most = std::int64_t{1} << 53; v < -most || v > most)
-                io::refuse(a.file, fmt::format("{} is no whole number that a double holds; -2^53 to 2^53 is accepted", v));
+                io::refuse(a.file,
+                           fmt::format("{} is no whole number that a double holds; -2^53 to 2^53 is accepted", v));
             a.values.push_back(static_cast<double>(v));
         }
 }

@@ -5,7 +5,8 @@
 //   inputs, outputs, outputs64, outputs_ref80: lists of {name, file, dtype, shape}
 //   optional_outputs (of normlab export): likewise; they may be missing, and --vectors does not look at them
 //   expect_error: null, or the message with which the outside refuses the call; tags: words
-// Of an output that is in several lists the best is taken: outputs_ref80 (long double), outputs64 (f64 on the same f32 inputs), outputs.
+// Of an output that is in several lists the best is taken: outputs_ref80 (long double), outputs64 (f64 on the same f32
+// inputs), outputs.
 
 #include <filesystem>
 #include <map>
@@ -24,7 +25,7 @@ struct VectorArray {
     std::filesystem::path file;
     io::ElementType type = io::ElementType::f64;
     std::vector<std::int64_t> shape;
-    std::vector<double> values;   ///< after load()
+    std::vector<double> values;  ///< after load()
 };
 
 /// What computed an output.
@@ -37,15 +38,15 @@ struct VectorOutput {
 
 /// The settings of a call; an absent one is unset.
 struct VectorAttributes {
-    std::optional<bool> training;            ///< training or use_input_stats
+    std::optional<bool> training;  ///< training or use_input_stats
     std::optional<bool> track_running_stats;
     std::optional<double> eps;
     bool has_momentum = false;
-    std::optional<double> momentum;          ///< null: the cumulative average
+    std::optional<double> momentum;  ///< null: the cumulative average
     std::optional<AffineUse> affine;
     std::optional<std::int64_t> groups, normalized, dim, steps;
     std::vector<std::int64_t> normalized_shape;
-    std::vector<double> r_max, d_max;        ///< one, or one a step
+    std::vector<double> r_max, d_max;  ///< one, or one a step
     std::optional<Running> running_stat;
     Layout layout = Layout::channels_first;  ///< of x, dy, y and dx in their files: [N, C, ...] or [N, ..., C]
     std::optional<double> mean_initial, spread_initial;
@@ -61,19 +62,26 @@ struct VectorFile {
     std::map<std::string, VectorOutput> outputs;
     std::map<std::string, VectorArray> optional_outputs;
     std::set<std::string> tags;
-    bool nonfinite = false;                  ///< the outside's own outputs have NaN or infinities
+    bool nonfinite = false;  ///< the outside's own outputs have NaN or infinities
     std::optional<std::string> expect_error;
 };
 
 /// Ops of such vectors that normlab does not have.
-inline constexpr std::string_view absent_ops[] = {"batch_norm_double_backward", "layer_norm_double_backward", "instance_norm_double_backward",
-                                                  "group_norm_double_backward", "weight_norm_double_backward", "weight_standardization", "sync_batch_norm"};
+inline constexpr std::string_view absent_ops[] = {"batch_norm_double_backward",
+                                                  "layer_norm_double_backward",
+                                                  "instance_norm_double_backward",
+                                                  "group_norm_double_backward",
+                                                  "weight_norm_double_backward",
+                                                  "weight_standardization",
+                                                  "sync_batch_norm"};
 
-/// Reads and checks a case.json, of an absent op the op and dtype alone; opens no other file. Throws io::InputError naming the file, the offending key and what is accepted: no JSON, a key that
-/// is missing or of another type, an attribute, dtype or running_stat that is unknown, a file outside the folder.
+/// Reads and checks a case.json, of an absent op the op and dtype alone; opens no other file. Throws io::InputError
+/// naming the file, the offending key and what is accepted: no JSON, a key that is missing or of another type, an
+/// attribute, dtype or running_stat that is unknown, a file outside the folder.
 VectorFile read_vector(const std::filesystem::path& case_json);
 
-/// Reads the arrays. Throws io::InputError where a file is missing or corrupt, or is not of the dtype and shape that case.json says.
+/// Reads the arrays. Throws io::InputError where a file is missing or corrupt, or is not of the dtype and shape that
+/// case.json says.
 void load(VectorFile& vector);
 void load(VectorArray& array);
 

@@ -15,17 +15,34 @@ struct Known {
     std::string_view name;
     Quantity quantity;
 };
-constexpr Known outputs[] = {{"y", Quantity::y}, {"w", Quantity::y}, {"dx", Quantity::dx}, {"dv", Quantity::dx}, {"dgamma", Quantity::dgamma},
-                             {"dg", Quantity::dgamma}, {"dbeta", Quantity::dbeta}, {"running_mean", Quantity::running_mean},
-                             {"running_var", Quantity::running_spread}, {"running_sigma", Quantity::running_spread}, {"num_batches_tracked", Quantity::count},
-                             {"save_mean", Quantity::mean}, {"batch_mean", Quantity::mean}, {"batch_var_biased", Quantity::var}, {"save_invstd", Quantity::rstd},
-                             {"save_rstd", Quantity::rstd}, {"save_rrms", Quantity::rstd}, {"v_norm", Quantity::norm}, {"r", Quantity::r}, {"d", Quantity::d},
-                             {"r_raw", Quantity::raw_r}, {"d_raw", Quantity::raw_d}};
+constexpr Known outputs[] = {{"y", Quantity::y},
+                             {"w", Quantity::y},
+                             {"dx", Quantity::dx},
+                             {"dv", Quantity::dx},
+                             {"dgamma", Quantity::dgamma},
+                             {"dg", Quantity::dgamma},
+                             {"dbeta", Quantity::dbeta},
+                             {"running_mean", Quantity::running_mean},
+                             {"running_var", Quantity::running_spread},
+                             {"running_sigma", Quantity::running_spread},
+                             {"num_batches_tracked", Quantity::count},
+                             {"save_mean", Quantity::mean},
+                             {"batch_mean", Quantity::mean},
+                             {"batch_var_biased", Quantity::var},
+                             {"save_invstd", Quantity::rstd},
+                             {"save_rstd", Quantity::rstd},
+                             {"save_rrms", Quantity::rstd},
+                             {"v_norm", Quantity::norm},
+                             {"r", Quantity::r},
+                             {"d", Quantity::d},
+                             {"r_raw", Quantity::raw_r},
+                             {"d_raw", Quantity::raw_d}};
 
 constexpr std::string_view multistep = "_multistep";
 
 struct Name {
-    std::string base, step;   // "running_mean_0": running_mean, 0; step "" in ops of one call, and for what all steps share
+    // "running_mean_0": running_mean, 0; step "" in ops of one call, and for what all steps share
+    std::string base, step;
 };
 
 // running_mean_in -> running_mean; of a multistep op x_eval -> x, eval; y0 -> y, 0; running_mean_0 -> running_mean, 0.
@@ -33,7 +50,8 @@ Name split(std::string_view name, bool steps) {
     for (std::string_view ending : {"_in", "_out"})
         if (name.ends_with(ending)) name.remove_suffix(ending.size());
     if (!steps) return {std::string(name), ""};
-    if (constexpr std::string_view eval = "_eval"; name.ends_with(eval)) return {std::string(name.substr(0, name.size() - eval.size())), "eval"};
+    if (constexpr std::string_view eval = "_eval"; name.ends_with(eval))
+        return {std::string(name.substr(0, name.size() - eval.size())), "eval"};
     const std::size_t base = name.find_last_not_of("0123456789") + 1;
     const std::string step(name.substr(base));
     name = name.substr(0, base);
@@ -44,13 +62,15 @@ Name split(std::string_view name, bool steps) {
 // A tensor's values as they lie in its file, in logical order.
 std::vector<double> logical(const Problem& p, const std::vector<double>& file) {
     std::vector<double> v(file.size());
-    for (std::size_t i = 0; i < v.size(); ++i) v[i] = file[std::ssize(file) == p.shape.size() ? memory_index(p, i) : i];   // of another size: refused later
+    // of another size: refused later
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] = file[std::ssize(file) == p.shape.size() ? memory_index(p, i) : i];
     return v;
 }
 
 class Call {
 public:
-    Call(const VectorFile& v, std::string step) : vector_(v), step_(std::move(step)), steps_(v.op.ends_with(multistep)) {}
+    Call(const VectorFile& v, std::string step)
+        : vector_(v), step_(std::move(step)), steps_(v.op.ends_with(multistep)) {}
 
     // The input of this step, or that which all share; null: there is none.
     const VectorArray* input(std::string_view base) const {
@@ -71,7 +91,8 @@ public:
         const VectorArray* found = input(base);
         if (!found) return {};
         if (static_cast<std::int64_t>(found->values.size()) != count)
-            throw Error(fmt::format("{} has shape {}; {} values are accepted", base, io::shape_text(found->shape), count));
+            throw Error(
+                fmt::format("{} has shape {}; {} values are accepted", base, io::shape_text(found->shape), count));
         return found->values;
     }
 
@@ -86,12 +107,15 @@ public:
         p.shape = shape(own, x.shape);
         p.dtype = v.dtype;
         p.mode = step_ == "eval" || !a.training.value_or(true) ? Mode::eval : Mode::train;
-        if (p.mode == Mode::eval && !has_state() && ((may_keep_state(own) && own.running == Running::none) || a.track_running_stats.value_or(false)))
+        if (p.mode == Mode::eval && !has_state() &&
+            ((may_keep_state(own) && own.running == Running::none) || a.track_running_stats.value_or(false)))
             throw Error("evaluation needs running statistics; there are none");
         p.layout = v.attributes.layout;
         out.in.x = logical(p, x.values);
         if (const VectorArray* dy = input(weights ? "dw" : "dy")) {
-            if (dy->shape != x.shape) throw Error(fmt::format("dy has shape {}, x {}; the same is accepted", io::shape_text(dy->shape), io::shape_text(x.shape)));
+            if (dy->shape != x.shape)
+                throw Error(fmt::format("dy has shape {}, x {}; the same is accepted", io::shape_text(dy->shape),
+                                        io::shape_text(x.shape)));
             out.in.dy = logical(p, dy->values);
         }
         out.in.gamma = values(weights ? "g" : "gamma", p.shape.C);
@@ -103,7 +127,9 @@ public:
             const auto* known = std::ranges::find(outputs, n.base, &Known::name);
             if (known == std::end(outputs)) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
             const bool tensor = row_of(known->quantity).per == Per::element;
-            if (n.step == step_) out.targets.push_back({name, known->quantity, output.source, tensor ? logical(p, output.array.values) : output.array.values});
+            if (n.step == step_)
+                out.targets.push_back({name, known->quantity, output.source,
+                                       tensor ? logical(p, output.array.values) : output.array.values});
         }
         return out;
     }
@@ -121,12 +147,14 @@ private:
         if (a.groups) s.groups = *a.groups;
         const auto limit = [&](const std::vector<double>& limits, double own) {
             if (limits.empty()) return own;
-            if (limits.size() > 1 && number >= limits.size() && step_ != "eval") refuse("r_max and d_max: one number, or one a step, is accepted");
+            if (limits.size() > 1 && number >= limits.size() && step_ != "eval")
+                refuse("r_max and d_max: one number, or one a step, is accepted");
             return limits[std::min(number, limits.size() - 1)];
         };
         s.r_max = limit(a.r_max, s.r_max);
         s.d_max = limit(a.d_max, s.d_max);
-        if (s.correction == Correction::renorm) s.running = a.running_stat.value_or(input("running_sigma") ? Running::sigma : Running::unbiased_variance);
+        if (s.correction == Correction::renorm)
+            s.running = a.running_stat.value_or(input("running_sigma") ? Running::sigma : Running::unbiased_variance);
         else s.running = has_state() ? a.running_stat.value_or(Running::unbiased_variance) : Running::none;
         return s;
     }
@@ -135,11 +163,12 @@ private:
         const VectorAttributes& a = vector_.attributes;
         if (is_weights(spec)) return weight_shape(dims, a.dim);
         if (!is_by_sample(spec)) return activation_shape(dims, a.layout);
-        const auto rank = static_cast<std::int64_t>(a.normalized_shape.size()), normalized = a.normalized.value_or(rank);
+        const auto rank = static_cast<std::int64_t>(a.normalized_shape.size()),
+                   normalized = a.normalized.value_or(rank);
         const Shape s = trailing_shape(dims, normalized);
         if (rank && !std::ranges::equal(a.normalized_shape, std::vector(dims.end() - normalized, dims.end())))
-            throw Error(fmt::format("normalized_shape is ({}), but x has shape {}; its last dimensions are accepted", fmt::join(a.normalized_shape, ", "),
-                                    io::shape_text(dims)));
+            throw Error(fmt::format("normalized_shape is ({}), but x has shape {}; its last dimensions are accepted",
+                                    fmt::join(a.normalized_shape, ", "), io::shape_text(dims)));
         return s;
     }
 
@@ -147,9 +176,13 @@ private:
         const Spec& spec = in.problem.spec;
         if (!vector_.attributes.affine || is_weights(spec) || vector_.expect_error) return;
         const AffineUse use = *vector_.attributes.affine;
-        const bool gamma = use == AffineUse::both || use == AffineUse::gamma, beta = use == AffineUse::beta || (use == AffineUse::both && spec.centred());
-        if (gamma != !in.gamma.empty() && in.problem.shape.C) refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no", gamma ? "none" : "one"));
-        if (beta && in.beta.empty() && in.problem.shape.C) refuse("affine says that there is a beta, the inputs that there is none");
+        const bool gamma = use == AffineUse::both || use == AffineUse::gamma,
+                   beta = use == AffineUse::beta || (use == AffineUse::both && spec.centred());
+        if (gamma != !in.gamma.empty() && in.problem.shape.C)
+            refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no",
+                               gamma ? "none" : "one"));
+        if (beta && in.beta.empty() && in.problem.shape.C)
+            refuse("affine says that there is a beta, the inputs that there is none");
     }
 
     State state(const Spec& s, std::int64_t C) const {
@@ -189,19 +222,32 @@ const Variant& variant_of(std::string_view op) {
 }
 
 std::vector<Step> steps_of(const VectorFile& v) {
-    constexpr std::string_view inputs[] = {"x", "v", "dy", "dw", "gamma", "g", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked"};
+    constexpr std::string_view inputs[] = {"x",
+                                           "v",
+                                           "dy",
+                                           "dw",
+                                           "gamma",
+                                           "g",
+                                           "beta",
+                                           "running_mean",
+                                           "running_var",
+                                           "running_sigma",
+                                           "num_batches_tracked"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {
         const Name n = split(name, steps);
-        if (std::ranges::find(inputs, n.base) == std::end(inputs)) io::refuse(v.folder / "case.json", unknown("input", name, inputs));
+        if (std::ranges::find(inputs, n.base) == std::end(inputs))
+            io::refuse(v.folder / "case.json", unknown("input", name, inputs));
         if (n.base == "x") given.insert(n.step);
     }
     std::vector<std::string> order;
     if (!steps) order = {""};
-    for (std::int64_t k = 0; steps && k < v.attributes.steps.value_or(static_cast<std::int64_t>(given.size() - given.contains("eval"))); ++k) {
+    for (std::int64_t k = 0;
+         steps && k < v.attributes.steps.value_or(static_cast<std::int64_t>(given.size() - given.contains("eval")));
+         ++k) {
         order.push_back(std::to_string(k));
-        if (!given.contains(order.back())) break;   // Call names what is missing
+        if (!given.contains(order.back())) break;  // Call names what is missing
     }
     if (steps && given.contains("eval")) order.emplace_back("eval");
     std::size_t number = 0, compared = 0;
@@ -210,7 +256,9 @@ std::vector<Step> steps_of(const VectorFile& v) {
         all.push_back(Call(v, name).step(v, number++));
         compared += all.back().targets.size();
     }
-    if (compared != v.outputs.size()) io::refuse(v.folder / "case.json", fmt::format("{} of its outputs belong to no step", v.outputs.size() - compared));
+    if (compared != v.outputs.size())
+        io::refuse(v.folder / "case.json",
+                   fmt::format("{} of its outputs belong to no step", v.outputs.size() - compared));
     return all;
 }
 

@@ -43,7 +43,8 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
         }
         for (std::size_t i : b.elements) {
             const double x_hat = size(t.x_hat[i]), gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[i / S % C]);
-            const Inherited off = p.has_correction() ? Inherited{x_hat * e_r + e_d, e_r / size(b.r)} : Inherited{2 * (e_m + x_hat * e_s) / sigma, 2 * e_s / sigma};
+            const Inherited off = p.has_correction() ? Inherited{x_hat * e_r + e_d, e_r / size(b.r)}
+                                                     : Inherited{2 * (e_m + x_hat * e_s) / sigma, 2 * e_s / sigma};
             bounds[Quantity::y][i] += gamma * off.z;
             if (in.dy.empty()) continue;
             bounds[Quantity::dx][i] += size(t.dx[i]) * off.dx;
@@ -79,7 +80,8 @@ ByQuantity values_of(const Inputs<double>& in, const truth::Result& t) {
     return v;
 }
 
-ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, const StateError& before) {
+ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation,
+                     const StateError& before) {
     const Problem& p = in.problem;
     const Bounds b = error_bounds(in, t, accumulation);
     ByQuantity v;
@@ -88,7 +90,8 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
     v[Quantity::count] = {0};
     for (std::size_t k = 0; k < t.blocks.size(); ++k) {
         const truth::Block& block = t.blocks[k];
-        const double s = size(block.s), e_s = s > 0 ? b.var[k] / s + 2 * u64 * s : 0;   // |sqrt a - sqrt b| <= |a - b| / sqrt b
+        // |sqrt a - sqrt b| <= |a - b| / sqrt b
+        const double s = size(block.s), e_s = s > 0 ? b.var[k] / s + 2 * u64 * s : 0;
         v[Quantity::norm].push_back(e_s);
         if (!p.has_correction()) continue;
         const std::size_t c = k % in.state.mean.size();
@@ -97,7 +100,8 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
         v[Quantity::raw_d].push_back(b.mean[k] / sigma + 4 * u64 * size(block.raw_d));
     }
     if (p.spec.running != Running::none) {
-        v[Quantity::running_mean].resize(static_cast<std::size_t>(p.shape.C)), v[Quantity::running_spread].resize(static_cast<std::size_t>(p.shape.C));
+        v[Quantity::running_mean].resize(static_cast<std::size_t>(p.shape.C)),
+            v[Quantity::running_spread].resize(static_cast<std::size_t>(p.shape.C));
         for (std::size_t c = 0; c < before.mean.size(); ++c)
             v[Quantity::running_mean][c] += before.mean[c], v[Quantity::running_spread][c] += before.spread[c];
     }
@@ -105,7 +109,8 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
     return v;
 }
 
-std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t, const std::vector<bool>& without) {
+std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t,
+                                  const std::vector<bool>& without) {
     if (target.quantity == Quantity::count) return {0};
     const bool f32 = target.source == Source::f32;
     const double shorter = target.source == Source::ref80 ? 0x1p-11 : 1, rounding = f32 ? 0x1p-24 : u64;

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> names_in(const fs::path& folder, const std::vector<std::string>& only) {
     std::error_code error;
-    if (!fs::is_directory(folder, error)) io::refuse(folder, "is no folder that can be read; one of outside test vectors is accepted");
+    if (!fs::is_directory(folder, error))
+        io::refuse(folder, "is no folder that can be read; one of outside test vectors is accepted");
     std::vector<std::string> names;
     bool any = false;
     for (const auto& entry : fs::directory_iterator(folder)) {
@@ -36,8 +37,11 @@ std::vector<std::string> names_in(const fs::path& folder, const std::vector<std:
     const std::vector<std::string_view> known(names.begin(), names.end());
     for (const std::string& name : only)
         if (std::ranges::find(names, name) == names.end())
-            throw Error(known.size() > 20 ? fmt::format("unknown vector '{}'; the folders in {} are accepted", name, folder.string()) : unknown("vector", name, known));
-    if (!only.empty()) std::erase_if(names, [&](const std::string& name) { return std::ranges::find(only, name) == only.end(); });
+            throw Error(known.size() > 20
+                            ? fmt::format("unknown vector '{}'; the folders in {} are accepted", name, folder.string())
+                            : unknown("vector", name, known));
+    if (!only.empty())
+        std::erase_if(names, [&](const std::string& name) { return std::ranges::find(only, name) == only.end(); });
     return names;
 }
 
@@ -52,7 +56,8 @@ bool chosen(const std::vector<T>& asked, const T& value) {
 
 }  // namespace
 
-std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::string>& only, const Selection& selection,
+std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::string>& only,
+                                 const Selection& selection,
                                  const std::function<void(std::size_t, std::size_t)>& progress) {
     for (const std::string& name : selection.variants) find_variant(name);
     Selection here = selection;
@@ -66,8 +71,9 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
         progress(i, names.size());
         Outcome unread;
         unread.name = names[i];
-        unread.rerun = fmt::format("normlab verify --vectors {} --only {}", system::shell_word(folder), system::shell_word(names[i]));
-        unread.test.implementation.clear();   // none ran it
+        unread.rerun = fmt::format("normlab verify --vectors {} --only {}", system::shell_word(folder),
+                                   system::shell_word(names[i]));
+        unread.test.implementation.clear();  // none ran it
         try {
             VectorFile file = read_vector(folder / names[i] / "case.json");
             if (!chosen(selection.dtypes, file.dtype)) continue;
@@ -81,8 +87,12 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
             if (!chosen(selection.variants, std::string(variant_of(file.op).name))) continue;
             for (const std::string& implementation : themselves)
                 for (Outcome& out : runs_itself(implementation)->run_vector(folder, names[i], selection))
-                    if (out.test.implementation == implementation || (here.implementations.empty() && implementation == themselves.front())) all.push_back(std::move(out));   // truth: once
-            if (!here.implementations.empty()) std::ranges::move(run_vector(std::move(file), folder, here), std::back_inserter(all));
+                    // truth: once
+                    if (out.test.implementation == implementation ||
+                        (here.implementations.empty() && implementation == themselves.front()))
+                        all.push_back(std::move(out));
+            if (!here.implementations.empty())
+                std::ranges::move(run_vector(std::move(file), folder, here), std::back_inserter(all));
         } catch (const io::InputError& e) {
             all.push_back(failed_vector(unread, e.what()));
         } catch (const Error& e) {
@@ -102,16 +112,21 @@ std::string vectors_text(const std::vector<Outcome>& outcomes) {
         if (o.test.implementation.empty() && !o.skipped.empty()) ++absent[o.test.variant];
         else rows[{o.test.variant, o.test.implementation}].push_back(o);
         for (const Finding& f : o.findings)
-            if (!f.note.empty()) notes += fmt::format("{}, {}{}: {}\n", o.title(), f.quantity, f.verdict == Verdict::skipped ? " (no target)" : "", f.note);
+            if (!f.note.empty())
+                notes += fmt::format("{}, {}{}: {}\n", o.title(), f.quantity,
+                                     f.verdict == Verdict::skipped ? " (no target)" : "", f.note);
     }
-    std::string text = fmt::format("{:<15} {:<11} {:>5} {:>6} {:>6} {:>10} {:>9} {:>7}  {:>11}  {}\n", "variant", "of", "runs", "held", "failed", "unresolved", "no target",
-                                   "skipped", "error/bound", "worst");
+    std::string text =
+        fmt::format("{:<15} {:<11} {:>5} {:>6} {:>6} {:>10} {:>9} {:>7}  {:>11}  {}\n", "variant", "of", "runs", "held",
+                    "failed", "unresolved", "no target", "skipped", "error/bound", "worst");
     for (const auto& [key, list] : rows) {
         const Summary s = summarize(list);
         std::size_t no_target = 0;
-        for (const Outcome& o : list) no_target += static_cast<std::size_t>(std::ranges::count(o.findings, Verdict::skipped, &Finding::verdict));
-        text += fmt::format("{:<15} {:<11} {:>5} {:>6} {:>6} {:>10} {:>9} {:>7}  {:>11.2g}  {}\n", key.first, key.second, list.size(), s.held, s.failed, s.unresolved,
-                            no_target, s.skipped, s.worst_ratio, s.worst_case);
+        for (const Outcome& o : list)
+            no_target += static_cast<std::size_t>(std::ranges::count(o.findings, Verdict::skipped, &Finding::verdict));
+        text +=
+            fmt::format("{:<15} {:<11} {:>5} {:>6} {:>6} {:>10} {:>9} {:>7}  {:>11.2g}  {}\n", key.first, key.second,
+                        list.size(), s.held, s.failed, s.unresolved, no_target, s.skipped, s.worst_ratio, s.worst_case);
     }
     if (!notes.empty()) text += "\nwhere the outside gives no number, or refuses\n" + notes;
     std::vector<std::string> words;

@@ -1,5 +1,6 @@
 #pragma once
-// Outside test vectors: cases with numbers that another program computed (../shared/vectors/README.md describes their form; verify/README.md how they are judged).
+// Outside test vectors: cases with numbers that another program computed (../shared/vectors/README.md describes their
+// form; verify/README.md how they are judged).
 
 #include <filesystem>
 #include <functional>
@@ -15,17 +16,21 @@ public:
     virtual ~VectorRunner() = default;
 
     /// The vector FOLDER/NAME on this implementation, as run_vectors does it.
-    virtual std::vector<Outcome> run_vector(const std::filesystem::path& folder, const std::string& name, Selection selection) const = 0;
+    virtual std::vector<Outcome> run_vector(const std::filesystem::path& folder, const std::string& name,
+                                            Selection selection) const = 0;
 };
 
-/// Runs the vectors in the folders of `folder`, those named in `only` if any are, in order of their names: each against truth (implementation "truth"), then on every
-/// selected implementation and layout; `selection.variants` and `dtypes` choose among the vectors. An op that normlab does not have is an Outcome with `skipped`;
-/// whatever else keeps a vector from being judged is a FAIL that says why. Throws Error or io::InputError where the folder is none or holds no vector, for
-/// names that are unknown, and where the selection leaves nothing.
-std::vector<Outcome> run_vectors(const std::filesystem::path& folder, const std::vector<std::string>& only, const Selection& selection,
+/// Runs the vectors in the folders of `folder`, those named in `only` if any are, in order of their names: each against
+/// truth (implementation "truth"), then on every selected implementation and layout; `selection.variants` and `dtypes`
+/// choose among the vectors. An op that normlab does not have is an Outcome with `skipped`; whatever else keeps a
+/// vector from being judged is a FAIL that says why. Throws Error or io::InputError where the folder is none or holds
+/// no vector, for names that are unknown, and where the selection leaves nothing.
+std::vector<Outcome> run_vectors(const std::filesystem::path& folder, const std::vector<std::string>& only,
+                                 const Selection& selection,
                                  const std::function<void(std::size_t, std::size_t)>& progress);
 
-/// A row an op and implementation; what ours is where the outside gives no finite number or refuses the call; the ops that were skipped.
+/// A row an op and implementation; what ours is where the outside gives no finite number or refuses the call; the ops
+/// that were skipped.
 std::string vectors_text(const std::vector<Outcome>& outcomes);
 
 }  // namespace normlab::verify

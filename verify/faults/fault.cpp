@@ -5,11 +5,14 @@
 namespace normlab::verify::faults {
 
 std::string_view name_of(Kind kind) {
-    constexpr std::string_view names[] = {"term", "eps", "bias", "running", "saved", "axis", "layout", "tail", "precision", "renorm", "promise", "special"};
+    constexpr std::string_view names[] = {"term",   "eps",  "bias",      "running", "saved",   "axis",
+                                          "layout", "tail", "precision", "renorm",  "promise", "special"};
     return names[static_cast<std::size_t>(kind)];
 }
 
-bool Fault::shows_in(const Problem& p) const { return variants(p.spec) && (when == When::always || (when == When::train) == p.own_statistics()); }
+bool Fault::shows_in(const Problem& p) const {
+    return variants(p.spec) && (when == When::always || (when == When::train) == p.own_statistics());
+}
 
 Formula Fault::formula() const {
     Formula f;

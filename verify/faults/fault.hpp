@@ -1,5 +1,6 @@
 #pragma once
-// Planted faults as data: the formulas of norms/plugin.h with a number in each place where a fault can sit, and a table in which each fault changes one of them.
+// Planted faults as data: the formulas of norms/plugin.h with a number in each place where a fault can sit, and a table
+// in which each fault changes one of them.
 
 #include <string>
 #include <string_view>
@@ -8,49 +9,55 @@
 
 namespace normlab::verify::faults {
 
-/// As they stand these numbers are right. Factors are 1; what is only sometimes done is 0, or the value that switches it on.
+/// As they stand these numbers are right. Factors are 1; what is only sometimes done is 0, or the value that switches
+/// it on.
 struct Formula {
     // statistics of a block
     double mean = 1, var = 1;
-    double kept_mean = 0;          ///< share of the mean that is removed where none is to be
-    double ddof = 0;               ///< var = sum (x - mean)^2 / (m - ddof)
-    double padding = 0;            ///< blocks are padded with zeros to a multiple of this, and the zeros counted in var
-    double one_pass = 0;           ///< var = mean of x^2 - mean^2
-    double samples_pooled = 0;     ///< statistics of all samples together, where each has its own
-    double first_sample = 0;       ///< statistics of the first sample alone, where samples share them
-    double last_position = 1;      ///< whether sums reach the last position
-    double group_boundary = 0;     ///< the first channel of a group is counted in the group before
+    double kept_mean = 0;       ///< share of the mean that is removed where none is to be
+    double ddof = 0;            ///< var = sum (x - mean)^2 / (m - ddof)
+    double padding = 0;         ///< blocks are padded with zeros to a multiple of this, and the zeros counted in var
+    double one_pass = 0;        ///< var = mean of x^2 - mean^2
+    double samples_pooled = 0;  ///< statistics of all samples together, where each has its own
+    double first_sample = 0;    ///< statistics of the first sample alone, where samples share them
+    double last_position = 1;   ///< whether sums reach the last position
+    double group_boundary = 0;  ///< the first channel of a group is counted in the group before
     // eps
     double eps = 1, eval_eps = 1;
     double least_eps = 0, eps_in_f16 = 0;
-    double eps_outside = 0;        ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
+    double eps_outside = 0;  ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
     // y
     double x_hat = 1, beta = 1, last_gamma = 1, absent_gamma = 1, absent_beta = 0;
-    double gamma_by_group = 0, affine_first = 0;   ///< affine_first: (gamma x_hat + beta) r + d
+    double gamma_by_group = 0, affine_first = 0;  ///< affine_first: (gamma x_hat + beta) r + d
     // backward
-    double dx = 1, g = 1, mean_g = 1, x_hat_term = 1, gamma_in_g = 1, gamma_after_means = 0, means_ddof = 0, last_dx = 1, eval_means = 0;
-    double first_dx = 1;           ///< of the first element alone
+    double dx = 1, g = 1, mean_g = 1, x_hat_term = 1, gamma_in_g = 1, gamma_after_means = 0, means_ddof = 0,
+           last_dx = 1, eval_means = 0;
+    double first_dx = 1;  ///< of the first element alone
     double dgamma = 1, dgamma_mean = 1, dgamma_of_g = 0, last_dgamma = 1, last_sample_dgamma = 1;
     double dbeta = 1, dbeta_of_g = 0, last_sample_dbeta = 1;
     // batch renorm
     double frozen = 1, updated_first = 0, r_in_dx = 1, d_in_dgamma = 1, d = 1, r_low = 1, d_low = 1, renorm_eps = 1;
     // running statistics
-    double bessel = 1;             ///< 0: never; 2: also where a biased variance is kept; 3: of the samples, not of all elements
-    double momentum = 1, momentum_reversed = 0, count_ahead = 0, count_steps = 1, count_once = 0, last_sample_only = 0, running_eps = 0, sigma_as_variance = 0;
+    /// 0: never; 2: also where a biased variance is kept; 3: of the samples, not of all elements
+    double bessel = 1;
+    double momentum = 1, momentum_reversed = 0, count_ahead = 0, count_steps = 1, count_once = 0, last_sample_only = 0,
+           running_eps = 0, sigma_as_variance = 0;
     double eval_batch_mean = 0, eval_moves_state = 0;
     // Saved
     double saved_shared = 0, saved_stale = 0, saved_var_eps = 0, saved_var_ddof = 0;
     // layouts and indices
     double x_layout = 0, dy_layout = 0, gamma_layout = 0, index_modulus = 0;
-    double tail = 0;               ///< y of the last m % tail elements of a block is 1 % too large
+    double tail = 0;  ///< y of the last m % tail elements of a block is 1 % too large
     // precision
-    double sums_in = 0;            ///< a DType that sums of statistics are rounded to: 1 f32 (all but f64 data), 2 the data's own 16 bits
+    /// a DType that sums of statistics are rounded to: 1 f32 (all but f64 data), 2 the data's own 16 bits
+    double sums_in = 0;
     double dgamma_in_bf16 = 0, mean_in_f32 = 0, rstd_in_f32 = 0, dx_in_bf16 = 0, truncates = 0;
     // promises
-    double order = 0, batch_size = 0, threads = 0, misaligned = 0, in_place = 0, second_call = 0, masked = 0;   ///< 1: the first result is one ulp off there
+    /// 1: the first result is one ulp off there
+    double order = 0, batch_size = 0, threads = 0, misaligned = 0, in_place = 0, second_call = 0, masked = 0;
     double last_unwritten = 0, adds_dgamma = 0, past_end = 0, writes_x = 0, writes_dy = 0, writes_saved = 0;
     // some inputs alone
-    double one_sample = 1, one_channel = 1, one_position = 1, large_mean = 1;   ///< factors of y there
+    double one_sample = 1, one_channel = 1, one_position = 1, large_mean = 1;  ///< factors of y there
     double constant = 0, small_x = 0, nan_as_zero = 0, nan_leaks = 0;
     double one_y = 0, one_dx = 0;  ///< what one element of 4096 is off by, relatively
 };
@@ -61,16 +68,17 @@ std::string_view name_of(Kind kind);
 /// Which variants a fault can show in: by what they are.
 using Variants = bool (*)(const Spec&);
 
-enum class Pass { forward, backward };   ///< where the wrong line is
-enum class When { always, train, eval };   ///< train: where statistics are the input's own; eval: where they come from State
+enum class Pass { forward, backward };  ///< where the wrong line is
+/// train: where statistics are the input's own; eval: where they come from State
+enum class When { always, train, eval };
 
 struct Fault {
     std::string_view name, description;
     Kind kind;
-    Variants variants;             ///< those it can show in
+    Variants variants;  ///< those it can show in
     Pass pass;
     When when;
-    double Formula::* number;
+    double Formula::*number;
     double wrong;
 
     /// Whether it can show in this problem.

@@ -7,6 +7,6 @@ NORMLAB_EXPORT const normlab_plugin* normlab_plugin_entry(std::uint32_t, const c
     try {
         return &normlab::verify::faults::plugin_table(*options ? &normlab::verify::faults::find(options) : nullptr);
     } catch (const normlab::Error&) {
-        return nullptr;   // no such fault
+        return nullptr;  // no such fault
     }
 }

@@ -19,20 +19,22 @@ double rounded(double v, DType d) {
 // The value next to element i, away from zero.
 void bump(void* data, DType d, std::int64_t i) {
     const std::size_t bytes = size_of(d);
-    std::uint64_t bits = 0;   // little-endian, as every machine this runs on
+    std::uint64_t bits = 0;  // little-endian, as every machine this runs on
     std::memcpy(&bits, static_cast<std::byte*>(data) + index(i) * bytes, bytes);
     ++bits;
     std::memcpy(static_cast<std::byte*>(data) + index(i) * bytes, &bits, bytes);
 }
 
-thread_local std::vector<double> last_mean, last_rstd;   // of the last forward of all: what saved_shared reads
+thread_local std::vector<double> last_mean, last_rstd;  // of the last forward of all: what saved_shared reads
 
 }  // namespace
 
 FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
-    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(std::ranges::find(dtype_table, p.dtype, &DTypeRow::plugin_code)->type), params_(param_dtype(dtype_)),
-      own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE), renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN),
-      centred_(p.moments == NORMLAB_CENTRED), eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
+    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N),
+      dtype_(std::ranges::find(dtype_table, p.dtype, &DTypeRow::plugin_code)->type), params_(param_dtype(dtype_)),
+      own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
+      renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN), centred_(p.moments == NORMLAB_CENTRED),
+      eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
     blocks_.resize(index(p.statistics));
     for (std::int64_t i = 0; i < N_ * C_ * S_; ++i) {
         block_.push_back(block_of(i));
@@ -44,7 +46,8 @@ FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
 std::int64_t FaultyLayer::block_of(std::int64_t i) const {
     const std::int64_t n = sample(i), c = channel(i), s = i % S_, D = C_ / p_.groups;
     if (!own_) return c;
-    const bool groups = p_.block & NORMLAB_GROUPS, channels = p_.block & NORMLAB_CHANNELS, positions = p_.block & NORMLAB_POSITIONS;
+    const bool groups = p_.block & NORMLAB_GROUPS, channels = p_.block & NORMLAB_CHANNELS,
+               positions = p_.block & NORMLAB_POSITIONS;
     const std::int64_t outer = p_.block & NORMLAB_SAMPLES ? n / slice_ : n;
     const std::int64_t middle = groups ? 0 : channels ? c / D : c, middles = groups ? 1 : channels ? p_.groups : C_;
     return (outer * middles + middle) * (positions ? 1 : S_) + (positions ? 0 : s);
@@ -71,7 +74,8 @@ auto FaultyLayer::summed(std::int64_t b) const -> Set {
 }
 
 std::int64_t FaultyLayer::place(std::int64_t i, bool channels_first) const {
-    const std::int64_t at = channels_first || p_.layout == NORMLAB_CHANNELS_FIRST ? i : (sample(i) * S_ + i % S_) * C_ + channel(i);
+    const std::int64_t at =
+        channels_first || p_.layout == NORMLAB_CHANNELS_FIRST ? i : (sample(i) * S_ + i % S_) * C_ + channel(i);
     return f_.index_modulus != 0 ? at % static_cast<std::int64_t>(f_.index_modulus) : at;
 }
 
@@ -82,7 +86,8 @@ std::int64_t FaultyLayer::gamma_index(std::int64_t i) const {
 
 auto FaultyLayer::read(const void* tensor, bool channels_first) const -> Values {
     Values v(block_.size());
-    for (std::size_t i = 0; i < v.size(); ++i) v[i] = read_element<double>(tensor, dtype_, place(static_cast<std::int64_t>(i), channels_first));
+    for (std::size_t i = 0; i < v.size(); ++i)
+        v[i] = read_element<double>(tensor, dtype_, place(static_cast<std::int64_t>(i), channels_first));
     return v;
 }
 
@@ -93,7 +98,9 @@ void FaultyLayer::write(void* tensor, const Values& values) const {
         const double v = values[index(i)];
         if (at >= size - unwritten) continue;
         write_element(tensor, dtype_, at, v);
-        if (f_.truncates != 0 && size_of(dtype_) == 2 && std::abs(read_element<double>(tensor, dtype_, at)) > std::abs(v)) --static_cast<std::uint16_t*>(tensor)[at];
+        if (f_.truncates != 0 && size_of(dtype_) == 2 &&
+            std::abs(read_element<double>(tensor, dtype_, at)) > std::abs(v))
+            --static_cast<std::uint16_t*>(tensor)[at];
     }
 }
 
@@ -150,7 +157,8 @@ auto FaultyLayer::given(const normlab_state& state, const Values& x) const -> Bl
         s.mean.push_back(state.mean[c]);
         if (f_.eval_batch_mean != 0) s.mean.back() += f_.eval_batch_mean * (batch - state.mean[c]);
         s.var.push_back(sigma ? state.sigma[c] * state.sigma[c] - p_.eps : state.var[c]);
-        s.rstd.push_back(sigma ? (state.sigma[c] == 0 ? 0 : 1 / state.sigma[c]) : inverse_root(state.var[c], f_.eps * f_.eval_eps));
+        s.rstd.push_back(sigma ? (state.sigma[c] == 0 ? 0 : 1 / state.sigma[c])
+                               : inverse_root(state.var[c], f_.eps * f_.eval_eps));
     }
     s.r.assign(s.mean.size(), 1), s.d.assign(s.mean.size(), 0);
     return s;
@@ -158,7 +166,8 @@ auto FaultyLayer::given(const normlab_state& state, const Values& x) const -> Bl
 
 auto FaultyLayer::x_hat(const Values& x, const BlockStatistics& s, double share_of_mean) const -> Values {
     Values v(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) v[i] = (x[i] - share_of_mean * s.mean[index(block_[i])]) * s.rstd[index(block_[i])];
+    for (std::size_t i = 0; i < x.size(); ++i)
+        v[i] = (x[i] - share_of_mean * s.mean[index(block_[i])]) * s.rstd[index(block_[i])];
     return v;
 }
 
@@ -168,7 +177,9 @@ double FaultyLayer::special(std::int64_t i, const BlockStatistics& s) const {
     double factor = (N_ == 1 ? f_.one_sample : 1) * (C_ == 1 ? f_.one_channel : 1) * (S_ == 1 ? f_.one_position : 1);
     if (std::abs(s.mean[b]) * s.rstd[b] > 1000) factor *= f_.large_mean;
     if (i % 4096 == 4095) factor *= 1 + f_.one_y;
-    if (const auto k = static_cast<std::int64_t>(f_.tail), m = std::ssize(blocks_[b]); k > 0 && m > k && i > blocks_[b][index(m - m % k) - 1]) factor *= 1.01;
+    if (const auto k = static_cast<std::int64_t>(f_.tail), m = std::ssize(blocks_[b]);
+        k > 0 && m > k && i > blocks_[b][index(m - m % k) - 1])
+        factor *= 1.01;
     return factor;
 }
 
@@ -185,7 +196,8 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     for (std::size_t b = 0; b < s.mean.size(); ++b) {
         const double m = size(static_cast<std::int64_t>(b));
         a.saved.mean[b] = s.mean[b], a.saved.rstd[b] = s.rstd[b];
-        a.saved.var[b] = s.var[b] * (m > 1 ? m / (m - (own_ ? f_.saved_var_ddof : 0)) : 1) + (own_ ? f_.saved_var_eps * eps_ : 0);
+        a.saved.var[b] =
+            s.var[b] * (m > 1 ? m / (m - (own_ ? f_.saved_var_ddof : 0)) : 1) + (own_ ? f_.saved_var_eps * eps_ : 0);
         if (renorm_) a.saved.r[b] = s.r[b], a.saved.d[b] = s.d[b];
     }
     last_mean = s.mean, last_rstd = s.rstd;
@@ -194,16 +206,19 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     for (std::size_t i = 0; i < y.size(); ++i) {
         const auto at = static_cast<std::int64_t>(i);
         const std::size_t b = index(block_[i]), c = index(channel(at));
-        const double g = gamma[index(gamma_index(at))] * (c + 1 == index(C_) ? f_.last_gamma : 1), offset = f_.beta * beta[c];
+        const double g = gamma[index(gamma_index(at))] * (c + 1 == index(C_) ? f_.last_gamma : 1),
+                     offset = f_.beta * beta[c];
         const double hat = f_.x_hat * y[i];
-        y[i] = special(at, s) * (renorm_ && f_.affine_first != 0 ? (g * hat + offset) * s.r[b] + s.d[b] : g * (hat * s.r[b] + f_.d * s.d[b]) + offset);
+        y[i] = special(at, s) * (renorm_ && f_.affine_first != 0 ? (g * hat + offset) * s.r[b] + s.d[b]
+                                                                 : g * (hat * s.r[b] + f_.d * s.d[b]) + offset);
     }
     if (f_.nan_leaks != 0 && has_nan) y.front() = y.back() = std::numeric_limits<double>::quiet_NaN();
     write(a.y, y);
 
     const std::int64_t elements = N_ * C_ * S_;
-    if (f_.order != 0 || (f_.batch_size != 0 && N_ > 200) || (f_.threads != 0 && threads_ == 3) || (f_.in_place != 0 && a.x == a.y) ||
-        (f_.misaligned != 0 && reinterpret_cast<std::uintptr_t>(a.x) % 16 != 0) || (f_.second_call != 0 && forwards_ == 2))
+    if (f_.order != 0 || (f_.batch_size != 0 && N_ > 200) || (f_.threads != 0 && threads_ == 3) ||
+        (f_.in_place != 0 && a.x == a.y) || (f_.misaligned != 0 && reinterpret_cast<std::uintptr_t>(a.x) % 16 != 0) ||
+        (f_.second_call != 0 && forwards_ == 2))
         bump(a.y, dtype_, 0);
     if (f_.past_end != 0 && elements % 2 != 0) write_element(a.y, dtype_, elements, 0.0);
     if (f_.writes_x != 0 && a.x != a.y) bump(const_cast<void*>(a.x), dtype_, elements - 1);
@@ -212,9 +227,13 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
 }
 
 void FaultyLayer::backward(const normlab_backward_args& a) {
-    const Values x = read(a.x, f_.x_layout != 0), dy = read(a.dy, f_.dy_layout != 0), gamma = read_channels(a.gamma, f_.absent_gamma);
-    const auto kept = [&](const double* from, double absent) { return from ? Values(from, from + p_.statistics) : Values(index(p_.statistics), absent); };
-    BlockStatistics s{kept(a.saved.mean, 0), kept(a.saved.var, 0), kept(a.saved.rstd, 0), kept(a.saved.r, 1), kept(a.saved.d, 0)};
+    const Values x = read(a.x, f_.x_layout != 0), dy = read(a.dy, f_.dy_layout != 0),
+                 gamma = read_channels(a.gamma, f_.absent_gamma);
+    const auto kept = [&](const double* from, double absent) {
+        return from ? Values(from, from + p_.statistics) : Values(index(p_.statistics), absent);
+    };
+    BlockStatistics s{kept(a.saved.mean, 0), kept(a.saved.var, 0), kept(a.saved.rstd, 0), kept(a.saved.r, 1),
+                      kept(a.saved.d, 0)};
     if (f_.saved_shared != 0 && last_mean.size() == s.mean.size()) s.mean = last_mean, s.rstd = last_rstd;
     const Values hat = x_hat(x, s, 1), gamma_hat = x_hat(x, s, f_.dgamma_mean);
 
@@ -225,8 +244,10 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         const double by = gamma[index(gamma_index(at))];
         g[i] = (f_.gamma_in_g != 0 && f_.gamma_after_means == 0 ? by : 1) * (f_.r_in_dx != 0 ? s.r[b] : 1) * dy[i];
         const bool last = sample(at) + 1 == N_;
-        const double to_gamma = dy[i] * (gamma_hat[i] * s.r[b] + f_.d_in_dgamma * s.d[b]) * (f_.dgamma_of_g != 0 ? by : 1) * (last ? f_.last_sample_dgamma : 1);
-        dgamma[c] = f_.dgamma_in_bf16 != 0 && dtype_ == DType::bf16 ? rounded(dgamma[c] + to_gamma, DType::bf16) : dgamma[c] + to_gamma;
+        const double to_gamma = dy[i] * (gamma_hat[i] * s.r[b] + f_.d_in_dgamma * s.d[b]) *
+                                (f_.dgamma_of_g != 0 ? by : 1) * (last ? f_.last_sample_dgamma : 1);
+        dgamma[c] = f_.dgamma_in_bf16 != 0 && dtype_ == DType::bf16 ? rounded(dgamma[c] + to_gamma, DType::bf16)
+                                                                    : dgamma[c] + to_gamma;
         dbeta[c] += dy[i] * (f_.dbeta_of_g != 0 ? by : 1) * (last ? f_.last_sample_dbeta : 1);
     }
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
@@ -240,7 +261,9 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         const bool flat = f_.constant != 0 && s.var[index(b)] == 0;
         for (const std::int64_t i : blocks_[index(b)]) {
             const auto k = index(i);
-            const double means = share == 0 ? 0 : share * ((centred_ ? f_.mean_g * sum / m : 0) + f_.x_hat_term * hat[k] * sum_hat / q);   // 0 times NaN is NaN
+            // 0 times NaN is NaN
+            const double means =
+                share == 0 ? 0 : share * ((centred_ ? f_.mean_g * sum / m : 0) + f_.x_hat_term * hat[k] * sum_hat / q);
             const double term = (own_ ? f_.g : 1) * g[k] - means;
             dx[k] = flat ? 0 : f_.dx * rstd * term * (f_.gamma_after_means != 0 ? gamma[index(channel(i))] : 1);
             if (channel(i) + 1 == C_) dx[k] *= f_.last_dx;

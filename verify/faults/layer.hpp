@@ -1,5 +1,6 @@
 #pragma once
-// A normalization layer as norms/plugin.h describes it: plain loops in double, any variant, dtype and layout, with the formulas that it is given.
+// A normalization layer as norms/plugin.h describes it: plain loops in double, any variant, dtype and layout, with the
+// formulas that it is given.
 
 #include <vector>
 
@@ -18,12 +19,12 @@ public:
 
 private:
     using Values = std::vector<double>;
-    using Set = std::vector<std::int64_t>;   // of elements, in logical order (n * C + c) * S + s
+    using Set = std::vector<std::int64_t>;  // of elements, in logical order (n * C + c) * S + s
     struct BlockStatistics {
         Values mean, var, rstd, r, d;
     };
     struct Running {
-        Values mean, spread;                 // a variance or a sigma
+        Values mean, spread;  // a variance or a sigma
         std::int64_t count;
     };
 
@@ -31,7 +32,7 @@ private:
     Set summed(std::int64_t block) const;
     std::int64_t sample(std::int64_t i) const { return i / (C_ * S_); }
     std::int64_t channel(std::int64_t i) const { return i / S_ % C_; }
-    std::int64_t place(std::int64_t i, bool channels_first) const;   // in memory
+    std::int64_t place(std::int64_t i, bool channels_first) const;  // in memory
     std::int64_t gamma_index(std::int64_t i) const;
     double size(std::int64_t block) const { return static_cast<double>(sums_[static_cast<std::size_t>(block)].size()); }
 
@@ -56,10 +57,11 @@ private:
     DType dtype_, params_;
     bool own_, renorm_, centred_;
     double eps_;
-    std::vector<Set> blocks_, sums_;         // elements that a block's statistics apply to, and that they are summed over
-    std::vector<std::int64_t> block_;        // of each element
+    // elements that a block's statistics apply to, and that they are summed over
+    std::vector<Set> blocks_, sums_;
+    std::vector<std::int64_t> block_;  // of each element
     int threads_ = 1, forwards_ = 0;
-    BlockStatistics first_;                  // of the first forward
+    BlockStatistics first_;  // of the first forward
 };
 
 /// While it lives, faults that this thread plants have this number in place of the table's.

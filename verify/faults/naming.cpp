@@ -23,7 +23,8 @@ struct Suspects::Quantity {
 
 namespace {
 
-constexpr double most_times = 1e4;   // of a fault of 1 %: a factor of 101; beyond it the term is no more like the right one
+// of a fault of 1 %: a factor of 101; beyond it the term is no more like the right one
+constexpr double most_times = 1e4;
 
 Values as_doubles(const std::vector<Quad>& v) {
     Values d;
@@ -68,12 +69,13 @@ bool says_strength(const Values& got, const Values& right, const Values& bound) 
 
 struct Candidate {
     Match match;
-    bool all;   // it gives the other quantities too
+    bool all;  // it gives the other quantities too
 };
 
 std::vector<Match> best(std::vector<Candidate> candidates) {
     const auto keep = [&](auto good) {
-        if (std::ranges::any_of(candidates, good)) std::erase_if(candidates, [&](const Candidate& c) { return !good(c); });
+        if (std::ranges::any_of(candidates, good))
+            std::erase_if(candidates, [&](const Candidate& c) { return !good(c); });
     };
     keep([](const Candidate& c) { return c.match.times == 1; });
     keep([](const Candidate& c) { return c.all; });
@@ -113,17 +115,20 @@ std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
 const Implementation& implementation(const Fault* fault) {
     static const std::vector<std::unique_ptr<Implementation>> all = [] {
         std::vector<std::unique_ptr<Implementation>> made;
-        for (const Fault& f : table) made.push_back(plugin_implementation(plugin_table(&f), {"faulty.so", std::string(f.name)}));
+        for (const Fault& f : table)
+            made.push_back(plugin_implementation(plugin_table(&f), {"faulty.so", std::string(f.name)}));
         made.push_back(plugin_implementation(plugin_table(nullptr), {"faulty.so", ""}));
         return made;
     }();
     return *all[fault ? static_cast<std::size_t>(fault - table) : count];
 }
 
-Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, const truth::Result& t, const Bounds& b) {
+Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, const truth::Result& t,
+                   const Bounds& b) {
     roundoff_ = 8 * unit_roundoff(in.problem.dtype) + storage_roundoff(in.problem.dtype);
     for (const QuantityRow& q : quantities::results())
-        if (!(b.*q.bound).empty()) quantities_.push_back({q.name_in(in.problem.spec), as_doubles(q.in(t)), b.*q.bound, &q});
+        if (!(b.*q.bound).empty())
+            quantities_.push_back({q.name_in(in.problem.spec), as_doubles(q.in(t)), b.*q.bound, &q});
     wide_ = in;
     wide_.problem.dtype = DType::f64;
     for (const Fault* f : faults)
@@ -138,20 +143,23 @@ Outputs<double> Suspects::given(const Fault& fault, double times) const {
     return run(implementation(&fault), wide_);
 }
 
-// How strong a fault is in `got`, by the projection on what it does at its own strength, `wrong`: some terms are not linear in their factor.
+// How strong a fault is in `got`, by the projection on what it does at its own strength, `wrong`: some terms are not
+// linear in their factor.
 double Suspects::strength(const Fault& fault, const Quantity& quantity, const Values& wrong, const Values& got) const {
     const auto along = [&](const Values& v) { return projected(v, quantity.right, wrong, quantity.bound); };
     const double wanted = along(got);
     double last = 0, at_last = 0, times = wanted;
-    for (int k = 0; k < 12 && std::abs(times) < most_times; ++k) {   // secants, to a few roundings (2^-53 each) of what is wanted
+    // secants, to a few roundings (2^-53 each) of what is wanted
+    for (int k = 0; k < 12 && std::abs(times) < most_times; ++k) {
         const double at = along(quantity.of(given(fault, times)));
         if (std::abs(at - wanted) <= 1e-15 * std::abs(wanted) || at == at_last) break;
         const double secant = times + (wanted - at) * (times - last) / (at - at_last);
-        const double next = std::isnan(at) ? (times + last) / 2 : secant;   // a variance below 0
+        const double next = std::isnan(at) ? (times + last) / 2 : secant;  // a variance below 0
         if (!std::isnan(at)) last = times, at_last = at;
         times = next;
     }
-    return std::abs(times - 1) < 1e-3 ? 1 : times;   // the strength of the table: of a fault of 1 % the factor is the same to 1e-5
+    // the strength of the table: of a fault of 1 % the factor is the same to 1e-5
+    return std::abs(times - 1) < 1e-3 ? 1 : times;
 }
 
 bool Suspects::right(const std::string& quantity, const Outputs<double>& got) const {
@@ -173,8 +181,10 @@ std::vector<Match> Suspects::matches(const std::string& quantity, const Outputs<
         const Outputs<double>* given_here = &out;
         Match match{fault};
         if (asked->of(out).size() != values.size()) continue;
-        if (any_strength && fault->name.ends_with("_scaled")) match.times = strength(*fault, *asked, asked->of(out), values);
-        if (!(std::abs(match.times) >= 0.05 && std::abs(match.times) < most_times)) continue;   // small: of the size of rounding where the mean is large
+        if (any_strength && fault->name.ends_with("_scaled"))
+            match.times = strength(*fault, *asked, asked->of(out), values);
+        // small: of the size of rounding where the mean is large
+        if (!(std::abs(match.times) >= 0.05 && std::abs(match.times) < most_times)) continue;
         if (match.times != 1) stronger = given(*fault, match.times), given_here = &stronger;
         const Values wrong = asked->of(*given_here);
         const double from_fault = distance(values, wrong, with_roundings(asked->bound, wrong, roundoff_));
@@ -186,7 +196,8 @@ std::vector<Match> Suspects::matches(const std::string& quantity, const Outputs<
         match.slack = 4 * std::abs(match.times) / from_truth;
         const auto gives = [&](const Quantity& q) {
             const Values g = q.of(got), w = q.of(*given_here);
-            return g.size() != q.bound.size() || w.size() != g.size() || distance(g, w, with_roundings(q.bound, w, roundoff_)) <= 1;
+            return g.size() != q.bound.size() || w.size() != g.size() ||
+                   distance(g, w, with_roundings(q.bound, w, roundoff_)) <= 1;
         };
         candidates.push_back({match, std::ranges::all_of(quantities_, gives)});
     }
@@ -199,10 +210,11 @@ std::vector<const Fault*> all_faults() {
     return all;
 }
 
-void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const truth::Result& t, const Bounds& bounds, const Outputs<double>& got,
-                 const Implementation& again) {
+void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const truth::Result& t, const Bounds& bounds,
+                 const Outputs<double>& got, const Implementation& again) {
     constexpr std::size_t largest = 2048;
-    if (in.x.size() > largest || std::ranges::find(findings, Verdict::fail, &Finding::verdict) == findings.end()) return;
+    if (in.x.size() > largest || std::ranges::find(findings, Verdict::fail, &Finding::verdict) == findings.end())
+        return;
     const Suspects suspects(all_faults(), in, t, bounds);
     std::vector<std::pair<Finding*, std::vector<Match>>> named;
     std::vector<const Fault*> faults;
@@ -218,13 +230,15 @@ void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const
         try {
             more = run(again, other);
         } catch (const std::exception&) {
-            break;   // it does not give more: a script has no other calls, a kernel may refuse them. The findings stay as they are
+            // it does not give more: a script has no other calls, a kernel may refuse them. The findings stay as they
+            // are
+            break;
         }
         confirmed = true;
         const truth::Result also = truth::evaluate(other);
         const Suspects there(faults, other, also, error_bounds(other, also, again.accumulation(in.problem.dtype)));
         for (auto& [finding, found] : named) {
-            if (found.empty() || there.right(finding->quantity, more)) continue;   // it does not show there
+            if (found.empty() || there.right(finding->quantity, more)) continue;  // it does not show there
             const std::vector<Match> matches = there.matches(finding->quantity, more);
             std::erase_if(found, [&](const Match& f) {
                 const auto same = std::ranges::find(matches, f.fault, &Match::fault);
@@ -233,7 +247,8 @@ void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const
         }
     }
     for (auto& [finding, found] : named) {
-        if (!confirmed) std::erase_if(found, [](const Match& f) { return f.times != 1; });   // a free factor takes in much
+        // a free factor takes in much
+        if (!confirmed) std::erase_if(found, [](const Match& f) { return f.times != 1; });
         if (!found.empty()) finding->note += (finding->note.empty() ? "" : "; ") + text(found);
     }
 }

@@ -59,11 +59,27 @@ template <std::size_t k>
 Named named() {
     Named n{k < count ? "faulty_" + std::string(table[k % count].name) : "faulty",
             k < count ? "a layer with a planted fault: " + std::string(table[k % count].description)
-                      : "plain loops in double; its options are the name of a planted fault", {}};
+                      : "plain loops in double; its options are the name of a planted fault",
+            {}};
     constexpr int sums = NORMLAB_DOUBLE;
-    n.functions = {sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, nullptr, nullptr, NORMLAB_HOST,
-                   NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR | NORMLAB_SAVES_RSTD, 1, {sums, sums, sums, sums}, nullptr, supports,
-                   create<k>, destroy, nullptr, nullptr, forward, backward, set_threads, last_error};
+    n.functions = {sizeof(normlab_plugin),
+                   NORMLAB_PLUGIN_VERSION,
+                   nullptr,
+                   nullptr,
+                   NORMLAB_HOST,
+                   NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR | NORMLAB_SAVES_RSTD,
+                   1,
+                   {sums, sums, sums, sums},
+                   nullptr,
+                   supports,
+                   create<k>,
+                   destroy,
+                   nullptr,
+                   nullptr,
+                   forward,
+                   backward,
+                   set_threads,
+                   last_error};
     return n;
 }
 

@@ -14,12 +14,14 @@ auto FaultyLayer::before(const normlab_state& state) const -> Running {
 
 // running <- (1 - a) running + a batch, for one normalisation batch: its blocks, or those of all samples, averaged.
 void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t slice) const {
-    double a = p_.momentum < 0 ? 1 / (static_cast<double>(running.count) + 1 + f_.count_ahead) : std::min(1.0, f_.momentum * p_.momentum);
+    double a = p_.momentum < 0 ? 1 / (static_cast<double>(running.count) + 1 + f_.count_ahead)
+                               : std::min(1.0, f_.momentum * p_.momentum);
     if (f_.momentum_reversed != 0 && p_.momentum >= 0) a = 1 - a;
     const bool shared = p_.block & NORMLAB_SAMPLES;
     const std::int64_t samples = shared ? 1 : N_, first = f_.last_sample_only != 0 ? samples - 1 : 0;
     const double m = static_cast<double>((shared ? slice_ : 1) * S_), n = static_cast<double>(slice_);
-    const bool unbiased = p_.running == NORMLAB_RUNNING_UNBIASED_VARIANCE, biased = p_.running == NORMLAB_RUNNING_BIASED_VARIANCE;
+    const bool unbiased = p_.running == NORMLAB_RUNNING_UNBIASED_VARIANCE,
+               biased = p_.running == NORMLAB_RUNNING_BIASED_VARIANCE;
     double factor = (unbiased && f_.bessel != 0) || (biased && f_.bessel == 2) ? m / (m - 1) : 1;
     if (unbiased && f_.bessel == 3 && n > 1) factor = n / (n - 1);
     for (std::size_t c = 0; c < running.mean.size(); ++c) {
@@ -28,12 +30,15 @@ void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t 
             const std::size_t b = static_cast<std::size_t>((shared ? slice : k) * C_) + c;
             const double var = s.var[b];
             mean += s.mean[b];
-            spread += p_.running != NORMLAB_RUNNING_SIGMA ? factor * var + f_.running_eps * eps_ : f_.sigma_as_variance != 0 ? var + eps_ : std::sqrt(var + eps_);
+            spread += p_.running != NORMLAB_RUNNING_SIGMA ? factor * var + f_.running_eps * eps_
+                      : f_.sigma_as_variance != 0         ? var + eps_
+                                                          : std::sqrt(var + eps_);
         }
         const double count = static_cast<double>(samples - first), old = running.spread[c];
         running.mean[c] = (1 - a) * running.mean[c] + a * mean / count;
         const bool of_squares = f_.sigma_as_variance != 0 && p_.running == NORMLAB_RUNNING_SIGMA;
-        running.spread[c] = of_squares ? std::sqrt((1 - a) * old * old + a * spread / count) : (1 - a) * old + a * spread / count;
+        running.spread[c] =
+            of_squares ? std::sqrt((1 - a) * old * old + a * spread / count) : (1 - a) * old + a * spread / count;
     }
     running.count += f_.count_once != 0 && slice > 0 ? 0 : static_cast<std::int64_t>(f_.count_steps);
 }
@@ -44,8 +49,10 @@ void FaultyLayer::correct(BlockStatistics& s, Running running) const {
         if (f_.updated_first != 0) step(running, s, slice);
         for (std::size_t c = 0; c < running.mean.size(); ++c) {
             const std::size_t b = static_cast<std::size_t>(slice * C_) + c;
-            const double sigma = p_.running == NORMLAB_RUNNING_SIGMA ? running.spread[c] : std::sqrt(running.spread[c] + eps_);
-            const double r = std::sqrt(s.var[b] + f_.renorm_eps * eps_) / sigma, d = (s.mean[b] - running.mean[c]) / sigma;
+            const double sigma =
+                p_.running == NORMLAB_RUNNING_SIGMA ? running.spread[c] : std::sqrt(running.spread[c] + eps_);
+            const double r = std::sqrt(s.var[b] + f_.renorm_eps * eps_) / sigma,
+                         d = (s.mean[b] - running.mean[c]) / sigma;
             s.r[b] = std::min(f_.r_low != 0 ? std::max(r, 1 / p_.r_max) : r, p_.r_max);
             s.d[b] = std::min(f_.d_low != 0 ? std::max(d, -p_.d_max) : d, p_.d_max);
         }
@@ -55,7 +62,8 @@ void FaultyLayer::correct(BlockStatistics& s, Running running) const {
 
 void FaultyLayer::move(const normlab_state& state, const BlockStatistics& s) const {
     Running running = before(state);
-    for (std::int64_t slice = 0; slice < (p_.block & NORMLAB_SAMPLES ? N_ / slice_ : 1); ++slice) step(running, s, slice);
+    for (std::int64_t slice = 0; slice < (p_.block & NORMLAB_SAMPLES ? N_ / slice_ : 1); ++slice)
+        step(running, s, slice);
     std::ranges::copy(running.mean, state.mean);
     std::ranges::copy(running.spread, p_.running == NORMLAB_RUNNING_SIGMA ? state.sigma : state.var);
     *state.count = running.count;

@@ -20,7 +20,8 @@ json to_json(const Shape& s) { return {s.N, s.C, s.S}; }
 Shape shape_from_json(const json& j) { return {j[0], j[1], j[2]}; }
 
 json to_json(const RealData& d) {
-    json j{{"x", d.x}, {"gamma", d.gamma}, {"beta", d.beta}, {"shape", to_json(d.shape)}, {"dtype", d.dtype}, {"flags", d.flags}};
+    json j{{"x", d.x},         {"gamma", d.gamma}, {"beta", d.beta}, {"shape", to_json(d.shape)},
+           {"dtype", d.dtype}, {"flags", d.flags}};
     if (d.layout) j["layout"] = *d.layout;
     return j;
 }
@@ -33,14 +34,24 @@ RealData data_from_json(const json& j) {
 
 json to_json(const Finding& f) {
     json oracles = json::array();
-    for (const Finding::Oracle& o : f.oracles) oracles.push_back({{"name", o.name}, {"error", o.error}, {"bound", o.bound}});
-    return {{"quantity", f.quantity}, {"error", f.error}, {"bound", f.bound}, {"warning", f.warning}, {"verdict", f.verdict}, {"where", f.where},
-            {"label", f.label}, {"note", f.note}, {"rounding", f.rounding}, {"oracles", oracles}, {"curve", f.curve}};
+    for (const Finding::Oracle& o : f.oracles)
+        oracles.push_back({{"name", o.name}, {"error", o.error}, {"bound", o.bound}});
+    return {{"quantity", f.quantity}, {"error", f.error},   {"bound", f.bound}, {"warning", f.warning},
+            {"verdict", f.verdict},   {"where", f.where},   {"label", f.label}, {"note", f.note},
+            {"rounding", f.rounding}, {"oracles", oracles}, {"curve", f.curve}};
 }
 
 Finding finding_from_json(const json& j) {
-    Finding f{.quantity = j["quantity"], .error = j["error"], .bound = j["bound"], .warning = j["warning"], .verdict = j["verdict"],
-              .where = j["where"], .label = j["label"], .note = j["note"], .rounding = j["rounding"], .curve = j["curve"]};
+    Finding f{.quantity = j["quantity"],
+              .error = j["error"],
+              .bound = j["bound"],
+              .warning = j["warning"],
+              .verdict = j["verdict"],
+              .where = j["where"],
+              .label = j["label"],
+              .note = j["note"],
+              .rounding = j["rounding"],
+              .curve = j["curve"]};
     for (const json& o : j["oracles"]) f.oracles.push_back({kept(o["name"]), o["error"], o["bound"]});
     return f;
 }
@@ -73,7 +84,8 @@ Outcome outcome_from_json(const json& j, const Case& c) {
 }
 
 json to_json(const Selection& s) {
-    return {{"variants", s.variants}, {"implementations", s.implementations}, {"checks", s.checks}, {"dtypes", s.dtypes},
+    return {{"variants", s.variants}, {"implementations", s.implementations},
+            {"checks", s.checks},     {"dtypes", s.dtypes},
             {"layouts", s.layouts},   {"modes", s.modes}};
 }
 

@@ -26,7 +26,7 @@ std::string packed(const json& j) {
     return bytes;
 }
 
-constexpr int patience = 3;   // cases of one variant that may fail to end
+constexpr int patience = 3;  // cases of one variant that may fail to end
 
 // The failure of a case that ended its process.
 Outcome dead(const Case& c, const system::Process::Reply& reply, const std::string& note = "no result") {
@@ -61,11 +61,12 @@ public:
     Outcome run(const Case& c) const override {
         {
             const std::lock_guard guard(lock_);
-            if (endless_[c.variant] >= patience) return {c, {}, fmt::format("{} cases of {} did not end before this one", patience, c.variant)};
+            if (endless_[c.variant] >= patience)
+                return {c, {}, fmt::format("{} cases of {} did not end before this one", patience, c.variant)};
         }
         try {
             return run_there(c);
-        } catch (const Failure& e) {   // no worker any more
+        } catch (const Failure& e) {  // no worker any more
             return dead(c, {std::nullopt, e.what()});
         }
     }
@@ -73,13 +74,15 @@ public:
     std::string reason_to_skip(const Case& c) const override {
         bool fresh = false;
         const system::Process::Reply reply = ask({{"do", "reason"}, {"case", to_json(c)}}, seconds_for(c), fresh);
-        return reply.message ? read(*reply.message)["reason"] : "";   // running it will say what happened
+        return reply.message ? read(*reply.message)["reason"] : "";  // running it will say what happened
     }
 
-    std::vector<Outcome> run_vector(const std::filesystem::path& folder, const std::string& vector, Selection selection) const override {
+    std::vector<Outcome> run_vector(const std::filesystem::path& folder, const std::string& vector,
+                                    Selection selection) const override {
         selection.implementations = {name()};
         bool fresh = false;
-        const json question{{"do", "vector"}, {"folder", folder.string()}, {"vector", vector}, {"selection", to_json(selection)}};
+        const json question{
+            {"do", "vector"}, {"folder", folder.string()}, {"vector", vector}, {"selection", to_json(selection)}};
         const system::Process::Reply reply = ask(question, options_.seconds, fresh);
         Case c;
         c.implementation = name();
@@ -90,7 +93,8 @@ public:
         }
         std::vector<Outcome> all;
         for (const json& j : read(*reply.message)["outcomes"]) {
-            c.variant = j["variant"], c.implementation = j["implementation"], c.dtype = j["dtype"], c.layout = j["layout"];
+            c.variant = j["variant"], c.implementation = j["implementation"], c.dtype = j["dtype"],
+            c.layout = j["layout"];
             all.push_back(outcome_from_json(j["outcome"], c));
         }
         return all;
@@ -116,8 +120,10 @@ private:
 
     // A worker that has loaded the plug-in.
     std::unique_ptr<system::Process> start(json* hello = nullptr) const {
-        auto process = std::make_unique<system::Process>(options_.program, std::vector<std::string>{"worker", plugin_.text()});
-        const system::Process::Reply reply = process->ask(packed({{"do", "hello"}}), std::max(seconds_to_load, options_.seconds));
+        auto process =
+            std::make_unique<system::Process>(options_.program, std::vector<std::string>{"worker", plugin_.text()});
+        const system::Process::Reply reply =
+            process->ask(packed({{"do", "hello"}}), std::max(seconds_to_load, options_.seconds));
         if (!reply.message) throw Failure(fmt::format("{}: loading it {}", plugin_.text(), reply.death));
         const json said = read(*reply.message);
         if (hello) *hello = said;
@@ -127,7 +133,8 @@ private:
     // `fresh`: whether the worker had run nothing before. `alone`: it must not have.
     system::Process::Reply ask(const json& question, double seconds, bool& fresh, bool alone = false) const {
         std::unique_ptr<system::Process> worker;
-        if (const std::lock_guard guard(lock_); !alone && !idle_.empty()) worker = std::move(idle_.back()), idle_.pop_back();
+        if (const std::lock_guard guard(lock_); !alone && !idle_.empty())
+            worker = std::move(idle_.back()), idle_.pop_back();
         if (!worker) worker = start();
         fresh = worker->answered() <= 1;
         system::Process::Reply reply = worker->ask(packed(question), seconds);
@@ -142,7 +149,9 @@ private:
         if (j.contains("error")) throw Error(j["error"].get<std::string>());
         return j;
     }
-    static Outcome answered(const std::string& message, const Case& c) { return outcome_from_json(read(message)["outcome"], c); }
+    static Outcome answered(const std::string& message, const Case& c) {
+        return outcome_from_json(read(message)["outcome"], c);
+    }
 
     // Truth in quad alone takes a second for that much.
     double seconds_for(const Case& c) const { return options_.seconds * (1 + bytes_needed(c) / 1e8); }
@@ -150,7 +159,7 @@ private:
     PluginName plugin_;
     WorkerOptions options_;
     mutable std::mutex lock_;
-    json hello_;   // what the first worker said; not written again
+    json hello_;  // what the first worker said; not written again
     mutable std::vector<std::unique_ptr<system::Process>> idle_;
     mutable std::map<std::string, int> endless_;
 };
@@ -160,16 +169,24 @@ json answer(const Implementation& plugin, const json& question) {
     if (what == "hello") {
         json accumulation;
         for (const DType d : kernel_dtypes) accumulation[std::string(row_of(d).name)] = plugin.accumulation(d);
-        return {{"name", plugin.name()},     {"description", plugin.description()},       {"device", plugin.device()},
-                {"accumulation", accumulation}, {"available", plugin.available().reason}, {"updates_state", plugin.updates_state()}};
+        return {{"name", plugin.name()},
+                {"description", plugin.description()},
+                {"device", plugin.device()},
+                {"accumulation", accumulation},
+                {"available", plugin.available().reason},
+                {"updates_state", plugin.updates_state()}};
     }
     if (what == "vector") {
         json outcomes = json::array();
         const Selection selection = selection_from_json(question["selection"]);
-        for (const Outcome& o : run_vectors(question["folder"].get<std::string>(), {question["vector"]}, selection, [](auto, auto) {})) {
+        for (const Outcome& o :
+             run_vectors(question["folder"].get<std::string>(), {question["vector"]}, selection, [](auto, auto) {})) {
             const Case& c = o.test;
-            outcomes.push_back(
-                {{"variant", c.variant}, {"implementation", c.implementation}, {"dtype", c.dtype}, {"layout", c.layout}, {"outcome", to_json(o)}});
+            outcomes.push_back({{"variant", c.variant},
+                                {"implementation", c.implementation},
+                                {"dtype", c.dtype},
+                                {"layout", c.layout},
+                                {"outcome", to_json(o)}});
         }
         return {{"outcomes", outcomes}};
     }

@@ -13,13 +13,17 @@
 namespace normlab::verify {
 namespace {
 
-std::string case_key(const std::string& text, const std::string& data) { return data.empty() ? text : text + " data=" + data; }
+std::string case_key(const std::string& text, const std::string& data) {
+    return data.empty() ? text : text + " data=" + data;
+}
 std::string finding_key(const std::string& label, const std::string& quantity) { return label + '\n' + quantity; }
 
 // "n=0 c=1 s=2: 0.5, truth 0.6" -> "n=0 c=1 s=2"
 std::string element_of(const std::string& where) { return where.substr(0, where.find(':')); }
 
-bool larger(double error, double before, double rounding) { return error > 2 * before + rounding || (std::isnan(error) && !std::isnan(before)); }
+bool larger(double error, double before, double rounding) {
+    return error > 2 * before + rounding || (std::isnan(error) && !std::isnan(before));
+}
 
 }  // namespace
 
@@ -37,12 +41,13 @@ Baseline::Baseline(std::filesystem::path path) : path_(std::move(path)) {
             if (required) io::refuse(path_, fmt::format("findings[{}] has no text '{}'; {}", index, key, accepted));
             return std::string();
         };
-        const auto number = [&](const char* key) {   // JSON has no inf and nan: they are written as text
+        const auto number = [&](const char* key) {  // JSON has no inf and nan: they are written as text
             const auto at = entry.find(key);
             if (at != entry.end() && at->is_number()) return at->get<double>();
             const std::string text = at != entry.end() && at->is_string() ? at->get<std::string>() : "";
             if (text == "inf") return std::numeric_limits<double>::infinity();
-            if (text != "nan" && text != "-nan") io::refuse(path_, fmt::format("findings[{}] has no number '{}'; {}", index, key, accepted));
+            if (text != "nan" && text != "-nan")
+                io::refuse(path_, fmt::format("findings[{}] has no number '{}'; {}", index, key, accepted));
             return std::numeric_limits<double>::quiet_NaN();
         };
         const std::string test = word("case", true), verdict = word("verdict", true);
@@ -54,8 +59,10 @@ Baseline::Baseline(std::filesystem::path path) : path_(std::move(path)) {
 }
 
 void Baseline::require_overlap(const std::vector<Case>& cases) const {
-    if (!std::ranges::any_of(cases, [&](const Case& c) { return cases_.contains(case_key(c.text(), c.data ? digest(*c.data) : "")); }))
-        io::refuse(path_, "has no finding of any case of this run; a file of the same selection, seed and data is accepted");
+    if (!std::ranges::any_of(
+            cases, [&](const Case& c) { return cases_.contains(case_key(c.text(), c.data ? digest(*c.data) : "")); }))
+        io::refuse(path_,
+                   "has no finding of any case of this run; a file of the same selection, seed and data is accepted");
 }
 
 BaselineResult Baseline::compare(const std::vector<Outcome>& outcomes) const {
@@ -80,14 +87,17 @@ BaselineResult Baseline::compare(const std::vector<Outcome>& outcomes) const {
 
 std::string Baseline::loss_line(const Loss& loss) const {
     const Finding& f = *loss.finding;
-    return fmt::format("accuracy got worse since {}: {}, {}: error {:.3g} -> {:.3g}, bound {:.3g}{}", path_.string(), loss.outcome->title(),
-                       quantity_of(f), loss.then, f.error, f.bound, f.where.empty() ? "" : " at " + f.where);
+    return fmt::format("accuracy got worse since {}: {}, {}: error {:.3g} -> {:.3g}, bound {:.3g}{}", path_.string(),
+                       loss.outcome->title(), quantity_of(f), loss.then, f.error, f.bound,
+                       f.where.empty() ? "" : " at " + f.where);
 }
 
 std::string Baseline::text(const BaselineResult& result, const std::string& command) const {
     std::string text;
-    for (const Loss& loss : result.losses) text += fmt::format("{}\n  rerun: {}\n", loss_line(loss), rerun_line(*loss.outcome, command));
-    return text + fmt::format("baseline {}: {} compared, {} worse, {} better\n", path_.string(), result.compared, result.losses.size(), result.better);
+    for (const Loss& loss : result.losses)
+        text += fmt::format("{}\n  rerun: {}\n", loss_line(loss), rerun_line(*loss.outcome, command));
+    return text + fmt::format("baseline {}: {} compared, {} worse, {} better\n", path_.string(), result.compared,
+                              result.losses.size(), result.better);
 }
 
 }  // namespace normlab::verify

@@ -1,14 +1,16 @@
 #pragma once
 // Accuracy against an earlier run: what `verify --json` wrote then, beside what is measured now.
 //
-// A run's results are the same bits every time, so a larger error is real. Two allowances keep changes that are none from being flagged, such as
-// another compiler's or library's last bit: error now <= 2 before + rounding is no loss. `rounding` is one rounding of the right value at that element
-// to the result's dtype (|value| u; an eighth of the bound for quantities that are no rounded value: their bounds allow at least 8 roundings
-// for one). `before` is the error at the same element, or, where another element is the worst now, the most it can have been: the
-// worst error / bound of then, times the bound of now.
+// A run's results are the same bits every time, so a larger error is real. Two allowances keep changes that are none
+// from being flagged, such as another compiler's or library's last bit: error now <= 2 before + rounding is no loss.
+// `rounding` is one rounding of the right value at that element to the result's dtype (|value| u; an eighth of the
+// bound for quantities that are no rounded value: their bounds allow at least 8 roundings for one). `before` is the
+// error at the same element, or, where another element is the worst now, the most it can have been: the worst error /
+// bound of then, times the bound of now.
 //
-// A finding is the same if its case's text, the digest of the data that a user brought, its table row and its quantity are. Numbers that are drawn follow
-// from the text, so after a change in how normlab draws, a new baseline is due. Findings that are UNRESOLVED, then or now, are not compared.
+// A finding is the same if its case's text, the digest of the data that a user brought, its table row and its quantity
+// are. Numbers that are drawn follow from the text, so after a change in how normlab draws, a new baseline is due.
+// Findings that are UNRESOLVED, then or now, are not compared.
 
 #include <filesystem>
 #include <map>
@@ -23,11 +25,11 @@ namespace normlab::verify {
 struct Loss {
     const Outcome* outcome;
     const Finding* finding;
-    double then;   ///< the error; now's is the finding's
+    double then;  ///< the error; now's is the finding's
 };
 
 struct BaselineResult {
-    std::size_t compared = 0, better = 0;   ///< better: by the rule above, the other way round
+    std::size_t compared = 0, better = 0;  ///< better: by the rule above, the other way round
     std::vector<Loss> losses;
 };
 
@@ -51,7 +53,7 @@ private:
         std::string element;
     };
     std::filesystem::path path_;
-    std::map<std::string, std::map<std::string, Old>> cases_;   ///< by case and data, then by table row and quantity
+    std::map<std::string, std::map<std::string, Old>> cases_;  ///< by case and data, then by table row and quantity
 };
 
 }  // namespace normlab::verify

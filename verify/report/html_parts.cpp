@@ -17,19 +17,25 @@ void remember(std::vector<std::string>& list, const std::string& name) {
 }
 
 std::string rerun_box(const Outcome& o, const std::string& command) {
-    return fmt::format("<div class=\"rerun\"><code>{}</code><button type=\"button\" hidden>copy</button></div>", xml_text(rerun_line(o, command)));
+    return fmt::format("<div class=\"rerun\"><code>{}</code><button type=\"button\" hidden>copy</button></div>",
+                       xml_text(rerun_line(o, command)));
 }
 
 std::string badge(const Finding& f) {
-    const std::string_view sign = f.verdict == Verdict::fail ? "✗" : f.verdict == Verdict::unresolved ? "?" : f.warning ? "!" : "✓";
+    const std::string_view sign = f.verdict == Verdict::fail         ? "✗"
+                                  : f.verdict == Verdict::unresolved ? "?"
+                                  : f.warning                        ? "!"
+                                                                     : "✓";
     const std::string_view css = f.verdict == Verdict::pass && f.warning ? "warned" : css_of(f.verdict);
     return fmt::format("<span class=\"badge {}\">{} {}</span>", css, sign, name_of(f.verdict));
 }
 
 }  // namespace
 
-Page::Page(const std::vector<Outcome>& all, const RunInfo& run_info) : outcomes(all), info(run_info), rows(rows_by_check(all)) {
-    for (const Outcome& o : outcomes) remember(implementations, o.test.implementation), remember(variants, o.test.variant);
+Page::Page(const std::vector<Outcome>& all, const RunInfo& run_info)
+    : outcomes(all), info(run_info), rows(rows_by_check(all)) {
+    for (const Outcome& o : outcomes)
+        remember(implementations, o.test.implementation), remember(variants, o.test.variant);
 }
 
 std::string Page::link(const Outcome& outcome) {
@@ -60,17 +66,24 @@ Measured worst_of(const Outcome& outcome) {
 
 std::string case_detail(const Outcome& o, std::size_t number, const std::string& command) {
     const Measured worst = worst_of(o);
-    std::string text = fmt::format("<article class=\"case {}\" id=\"case-{}\" tabindex=\"-1\">\n<a class=\"close\" href=\"#-\" aria-label=\"close\">✕</a>\n"
-                                   "<p class=\"eyebrow\">case {} · {} · {}</p>\n<h3>{}</h3>\n<p>{}.</p>\n",
-                                   worst.finding ? css_of(worst.finding->verdict) : "skipped", number, number, xml_text(o.test.check),
-                                   xml_text(o.test.implementation), xml_text(o.title()), xml_text(find_check(o.test.check).statement));
-    if (!o.skipped.empty()) text += fmt::format("<p><span class=\"badge skipped\">SKIPPED</span> {}</p>\n", xml_text(o.skipped));
+    std::string text = fmt::format(
+        "<article class=\"case {}\" id=\"case-{}\" tabindex=\"-1\">\n<a class=\"close\" href=\"#-\" "
+        "aria-label=\"close\">✕</a>\n"
+        "<p class=\"eyebrow\">case {} · {} · {}</p>\n<h3>{}</h3>\n<p>{}.</p>\n",
+        worst.finding ? css_of(worst.finding->verdict) : "skipped", number, number, xml_text(o.test.check),
+        xml_text(o.test.implementation), xml_text(o.title()), xml_text(find_check(o.test.check).statement));
+    if (!o.skipped.empty())
+        text += fmt::format("<p><span class=\"badge skipped\">SKIPPED</span> {}</p>\n", xml_text(o.skipped));
     if (!o.findings.empty())
-        text += "<table class=\"findings\"><thead><tr><th>quantity</th><th>error</th><th>bound</th><th>ratio</th><th></th></tr></thead>\n<tbody>\n";
+        text +=
+            "<table "
+            "class=\"findings\"><thead><tr><th>quantity</th><th>error</th><th>bound</th><th>ratio</th><th></th></tr></"
+            "thead>\n<tbody>\n";
     for (const Finding& f : o.findings) {
-        text += fmt::format("<tr><th scope=\"row\">{}</th><td>{:.3g}</td><td>{:.3g}</td><td>{}</td><td>{}</td></tr>\n", xml_text(quantity_of(f)),
-                            f.error, f.bound, short_number(f.ratio()), badge(f));
-        const std::string more = f.where + (f.where.empty() || f.note.empty() ? "" : "; ") + f.note + (f.warning ? "; beyond the √l limit" : "");
+        text += fmt::format("<tr><th scope=\"row\">{}</th><td>{:.3g}</td><td>{:.3g}</td><td>{}</td><td>{}</td></tr>\n",
+                            xml_text(quantity_of(f)), f.error, f.bound, short_number(f.ratio()), badge(f));
+        const std::string more = f.where + (f.where.empty() || f.note.empty() ? "" : "; ") + f.note +
+                                 (f.warning ? "; beyond the √l limit" : "");
         if (!more.empty()) text += fmt::format("<tr class=\"where\"><td colspan=\"5\">{}</td></tr>\n", xml_text(more));
     }
     if (!o.findings.empty()) text += "</tbody></table>\n";
@@ -79,9 +92,12 @@ std::string case_detail(const Outcome& o, std::size_t number, const std::string&
 
 std::string case_line(Page& page, const Measured& worst) {
     const Finding& f = *worst.finding;
-    return fmt::format("<li>{}<a href=\"{}\">{}</a><span class=\"ratio\">{}</span>\n<p>{}: error {:.3g}, bound {:.3g}{}</p>\n{}</li>\n", badge(f),
-                       page.link(*worst.outcome), xml_text(worst.outcome->title()), short_number(f.ratio()), xml_text(quantity_of(f)), f.error, f.bound,
-                       f.where.empty() ? "" : " at " + xml_text(f.where), rerun_box(*worst.outcome, page.info.command));
+    return fmt::format(
+        "<li>{}<a href=\"{}\">{}</a><span class=\"ratio\">{}</span>\n<p>{}: error {:.3g}, bound "
+        "{:.3g}{}</p>\n{}</li>\n",
+        badge(f), page.link(*worst.outcome), xml_text(worst.outcome->title()), short_number(f.ratio()),
+        xml_text(quantity_of(f)), f.error, f.bound, f.where.empty() ? "" : " at " + xml_text(f.where),
+        rerun_box(*worst.outcome, page.info.command));
 }
 
 std::string implementation_legend(const Page& page) {
@@ -104,8 +120,11 @@ std::string short_number(double value) {
     if (value == 0) return "0";
     if (!std::isfinite(value)) return std::isnan(value) ? "NaN" : "∞";
     const double size = std::abs(value);
-    if (size >= 0.9 && size < 1) return fmt::format("{:.3g}", std::floor(size * 1000) / 1000);   // what is below 1 does not read 1
-    return size >= 1e4 || size < 1e-3 ? fmt::format("{:.0e}", value) : size >= 100 ? fmt::format("{:.0f}", value) : fmt::format("{:.2g}", value);
+    // what is below 1 does not read 1
+    if (size >= 0.9 && size < 1) return fmt::format("{:.3g}", std::floor(size * 1000) / 1000);
+    return size >= 1e4 || size < 1e-3 ? fmt::format("{:.0e}", value)
+           : size >= 100              ? fmt::format("{:.0f}", value)
+                                      : fmt::format("{:.2g}", value);
 }
 
 std::string_view css_of(Verdict verdict) {

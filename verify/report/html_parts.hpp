@@ -1,5 +1,6 @@
 #pragma once
-// The parts of the page that html.hpp makes. Every function returns a section, or nothing where the run has nothing for it.
+// The parts of the page that html.hpp makes. Every function returns a section, or nothing where the run has nothing for
+// it.
 
 #include <map>
 
@@ -16,7 +17,7 @@ public:
     const std::vector<Outcome>& outcomes;
     const RunInfo& info;
     std::vector<CheckRow> rows;
-    std::vector<std::string> implementations, variants;   ///< in the order of the run
+    std::vector<std::string> implementations, variants;  ///< in the order of the run
 
     /// "#case-N"; the page will show that case.
     std::string link(const Outcome& outcome);
@@ -28,7 +29,7 @@ public:
 
 private:
     std::size_t bytes_ = 0;
-    std::map<std::size_t, std::string> shown_;   // by place in the run
+    std::map<std::size_t, std::string> shown_;  // by place in the run
 };
 
 /// A case in full, as an element with its anchor.
@@ -40,7 +41,8 @@ std::string case_line(Page& page, const Measured& worst);
 Measured worst_of(const Outcome& outcome);
 
 std::string kappa_section(Page& page);
-/// Error / bound of every finding of some checks, a row for each check and implementation, and for each oracle of those that ask several.
+/// Error / bound of every finding of some checks, a row for each check and implementation, and for each oracle of those
+/// that ask several.
 std::string strip_section(Page& page, bool derivatives);
 std::string invariance_section(Page& page);
 std::string matrix_section(Page& page);

@@ -1,4 +1,5 @@
-// Looks and behaviour of the page. Colours are those of Okabe and Ito, told apart by most colour-blind people; marks and words say the same again.
+// Looks and behaviour of the page. Colours are those of Okabe and Ito, told apart by most colour-blind people; marks
+// and words say the same again.
 
 #include "verify/report/html_parts.hpp"
 

@@ -31,11 +31,14 @@ std::string chip(Page& page, const std::string& implementation, const Cell& cell
     std::string word = short_number(f.ratio()), css = "chip";
     if (cell.failed) word = "✗ " + word, css += " fail";
     else if (cell.unresolved) word = "? " + word, css += " unresolved";
-    const std::string counts = fmt::format("{} findings{}{}", cell.findings, cell.failed ? fmt::format(", {} failed", cell.failed) : "",
-                                           cell.unresolved ? fmt::format(", {} unresolved", cell.unresolved) : "");
-    return fmt::format("<a class=\"{}\" href=\"{}\" style=\"--t:{:.2f}\" title=\"{}\"><i class=\"bar c{}\"></i>{}</a>", css, page.link(*cell.worst.outcome),
-                       shade(f.ratio()), xml_text(fmt::format("{}: {}; worst: {}, {}", implementation, counts, f.quantity, cell.worst.outcome->title())),
-                       page.index(implementation) % 6, word);
+    const std::string counts =
+        fmt::format("{} findings{}{}", cell.findings, cell.failed ? fmt::format(", {} failed", cell.failed) : "",
+                    cell.unresolved ? fmt::format(", {} unresolved", cell.unresolved) : "");
+    return fmt::format(
+        "<a class=\"{}\" href=\"{}\" style=\"--t:{:.2f}\" title=\"{}\"><i class=\"bar c{}\"></i>{}</a>", css,
+        page.link(*cell.worst.outcome), shade(f.ratio()),
+        xml_text(fmt::format("{}: {}; worst: {}, {}", implementation, counts, f.quantity, cell.worst.outcome->title())),
+        page.index(implementation) % 6, word);
 }
 
 }  // namespace
@@ -54,22 +57,27 @@ std::string invariance_section(Page& page) {
             }
             const InvarianceMatrix::Cell& cell = at->second;
             const Finding& f = *cell.worst.finding;
-            const std::string title = fmt::format("{}, {}: measured {}; {}", label, column, f.note, cell.wrong ? "not as expected" : "as expected");
-            table += fmt::format("<td><a class=\"answer {}{}\" href=\"{}\" title=\"{}\">{}{}</a></td>", cell.word(), cell.wrong ? " fail" : "",
-                                 page.link(*cell.worst.outcome), xml_text(title), cell.word(), cell.wrong ? " ✗" : "");
+            const std::string title = fmt::format("{}, {}: measured {}; {}", label, column, f.note,
+                                                  cell.wrong ? "not as expected" : "as expected");
+            table += fmt::format("<td><a class=\"answer {}{}\" href=\"{}\" title=\"{}\">{}{}</a></td>", cell.word(),
+                                 cell.wrong ? " fail" : "", page.link(*cell.worst.outcome), xml_text(title),
+                                 cell.word(), cell.wrong ? " ✗" : "");
         }
         table += "</tr>\n";
     }
     return section("invariance", "Invariance, measured",
-                   "Whether y = norm(W u) stays the same when W, u or the bias changes as the column says, ε = 0. Yes within the bounds of both calls, no by a "
-                   "counterexample far beyond them, dense: only where a channel has one position. Hover for the measured deviation; ✗ is not as the formulas "
+                   "Whether y = norm(W u) stays the same when W, u or the bias changes as the column says, ε = 0. Yes "
+                   "within the bounds of both calls, no by a "
+                   "counterexample far beyond them, dense: only where a channel has one position. Hover for the "
+                   "measured deviation; ✗ is not as the formulas "
                    "have it.",
                    "<div class=\"scroll\">" + table + "</tbody></table></div>\n");
 }
 
 std::string matrix_section(Page& page) {
     std::vector<std::string> checks;
-    std::map<std::pair<std::string, std::string>, std::map<std::size_t, Cell>> cells;   // by check and variant, then implementation
+    // by check and variant, then implementation
+    std::map<std::pair<std::string, std::string>, std::map<std::size_t, Cell>> cells;
     for (const CheckRow& row : page.rows) {
         bool any = false;
         for (const Outcome* o : row.outcomes)
@@ -84,18 +92,21 @@ std::string matrix_section(Page& page) {
     if (checks.empty()) return {};
     std::string table = head(page.variants);
     for (const std::string& check : checks) {
-        table += fmt::format("<tr><th scope=\"row\" title=\"{}\">{}</th>", xml_text(find_check(check).statement), xml_text(check));
+        table += fmt::format("<tr><th scope=\"row\" title=\"{}\">{}</th>", xml_text(find_check(check).statement),
+                             xml_text(check));
         for (const std::string& variant : page.variants) {
             const auto at = cells.find({check, variant});
             table += at == cells.end() ? "<td class=\"none\">–</td>" : "<td>";
             if (at == cells.end()) continue;
-            for (const auto& [implementation, cell] : at->second) table += chip(page, page.implementations[implementation], cell);
+            for (const auto& [implementation, cell] : at->second)
+                table += chip(page, page.implementations[implementation], cell);
             table += "</td>";
         }
         table += "</tr>\n";
     }
     return section("matrix", "Checks by variants",
-                   "The worst error over bound; a dash where the check has nothing to say about the variant. Each leads to its worst case.",
+                   "The worst error over bound; a dash where the check has nothing to say about the variant. Each "
+                   "leads to its worst case.",
                    implementation_legend(page) + "<div class=\"scroll\">" + table + "</tbody></table></div>\n");
 }
 

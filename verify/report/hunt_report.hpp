@@ -5,7 +5,8 @@
 
 namespace normlab::verify {
 
-/// A line for each of the worst, with the line that reruns it, begun with `command`; then failures_text of the doubtful.
+/// A line for each of the worst, with the line that reruns it, begun with `command`; then failures_text of the
+/// doubtful.
 std::string hunt_text(const Hunt& hunt, const std::string& command);
 
 /// The counts, the worst and the doubtful cases.

@@ -12,13 +12,17 @@ namespace {
 
 struct Count {
     std::size_t tests = 0, failures = 0, skipped = 0;
-    std::string attributes() const { return fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\"", tests, failures, skipped); }
+    std::string attributes() const {
+        return fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\"", tests, failures, skipped);
+    }
 };
 
 // What stands inside a testcase; empty where all is well.
 std::string result_of(const Outcome& o, const RunInfo& info, Count& count) {
     ++count.tests;
-    const auto has = [&](Verdict v) { return std::ranges::any_of(o.findings, [v](const Finding& f) { return f.verdict == v; }); };
+    const auto has = [&](Verdict v) {
+        return std::ranges::any_of(o.findings, [v](const Finding& f) { return f.verdict == v; });
+    };
     const bool failed = has(Verdict::fail), unresolved = has(Verdict::unresolved);
     if (!o.skipped.empty()) {
         ++count.skipped;
@@ -37,8 +41,8 @@ std::string result_of(const Outcome& o, const RunInfo& info, Count& count) {
         return fmt::format("<skipped message=\"{}\"/>", xml_text("allowed by --allow-unresolved: " + first));
     }
     ++count.failures;
-    return fmt::format("<failure type=\"{}\" message=\"{}\">{}rerun: {}\n</failure>", failed ? "fail" : "unresolved", xml_text(first), lines,
-                       xml_text(rerun_line(o, info.command)));
+    return fmt::format("<failure type=\"{}\" message=\"{}\">{}rerun: {}\n</failure>", failed ? "fail" : "unresolved",
+                       xml_text(first), lines, xml_text(rerun_line(o, info.command)));
 }
 
 std::string suite(const std::string& name, const Count& count, const std::string& cases) {
@@ -69,12 +73,16 @@ std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info
         const Count count{info.losses.size(), info.losses.size(), 0};
         std::string cases;
         for (std::size_t i = 0; i < info.losses.size(); ++i)
-            cases += fmt::format("    <testcase classname=\"baseline\" name=\"loss {}\"><failure type=\"worse\" message=\"{}\"/></testcase>\n", i + 1,
-                                 xml_text(info.losses[i]));
+            cases += fmt::format(
+                "    <testcase classname=\"baseline\" name=\"loss {}\"><failure type=\"worse\" "
+                "message=\"{}\"/></testcase>\n",
+                i + 1, xml_text(info.losses[i]));
         add("baseline", count, cases);
     }
-    return fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"normlab verify\" {} time=\"{:.3f}\">\n{}</testsuites>\n", all.attributes(),
-                       info.seconds, suites);
+    return fmt::format(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"normlab verify\" {} "
+        "time=\"{:.3f}\">\n{}</testsuites>\n",
+        all.attributes(), info.seconds, suites);
 }
 
 }  // namespace normlab::verify

@@ -20,27 +20,32 @@ std::string_view name_of(Verdict v) {
     return words[static_cast<std::size_t>(v)];
 }
 
-std::string called(const std::string& command, const std::string& line) { return command + line.substr(std::string_view("normlab").size()); }
+std::string called(const std::string& command, const std::string& line) {
+    return command + line.substr(std::string_view("normlab").size());
+}
 std::string rerun_line(const Outcome& o, const std::string& command) { return called(command, o.rerun_line()); }
 
 std::string quantity_of(const Finding& f) { return f.label.empty() ? f.quantity : f.label + ", " + f.quantity; }
 
 std::string finding_line(const Outcome& o, const Finding& f) {
     const std::string check = o.test.check + (o.test.name.empty() ? "" : fmt::format(" [{}]", o.test.name));
-    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict), o.name.empty() ? check : o.name, quantity_of(f), f.error, f.bound,
-                       f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note, f.warning ? "; beyond the sqrt(l) limit" : "");
+    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict),
+                       o.name.empty() ? check : o.name, quantity_of(f), f.error, f.bound,
+                       f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
+                       f.warning ? "; beyond the sqrt(l) limit" : "");
 }
 
 namespace {
 
 std::string check_table(const std::vector<Outcome>& outcomes) {
-    std::string text = fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11}  {}\n", "check", "impl", "cases", "held", "failed",
-                                   "unresolved", "skipped", "error/bound", "worst case");
+    std::string text = fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11}  {}\n", "check", "impl",
+                                   "cases", "held", "failed", "unresolved", "skipped", "error/bound", "worst case");
     for (const CheckRow& row : rows_by_check(outcomes)) {
         const Summary s = summarize(row.outcomes);
         std::string where = s.worst_case.substr(0, s.worst_case.find(" seed="));
-        text += fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11.2g}  {}\n", row.check, row.implementation, row.outcomes.size(),
-                            s.held, s.failed, s.unresolved, s.skipped, s.worst_ratio, where);
+        text +=
+            fmt::format("{:<17} {:<11} {:>6} {:>6} {:>6} {:>10} {:>7}  {:>11.2g}  {}\n", row.check, row.implementation,
+                        row.outcomes.size(), s.held, s.failed, s.unresolved, s.skipped, s.worst_ratio, where);
     }
     return text;
 }
@@ -48,24 +53,27 @@ std::string check_table(const std::vector<Outcome>& outcomes) {
 // The catalogue's entries that ran, and what was not run of it.
 std::string hostile_text(const std::vector<Outcome>& outcomes) {
     std::map<std::string_view, std::vector<const Outcome*>> by_name;
-    const bool tier = std::ranges::any_of(outcomes, [](const Outcome& o) { return o.test.name.empty(); });   // more than the entries asked for
+    // more than the entries asked for
+    const bool tier = std::ranges::any_of(outcomes, [](const Outcome& o) { return o.test.name.empty(); });
     for (const Outcome& o : outcomes)
         if (!o.test.name.empty()) by_name[o.test.name].push_back(&o);
     if (by_name.empty()) return {};
-    std::string text = fmt::format("\n{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12}  shows\n", "hostile input", "cases", "held", "failed", "unresolved",
-                                   "skipped", "error/bound");
+    std::string text = fmt::format("\n{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12}  shows\n", "hostile input", "cases",
+                                   "held", "failed", "unresolved", "skipped", "error/bound");
     for (const HostileInput& input : hostile_inputs()) {
         const auto found = by_name.find(input.name);
         if (found != by_name.end()) {
             const Summary s = summarize(found->second);
-            text += fmt::format("{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12.2g}  {}\n", input.name, found->second.size(), s.held, s.failed, s.unresolved,
-                                s.skipped, s.worst_ratio, input.shows);
+            text +=
+                fmt::format("{:<20} {:>6} {:>6} {:>6} {:>10} {:>7} {:>12.2g}  {}\n", input.name, found->second.size(),
+                            s.held, s.failed, s.unresolved, s.skipped, s.worst_ratio, input.shows);
             std::set<std::string> reasons;
             for (const Outcome* o : found->second)
                 if (!o->skipped.empty() && reasons.insert(o->skipped).second && reasons.size() <= 3)
                     text += fmt::format("{:<20}   skipped: {}\n", "", o->skipped);
         } else if (tier) {
-            const std::string_view other = input.large ? "large; --tier full or --case runs it" : "nothing of this selection";
+            const std::string_view other =
+                input.large ? "large; --tier full or --case runs it" : "nothing of this selection";
             text += fmt::format("{:<20} not run: {}\n", input.name, input.missing.empty() ? other : input.missing);
         }
     }
@@ -78,7 +86,8 @@ std::string kappa_table(const std::vector<Outcome>& outcomes) {
     std::string text = "\nlargest error of y over its bound, by the data's kappa (rows: dtype, block size m)\n";
     for (const KappaCurve& curve : curves) {
         text += fmt::format("{:<11} {:<5} {:>6}", curve.implementation, name_of(curve.dtype), curve.m);
-        for (const auto& [kappa, at] : curve.points) text += fmt::format("  {:.0e}: {:.0e}/{:.0e}", kappa, at.finding->error, at.finding->bound);
+        for (const auto& [kappa, at] : curve.points)
+            text += fmt::format("  {:.0e}: {:.0e}/{:.0e}", kappa, at.finding->error, at.finding->bound);
         text += "\n";
     }
     return text;
@@ -122,7 +131,7 @@ Summary summarize(const std::vector<const Outcome*>& outcomes) {
             s.failed += f.verdict == Verdict::fail;
             s.unresolved += f.verdict == Verdict::unresolved;
             s.warnings += f.warning;
-            if (f.verdict == Verdict::skipped) continue;   // compared with nothing
+            if (f.verdict == Verdict::skipped) continue;  // compared with nothing
             if (f.ratio() > s.worst_ratio || (f.verdict == Verdict::fail && s.worst_case.empty())) {
                 s.worst_ratio = std::max(s.worst_ratio, f.ratio());
                 s.worst_case = o->title();
@@ -138,7 +147,9 @@ std::string failures_text(const std::vector<Outcome>& outcomes, const std::strin
         for (const Finding& f : o.findings)
             if (f.verdict == Verdict::fail || f.verdict == Verdict::unresolved)
                 text += fmt::format("{}\n  rerun: {}\n{}", finding_line(o, f), rerun_line(o, command),
-                                    o.smaller.empty() || f.verdict != Verdict::fail ? "" : "  smaller: " + called(command, o.smaller) + "\n");
+                                    o.smaller.empty() || f.verdict != Verdict::fail
+                                        ? ""
+                                        : "  smaller: " + called(command, o.smaller) + "\n");
     return text;
 }
 
@@ -157,17 +168,27 @@ std::string tables_text(const std::vector<Outcome>& outcomes) {
 }
 
 std::string summary_line(const Summary& s, double seconds) {
-    return fmt::format("verify: {} held, {} failed, {} unresolved, {} skipped; {} beyond the sqrt(l) warning; worst error/bound {:.3g}{}; {:.1f} s",
-                       s.held, s.failed, s.unresolved, s.skipped, s.warnings, s.worst_ratio, s.worst_case.empty() ? "" : " (" + s.worst_case + ")", seconds);
+    return fmt::format(
+        "verify: {} held, {} failed, {} unresolved, {} skipped; {} beyond the sqrt(l) warning; worst error/bound "
+        "{:.3g}{}; {:.1f} s",
+        s.held, s.failed, s.unresolved, s.skipped, s.warnings, s.worst_ratio,
+        s.worst_case.empty() ? "" : " (" + s.worst_case + ")", seconds);
 }
 
-std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, double seconds, const std::string& command) {
+std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, double seconds,
+                      const std::string& command) {
     using nlohmann::json;
     const auto number = [](double v) { return std::isfinite(v) ? json(v) : json(fmt::format("{}", v)); };
     json findings = json::array();
     for (const Outcome& o : outcomes) {
-        json test{{"case", o.title()}, {"check", o.test.check}, {"variant", o.test.variant}, {"impl", o.test.implementation},
-                  {"dtype", name_of(o.test.dtype)}, {"layout", name_of(o.test.layout)}, {"mode", name_of(o.test.mode)}, {"kappa", o.test.kappa},
+        json test{{"case", o.title()},
+                  {"check", o.test.check},
+                  {"variant", o.test.variant},
+                  {"impl", o.test.implementation},
+                  {"dtype", name_of(o.test.dtype)},
+                  {"layout", name_of(o.test.layout)},
+                  {"mode", name_of(o.test.mode)},
+                  {"kappa", o.test.kappa},
                   {"rerun", rerun_line(o, command)}};
         if (!o.test.name.empty()) test["hostile_input"] = o.test.name;
         if (!o.smaller.empty()) test["smaller"] = called(command, o.smaller);
@@ -178,13 +199,25 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
         }
         for (const Finding& f : o.findings) {
             findings.push_back(test);
-            findings.back().update(json{{"quantity", f.quantity}, {"error", number(f.error)}, {"bound", number(f.bound)},
-                                        {"ratio", number(f.ratio())}, {"verdict", name_of(f.verdict)}, {"warning", f.warning},
-                                        {"where", f.where}, {"label", f.label}, {"note", f.note}});
+            findings.back().update(json{{"quantity", f.quantity},
+                                        {"error", number(f.error)},
+                                        {"bound", number(f.bound)},
+                                        {"ratio", number(f.ratio())},
+                                        {"verdict", name_of(f.verdict)},
+                                        {"warning", f.warning},
+                                        {"where", f.where},
+                                        {"label", f.label},
+                                        {"note", f.note}});
         }
     }
-    const json summary{{"held", s.held}, {"failed", s.failed}, {"unresolved", s.unresolved}, {"skipped", s.skipped}, {"warnings", s.warnings},
-                       {"worst_ratio", number(s.worst_ratio)}, {"worst_case", s.worst_case}, {"seconds", seconds}};
+    const json summary{{"held", s.held},
+                       {"failed", s.failed},
+                       {"unresolved", s.unresolved},
+                       {"skipped", s.skipped},
+                       {"warnings", s.warnings},
+                       {"worst_ratio", number(s.worst_ratio)},
+                       {"worst_case", s.worst_case},
+                       {"seconds", seconds}};
     return io::text_of({{"summary", summary}, {"findings", findings}});
 }
 

@@ -9,7 +9,7 @@ namespace normlab::verify {
 
 struct Summary {
     std::size_t held = 0, failed = 0, unresolved = 0, skipped = 0, warnings = 0;
-    double worst_ratio = 0;        ///< error over bound among the findings that have a bound above 0
+    double worst_ratio = 0;  ///< error over bound among the findings that have a bound above 0
     std::string worst_case;
 
     bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
@@ -36,10 +36,10 @@ std::string finding_line(const Outcome& outcome, const Finding& finding);
 /// What a run's report says beside its outcomes.
 struct RunInfo {
     double seconds = 0;
-    std::string command = "normlab";          ///< how rerun lines begin
-    std::string call;                         ///< the whole command line
+    std::string command = "normlab";  ///< how rerun lines begin
+    std::string call;                 ///< the whole command line
     bool allow_unresolved = false;
-    std::vector<std::string> losses;          ///< lines of Baseline, one for each finding that got worse
+    std::vector<std::string> losses;  ///< lines of Baseline, one for each finding that got worse
 };
 
 /// Every failed and unresolved finding, each with the line that reruns it; `command` replaces the leading "normlab".
@@ -55,6 +55,7 @@ std::string tables_text(const std::vector<Outcome>& outcomes);
 std::string summary_line(const Summary& summary, double seconds);
 
 /// Everything, a finding an entry.
-std::string json_text(const std::vector<Outcome>& outcomes, const Summary& summary, double seconds, const std::string& command);
+std::string json_text(const std::vector<Outcome>& outcomes, const Summary& summary, double seconds,
+                      const std::string& command);
 
 }  // namespace normlab::verify

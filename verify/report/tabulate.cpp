@@ -20,7 +20,9 @@ bool worse(const Measured& a, const Measured& b) {
     const auto rank = [](const Measured& m) {
         if (!m.finding) return std::pair(-1, 0.0);
         const double ratio = m.finding->ratio();
-        return std::pair(m.finding->verdict == Verdict::fail ? 2 : m.finding->verdict == Verdict::unresolved ? 1 : 0,
+        return std::pair(m.finding->verdict == Verdict::fail         ? 2
+                         : m.finding->verdict == Verdict::unresolved ? 1
+                                                                     : 0,
                          std::isnan(ratio) ? std::numeric_limits<double>::infinity() : ratio);
     };
     return rank(a) < rank(b);
@@ -30,7 +32,9 @@ std::vector<KappaCurve> kappa_curves(const std::vector<Outcome>& outcomes) {
     std::map<std::tuple<std::string, DType, std::int64_t>, std::map<double, Measured>> rows;
     for (const Outcome& o : outcomes) {
         const Case& c = o.test;
-        if (!o.name.empty() || find_check(c.check).name != "accuracy" || c.data || !c.spec().centred() || c.mode != Mode::train || c.state != StateKind::near) continue;
+        if (!o.name.empty() || find_check(c.check).name != "accuracy" || c.data || !c.spec().centred() ||
+            c.mode != Mode::train || c.state != StateKind::near)
+            continue;
         for (const Finding& f : o.findings)
             if (f.quantity == "y" && c.sigma == 1 && c.offset == 0 && c.x == Values{} && !c.eps) {
                 Measured& at = rows[{c.implementation, c.dtype, c.problem().block_size()}][c.kappa];
@@ -39,7 +43,8 @@ std::vector<KappaCurve> kappa_curves(const std::vector<Outcome>& outcomes) {
     }
     std::vector<KappaCurve> curves;
     for (auto& [key, points] : rows)
-        if (points.size() > 1) curves.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), std::move(points)});
+        if (points.size() > 1)
+            curves.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), std::move(points)});
     return curves;
 }
 
@@ -55,7 +60,8 @@ InvarianceMatrix invariance_matrix(const std::vector<Outcome>& outcomes) {
             remember(matrix.labels, f.label), remember(matrix.columns, f.quantity);
             InvarianceMatrix::Cell& cell = matrix.cells[{f.label, f.quantity}];
             (f.note.starts_with("yes") ? cell.yes : cell.no) = true;
-            cell.wrong |= f.verdict != Verdict::pass && f.verdict != Verdict::skipped;   // skipped: nothing was expected
+            // skipped: nothing was expected
+            cell.wrong |= f.verdict != Verdict::pass && f.verdict != Verdict::skipped;
             if (worse(cell.worst, {&o, &f})) cell.worst = {&o, &f};
         }
     }

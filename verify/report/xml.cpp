@@ -9,7 +9,9 @@ namespace {
 
 // Bytes of the character that starts here, or 0 where they are no UTF-8 or no character of XML.
 std::size_t length_at(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0}; };
+    const auto byte = [&](std::size_t i) {
+        return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
+    };
     const std::uint8_t first = byte(0);
     if (first < 0x80) return first < 0x20 || first == 0x7f ? 0 : 1;
     const std::size_t length = first >= 0xf5 ? 0 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
@@ -19,7 +21,8 @@ std::size_t length_at(std::string_view text) {
         code = code << 6 | (byte(i) & 0x3fu);
     }
     constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const bool allowed = code >= least[length] && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff) && code != 0xfffe && code != 0xffff;
+    const bool allowed = code >= least[length] && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff) &&
+                         code != 0xfffe && code != 0xffff;
     return allowed ? length : 0;
 }
 

@@ -18,8 +18,7 @@ struct List {
     // For each of these checks.
     template <class Change>
     void add(std::initializer_list<std::string_view> checks, Change change) {
-        for (std::string_view check : checks)
-            add([&](Case& c) { c.check = check, change(c); });
+        for (std::string_view check : checks) add([&](Case& c) { c.check = check, change(c); });
     }
 };
 
@@ -38,7 +37,8 @@ double largest_whole(DType d) { return std::min(1e7, 1 / row_of(d).roundoff); }
 double large(const Case& c) { return short_range(c) ? 1e4 : 1e10; }
 
 // The same pattern of x on blocks of 8 and 63, or the sizes given.
-Cases pattern(const Case& base, std::string_view name, double sigma = 1, double offset = 0, std::initializer_list<std::int64_t> sizes = {8, 63}) {
+Cases pattern(const Case& base, std::string_view name, double sigma = 1, double offset = 0,
+              std::initializer_list<std::int64_t> sizes = {8, 63}) {
     List l{base, {}};
     for (std::int64_t m : sizes)
         l.add({"accuracy", "xhat_dx"}, [&](Case& c) {
@@ -68,7 +68,8 @@ Cases of_check(const Case& base, std::string_view check) {
 }
 
 // Their squares leave the range of f32 or f64: verify/range.hpp says what is expected then.
-Cases of_size(const Case& base, std::initializer_list<double> single_range, std::initializer_list<double> double_range, bool tiny) {
+Cases of_size(const Case& base, std::initializer_list<double> single_range, std::initializer_list<double> double_range,
+              bool tiny) {
     List l{base, {}};
     for (double sigma : base.dtype == DType::f64 ? double_range : single_range)
         for (std::int64_t m : {8, 63})
@@ -85,7 +86,8 @@ Cases of_size(const Case& base, std::initializer_list<double> single_range, std:
 Cases kappa_ladder(const Case& base) {
     Cases all;
     for (double c = 1; c <= largest_whole(base.dtype); c *= 10)
-        for (const Cases& more : {pattern(base, "grid", 1, c, {8, 64})}) all.insert(all.end(), more.begin(), more.end());
+        for (const Cases& more : {pattern(base, "grid", 1, c, {8, 64})})
+            all.insert(all.end(), more.begin(), more.end());
     return all;
 }
 
@@ -94,7 +96,7 @@ Cases eps_matched(const Case& base) {
     List l{with_small_shape(base), {}};
     for (double share : {.01, 1.0, 100.0})
         l.add({"accuracy", "xhat_dx", "running_stats"}, [&](Case& c) { c.sigma = std::sqrt(share * c.spec().eps); });
-    for (double eps : {1e-8, 1e-3})   // a clamp at 1e-5 shows below it, a second eps above
+    for (double eps : {1e-8, 1e-3})  // a clamp at 1e-5 shows below it, a second eps above
         l.add({"accuracy", "xhat_dx"}, [&](Case& c) { c.eps = eps, c.sigma = std::sqrt(eps); });
     return l.cases;
 }
@@ -110,7 +112,7 @@ Cases constant(const Case& base) {
     Cases all;
     for (double value : {0.0, 1.0, 0.1, 3.25, large(base), short_range(base) ? 0x1p13 : 0x1p33})
         for (const Cases& more : {pattern(base, "constant", 1, value)}) all.insert(all.end(), more.begin(), more.end());
-    for (double value : {0.0, 1.0, 3.25})   // sums are exact: no variance, eps = 0 leaves y = beta
+    for (double value : {0.0, 1.0, 3.25})  // sums are exact: no variance, eps = 0 leaves y = beta
         for (Case& c : pattern(base, "constant", 1, value, {8}))
             if (c.check == "accuracy") c.eps = 0, all.push_back(c);
     return all;
@@ -123,7 +125,8 @@ Cases constant_ulp(const Case& base) {
 Cases pair(const Case& base) {
     Cases all = pattern(base, "normal", 1, 0, {2});
     if (has_eps(base))
-        for (const Cases& more : {pattern(base, "normal", .01, 0, {2}), pattern(base, "alternating", .5, 100, {2})}) all.insert(all.end(), more.begin(), more.end());
+        for (const Cases& more : {pattern(base, "normal", .01, 0, {2}), pattern(base, "alternating", .5, 100, {2})})
+            all.insert(all.end(), more.begin(), more.end());
     return all;
 }
 
@@ -131,18 +134,25 @@ Cases single(const Case& base) { return together({pattern(base, "normal", 1, 0, 
 Cases empty(const Case& base) { return of_check(base, "empty"); }
 Cases spike(const Case& base) { return pattern(base, "spike"); }
 Cases outlier_first(const Case& base) { return pattern(base, "outlier"); }
-Cases sorted(const Case& base) { return together({pattern(base, "sorted", 1, 0, {257}), pattern(base, "sorted", 1, 100)}); }
+Cases sorted(const Case& base) {
+    return together({pattern(base, "sorted", 1, 0, {257}), pattern(base, "sorted", 1, 100)});
+}
 Cases alternating(const Case& base) { return pattern(base, "alternating", 1e4, 0, {8, 257}); }
 
-Cases huge(const Case& base) { return short_range(base) ? Cases{} : of_size(base, {1e19, 1e20, 1e25, 1e29, 1e30, 1e38}, {1e155, 1e200, 1e300}, false); }
+Cases huge(const Case& base) {
+    return short_range(base) ? Cases{}
+                             : of_size(base, {1e19, 1e20, 1e25, 1e29, 1e30, 1e38}, {1e155, 1e200, 1e300}, false);
+}
 Cases tiny(const Case& base) {
-    return short_range(base) ? of_size(base, {1e-5, 1e-7}, {}, true) : of_size(base, {1e-25, 1e-30, 1e-40}, {1e-170, 1e-200, 1e-300}, true);
+    return short_range(base) ? of_size(base, {1e-5, 1e-7}, {}, true)
+                             : of_size(base, {1e-25, 1e-30, 1e-40}, {1e-170, 1e-200, 1e-300}, true);
 }
 
 Cases half_range(const Case& base) {
     if (!half(base)) return {};
-    Cases all = together({pattern(base, "normal", 500), pattern(base, "normal", 1, 300), pattern(base, "uniform", 1e3, 257)});
-    all.push_back(tiled(base, {2, 3, 4}, {512, 3, 256}));   // 131072 values a channel: no count in 16 bits
+    Cases all =
+        together({pattern(base, "normal", 500), pattern(base, "normal", 1, 300), pattern(base, "uniform", 1e3, 257)});
+    all.push_back(tiled(base, {2, 3, 4}, {512, 3, 256}));  // 131072 values a channel: no count in 16 bits
     return all;
 }
 
@@ -168,7 +178,9 @@ Cases layouts(const Case& base) {
 Cases odd_sizes(const Case& base) {
     Cases all = pattern(base, "normal", 1, 0, {3, 5, 65, 127, 257});
     List l{base, {}};
-    l.add({"accuracy"}, [](Case& c) { c.shape = {2, 65, 3}, c.groups = c.spec().groups > 1 ? std::optional<std::int64_t>(5) : std::nullopt; });
+    l.add({"accuracy"}, [](Case& c) {
+        c.shape = {2, 65, 3}, c.groups = c.spec().groups > 1 ? std::optional<std::int64_t>(5) : std::nullopt;
+    });
     l.add({"accuracy"}, [](Case& c) { c.shape = {3, 6, 37}; });
     all.insert(all.end(), l.cases.begin(), l.cases.end());
     return all;
@@ -178,7 +190,8 @@ Cases many_rows(const Case& base) {
     if (short_range(base)) return {};
     Cases all;
     // periods that do not divide what wraps: a row taken for another is seen
-    for (const auto& [n, period] : {std::pair(65535, 5), {65536, 4}, {131070, 3}}) all.push_back(tiled(base, {period, 2, 3}, {n, 2, 3}));
+    for (const auto& [n, period] : {std::pair(65535, 5), {65536, 4}, {131070, 3}})
+        all.push_back(tiled(base, {period, 2, 3}, {n, 2, 3}));
     if (base.spec().moments == Moments::norm) all.push_back(tiled(base, {3, 2, 3}, {3 * 65536, 2, 3}));
     all.push_back(tiled(base, {3, 3, 2}, {3, 65538, 2}));
     if (base.spec().groups > 1) all.back().groups = 65538 / 3;
@@ -230,7 +243,7 @@ Cases renorm_clip(const Case& base) {
 
 Cases zero_vector(const Case& base) {
     if (base.spec().centred()) return {};
-    Cases all = pattern(base, "constant");   // v = 0
+    Cases all = pattern(base, "constant");  // v = 0
     for (double size : short_range(base) ? std::array{1e-6, 1e4} : std::array{1e-30, 1e30})
         for (Cases more : {pattern(base, "normal", size)})
             for (Case& c : more) c.eps = 0, all.push_back(c);
@@ -239,16 +252,17 @@ Cases zero_vector(const Case& base) {
 
 // What libraries failed on, as users met it.
 Cases shifted(const Case& base) {
-    return together({pattern(base, "normal", 1, 2000, {4, 64}), half(base) ? Cases{} : pattern(base, "grid", 1, 40000, {4}),
+    return together({pattern(base, "normal", 1, 2000, {4, 64}),
+                     half(base) ? Cases{} : pattern(base, "grid", 1, 40000, {4}),
                      pattern(base, "alternating", .5, row_of(base.dtype).largest_kappa < 1e3 ? 144.5 : 1449, {8})});
 }
 
 Cases near_constant(const Case& base) {
     Cases all;
-    for (double offset : {1e2, 1e3, 1e4}) {   // a step of 1e-3 around them
+    for (double offset : {1e2, 1e3, 1e4}) {  // a step of 1e-3 around them
         for (const Cases& more : {pattern(base, "grid", 1e-3, offset)}) all.insert(all.end(), more.begin(), more.end());
     }
-    all.push_back(tiled(base, {4, 4, 32}, {64, 4, 512}));   // N(100, 0.01^2), 32768 values a channel
+    all.push_back(tiled(base, {4, 4, 32}, {64, 4, 512}));  // N(100, 0.01^2), 32768 values a channel
     all.back().sigma = .01, all.back().offset = 100;
     return all;
 }
@@ -265,14 +279,17 @@ Cases large_group(const Case& base) {
 
 Cases channels_last_large(const Case& base) {
     if (base.layout == Layout::channels_first || short_range(base) || !in_f32(base)) return {};
-    Cases all{tiled(base, {2, 64, 5}, {16, 64, 2500}), tiled(base, {4, 3, 7}, {16, 3, 50176}), tiled(base, {4, 64, 4}, {256, 64, 4096})};
+    Cases all{tiled(base, {2, 64, 5}, {16, 64, 2500}), tiled(base, {4, 3, 7}, {16, 3, 50176}),
+              tiled(base, {4, 64, 4}, {256, 64, 4096})};
     if (base.spec().groups > 1) all[0].groups = all[2].groups = 16, all[1].groups = 3;
     return all;
 }
 
 Cases index_32bit(const Case& base) {
-    if (!half(base) || short_range(base) || base.layout == Layout::channels_last || base.mode == Mode::eval) return {};   // the smallest tensor beyond 2^31 elements
-    Case c = tiled(base, {3, 16, 16}, {(1 << 13) + 1, 512, 512});   // 8193 = 3 * 2731: what wraps lands in another row of the tile
+    // the smallest tensor beyond 2^31 elements
+    if (!half(base) || short_range(base) || base.layout == Layout::channels_last || base.mode == Mode::eval) return {};
+    // 8193 = 3 * 2731: what wraps lands in another row of the tile
+    Case c = tiled(base, {3, 16, 16}, {(1 << 13) + 1, 512, 512});
     if (c.spec().groups > 1) c.groups = 64;
     return {c};
 }

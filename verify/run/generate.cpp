@@ -11,9 +11,10 @@ namespace normlab::verify {
 namespace {
 
 // The checks that look at whatever numbers a case draws, the first ones more often.
-constexpr std::string_view for_any_numbers[] = {"accuracy", "accuracy", "accuracy", "accuracy", "accuracy", "zero_sum", "xhat_dx", "symmetry", "identity",
-                                                "running_stats", "fold", "gradient_masks", "power_of_two", "contracts",
-                                                "isolation", "repeat", "permutation", "batch_independence"};
+constexpr std::string_view for_any_numbers[] = {
+    "accuracy",     "accuracy",  "accuracy",  "accuracy",      "accuracy",    "zero_sum",
+    "xhat_dx",      "symmetry",  "identity",  "running_stats", "fold",        "gradient_masks",
+    "power_of_two", "contracts", "isolation", "repeat",        "permutation", "batch_independence"};
 
 // Small, or at the edges of vector lanes.
 std::int64_t size(std::int64_t most, Random& random) {
@@ -51,7 +52,9 @@ Case random_case(Random& random, const Selection& selection) {
         for (const Variant* v : all_variants()) names.emplace_back(v->name);
     if (checks.empty()) checks.assign(std::begin(for_any_numbers), std::end(for_any_numbers));
     const std::vector<std::string> implementations = chosen_implementations(selection);
-    const auto pick = [&]<class T>(const std::vector<T>& asked, const std::vector<T>& all) { return random.one_of(asked.empty() ? all : asked); };
+    const auto pick = [&]<class T>(const std::vector<T>& asked, const std::vector<T>& all) {
+        return random.one_of(asked.empty() ? all : asked);
+    };
     for (int tries = 0; tries < 10000; ++tries) {
         Case c;
         c.variant = find_variant(random.one_of(names)).name;
@@ -63,7 +66,9 @@ Case random_case(Random& random, const Selection& selection) {
         draw_shape(c, random);
         draw_part(c, Part::layer, random);
         draw_part(c, Part::numbers, random);
-        if ((c.check == "contracts" || c.check == "repeat") && random.chance(0.03)) c.shape.N = 1 + 33000 / (c.shape.C * c.shape.S), c.stat_batch = 0;   // several threads
+        // several threads
+        if ((c.check == "contracts" || c.check == "repeat") && random.chance(0.03))
+            c.shape.N = 1 + 33000 / (c.shape.C * c.shape.S), c.stat_batch = 0;
         if (accepted(c)) return c;
     }
     throw Error("no case of this selection can be drawn; `normlab list` shows variants and checks");

@@ -31,7 +31,9 @@ struct Run {
             result.unresolved += f.verdict == Verdict::unresolved;
             result.failed += f.verdict == Verdict::fail;
             doubtful |= f.verdict == Verdict::fail || f.verdict == Verdict::unresolved;
-            if (f.verdict != Verdict::unresolved && (f.ratio() > one.finding.ratio() || std::isnan(f.error)) && !std::isnan(one.finding.error)) one.finding = f, one.test = o.test;
+            if (f.verdict != Verdict::unresolved && (f.ratio() > one.finding.ratio() || std::isnan(f.error)) &&
+                !std::isnan(one.finding.error))
+                one.finding = f, one.test = o.test;
         }
         if (doubtful && result.doubtful.size() < most_kept) result.doubtful.push_back(o);
     }
@@ -41,14 +43,16 @@ struct Run {
         const std::lock_guard guard(lock);
         if (worst.empty()) return std::nullopt;
         const auto at = std::next(worst.begin(), random.integer(0, std::ssize(worst) - 1));
-        if (at->second.finding.quantity.empty() || at->second.finding.bound == 0) return std::nullopt;   // nothing found, or nothing to climb
+        // nothing found, or nothing to climb
+        if (at->second.finding.quantity.empty() || at->second.finding.bound == 0) return std::nullopt;
         return at->second.test;
     }
 };
 
 }  // namespace
 
-Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most, const std::function<bool(std::size_t)>& go_on) {
+Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most,
+          const std::function<bool(std::size_t)>& go_on) {
     Run run;
     std::atomic<std::size_t> next = 0;
     std::atomic<bool> stop = false;

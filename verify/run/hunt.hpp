@@ -13,19 +13,21 @@ namespace normlab::verify {
 struct Worst {
     Case test;
     Finding finding;
-    std::size_t cases = 0;   ///< run for this implementation and dtype
+    std::size_t cases = 0;  ///< run for this implementation and dtype
 };
 
 struct Hunt {
     std::vector<Worst> worst;
-    std::vector<Outcome> doubtful;   ///< with a FAIL or an UNRESOLVED: the first hundred
+    std::vector<Outcome> doubtful;  ///< with a FAIL or an UNRESOLVED: the first hundred
     std::size_t cases = 0, held = 0, unresolved = 0, skipped = 0, failed = 0;
 
     bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
 };
 
-/// Runs `most` cases on `threads` threads, fewer if `go_on` says no; it is asked now and then, with the number of cases begun. Case i depends on seed and i alone
-/// but with `climb`: then every other one changes the worst case so far of some implementation and dtype.
-Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most, const std::function<bool(std::size_t)>& go_on);
+/// Runs `most` cases on `threads` threads, fewer if `go_on` says no; it is asked now and then, with the number of cases
+/// begun. Case i depends on seed and i alone but with `climb`: then every other one changes the worst case so far of
+/// some implementation and dtype.
+Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most,
+          const std::function<bool(std::size_t)>& go_on);
 
 }  // namespace normlab::verify

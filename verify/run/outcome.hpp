@@ -11,9 +11,10 @@ namespace normlab::verify {
 struct Outcome {
     Case test;
     std::vector<Finding> findings;
-    std::string skipped;   ///< why; empty: it ran
-    std::string name = "", rerun = "";   ///< of an outside vector; empty: the case says them
-    std::string smaller = "";            ///< the line that runs a smaller case which fails likewise, if one was looked for and found
+    std::string skipped;                ///< why; empty: it ran
+    std::string name = "", rerun = "";  ///< of an outside vector; empty: the case says them
+    /// the line that runs a smaller case which fails likewise, if one was looked for and found
+    std::string smaller = "";
 
     std::string title() const { return name.empty() ? test.text() : name; }
     std::string rerun_line() const { return rerun.empty() ? test.rerun() : rerun; }

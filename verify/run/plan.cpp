@@ -51,7 +51,8 @@ std::vector<Case> bases(const Selection& selection) {
 std::vector<std::string> chosen_implementations(const Selection& selection) {
     std::vector<std::string> names;
     for (const std::string& name : selection.implementations) {
-        if (const Support s = find_implementation(name).available(); !s) throw Error(fmt::format("{} cannot run here: {}", name, s.reason));
+        if (const Support s = find_implementation(name).available(); !s)
+            throw Error(fmt::format("{} cannot run here: {}", name, s.reason));
         names.push_back(name);
     }
     if (names.empty())
@@ -76,7 +77,8 @@ std::vector<Case> plan(const Selection& selection, Tier tier) {
             base.check = name;
             const Check& check = find_check(name);
             for (Case& c : check.cases(base, tier))
-                if (is_valid(c) && check.refuses(c).empty() && seen.insert(c.text()).second) cases.push_back(std::move(c));
+                if (is_valid(c) && check.refuses(c).empty() && seen.insert(c.text()).second)
+                    cases.push_back(std::move(c));
         }
     if (tier != Tier::smoke)
         for (const HostileInput& input : hostile_inputs())
@@ -95,7 +97,8 @@ std::vector<Case> plan_hostile(const HostileInput& input, const Selection& selec
         for (Case& c : input.cases(base)) {
             c.name = input.name;
             const Check& check = find_check(c.check);
-            if ((wanted.empty() || wanted.contains(check.name)) && is_valid(c) && check.refuses(c).empty()) cases.push_back(std::move(c));
+            if ((wanted.empty() || wanted.contains(check.name)) && is_valid(c) && check.refuses(c).empty())
+                cases.push_back(std::move(c));
         }
     }
     return cases;

@@ -13,13 +13,15 @@ struct Selection {
     std::vector<Mode> modes;
 };
 
-/// Those asked for, or all that can run on this machine. Throws Error for an unknown name, and for one that cannot run here, with its reason.
+/// Those asked for, or all that can run on this machine. Throws Error for an unknown name, and for one that cannot run
+/// here, with its reason.
 std::vector<std::string> chosen_implementations(const Selection& selection);
 
 /// smoke, ci or full. Throws Error for another word.
 Tier parse_tier(const std::string& word);
 
-/// Every check over implementations x variants x dtypes x layouts x modes; from tier ci on also the catalogue of hostile inputs. Throws Error for unknown names.
+/// Every check over implementations x variants x dtypes x layouts x modes; from tier ci on also the catalogue of
+/// hostile inputs. Throws Error for unknown names.
 std::vector<Case> plan(const Selection& selection, Tier tier);
 
 /// One entry of the catalogue. Empty where it has nothing for the selection.

@@ -18,7 +18,7 @@ namespace normlab::verify {
 namespace {
 
 struct Loaded {
-    std::filesystem::path name;   // of the file, or of its member
+    std::filesystem::path name;  // of the file, or of its member
     std::vector<std::int64_t> dims;
     std::vector<double> values;
     DType dtype = DType::f64;
@@ -36,9 +36,12 @@ Loaded checked(const io::Array& array, const std::filesystem::path& path) {
     } else {
         io::refuse(path, fmt::format("its elements are {}; f32 and f64 are accepted", io::element_name(array.type)));
     }
-    if (out.values.empty()) io::refuse(path, fmt::format("shape {} is empty; at least one element is accepted", io::shape_text(array.shape)));
+    if (out.values.empty())
+        io::refuse(path,
+                   fmt::format("shape {} is empty; at least one element is accepted", io::shape_text(array.shape)));
     for (std::size_t i = 0; i < out.values.size(); ++i)
-        if (!std::isfinite(out.values[i])) io::refuse(path, fmt::format("element {} is {}; finite numbers are accepted", i, out.values[i]));
+        if (!std::isfinite(out.values[i]))
+            io::refuse(path, fmt::format("element {} is {}; finite numbers are accepted", i, out.values[i]));
     return out;
 }
 
@@ -50,7 +53,9 @@ struct Brought {
 
 Brought load(const InputOptions& options) {
     const auto from_file = [](const std::filesystem::path& path) { return checked(io::read_npy(path), path); };
-    const auto parameter = [&](const std::filesystem::path& path) { return path.empty() ? std::optional<Loaded>() : from_file(path); };
+    const auto parameter = [&](const std::filesystem::path& path) {
+        return path.empty() ? std::optional<Loaded>() : from_file(path);
+    };
     if (!io::is_npz(options.x)) return {from_file(options.x), parameter(options.gamma), parameter(options.beta)};
     io::NpzFile file(options.x);
     const std::vector<std::string> names = file.names();
@@ -70,8 +75,8 @@ Brought load(const InputOptions& options) {
 std::vector<double> parameter_for(const std::optional<Loaded>& p, std::int64_t C, std::string_view variant) {
     if (!p) return {};
     if (static_cast<std::int64_t>(p->values.size()) != C)
-        throw Error(fmt::format("{}: {} values, but {} has C = {} channels here; {} values are accepted", p->name.string(), p->values.size(), variant,
-                                C, C));
+        throw Error(fmt::format("{}: {} values, but {} has C = {} channels here; {} values are accepted",
+                                p->name.string(), p->values.size(), variant, C, C));
     return p->values;
 }
 
@@ -81,7 +86,8 @@ std::vector<double> channels_first(const std::vector<double>& v, const Shape& sh
     out.reserve(v.size());
     for (std::int64_t n = 0; n < shape.N; ++n)
         for (std::int64_t c = 0; c < shape.C; ++c)
-            for (std::int64_t s = 0; s < shape.S; ++s) out.push_back(v[static_cast<std::size_t>((n * shape.S + s) * shape.C + c)]);
+            for (std::int64_t s = 0; s < shape.S; ++s)
+                out.push_back(v[static_cast<std::size_t>((n * shape.S + s) * shape.C + c)]);
     return out;
 }
 
@@ -109,13 +115,13 @@ void check_options(const InputOptions& options, const std::vector<std::int64_t>&
         else spec.groups = 1;
         if (options.eps) spec.eps = *options.eps;
         spec.running = Running::none, spec.correction = Correction::none;
-        validate({spec, {2, shape.C, 2}});   // two of each: only the settings can be wrong
+        validate({spec, {2, shape.C, 2}});  // two of each: only the settings can be wrong
     }
 }
 
 // One tensor through the checks for real data.
 void add_cases(const Case& base, const Selection& selection, std::vector<Case>& cases) {
-    const std::vector<Mode> modes = !selection.modes.empty()                     ? selection.modes
+    const std::vector<Mode> modes = !selection.modes.empty()               ? selection.modes
                                     : base.spec().running == Running::none ? std::vector{Mode::train}
                                                                            : std::vector{Mode::train, Mode::eval};
     std::vector<std::string> names = selection.checks;
@@ -137,7 +143,8 @@ void add_cases(const Case& base, const Selection& selection, std::vector<Case>& 
 template <class Build>
 void for_selected(const Selection& selection, bool lenient, std::vector<std::string>& left_out, Build build) {
     for (const std::string& n : selection.checks)
-        if (!find_check(n).real_data) throw Error(fmt::format("check {} draws its own data; it does not run on --input or --data", n));
+        if (!find_check(n).real_data)
+            throw Error(fmt::format("check {} draws its own data; it does not run on --input or --data", n));
     for (const Variant* v : all_variants()) {
         const bool named = std::ranges::find(selection.variants, v->name) != selection.variants.end();
         if (!selection.variants.empty() && !named) continue;
@@ -157,12 +164,14 @@ void check_names(const Selection& selection) {
 
 }  // namespace
 
-std::vector<Case> plan_input(const InputOptions& options, const Selection& selection, std::vector<std::string>& left_out) {
+std::vector<Case> plan_input(const InputOptions& options, const Selection& selection,
+                             std::vector<std::string>& left_out) {
     check_names(selection);
     const Brought brought = load(options);
     const Loaded& x = brought.x;
     if (x.dims.size() < 2)
-        io::refuse(x.name, fmt::format("shape {} has rank {}; rank 2 or more is accepted", io::shape_text(x.dims), x.dims.size()));
+        io::refuse(x.name, fmt::format("shape {} has rank {}; rank 2 or more is accepted", io::shape_text(x.dims),
+                                       x.dims.size()));
     check_options(options, x.dims);
     std::string flags = "--input " + system::shell_word(options.x);
     if (!options.gamma.empty()) flags += " --gamma " + system::shell_word(options.gamma);
@@ -180,8 +189,13 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
         if (spec.groups != 1) c.groups = options.groups ? *options.groups : default_groups(c.shape.C);
         const bool by_memory = is_weights(spec) || (options.normalized && is_by_sample(spec));
         c.layout = by_memory ? Layout::channels_first : options.layout;
-        RealData data{c.layout == Layout::channels_first ? x.values : channels_first(x.values, c.shape), parameter_for(brought.gamma, c.shape.C, v.name),
-                      parameter_for(brought.beta, c.shape.C, v.name), c.shape, x.dtype, options.layout, flags};
+        RealData data{c.layout == Layout::channels_first ? x.values : channels_first(x.values, c.shape),
+                      parameter_for(brought.gamma, c.shape.C, v.name),
+                      parameter_for(brought.beta, c.shape.C, v.name),
+                      c.shape,
+                      x.dtype,
+                      options.layout,
+                      flags};
         c.data = std::make_shared<const RealData>(std::move(data));
         std::vector<Case> mine;
         for (DType dtype : selection.dtypes.empty() ? std::vector{x.dtype} : selection.dtypes)
@@ -195,21 +209,25 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
     return cases;
 }
 
-std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::string& only, const Selection& selection, std::uint64_t seed,
-                             std::vector<std::string>& left_out) {
+std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::string& only, const Selection& selection,
+                             std::uint64_t seed, std::vector<std::string>& left_out) {
     check_names(selection);
     constexpr std::string_view layer_names[] = {"conv", "dense"};
-    if (!only.empty() && std::ranges::find(layer_names, only) == std::end(layer_names)) throw Error(unknown("layer", only, layer_names));
+    if (!only.empty() && std::ranges::find(layer_names, only) == std::end(layer_names))
+        throw Error(unknown("layer", only, layer_names));
     const io::MnistFiles files = io::find_mnist(folder);
     const std::filesystem::path path = files.t10k_images ? *files.t10k_images : *files.train_images;
     const io::Array images = io::read_idx(path);
     constexpr std::int64_t dense_samples = 200, conv_samples = 16, dense_channels = 32, conv_channels = 8;
-    if (images.shape.size() != 3 || images.type != io::ElementType::u8 || images.shape[0] < dense_samples || images.shape[1] < 3 || images.shape[2] < 3)
-        io::refuse(path, fmt::format("{} of shape {}; at least {} images of u8, 3x3 or larger, are accepted", io::element_name(images.type),
-                                     io::shape_text(images.shape), dense_samples));
+    if (images.shape.size() != 3 || images.type != io::ElementType::u8 || images.shape[0] < dense_samples ||
+        images.shape[1] < 3 || images.shape[2] < 3)
+        io::refuse(path, fmt::format("{} of shape {}; at least {} images of u8, 3x3 or larger, are accepted",
+                                     io::element_name(images.type), io::shape_text(images.shape), dense_samples));
     const auto pixels = images.as<std::uint8_t>();
     const std::int64_t H = images.shape[1], W = images.shape[2];
-    const auto pixel = [&](std::int64_t n, std::int64_t r, std::int64_t c) { return pixels[static_cast<std::size_t>((n * H + r) * W + c)] / 255.0; };
+    const auto pixel = [&](std::int64_t n, std::int64_t r, std::int64_t c) {
+        return pixels[static_cast<std::size_t>((n * H + r) * W + c)] / 255.0;
+    };
     Random random(seed);
     const auto weights = [&](std::int64_t outputs, std::int64_t fan_in) {
         std::vector<double> w(static_cast<std::size_t>(outputs * fan_in));
@@ -221,33 +239,45 @@ std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::str
         std::vector<double> x;
         std::string name;
     };
-    Layer conv{{conv_samples, conv_channels, (H - 2) * (W - 2)}, {}, "conv"}, dense{{dense_samples, dense_channels, 1}, {}, "dense"};
+    Layer conv{{conv_samples, conv_channels, (H - 2) * (W - 2)}, {}, "conv"},
+        dense{{dense_samples, dense_channels, 1}, {}, "dense"};
     const std::vector<double> kernel = weights(conv_channels, 9), matrix = weights(dense_channels, H * W);
     for (std::int64_t n = 0; n < conv_samples; ++n)
         for (std::int64_t c = 0; c < conv_channels; ++c)
             for (std::int64_t s = 0; s < conv.shape.S; ++s) {
                 double sum = 0;
                 for (std::int64_t k = 0; k < 9; ++k)
-                    sum += kernel[static_cast<std::size_t>(c * 9 + k)] * pixel(n, s / (W - 2) + k / 3, s % (W - 2) + k % 3);
+                    sum += kernel[static_cast<std::size_t>(c * 9 + k)] *
+                           pixel(n, s / (W - 2) + k / 3, s % (W - 2) + k % 3);
                 conv.x.push_back(sum);
             }
     for (std::int64_t n = 0; n < dense_samples; ++n)
         for (std::int64_t c = 0; c < dense_channels; ++c) {
             double sum = 0;
-            for (std::int64_t k = 0; k < H * W; ++k) sum += matrix[static_cast<std::size_t>(c * H * W + k)] * pixel(n, k / W, k % W);
+            for (std::int64_t k = 0; k < H * W; ++k)
+                sum += matrix[static_cast<std::size_t>(c * H * W + k)] * pixel(n, k / W, k % W);
             dense.x.push_back(sum);
         }
     std::vector<Case> cases;
     for (Layer* layer : {&conv, &dense}) {
         if (!only.empty() && layer->name != only) continue;
         const auto data = std::make_shared<const RealData>(
-            RealData{std::move(layer->x), {}, {}, layer->shape, DType::f32, {}, fmt::format("--data {} --layer {}", system::shell_word(folder), layer->name)});
-        for_selected(selection, true, left_out, [&](const Variant& v) {   // one layer may suit a variant, the other not
+            RealData{std::move(layer->x),
+                     {},
+                     {},
+                     layer->shape,
+                     DType::f32,
+                     {},
+                     fmt::format("--data {} --layer {}", system::shell_word(folder), layer->name)});
+        for_selected(selection, true, left_out, [&](const Variant& v) {  // one layer may suit a variant, the other not
             for (DType dtype : selection.dtypes.empty() ? std::vector{DType::f64, DType::f32} : selection.dtypes)
-                for (Layout layout : selection.layouts.empty() ? std::vector{Layout::channels_first, Layout::channels_last} : selection.layouts)
+                for (Layout layout : selection.layouts.empty()
+                                         ? std::vector{Layout::channels_first, Layout::channels_last}
+                                         : selection.layouts)
                     for (const std::string& implementation : chosen_implementations(selection)) {
                         Case c;
-                        c.variant = v.name, c.implementation = implementation, c.dtype = dtype, c.layout = layout, c.seed = seed;
+                        c.variant = v.name, c.implementation = implementation, c.dtype = dtype, c.layout = layout,
+                        c.seed = seed;
                         c.shape = layer->shape;
                         c.data = data;
                         if (v.make().groups != 1) c.groups = default_groups(c.shape.C);

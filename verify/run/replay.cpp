@@ -16,7 +16,8 @@ std::string text_of(const std::filesystem::path& path) {
     if (!std::filesystem::exists(path)) return "# cases that failed; normlab verify --replay runs them first\n";
     io::InputFile file(path);
     const std::uint64_t size = file.left().value_or(0);
-    if (size > 1 << 24) throw Error(fmt::format("{}: {} bytes; a replay file of up to 16 MiB is accepted", path.string(), size));
+    if (size > 1 << 24)
+        throw Error(fmt::format("{}: {} bytes; a replay file of up to 16 MiB is accepted", path.string(), size));
     std::string text(size, ' ');
     text.resize(file.read(std::as_writable_bytes(std::span(text))));
     return text;
@@ -51,7 +52,8 @@ std::vector<Case> read_replay(const std::filesystem::path& path) {
         if (text.empty()) continue;
         try {
             cases.push_back(parse_case(text));
-            find_check(cases.back().check), find_implementation(cases.back().implementation), validate(cases.back().problem());
+            find_check(cases.back().check), find_implementation(cases.back().implementation),
+                validate(cases.back().problem());
         } catch (const Error& e) {
             throw Error(fmt::format("{} line {}: {}", path.string(), number, printable(e.what())));
         }

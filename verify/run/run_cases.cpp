@@ -17,7 +17,8 @@ const Runner& runner_of(const Case& c) {
 Outcome run_case(const Case& c) { return runner_of(c).run(c); }
 std::string reason_to_skip(const Case& c) { return runner_of(c).reason_to_skip(c); }
 
-std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads, const std::function<void(std::size_t, std::size_t)>& progress) {
+std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads,
+                               const std::function<void(std::size_t, std::size_t)>& progress) {
     std::vector<std::size_t> small, large;
     for (std::size_t k = 0; k < cases.size(); ++k)
         (bytes_needed(cases[k]) * threads <= system::memory_budget() ? small : large).push_back(k);
@@ -25,7 +26,8 @@ std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads, cons
     std::size_t done = 0;
     const auto report = [&] { progress(++done, cases.size()); };
     const auto run_at_once = [&](const std::vector<std::size_t>& some, int number) {
-        system::in_parallel(some.size(), number, [&](std::size_t i) { outcomes[some[i]] = run_case(cases[some[i]]); }, report);
+        system::in_parallel(
+            some.size(), number, [&](std::size_t i) { outcomes[some[i]] = run_case(cases[some[i]]); }, report);
     };
     run_at_once(small, threads);
     run_at_once(large, 1);

@@ -1,6 +1,6 @@
 #pragma once
-// Who runs the cases of an implementation. An Implementation that is a Runner too runs its own, as a plug-in in another process does; those of all
-// others run here.
+// Who runs the cases of an implementation. An Implementation that is a Runner too runs its own, as a plug-in in another
+// process does; those of all others run here.
 
 #include "verify/run/outcome.hpp"
 
@@ -13,8 +13,8 @@ public:
     /// Runs one. What the implementation does wrong, an exception too, becomes a failed finding.
     virtual Outcome run(const Case& c) const = 0;
 
-    /// Why a case cannot run: the check has nothing to say about it, or the implementation declines. Empty: it can. Throws Error if the problem
-    /// itself is wrong.
+    /// Why a case cannot run: the check has nothing to say about it, or the implementation declines. Empty: it can.
+    /// Throws Error if the problem itself is wrong.
     virtual std::string reason_to_skip(const Case& c) const = 0;
 };
 

@@ -13,7 +13,8 @@ namespace {
 
 class Shrinker {
 public:
-    Shrinker(const Case& failing, const std::function<bool(const Case&)>& fails, int budget) : best_(failing), fails_(fails), left_(budget) {}
+    Shrinker(const Case& failing, const std::function<bool(const Case&)>& fails, int budget)
+        : best_(failing), fails_(fails), left_(budget) {}
 
     // Keeps the change if the case still fails. True if it was kept.
     template <class Change>
@@ -22,7 +23,7 @@ public:
         change(c);
         if (left_ <= 0 || c.text() == best_.text() || !is_valid(c) || c.shape.size() == 0) return false;
         if (const Check& check = find_check(c.check); !check.refuses(c).empty()) return false;
-        left_ -= 1 + static_cast<int>(c.shape.size() / 2000);   // large ones take longer
+        left_ -= 1 + static_cast<int>(c.shape.size() / 2000);  // large ones take longer
         if (!fails_(c)) return false;
         best_ = std::move(c);
         return true;
@@ -30,7 +31,10 @@ public:
 
     void settings() {
         for (const std::vector<const Setting*>& together : settings_to_simplify())
-            while (attempt([&](Case& c) { for (const Setting* s : together) s->simplify(c); })) {}
+            while (attempt([&](Case& c) {
+                for (const Setting* s : together) s->simplify(c);
+            })) {
+            }
         attempt([](Case& c) { c.layout = Layout::channels_first; });
     }
 
@@ -38,8 +42,9 @@ public:
         if (best_.tile) return;
         for (bool smaller = true; smaller;) {
             smaller = false;
-            for (std::int64_t Shape::* dim : {&Shape::N, &Shape::C, &Shape::S})
-                for (auto less : {+[](std::int64_t) { return std::int64_t{1}; }, +[](std::int64_t n) { return n / 2; }, +[](std::int64_t n) { return n - 1; }})
+            for (std::int64_t Shape::*dim : {&Shape::N, &Shape::C, &Shape::S})
+                for (auto less : {+[](std::int64_t) { return std::int64_t{1}; }, +[](std::int64_t n) { return n / 2; },
+                                  +[](std::int64_t n) { return n - 1; }})
                     smaller |= attempt([&](Case& c) {
                         const std::int64_t size = less(c.shape.*dim);
                         if (size < 1) return;
@@ -53,7 +58,9 @@ public:
     // The numbers themselves, where the check looks at them: 0 or 1, or with fewer digits.
     void values() {
         if (!find_check(best_.check).real_data || best_.shape.size() > 32) return;
-        const auto write = [](Case& c, Values Case::* which, const std::vector<double>& drawn) { c.*which = {"", drawn}; };
+        const auto write = [](Case& c, Values Case::*which, const std::vector<double>& drawn) {
+            c.*which = {"", drawn};
+        };
         const Inputs<double> in = draw(best_);
         const bool explicit_x = attempt([&](Case& c) {
             write(c, &Case::x, in.x);
@@ -67,9 +74,9 @@ public:
     const Case& best() const { return best_; }
 
 private:
-    void simpler(Values Case::* which) {
+    void simpler(Values Case::*which) {
         for (std::size_t i = 0; i < (best_.*which).given.size(); ++i)
-            for (int digits : {-1, -2, 0, 1, 2}) {   // 0, 1, then rounded
+            for (int digits : {-1, -2, 0, 1, 2}) {  // 0, 1, then rounded
                 const double old = (best_.*which).given[i];
                 const double scale = std::pow(10.0, digits);
                 const double v = digits == -1 ? 0 : digits == -2 ? 1 : std::round(old * scale) / scale;
@@ -94,7 +101,8 @@ Case shrunk(const Case& failing, const std::function<bool(const Case&)>& fails, 
 bool fails_at(const Case& c, const std::string& quantity) {
     try {
         const Outcome o = run_case(c);
-        return std::ranges::any_of(o.findings, [&](const Finding& f) { return f.verdict == Verdict::fail && f.quantity == quantity; });
+        return std::ranges::any_of(
+            o.findings, [&](const Finding& f) { return f.verdict == Verdict::fail && f.quantity == quantity; });
     } catch (const Error&) {
         return false;
     }
@@ -108,7 +116,7 @@ std::vector<Case> shrink_failures(std::vector<Outcome>& outcomes) {
         const auto f = std::ranges::find(o.findings, Verdict::fail, &Finding::verdict);
         if (f == o.findings.end() || !o.rerun.empty() || o.test.data || seen.size() >= most) continue;
         if (!seen.insert(o.test.check + " " + o.test.variant + " " + o.test.implementation).second) continue;
-        if (f->quantity == "time") continue;   // hundreds of cases that do not end either
+        if (f->quantity == "time") continue;  // hundreds of cases that do not end either
         const Case small = shrunk(o.test, [&](const Case& c) { return fails_at(c, f->quantity); });
         if (small.text() != o.test.text()) o.smaller = small.rerun();
         made_small.push_back(small);

@@ -10,7 +10,8 @@ namespace {
 
 double chain(double n, Accumulation a, DType d, Limit limit) {
     double l = n;
-    if (a == Accumulation::tree || (a == Accumulation::kappa_free && d == DType::f64)) l = 1 + std::log2(std::max(n, 1.0));
+    if (a == Accumulation::tree || (a == Accumulation::kappa_free && d == DType::f64))
+        l = 1 + std::log2(std::max(n, 1.0));
     if (a == Accumulation::f64 && d != DType::f64) l = 1 + n * 0x1p-29;
     return limit == Limit::hard ? std::max(l, 1.0) : std::sqrt(std::max(l, 1.0));
 }
@@ -20,7 +21,7 @@ bool exact_mean(const truth::Block& b, const std::vector<double>& x, double m, d
     const double first = x[b.elements[0]];
     if (std::ranges::any_of(b.elements, [&](std::size_t i) { return x[i] != first; })) return false;
     int exponent = 0;
-    const double digits = std::ldexp(std::frexp(first, &exponent), 53);   // a whole number
+    const double digits = std::ldexp(std::frexp(first, &exponent), 53);  // a whole number
     double odd = std::abs(digits);
     while (odd > 0 && std::fmod(odd, 2) == 0) odd /= 2;
     return odd * m <= 1 / u;
@@ -28,18 +29,24 @@ bool exact_mean(const truth::Block& b, const std::vector<double>& x, double m, d
 
 double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
 
-double size_of_entry(const std::vector<double>& v, std::size_t i, double absent) { return v.empty() ? absent : std::abs(v[i]); }
+double size_of_entry(const std::vector<double>& v, std::size_t i, double absent) {
+    return v.empty() ? absent : std::abs(v[i]);
+}
 
 // Bounds of one call, block by block. The letters are those of bounds.hpp.
 class Derivation {
 public:
-    Derivation(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit, Repeats repeats)
-        : in_(inputs), t_(truth), p_(inputs.problem), accumulation_(accumulation), limit_(limit), repeats_(repeats), u_(unit_roundoff(p_.dtype)),
-          u_io_(storage_roundoff(p_.dtype)), tiny_(4 * row_of(p_.dtype).smallest_subnormal),
+    Derivation(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit,
+               Repeats repeats)
+        : in_(inputs), t_(truth), p_(inputs.problem), accumulation_(accumulation), limit_(limit), repeats_(repeats),
+          u_(unit_roundoff(p_.dtype)), u_io_(storage_roundoff(p_.dtype)),
+          tiny_(4 * row_of(p_.dtype).smallest_subnormal),
           tiny_param_(4 * row_of(param_dtype(p_.dtype)).smallest_subnormal),
-          in_f64_(p_.dtype != DType::quad && (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
-          kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64), C_(static_cast<std::size_t>(p_.shape.C)),
-          S_(static_cast<std::size_t>(p_.shape.S)), sum_dy_(C_), sum_dy_kappa_(C_), sum_dy_x_hat_(C_) {}
+          in_f64_(p_.dtype != DType::quad &&
+                  (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
+          kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64),
+          C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)), sum_dy_(C_),
+          sum_dy_kappa_(C_), sum_dy_x_hat_(C_) {}
 
     Bounds bounds() {
         out_.y.resize(in_.x.size());
@@ -62,11 +69,11 @@ private:
     // What a block's results have in common.
     struct Errors {
         double m, s, r, d, kappa, luk, dv;
-        bool d_free, r_free;      // not clipped
-        double moved, moved_d;    // by running statistics that move slice after slice
-        double renorm;            // renorm's share
-        double reach;             // how far an error of the mean goes: into x_hat r and d
-        double inside;            // what underflows before it is multiplied by 1 / s
+        bool d_free, r_free;    // not clipped
+        double moved, moved_d;  // by running statistics that move slice after slice
+        double renorm;          // renorm's share
+        double reach;           // how far an error of the mean goes: into x_hat r and d
+        double inside;          // what underflows before it is multiplied by 1 / s
     };
 
     bool has_dy() const { return !in_.dy.empty(); }
@@ -76,7 +83,8 @@ private:
 
     Errors errors(const truth::Block& b) const {
         Errors e{};
-        e.m = repeats_.block * static_cast<double>(b.elements.size()), e.s = size(b.s), e.r = size(b.r), e.d = size(b.d);
+        e.m = repeats_.block * static_cast<double>(b.elements.size()), e.s = size(b.s), e.r = size(b.r),
+        e.d = size(b.d);
         const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_) : 1;
         e.kappa = p_.own_statistics() && exact_mean(b, in_.x, e.m, u_) ? 1 : b.kappa;
         e.luk = l * u_ * e.kappa, e.dv = std::max(l * u_ + e.luk * e.luk, e.luk);
@@ -92,9 +100,10 @@ private:
     }
 
     void add_saved(const truth::Block& b, const Errors& e) {
-        const double wide = 0x1p-53 * e.m * e.kappa;   // statistics summed and kept in f64
+        const double wide = 0x1p-53 * e.m * e.kappa;  // statistics summed and kept in f64
         const double lost = in_f64_ ? wide : e.luk, lost_var = in_f64_ ? wide : e.dv, u = in_f64_ ? 0x1p-53 : u_;
-        const double given = p_.own_statistics() ? 0 : 4 * u * (e.s * e.s + p_.spec.eps);   // sigma rounded, squared, less eps
+        // sigma rounded, squared, less eps
+        const double given = p_.own_statistics() ? 0 : 4 * u * (e.s * e.s + p_.spec.eps);
         const double least = in_f64_ ? 0 : row_of(p_.dtype == DType::f64 ? p_.dtype : DType::f32).smallest_subnormal;
         out_.mean.push_back(2 * lost * e.s + 0x1p-50 * size(b.mean) + least);
         out_.var.push_back(std::max(2 * lost_var * e.s * e.s, given) + 0x1p-50 * size(b.var));
@@ -109,7 +118,9 @@ private:
             double& y = out_.y[i];
             y = u_io_ * size(t_.y[i]) + tiny_ + gamma(i) * e.inside;
             if (kappa_free_) y += 6 * u_ * (gamma(i) * result + beta(i)) + 0x1p-46 * e.kappa * e.reach * gamma(i);
-            else y += gamma(i) * (e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm) + 2 * u_ * (gamma(i) * result + beta(i));
+            else
+                y += gamma(i) * (e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm) +
+                     2 * u_ * (gamma(i) * result + beta(i));
         }
     }
 
@@ -131,7 +142,9 @@ private:
             double& dx = out_.dx[i];
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
             if (e.s == 0) continue;
-            if (kappa_free_) dx += 8 * u_ / e.s * (g + (own ? mean_g + x_hat * mean_g_x_hat : 0)) + 0x1p-46 * e.kappa / e.s * (1 + x_hat) * means;
+            if (kappa_free_)
+                dx += 8 * u_ / e.s * (g + (own ? mean_g + x_hat * mean_g_x_hat : 0)) +
+                      0x1p-46 * e.kappa / e.s * (1 + x_hat) * means;
             else if (own) dx += 8 * e.luk / e.s * (g + (1 + x_hat) * means);
             else dx += 8 * u_ / e.s * g;
         }
@@ -142,8 +155,9 @@ private:
         const double terms = repeats_.channel * static_cast<double>(p_.shape.N * p_.shape.S);
         const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
         for (std::size_t c = 0; c < C_; ++c) {
-            out_.dgamma[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
-                                                                           : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c]));
+            out_.dgamma[c] =
+                tiny_param_ + repeats_.channel * (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
+                                                              : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c]));
             out_.dbeta[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l) * u_ * sum_dy_[c];
         }
     }
@@ -156,7 +170,8 @@ private:
             const truth::Block& block = t_.blocks[k];
             const auto m = static_cast<double>(block.elements.size()), s = static_cast<double>(block.s);
             const double bessel = p_.spec.running == Running::unbiased_variance ? m / (m - 1) : 1;
-            const double by_spread = p_.spec.running == Running::sigma ? (s > 0 ? out_.var[k] / s : 0) : bessel * out_.var[k];
+            const double by_spread =
+                p_.spec.running == Running::sigma ? (s > 0 ? out_.var[k] / s : 0) : bessel * out_.var[k];
             mean[k % C_] += out_.mean[k], spread[k % C_] += by_spread;
         }
         for (std::size_t c = 0; c < C_; ++c) {
@@ -174,16 +189,18 @@ private:
     Accumulation accumulation_;
     Limit limit_;
     Repeats repeats_;
-    double u_, u_io_, tiny_, tiny_param_;   // of the dtype, and of that which it is computed in and gradients of parameters have
+    // of the dtype, and of that which it is computed in and gradients of parameters have
+    double u_, u_io_, tiny_, tiny_param_;
     bool in_f64_, kappa_free_;
     std::size_t C_, S_;
-    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_;   // of each channel
+    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_;  // of each channel
     Bounds out_;
 };
 
 }  // namespace
 
-Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit, Repeats repeats) {
+Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit,
+                    Repeats repeats) {
     return Derivation(in, t, accumulation, limit, repeats).bounds();
 }
 

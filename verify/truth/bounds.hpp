@@ -1,34 +1,43 @@
 #pragma once
-// How large an error may be: derived bounds, per element. Hard limits take the longest summation chain l; warnings take sqrt(l).
+// How large an error may be: derived bounds, per element. Hard limits take the longest summation chain l; warnings take
+// sqrt(l).
 //
-// u: unit roundoff of the compute precision (f32 for f32 and 16-bit data); u_io: of 16-bit storage, else 0; kappa: Block::kappa,
-// 1 for equal elements of few digits, whose mean is exact; s: Block::s.
-// l of a sum of n terms: n sequential, log2 n tree, 1 + n 2^-29 for f64 sums of f32 data (2^-29 = u64/u32). Evaluation sums nothing: l = 1.
-//   variance  dv <= max(l u + (l kappa u)^2, l kappa u)       two-pass; Welford and Chan merge (Chan, Golub & LeVeque 1983)
-//   x_hat     4 [l u kappa + |x_hat| (dv / 2 + 3 u)]          mean's error l u kappa s, rstd's dv / 2 and three roundings
+// u: unit roundoff of the compute precision (f32 for f32 and 16-bit data); u_io: of 16-bit storage, else 0; kappa:
+// Block::kappa, 1 for equal elements of few digits, whose mean is exact; s: Block::s.
+// l of a sum of n terms: n sequential, log2 n tree, 1 + n 2^-29 for f64 sums of f32 data (2^-29 = u64/u32). Evaluation
+// sums nothing: l = 1.
+//   variance  dv <= max(l u + (l kappa u)^2, l kappa u)       two-pass; Welford and Chan merge (Chan, Golub & LeVeque
+//     1983)
+//   x_hat     4 [l u kappa + |x_hat| (dv / 2 + 3 u)]          mean's error l u kappa s, rstd's dv / 2 and three
+//     roundings
 //   y         |gamma| (r * that + renorm's share) + 2 u (|gamma x_hat| + |beta|) + u_io |y|
-//   dx        8 l u kappa (1/s) [|g| + (1 + |x_hat|)(mean|g| + mean|g x_hat|)] + u_io |dx|,  g = gamma r dy, means with divisor q
+//   dx        8 l u kappa (1/s) [|g| + (1 + |x_hat|)(mean|g| + mean|g x_hat|)] + u_io |dx|,  g = gamma r dy, means
+//     with divisor q
 //   dx, given statistics: 8 u (1/s) |g| + u_io |dx|           rstd has three roundings, two products follow
-//   dgamma    8 l u (kappa max(1, r, raw_r unless d is clipped) sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|      x_hat's error enters times r
-//   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u (s^2 + eps)), rstd 4 (dv / 2 + 3 u) / s, r likewise, d as renorm's share; with u = 2^-53 where statistics are
+//   dgamma    8 l u (kappa max(1, r, raw_r unless d is clipped) sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|
+//     x_hat's error enters times r
+//   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u (s^2 + eps)), rstd 4 (dv / 2 + 3 u) / s, r
+//     likewise, d as renorm's share; with u = 2^-53 where statistics are
 //             declared to be in f64
-// Renorm's share: d = (mean_B - mean) / sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's
-// dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest
-// subnormal is added for each rounding that may underflow.
+// Renorm's share: d = (mean_B - mean) / sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own
+// roundings 4 u |d|; and raw r's dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in
+// bounds.cpp. To every bound half of the dtype's smallest subnormal is added for each rounding that may underflow.
 
 #include "verify/truth/inputs.hpp"
 
 namespace normlab::truth {
 struct Block;
-struct Result;   // truth.hpp, whose Quad most of those who know bounds can do without
-}
+struct Result;  // truth.hpp, whose Quad most of those who know bounds can do without
+}  // namespace normlab::truth
 
 namespace normlab::verify {
 
 struct Bounds {
-    std::vector<double> y, dx, dgamma, dbeta;   ///< per element, per channel; dx, dgamma, dbeta only if inputs.dy is there
+    /// per element, per channel; dx, dgamma, dbeta only if inputs.dy is there
+    std::vector<double> y, dx, dgamma, dbeta;
     std::vector<double> mean, var, rstd, r, d;  ///< of each block's saved statistics
-    std::vector<double> running_mean, running_spread;   ///< after one call in training, where the variant keeps them; not of a tensor that repeats
+    /// after one call in training, where the variant keeps them; not of a tensor that repeats
+    std::vector<double> running_mean, running_spread;
 };
 
 enum class Limit { hard, warning };
@@ -39,6 +48,7 @@ struct Repeats {
 };
 
 /// Bounds of the larger tensor's results, where it repeats: sums are that much longer.
-Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit = Limit::hard, Repeats repeats = {});
+Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation,
+                    Limit limit = Limit::hard, Repeats repeats = {});
 
 }  // namespace normlab::verify

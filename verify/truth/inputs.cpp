@@ -97,7 +97,7 @@ std::size_t memory_index(const Problem& p, std::size_t i) {
 }
 
 double rounded(double v, DType dtype) {
-    if (!is_kernel_dtype(dtype)) return v;   // wider
+    if (!is_kernel_dtype(dtype)) return v;  // wider
     return with_storage_type(dtype, [v](auto tag) { return convert<double>(convert<decltype(tag)>(v)); });
 }
 

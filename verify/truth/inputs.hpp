@@ -13,8 +13,8 @@ template <class T>
 struct Inputs {
     Problem problem;
     std::vector<T> x, dy;
-    std::vector<T> gamma, beta;   ///< C values each, or empty: absent
-    State state;                  ///< before the call
+    std::vector<T> gamma, beta;  ///< C values each, or empty: absent
+    State state;                 ///< before the call
 
     /// The same numbers as another scalar, in another dtype.
     template <class U>
@@ -32,7 +32,7 @@ struct Inputs {
 template <class T>
 struct Outputs {
     std::vector<T> y, dx, dgamma, dbeta;
-    State state;   ///< after the call
+    State state;  ///< after the call
     Saved saved;
 };
 

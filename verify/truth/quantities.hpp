@@ -1,18 +1,35 @@
 #pragma once
-// What a call gives, as a table: the name of each quantity in findings, where it lies in results, in truth and in bounds. Loops run over it.
+// What a call gives, as a table: the name of each quantity in findings, where it lies in results, in truth and in
+// bounds. Loops run over it.
 
 #include <span>
 #include <string_view>
 
 #include "verify/truth/bounds.hpp"
 #include "verify/truth/truth.hpp"
-#include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
 
-/// Up to running_spread: results of a call, with truth and bounds. The others are what test vectors of other programs hold besides.
-/// norm: sqrt(var + eps), |v| of weight norm; raw_r, raw_d: before clipping; running_spread: the variance or sigma, whichever the variant keeps.
-enum class Quantity { y, dx, dgamma, dbeta, mean, var, rstd, r, d, running_mean, running_spread, count, norm, raw_r, raw_d };
+/// Up to running_spread: results of a call, with truth and bounds. The others are what test vectors of other programs
+/// hold besides. norm: sqrt(var + eps), |v| of weight norm; raw_r, raw_d: before clipping; running_spread: the variance
+/// or sigma, whichever the variant keeps.
+enum class Quantity {
+    y,
+    dx,
+    dgamma,
+    dbeta,
+    mean,
+    var,
+    rstd,
+    r,
+    d,
+    running_mean,
+    running_spread,
+    count,
+    norm,
+    raw_r,
+    raw_d
+};
 
 inline constexpr std::size_t quantity_count = static_cast<std::size_t>(Quantity::raw_d) + 1;
 
@@ -21,38 +38,43 @@ enum class Per { element, channel, block, call };
 
 struct QuantityRow {
     Quantity quantity;
-    std::string_view name;   ///< "saved mean"
+    std::string_view name;  ///< "saved mean"
     Per per;
-    int degree = 0;          ///< f(a x; a^2 eps) = a^degree f(x; eps)
-    bool correction = false; ///< batch renorm's: elsewhere r = 1 and d = 0
+    int degree = 0;           ///< f(a x; a^2 eps) = a^degree f(x; eps)
+    bool correction = false;  ///< batch renorm's: elsewhere r = 1 and d = 0
     std::vector<double> Bounds::*bound = nullptr;
     // y and gradients
     std::vector<double> Outputs<double>::*output = nullptr;
-    std::vector<Quad> truth::Result::*truth = nullptr;   ///< of the running statistics too
-    std::vector<double> Inputs<double>::*by = nullptr;   ///< of a gradient: what it is the derivative by
+    std::vector<Quad> truth::Result::*truth = nullptr;  ///< of the running statistics too
+    std::vector<double> Inputs<double>::*by = nullptr;  ///< of a gradient: what it is the derivative by
     std::vector<Complex> Inputs<Complex>::*by_complex = nullptr;
     // saved statistics
     std::vector<double> Saved::*saved = nullptr;
     double* SavedView::*view = nullptr;
-    bool Saves::*saves = nullptr;   ///< null: batch renorm's
+    bool Saves::*saves = nullptr;  ///< null: batch renorm's
     Quad (*of_block)(const truth::Block&) = nullptr;
 
     /// Of a saved statistic: whether the implementation keeps it for the problem.
-    bool is_saved(const Problem& problem, const Saves& kept) const { return saves ? kept.*saves : problem.has_correction(); }
-    bool is_of(const Problem& problem) const { return !correction || problem.has_correction(); }   ///< whether the problem has it at all
+    bool is_saved(const Problem& problem, const Saves& kept) const {
+        return saves ? kept.*saves : problem.has_correction();
+    }
+    /// whether the problem has it at all
+    bool is_of(const Problem& problem) const { return !correction || problem.has_correction(); }
     /// Of its values in memory: State and Saved are f64.
-    DType dtype(DType of_problem) const { return !output ? DType::f64 : per == Per::channel ? param_dtype(of_problem) : of_problem; }
+    DType dtype(DType of_problem) const {
+        return !output ? DType::f64 : per == Per::channel ? param_dtype(of_problem) : of_problem;
+    }
     /// "running var" or "running sigma" where the variant decides.
     std::string_view name_in(const Spec& spec) const;
-    const std::vector<double>& in(const Outputs<double>& outputs) const;   ///< empty: not computed, or not saved
+    const std::vector<double>& in(const Outputs<double>& outputs) const;  ///< empty: not computed, or not saved
     std::vector<Quad> in(const truth::Result& result) const;
 };
 
 namespace quantities {
-std::span<const QuantityRow> all();       ///< in the order of the enumeration, as the following
-std::span<const QuantityRow> outputs();   ///< y, dx, dgamma, dbeta
-std::span<const QuantityRow> saved();     ///< mean, var, rstd, r, d
-std::span<const QuantityRow> results();   ///< these, running mean and spread
+std::span<const QuantityRow> all();      ///< in the order of the enumeration, as the following
+std::span<const QuantityRow> outputs();  ///< y, dx, dgamma, dbeta
+std::span<const QuantityRow> saved();    ///< mean, var, rstd, r, d
+std::span<const QuantityRow> results();  ///< these, running mean and spread
 }  // namespace quantities
 
 const QuantityRow& row_of(Quantity quantity);

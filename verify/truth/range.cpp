@@ -5,15 +5,17 @@
 
 #include <fmt/format.h>
 
-#include "verify/truth/truth.hpp"
 #include "verify/truth/quantities.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
 
 std::string outside_range(const truth::Block& b, const std::vector<double>& x, DType dtype, Accumulation accumulation) {
     const bool f32 = dtype != DType::f64, wide = accumulation == Accumulation::kappa_free && f32;
-    const double largest = row_of(param_dtype(dtype)).largest, smallest = row_of(param_dtype(dtype)).smallest_normal / unit_roundoff(dtype);
-    const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s), mean = static_cast<double>(b.mean);
+    const double largest = row_of(param_dtype(dtype)).largest,
+                 smallest = row_of(param_dtype(dtype)).smallest_normal / unit_roundoff(dtype);
+    const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s),
+                 mean = static_cast<double>(b.mean);
     double size = 0, distance = 0;
     for (std::size_t i : b.elements) {
         size = std::max(size, std::abs(x[i]));
@@ -21,7 +23,8 @@ std::string outside_range(const truth::Block& b, const std::vector<double>& x, D
     }
     if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m))
         return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
-    if (s > 0 && (wide ? s < 1e-30 : s * s < smallest)) return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
+    if (s > 0 && (wide ? s < 1e-30 : s * s < smallest))
+        return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
     return {};
 }
 
@@ -31,29 +34,37 @@ std::string out_of_range(const Inputs<double>& in, const truth::Result& truth, A
     return {};
 }
 
-std::string out_of_range(const Inputs<double>& in, Accumulation accumulation) { return out_of_range(in, truth::evaluate(in), accumulation); }
+std::string out_of_range(const Inputs<double>& in, Accumulation accumulation) {
+    return out_of_range(in, truth::evaluate(in), accumulation);
+}
 
-std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulation, Outputs<double>& out, const truth::Result& truth, Bounds& hard) {
+std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulation, Outputs<double>& out,
+                              const truth::Result& truth, Bounds& hard) {
     const Problem& p = in.problem;
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
     const double roundings = 4 * unit_roundoff(p.dtype) + storage_roundoff(p.dtype);
     std::size_t saturated = 0;
-    const auto given_way = [](const std::vector<double>& saved, std::size_t k, bool may_be_0) {   // var or rstd, where it is saved
+    // var or rstd, where it is saved
+    const auto given_way = [](const std::vector<double>& saved, std::size_t k, bool may_be_0) {
         return !saved.empty() && (!std::isfinite(saved[k]) || (saved[k] == 0 && !may_be_0));
     };
     for (std::size_t k = 0; k < truth.blocks.size(); ++k) {
         const truth::Block& b = truth.blocks[k];
         if (outside_range(b, in.x, p.dtype, accumulation).empty()) continue;
         const double d_saved = out.saved.d.empty() ? 0 : out.saved.d[k];
-        const auto of_zero = [&](std::size_t i) {   // y where x_hat is 0, and its roundings
+        const auto of_zero = [&](std::size_t i) {  // y where x_hat is 0, and its roundings
             const std::size_t c = i / S % C;
             const double d = (in.gamma.empty() ? 1 : in.gamma[c]) * d_saved, beta = in.beta.empty() ? 0 : in.beta[c];
             return std::pair(d + beta, roundings * (std::abs(d) + std::abs(beta)));
         };
-        const auto gives_way = [&](std::size_t i) { return !std::isfinite(out.y[i]) || std::abs(out.y[i] - of_zero(i).first) <= of_zero(i).second; };
-        const bool silent = out.saved.var.empty() && out.saved.rstd.empty();   // nothing is saved that could say so: then all of y must
+        const auto gives_way = [&](std::size_t i) {
+            return !std::isfinite(out.y[i]) || std::abs(out.y[i] - of_zero(i).first) <= of_zero(i).second;
+        };
+        // nothing is saved that could say so: then all of y must
+        const bool silent = out.saved.var.empty() && out.saved.rstd.empty();
         if (!(given_way(out.saved.var, k, p.spec.eps > 0 || b.var == 0) || given_way(out.saved.rstd, k, b.s == 0) ||
-              (silent && std::ranges::all_of(b.elements, gives_way)))) continue;
+              (silent && std::ranges::all_of(b.elements, gives_way))))
+            continue;
         ++saturated;
         const auto accept = [](double& got, const Quad& wanted, double other, double tolerance) {
             if (!std::isfinite(got) || std::abs(got - other) <= tolerance) got = static_cast<double>(wanted);
@@ -64,10 +75,12 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             if (in.dy.empty()) continue;
             accept(out.dx[i], truth.dx[i], 0, 0);
             accept(out.dgamma[c], truth.dgamma[c], 0, 0);
-            hard.dgamma[c] += std::abs(static_cast<double>(Quad(in.dy[i]) * b.r * truth.x_hat[i]));   // which may be missing
+            // which may be missing
+            hard.dgamma[c] += std::abs(static_cast<double>(Quad(in.dy[i]) * b.r * truth.x_hat[i]));
         }
-        for (const QuantityRow& q : quantities::saved())   // not judged
-            if (std::vector<double>& saved = out.saved.*q.saved; !saved.empty()) saved[k] = static_cast<double>(q.of_block(b));
+        for (const QuantityRow& q : quantities::saved())  // not judged
+            if (std::vector<double>& saved = out.saved.*q.saved; !saved.empty())
+                saved[k] = static_cast<double>(q.of_block(b));
     }
     return saturated;
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Reverse-mode differentiation of plain arithmetic in quad precision: values are recorded on a tape, one backward sweep gives the
-// derivative of one result by every leaf. Truth's backward is this applied to truth's forward: nobody derived a formula for it.
+// Reverse-mode differentiation of plain arithmetic in quad precision: values are recorded on a tape, one backward sweep
+// gives the derivative of one result by every leaf. Truth's backward is this applied to truth's forward: nobody derived
+// a formula for it.
 
 #include <cstddef>
 #include <vector>
@@ -34,8 +35,8 @@ public:
 
 private:
     struct Node {
-        std::size_t a, b;   // the operands
-        Quad da, db;        // derivative of the result by each
+        std::size_t a, b;  // the operands
+        Quad da, db;       // derivative of the result by each
     };
     std::vector<Node> nodes_;
 };
@@ -59,7 +60,9 @@ inline Recorded recorded(const Quad& value, const Recorded& a, const Quad& da, c
 }
 inline Recorded operator+(const Recorded& a, const Recorded& b) { return recorded(a.value + b.value, a, 1, b, 1); }
 inline Recorded operator-(const Recorded& a, const Recorded& b) { return recorded(a.value - b.value, a, 1, b, -1); }
-inline Recorded operator*(const Recorded& a, const Recorded& b) { return recorded(a.value * b.value, a, b.value, b, a.value); }
+inline Recorded operator*(const Recorded& a, const Recorded& b) {
+    return recorded(a.value * b.value, a, b.value, b, a.value);
+}
 inline Recorded operator/(const Recorded& a, const Recorded& b) {
     const Quad q = a.value / b.value;
     return recorded(q, a, 1 / b.value, b, -q / b.value);

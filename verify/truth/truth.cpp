@@ -14,7 +14,7 @@ Quad clip(const Quad& v, const Quad& low, const Quad& high) { return v < low ? l
 template <class T>
 std::vector<T> normalize(const Problem& p, const std::vector<T>& x, Block& block) {
     using std::sqrt;
-    T mean(block.mean), spread(block.s);   // as given, where statistics come from State
+    T mean(block.mean), spread(block.s);  // as given, where statistics come from State
     if (p.own_statistics()) {
         const T m(Quad(static_cast<double>(x.size())));
         const bool centred = p.spec.moments == Moments::centred;
@@ -91,7 +91,8 @@ void step_over_samples(Running& running, const std::vector<Block>& blocks, std::
 }  // namespace
 
 std::vector<std::vector<std::size_t>> index_sets(const Problem& p) {
-    using Key = std::array<std::int64_t, 3>;   // slice or sample, channel or group, position: blocks in the order of Saved
+    // slice or sample, channel or group, position: blocks in the order of Saved
+    using Key = std::array<std::int64_t, 3>;
     const auto [N, C, S] = p.shape;
     const Axes& spans = p.spec.block;
     const std::int64_t D = C / p.spec.groups, slice = p.spec.stat_batch > 0 ? p.spec.stat_batch : N;
@@ -142,13 +143,13 @@ Result evaluate(const verify::Inputs<double>& in) {
         tape.clear();
         std::vector<Recorded> x, gamma(C), beta(C);
         for (std::size_t i : block.elements) x.emplace_back(Quad(in.x[i]), tape);
-        for (std::size_t c = 0; c < C; ++c) {   // those of the block's channels are used
+        for (std::size_t c = 0; c < C; ++c) {  // those of the block's channels are used
             gamma[c] = Recorded(Quad(in.gamma.empty() ? 1 : in.gamma[c]), tape);
             beta[c] = Recorded(Quad(in.beta.empty() ? 0 : in.beta[c]), tape);
         }
         const std::vector<Recorded> x_hat = normalize(p, x, block);
         if (p.has_correction()) correct(block, p.spec, running, c0);
-        if (trains && p.spec.block.samples)   // block b is channel b % C of slice b / C
+        if (trains && p.spec.block.samples)  // block b is channel b % C of slice b / C
             running.step(c0, static_cast<std::int64_t>(b / C), block.mean, running.spread_of(block));
         if (p.spec.centred() && block.s != 0)
             block.kappa = static_cast<double>(sqrt(1 + block.mean * block.mean / (block.s * block.s)));

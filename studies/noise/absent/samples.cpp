@@ -3,6 +3,8 @@
 
 namespace normlab::noise::cuda {
 
-void fill(const Draw&, void*, const Shape&, DType) { throw Failure("built without CUDA: samples cannot be drawn on a device"); }
+void fill(const Draw&, void*, const Shape&, DType) {
+    throw Failure("built without CUDA: samples cannot be drawn on a device");
+}
 
 }  // namespace normlab::noise::cuda
