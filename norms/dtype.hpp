@@ -25,16 +25,17 @@ struct DTypeRow {
     std::string_view numpy;  ///< in what is exported for other libraries; empty: it is not exported
 };
 
+// clang-format off
 inline constexpr DTypeRow dtype_table[] = {
-    // type          name      size params        roundoff   largest                 normal     subnormal  kappa code
-    // numpy
-    {DType::f64, "f64", 8, DType::f64, 0x1p-53, 0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6, 0, "float64"},
-    {DType::f32, "f32", 4, DType::f32, 0x1p-24, 0x1.fffffep127, 0x1p-126, 0x1p-149, 1e6, 1, "float32"},
-    {DType::bf16, "bf16", 2, DType::f32, 0x1p-8, 0x1.fep127, 0x1p-126, 0x1p-133, 1e2, 2, ""},
-    {DType::f16, "f16", 2, DType::f32, 0x1p-11, 65504, 0x1p-14, 0x1p-24, 1e3, 3, ""},
-    {DType::quad, "quad", 32, DType::quad, 0x1p-113, 0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6, -1, ""},
-    {DType::complex, "complex", 16, DType::complex, 0x1p-53, 0x1.fffffffffffffp1023, 0x1p-1022, 0x1p-1074, 1e6, -1, ""},
+    // type          name       size params          roundoff  largest                  normal     subnormal  kappa code numpy
+    {DType::f64,     "f64",      8,  DType::f64,     0x1p-53,  0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,   0,  "float64"},
+    {DType::f32,     "f32",      4,  DType::f32,     0x1p-24,  0x1.fffffep127,          0x1p-126,  0x1p-149,  1e6,   1,  "float32"},
+    {DType::bf16,    "bf16",     2,  DType::f32,     0x1p-8,   0x1.fep127,              0x1p-126,  0x1p-133,  1e2,   2,  ""},
+    {DType::f16,     "f16",      2,  DType::f32,     0x1p-11,  65504,                   0x1p-14,   0x1p-24,   1e3,   3,  ""},
+    {DType::quad,    "quad",    32,  DType::quad,    0x1p-113, 0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,  -1,  ""},
+    {DType::complex, "complex", 16,  DType::complex, 0x1p-53,  0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,  -1,  ""},
 };
+// clang-format on
 
 constexpr const DTypeRow& row_of(DType d) { return dtype_table[static_cast<std::size_t>(d)]; }
 static_assert(std::ranges::all_of(dtype_table, [](const DTypeRow& row) { return &row == &row_of(row.type); }),
