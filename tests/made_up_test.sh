@@ -24,6 +24,8 @@ grep -q '"op": "channel_rms_norm"' script/channel_rms_norm_f64_0001/case.json ||
 "$program" answer script || complain "the script"
 expect 0 " 0 failed, 0 unresolved" verify --judge script
 expect 0 " 0 failed, 0 unresolved" verify --vectors script --impl reference,cpu
+expect 0 " 0 failed, 0 unresolved" verify --vectors script --plugin "$faulty"
+expect 1 "FAIL" verify --vectors script --plugin "$faulty:eps_outside"
 "$program" answer script gamma_forgotten_in_g || complain "the script with a fault"
 expect 1 "equals the fault gamma_forgotten_in_g (gamma forgotten in g) to " verify --judge script
 expect 1 "FAIL" verify --vectors script --impl cpu

@@ -91,8 +91,9 @@ public:
             o.name = vector;
             return {o};
         }
+        const json answered = read(*reply.message);
         std::vector<Outcome> all;
-        for (const json& j : read(*reply.message)["outcomes"]) {
+        for (const json& j : answered["outcomes"]) {
             c.variant = j["variant"], c.implementation = j["implementation"], c.dtype = j["dtype"],
             c.layout = j["layout"];
             all.push_back(outcome_from_json(j["outcome"], c));
