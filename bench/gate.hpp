@@ -13,7 +13,7 @@ namespace normlab::bench {
 
 /// What the gate found for one direction.
 struct Checked {
-    double ratio = 0;    ///< the worst error over bound (verify/bounds.hpp)
+    double ratio = 0;    ///< the worst error over bound (verify/truth/bounds.hpp)
     std::string wrong;   ///< which quantity, where, what was found and expected; empty: all within their bounds
     double seconds = 0;  ///< of one call, roughly
 };

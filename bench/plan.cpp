@@ -104,7 +104,7 @@ private:
                             continue;
                         }
                         if (const std::string reason =
-                                fit(row, s_.caches.empty() ? std::nullopt : std::optional(s_.caches[cache]));
+                                place(row, s_.caches.empty() ? std::nullopt : std::optional(s_.caches[cache]));
                             !reason.empty())
                             leave_out(reason);
                         else plan_.rows.push_back(row);
@@ -123,7 +123,7 @@ private:
     }
 
     // Buffers and limits of a row; or why it has none.
-    std::string fit(Row& row, std::optional<Cache> asked) {
+    std::string place(Row& row, std::optional<Cache> asked) {
         const std::size_t bytes = tensor_bytes(row.problem), set = tensors(row.direction) * bytes;
         const LastCache& last = caches_.try_emplace(row.problem.device, last_cache(row.problem.device)).first->second;
         row.cache = asked.value_or(set <= last.one && row.problem.device == Device::host ? Cache::warm : Cache::cold);
@@ -135,10 +135,11 @@ private:
         const double buffers = 1.1 * static_cast<double>(row.sets * set),
                      need = gate_bytes(row.problem) + (on_device ? 0 : buffers);
         if (on_device && buffers > system::share_of_memory * static_cast<double>(cuda_device().free_bytes))
-            return fmt::format("{:.0f} GiB of device memory are needed, more than 80 % of what is free",
-                               buffers / 0x1p30);
+            return fmt::format("{:.0f} GiB of device memory are needed, more than {:.0f} % of what is free",
+                               buffers / 0x1p30, 100 * system::share_of_memory);
         if (need > system::memory_budget())
-            return fmt::format("{:.0f} GiB of memory are needed, more than 80 % of this machine's", need / 0x1p30);
+            return fmt::format("{:.0f} GiB of memory are needed, more than {:.0f} % of this machine's", need / 0x1p30,
+                               100 * system::share_of_memory);
         if (on_device) {  // the device's own copy of something large
             row.limits.push_back(limit_of(row, Stores::plain, 1, std::max(std::size_t{256} << 20, 8 * last.all)));
             return {};

@@ -168,7 +168,7 @@ void add_bench(CLI::App& app, int& status) {
     add_value(*verb, "--limit", o->limit, parse_int, "the first so many shapes only")->check(CLI::Range(1, 1000000));
     add_list(*verb, "--variant", o->variants,
              "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");
-    add_list(*verb, "--dtype", o->selection.dtypes, parse_dtype, "f64, f32, bf16, f16 (default: f32)");
+    add_list(*verb, "--dtype", o->selection.dtypes, parse_dtype, dtype_words() + " (default: f32)");
     add_list(*verb, "--layout", o->selection.layouts, parse_layout,
              "nchw, nhwc (default: nchw, and nhwc where the set has it)");
     add_list(*verb, "--mode", o->selection.modes, parse_mode,

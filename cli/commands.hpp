@@ -18,7 +18,8 @@ void add_export(CLI::App& app, int& status);
 void add_list(CLI::App& app, int& status);
 void add_soak(CLI::App& app, int& status);
 void add_study(CLI::App& app, int& status);
-void add_worker(CLI::App& app, int& status);  ///< not for people: a process that runs a plug-in (verify/worker.hpp)
+void add_worker(CLI::App& app,
+                int& status);  ///< not for people: a process that runs a plug-in (verify/remote/worker.hpp)
 /// not for people: a process that makes a study's runs (studies/runs/jobs.hpp)
 void add_study_worker(CLI::App& app, int& status);
 

@@ -3,7 +3,6 @@
 // value and what is accepted.
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +34,9 @@ CLI::Option* add_value(CLI::App& verb, const std::string& flag, T& to, Parse par
     return verb.add_option_function<std::string>(
         flag, [&to, flag, parse](const std::string& word) { to = parse(flag, word); }, help);
 }
+
+/// "f64, f32, bf16, f16": what --dtype accepts.
+std::string dtype_words();
 
 /// Seconds, above 0 and up to a day.
 double parse_seconds(std::string_view flag, const std::string& text);

@@ -50,7 +50,7 @@ void add_soak(CLI::App& app, int& status) {
     add_selection(*verb, o->verify.selection,
                   {"variants, comma separated (default: all)",
                    "checks (default: those that look at whatever numbers a case draws)",
-                   "f64, f32, bf16, f16 (default: all)", "nchw, nhwc (default: both)", "train, eval (default: both)"});
+                   dtype_words() + " (default: all)", "nchw, nhwc (default: both)", "train, eval (default: both)"});
     add_threads(*verb, o->verify.threads);
     add_implementations(*verb, o->verify);
     in_group(*verb, "Reports", "soak --json soak.json --allow-unresolved");

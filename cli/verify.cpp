@@ -145,7 +145,7 @@ void add_verify(CLI::App& app, int& status) {
     add_selection(*verb, o->selection,
                   {"variants, comma separated (default: all)",
                    "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy",
-                   "f64, f32, bf16, f16 (default: all; --input: the file's own)",
+                   dtype_words() + " (default: all; --input: the file's own)",
                    "nchw, nhwc (default: both; --input: nchw)", "train, eval (default: both)"});
     verb->add_option("--case", o->cases,
                      "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
@@ -158,8 +158,7 @@ void add_verify(CLI::App& app, int& status) {
     in_group(*verb, "Numbers of yours", "verify --input activations.npy --variant layer_norm --eps 1e-6");
     add_value(*verb, "--input", o->input.x, as_it_is,
               "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an "
-              ".npz file "
-              "the member x, or the only one");
+              ".npz file the member x, or the only one");
     add_value(*verb, "--gamma", o->input.gamma, as_it_is,
               "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
     add_value(*verb, "--beta", o->input.beta, as_it_is, "likewise");

@@ -1,7 +1,7 @@
 #pragma once
 // Numbers that depend on a key and a counter alone, the same bits on host and device: Philox, and distributions in +,
 // -, *, / and sqrt, which IEEE 754 rounds in one way only (no fused multiply-add: -ffp-contract=off, nvcc
-//   --fmad=false; no library function, since these differ).
+// --fmad=false; no library function, since these differ).
 
 #include <cmath>
 #include <cstdint>

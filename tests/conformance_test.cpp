@@ -20,9 +20,9 @@ namespace {
 constexpr std::int64_t edges[] = {1, 3, 5, 7, 8, 9, 61, 63, 65, 127, 131, 255, 257};
 
 // Every array that a call reads or writes, with room before and after it that must stay as it was.
-class Guarded {
+class Watched {
 public:
-    Guarded(std::size_t bytes, std::size_t misaligned)
+    Watched(std::size_t bytes, std::size_t misaligned)
         : bytes_(bytes), first_(guard + misaligned), memory_(Device::host, bytes + 2 * guard + 64) {
         std::memset(memory_.data(), canary, memory_.bytes());
     }
@@ -52,12 +52,12 @@ struct How {
 std::vector<std::vector<std::byte>> results(const Problem& p, const Implementation& implementation, How how) {
     const std::size_t size = size_of(p.dtype), param = size_of(param_dtype(p.dtype));
     const auto elements = static_cast<std::size_t>(p.shape.size()), C = static_cast<std::size_t>(p.shape.C);
-    Guarded x(elements * size, how.offset * size), y(elements * size, how.offset * size),
+    Watched x(elements * size, how.offset * size), y(elements * size, how.offset * size),
         dy(elements * size, how.offset * size), dx(elements * size, how.offset * size);
-    Guarded gamma(C * param, how.offset * param), beta(C * param, how.offset * param),
+    Watched gamma(C * param, how.offset * param), beta(C * param, how.offset * param),
         dgamma(C * param, how.offset * param), dbeta(C * param, how.offset * param);
     Random random(7);
-    const auto fill = [&](const Guarded& to, DType dtype) {
+    const auto fill = [&](const Watched& to, DType dtype) {
         for (std::size_t i = 0; i < to.bytes() / size_of(dtype); ++i)
             write_element(to.data(), dtype, static_cast<std::int64_t>(i), 3 + random.normal());
     };
@@ -67,7 +67,7 @@ std::vector<std::vector<std::byte>> results(const Problem& p, const Implementati
     for (auto* v : {&state.mean, &state.var, &state.sigma})
         for (double& e : *v) e += 0.5 + random.uniform();
     const StateView running{state.mean.data(), state.var.data(), state.sigma.data(), &state.count};
-    const auto tensor = [&](const Guarded& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout}; };
+    const auto tensor = [&](const Watched& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout}; };
 
     Operation operation(p, implementation, {.threads = how.threads});
     const SavedMemory saved(operation);
@@ -78,7 +78,7 @@ std::vector<std::vector<std::byte>> results(const Problem& p, const Implementati
     operation.backward(tensor(x), tensor(dy), affine, saved.view(),
                        {tensor(how.in_place ? dy : dx), dgamma.data(), dbeta.data()});
     CHECK((x.copy() == before));
-    for (const Guarded* g : {&x, &y, &dy, &dx, &gamma, &beta, &dgamma, &dbeta}) CHECK(g->intact());
+    for (const Watched* g : {&x, &y, &dy, &dx, &gamma, &beta, &dgamma, &dbeta}) CHECK(g->intact());
     const auto as_bytes = [](const auto* data, std::size_t count) {
         const auto* b = reinterpret_cast<const std::byte*>(data);
         return std::vector<std::byte>(b, b + count * sizeof *data);

@@ -1,5 +1,5 @@
-// Every gradient of the substrate, by its inputs and its parameters, judged by verify/gradient.hpp in f64; and the same
-// with faults planted.
+// Every gradient of the substrate, by its inputs and its parameters, judged by verify/check/gradient.hpp in f64; and
+// the same with faults planted.
 
 #include <algorithm>
 #include <functional>

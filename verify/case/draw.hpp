@@ -1,8 +1,8 @@
 #pragma once
 // The numbers of a case, from its seed: the same on every platform and in every build, since they are formed by +, -,
 // *, / and sqrt alone (system/random.hpp). tests/case_test.cpp holds some of them to their bits. Who changes what is
-//   drawn changes every case: measured errors move, and baselines that users keep
-// (`normlab verify --baseline`) have to be written anew.
+// drawn changes every case: measured errors move, and baselines that users keep (`normlab verify --baseline`) have to
+// be written anew.
 
 #include "system/random.hpp"
 #include "verify/case/case.hpp"

@@ -81,10 +81,12 @@ Case as_a_script(Case c) {
 
 std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::string>& left_out) {
     for (const DType d : selection.dtypes)
-        if (d != DType::f64 && d != DType::f32)
+        if (row_of(d).numpy.empty())
             throw Error(fmt::format(
                 "dtype {}: .npy files have none that every language reads; f32 and f64 are accepted", name_of(d)));
-    if (selection.dtypes.empty()) selection.dtypes = {DType::f64, DType::f32};
+    if (selection.dtypes.empty())
+        std::ranges::copy_if(kernel_dtypes, std::back_inserter(selection.dtypes),
+                             [](DType d) { return !row_of(d).numpy.empty(); });
     if (selection.layouts.empty()) selection.layouts = {Layout::channels_first};
     selection.implementations = {"reference"};
     const std::set<std::string> named(selection.checks.begin(), selection.checks.end());

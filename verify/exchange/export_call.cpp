@@ -103,7 +103,7 @@ public:
     }
 
 private:
-    static std::string name(DType d) { return d == DType::f32 ? "float32" : "float64"; }
+    static std::string name(DType d) { return std::string(row_of(d).numpy); }
     static ordered_json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape,
                               const std::string& axes) {
         return {

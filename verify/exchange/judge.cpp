@@ -112,8 +112,7 @@ public:
     std::string name() const override { return options_.name; }
     std::string description() const override { return "what a script wrote into " + options_.folder.string(); }
     Support supports(const Problem& p) const override {
-        if (p.dtype != DType::f32 && p.dtype != DType::f64)
-            return {fmt::format("{} was not exported", name_of(p.dtype))};
+        if (row_of(p.dtype).numpy.empty()) return {fmt::format("{} was not exported", name_of(p.dtype))};
         return {p.dense ? "" : "sliced views were not exported"};
     }
     Accumulation accumulation(DType) const override { return options_.accumulation; }

@@ -78,8 +78,7 @@ public:
     std::string name() const override { return "recorder"; }
     std::string description() const override { return "the reference, writing down what it is asked"; }
     Support supports(const Problem& p) const override {
-        if (p.dtype != DType::f32 && p.dtype != DType::f64)
-            return {fmt::format("{}: f32 and f64 are exported", name_of(p.dtype))};
+        if (row_of(p.dtype).numpy.empty()) return {fmt::format("{}: f32 and f64 are exported", name_of(p.dtype))};
         if (p.slices() > 1) return {"stat_batch: a script's call normalises one batch"};
         return reference_.supports(p);
     }

@@ -158,8 +158,9 @@ VectorFile vector_of(const json& document, const std::filesystem::path& folder) 
     v.folder = folder;
     v.op = text("op", member(document, "op"));
     const std::string dtype = text("dtype", member(document, "dtype"));
-    if (dtype != "float32" && dtype != "float64") wrong("dtype", document["dtype"], "\"float32\" or \"float64\"");
-    v.dtype = dtype == "float32" ? DType::f32 : DType::f64;
+    const auto* row = std::ranges::find(dtype_table, dtype, &DTypeRow::numpy);
+    if (dtype.empty() || row == std::end(dtype_table)) wrong("dtype", document["dtype"], "\"float32\" or \"float64\"");
+    v.dtype = row->type;
     if (std::ranges::find(absent_ops, v.op) != std::end(absent_ops)) return v;
     v.attributes = attributes_of(member(document, "attributes"));
     if (document.contains("tags"))

@@ -67,7 +67,7 @@ Cases of_check(const Case& base, std::string_view check) {
     return find_check(check).cases(c, Tier::ci);
 }
 
-// Their squares leave the range of f32 or f64: verify/range.hpp says what is expected then.
+// Their squares leave the range of f32 or f64: verify/truth/range.hpp says what is expected then.
 Cases of_size(const Case& base, std::initializer_list<double> single_range, std::initializer_list<double> double_range,
               bool tiny) {
     List l{base, {}};
