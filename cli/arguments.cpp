@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdlib>
+#include <regex>
 
 #include <fmt/format.h>
 
@@ -32,17 +33,21 @@ std::string command_line(const CLI::App& verb) {
     return line;
 }
 
-// "--threads: Value 0 not in range 1 to 1024" as "--threads 0 not in range 1 to 1024".
+// "--threads: Value 0 not in range 1 to 1024", as CLI::Range says it, as this program says such things.
 static std::string what_is_wrong(const CLI::ParseError& error) {
     std::string text = error.what();
+    static const std::regex out_of_range("(.*): Value ([^]*) not in range (.*) to (.*)");
+    if (std::smatch said; std::regex_match(text, said, out_of_range))
+        return fmt::format("{} {}; a whole number from {} to {} is accepted", said.str(1),
+                           system::shell_word(said.str(2)), said.str(3), said.str(4));
     if (dynamic_cast<const CLI::ValidationError*>(&error))
-        for (const std::string_view between : {": Value ", ": "})
-            if (const std::size_t at = text.find(between); at != std::string::npos)
-                return text.replace(at, between.size(), " ");
+        if (const std::size_t at = text.find(": "); at != std::string::npos) text.replace(at, 2, " ");
     return text;
 }
 
 std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+    if (dynamic_cast<const CLI::ValidationError*>(&error))
+        return what_is_wrong(error);  // of a value that may begin with -
     const auto views = [](const std::vector<std::string>& v) {
         return std::vector<std::string_view>(v.begin(), v.end());
     };

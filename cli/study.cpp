@@ -79,7 +79,7 @@ int run_study(const Study& study, const StudyOptions& o) {
     }
     const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out),
                     o.data, o.jobs, o.fresh};
-    o.files.check(apart.size());
+    o.files.check(apart.size(), jobs.out);
     if (o.dry_run) return print_plan(runs, jobs, describe_data(study, o.data)), 0;
     std::error_code error;
     std::filesystem::create_directories(jobs.out / "records", error);

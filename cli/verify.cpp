@@ -40,6 +40,10 @@ void check_outputs(const VerifyOptions& o) {
     for (const auto& [flag, path] : files) {
         if (path.empty()) continue;
         if (path == "-") throw Error(fmt::format("{} -: a file's path is accepted", flag));
+        std::error_code none;
+        for (const std::filesystem::path& input : {o.input.x, o.input.gamma, o.input.beta})
+            if (std::filesystem::equivalent(path, input, none))
+                throw Error(fmt::format("{} {}: the run reads that file; a file of its own is accepted", flag, path));
         io::check_writable(path);
         const std::filesystem::path whole = std::filesystem::weakly_canonical(std::filesystem::absolute(path));
         if (std::ranges::find(seen, whole) != seen.end())

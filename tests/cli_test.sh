@@ -19,8 +19,9 @@ expect 2 "cannot run" verify --case "rms_norm reference f32 nchw 2x6x5 check=zer
 expect 2 "absent.npy" verify --input absent.npy
 expect 2 "together" verify --input absent.npy --data .
 expect 2 "go with --input" verify --eps 1
-expect 2 "--threads 0 not in range 1 to 1024" verify --threads 0
-expect 2 "--threads ten not in range" verify --threads ten
+expect 2 "--threads 0; a whole number from 1 to 1024 is accepted" verify --threads 0
+expect 2 "--threads ten; a whole number" verify --threads ten
+expect 2 "--threads -1; a whole number from 1 to 1024 is accepted" verify --threads -1
 expect 2 "did you mean smoke" verify --tier smokey
 expect 2 "did you mean train" verify --mode trian
 expect 2 "--tier does not go with it" verify --hunt 1 --tier ci

@@ -10,10 +10,16 @@
 
 namespace normlab::studies {
 
-void Files::check(std::size_t reports) const {
-    std::set<std::string> named;
+void Files::check(std::size_t reports, const std::filesystem::path& out) const {
+    const auto whole = [](const std::filesystem::path& path) {
+        return std::filesystem::weakly_canonical(std::filesystem::absolute(path));
+    };
+    std::set<std::filesystem::path> named;
     const auto once = [&](const std::string& file) {
-        if (!named.insert(file).second) throw Error(file + " is named twice; a file for each is accepted");
+        if (const std::filesystem::path within = whole(file).lexically_relative(whole(out)); *within.begin() != "..")
+            throw Error(fmt::format("{} is in {}, where the study keeps its own files; a file elsewhere is accepted",
+                                    file, out.string()));
+        if (!named.insert(whole(file)).second) throw Error(file + " is named twice; a file for each is accepted");
         if (reports > 1)
             throw Error(fmt::format(
                 "{} for {} reports; with --json, --csv and --plot settings of which there is one are accepted", file,
