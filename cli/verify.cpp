@@ -25,13 +25,6 @@
 namespace normlab::cli {
 namespace {
 
-Accumulation parse_accumulation(std::string_view, const std::string& word) {
-    constexpr std::string_view words[] = {"sequential", "tree", "f64", "kappa-free"};
-    const auto at = std::ranges::find(words, word);
-    if (at == std::end(words)) throw Error(unknown("accumulation", word, words));
-    return static_cast<Accumulation>(at - words);
-}
-
 // Before the run: a file that cannot be written is known now.
 void check_outputs(const VerifyOptions& o) {
     std::vector<std::filesystem::path> seen;
@@ -187,7 +180,8 @@ void add_computed(CLI::App& verb, VerifyOptions& o) {
     add_value(verb, "--outputs", o.judge.outputs, as_it_is,
               "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
     add_value(
-        verb, "--accumulation", o.judge.accumulation, parse_accumulation,
+        verb, "--accumulation", o.judge.accumulation,
+        [](std::string_view, const std::string& word) { return parse_accumulation(word); },
         "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
     verb.add_option("--vectors", o.vectors,
                     "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another "
