@@ -1,4 +1,4 @@
-// JSON files.
+// JSON files and messages.
 #pragma once
 
 #include <filesystem>
@@ -18,5 +18,13 @@ std::string text_of(const nlohmann::json& document);
 
 /// The text with such bytes replaced likewise.
 std::string valid_utf8(const std::string& text);
+
+/// The document in CBOR, as messages between processes carry it. For both of the library's documents, ordered or not.
+template <class Json>
+std::string packed(const Json& document) {
+    std::string bytes;
+    Json::to_cbor(document, bytes);
+    return bytes;
+}
 
 }  // namespace normlab::io

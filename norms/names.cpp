@@ -54,6 +54,9 @@ DType parse_dtype(std::string_view word) {
 Layout parse_layout(std::string_view word) { return parse<Layout>("layout", word, layouts); }
 Mode parse_mode(std::string_view word) { return parse<Mode>("mode", word, modes); }
 Running parse_running(std::string_view word) { return parse<Running>("running statistic", word, runnings); }
+Accumulation parse_accumulation(std::string_view word) {
+    return parse<Accumulation>("accumulation", word, accumulations);
+}
 
 std::string unknown(std::string_view what, std::string_view word, std::span<const std::string_view> accepted) {
     std::string_view nearest;

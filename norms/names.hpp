@@ -22,6 +22,7 @@ DType parse_dtype(std::string_view);  // those that kernels are made for: quad a
 Layout parse_layout(std::string_view);
 Mode parse_mode(std::string_view);
 Running parse_running(std::string_view);
+Accumulation parse_accumulation(std::string_view);
 
 /// The message for a word that is not one of `accepted`: names the nearest one if it is near.
 std::string unknown(std::string_view what, std::string_view word, std::span<const std::string_view> accepted);

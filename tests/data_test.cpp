@@ -7,7 +7,6 @@
 #include <numeric>
 #include <set>
 
-#include <unistd.h>
 #include <zlib.h>
 
 #include "io/error.hpp"
@@ -17,6 +16,7 @@
 #include "studies/data/digits.hpp"
 #include "studies/data/transforms.hpp"
 #include "tests/catch.hpp"
+#include "tests/folder.hpp"
 
 using namespace normlab;
 using namespace normlab::data;
@@ -24,12 +24,6 @@ namespace fs = std::filesystem;
 using Catch::Matchers::Contains;
 
 namespace {
-
-struct Folder {
-    fs::path path = fs::temp_directory_path() / ("normlab-data-test-" + std::to_string(::getpid()));
-    Folder() { fs::create_directories(path); }
-    ~Folder() { fs::remove_all(path); }
-};
 
 using Bytes = std::vector<unsigned char>;
 
@@ -129,7 +123,7 @@ Dataset small(std::int64_t samples, int classes) {
 }  // namespace
 
 TEST_CASE("a folder of IDX files is read as it is") {
-    Folder f;
+    TemporaryFolder f;
     write_four(f.path);
     const Split split = load(f.path);
     CHECK(split.train.size() == 6);
@@ -147,7 +141,7 @@ TEST_CASE("a folder of IDX files is read as it is") {
 }
 
 TEST_CASE("what is wrong with a folder of IDX files is said by name and value") {
-    Folder f;
+    TemporaryFolder f;
     CHECK_THAT(refusal(f.path / "absent"), Contains("absent"));
     CHECK_THAT(refusal(f.path), Contains("train-images-idx3-ubyte"));
     const auto spoilt = [&](const char* name, const Bytes& bytes) {
@@ -172,7 +166,7 @@ TEST_CASE("what is wrong with a folder of IDX files is said by name and value") 
 }
 
 TEST_CASE("an .npz file is read with its test set, or divided by the seed, which is said") {
-    Folder f;
+    TemporaryFolder f;
     std::vector<float> x(12 * 4);
     std::iota(x.begin(), x.end(), 0.0f);
     for (float& v : x) v /= 64;
@@ -205,7 +199,7 @@ TEST_CASE("an .npz file is read with its test set, or divided by the seed, which
 }
 
 TEST_CASE("what is wrong with an .npz file is said by member and value") {
-    Folder f;
+    TemporaryFolder f;
     const fs::path file = f.path / "set.npz";
     const auto said = [&](const std::vector<std::pair<std::string, io::Array>>& arrays) {
         write_npz(file, arrays);
@@ -232,7 +226,7 @@ TEST_CASE("what is wrong with an .npz file is said by member and value") {
 TEST_CASE(
     "the first samples of a sorted file are of all classes, and other contents under the same name have another "
     "description") {
-    Folder f;
+    TemporaryFolder f;
     const fs::path file = f.path / "sorted.npz";
     const auto load_with = [&](float last) {
         std::vector<float> x(200, 0.5f);

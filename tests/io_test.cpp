@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "folder.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/idx.hpp"
@@ -31,31 +32,6 @@ using normlab::io::check_writable, normlab::io::find_mnist, normlab::io::write_a
 using normlab::io::read_idx, normlab::io::read_npy, normlab::io::write_npy;
 
 namespace {
-
-class TemporaryFolder {
-public:
-    TemporaryFolder() {
-        std::string name = (fs::temp_directory_path() / "normlab-io-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    fs::path operator/(const std::string& name) const { return path_ / name; }
-    std::size_t entries() const { return static_cast<std::size_t>(std::distance(fs::directory_iterator(path_), {})); }
-    /// Writes `bytes` into `name` without the code under test.
-    fs::path put(const std::string& name, const std::string& bytes) const {
-        std::ofstream(path_ / name, std::ios::binary) << bytes;
-        return path_ / name;
-    }
-
-private:
-    fs::path path_;
-};
 
 std::string contents(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);

@@ -1,15 +1,14 @@
 // .npz files: archives that are read, damaged ones that are refused, and what verify --input takes from them.
-#include <unistd.h>
 #include <zlib.h>
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "catch.hpp"
+#include "folder.hpp"
 #include "io/error.hpp"
 #include "io/npy.hpp"
 #include "io/npz.hpp"
@@ -21,16 +20,6 @@ using normlab::io::Array, normlab::io::InputError, normlab::io::NpzFile;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-    fs::path path = fs::temp_directory_path() / ("normlab-npz-" + std::to_string(::getpid()));
-    Folder() { fs::create_directories(path); }
-    ~Folder() { fs::remove_all(path); }
-    fs::path put(const std::string& name, const std::string& bytes) const {
-        std::ofstream(path / name, std::ios::binary) << bytes;
-        return path / name;
-    }
-};
 
 std::string number(std::uint64_t value, int size) {
     std::string bytes;
@@ -123,7 +112,7 @@ std::string refusal(const fs::path& path, const std::string& name = "x") {
 }  // namespace
 
 TEST_CASE("members of an .npz file are read: stored, deflated, with data descriptors, with zip64 fields and records") {
-    const Folder folder;
+    const TemporaryFolder folder;
     for (const std::uint64_t method : {0, 8}) {
         for (const std::uint64_t flags : {0, 8}) {
             for (const bool zip64 : {false, true}) {
@@ -150,7 +139,7 @@ TEST_CASE("members of an .npz file are read: stored, deflated, with data descrip
 }
 
 TEST_CASE("what is wrong with an .npz file is refused by the file's name and the member's") {
-    const Folder folder;
+    const TemporaryFolder folder;
     const auto refuses = [&](const std::string& bytes, const std::string& piece) {
         const std::string message = refusal(folder.put("bad.npz", bytes));
         CHECK_THAT(message, Catch::Matchers::Contains("bad.npz: ") && Catch::Matchers::Contains(piece));
@@ -198,7 +187,7 @@ TEST_CASE("what is wrong with an .npz file is refused by the file's name and the
 }
 
 TEST_CASE("an .npz file cut or changed anywhere is refused or read, and nothing else") {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string whole = zip({{"x.npy", three, 8, 8}, {"gamma.npy", two, 0, 0, true}}, "a comment", true);
     for (std::size_t length = 0; length < whole.size(); ++length) {
         INFO(length);
@@ -220,7 +209,7 @@ TEST_CASE("an .npz file cut or changed anywhere is refused or read, and nothing 
 }
 
 TEST_CASE("verify --input takes x, gamma and beta from an .npz file, and flags win") {
-    const Folder folder;
+    const TemporaryFolder folder;
     using namespace normlab::verify;
     std::vector<float> values(24);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 7);
@@ -251,7 +240,7 @@ TEST_CASE("verify --input takes x, gamma and beta from an .npz file, and flags w
 }
 
 TEST_CASE("files that NumPy writes are read") {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string script =
         "import numpy; x = numpy.arange(6, dtype='f4').reshape(2, 3); numpy.savez('stored.npz', x=x, gamma=x[0]); "
         "numpy.savez_compressed('packed.npz', x=numpy.asfortranarray(x), gamma=x[0])";

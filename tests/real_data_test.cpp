@@ -1,11 +1,9 @@
 #include <filesystem>
-#include <fstream>
-
-#include <unistd.h>
 
 #include "io/error.hpp"
 #include "io/npy.hpp"
 #include "tests/catch.hpp"
+#include "tests/folder.hpp"
 #include "verify/report/report.hpp"
 #include "verify/run/real_data.hpp"
 #include "verify/run/run_cases.hpp"
@@ -16,12 +14,6 @@ namespace fs = std::filesystem;
 using Catch::Matchers::Contains;
 
 namespace {
-
-struct Folder {
-    fs::path path = fs::temp_directory_path() / ("normlab-test-" + std::to_string(::getpid()));
-    Folder() { fs::create_directories(path); }
-    ~Folder() { fs::remove_all(path); }
-};
 
 template <class T>
 fs::path write(const fs::path& to, std::vector<std::int64_t> dims, std::size_t count, double spoil = 0) {
@@ -47,7 +39,7 @@ std::string refusal(const InputOptions& options, const Selection& selection = {}
 
 TEST_CASE(
     "a user's activations pass every check in both layouts, variants that cannot take them are left out by reason") {
-    Folder f;
+    TemporaryFolder f;
     InputOptions options;
     options.x = write<float>(f.path / "x.npy", {6, 4, 3, 5}, 360);
     options.gamma = write<float>(f.path / "gamma.npy", {4}, 4);
@@ -74,7 +66,7 @@ TEST_CASE(
 }
 
 TEST_CASE("what is wrong with an input file is said by name and value") {
-    Folder f;
+    TemporaryFolder f;
     InputOptions options;
     const auto said = [&](const fs::path& x, const Selection& selection = {}) {
         options.x = x;
@@ -126,7 +118,7 @@ TEST_CASE("activations of layers fed with MNIST pass") {
 }
 
 TEST_CASE("the line that reruns a case on a file names the file and the settings") {
-    Folder f;
+    TemporaryFolder f;
     InputOptions options;
     options.x = write<double>(f.path / "x.npy", {6, 4, 3}, 72);
     options.eps = 0.5;

@@ -4,14 +4,13 @@
 #include <fstream>
 #include <sstream>
 
-#include <unistd.h>
-
 #include "io/error.hpp"
 #include "norms/tensor.hpp"
 #include "studies/runs/files.hpp"
 #include "studies/runs/ledger.hpp"
 #include "studies/runs/records.hpp"
 #include "tests/catch.hpp"
+#include "tests/folder.hpp"
 
 using namespace normlab;
 using namespace normlab::studies;
@@ -33,11 +32,8 @@ std::string error_of(const std::map<std::string, std::string>& given) {
 }
 
 // A folder of its own, removed at the end.
-struct Folder {
-    std::filesystem::path path =
-        std::filesystem::temp_directory_path() / ("normlab-study-" + std::to_string(::getpid()));
+struct Folder : TemporaryFolder {
     Folder() { std::filesystem::create_directories(path / "records"); }
-    ~Folder() { std::filesystem::remove_all(path); }
 };
 
 std::string bytes_of(const std::filesystem::path& path) {

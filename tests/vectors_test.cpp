@@ -4,11 +4,10 @@
 #include <map>
 #include <set>
 
-#include <unistd.h>
-
 #include "io/error.hpp"
 #include "io/npy.hpp"
 #include "tests/catch.hpp"
+#include "tests/folder.hpp"
 #include "tests/planted.hpp"
 #include "verify/exchange/vector_file.hpp"
 #include "verify/exchange/vectors.hpp"
@@ -29,11 +28,7 @@ std::vector<Outcome> run(const fs::path& folder, const Selection& selection = {.
 }
 
 // A folder of vectors, written without the code under test.
-struct Folder {
-    fs::path path = fs::temp_directory_path() / ("normlab-vectors-" + std::to_string(::getpid()));
-    Folder() { fs::create_directories(path); }
-    ~Folder() { fs::remove_all(path); }
-
+struct Folder : TemporaryFolder {
     struct Array {
         std::string list, name;
         std::vector<std::int64_t> shape;

@@ -147,11 +147,6 @@ Figure figure(const Results& r) {
     return multiplot("Population statistics of other images: mean and 95 % interval over seeds", 3, panels);
 }
 
-Report report(const std::vector<Record>& records) {
-    const Results results(records);
-    return {table_of(results), csv_of(results), figure(results), measures_of(results)};
-}
-
 }  // namespace
 
 Study adaptation() {
@@ -170,7 +165,7 @@ Study adaptation() {
         "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10");
     study.plan = plan;
     study.run = run;
-    study.report = report;
+    study.report = report_by<Results>(table_of, csv_of, figure, measures_of);
     return study;
 }
 

@@ -47,24 +47,38 @@ Curve curve(const std::vector<const Record*>& records, const std::string& title,
     return c;
 }
 
-}  // namespace
+// Those of one way to normalise.
+struct Group {
+    std::string trained;
+    int way;
+    std::vector<const Record*> runs;
+};
 
-Report report(const std::vector<Record>& records) {
-    Report out;
+std::vector<Group> groups_of(const std::vector<Record>& records) {
+    std::vector<Group> groups;
+    for (const char* trained : {"bias", "all"})
+        for (int w = 0; w < 3; ++w)
+            if (auto runs = of(records, trained, ways[w]); !runs.empty())
+                groups.push_back({trained, w, std::move(runs)});
+    return groups;
+}
+
+std::map<std::string, Interval> measures_of(const std::vector<Record>& records) {
+    std::map<std::string, Interval> measures;
     if (const auto centred = of(records, "bias", "centred"); !centred.empty()) {
         std::vector<double> change;
         for (const Record* r : centred) change.push_back(ended_early(*r) ? NAN : number(r->result.at("loss_change")));
-        out.measures["centred: loss change / bound"] = exactly(worst(change));
+        measures["centred: loss change / bound"] = exactly(worst(change));
         const std::vector<double> growth =
             each_of(centred, [](const json& r) { return number(r.at("growth")) / number(r.at("expected")); });
-        out.measures["centred: bias growth / expected"] = range_of(growth);
+        measures["centred: bias growth / expected"] = range_of(growth);
     }
     if (const auto inside = of(records, "bias", "inside"); !inside.empty()) {
         std::vector<double> ratios;
         for (const char* trained : {"bias", "all"})
             for (const Record* r : of(records, trained, "inside"))
                 ratios.push_back(number(r->result.at("growth")) / number(r->result.at("rounding")));
-        out.measures["inside: bias growth / bound"] = exactly(worst(ratios));
+        measures["inside: bias growth / bound"] = exactly(worst(ratios));
     }
     const auto scaled = of(records, "all", "scaled");
     // In the same seed and by the same implementation: how far the bias went, over how far another way's `what` did.
@@ -75,59 +89,75 @@ Report report(const std::vector<Record>& records) {
                 if (s->settings.at("seed") == r->settings.at("seed") &&
                     s->settings.at("impl") == r->settings.at("impl"))
                     ratios.push_back(number(s->result.at("growth")) / number(r->result.at(what)));
-        if (!ratios.empty()) out.measures[fmt::format("scaled: bias growth / {}", way)] = range_of(ratios);
+        if (!ratios.empty()) measures[fmt::format("scaled: bias growth / {}", way)] = range_of(ratios);
     };
     over("inside", "travel");  // all that the right way trains
     over("centred", "growth");
     if (!scaled.empty())
-        out.measures["scaled: bias growth, second half / first"] = range_of(
+        measures["scaled: bias growth, second half / first"] = range_of(
             each_of(scaled, [](const json& r) { return number(r.at("growth")) / number(r.at("half_way")) - 1; }));
+    return measures;
+}
 
-    out.table = fmt::format("{:<10}{:<22}{:>5}  {:<34}{:<34}{}\n", "trained", "normalisation", "runs", "bias moved by",
-                            "weights and bias moved by", "loss at the end");
-    out.csv = "trained,way,implementation,seed,step,loss,bias,weights\n";
+std::string table_of(const std::vector<Group>& groups) {
+    std::string table = fmt::format("{:<10}{:<22}{:>5}  {:<34}{:<34}{}\n", "trained", "normalisation", "runs",
+                                    "bias moved by", "weights and bias moved by", "loss at the end");
+    for (const Group& g : groups) {
+        const auto text = [&](const std::function<double(const json&)>& f) {
+            return text_of(range_of(each_of(g.runs, f)));
+        };
+        const auto ended = std::ranges::count_if(g.runs, [](const Record* r) { return ended_early(*r); });
+        table +=
+            fmt::format("{:<10}{:<22}{:>5}  {:<34}{:<34}{}{}\n", g.trained, titles[g.way], g.runs.size(),
+                        text([](const json& r) { return number(r.at("growth")); }),
+                        text([](const json& r) { return number(r.at("travel")); }),
+                        text([](const json& r) { return r.at("loss").empty() ? NAN : number(r.at("loss").back()); }),
+                        ended ? fmt::format("; {} reached infinity", ended) : "");
+    }
+    return table + "(mean over runs, and the whole range)\n";
+}
+
+std::string csv_of(const std::vector<Group>& groups) {
+    std::string csv = "trained,way,implementation,seed,step,loss,bias,weights\n";
+    for (const Group& g : groups)
+        for (const Record* r : g.runs)
+            for (std::size_t i = 0; i < r->result.at("step").size(); ++i)
+                csv +=
+                    fmt::format("{},{},{},{},{},{:.10g},{:.10g},{:.10g}\n", g.trained, ways[g.way],
+                                r->settings.at("impl").get<std::string>(), r->settings.at("seed").get<std::int64_t>(),
+                                r->result["step"][i].get<std::int64_t>(), number(r->result["loss"][i]),
+                                number(r->result["bias"][i]), number(r->result["weights"][i]));
+    return csv;
+}
+
+Figure figure_of(const std::vector<Group>& groups) {
     std::vector<Panel> panels;
     for (const auto& [trained, what] : {std::pair("bias", "the bias alone"), std::pair("all", "weights and bias")}) {
-        panels.push_back(
-            {fmt::format("Trained: {}", what),
-             "steps",
-             "|b − b_0|",
-             "set logscale xy\nset format y '10^{%L}'\nset key at graph 0.98, graph 0.6\nset yrange [1e-17:1e5]\n",
-             {},
-             1e-18});
-        panels.push_back({fmt::format("Trained: {}", what),
-                          "steps",
-                          "loss",
-                          "set logscale x\nset key bottom left\nset yrange [0:*]\n",
-                          {}});
-        for (int w = 0; w < 3; ++w) {
-            const auto runs = of(records, trained, ways[w]);
-            if (runs.empty()) continue;
-            const auto text = [&](const std::function<double(const json&)>& f) {
-                return text_of(range_of(each_of(runs, f)));
-            };
-            const auto ended = std::ranges::count_if(runs, [](const Record* r) { return ended_early(*r); });
-            out.table += fmt::format(
-                "{:<10}{:<22}{:>5}  {:<34}{:<34}{}{}\n", trained, titles[w], runs.size(),
-                text([](const json& r) { return number(r.at("growth")); }),
-                text([](const json& r) { return number(r.at("travel")); }),
-                text([](const json& r) { return r.at("loss").empty() ? NAN : number(r.at("loss").back()); }),
-                ended ? fmt::format("; {} reached infinity", ended) : "");
-            panels[panels.size() - 2].curves.push_back(curve(runs, titles[w], w, "bias"));
-            panels.back().curves.push_back(curve(runs, titles[w], w, "loss"));
-            for (const Record* r : runs)
-                for (std::size_t i = 0; i < r->result.at("step").size(); ++i)
-                    out.csv += fmt::format("{},{},{},{},{},{:.10g},{:.10g},{:.10g}\n", trained, ways[w],
-                                           r->settings.at("impl").get<std::string>(),
-                                           r->settings.at("seed").get<std::int64_t>(),
-                                           r->result["step"][i].get<std::int64_t>(), number(r->result["loss"][i]),
-                                           number(r->result["bias"][i]), number(r->result["weights"][i]));
+        const std::string title = fmt::format("Trained: {}", what);
+        Panel bias{
+            title,
+            "steps",
+            "|b − b_0|",
+            "set logscale xy\nset format y '10^{%L}'\nset key at graph 0.98, graph 0.6\nset yrange [1e-17:1e5]\n",
+            {},
+            1e-18};
+        Panel loss{title, "steps", "loss", "set logscale x\nset key bottom left\nset yrange [0:*]\n", {}};
+        for (const Group& g : groups) {
+            if (g.trained != trained) continue;
+            bias.curves.push_back(curve(g.runs, titles[g.way], g.way, "bias"));
+            loss.curves.push_back(curve(g.runs, titles[g.way], g.way, "loss"));
         }
+        panels.push_back(std::move(bias)), panels.push_back(std::move(loss));
     }
-    out.table += "(mean over runs, and the whole range)\n";
-    out.figure = multiplot("Normalisation outside and inside the gradient step: mean over seeds, and the whole range",
-                           2, panels);
-    return out;
+    return multiplot("Normalisation outside and inside the gradient step: mean over seeds, and the whole range", 2,
+                     panels);
+}
+
+}  // namespace
+
+Report report(const std::vector<Record>& records) {
+    const std::vector<Group> groups = groups_of(records);
+    return {table_of(groups), csv_of(groups), figure_of(groups), measures_of(records)};
 }
 
 }  // namespace normlab::studies::outside

@@ -109,6 +109,34 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
     return std::sqrt(sum);
 }
 
+// How far rounding may have moved the bias in the coming step by `rate`, where the gradient passes through the batch's
+// statistics: its gradient is sum_j dz_j, 0 but for the rounding of each dz_j and of the sum; and that of the step.
+double rounding_of_step(UnitFit& fit, double rate) {
+    const std::vector<double> dz = fit.net.gradient(0).values(), bias = fit.bias();
+    const std::vector<double> off =
+        nn::gradient_bounds(fit.net.output(0), fit.net.gradient(1), fit.spec, fit.implementation).dx;
+    double squares = 0;
+    for (std::int64_t c = 0; c < fit.units; ++c) {
+        double sum = 0;
+        for (std::int64_t n = 0; n < fit.batch; ++n)
+            sum += off[at(n * fit.units + c)] + nn::summation(fit.batch) * std::abs(dz[at(n * fit.units + c)]);
+        squares += sum * sum;
+    }
+    return rate * std::sqrt(squares) + 2 * nn::unit * distance(bias, std::vector<double>(bias.size()));
+}
+
+// Of the bias, centred: d loss / d b_c = sum_j 2 (x_hat_j - t_j) / (m C) = -2 mean(t) / C, sum_j x_hat_j being 0.
+double expected_growth(const UnitFit& fit, double rate, std::int64_t steps) {
+    double expected = 0;
+    const std::vector<double> t = fit.targets.values();
+    for (std::int64_t c = 0; c < fit.units; ++c) {
+        double mean = 0;
+        for (std::int64_t n = 0; n < fit.batch; ++n) mean += t[at(n * fit.units + c)] / static_cast<double>(fit.batch);
+        expected += std::pow(2 * mean / static_cast<double>(fit.units) * rate * static_cast<double>(steps), 2);
+    }
+    return std::sqrt(expected);
+}
+
 }  // namespace
 
 json run(const json& s) {
@@ -142,21 +170,7 @@ json run(const json& s) {
             const double ratio = std::abs(loss - first) / (2 * bound);
             if (!(ratio <= change)) change = ratio;
         }
-        // the bias' gradient is sum_j dz_j, 0 but for the rounding of each dz_j and of the sum; and of the step
-        if (way == "inside") {
-            const std::vector<double> dz = fit.net.gradient(0).values();
-            const std::vector<double> off =
-                nn::gradient_bounds(fit.net.output(0), fit.net.gradient(1), fit.spec, fit.implementation).dx;
-            double squares = 0;
-            for (std::int64_t c = 0; c < fit.units; ++c) {
-                double sum = 0;
-                for (std::int64_t n = 0; n < fit.batch; ++n)
-                    sum += off[at(n * fit.units + c)] + nn::summation(fit.batch) * std::abs(dz[at(n * fit.units + c)]);
-                squares += sum * sum;
-            }
-            rounding +=
-                rate * std::sqrt(squares) + 2 * nn::unit * distance(fit.bias(), std::vector<double>(start.size()));
-        }
+        if (way == "inside") rounding += rounding_of_step(fit, rate);
         sgd.step(t);
         const double moved = distance(fit.bias(), start), turned = distance(fit.dense.weight().value.values(), weights);
         if (std::isfinite(moved)) growth = std::max(growth, moved);
@@ -167,19 +181,11 @@ json run(const json& s) {
             out["weights"].push_back(nn::l2(fit.dense.weight().value));
         }
     }
-    // d loss / d b_c = sum_j 2 (x_hat_j - t_j) / (m C) = -2 mean(t) / C, sum_j x_hat_j being 0
-    double expected = 0;
-    const std::vector<double> t = fit.targets.values();
-    for (std::int64_t c = 0; c < fit.units; ++c) {
-        double mean = 0;
-        for (std::int64_t n = 0; n < fit.batch; ++n) mean += t[at(n * fit.units + c)] / static_cast<double>(fit.batch);
-        expected += std::pow(2 * mean / static_cast<double>(fit.units) * rate * static_cast<double>(steps), 2);
-    }
     out.update({{"loss_change", change},
                 {"growth", growth},
                 {"half_way", half_way},
                 {"travel", travel},
-                {"expected", std::sqrt(expected)},
+                {"expected", expected_growth(fit, rate, steps)},
                 {"rounding", rounding}});
     return out;
 }

@@ -18,6 +18,16 @@ constexpr Experiment table[] = {
     {"sgd", normal_only, [](std::int64_t m) { return m == 16 || m == 32; }, measure_sgd, 6.5e-7},
 };
 
+Cell cell_of(const Trial& s, Row row, std::string quantity, std::int64_t n) {
+    return {.row = row,
+            .quantity = std::move(quantity),
+            .implementation = s.implementation.name(),
+            .dtype = s.dtype,
+            .m = s.m,
+            .distribution = s.distribution,
+            .n = n};
+}
+
 }  // namespace
 
 std::span<const Experiment> experiments() { return table; }
@@ -35,45 +45,29 @@ Draw draw_of(const Trial& s, unsigned experiment, unsigned stream) {
 }
 
 Cell cell(const Trial& s, Row row, std::string quantity, const Tally& tally, double theory, double tolerance) {
-    return {.row = row,
-            .quantity = std::move(quantity),
-            .implementation = s.implementation.name(),
-            .dtype = s.dtype,
-            .m = s.m,
-            .distribution = s.distribution,
-            .n = tally.count(),
-            .theory = theory,
-            .tolerance = tolerance,
-            .measured = tally.mean(),
-            .standard_error = tally.standard_error()};
+    Cell c = cell_of(s, row, std::move(quantity), tally.count());
+    c.theory = theory;
+    c.tolerance = tolerance;
+    c.measured = tally.mean();
+    c.standard_error = tally.standard_error();
+    return c;
 }
 
 Cell proportion(const Trial& s, Row row, std::string quantity, std::int64_t events, std::int64_t n, double theory) {
     const double p = static_cast<double>(events) / static_cast<double>(n);
-    return {.row = row,
-            .quantity = std::move(quantity),
-            .implementation = s.implementation.name(),
-            .dtype = s.dtype,
-            .m = s.m,
-            .distribution = s.distribution,
-            .method = Method::proportion,
-            .n = n,
-            .theory = theory,
-            .measured = p,
-            .standard_error = std::sqrt(p * (1 - p) / static_cast<double>(n))};
+    Cell c = cell_of(s, row, std::move(quantity), n);
+    c.method = Method::proportion;
+    c.theory = theory;
+    c.measured = p;
+    c.standard_error = std::sqrt(p * (1 - p) / static_cast<double>(n));
+    return c;
 }
 
 Cell identity(const Trial& s, Row row, std::string quantity, double worst, std::int64_t n) {
-    return {.row = row,
-            .quantity = std::move(quantity),
-            .implementation = s.implementation.name(),
-            .dtype = s.dtype,
-            .m = s.m,
-            .distribution = s.distribution,
-            .method = Method::identity,
-            .n = n,
-            .measured = worst,
-            .statistic = worst};
+    Cell c = cell_of(s, row, std::move(quantity), n);
+    c.method = Method::identity;
+    c.measured = c.statistic = worst;
+    return c;
 }
 
 Cell by_law(Cell mean, double distance, std::size_t n) {

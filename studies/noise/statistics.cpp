@@ -47,11 +47,100 @@ private:
     std::vector<double> running_;
 };
 
+// x_hat of one block of batches, a channel each: by their own statistics, by the population's, and by the population's
+// mean with the variance that the batches have in the mean, of normal values only.
+struct XHat {
+    std::vector<double> y, population, biased;
+};
+
+// What is kept of each batch, and what the table says of it.
+class Batches {
+public:
+    explicit Batches(const Trial& trial) : trial_(trial), is_normal_(trial.distribution == Distribution::normal) {}
+
+    void add(const Saved& stats, const XHat& x_hat, std::size_t channels) {
+        for (std::size_t c = 0; c < channels; ++c) {
+            const double v = stats.var[c], root = std::sqrt(v);
+            double apart = 0;
+            for (std::size_t j = c; j < x_hat.y.size(); j += channels)
+                apart += (x_hat.y[j] - x_hat.population[j]) * (x_hat.y[j] - x_hat.population[j]);
+            mean2_.add(stats.mean[c] * stats.mean[c]);
+            var_.add(v);
+            var2_.add((v - expected_) * (v - expected_));
+            both_.add(stats.mean[c] * (v - expected_));
+            gap_residual_.add(apart / m_ - 2 * (1 - root));
+            if (!is_normal_) continue;
+            gap_.add(apart / m_);
+            add_normal(stats, x_hat, channels, c);
+        }
+    }
+
+    void report(Measured& out) const {
+        const auto moments = theory::moments(trial_.distribution);
+        const double of_variance = theory::variance_of_variance(m_, moments.kurtosis);
+        out.cells.push_back(cell(trial_, Row::moments, "Var[mu_B]", mean2_, theory::variance_of_mean(m_)));
+        out.cells.push_back(cell(trial_, Row::moments, "E[var_B]", var_, expected_));
+        out.cells.push_back(cell(trial_, Row::variance_of_variance, "Var[var_B]", var2_, of_variance));
+        out.cells.push_back(
+            cell(trial_, Row::covariance, "Cov[mu_B, var_B]", both_, theory::covariance(m_, moments.mu3)));
+        out.cells.push_back(cell(trial_, Row::gap, "gap - 2(1 - sigma_B)", gap_residual_, 0));
+        if (is_normal_) report_normal(out);
+    }
+
+private:
+    void add_normal(const Saved& stats, const XHat& x_hat, std::size_t channels, std::size_t c) {
+        const double v = stats.var[c], rstd = stats.rstd[c];
+        double apart = 0, fourth = 0, positive = 0;
+        for (std::size_t j = c; j < x_hat.y.size(); j += channels) {
+            const double y = x_hat.y[j];
+            apart += (y - x_hat.biased[j]) * (y - x_hat.biased[j]);
+            fourth += y * y * y * y;
+            positive += std::fmax(y, 0.0);
+        }
+        sigma_.add(std::sqrt(v));
+        inverse_sigma_.add(rstd);
+        inverse_variance_.add(rstd * rstd);
+        gap_biased_.add(apart / m_);
+        kurtosis_.add(fourth / m_);
+        relu_.add(positive / m_);
+        rounding_.add(x_hat_rounding(trial_.dtype, trial_.m, stats.mean[c], v, rstd) / m_);
+        if (scaled_vars_.size() < law_size)
+            scaled_vars_.push_back(m_ / (rstd * rstd)), squares_.push_back(x_hat.y[c] * x_hat.y[c] / (m_ - 1));
+    }
+
+    void report_normal(Measured& out) const {
+        const double distance =
+            distance_from_law(scaled_vars_, [&](double y) { return theory::chi_squared_law(m_ - 1, y); });
+        out.cells.push_back(cell(trial_, Row::sigma, "E[sigma_B]", sigma_, theory::mean_sigma(m_)));
+        inverse_sigma_.report(out, distance, scaled_vars_.size());
+        inverse_variance_.report(out, distance, scaled_vars_.size());
+        out.cells.push_back(cell(trial_, Row::gap, "gap", gap_, theory::gap(m_)));
+        out.cells.push_back(cell(trial_, Row::gap_biased, "gap", gap_biased_, theory::gap_biased(m_)));
+        // At m = 2 neither varies: what rounding may do is the tolerance.
+        out.cells.push_back(
+            cell(trial_, Row::x_hat, "kurtosis", kurtosis_, theory::x_hat_kurtosis(m_), 4 * rounding_.mean()));
+        out.cells.push_back(cell(trial_, Row::relu, "E[relu(x_hat)]", relu_, theory::mean_relu(m_), rounding_.mean()));
+        if (trial_.m == 2) return;
+        Tally beta;
+        for (const double v : squares_) beta.add(v);
+        out.cells.push_back(by_law(cell(trial_, Row::x_hat, "law of x_hat^2 / (m-1)", beta, 1 / (m_ - 1)),
+                                   distance_from_law(squares_, [&](double t) { return theory::x_hat_law(m_, t); }),
+                                   squares_.size()));
+    }
+
+    const Trial& trial_;
+    bool is_normal_;
+    double m_ = static_cast<double>(trial_.m), expected_ = theory::mean_of_variance(m_);
+    Tally mean2_, var_, var2_, both_, gap_residual_;
+    // of normal values only
+    Tally sigma_, gap_, gap_biased_, kurtosis_, relu_, rounding_;
+    Inverse inverse_sigma_{trial_, 1}, inverse_variance_{trial_, 2};
+    std::vector<double> scaled_vars_, squares_;
+};
+
 }  // namespace
 
 void measure_statistics(const Trial& s, Measured& out) {
-    const bool is_normal = s.distribution == Distribution::normal;
-    const double m = static_cast<double>(s.m), expected = theory::mean_of_variance(m);
     const Blocks blocks(s.samples / s.m, s.m);
     Spec spec = batch_norm(0);
     MeasuredNorm evaluated(spec, {s.m, blocks.channels, 1}, Mode::eval, s.dtype, s.implementation);
@@ -59,78 +148,22 @@ void measure_statistics(const Trial& s, Measured& out) {
     MeasuredNorm layer(spec, {s.m, blocks.channels, 1}, Mode::train, s.dtype, s.implementation);
     Array x = layer.array();
     Draw draw = draw_of(s, 0);
-
-    Tally mean2, var, var2, both, sigma, gap, gap_biased, gap_residual, kurtosis, relu, rounding;
-    Inverse inverse_sigma(s, 1), inverse_variance(s, 2);
-    std::vector<double> scaled_vars, squares;
+    const auto by_variance = [&](double var) {
+        evaluated.set_state(0, var);
+        evaluated.forward(x);
+        return evaluated.y();
+    };
+    Batches batches(s);
     for (std::int64_t b = 0; b < blocks.count; ++b) {
         draw.first_channel = static_cast<std::uint32_t>(b * blocks.channels);
         fill(draw, x);
         layer.forward(x);
-        const Saved stats = layer.saved();
-        const std::vector<double> y = layer.y();
-        evaluated.set_state(0, 1);
-        evaluated.forward(x);
-        const std::vector<double> y_population = evaluated.y();
-        std::vector<double> y_biased;
-        if (is_normal) {
-            evaluated.set_state(0, expected);
-            evaluated.forward(x);
-            y_biased = evaluated.y();
-        }
-        const auto C = static_cast<std::size_t>(blocks.channels);
-        for (std::size_t c = 0; c < C; ++c) {
-            const double v = stats.var[c], root = std::sqrt(v), rstd = stats.rstd[c];
-            double apart = 0, apart_biased = 0, fourth = 0, positive = 0;
-            for (std::size_t j = c; j < y.size(); j += C) {
-                apart += (y[j] - y_population[j]) * (y[j] - y_population[j]);
-                if (!is_normal) continue;
-                apart_biased += (y[j] - y_biased[j]) * (y[j] - y_biased[j]);
-                fourth += y[j] * y[j] * y[j] * y[j];
-                positive += std::fmax(y[j], 0.0);
-            }
-            mean2.add(stats.mean[c] * stats.mean[c]);
-            var.add(v);
-            var2.add((v - expected) * (v - expected));
-            both.add(stats.mean[c] * (v - expected));
-            gap_residual.add(apart / m - 2 * (1 - root));
-            if (!is_normal) continue;
-            sigma.add(root);
-            inverse_sigma.add(rstd);
-            inverse_variance.add(rstd * rstd);
-            gap.add(apart / m);
-            gap_biased.add(apart_biased / m);
-            kurtosis.add(fourth / m);
-            relu.add(positive / m);
-            rounding.add(x_hat_rounding(s.dtype, s.m, stats.mean[c], v, rstd) / m);
-            if (scaled_vars.size() < law_size)
-                scaled_vars.push_back(m / (rstd * rstd)), squares.push_back(y[c] * y[c] / (m - 1));
-        }
+        XHat x_hat{layer.y(), by_variance(1), {}};
+        if (s.distribution == Distribution::normal)
+            x_hat.biased = by_variance(theory::mean_of_variance(static_cast<double>(s.m)));
+        batches.add(layer.saved(), x_hat, static_cast<std::size_t>(blocks.channels));
     }
-
-    const auto moments = theory::moments(s.distribution);
-    out.cells.push_back(cell(s, Row::moments, "Var[mu_B]", mean2, theory::variance_of_mean(m)));
-    out.cells.push_back(cell(s, Row::moments, "E[var_B]", var, expected));
-    out.cells.push_back(
-        cell(s, Row::variance_of_variance, "Var[var_B]", var2, theory::variance_of_variance(m, moments.kurtosis)));
-    out.cells.push_back(cell(s, Row::covariance, "Cov[mu_B, var_B]", both, theory::covariance(m, moments.mu3)));
-    out.cells.push_back(cell(s, Row::gap, "gap - 2(1 - sigma_B)", gap_residual, 0));
-    if (!is_normal) return;
-    const double distance = distance_from_law(scaled_vars, [&](double y) { return theory::chi_squared_law(m - 1, y); });
-    out.cells.push_back(cell(s, Row::sigma, "E[sigma_B]", sigma, theory::mean_sigma(m)));
-    inverse_sigma.report(out, distance, scaled_vars.size());
-    inverse_variance.report(out, distance, scaled_vars.size());
-    out.cells.push_back(cell(s, Row::gap, "gap", gap, theory::gap(m)));
-    out.cells.push_back(cell(s, Row::gap_biased, "gap", gap_biased, theory::gap_biased(m)));
-    // At m = 2 neither varies: what rounding may do is the tolerance.
-    out.cells.push_back(cell(s, Row::x_hat, "kurtosis", kurtosis, theory::x_hat_kurtosis(m), 4 * rounding.mean()));
-    out.cells.push_back(cell(s, Row::relu, "E[relu(x_hat)]", relu, theory::mean_relu(m), rounding.mean()));
-    if (s.m == 2) return;
-    Tally beta;
-    for (double v : squares) beta.add(v);
-    out.cells.push_back(by_law(cell(s, Row::x_hat, "law of x_hat^2 / (m-1)", beta, 1 / (m - 1)),
-                               distance_from_law(squares, [&](double t) { return theory::x_hat_law(m, t); }),
-                               squares.size()));
+    batches.report(out);
 }
 
 }  // namespace normlab::noise

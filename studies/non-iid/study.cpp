@@ -183,11 +183,6 @@ Figure figure(const Results& r) {
                      std::max(1, static_cast<int>(r.counts.size())), panels);
 }
 
-Report report(const std::vector<Record>& records) {
-    const Results results(records);
-    return {table_of(results), csv_of(results), figure(results), measures_of(results)};
-}
-
 }  // namespace
 
 Study non_iid() {
@@ -206,7 +201,7 @@ Study non_iid() {
         "1,2,3,4,5", "");
     study.plan = plan;
     study.run = run;
-    study.report = report;
+    study.report = report_by<Results>(table_of, csv_of, figure, measures_of);
     return study;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -11,21 +12,17 @@
 #include <fmt/ranges.h>
 
 #include "io/error.hpp"
+#include "io/json.hpp"
 #include "norms/memory.hpp"
 #include "studies/data/digits.hpp"
 #include "studies/runs/records.hpp"
+#include "system/parallel.hpp"
 #include "system/process.hpp"
 
 namespace normlab::studies {
 namespace {
 
 constexpr double for_ever = 1e9;
-
-std::string packed(const json& j) {
-    std::string bytes;
-    json::to_cbor(j, bytes);
-    return bytes;
-}
 
 data::Split load(const Study& study, const std::string& data) {
     if (!study.uses_data) return {};
@@ -52,12 +49,7 @@ public:
     }
 
     std::vector<Record> all() {
-        {
-            std::vector<std::jthread> helpers;
-            for (int i = 0; i < std::min(jobs_.processes, static_cast<int>(todo_.size())); ++i)
-                helpers.emplace_back([this] { work(); });
-        }
-        if (error_) std::rethrow_exception(error_);
+        system::on_threads(std::min(jobs_.processes, static_cast<int>(todo_.size())), [this](int) { work(); });
         if (!failed_.empty())
             throw Failure(fmt::format(
                 "{} of {} runs failed, the others' records are in {}; the same call makes what is missing\n  {}",
@@ -68,7 +60,7 @@ public:
 private:
     std::optional<std::size_t> next() {
         const std::lock_guard guard(lock_);
-        if (error_ || at_ == todo_.size()) return std::nullopt;
+        if (stopped_ || at_ == todo_.size()) return std::nullopt;
         return todo_[at_++];
     }
 
@@ -80,7 +72,7 @@ private:
                     worker = std::make_unique<system::Process>(system::this_program(),
                                                                std::vector<std::string>{"study-worker"});
                 const json question{{"study", study_.name}, {"settings", runs_[*k].settings}, {"data", jobs_.data}};
-                system::Process::Reply reply = worker->ask(packed(question), for_ever);
+                system::Process::Reply reply = worker->ask(io::packed(question), for_ever);
                 json said;
                 for (; reply.message; reply = worker->listen(for_ever)) {
                     said = json::from_cbor(*reply.message);
@@ -103,7 +95,8 @@ private:
                 failed_.push_back(runs_[*k].name + ": " + e.what());
             } catch (...) {
                 const std::lock_guard guard(lock_);
-                if (!error_) error_ = std::current_exception();
+                stopped_ = true;
+                throw;
             }
         }
     }
@@ -130,7 +123,7 @@ private:
     std::vector<std::size_t> todo_;
     std::size_t at_ = 0;
     std::mutex lock_;
-    std::exception_ptr error_;
+    bool stopped_ = false;
     std::vector<std::string> failed_;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
@@ -156,14 +149,16 @@ void serve_runs(int descriptor) {
         try {
             const Study& study = find_study(question["study"]);
             if (!data) data = load(study, question["data"]);
-            const Context context{*data, [&](double part) { system::tell(descriptor, packed({{"part", part}})); }};
-            return packed({{"result", study.run(question["settings"], context)}});
+            const Context context{*data, [&](double part) {
+                                      system::tell(descriptor, io::packed(json{{"part", part}}));
+                                  }};
+            return io::packed(json{{"result", study.run(question["settings"], context)}});
         } catch (const Failure& e) {
-            return packed({{"failure", e.what()}});
+            return io::packed(json{{"failure", e.what()}});
         } catch (const std::bad_alloc&) {
-            return packed({{"failure", "out of memory"}});
+            return io::packed(json{{"failure", "out of memory"}});
         } catch (const std::exception& e) {
-            return packed({{"error", e.what()}});
+            return io::packed(json{{"error", e.what()}});
         }
     });
     std::abort();  // serve does not return

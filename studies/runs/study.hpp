@@ -69,6 +69,15 @@ struct Study {
     std::string claims;                                        ///< the folder's claims.json
 };
 
+/// Study::report from what the records, read into `Results`, say.
+template <class Results>
+auto report_by(auto table, auto csv, auto figure, auto measures) {
+    return [=](const std::vector<Record>& records) {
+        const Results results(records);
+        return Report{table(results), csv(results), figure(results), measures(results)};
+    };
+}
+
 /// The runs of settings that are one of Settings::apart, their names with its label. Throws Error where two have one
 /// name, and what the plan throws.
 std::vector<Run> plan_of(const Study& study, const Settings& settings);

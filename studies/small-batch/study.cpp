@@ -184,11 +184,6 @@ std::string csv_of(const Results& r) {
     return text + "\n";
 }
 
-Report report(const std::vector<Record>& records) {
-    const Results results(records);
-    return {table_of(results), csv_of(results), figure(results), measures_of(results)};
-}
-
 }  // namespace
 
 Study small_batch() {
@@ -213,7 +208,7 @@ Study small_batch() {
         "1,2,3", "1,2,3,4,5");
     study.plan = plan;
     study.run = run;
-    study.report = report;
+    study.report = report_by<Results>(table_of, csv_of, figure, measures_of);
     return study;
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "io/json.hpp"
 #include "norms/memory.hpp"
 #include "system/process.hpp"
 #include "system/shell.hpp"
@@ -19,12 +20,6 @@ namespace normlab::verify {
 namespace {
 
 using nlohmann::json;
-
-std::string packed(const json& j) {
-    std::string bytes;
-    json::to_cbor(j, bytes);
-    return bytes;
-}
 
 constexpr int patience = 3;  // cases of one variant that may fail to end
 
@@ -124,7 +119,7 @@ private:
         auto process =
             std::make_unique<system::Process>(options_.program, std::vector<std::string>{"worker", plugin_.text()});
         const system::Process::Reply reply =
-            process->ask(packed({{"do", "hello"}}), std::max(seconds_to_load, options_.seconds));
+            process->ask(io::packed(json{{"do", "hello"}}), std::max(seconds_to_load, options_.seconds));
         if (!reply.message) throw Failure(fmt::format("{}: loading it {}", plugin_.text(), reply.death));
         const json said = read(*reply.message);
         if (hello) *hello = said;
@@ -138,7 +133,7 @@ private:
             worker = std::move(idle_.back()), idle_.pop_back();
         if (!worker) worker = start();
         fresh = worker->answered() <= 1;
-        system::Process::Reply reply = worker->ask(packed(question), seconds);
+        system::Process::Reply reply = worker->ask(io::packed(question), seconds);
         if (const std::lock_guard guard(lock_); reply.message) idle_.push_back(std::move(worker));
         return reply;
     }
@@ -211,11 +206,11 @@ void serve_plugin(const PluginName& name, int descriptor) {
     system::serve(descriptor, [&](const std::string& message) {
         try {
             if (!plugin) plugin = &load_plugin(name);
-            return packed(answer(*plugin, json::from_cbor(message)));
+            return io::packed(answer(*plugin, json::from_cbor(message)));
         } catch (const std::bad_alloc&) {
-            return packed({{"out of memory", true}});
+            return io::packed(json{{"out of memory", true}});
         } catch (const std::exception& e) {
-            return packed({{"error", e.what()}});
+            return io::packed(json{{"error", e.what()}});
         }
     });
     std::exit(0);

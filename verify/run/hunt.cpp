@@ -1,12 +1,12 @@
 #include "verify/run/hunt.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <map>
 #include <mutex>
-#include <thread>
+#include <optional>
 
+#include "system/parallel.hpp"
 #include "verify/run/generate.hpp"
 #include "verify/run/run_cases.hpp"
 
@@ -56,28 +56,21 @@ Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool clim
     Run run;
     std::atomic<std::size_t> next = 0;
     std::atomic<bool> stop = false;
-    std::exception_ptr error;
-    const auto work = [&](bool asks) {
+    system::on_threads(threads, [&](int thread) {
         try {
             while (!stop) {
                 const std::size_t i = next++;
                 if (i >= most) break;
-                if (asks && !go_on(i)) stop = true;
+                if (thread == 0 && !go_on(i)) stop = true;
                 Random random(seed, i);
                 const std::optional<Case> worst = climb && i % 2 ? run.to_change(random) : std::nullopt;
                 run.take(run_case(worst ? mutated(*worst, random) : random_case(random, selection)));
             }
         } catch (...) {
-            const std::lock_guard guard(run.lock);
-            error = std::current_exception();
             stop = true;
+            throw;
         }
-    };
-    std::vector<std::jthread> helpers;
-    for (int t = 1; t < threads; ++t) helpers.emplace_back(work, false);
-    work(true);
-    helpers.clear();
-    if (error) std::rethrow_exception(error);
+    });
     for (auto& [key, one] : run.worst) run.result.worst.push_back(std::move(one));
     return std::move(run.result);
 }
