@@ -35,8 +35,8 @@ Parameters::Parameters(const Problem& p, std::uint64_t seed) : state(initial_sta
     Random random(seed);
     const auto between = [&](double low, double high) { return low + (high - low) * random.uniform(); };
     for (std::int64_t c = 0; c < p.shape.C; ++c) {
-        gamma.push_back(verify::rounded(between(0.5, 2), param_dtype(p.dtype)));
-        beta.push_back(verify::rounded(between(-1, 1), param_dtype(p.dtype)));
+        gamma.push_back(rounded(between(0.5, 2), param_dtype(p.dtype)));
+        beta.push_back(rounded(between(-1, 1), param_dtype(p.dtype)));
     }
     for (double& v : state.mean) v = between(-1, 1);
     for (auto* spread : {&state.var, &state.sigma})

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -17,7 +18,7 @@ namespace {
 constexpr std::int64_t affordable = 16384;  // elements for truth, which takes some 10 us and 2 KB each
 constexpr std::uint64_t seed = 1;
 
-using verify::compare, verify::Finding, verify::QuantityRow;
+using verify::compare, verify::Finding, verify::Quantity, verify::QuantityRow;
 
 void judge(Checked& checked, const Finding& f, const std::string& where) {
     const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
@@ -28,10 +29,12 @@ void judge(Checked& checked, const Finding& f, const std::string& where) {
 }
 
 struct Results {
-    Memory y, dx;
-    std::vector<double> dgamma, dbeta;
+    std::map<Quantity, Memory> tensors;                   // y, dx
+    std::map<Quantity, std::vector<double>> of_channels;  // dgamma, dbeta
     Saved saved;
 };
+
+Checked& direction_of(const QuantityRow& q, Gate::Result& result) { return q.by ? result.backward : result.forward; }
 
 void judge_saved(Checked& checked, const Results& got, const Probe& probe, const verify::Bounds& bounds) {
     const auto at = static_cast<std::size_t>(probe.block);
@@ -59,20 +62,18 @@ void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, A
         for (std::int64_t i : probe.places) values.push_back(read_element<double>(tensor.data(), p.dtype, i));
         return values;
     };
-    if (probe.has_block) {
-        judge(result.forward, compare("y", p, picked(got.y), probe.expected.y, bounds.y), probe.name);
-        judge_saved(result.forward, got, probe, bounds);
-        if (!probe.in.dy.empty())
-            judge(result.backward, compare("dx", p, picked(got.dx), probe.expected.dx, bounds.dx), probe.name);
-    }
-    if (!probe.has_channel) return;
     const auto channels = [&](const std::vector<double>& all) {
         const auto first = all.begin() + probe.channel;
         return std::vector<double>(first, first + p.shape.C);
     };
-    judge(result.backward, compare("dgamma", p, channels(got.dgamma), probe.expected.dgamma, bounds.dgamma),
-          probe.name);
-    judge(result.backward, compare("dbeta", p, channels(got.dbeta), probe.expected.dbeta, bounds.dbeta), probe.name);
+    for (const QuantityRow& q : verify::quantities::outputs()) {
+        const bool of_block = q.per == verify::Per::element;
+        if (!(of_block ? probe.has_block : probe.has_channel) || (q.by && probe.in.dy.empty())) continue;
+        const std::vector<double> values =
+            of_block ? picked(got.tensors.at(q.quantity)) : channels(got.of_channels.at(q.quantity));
+        judge(direction_of(q, result), compare(q.name, p, values, q.in(probe.expected), bounds.*q.bound), probe.name);
+    }
+    if (probe.has_block) judge_saved(result.forward, got, probe, bounds);
 }
 
 // More and more calls until they take long enough to be believed; the first of all counts only where it takes long
@@ -138,8 +139,8 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
     const std::string cut = fmt::format("{}x{}x{}", e.in.problem.shape.N, e.in.problem.shape.C, e.in.problem.shape.S);
     for (const QuantityRow& q : verify::quantities::outputs())
         if (!q.by || e.backward)
-            judge(q.by ? result.backward : result.forward,
-                  compare(q.name, e.in.problem, q.in(out), q.in(e.truth), bounds.*q.bound), cut);
+            judge(direction_of(q, result), compare(q.name, e.in.problem, q.in(out), q.in(e.truth), bounds.*q.bound),
+                  cut);
 
     const Device device = implementation.device();
     const std::size_t bytes = tensor_bytes(e.p);
@@ -162,16 +163,18 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
     const void* from = there(e.data.x, x);
     to.upload(unwritten);
     call.forward(from, to.data());
-    Results got{outcome(to), {}, {}, {}, call.saved()};
+    Results got{{}, {}, call.saved()};
+    got.tensors[Quantity::y] = outcome(to);
     if (e.backward) {
         const void* gradient = there(e.data.dy, dy);
         to.upload(unwritten);
         call.backward(from, gradient, to.data());
-        got.dx = outcome(to), got.dgamma = call.dgamma(), got.dbeta = call.dbeta();
+        got.tensors[Quantity::dx] = outcome(to);
+        got.of_channels = {{Quantity::dgamma, call.dgamma()}, {Quantity::dbeta, call.dbeta()}};
         result.backward.seconds = seconds_of(device, [&] { call.backward(from, gradient, to.data()); });
     }
-    judge_written(result.forward, "y", got.y, e.p);
-    if (e.backward) judge_written(result.backward, "dx", got.dx, e.p);
+    for (const auto& [q, tensor] : got.tensors)
+        judge_written(direction_of(row_of(q), result), row_of(q).name, tensor, e.p);
     for (const Probe& probe : e.probes) judge_probe(result, probe, got, accumulation);
     result.forward.seconds = seconds_of(device, [&] { call.forward(from, to.data()); });
     return result;

@@ -10,13 +10,6 @@ namespace {
 
 constexpr std::string_view directions[] = {"forward", "backward"}, caches[] = {"cold", "warm"};
 
-template <class Enum>
-Enum parse(std::string_view what, std::string_view word, std::span<const std::string_view> names) {
-    const auto found = std::ranges::find(names, word);
-    if (found == names.end()) throw Error(unknown(what, word, names));
-    return static_cast<Enum>(found - names.begin());
-}
-
 double median(std::vector<double>& values) {
     const std::size_t half = values.size() / 2;
     std::ranges::sort(values);
@@ -27,8 +20,10 @@ double median(std::vector<double>& values) {
 
 std::string_view name_of(Direction v) { return directions[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Cache v) { return caches[static_cast<std::size_t>(v)]; }
-Direction parse_direction(std::string_view word) { return parse<Direction>("direction", word, directions); }
-Cache parse_cache(std::string_view word) { return parse<Cache>("cache", word, caches); }
+Direction parse_direction(std::string_view word) {
+    return static_cast<Direction>(place_of("direction", word, directions));
+}
+Cache parse_cache(std::string_view word) { return static_cast<Cache>(place_of("cache", word, caches)); }
 
 std::size_t tensor_bytes(const Problem& p) { return static_cast<std::size_t>(p.shape.size()) * size_of(p.dtype); }
 

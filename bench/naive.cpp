@@ -1,7 +1,6 @@
 #include "bench/naive.hpp"
 
 #include <array>
-#include <cmath>
 
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xmath.hpp>

@@ -1,7 +1,6 @@
 #include "bench/report.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include <fmt/format.h>

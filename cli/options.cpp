@@ -28,13 +28,9 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::
     return verb.add_option(flag, to, help)->delimiter(',');
 }
 
-// CLI::Range would take NaN, and no open interval
-std::string dtype_words() {
-    std::vector<std::string_view> words;
-    for (const DType d : kernel_dtypes) words.push_back(name_of(d));
-    return fmt::format("{}", fmt::join(words, ", "));
-}
+std::string dtype_words() { return kernel_dtype_names(); }
 
+// CLI::Range would take NaN, and no open interval
 double parse_seconds(std::string_view flag, const std::string& text) {
     const double seconds = verify::parse_number(flag, text);
     if (!(seconds > 0 && seconds <= 86400))

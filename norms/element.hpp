@@ -70,4 +70,10 @@ void write_element(void* data, DType d, std::int64_t i, const T& v) {
     else with_storage_type(d, [&](auto tag) { static_cast<decltype(tag)*>(data)[i] = convert<decltype(tag)>(v); });
 }
 
+/// v rounded to the dtype; itself where that is wider than f64.
+inline double rounded(double v, DType d) {
+    if (!is_kernel_dtype(d)) return v;
+    return with_storage_type(d, [v](auto tag) { return convert<double>(convert<decltype(tag)>(v)); });
+}
+
 }  // namespace normlab

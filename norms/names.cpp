@@ -14,12 +14,11 @@ constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"}, modes{"train"
 constexpr std::array<std::string_view, 4> runnings{"none", "unbiased", "biased", "sigma"};
 constexpr std::array<std::string_view, 4> accumulations{"sequential", "tree", "f64", "kappa-free"};
 
-template <class Enum>
-Enum parse(std::string_view what, std::string_view word, std::span<const std::string_view> names) {
-    const auto found = std::ranges::find(names, word);
-    if (found == names.end()) throw Error(unknown(what, word, names));
-    return static_cast<Enum>(found - names.begin());
-}
+constexpr auto dtypes = [] {
+    std::array<std::string_view, kernel_dtypes.size()> names;
+    std::ranges::transform(kernel_dtypes, names.begin(), [](DType d) { return row_of(d).name; });
+    return names;
+}();
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
     std::vector<std::size_t> row(b.size() + 1);
@@ -44,18 +43,22 @@ std::string_view name_of(Device v) { return devices[static_cast<std::size_t>(v)]
 std::string_view name_of(Running v) { return runnings[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
 
-DType parse_dtype(std::string_view word) {
-    std::array<std::string_view, kernel_dtypes.size()> names;
-    std::ranges::transform(kernel_dtypes, names.begin(), [](DType d) { return name_of(d); });
-    const auto found = std::ranges::find(names, word);
-    if (found == names.end()) throw Error(unknown("dtype", word, names));
-    return kernel_dtypes[static_cast<std::size_t>(found - names.begin())];
+DType parse_dtype(std::string_view word) { return kernel_dtypes[place_of("dtype", word, dtypes)]; }
+Layout parse_layout(std::string_view word) { return static_cast<Layout>(place_of("layout", word, layouts)); }
+Mode parse_mode(std::string_view word) { return static_cast<Mode>(place_of("mode", word, modes)); }
+Running parse_running(std::string_view word) {
+    return static_cast<Running>(place_of("running statistic", word, runnings));
 }
-Layout parse_layout(std::string_view word) { return parse<Layout>("layout", word, layouts); }
-Mode parse_mode(std::string_view word) { return parse<Mode>("mode", word, modes); }
-Running parse_running(std::string_view word) { return parse<Running>("running statistic", word, runnings); }
 Accumulation parse_accumulation(std::string_view word) {
-    return parse<Accumulation>("accumulation", word, accumulations);
+    return static_cast<Accumulation>(place_of("accumulation", word, accumulations));
+}
+
+std::string kernel_dtype_names() { return fmt::format("{}", fmt::join(dtypes, ", ")); }
+
+std::size_t place_of(std::string_view what, std::string_view word, std::span<const std::string_view> accepted) {
+    const auto found = std::ranges::find(accepted, word);
+    if (found == accepted.end()) throw Error(unknown(what, word, accepted));
+    return static_cast<std::size_t>(found - accepted.begin());
 }
 
 std::string unknown(std::string_view what, std::string_view word, std::span<const std::string_view> accepted) {

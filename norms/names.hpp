@@ -1,6 +1,7 @@
 #pragma once
 // The words used on the command line and in case strings: f32, nchw, train, ...
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +24,12 @@ Layout parse_layout(std::string_view);
 Mode parse_mode(std::string_view);
 Running parse_running(std::string_view);
 Accumulation parse_accumulation(std::string_view);
+
+/// "f64, f32, bf16, f16": the dtypes that kernels are made for.
+std::string kernel_dtype_names();
+
+/// The place of `word` in `accepted`, an enumeration's names in its order. Throws as the above do.
+std::size_t place_of(std::string_view what, std::string_view word, std::span<const std::string_view> accepted);
 
 /// The message for a word that is not one of `accepted`: names the nearest one if it is near.
 std::string unknown(std::string_view what, std::string_view word, std::span<const std::string_view> accepted);

@@ -77,8 +77,7 @@ DeviceResult run_on_device(const Inputs<double>& in, bool in_place) {
                  other_dx = on_device(packed(nan, p.dtype, in_memory));
     const Memory dgamma = on_device(packed(channel_nan, params, by_channel)),
                  dbeta = on_device(packed(channel_nan, params, by_channel));
-    const bool sigma = p.spec.running == Running::sigma;
-    const Memory mean = on_device(in.state.mean), spread = on_device(sigma ? in.state.sigma : in.state.var);
+    const Memory mean = on_device(in.state.mean), spread = on_device(spread_of(in.state));
     const SavedMemory saved(operation);
 
     const auto tensor = [&](const Memory& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout, Device::cuda}; };
@@ -86,8 +85,8 @@ DeviceResult run_on_device(const Inputs<double>& in, bool in_place) {
     const Affine affine{absent_if(in.gamma.empty(), gamma), absent_if(in.beta.empty(), beta)};
     DeviceResult out;
     out.count = in.state.count;
-    const StateView state{static_cast<double*>(mean.data()), static_cast<double*>(absent_if(sigma, spread)),
-                          static_cast<double*>(absent_if(!sigma, spread)), &out.count};
+    StateView state{.mean = static_cast<double*>(mean.data()), .count = &out.count};
+    spread_of(state, p.spec) = static_cast<double*>(spread.data());
     Memory x_or_y = on_device(packed(in.x, p.dtype, in_memory));  // backward needs x, which y may have replaced
     operation.forward(tensor(in_place ? x_or_y : x), affine, state, saved.view(), tensor(in_place ? x_or_y : other));
     const Memory& dx = in_place ? dy : other_dx;

@@ -86,7 +86,7 @@ public:
         if (p.dtype != kernel().dtype) return {fmt::format("it is a kernel of {}", name_of(kernel().dtype))};
         if (p.spec.variant != checked.variant) return {fmt::format("it is a kernel of {}", checked.variant)};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
-        if (p.spec.block.groups && p.spec.block.positions && p.shape.S != 1) return {"gamma an element: S = 1"};
+        if (is_by_sample(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
         return {p.dense ? "" : "sliced views are packed"};
     }
     Accumulation accumulation(DType) const override { return checked.accumulation; }

@@ -15,7 +15,8 @@ template <class T>  // the precision that elements are computed in
 using ArithmeticOf = ParamOf<T>;
 
 /// Statistics of channel c from State, and what is saved of them.
-inline Statistics given_statistics(const Spec& spec, const StateView& state, std::int64_t c, const SavedView& saved) {
+inline AppliedStatistics given_statistics(const Spec& spec, const StateView& state, std::int64_t c,
+                                          const SavedView& saved) {
     const bool sigma = spec.running == Running::sigma;
     const double s = running_sigma(spec, sigma ? state.sigma[c] : state.var[c]);
     saved.mean[c] = state.mean[c];
@@ -25,7 +26,8 @@ inline Statistics given_statistics(const Spec& spec, const StateView& state, std
 }
 
 /// Statistics of a block from its moments, and what is saved of them.
-inline Statistics own_statistics(const Setup& s, const Moments2& moments, std::int64_t block, const SavedView& saved) {
+inline AppliedStatistics own_statistics(const Setup& s, const Moments2& moments, std::int64_t block,
+                                        const SavedView& saved) {
     const double var = moments.m2 / s.q, sigma = sigma_of(s.problem.spec, var);
     saved.mean[block] = moments.mean;
     saved.var[block] = var;
@@ -34,14 +36,14 @@ inline Statistics own_statistics(const Setup& s, const Moments2& moments, std::i
 }
 
 template <class View>
-Statistics saved_statistics(const View& saved, std::int64_t block) {
+AppliedStatistics saved_statistics(const View& saved, std::int64_t block) {
     return {saved.mean[block], saved.rstd[block], saved.r ? saved.r[block] : 1, saved.d ? saved.d[block] : 0};
 }
 
 /// The same for dx, which is 0 where a block is one element and its mean is removed: exactly, and not the difference of
 /// two roundings.
-inline Statistics dx_statistics(const Setup& s, const ConstSavedView& saved, std::int64_t block) {
-    Statistics out = saved_statistics(saved, block);
+inline AppliedStatistics dx_statistics(const Setup& s, const ConstSavedView& saved, std::int64_t block) {
+    AppliedStatistics out = saved_statistics(saved, block);
     if (s.own && s.m == 1 && s.problem.spec.centred()) out.rstd = 0;
     return out;
 }
@@ -63,7 +65,7 @@ double entry(const P* values, std::int64_t c, double absent) {
 }
 
 template <class T>
-void block_forward(const Setup& s, const ForwardArgs& args, std::int64_t block, const Statistics& statistics) {
+void block_forward(const Setup& s, const ForwardArgs& args, std::int64_t block, const AppliedStatistics& statistics) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
@@ -96,7 +98,7 @@ void forward_blocks(const Setup& s, const ForwardArgs& args, [[maybe_unused]] in
             const Moments2 moments = pairwise(0, s.g.runs, [&](std::int64_t r) {
                 return run_moments(x + s.base(block) + r * s.g.run_stride, s.g.len, centred);
             });
-            const Statistics statistics = own_statistics(s, moments, block, args.saved);
+            const AppliedStatistics statistics = own_statistics(s, moments, block, args.saved);
             if (!corrected) block_forward<T>(s, args, block, statistics);
         } else {
             block_forward<T>(s, args, block, given_statistics(s.problem.spec, args.state, block, args.saved));
@@ -118,7 +120,7 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     const auto* x = static_cast<const T*>(args.x.data);
     const auto* dy = static_cast<const T*>(args.dy.data);
     auto* dx = static_cast<T*>(args.gradients.dx.data);
-    const Statistics statistics = saved_statistics(args.saved, block);
+    const AppliedStatistics statistics = saved_statistics(args.saved, block);
     const std::int64_t i = block % s.g.inner;
     const bool summed = s.own || args.gradients.dgamma || args.gradients.dbeta;
     const Sums sums = !summed ? Sums{} : pairwise(0, s.g.runs, [&](std::int64_t r) {

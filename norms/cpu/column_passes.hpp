@@ -165,7 +165,7 @@ void column_sums(const Setup& s, const BackwardArgs& args, ColumnArrays<A>& arra
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t o = 0; o < s.g.outer; ++o)
         for_columns_of(s, o, [&](std::int64_t j, std::int64_t block, std::int64_t) {
-            const Statistics statistics = saved_statistics(args.saved, block);
+            const AppliedStatistics statistics = saved_statistics(args.saved, block);
             arrays.mean[o * columns + j] = statistics.mean;
             if (by_row) arrays.x_hat_factor[o * columns + j] = statistics.rstd * statistics.r;
         });

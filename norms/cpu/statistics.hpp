@@ -38,13 +38,13 @@ auto pairwise(std::int64_t first, std::int64_t last, const F& leaf) -> decltype(
 }
 
 /// What one block (or one column) is normalised with.
-struct Statistics {
+struct AppliedStatistics {
     double mean = 0, rstd = 0, r = 1, d = 0;
 };
 
 /// A block's or column's share of dgamma (gx) and dbeta (g), from its sums of dy and dy (x - mean). d = 0 does not make
 /// NaN of an infinite sum.
-NORMLAB_INLINE Sums parameter_share(const Statistics& s, const Sums& sums) {
+NORMLAB_INLINE Sums parameter_share(const AppliedStatistics& s, const Sums& sums) {
     return {sums.g, sums.gx * (s.rstd * s.r) + (s.d == 0 ? 0 : s.d * sums.g)};
 }
 
@@ -65,7 +65,7 @@ struct ForwardCoefficients {
 
 /// gamma, beta: the block's own, or 1 and 0 where they vary inside it and are applied afterwards.
 struct ForwardTerms {
-    ForwardTerms(const Statistics& s, double gamma, double beta)
+    ForwardTerms(const AppliedStatistics& s, double gamma, double beta)
         : mean(s.mean), factor(gamma * s.r * s.rstd), shift(beta + gamma * s.d) {}
     double mean, factor, shift;
 
@@ -89,7 +89,7 @@ struct BackwardCoefficients {
 /// From rstd (g - mean(g) - x_hat mean(g x_hat)) with g = gamma r dy: sums of g and of g (x - mean) over the block;
 /// none where statistics are given.
 struct BackwardTerms {
-    BackwardTerms(const Statistics& s, double gamma, Sums sums, double m, double q, bool centred)
+    BackwardTerms(const AppliedStatistics& s, double gamma, Sums sums, double m, double q, bool centred)
         : mean(s.mean), factor(gamma * s.r * s.rstd), offset(centred ? s.rstd * (s.r * sums.g / m) : 0),
           slope(s.rstd * (s.rstd * (s.rstd * (s.r * sums.gx / q)))) {}
     double mean, factor, offset, slope;

@@ -112,7 +112,7 @@ struct Rule {
     bool own = true;  ///< statistics come from the input: dx has the means' terms
 };
 
-struct Statistics {
+struct BlockStatistics {
     double mean = 0, var = 0, rstd = 0, r = 1, d = 0;
 };
 
@@ -120,12 +120,12 @@ inline NORMLAB_ANYWHERE double inverse_sigma(double var, double eps) {
     return var + eps == 0 ? 0.0 : 1 / std::sqrt(var + eps);
 }
 
-inline NORMLAB_ANYWHERE Statistics statistics(const Rule& rule, const Moments& m) {
+inline NORMLAB_ANYWHERE BlockStatistics statistics(const Rule& rule, const Moments& m) {
     const double var = m.m2 / rule.divisor;
     return {m.mean, var, inverse_sigma(var, rule.eps)};
 }
 
-inline NORMLAB_ANYWHERE Statistics statistics(const ConstSavedView& s, std::int64_t b) {
+inline NORMLAB_ANYWHERE BlockStatistics statistics(const ConstSavedView& s, std::int64_t b) {
     return {s.mean[b], s.var[b], s.rstd[b], load_or(s.r, b, 1), load_or(s.d, b, 0)};
 }
 
@@ -136,13 +136,13 @@ struct Means {
 
 /// From the sums of w * dy and w * dy * (x - mean); weight = gamma where w left it out (a block of one channel),
 /// otherwise 1.
-inline NORMLAB_ANYWHERE Means means(const Rule& rule, const Statistics& s, const Sums& sums, double weight) {
+inline NORMLAB_ANYWHERE Means means(const Rule& rule, const BlockStatistics& s, const Sums& sums, double weight) {
     const double factor = weight * s.r;
     return {rule.centred ? factor * sums.values / rule.size : 0.0, factor * sums.products / rule.divisor};
 }
 
 /// A block's share of dgamma and dbeta, from the sums of dy and dy * (x - mean).
-inline NORMLAB_ANYWHERE Sums parameter_share(const Statistics& s, const Sums& sums) {
+inline NORMLAB_ANYWHERE Sums parameter_share(const BlockStatistics& s, const Sums& sums) {
     // d = 0 makes no NaN of an infinite sum
     return {s.rstd * s.r * sums.products + (s.d == 0 ? 0 : s.d * sums.values), sums.values};
 }
@@ -170,7 +170,7 @@ struct Centre {
 template <class T>
 class ForwardMap {
 public:
-    NORMLAB_ANYWHERE ForwardMap(const Statistics& s, double gamma, double beta)
+    NORMLAB_ANYWHERE ForwardMap(const BlockStatistics& s, double gamma, double beta)
         : mean_(s.mean), scale_(gamma * s.r * s.rstd), shift_(beta + gamma * s.d), centre_(mean_),
           wide_(std::is_same_v<T, float> && !(fits_float(mean_) && fits_float(scale_))) {}
     NORMLAB_ANYWHERE T operator()(T x) const {
@@ -190,7 +190,7 @@ private:
 template <class T>
 class BackwardMap {
 public:
-    NORMLAB_ANYWHERE BackwardMap(const Rule& rule, const Statistics& s, const Means& means, double gamma)
+    NORMLAB_ANYWHERE BackwardMap(const Rule& rule, const BlockStatistics& s, const Means& means, double gamma)
         : BackwardMap(rule, s, means, gamma, rule.own && rule.centred && rule.size == 1 ? 0 : s.rstd) {}
     NORMLAB_ANYWHERE T operator()(T x, T dy) const {
         if (wide_) {
@@ -202,7 +202,8 @@ public:
     }
 
 private:
-    NORMLAB_ANYWHERE BackwardMap(const Rule& rule, const Statistics& s, const Means& means, double gamma, double rstd)
+    NORMLAB_ANYWHERE BackwardMap(const Rule& rule, const BlockStatistics& s, const Means& means, double gamma,
+                                 double rstd)
         : mean_(s.mean), c1_(gamma * s.r * rstd), c2_(rstd * means.g), c3_(rstd * (rstd * (rstd * means.products))),
           centre_(mean_), own_(rule.own), wide_(std::is_same_v<T, float> && !(fits_float(mean_) && fits_float(c1_) &&
                                                                               fits_float(c2_) && fits_float(c3_))) {}

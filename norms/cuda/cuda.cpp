@@ -6,6 +6,7 @@
 #include "norms/cuda/runtime.hpp"
 #include "norms/element.hpp"
 #include "norms/implementation.hpp"
+#include "norms/names.hpp"
 
 namespace normlab {
 namespace cuda {
@@ -163,7 +164,7 @@ public:
     Device device() const override { return Device::cuda; }
     Support available() const override { return cuda::available(); }
     Support supports(const Problem& p) const override {
-        if (!is_kernel_dtype(p.dtype)) return {"has kernels for f64, f32, bf16 and f16"};
+        if (!is_kernel_dtype(p.dtype)) return {"has kernels for " + kernel_dtype_names()};
         if (!p.dense) return {"wants dense tensors"};
         if (p.shape.size() > 0 && !block_layout(p))
             return {"has no kernel for blocks that keep channels and positions apart"};

@@ -39,7 +39,7 @@ unsigned thread_grid(std::int64_t count) { return grid_for((count + finish_threa
 __global__ void merge_moments(const Blocks blocks, const Rule rule, const Moments* const partials,
                               const SavedView saved) {
     for (std::int64_t b = first_of_warp(); b < blocks.count(); b += warps_of_grid()) {
-        const Statistics s = statistics(rule, gather_block(blocks, partials, b));
+        const BlockStatistics s = statistics(rule, gather_block(blocks, partials, b));
         if (threadIdx.x % warp_size == 0) saved.mean[b] = s.mean, saved.var[b] = s.var, saved.rstd[b] = s.rstd;
     }
 }
@@ -50,7 +50,7 @@ __global__ void merge_sums(const Blocks blocks, const Rule rule, const Sums* con
     for (std::int64_t b = first_of_warp(); b < blocks.count(); b += warps_of_grid()) {
         const Sums total = gather_block(blocks, partials, b);
         if (threadIdx.x % warp_size != 0) continue;
-        const Statistics s = statistics(saved, b);
+        const BlockStatistics s = statistics(saved, b);
         if (of_block)
             of_block[b] =
                 means(rule, s, total, load_or(gamma, blocks.params.channel(b % blocks.geometry.inner, 0, 0), 1));

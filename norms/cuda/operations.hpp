@@ -40,7 +40,7 @@ struct Normalise {
     S* y;  // may be x
     const Compute<S>*gamma, *beta;
     ConstSavedView saved;
-    NORMLAB_ANYWHERE auto with(const Statistics& s) const {
+    NORMLAB_ANYWHERE auto with(const BlockStatistics& s) const {
         return [op = *this, s](std::int64_t c) {
             const ForwardMap<Compute<S>> map(s, load_or(op.gamma, c, 1), load_or(op.beta, c, 0));
             return [map, x = op.x, y = op.y](std::int64_t offset, std::int64_t, Nothing&) {
@@ -82,7 +82,7 @@ struct Differentiate {
     ConstSavedView saved;
     const Means* means;  // null: none
     Rule rule;
-    NORMLAB_ANYWHERE auto with(const Statistics& s, const Means& m) const {
+    NORMLAB_ANYWHERE auto with(const BlockStatistics& s, const Means& m) const {
         return [op = *this, s, m](std::int64_t c) {
             const BackwardMap<Compute<S>> map(op.rule, s, m, load_or(op.gamma, c, 1));
             return [map, x = op.x, dy = op.dy, dx = op.dx](std::int64_t offset, std::int64_t, Nothing&) {
@@ -105,7 +105,7 @@ struct SumParameters {
     NORMLAB_ANYWHERE auto block(std::int64_t) const {
         return [op = *this](std::int64_t c) {
             return [op, c](std::int64_t offset, std::int64_t p, Sums& value) {
-                const Statistics s = statistics(op.saved, op.rule.block(c, p));
+                const BlockStatistics s = statistics(op.saved, op.rule.block(c, p));
                 const double g = static_cast<double>(load(op.dy, offset));
                 value.merge(parameter_share(s, {g * (static_cast<double>(load(op.x, offset)) - s.mean), g}));
             };

@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(1024)
                 const SavedView saved, const bool reduce, const bool apply) {
     const RowTask task = task_of_thread(rows);
     for (std::int64_t b = task.first; b < rows.count(); b += task.step) {
-        Statistics s;
+        BlockStatistics s;
         if (reduce) {
             Shifted value{};
             walk_row(rows, b, task.lane, take.block(b), value);
@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(1024)
                  const bool reduce, const bool apply) {
     const RowTask task = task_of_thread(rows);
     for (std::int64_t b = task.first; b < rows.count(); b += task.step) {
-        const Statistics s = statistics(sum.saved, b);
+        const BlockStatistics s = statistics(sum.saved, b);
         Means m;
         if (reduce) {
             Sums value{};

@@ -159,14 +159,14 @@ const char* available() {
 const char* supports(const normlab_problem* p) {
     if (p->epilogue) return "no epilogues";
     if (!is_batch_norm(*p)) return "cuDNN's normalization operations are batch norms";
-    if (p->dtype == NORMLAB_F64) return "f32, bf16 and f16";
+    if (p->dtype != NORMLAB_F32 && p->dtype != NORMLAB_BF16 && p->dtype != NORMLAB_F16) return "f32, bf16 and f16";
     if (is_given(*p)) return "cuDNN has no backward pass of evaluation";
     if (p->stat_batch) return "one normalisation batch in a call";
     if (p->running != NORMLAB_RUNNING_NONE && p->running != NORMLAB_RUNNING_UNBIASED_VARIANCE)
         return "it keeps a running mean and unbiased variance";
     if (p->N * p->C * p->S > INT32_MAX) return "up to 2^31 - 1 elements";
     if (const char* reason = available()) return reason;
-    return guarded([&] { const normlab_plan plan(*p); }) ? last_error() : nullptr;
+    return status_of([&] { const normlab_plan plan(*p); }) ? last_plugin_error() : nullptr;
 }
 
 }  // namespace

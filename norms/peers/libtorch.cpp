@@ -49,11 +49,14 @@ std::optional<Op> op_of(const normlab_problem& p) {
     return {};
 }
 
-at::ScalarType type_of(std::int32_t dtype) {
-    return dtype == NORMLAB_F64    ? at::kDouble
-           : dtype == NORMLAB_F32  ? at::kFloat
-           : dtype == NORMLAB_BF16 ? at::kBFloat16
-                                   : at::kHalf;
+std::optional<at::ScalarType> type_of(std::int32_t dtype) {
+    switch (dtype) {
+        case NORMLAB_F64: return at::kDouble;
+        case NORMLAB_F32: return at::kFloat;
+        case NORMLAB_BF16: return at::kBFloat16;
+        case NORMLAB_F16: return at::kHalf;
+        default: return {};
+    }
 }
 
 at::Tensor wrapped(const void* at, at::IntArrayRef sizes, at::IntArrayRef strides, at::ScalarType type) {
@@ -74,7 +77,7 @@ using namespace normlab::peers;
 
 struct normlab_plan {
     explicit normlab_plan(const normlab_problem& problem)
-        : p(problem), op(*op_of(problem)), type(type_of(p.dtype)),
+        : p(problem), op(*op_of(problem)), type(*type_of(p.dtype)),
           params(p.dtype == NORMLAB_F64 ? at::kDouble : at::kFloat) {
         const Threads set(threads);
         // or its first operation sets OpenMP to one thread
@@ -270,6 +273,7 @@ const char* supports(const normlab_problem* p) {
     if (p->epilogue) return "no epilogues";
     const std::optional<Op> op = op_of(*p);
     if (!op) return "libtorch 1 has batch, layer, instance, group and weight norm";
+    if (!type_of(p->dtype)) return "libtorch 1 normalises f64, f32, bf16 and f16";
     if (on_host && p->dtype == NORMLAB_F16) return "libtorch 1 normalises f64, f32 and bf16 on CPUs";
     if (on_host && p->dtype == NORMLAB_BF16 && *op != Op::batch)
         return "libtorch 1 takes f32 gamma and beta with bf16 data in batch norm only, on CPUs";

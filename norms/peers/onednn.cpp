@@ -171,7 +171,7 @@ const char* supports(const normlab_problem* p) {
 }
 
 int set_threads(normlab_plan* plan, int threads) {
-    return guarded([&] { plan->prepare(threads); });
+    return normlab::status_of([&] { plan->prepare(threads); });
 }
 
 const char* description() {

@@ -1,31 +1,13 @@
 #pragma once
-// What the peers' plug-ins share: the table, errors as the C interface wants them, and what a spec is to other
-// libraries.
+// What the peers' plug-ins share: the table, and what a spec is to other libraries.
 
-#include <exception>
 #include <string>
+#include <utility>
 
 #include "norms/plugin.h"
+#include "norms/plugin_status.hpp"
 
 namespace normlab::peers {
-
-inline thread_local std::string error_text;
-inline const char* last_error() { return error_text.c_str(); }
-
-/// Runs f; 0, or 1 with the exception's first line for last_error(): libraries add a backtrace.
-template <class F>
-int guarded(F&& f) noexcept {
-    try {
-        f();
-        return 0;
-    } catch (const std::exception& e) {
-        error_text = e.what();
-        error_text = error_text.substr(0, error_text.find('\n'));
-    } catch (...) {
-        error_text = "an exception of unknown type";
-    }
-    return 1;
-}
 
 /// A table with what is the same for all, on a Plan that is made from the problem and has saved_bytes(), run_forward()
 /// and run_backward(). No accuracy is promised: sums are sequential. Name, description, saves, supports and what else
@@ -35,12 +17,12 @@ normlab_plugin table_of() {
     normlab_plugin t{};
     t.size = sizeof t;
     t.version = NORMLAB_PLUGIN_VERSION;
-    t.create = [](const normlab_problem* p, Plan** plan) { return guarded([&] { *plan = new Plan(*p); }); };
+    t.create = [](const normlab_problem* p, Plan** plan) { return status_of([&] { *plan = new Plan(*p); }); };
     t.destroy = [](Plan* plan) { delete plan; };
     t.saved_bytes = [](const Plan* plan) { return plan->saved_bytes(); };
-    t.forward = [](Plan* plan, const normlab_forward_args* a) { return guarded([&] { plan->run_forward(*a); }); };
-    t.backward = [](Plan* plan, const normlab_backward_args* a) { return guarded([&] { plan->run_backward(*a); }); };
-    t.last_error = last_error;
+    t.forward = [](Plan* plan, const normlab_forward_args* a) { return status_of([&] { plan->run_forward(*a); }); };
+    t.backward = [](Plan* plan, const normlab_backward_args* a) { return status_of([&] { plan->run_backward(*a); }); };
+    t.last_error = last_plugin_error;
     return t;
 }
 

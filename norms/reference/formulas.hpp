@@ -37,7 +37,7 @@ Array<T> add_up(const E& e, const AxisList& axes) {
 }
 
 template <class T>
-struct Statistics {
+struct StatisticsOfBlocks {
     Array<T> mean, var, rstd;
 };
 
@@ -50,7 +50,7 @@ Array<T> inverse_sigma(const Array<T>& var, double eps) {
 }
 
 template <class T>
-Statistics<T> block_statistics(const Problem& p, const Array<T>& x) {
+StatisticsOfBlocks<T> block_statistics(const Problem& p, const Array<T>& x) {
     const AxisList axes = block_axes(p.spec.block);
     const T m(static_cast<double>(p.block_size())), q = p.spec.moments == Moments::norm ? T(1) : m;
     Array<T> mean = add_up<T>(x, axes) / m;

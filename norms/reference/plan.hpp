@@ -24,8 +24,8 @@ private:
     Array<T> load(const ConstTensor&) const;
     void store(const Array<T>&, const Tensor&) const;
     Array<T> load_channels(const void*, double absent) const;
-    Statistics<T> running(const StateView&) const;
-    void save(const Statistics<T>&, const Array<T>& r, const Array<T>& d, const SavedView&) const;
+    StatisticsOfBlocks<T> running(const StateView&) const;
+    void save(const StatisticsOfBlocks<T>&, const Array<T>& r, const Array<T>& d, const SavedView&) const;
     Array<T> saved(const double*, const ConstSavedView&, std::size_t slot, double absent) const;
 
     Problem p_;
@@ -80,7 +80,7 @@ Array<T> ReferencePlan<T>::load_channels(const void* data, double absent) const 
 }
 
 template <class T>
-Statistics<T> ReferencePlan<T>::running(const StateView& state) const {
+StatisticsOfBlocks<T> ReferencePlan<T>::running(const StateView& state) const {
     Array<T> mean(channel_dims()), var(channel_dims()), rstd(channel_dims());
     for (std::int64_t c = 0; c < p_.shape.C; ++c) {
         const auto i = static_cast<std::size_t>(c);
@@ -104,7 +104,7 @@ std::size_t ReferencePlan<T>::opaque_bytes() const {
 }
 
 template <class T>
-void ReferencePlan<T>::save(const Statistics<T>& s, const Array<T>& r, const Array<T>& d,
+void ReferencePlan<T>::save(const StatisticsOfBlocks<T>& s, const Array<T>& r, const Array<T>& d,
                             const SavedView& saved) const {
     const auto copy = [&](const Array<T>& a, double* to) {
         if (to) std::transform(a.begin(), a.end(), to, [](const T& v) { return convert<double>(v); });
@@ -140,7 +140,7 @@ Array<T> ReferencePlan<T>::saved(const double* values, const ConstSavedView& sav
 template <class T>
 void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     const Array<T> x = load(args.x);
-    const Statistics<T> stats = p_.own_statistics() ? block_statistics(p_, x) : running(args.state);
+    const StatisticsOfBlocks<T> stats = p_.own_statistics() ? block_statistics(p_, x) : running(args.state);
     Array<T> r(statistic_dims(), T(1)), d(statistic_dims(), T(0));
     if (p_.has_correction()) {
         // Constants: from the real parts; in f64 at least, since the running statistics are.

@@ -24,7 +24,7 @@ GradientBounds gradient_bounds(const Array& x, const Array& dy, const Spec& spec
 
 /// u = 2^-53, and what n u / (1 - n u), n = terms, does not exceed up to a million terms: the relative error of a sum
 /// or inner product of that many terms, in any order, against the sum of absolute values.
-inline constexpr double unit = 0x1p-53;
+inline constexpr double unit = unit_roundoff(DType::f64);
 inline double summation(std::int64_t terms) { return static_cast<double>(terms + 1) * unit * 1.01; }
 
 }  // namespace normlab::nn

@@ -16,6 +16,9 @@ struct Unsuitable : Error {
 };
 
 enum class AffineUse { both, gamma, beta, none };
+constexpr bool has_gamma(AffineUse use) { return use == AffineUse::both || use == AffineUse::gamma; }
+constexpr bool has_beta(AffineUse use) { return use == AffineUse::both || use == AffineUse::beta; }
+
 enum class StateKind {
     near,  ///< running statistics close to the data's: batch renorm inside its limits
     far,   ///< far off: batch renorm clipped

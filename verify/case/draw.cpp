@@ -6,6 +6,7 @@
 
 #include "norms/names.hpp"
 #include "verify/case/fill.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 
@@ -77,11 +78,11 @@ Inputs<double> draw(const Case& c) {
                                    : fmt::format("; kappa, sigma or offset is too large, a smaller one is accepted")));
     if (c.state == StateKind::at && !std::isfinite(c.problem().spec.r_max * c.problem().spec.d_max))
         throw Unsuitable("r and d have no limits to be at; finite r_max and d_max are accepted");
-    if (c.affine == AffineUse::beta || c.affine == AffineUse::none) in.gamma.clear();
-    if (c.affine == AffineUse::gamma || c.affine == AffineUse::none) in.beta.clear();
+    if (!has_gamma(c.affine)) in.gamma.clear();
+    if (!has_beta(c.affine)) in.beta.clear();
     if (in.problem.spec.running != Running::none) in.state = state_around(in.problem, in.x, c.state, random);
-    for (const std::vector<double>* v : {&in.state.mean, &in.state.var, &in.state.sigma})
-        for (double e : *v)
+    for (const StateArray& a : state_arrays)
+        for (double e : in.state.*a.values)
             if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");
     fill_others(c, in);
     return in;

@@ -1,7 +1,6 @@
 #pragma once
 // What is checked, as data: a table of checks, each a statement, the cases it wants and a function that measures.
 
-#include <cmath>
 #include <limits>
 
 #include "verify/case/draw.hpp"

@@ -1,7 +1,5 @@
 #include "verify/check/linear_layer.hpp"
 
-#include <cmath>
-
 #include <xtensor-blas/xlinalg.hpp>
 #include <xtensor/xadapt.hpp>
 
@@ -45,7 +43,7 @@ struct Bounded {
     Matrix value, bound;
 };
 Bounded product(const Matrix& A, const Matrix& A_bound, const Matrix& B) {
-    const double own = static_cast<double>(A.shape(1)) * 0x1p-53;
+    const double own = static_cast<double>(A.shape(1)) * unit_roundoff(DType::f64);
     return {xt::linalg::dot(A, B), xt::linalg::dot(Matrix(A_bound + own * xt::abs(A)), Matrix(xt::abs(B)))};
 }
 Bounded transposed(const Bounded& m) { return {xt::transpose(m.value), xt::transpose(m.bound)}; }

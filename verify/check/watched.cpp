@@ -1,7 +1,6 @@
 #include "verify/check/watched.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <deque>
 
 #include <fmt/format.h>
@@ -72,8 +71,6 @@ Bytes packed(const std::vector<double>& values, DType dtype, auto place) {
     return bytes;
 }
 
-bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
-
 // A problem's arrays, watched, and the calls on them.
 class WatchedSession {
 public:
@@ -82,10 +79,7 @@ public:
           operation_(p_, implementation, {.threads = how.threads}), x_(array("x", p_.dtype, in.x.size())),
           dy_(array("dy", p_.dtype, in.x.size())), gamma_(array("gamma", param_dtype(p_.dtype), in.gamma.size())),
           beta_(array("beta", param_dtype(p_.dtype), in.beta.size())),
-          results_(arrays_of_results(implementation.saves())),
-          state_{&array("running mean", DType::f64, in.state.mean.size()),
-                 &array("running var", DType::f64, in.state.var.size()),
-                 &array("running sigma", DType::f64, in.state.sigma.size())},
+          results_(arrays_of_results(implementation.saves())), state_(arrays_of_state()),
           opaque_(bytes("saved opaque", operation_.opaque_bytes())),
           workspace_(bytes("workspace", operation_.workspace_bytes())) {
         operation_.use_workspace(workspace_.data());
@@ -131,6 +125,12 @@ private:
         for (const QuantityRow& q : quantities::saved())
             arrays.push_back(&array(std::string(q.name), DType::f64,
                                     q.is_saved(p_, saves) ? static_cast<std::size_t>(p_.statistics_count()) : 0));
+        return arrays;
+    }
+    Arrays arrays_of_state() {
+        Arrays arrays;
+        for (const StateArray& a : state_arrays)
+            arrays.push_back(&array(std::string(a.name), DType::f64, (in_.state.*a.values).size()));
         return arrays;
     }
     Watched& result(Quantity q) {
@@ -179,19 +179,23 @@ private:
         const Arrays results = written_by_forward();
         Arrays written = results;
         if (moves_state) written.insert(written.end(), state_.begin(), state_.end());
-        const std::vector<double>* const before[] = {&in_.state.mean, &in_.state.var, &in_.state.sigma};
         std::int64_t count = 0;
+        StateView state;
+        if (keeps_state) {
+            state.count = &count;
+            for (std::size_t k = 0; k < state_.size(); ++k)
+                if (const StateArray& a = state_arrays[k]; !(in_.state.*a.values).empty())
+                    state.*a.view = state_[k]->data<double>();
+        }
         if (how_.interleaved) forward_elsewhere();
         workspace_.fill(how_.dirt);
         for (int call = 0; call < how_.calls; ++call) {
             x_.write(tensor_bytes(in_.x));
-            for (std::size_t k = 0; k < state_.size(); ++k) state_[k]->write(packed(*before[k], DType::f64, entry));
+            for (std::size_t k = 0; k < state_.size(); ++k)
+                state_[k]->write(packed(in_.state.*state_arrays[k].values, DType::f64, entry));
             count = in_.state.count;
             poison(results);
-            const auto given = [&](std::size_t k) { return before[k]->empty() ? nullptr : state_[k]->data<double>(); };
-            operation_.forward(tensor(x_), affine(),
-                               keeps_state ? StateView{given(0), given(1), given(2), &count} : StateView{}, saved_,
-                               tensor(result(Quantity::y)));
+            operation_.forward(tensor(x_), affine(), state, saved_, tensor(result(Quantity::y)));
             check("forward", written);
             if (!moves_state && count != in_.state.count)
                 out_.breaches.push_back(
@@ -230,15 +234,15 @@ private:
         };
         const Memory x = filled(tensor_bytes({in_.x.rbegin(), in_.x.rend()})),
                      y = filled(Bytes(in_.x.size() * size_of(p_.dtype)));
-        const auto copied = [&](const std::vector<double>& values) {
-            return filled(packed(values, DType::f64, entry));
-        };
-        const Memory means = copied(in_.state.mean), vars = copied(in_.state.var), sigmas = copied(in_.state.sigma);
-        const auto doubles = [](const Memory& m) { return m.bytes() ? static_cast<double*>(m.data()) : nullptr; };
         std::int64_t count = in_.state.count;
+        StateView state{.count = &count};
+        std::vector<Memory> state_memory;
+        for (const StateArray& a : state_arrays) {
+            const Memory& m = state_memory.emplace_back(filled(packed(in_.state.*a.values, DType::f64, entry)));
+            state.*a.view = m.bytes() ? static_cast<double*>(m.data()) : nullptr;
+        }
         const SavedMemory kept(operation_);
-        operation_.forward({x.data(), p_.dtype, p_.shape, p_.layout, p_.device}, affine(),
-                           {doubles(means), doubles(vars), doubles(sigmas), &count}, kept.view(),
+        operation_.forward({x.data(), p_.dtype, p_.shape, p_.layout, p_.device}, affine(), state, kept.view(),
                            {y.data(), p_.dtype, p_.shape, p_.layout, p_.device});
         synchronize(p_.device);
     }
@@ -250,7 +254,7 @@ private:
     std::deque<Watched> all_;
     Watched &x_, &dy_, &gamma_, &beta_;
     Arrays results_;  // by Quantity
-    Arrays state_;    // mean, var, sigma
+    Arrays state_;    // as state_arrays
     Watched &opaque_, &workspace_;
     SavedView saved_;
     WatchedRun out_;
@@ -260,15 +264,6 @@ private:
 
 WatchedRun run_watched(const Implementation& implementation, const Inputs<double>& in, const How& how) {
     return WatchedSession(implementation, in, how).run();
-}
-
-std::string element_text(const Problem& p, std::size_t i) {
-    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-    return fmt::format("n={} c={} s={}", i / (C * S), i / S % C, i % S);
-}
-
-Finding none_of(std::string_view quantity, std::size_t count, std::string first) {
-    return measured(quantity, static_cast<double>(count), 0, std::move(first));
 }
 
 Finding breaches_of(Breach::Kind kind, std::string_view quantity, const std::vector<Breach>& breaches) {
@@ -289,53 +284,14 @@ Finding refused(std::string_view quantity, const Problem& p, const State& before
     try {
         call(tensor(x), state, tensor(y));
     } catch (const Error& e) {
-        const bool untouched = y == y_before && state.mean == before.mean && state.var == before.var &&
-                               state.sigma == before.sigma && state.count == before.count;
+        const auto is_as_before = [&](const StateArray& a) { return state.*a.values == before.*a.values; };
+        const bool untouched =
+            y == y_before && std::ranges::all_of(state_arrays, is_as_before) && state.count == before.count;
         Finding f = none_of(quantity, !untouched, untouched ? "" : "refused, but State or y was written");
         f.note = e.what();
         return f;
     }
     return none_of(quantity, 1, "accepted");
-}
-
-Finding same_bits(std::string_view quantity, const Problem& p, const std::vector<Array>& got,
-                  const std::vector<Array>& expected) {
-    std::size_t different = 0;
-    std::string first;
-    if (got.size() != expected.size())
-        return none_of(quantity, 1, fmt::format("{} arrays where {} are expected", got.size(), expected.size()));
-    for (std::size_t a = 0; a < got.size(); ++a) {
-        const Array &g = got[a], &e = expected[a];
-        if (g.bytes == e.bytes && g.name == e.name) continue;
-        if (g.name != e.name || g.size() != e.size())
-            return none_of(quantity, 1, fmt::format("{} where {} is expected", g.name, e.name));
-        const bool tensor = g.name == "y" || g.name == "dx";
-        for (std::size_t i = 0; i < g.size(); ++i) {
-            const std::size_t at = tensor ? memory_index(p, i) : i, width = size_of(g.dtype);
-            if (std::memcmp(&g.bytes[at * width], &e.bytes[at * width], width) == 0 || different++ > 0) continue;
-            const auto value = [&](const Array& array) {
-                return read_element<double>(array.bytes.data(), array.dtype, static_cast<std::int64_t>(at));
-            };
-            first = fmt::format("{} {}: {:.17g}, expected {:.17g}", g.name,
-                                tensor ? element_text(p, i) : fmt::format("[{}]", i), value(g), value(e));
-        }
-    }
-    return none_of(quantity, different, first);
-}
-
-Finding same_values(std::string_view quantity, const Problem& p, const std::vector<double>& got,
-                    const std::vector<double>& expected) {
-    if (got.size() != expected.size())
-        return none_of(quantity, 1, fmt::format("{} values where {} are expected", got.size(), expected.size()));
-    std::size_t different = 0;
-    std::string first;
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        if (same(got[i], expected[i]) || different++ > 0) continue;
-        const bool tensor = std::ssize(got) == p.shape.size() && p.shape.size() != p.shape.C;
-        first = fmt::format("{}: {:.17g}, expected {:.17g}", tensor ? element_text(p, i) : fmt::format("[{}]", i),
-                            got[i], expected[i]);
-    }
-    return none_of(quantity, different, first);
 }
 
 }  // namespace normlab::verify

@@ -1,10 +1,10 @@
 #pragma once
-// One problem run through an Operation in memory that is watched, and comparisons without tolerance.
+// One problem run through an Operation in memory that is watched.
 
 #include <functional>
 
 #include "norms/operation.hpp"
-#include "verify/check/check.hpp"
+#include "verify/check/exact.hpp"
 
 namespace normlab::verify {
 
@@ -26,14 +26,6 @@ struct How {
 /// Bytes that make outputs NaN in every dtype, and ones that make them huge.
 inline constexpr std::uint8_t nan_poison = 0xff, huge_poison = 0x7b;
 
-/// One result as it lies in memory.
-struct Array {
-    std::string name;
-    DType dtype;
-    std::vector<std::byte> bytes;
-    std::size_t size() const { return bytes.size() / size_of(dtype); }
-};
-
 struct Breach {
     /// written outside an array; an input written; State moved in evaluation, or by backward
     enum Kind { outside, input, state } kind;
@@ -50,25 +42,11 @@ struct WatchedRun {
 /// more with a pattern; outputs and Saved are poisoned before each call.
 WatchedRun run_watched(const Implementation& implementation, const Inputs<double>& inputs, const How& how = {});
 
-/// Elements that differ in a bit (error; the bound is 0), and the first of them.
-Finding same_bits(std::string_view quantity, const Problem& problem, const std::vector<Array>& got,
-                  const std::vector<Array>& expected);
-
-/// The same for numbers in logical order, of N*C*S elements or of C channels: equal, or both NaN.
-Finding same_values(std::string_view quantity, const Problem& problem, const std::vector<double>& got,
-                    const std::vector<double>& expected);
-
-/// A finding of a quantity that is counted and has to be 0.
-Finding none_of(std::string_view quantity, std::size_t count, std::string first);
-
 /// The breaches of one kind as a finding.
 Finding breaches_of(Breach::Kind kind, std::string_view quantity, const std::vector<Breach>& breaches);
 
 /// `call` has to throw Error and to leave `state` and y, of the problem's shape, as they were.
 Finding refused(std::string_view quantity, const Problem& problem, const State& state,
                 const std::function<void(ConstTensor x, State& state, Tensor y)>& call);
-
-/// "n=1 c=2 s=0" of logical element i.
-std::string element_text(const Problem& problem, std::size_t i);
 
 }  // namespace normlab::verify

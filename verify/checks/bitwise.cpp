@@ -1,118 +1,18 @@
-// Equalities that hold to the last bit: powers of two, permutations, exact sums, other samples in the batch. No
-// tolerance, but where sums are taken in another order: there the bounds of accuracy.
+// Equalities that hold to the last bit: permutations, exact sums, other samples in the batch. No tolerance, but where
+// sums are taken in another order: there the bounds of accuracy.
 
-#include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
-#include "norms/names.hpp"
 #include "verify/check/compare.hpp"
-#include "verify/check/watched.hpp"
+#include "verify/check/exact.hpp"
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
-
-// --- power_of_two ----------------------------------------------------------------------------------------------------
-
-// got * factor against expected. Left out, and counted: values that are subnormal, zero by underflow or infinite in
-// their type on either side.
-Finding scaled_values(std::string_view quantity, const Problem& p, DType dtype, std::vector<double> got, double factor,
-                      std::vector<double> expected, std::size_t& left_out) {
-    const auto outside = [dtype](double v) {
-        return v != 0 && (std::abs(v) <= row_of(dtype).smallest_normal || std::abs(v) > row_of(dtype).largest);
-    };
-    for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i) {
-        got[i] *= factor;
-        if (got[i] == expected[i] ||
-            !(outside(expected[i]) || outside(expected[i] / factor) || (expected[i] == 0 && outside(got[i]))))
-            continue;
-        got[i] = expected[i] = 0;
-        ++left_out;
-    }
-    return same_values(quantity, p, got, expected);
-}
-
-std::string power_refuses(const Case& c) {
-    if (c.dy.pattern == "normal" || c.dy.pattern == "grid" || c.dy.pattern.empty()) return {};
-    return "dx is what cancellation leaves of this dy, whose terms underflow when scaled";
-}
-
-std::vector<Finding> power_of_two(const Case& c, const Implementation& implementation) {
-    const Inputs<double> in = draw(c);
-    const Problem& p = in.problem;
-    const Outputs<double> out = run(implementation, in);
-    const double least = c.dtype == DType::f64 ? 0x1p-400 : 0x1p-40;
-    if (std::ranges::any_of(in.x, [&](double v) { return v != 0 && (std::abs(v) < least || std::abs(v) > 1 / least); }))
-        throw Unsuitable(
-            fmt::format("sums or squares of these x under- or overflow when scaled; |x| between {:.0e} and {:.0e}, or "
-                        "0, is accepted",
-                        least, 1 / least));
-    std::vector<std::vector<Finding>> by_power;
-    std::size_t left_out = 0;
-    for (const int k : {-20, -9, -4, -1, 1, 3, 6, 16, 30}) {
-        // 1 / s^3 stays normal
-        const double a = std::ldexp(1.0, k), widest = c.dtype == DType::f64 ? 0x1p300 : 0x1p36;
-        if (std::ranges::any_of(out.saved.rstd,
-                                [&](double rstd) { return rstd > 0 && (a / rstd > widest || a / rstd < 1 / widest); }))
-            continue;
-        Inputs<double> scaled = in;
-        for (double& v : scaled.x) v *= a;
-        // not exact in 16 bits
-        if (std::ranges::any_of(scaled.x, [&](double v) { return rounded(v, c.dtype) != v; })) continue;
-        scaled.problem.spec.eps *= a * a;
-        for (double& v : scaled.state.mean) v *= a;
-        for (double& v : scaled.state.sigma) v *= a;
-        for (double& v : scaled.state.var) v *= a * a;
-        const Outputs<double> got = run(implementation, scaled);
-        const auto judge = [&](std::string_view quantity, DType dtype, const auto& values, double factor,
-                               const auto& expected) {
-            Finding f = scaled_values(quantity, p, dtype, values, factor, expected, left_out);
-            if (f.verdict == Verdict::fail) f.where = fmt::format("k={} {}", k, f.where);
-            return f;
-        };
-        std::vector<Finding>& one = by_power.emplace_back();
-        for (const auto rows : {quantities::outputs(), quantities::saved()})
-            for (const QuantityRow& q : rows)
-                one.push_back(judge(q.name, q.dtype(c.dtype), q.in(got), std::ldexp(1.0, -q.degree * k), q.in(out)));
-        one.push_back(judge("running mean", DType::f64, got.state.mean, 1 / a, out.state.mean));
-        one.push_back(judge("running var", DType::f64, got.state.var, 1 / (a * a), out.state.var));
-        one.push_back(judge("running sigma", DType::f64, got.state.sigma, 1 / a, out.state.sigma));
-    }
-    if (by_power.empty())
-        throw Unsuitable(
-            fmt::format("no power of two scales these x exactly, and 1 / s^3 into the range, of {}", name_of(c.dtype)));
-    std::vector<Finding> findings;
-    for (std::size_t q = 0; q < by_power[0].size(); ++q) {
-        std::vector<Finding> one;
-        for (const auto& power : by_power) one.push_back(power[q]);
-        findings.push_back(worst(one));
-    }
-    findings[0].note =
-        fmt::format("{} powers; {} values left out as subnormal, underflowed or infinite", by_power.size(), left_out);
-    return findings;
-}
-
-std::vector<Case> power_cases(const Case& base, Tier tier) {
-    if (repeats_training(with_state(base))) return {};
-    std::vector<Case> cases{with_state(with_small_shape(base))};
-    if (is_narrow(base.dtype)) cases[0].x.pattern = "grid";  // scales exactly where normal deviates near 0 do not
-    if (tier == Tier::smoke) return cases;
-    const auto add = [&](auto change) {
-        cases.push_back(cases[0]);
-        change(cases.back());
-    };
-    add([](Case& c) { c.eps = 0; });
-    add([](Case& c) { c.sigma = 0.0078125; });  // a variance of about 6 eps
-    add([](Case& c) { c.state = StateKind::far; });
-    for (const std::int64_t m : {65, 257}) add([m](Case& c) { c = with_block(c, m); });
-    if (tier == Tier::full)
-        for (std::uint64_t seed = 2; seed < 6; ++seed)
-            for (const std::int64_t m : {8, 64, 1031, 4099}) add([=](Case& c) { c = with_block(c, m), c.seed = seed; });
-    return cases;
-}
 
 // --- permutation -----------------------------------------------------------------------------------------------------
 
@@ -150,7 +50,9 @@ Order elements_in_order(const Shape& shape, const Order& samples, const Order& c
 }
 
 State in_order(const State& s, const Order& channels) {
-    return {in_order(s.mean, channels), in_order(s.var, channels), in_order(s.sigma, channels), s.count};
+    State moved{.count = s.count};
+    for (const StateArray& a : state_arrays) moved.*a.values = in_order(s.*a.values, channels);
+    return moved;
 }
 
 std::vector<Finding> whole_blocks(const Case& c, const Implementation& implementation) {
@@ -302,9 +204,6 @@ std::vector<Finding> batch_independence(const Case& c, const Implementation& imp
 
 }  // namespace
 
-extern const Check power_of_two_check{"power_of_two", "f(2^k x; 4^k eps) = f(x; eps) and 2^k dx of it, bit for bit",
-                                      false,          power_refuses,
-                                      power_cases,    power_of_two};
 extern const Check permutation_check{
     "permutation",
     "whole blocks in another order, and elements of a block whose sums are exact: the same bits in that order",

@@ -1,6 +1,7 @@
 // NaN and infinities stay where they are; one value a channel and empty tensors have defined results.
 
-#include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -197,14 +198,14 @@ std::vector<Finding> empty(const Case& c, const Implementation& implementation) 
         const auto* b = reinterpret_cast<const std::byte*>(v.data());
         return std::vector<std::byte>(b, b + v.size() * sizeof(double));
     };
-    std::vector<Array> after{{"running mean", DType::f64, bytes(state.mean)},
-                             {"running var", DType::f64, bytes(state.var)},
-                             {"running sigma", DType::f64, bytes(state.sigma)},
-                             {"count", DType::f64, bytes({static_cast<double>(state.count)})}};
-    std::vector<Array> before{{"running mean", DType::f64, bytes(in.state.mean)},
-                              {"running var", DType::f64, bytes(in.state.var)},
-                              {"running sigma", DType::f64, bytes(in.state.sigma)},
-                              {"count", DType::f64, bytes({static_cast<double>(in.state.count)})}};
+    const auto arrays_of = [&](const State& s) {
+        std::vector<Array> arrays;
+        for (const StateArray& a : state_arrays)
+            arrays.push_back({std::string(a.name), DType::f64, bytes(s.*a.values)});
+        arrays.push_back({"count", DType::f64, bytes({static_cast<double>(s.count)})});
+        return arrays;
+    };
+    std::vector<Array> after = arrays_of(state), before = arrays_of(in.state);
     for (std::size_t k = 0, known = before.size(); k < known; ++k)
         for (const Array& a : watched.results)
             if (a.name == before[k].name) after.push_back(a), before.push_back(before[k]);

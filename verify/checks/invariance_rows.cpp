@@ -47,6 +47,7 @@ std::vector<InvarianceRow> invariance_rows_of(std::string_view variant) {
                          [&](const InvarianceRow& row) { return row.variant == variant; });
     if (!found.empty()) return found;
     const Variant& v = find_variant(variant);
+    // in two literals: "??-" in one is a trigraph, of which compilers warn
     return {{v.name, v.name, RenormRegime::none,
              is_by_group(v.make()) ? "????????"
                                    : "???"

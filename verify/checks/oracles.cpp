@@ -43,7 +43,8 @@ Parts parts(const Inputs<double>& in, const truth::Result& t, const Argument& a)
 // In f32 what differences of results resolve; in narrow types less, where their digits hold neighbours of a block
 // apart.
 double demanding_kappa(DType d) {
-    return param_dtype(d) == DType::f32 ? std::min(100.0, row_of(d).largest_kappa / 10) : 1e6;
+    const double largest = row_of(d).largest_kappa;
+    return param_dtype(d) == DType::f32 ? std::min(100.0, largest / 10) : largest;
 }
 
 std::vector<Case> oracle_cases(const Case& base, const Shape& shape) {

@@ -108,7 +108,7 @@ std::vector<Finding> fold_equals_evaluation(const Case& c, const Implementation&
     std::vector<double> y(in.x.size()), own(in.x.size());
     apply(map, {in.x.data(), DType::f64, in.problem.shape}, {y.data(), DType::f64, in.problem.shape});
     for (std::size_t i = 0; i < y.size(); ++i)  // f64 roundings: root, quotient, two products, two sums
-        own[i] = 8 * 0x1p-53 *
+        own[i] = 8 * unit_roundoff(DType::f64) *
                  (std::abs(map.scale[i / S % C] * in.x[i]) + std::abs(map.shift[i / S % C]) +
                   2 * std::abs(map.scale[i / S % C] * in.state.mean[i / S % C]));
     std::vector<double> both = own;

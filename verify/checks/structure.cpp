@@ -1,8 +1,6 @@
 // What must hold of dx whatever the numbers are, tested in the implementation's own precision, without a second
 // gradient to compare with.
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "verify/check/compare.hpp"

@@ -217,13 +217,12 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     Memory mean, spread;
     std::int64_t count = in.state.count;
     StateView state;
-    const bool stateful = big.spec.running != Running::none, sigma = big.spec.running == Running::sigma;
+    const bool stateful = big.spec.running != Running::none;
     if (stateful) {
         mean = channels_on(big.device, DType::f64, in.state.mean, C);
         spread = channels_on(big.device, DType::f64, spread_of(in.state), C);
-        auto* spread_data = static_cast<double*>(spread.data());
-        state = {static_cast<double*>(mean.data()), sigma ? nullptr : spread_data, sigma ? spread_data : nullptr,
-                 &count};
+        state.mean = static_cast<double*>(mean.data()), state.count = &count;
+        spread_of(state, big.spec) = static_cast<double*>(spread.data());
     }
     const auto view = [&](const Memory& m) { return Tensor{m.data(), big.dtype, big.shape, big.layout, big.device}; };
     const Affine affine{gamma.data(), beta.data()};

@@ -38,8 +38,7 @@ public:
         for (const QuantityRow& q : quantities::saved())
             if (q.is_saved(p_, saves_)) copy(q.quantity, a.saved.*q.view);
         if (p_.mode != Mode::train || p_.spec.running == Running::none) return;
-        copy(Quantity::running_mean, a.state.mean),
-            copy(Quantity::running_spread, a.state.sigma ? a.state.sigma : a.state.var);
+        for (const StateArray& array : state_arrays) copy(array.quantity, a.state.*array.view);
         *a.state.count += p_.slices();
     }
 
@@ -179,18 +178,19 @@ public:
 private:
     // Whether it is the script that the finding speaks of.
     bool judged(const Case& c, const std::string& quantity) const {
-        const bool gamma = c.affine == AffineUse::both || c.affine == AffineUse::gamma;
-        const bool beta = c.affine == AffineUse::both || c.affine == AffineUse::beta;
+        const bool own = c.problem().own_statistics();
         const auto given = [&](Quantity q) { return answers_.given(c.variant, q); };
-        if ((quantity == "dgamma" && !gamma) || (quantity == "dbeta" && !beta)) return false;
-        if (quantity == "saved mean") return c.problem().own_statistics() && given(Quantity::mean);
-        if (quantity == "saved rstd") return c.problem().own_statistics() && given(Quantity::rstd);
-        if (quantity == "saved r") return given(Quantity::r);
-        if (quantity == "saved d") return given(Quantity::d);
-        if (quantity.starts_with("saved")) return c.problem().own_statistics();
-        if (quantity == "running mean") return given(Quantity::running_mean);
-        if (quantity == "running var" || quantity == "running sigma" || quantity == "running spread")
-            return given(Quantity::running_spread);
+        for (const StateArray& a : state_arrays)
+            if (quantity == a.name) return given(a.quantity);
+        for (const QuantityRow& q : quantities::results()) {
+            if (quantity != q.name) continue;
+            if (q.quantity == Quantity::dgamma) return has_gamma(c.affine);
+            if (q.quantity == Quantity::dbeta) return has_beta(c.affine);
+            if (q.output) return true;
+            // no script is asked for a variance
+            return (q.quantity == Quantity::var || given(q.quantity)) && (own || !q.saves);
+        }
+        if (quantity.starts_with("saved")) return own;
         if (quantity.starts_with("running")) return given(Quantity::running_mean) && given(Quantity::running_spread);
         return quantity != "negative saved var" && quantity != "updates miscounted" &&
                quantity != "State changed by evaluation";

@@ -9,8 +9,6 @@
 namespace normlab::verify {
 namespace {
 
-constexpr double u64 = 0x1p-53;
-
 double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
 
 std::vector<double> doubles(const std::vector<Quad>& v) {
@@ -112,10 +110,10 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
 std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t,
                                   const std::vector<bool>& without) {
     if (target.quantity == Quantity::count) return {0};
-    const bool f32 = target.source == Source::f32;
-    const double shorter = target.source == Source::ref80 ? 0x1p-11 : 1, rounding = f32 ? 0x1p-24 : u64;
+    const DType dtype = target.source == Source::f32 ? DType::f32 : DType::f64;
+    const double shorter = target.source == Source::ref80 ? 0x1p-11 : 1, rounding = unit_roundoff(dtype);
     Inputs<double> same = in;
-    same.problem.dtype = f32 ? DType::f32 : DType::f64;
+    same.problem.dtype = dtype;
     std::vector<double> error = bounds_of(same, t, Accumulation::sequential, {})[target.quantity];
     error.resize(target.values.size());
     double largest = 0;

@@ -8,6 +8,8 @@
 
 namespace normlab::verify {
 
+inline constexpr double u64 = unit_roundoff(DType::f64);
+
 /// By Quantity: in logical order, a channel or a block.
 class ByQuantity {
 public:

@@ -12,10 +12,6 @@ namespace {
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-double rounded(double v, DType d) {
-    return with_storage_type(d, [v](auto tag) { return convert<double>(convert<decltype(tag)>(v)); });
-}
-
 // The value next to element i, away from zero.
 void bump(void* data, DType d, std::int64_t i) {
     const std::size_t bytes = size_of(d);

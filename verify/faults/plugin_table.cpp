@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "norms/plugin_status.hpp"
 #include "verify/faults/layer.hpp"
 #include "verify/faults/table.hpp"
 
@@ -14,36 +15,22 @@ namespace {
 
 FaultyLayer& layer(normlab_plan* plan) { return *reinterpret_cast<FaultyLayer*>(plan); }
 
-thread_local std::string error;
 thread_local std::optional<double> strength;
-
-// Runs f; what it throws becomes the call's error text.
-template <class F>
-int guarded(F f) {
-    try {
-        f();
-        return 0;
-    } catch (const std::exception& e) {
-        error = e.what();
-        return 1;
-    }
-}
 
 const char* supports(const normlab_problem* p) { return p->epilogue != 0 ? "nothing is fused behind it" : nullptr; }
 void destroy(normlab_plan* plan) { delete &layer(plan); }
 int forward(normlab_plan* plan, const normlab_forward_args* a) {
-    return guarded([&] { layer(plan).forward(*a); });
+    return status_of([&] { layer(plan).forward(*a); });
 }
 int backward(normlab_plan* plan, const normlab_backward_args* a) {
-    return guarded([&] { layer(plan).backward(*a); });
+    return status_of([&] { layer(plan).backward(*a); });
 }
 int set_threads(normlab_plan* plan, int threads) { return layer(plan).set_threads(threads), 0; }
-const char* last_error() { return error.c_str(); }
 
 // With the k-th fault; past the last: right.
 template <std::size_t k>
 int create(const normlab_problem* problem, normlab_plan** plan) {
-    return guarded([&] {
+    return status_of([&] {
         Formula formula = k < count ? table[k % count].formula() : Formula{};
         if (k < count && strength) formula.*table[k % count].number = *strength;
         *plan = reinterpret_cast<normlab_plan*>(new FaultyLayer(*problem, formula));
@@ -79,7 +66,7 @@ Named named() {
                    forward,
                    backward,
                    set_threads,
-                   last_error};
+                   last_plugin_error};
     return n;
 }
 

@@ -1,7 +1,6 @@
 #include "verify/report/html.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include <fmt/format.h>

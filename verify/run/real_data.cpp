@@ -234,12 +234,12 @@ std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::str
         for (double& v : w) v = random.normal() * std::sqrt(2.0 / static_cast<double>(fan_in));
         return w;
     };
-    struct Layer {
+    struct Activations {  // what a layer of this name gives
         Shape shape;
         std::vector<double> x;
         std::string name;
     };
-    Layer conv{{conv_samples, conv_channels, (H - 2) * (W - 2)}, {}, "conv"},
+    Activations conv{{conv_samples, conv_channels, (H - 2) * (W - 2)}, {}, "conv"},
         dense{{dense_samples, dense_channels, 1}, {}, "dense"};
     const std::vector<double> kernel = weights(conv_channels, 9), matrix = weights(dense_channels, H * W);
     for (std::int64_t n = 0; n < conv_samples; ++n)
@@ -259,7 +259,7 @@ std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::str
             dense.x.push_back(sum);
         }
     std::vector<Case> cases;
-    for (Layer* layer : {&conv, &dense}) {
+    for (Activations* layer : {&conv, &dense}) {
         if (!only.empty() && layer->name != only) continue;
         const auto data = std::make_shared<const RealData>(
             RealData{std::move(layer->x),

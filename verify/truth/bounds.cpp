@@ -100,8 +100,9 @@ private:
     }
 
     void add_saved(const truth::Block& b, const Errors& e) {
-        const double wide = 0x1p-53 * e.m * e.kappa;  // statistics summed and kept in f64
-        const double lost = in_f64_ ? wide : e.luk, lost_var = in_f64_ ? wide : e.dv, u = in_f64_ ? 0x1p-53 : u_;
+        constexpr double u64 = unit_roundoff(DType::f64);
+        const double wide = u64 * e.m * e.kappa;  // statistics summed and kept in f64
+        const double lost = in_f64_ ? wide : e.luk, lost_var = in_f64_ ? wide : e.dv, u = in_f64_ ? u64 : u_;
         // sigma rounded, squared, less eps
         const double given = p_.own_statistics() ? 0 : 4 * u * (e.s * e.s + p_.spec.eps);
         const double least = in_f64_ ? 0 : row_of(p_.dtype == DType::f64 ? p_.dtype : DType::f32).smallest_subnormal;

@@ -96,11 +96,6 @@ std::size_t memory_index(const Problem& p, std::size_t i) {
     return (i / (C * S) * S + i % S) * C + i / S % C;
 }
 
-double rounded(double v, DType dtype) {
-    if (!is_kernel_dtype(dtype)) return v;  // wider
-    return with_storage_type(dtype, [v](auto tag) { return convert<double>(convert<decltype(tag)>(v)); });
-}
-
 std::vector<double> rounded(std::vector<double> v, DType dtype) {
     for (double& e : v) e = rounded(e, dtype);
     return v;

@@ -54,8 +54,7 @@ Outputs<T> run_forward(const Implementation& implementation, const Inputs<T>& in
 /// Place in dense memory of logical element i = (n * C + c) * S + s.
 std::size_t memory_index(const Problem& p, std::size_t i);
 
-/// v rounded to the dtype.
-double rounded(double v, DType dtype);
+/// Each rounded to the dtype.
 std::vector<double> rounded(std::vector<double> v, DType dtype);
 
 }  // namespace normlab::verify

@@ -79,8 +79,24 @@ std::span<const QuantityRow> results();  ///< these, running mean and spread
 
 const QuantityRow& row_of(Quantity quantity);
 
+/// An array of State. A variant keeps the mean and one of the others, which are its running spread.
+struct StateArray {
+    Quantity quantity;
+    std::string_view name;
+    int degree;  ///< as QuantityRow's
+    std::vector<double> State::*values;
+    double* StateView::*view;
+};
+inline constexpr StateArray state_arrays[] = {
+    {Quantity::running_mean, "running mean", 1, &State::mean, &StateView::mean},
+    {Quantity::running_spread, "running var", 2, &State::var, &StateView::var},
+    {Quantity::running_spread, "running sigma", 1, &State::sigma, &StateView::sigma},
+};
+
 /// The running variance, or sigma where that is kept.
 inline const std::vector<double>& spread_of(const State& s) { return s.var.empty() ? s.sigma : s.var; }
 inline std::vector<double>& spread_of(State& s) { return s.var.empty() ? s.sigma : s.var; }
+/// Its place in a view.
+inline double*& spread_of(StateView& s, const Spec& spec) { return spec.running == Running::sigma ? s.sigma : s.var; }
 
 }  // namespace normlab::verify

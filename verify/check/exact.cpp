@@ -1,0 +1,64 @@
+#include "verify/check/exact.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace normlab::verify {
+namespace {
+
+bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+
+}  // namespace
+
+std::string element_text(const Problem& p, std::size_t i) {
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    return fmt::format("n={} c={} s={}", i / (C * S), i / S % C, i % S);
+}
+
+Finding none_of(std::string_view quantity, std::size_t count, std::string first) {
+    return measured(quantity, static_cast<double>(count), 0, std::move(first));
+}
+
+Finding same_bits(std::string_view quantity, const Problem& p, const std::vector<Array>& got,
+                  const std::vector<Array>& expected) {
+    std::size_t different = 0;
+    std::string first;
+    if (got.size() != expected.size())
+        return none_of(quantity, 1, fmt::format("{} arrays where {} are expected", got.size(), expected.size()));
+    for (std::size_t a = 0; a < got.size(); ++a) {
+        const Array &g = got[a], &e = expected[a];
+        if (g.bytes == e.bytes && g.name == e.name) continue;
+        if (g.name != e.name || g.size() != e.size())
+            return none_of(quantity, 1, fmt::format("{} where {} is expected", g.name, e.name));
+        const bool tensor = g.name == "y" || g.name == "dx";
+        for (std::size_t i = 0; i < g.size(); ++i) {
+            const std::size_t at = tensor ? memory_index(p, i) : i, width = size_of(g.dtype);
+            if (std::memcmp(&g.bytes[at * width], &e.bytes[at * width], width) == 0 || different++ > 0) continue;
+            const auto value = [&](const Array& array) {
+                return read_element<double>(array.bytes.data(), array.dtype, static_cast<std::int64_t>(at));
+            };
+            first = fmt::format("{} {}: {:.17g}, expected {:.17g}", g.name,
+                                tensor ? element_text(p, i) : fmt::format("[{}]", i), value(g), value(e));
+        }
+    }
+    return none_of(quantity, different, first);
+}
+
+Finding same_values(std::string_view quantity, const Problem& p, const std::vector<double>& got,
+                    const std::vector<double>& expected) {
+    if (got.size() != expected.size())
+        return none_of(quantity, 1, fmt::format("{} values where {} are expected", got.size(), expected.size()));
+    std::size_t different = 0;
+    std::string first;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        if (same(got[i], expected[i]) || different++ > 0) continue;
+        const bool tensor = std::ssize(got) == p.shape.size() && p.shape.size() != p.shape.C;
+        first = fmt::format("{}: {:.17g}, expected {:.17g}", tensor ? element_text(p, i) : fmt::format("[{}]", i),
+                            got[i], expected[i]);
+    }
+    return none_of(quantity, different, first);
+}
+
+}  // namespace normlab::verify
