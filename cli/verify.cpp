@@ -138,74 +138,95 @@ int run(const VerifyOptions& o) {
     return summary.good(o.allow_unresolved) && against.losses.empty() ? 0 : 1;
 }
 
+std::string as_it_is(std::string_view, const std::string& word) { return word; }
+
+void add_cases(CLI::App& verb, VerifyOptions& o) {
+    in_group(verb, "Which cases", "verify --tier smoke --variant layer_norm,rms_norm --dtype f32");
+    add_tier(verb, o.tier, "smoke (5 s), ci (60 s, the default) or full");
+    add_selection(verb, o.selection,
+                  {"variants, comma separated (default: all)",
+                   "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy",
+                   dtype_words() + " (default: all; --input: the file's own)",
+                   "nchw, nhwc (default: both; --input: nchw)", "train, eval (default: both)"});
+    verb.add_option("--case", o.cases,
+                    "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
+        ->allow_extra_args(false);
+    verb.add_option("--replay", o.replay,
+                    "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
+    add_threads(verb, o.threads);
+}
+
+void add_numbers(CLI::App& verb, VerifyOptions& o) {
+    in_group(verb, "Numbers of yours", "verify --input activations.npy --variant layer_norm --eps 1e-6");
+    add_value(verb, "--input", o.input.x, as_it_is,
+              "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an "
+              ".npz file the member x, or the only one");
+    add_value(verb, "--gamma", o.input.gamma, as_it_is,
+              "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
+    add_value(verb, "--beta", o.input.beta, as_it_is, "likewise");
+    add_value(
+        verb, "--eps", o.input.eps,
+        [](std::string_view flag, const std::string& word) { return verify::parse_number(flag, word); },
+        "eps for --input");
+    add_value(verb, "--groups", o.input.groups, verify::parse_integer,
+              "groups of group norm for --input (default: the largest divisor of C up to 32)");
+    add_value(verb, "--normalized", o.input.normalized, verify::parse_integer,
+              "for --input: layer and rms norm over this many last dimensions, gamma an element");
+    add_value(verb, "--dim", o.input.weight_dim, as_it_is,
+              "for --input: weight norm's dim, a number or none (default: 0)");
+    verb.add_option("--data", o.data,
+                    "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
+    verb.add_option("--layer", o.layer, "conv or dense alone, for --data");
+    add_seed(verb, o.seed, "seed of what is drawn for --input, --data and --hunt");
+}
+
+void add_computed(CLI::App& verb, VerifyOptions& o) {
+    in_group(verb, "What others computed", "verify --judge folder --accumulation tree");
+    add_value(verb, "--judge", o.judge.folder, as_it_is,
+              "a folder that normlab export wrote and a script filled in: the report on the script's numbers");
+    add_value(verb, "--outputs", o.judge.outputs, as_it_is,
+              "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
+    add_value(
+        verb, "--accumulation", o.judge.accumulation, parse_accumulation,
+        "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
+    verb.add_option("--vectors", o.vectors,
+                    "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another "
+                    "program computed");
+    add_list(verb, "--only", o.only, "the vectors, or faults, with these names alone, for --vectors and --faults");
+}
+
+void add_searches(CLI::App& verb, VerifyOptions& o) {
+    in_group(verb, "Looking further", "verify --hunt 60 --dtype bf16 --replay failures.txt");
+    add_value(verb, "--hunt", o.hunt, parse_seconds,
+              "look for the largest error over bound for so many seconds, among cases drawn by chance");
+    verb.add_flag(
+        "--faults", o.faults,
+        "which check catches each planted fault of a plug-in of ours, and whether nothing is said of the one without");
+    verb.add_flag("--all", o.all, "for --faults: all checks that catch a fault, not the first alone");
+}
+
+void add_reports(CLI::App& verb, VerifyOptions& o) {
+    in_group(verb, "Reports", "verify --json now.json --html now.html --baseline then.json");
+    verb.add_option("--json", o.json, "write every finding to this file");
+    verb.add_option("--junit", o.junit, "write JUnit XML to this file, as CI systems read it");
+    verb.add_option("--html", o.html, "write one self-contained page with figures to this file");
+    verb.add_option("--baseline", o.baseline,
+                    "a file that --json wrote earlier: accuracy that got worse since is a failure");
+    verb.add_flag("--allow-unresolved", o.allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
+}
+
 }  // namespace
 
 void add_verify(CLI::App& app, int& status) {
     auto* verb =
         app.add_subcommand("verify", "prove implementations right: accuracy, derivatives, identities, invariances");
     const auto o = std::make_shared<VerifyOptions>();
-    in_group(*verb, "Which cases", "verify --tier smoke --variant layer_norm,rms_norm --dtype f32");
-    add_tier(*verb, o->tier, "smoke (5 s), ci (60 s, the default) or full");
-    add_selection(*verb, o->selection,
-                  {"variants, comma separated (default: all)",
-                   "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy",
-                   dtype_words() + " (default: all; --input: the file's own)",
-                   "nchw, nhwc (default: both; --input: nchw)", "train, eval (default: both)"});
-    verb->add_option("--case", o->cases,
-                     "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
-        ->allow_extra_args(false);
-    verb->add_option("--replay", o->replay,
-                     "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
-    add_threads(*verb, o->threads);
+    add_cases(*verb, *o);
     add_implementations(*verb, *o);
-    const auto as_it_is = [](std::string_view, const std::string& word) { return word; };
-    in_group(*verb, "Numbers of yours", "verify --input activations.npy --variant layer_norm --eps 1e-6");
-    add_value(*verb, "--input", o->input.x, as_it_is,
-              "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an "
-              ".npz file the member x, or the only one");
-    add_value(*verb, "--gamma", o->input.gamma, as_it_is,
-              "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
-    add_value(*verb, "--beta", o->input.beta, as_it_is, "likewise");
-    add_value(
-        *verb, "--eps", o->input.eps,
-        [](std::string_view flag, const std::string& word) { return verify::parse_number(flag, word); },
-        "eps for --input");
-    add_value(*verb, "--groups", o->input.groups, verify::parse_integer,
-              "groups of group norm for --input (default: the largest divisor of C up to 32)");
-    add_value(*verb, "--normalized", o->input.normalized, verify::parse_integer,
-              "for --input: layer and rms norm over this many last dimensions, gamma an element");
-    add_value(*verb, "--dim", o->input.weight_dim, as_it_is,
-              "for --input: weight norm's dim, a number or none (default: 0)");
-    verb->add_option("--data", o->data,
-                     "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
-    verb->add_option("--layer", o->layer, "conv or dense alone, for --data");
-    add_seed(*verb, o->seed, "seed of what is drawn for --input, --data and --hunt");
-    in_group(*verb, "What others computed", "verify --judge folder --accumulation tree");
-    add_value(*verb, "--judge", o->judge.folder, as_it_is,
-              "a folder that normlab export wrote and a script filled in: the report on the script's numbers");
-    add_value(*verb, "--outputs", o->judge.outputs, as_it_is,
-              "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
-    add_value(
-        *verb, "--accumulation", o->judge.accumulation, parse_accumulation,
-        "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
-    verb->add_option("--vectors", o->vectors,
-                     "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another "
-                     "program computed");
-    add_list(*verb, "--only", o->only, "the vectors, or faults, with these names alone, for --vectors and --faults");
-    in_group(*verb, "Looking further", "verify --hunt 60 --dtype bf16 --replay failures.txt");
-    add_value(*verb, "--hunt", o->hunt, parse_seconds,
-              "look for the largest error over bound for so many seconds, among cases drawn by chance");
-    verb->add_flag(
-        "--faults", o->faults,
-        "which check catches each planted fault of a plug-in of ours, and whether nothing is said of the one without");
-    verb->add_flag("--all", o->all, "for --faults: all checks that catch a fault, not the first alone");
-    in_group(*verb, "Reports", "verify --json now.json --html now.html --baseline then.json");
-    verb->add_option("--json", o->json, "write every finding to this file");
-    verb->add_option("--junit", o->junit, "write JUnit XML to this file, as CI systems read it");
-    verb->add_option("--html", o->html, "write one self-contained page with figures to this file");
-    verb->add_option("--baseline", o->baseline,
-                     "a file that --json wrote earlier: accuracy that got worse since is a failure");
-    verb->add_flag("--allow-unresolved", o->allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
+    add_numbers(*verb, *o);
+    add_computed(*verb, *o);
+    add_searches(*verb, *o);
+    add_reports(*verb, *o);
     refuse_empty_arguments(*verb);
     verb->callback([o, verb, &status] {
         VerifyOptions::check_call(*verb);
