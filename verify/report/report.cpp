@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/json.hpp"
+#include "io/report_header.hpp"
 #include "norms/names.hpp"
 #include "verify/report/digest.hpp"
 #include "verify/report/tabulate.hpp"
@@ -220,7 +221,7 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
                        {"worst_ratio", number(s.worst_ratio)},
                        {"worst_case", s.worst_case},
                        {"seconds", seconds}};
-    return io::text_of({{"summary", summary}, {"findings", findings}});
+    return io::text_of({{"header", io::report_header("normlab verify")}, {"summary", summary}, {"findings", findings}});
 }
 
 }  // namespace normlab::verify
