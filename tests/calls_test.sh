@@ -14,11 +14,11 @@ while IFS='|' read -r status word call; do
   case $status in '' | \#*) continue ;; esac
   status=$(trimmed "$status") word=$(trimmed "$word") call=$(trimmed "$call")
   out=$(eval "$call" 2>&1 </dev/null)
-  got=$?
-  [ "$got" = "$status" ] || complain "'$call' ended with $got, not $status: $out"
+  got=$? shown=$(printf '%.600s' "$out")
+  [ "$got" = "$status" ] || complain "'$call' ended with $got, not $status: $shown"
   case $word in
-    !*) case $out in *"${word#!}"*) complain "'$call' says '${word#!}': $out" ;; esac ;;
-    *) case $out in *"$word"*) ;; *) complain "'$call' does not say '$word': $out" ;; esac ;;
+    !*) case $out in *"${word#!}"*) complain "'$call' says '${word#!}': $shown" ;; esac ;;
+    *) case $out in *"$word"*) ;; *) complain "'$call' does not say '$word': $shown" ;; esac ;;
   esac
 done <"$calls"
 exit $failed
