@@ -114,12 +114,17 @@ std::string capital(std::string text) {
 }
 
 std::string page_of(const std::string& call, const std::string& name, const CommandPage& c, const std::string& also) {
-    const std::string what = call == "normlab" ? "verify normalization layers" : c.help.substr(0, c.help.find('\n'));
+    const bool program = call == "normlab";
+    const std::string what = program ? "verify normalization layers" : c.help.substr(0, c.help.find('\n'));
+    const std::string description =
+        program ? "Verifies implementations of normalization layers: their outputs and gradients against bounds, "
+                  "identities and invariances. Each verb has a page of its own, which normlab help VERB shows in short"
+                : c.help;
     std::string text =
         fmt::format(".TH {} 1 {} {} {}\n.SH NAME\n{} \\- {}\n{}.SH DESCRIPTION\n{}\n", quoted(name),
                     system::utc_time().substr(0, 10), quoted("normlab " + system::version()), quoted("normlab"),
-                    roff(name), roff(what), synopsis(call, c), roff(capital(sentence(c.help))));
-    if (!c.commands.empty()) text += call == "normlab" ? ".SH VERBS\n" : ".SH NAMES\n";
+                    roff(name), roff(what), synopsis(call, c), roff(capital(sentence(description))));
+    if (!c.commands.empty()) text += program ? ".SH VERBS\n" : ".SH NAMES\n";
     for (const CommandPage& command : c.commands)
         text += fmt::format(".TP\n\\fB{} {}\\fR\n{}\n", roff(call), roff(command.name), roff(sentence(command.help)));
     text += options_text(c.options);
