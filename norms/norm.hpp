@@ -1,14 +1,15 @@
 #pragma once
 // The whole operation: forward, backward, fold and recalibrate, for every variant and every implementation.
 //
-// Formulas (design: one for all). Block of m elements, divisor q = m (q = 1 for Moments::norm):
+// Formulas, the same for all variants. A block of m elements shares one mean and one variance; q = m (q = 1 for
+// Moments::norm):
 //   mean    = (1/m) sum x (0 where not centred),  var = (1/q) sum (x - mean)^2,  rstd = 1 / sqrt(var + eps) (0 where
 //     var + eps = 0)
 //   x_hat   = (x - mean) * rstd,  with batch renorm x_hat * r + d,  y = gamma * x_hat + beta
 //   dx      = rstd * (g - [centred] mean(g) - x_hat * (1/q) sum g * x_hat),  g = gamma * dy (renorm: gamma * r * dy,
 //     and x_hat before r, d)
 //   dgamma  = sum dy * x_hat (renorm: after r and d),  dbeta = sum dy, over all elements of a channel
-// Given statistics (evaluation of variants that keep State): mean and var from State, dx = gamma * rstd * dy.
+// In evaluation of variants that keep State, mean and var come from State, and dx = gamma * rstd * dy.
 // Ioffe & Szegedy 2015; Ioffe 2017 (renorm); Ba et al. 2016; Wu & He 2018; Salimans & Kingma 2016 (weight norm: x is v,
 // gamma is g, y is w).
 //
@@ -32,17 +33,18 @@ State initial_state(const Spec& spec, std::int64_t channels);
 /// The implementation used when none is named.
 const Implementation& default_implementation();
 
-/// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: read in evaluation, read
-/// and updated in training (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result is that
-/// of one call a slice, in order. Throws Error also where the implementation declines the problem, with its reason.
+/// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: evaluation reads it,
+/// training reads and updates it (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result
+/// is that of one call for each slice, in order. Throws Error also where the implementation declines the problem, with
+/// its reason.
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
              const Implementation& implementation = default_implementation());
 
-/// Gradients of a loss with dy = d loss / d y, from the `saved` of the forward call of the same implementation.
+/// Gradients of a loss, given dy = d loss / d y and the `saved` of a forward call of the same implementation.
 void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
               Gradients gradients, const Implementation& implementation = default_implementation());
 
-/// Evaluation as one affine map a channel: y = scale * x + shift.
+/// Evaluation as one affine map for each channel: y = scale * x + shift.
 struct ChannelMap {
     std::vector<double> scale, shift;
 };
@@ -51,8 +53,8 @@ struct ChannelMap {
 /// `params`. Throws Error where the variant keeps no running statistics.
 ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType params);
 
-/// Applies a folded map, in f64, rounding once to y's type: in f32 arithmetic the mean's cancellation would lose a
-/// factor kappa again.
+/// Applies a folded map in f64 and rounds once to y's type. In f32, y = scale * x + shift would cancel where the mean
+/// is large, and lose a factor kappa = sqrt(1 + mean^2 / var) of accuracy.
 void apply(const ChannelMap& map, ConstTensor x, Tensor y);
 
 /// How `recalibrate` averages over batches.
@@ -65,10 +67,10 @@ enum class Average {
     pooled
 };
 
-/// Population statistics from a stream of batches, to be used in evaluation in place of moving averages. Where batches
-/// have unequal sizes the two averages differ; Average says how each treats them. With Running::biased_variance no
-/// m/(m-1); with Running::sigma, sigma = sqrt(biased variance + eps), averaged (paper) or of the pooled variance.
-/// stat_batch is honoured: each slice is a batch.
+/// Population statistics from a stream of batches, to be used in evaluation in place of moving averages. Average says
+/// how batches of unequal sizes count. With Running::biased_variance there is no factor m/(m-1). With Running::sigma,
+/// sigma = sqrt(biased variance + eps) is averaged over batches (paper), or is that of the pooled variance (pooled).
+/// With stat_batch each slice is a batch.
 class Population {
 public:
     Population(const Spec& spec, std::int64_t channels, Average average);

@@ -1,7 +1,7 @@
 #pragma once
-// One problem, prepared once for one implementation and run many times, without an allocation a call and without checks
-// a call: what benchmarks, training loops and device code use. forward and backward of norm.hpp are this with host
-// arrays around it.
+// One problem, prepared once for one implementation and run many times. A call allocates nothing and checks nothing, so
+// benchmarks, training loops and device code use this. forward and backward of norm.hpp make an Operation for host
+// arrays and run it once.
 
 #include "norms/memory.hpp"
 #include "norms/registry.hpp"
@@ -18,7 +18,7 @@ struct Options {
     void* stream = nullptr;  ///< a cudaStream_t; kernels are enqueued there and not waited for
 };
 
-/// All pointers lie on `implementation.device()`, but StateView::count, which is on the host.
+/// All pointers are to memory of `implementation.device()`, except StateView::count, which is on the host.
 class Operation {
 public:
     /// Throws Error where the problem is wrong (validate), the implementation cannot run here or declines it
@@ -30,12 +30,12 @@ public:
     std::size_t opaque_bytes() const { return plan_->opaque_bytes(); }
     std::size_t workspace_bytes() const { return workspace_.bytes(); }
 
-    /// From now on calls use this memory, of workspace_bytes() and aligned to 256, in place of the operation's own. Its
-    /// contents do not matter.
+    /// From now on calls use this memory, of workspace_bytes() bytes and aligned to 256 bytes, in place of the
+    /// operation's own. Its contents do not matter.
     void use_workspace(void* memory) { workspace_at_ = memory; }
 
     /// y = norm(x); fills `saved`; moves `state` in training where the variant keeps running statistics.
-    /// One call at a time: they share the workspace.
+    /// Not from two threads at once: calls share the workspace.
     void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y);
     void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients);
 

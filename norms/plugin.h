@@ -22,7 +22,7 @@
  * that last_error gives. Same bits are expected on every call and for any number of threads. normlab runs a plug-in in a process
  * of its own: a crash, an endless loop or exit() is reported with the case that met it, and the run goes on.
  *
- * Versions. The problem, the args and the table begin with their size, as their maker compiled them. Fields are only ever added at the end: read what lies
+ * Versions. The problem, the args and the table begin with their size, as it was when their maker was compiled. Fields are only ever added at the end: read what lies
  * within `size` (NORMLAB_HAS). A plug-in of another minor version is served; of another major version, refused. */
 #ifndef NORMLAB_PLUGIN_H
 #define NORMLAB_PLUGIN_H
@@ -76,18 +76,18 @@ typedef struct normlab_problem {
     int32_t moments, correction, running;
     int64_t groups;            /* divides C; 1 but in group norm */
     int64_t stat_batch;        /* samples normalised together where a block spans samples; divides N; 0: all N. Decline it if in doubt */
-    int64_t statistics;        /* entries of saved.mean, var, rstd (r, d): one a block, in the order [slice or sample][channel, group or position];
-                                  one a channel where statistics are given */
+    int64_t statistics;        /* entries of saved.mean, var, rstd (r, d): one for each block, in the order [slice or sample][channel, group or position];
+                                  one for each channel where statistics are given */
     double eps;                /* 0 or more */
     double momentum;           /* weight of the new value, 0 to 1; negative: cumulative average */
     double r_max, d_max;       /* batch renorm: r is clipped to [1 / r_max, r_max], d to [-d_max, d_max] */
-    int32_t epilogue;          /* 0; what is fused behind the norm in later versions: decline anything else */
+    int32_t epilogue;          /* 0. Later versions may ask here for something fused behind the norm: decline anything else */
     int32_t reserved;          /* 0 */
 } normlab_problem;
 
-/* Running statistics, a value a channel; null where running is NORMLAB_RUNNING_NONE. Never grows: what is added later stands at the end of the args. In training
+/* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training
  * (m elements a block):  running <- (1 - momentum) * running + momentum * new, where new is the mean and, by `running`, var * m / (m - 1), var, or sqrt(var + eps);
- * cumulative: momentum = 1 / (count + 1); then count is one more. With stat_batch once a slice, in order; instance norm: new is the average over the samples.
+ * cumulative: momentum = 1 / (count + 1); then count is one more. With stat_batch this happens once for each slice, in order. In instance norm new is the average over the samples.
  * In evaluation x_hat = (x - mean) * rstd with rstd = 1 / sqrt(var + eps), or 1 / sigma, whose var is sigma^2 - eps. */
 typedef struct normlab_state {
     double *mean;
@@ -96,7 +96,7 @@ typedef struct normlab_state {
     int64_t *count;            /* updates made so far; host memory */
 } normlab_state;
 
-/* What forward leaves for backward. Never grows, either. Batch renorm, in training, with sigma = running sigma, or sqrt(running variance + eps), as before the
+/* What forward leaves for backward. This struct never grows either. Batch renorm, in training, with sigma = running sigma, or sqrt(running variance + eps), as before the
  * step:  r = clip(sqrt(var + eps) / sigma, 1 / r_max, r_max)   d = clip((mean - running mean) / sigma, -d_max, d_max);  backward takes both as constants. */
 typedef struct normlab_saved {
     double *mean, *var, *rstd; /* problem.statistics entries; var is biased and without eps. Those not in table.saves are null */
@@ -137,7 +137,7 @@ typedef struct normlab_plugin {
     int32_t saves;             /* NORMLAB_SAVES_... added up. Without MEAN and VAR, supports should decline training of what keeps
                                   running statistics, unless updates_state */
     int32_t updates_state;     /* not 0: forward moves the running statistics in training itself (state), count too */
-    int32_t accumulation[4];   /* for each dtype; 0 promises least */
+    int32_t accumulation[4];   /* one for each dtype; 0, NORMLAB_SEQUENTIAL, promises least */
 
     /* Null if it can run on this machine, otherwise why not (no such GPU, no such instruction). May be null: it can. */
     const char *(*available)(void);
@@ -154,7 +154,7 @@ typedef struct normlab_plugin {
     int (*forward)(normlab_plan *plan, const normlab_forward_args *args);
     /* Those of dx, dgamma, dbeta that are not null; from x, dy, gamma and saved. */
     int (*backward)(normlab_plan *plan, const normlab_backward_args *args);
-    /* Host threads that calls may use, 1 or more. Results must not depend on it. May be null: it uses one, or does as it likes. */
+    /* Host threads that calls may use, 1 or more. Results must not depend on it. May be null: the plug-in then chooses by itself. */
     int (*set_threads)(normlab_plan *plan, int threads);
     /* What went wrong in the last call that failed on this thread. May be null. */
     const char *(*last_error)(void);

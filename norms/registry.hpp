@@ -10,13 +10,13 @@
 
 namespace normlab {
 
-/// All of them, built-in ones first.
+/// All implementations, built-in ones first.
 std::vector<const Implementation*> implementations();
 
 /// Throws Error naming the nearest known name.
 const Implementation& find_implementation(std::string_view name);
 
-/// Adds one for the life of the process. Throws Error if its name is taken.
+/// Adds an implementation for the life of the process. Throws Error if its name is taken.
 const Implementation& register_implementation(std::unique_ptr<Implementation> implementation);
 
 }  // namespace normlab

@@ -18,7 +18,7 @@
 //     }
 //
 // With GoogleTest the last two lines are EXPECT_TRUE(result) << result.text;
-// The checks are those of `normlab verify`, their bounds as well; the kernel runs in the caller's process.
+// Checks and bounds are those of `normlab verify`. The kernel runs in the caller's process.
 
 #include <functional>
 #include <string>
@@ -31,8 +31,9 @@
 namespace normlab {
 
 /// The arrays of one call, dense, of problem.shape and problem.layout: [N, C, S] or [N, S, C]. Layer and rms norm come
-/// with S = 1: a sample of C elements, each with a gamma of its own. Nothing but what is marked may be written, and all
-/// of that must be. y may be x, dx may be dy. Param is T, float for bf16 and f16; parameters have C entries.
+/// with S = 1: a sample of C elements, each with a gamma of its own. The kernel may write only the arrays whose
+/// comment says so, and must write every element of those that are marked as written. y may be x, and dx may be dy.
+/// Param is T, but float for bf16 and f16; parameters have C entries.
 template <class T>
 struct Arrays {
     using Param = ParamOf<T>;
@@ -51,7 +52,7 @@ struct Arrays {
     double *r = nullptr, *d = nullptr;
 };
 
-/// T: float, double, bf16 or f16. What throws, fails the check with its text.
+/// T: float, double, bf16 or f16. A kernel that throws fails the check, with the exception's text.
 template <class T>
 struct Kernel {
     std::function<void(const Problem&, const Arrays<T>&)> forward, backward;
@@ -79,10 +80,10 @@ struct ErasedKernel {
     std::function<void(const Problem&, const BackwardArgs&)> backward;
 };
 
-/// Runs the checks of a tier on the kernel, for the variant of `spec`. Its eps, momentum, running, r_max and d_max are
-/// used where a check does not vary them itself: the kernel takes them, and groups, from the Problem that it is given.
-/// One check at a time; calls of the kernel come one after another. Throws Error for unknown names, or where nothing is
-/// left to run.
+/// Runs the checks of a tier on the kernel, for the variant of `spec`. eps, momentum, running, r_max and d_max of
+/// `spec` are used where a check does not vary them itself, so the kernel must take them, and groups, from the Problem
+/// that it is given. Calls of check() wait for each other, and the kernel is called by one thread at a time. Throws
+/// Error for unknown names, or where nothing is left to run.
 CheckResult check(const ErasedKernel& kernel, const Spec& spec, const CheckOptions& options = {});
 
 template <class T>

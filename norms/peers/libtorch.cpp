@@ -234,8 +234,9 @@ void normlab_plan::backward(const normlab_backward_args& a) {
     if (a.dx) deliver(std::get<0>(out), dx, a.dx);
 }
 
-// libtorch 1 has no fused weight norm on the host: at::_weight_norm is these operations, its gradient those below
-// (ATen's _weight_norm_differentiable_backward, for any dim), with results written where they are wanted.
+// The elementary operations of at::_weight_norm and, below, of ATen's _weight_norm_differentiable_backward, for any dim
+// and with results written where they are wanted. libtorch's fused kernel, _weight_norm_interface (dim first or last),
+// is faster and returns new tensors.
 void normlab_plan::forward_weight(const normlab_forward_args& a) {
     const at::Tensor &v = view(x, a.x), out = view(y, a.y);
     const at::Tensor norm = at::norm_except_dim(v, 2, dim);
