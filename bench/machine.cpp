@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "commit.hpp"
 #include "norms/memory.hpp"
 #include "norms/registry.hpp"
+#include "system/version.hpp"
 
 namespace normlab::bench {
 namespace {
@@ -84,16 +84,12 @@ std::vector<std::pair<std::string, std::string>> machine() {
         caches += fmt::format("{}L{} {} KiB{}", caches.empty() ? "" : ", ", level, cache.size >> 10,
                               cache.shared.size() > 1 ? fmt::format(" x {}", cache.shared.size()) : "");
     std::vector<std::pair<std::string, std::string>> facts{
-        {"commit", NORMLAB_COMMIT},
+        {"commit", system::commit()},
         {"date", utc()},
         {"cpu", cpu_model()},
         {"cores", std::to_string(std::thread::hardware_concurrency())},
         {"caches", caches.empty() ? "unknown" : caches},
-#ifdef __clang__
-        {"compiler", __VERSION__},
-#else
-        {"compiler", "GCC " __VERSION__},
-#endif
+        {"compiler", system::compiler()},
         {"flags", NORMLAB_FLAGS}};
     for (const Implementation* i : implementations())
         if (i->device() == Device::cuda && i->available()) {

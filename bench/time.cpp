@@ -6,11 +6,13 @@
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "bench/call.hpp"
 #include "bench/machine.hpp"
 #include "bench/run.hpp"
 #include "io/json.hpp"
+#include "io/report_header.hpp"
 
 namespace normlab::bench {
 namespace {
@@ -182,7 +184,10 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
         json.ReportRuns(runs);
     }
     json.Finalize();
-    return io::valid_utf8(text.str());  // a plug-in's message may be in any encoding
+    std::string document = text.str();
+    document.insert(document.find('{') + 1,
+                    fmt::format("\n  \"header\": {},", io::report_header("normlab bench").dump()));
+    return io::valid_utf8(document);  // a plug-in's message may be in any encoding
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include "bench/naive.hpp"
 #include "bench/report.hpp"
+#include "cli/annotations.hpp"
+#include "cli/colour.hpp"
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
 #include "cli/plugins.hpp"
@@ -118,8 +120,12 @@ int run(const Options& o) {
             plan, o.timing, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch);
     }
     // first: minutes of work do not depend on a disk
-    fmt::print("{}{}\n", bench::table_text(plan), bench::summary_line(plan, elapsed()));
+    print(fmt::format("{}{}\n", bench::table_text(plan), bench::summary_line(plan, elapsed())));
     std::fflush(stdout);
+    std::vector<Annotation> wrong;
+    for (const bench::Row& r : plan.rows)
+        if (!r.checked.wrong.empty()) wrong.push_back({"normlab bench: WRONG " + r.title(), r.checked.wrong});
+    annotate(wrong);
     if (!o.json.empty()) io::write_atomically(o.json, document);
     if (!o.plot.empty() && std::ranges::any_of(plan.rows, &bench::Row::timed)) {
         const bench::Figure f = bench::figure(plan);

@@ -8,6 +8,7 @@
 #include "cli/plugins.hpp"
 #include "io/atomic_file.hpp"
 #include "io/json.hpp"
+#include "io/report_header.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "verify/run/catalogue.hpp"
@@ -48,7 +49,7 @@ void print_tests() {
 }
 
 std::string json_text() {
-    nlohmann::json document;
+    nlohmann::json document{{"header", io::report_header("normlab list")}};
     for (const Variant* v : all_variants()) document["variants"].push_back({{"name", v->name}, {"block", v->block}});
     for (const Implementation* i : implementations())
         document["implementations"].push_back({{"name", i->name()},

@@ -3,9 +3,10 @@
 
 #include <fmt/format.h>
 
+#include "cli/colour.hpp"
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
-#include "cli/verify_options.hpp"
+#include "cli/verify_cases.hpp"
 #include "io/atomic_file.hpp"
 #include "verify/report/hunt_report.hpp"
 
@@ -30,9 +31,10 @@ int run(const SoakOptions& o) {
     });
     progress.clear();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    fmt::print("{}", verify::hunt_text(found, command_name()));
-    fmt::print("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n", found.cases,
-               v.seed, found.held, found.failed, found.unresolved, found.skipped, seconds / 60);
+    print(verify::hunt_text(found, command_name()));
+    print(fmt::format("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n",
+                      found.cases, v.seed, found.held, found.failed, found.unresolved, found.skipped, seconds / 60));
+    annotate(annotations_of(found.doubtful, {.command = command_name(), .allow_unresolved = v.allow_unresolved}));
     if (!v.json.empty()) io::write_atomically(v.json, verify::hunt_json(found, v.seed, seconds));
     return found.good(v.allow_unresolved) ? 0 : 1;
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/colour.hpp"
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
 #include "cli/progress.hpp"
@@ -17,6 +18,7 @@
 #include "studies/runs/jobs.hpp"
 #include "studies/runs/ledger.hpp"
 #include "studies/runs/records.hpp"
+#include "system/process.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -51,12 +53,12 @@ void print_plan(const std::vector<Run>& runs, const Jobs& jobs, const std::strin
 // The table, then the verdict on each claim; "no verdict" for settings of which the criteria do not speak.
 void print_report(const Study& study, const Settings& settings, const Report& report, const Record& first,
                   std::size_t runs) {
-    fmt::print("{}", report.table);
+    print(report.table);
     if (!settings.changed())
         for (const Claim& c : parse_claims(study.claims)) {
             const Judged j = judge(c, study.name, report.measures);
-            fmt::print("{:<17} {}: {}\n{:18}criterion: {}; {}\n", name_of(j.verdict), c.id, c.statement, "",
-                       c.criterion(), j.evidence);
+            print(fmt::format("{:<17} {}: {}\n{:18}criterion: {}; {}\n", name_of(j.verdict), c.id, c.statement, "",
+                              c.criterion(), j.evidence));
         }
     fmt::print("study {}: {} runs, {} settings, data {}, commit {}{}\n", study.name, runs,
                settings.changed() ? "changed" : name_of(settings.size()), first.data, first.commit,
@@ -153,6 +155,14 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
 
 }  // namespace
 
+// As ./dev says; as installed; or in the source tree.
+static std::filesystem::path folder_of_records() {
+    if (const char* source = std::getenv("NORMLAB_SOURCE")) return std::filesystem::path(source) / "studies";
+    const std::filesystem::path installed =
+        std::filesystem::path(system::this_program()).parent_path().parent_path() / "share" / "normlab" / "studies";
+    return std::filesystem::is_directory(installed) ? installed : std::filesystem::path("studies");
+}
+
 void add_study(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("study", study_help);
     const auto records = std::make_shared<std::string>();
@@ -160,7 +170,7 @@ void add_study(CLI::App& app, int& status) {
     auto* shown = verb->add_flag("--ledger", *shows,
                                  "every claim with its source, criterion, what was measured, and the verdict");
     verb->add_option("--records", *records,
-                     "with --ledger: the folder that holds STUDY/records (default: studies, of this project)")
+                     "with --ledger: the folder that holds STUDY/records (default: those that came with the program)")
         ->needs(shown);
     verb->require_subcommand(0, 1);
     for (const Study& study : all()) add_one(*verb, study, status);
@@ -168,14 +178,12 @@ void add_study(CLI::App& app, int& status) {
     verb->callback([verb, shows, records, &status] {
         if (!verb->get_subcommands().empty()) return;
         if (*shows) {
-            const char* source = std::getenv("NORMLAB_SOURCE");  // set by ./dev
-            const std::filesystem::path folder = !records->empty() ? *records
-                                                 : source          ? std::string(source) + "/studies"
-                                                                   : "studies";
+            const std::filesystem::path folder =
+                records->empty() ? folder_of_records() : std::filesystem::path(*records);
             if (!std::filesystem::is_directory(folder))
                 throw Error(
                     fmt::format("--records {}: no folder; one that holds STUDY/records is accepted", folder.string()));
-            fmt::print("{}", ledger_text(ledger(folder)));
+            print(ledger_text(ledger(folder)));
             return;
         }
         for (const Study& s : all()) fmt::print("{:<14} {}: {}\n", s.name, s.question, s.durations);

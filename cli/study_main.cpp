@@ -1,8 +1,10 @@
 #include "cli/commands.hpp"
+#include "cli/describe.hpp"
 
 int main(int argc, char** argv) {
     return normlab::cli::run_program(argc, argv, [](CLI::App& app, int& status) {
         normlab::cli::add_study(app, status);
         normlab::cli::add_study_worker(app, status);
+        normlab::cli::add_describe(app);
     });
 }

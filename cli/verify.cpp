@@ -5,11 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "cli/colour.hpp"
 #include "cli/commands.hpp"
 #include "cli/faults.hpp"
 #include "cli/plugins.hpp"
 #include "cli/progress.hpp"
-#include "cli/verify_options.hpp"
+#include "cli/verify_cases.hpp"
 #include "io/atomic_file.hpp"
 #include "norms/names.hpp"
 #include "verify/exchange/vectors.hpp"
@@ -47,30 +48,31 @@ void check_outputs(const VerifyOptions& o) {
 
 // The cases of all sources but --vectors.
 std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::optional<verify::Baseline>& baseline,
-                                         std::vector<std::string>& left_out) {
-    std::vector<verify::Case> cases;
-    if (!o.replay.empty()) {
-        cases = verify::read_replay(o.replay);
-        fmt::print("replaying {} cases of {}\n", cases.size(), o.replay);
-    }
-    std::ranges::move(planned_cases(o, left_out), std::back_inserter(cases));
-    if (cases.empty())
-        throw Error("nothing to verify: no check applies to this selection; `normlab list` shows checks and variants");
+                                         std::vector<std::string>& left_out, std::size_t& not_run) {
+    const std::vector<verify::Case> cases = selected_cases(o, left_out);
     if (baseline) baseline->require_overlap(cases);
     Progress progress("verify");
-    auto outcomes =
-        verify::run_cases(cases, o.threads, [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    auto outcomes = verify::run_cases(
+        cases, o.threads, [&](std::size_t done, std::size_t total) { progress.show(done, total); },
+        [&](const verify::Outcome& out) { return o.fail_fast && is_finding(out, o.allow_unresolved); });
     progress.clear();
+    not_run = cases.size() - outcomes.size();
     if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
         throw Error("nothing could run: " + outcomes.front().skipped);
     return outcomes;
 }
 
-std::vector<verify::Outcome> run_vectors(const VerifyOptions& o) {
+std::vector<verify::Outcome> run_vectors(const VerifyOptions& o, std::size_t& not_run) {
     Progress progress("verify");
-    auto outcomes = verify::run_vectors(o.vectors, o.only, o.selection,
-                                        [&](std::size_t done, std::size_t total) { progress.show(done, total); });
+    const auto stop = [&](const std::vector<verify::Outcome>& all, std::size_t left) {
+        const auto found = [&](const verify::Outcome& out) { return is_finding(out, o.allow_unresolved); };
+        if (!o.fail_fast || std::ranges::none_of(all, found)) return false;
+        not_run = left;
+        return true;
+    };
+    auto outcomes = verify::run_vectors(
+        o.vectors, o.only, o.selection, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, stop);
     progress.clear();
     return outcomes;
 }
@@ -93,38 +95,47 @@ int run_hunt(const VerifyOptions& o) {
     });
     progress.clear();
     remember(verify::shrink_failures(found.doubtful), o.replay);
-    fmt::print("{}", verify::hunt_text(found, command_name()));
-    fmt::print("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases,
-               found.held, found.failed, found.unresolved, found.skipped, o.seed, elapsed());
+    print(verify::hunt_text(found, command_name()));
+    print(fmt::format("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases,
+                      found.held, found.failed, found.unresolved, found.skipped, o.seed, elapsed()));
+    annotate(annotations_of(found.doubtful, {.command = command_name(), .allow_unresolved = o.allow_unresolved}));
     return found.good(o.allow_unresolved) ? 0 : 1;
 }
 
 int run(const VerifyOptions& o) {
     if (o.faults) return run_faults(o);
     if (o.hunt) return run_hunt(o);
+    if (o.list_cases) return list_cases(o), 0;
     const auto start = std::chrono::steady_clock::now();
     check_outputs(o);
     std::optional<verify::Baseline> baseline;
     if (!o.baseline.empty()) baseline.emplace(o.baseline);
     std::vector<std::string> left_out;
-    std::vector<verify::Outcome> outcomes = o.vectors.empty() ? run_planned(o, baseline, left_out) : run_vectors(o);
+    std::size_t not_run = 0;
+    std::vector<verify::Outcome> outcomes =
+        o.vectors.empty() ? run_planned(o, baseline, left_out, not_run) : run_vectors(o, not_run);
     if (!o.script) remember(verify::shrink_failures(outcomes), o.replay);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::string command = command_name();
-    const verify::Summary summary = verify::summarize(outcomes);
+    verify::Summary summary = verify::summarize(outcomes);
+    summary.not_run = not_run;
     const verify::BaselineResult against = baseline ? baseline->compare(outcomes) : verify::BaselineResult{};
     if (baseline && against.compared == 0) throw Error(o.baseline + " has no finding of any case of this run");
     verify::RunInfo info{seconds, command, o.call, o.allow_unresolved, {}};
     for (const verify::Loss& loss : against.losses) info.losses.push_back(baseline->loss_line(loss));
-    fmt::print("{}", o.shows_all()        ? verify::findings_text(outcomes)
-                     : !o.vectors.empty() ? verify::vectors_text(outcomes)
-                                          : verify::tables_text(outcomes));
-    for (const std::string& reason : left_out) fmt::print("left out: {}\n", reason);
-    const std::string failures = verify::failures_text(outcomes, command);
-    if (!failures.empty()) fmt::print("\n{}", failures);
-    if (baseline) fmt::print("\n{}", baseline->text(against, command));
-    fmt::print("{}\n", verify::summary_line(summary, seconds));
+    std::string text;
+    if (!o.quiet) {
+        text = o.shows_all()        ? verify::findings_text(outcomes)
+               : !o.vectors.empty() ? verify::vectors_text(outcomes)
+                                    : verify::tables_text(outcomes);
+        for (const std::string& reason : left_out) text += fmt::format("left out: {}\n", reason);
+    }
+    const auto add_part = [&](const std::string& part) { text += (text.empty() || part.empty() ? "" : "\n") + part; };
+    add_part(verify::failures_text(outcomes, command));
+    if (baseline && !(o.quiet && against.losses.empty())) add_part(baseline->text(against, command));
+    print(text + verify::summary_line(summary, seconds) + "\n");
     std::fflush(stdout);  // the results do not depend on a disk
+    annotate(annotations_of(outcomes, info));
     if (!o.json.empty()) io::write_atomically(o.json, verify::json_text(outcomes, summary, seconds, command));
     if (!o.junit.empty()) io::write_atomically(o.junit, verify::junit_text(outcomes, info));
     if (!o.html.empty()) io::write_atomically(o.html, verify::html_text(outcomes, info));
@@ -146,6 +157,9 @@ void add_cases(CLI::App& verb, VerifyOptions& o) {
         ->allow_extra_args(false);
     verb.add_option("--replay", o.replay,
                     "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
+    verb.add_option("--filter", o.filter,
+                    "of these cases only those in whose string this regular expression (ECMAScript) is found");
+    verb.add_flag("--list-cases", o.list_cases, "print the strings of the cases that would run, a line each; run none");
     add_threads(verb, o.threads);
 }
 
@@ -206,6 +220,8 @@ void add_reports(CLI::App& verb, VerifyOptions& o) {
     verb.add_option("--html", o.html, "write one self-contained page with figures to this file");
     verb.add_option("--baseline", o.baseline,
                     "a file that --json wrote earlier: accuracy that got worse since is a failure");
+    verb.add_flag("--fail-fast", o.fail_fast, "stop at the first finding that does not hold; no further case is begun");
+    verb.add_flag("--quiet", o.quiet, "print only what does not hold, and the last line");
     verb.add_flag("--allow-unresolved", o.allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
 }
 

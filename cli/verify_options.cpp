@@ -47,7 +47,8 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
 void VerifyOptions::check_call(const CLI::App& verb) {
     accept_beside(verb, "--judge", "says what runs",
                   {"--outputs", "--accumulation", "--case", "--variant", "--check", "--dtype", "--layout", "--mode",
-                   "--threads", "--timeout", "--json", "--junit", "--html", "--allow-unresolved"});
+                   "--threads", "--timeout", "--json", "--junit", "--html", "--allow-unresolved", "--filter",
+                   "--list-cases", "--fail-fast", "--quiet"});
     accept_beside(verb, "--faults", "runs a plug-in of its own on tier ci",
                   {"--only", "--all", "--variant", "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout",
                    "--json"});
@@ -56,7 +57,11 @@ void VerifyOptions::check_call(const CLI::App& verb) {
                    "--threads", "--replay", "--allow-unresolved"});
     accept_beside(verb, "--vectors", "says what runs",
                   {"--only", "--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--json", "--junit",
-                   "--html", "--baseline", "--allow-unresolved"});
+                   "--html", "--baseline", "--allow-unresolved", "--fail-fast", "--quiet"});
+    if (const Flags found = given(verb, {"--json", "--junit", "--html", "--baseline", "--fail-fast", "--quiet"});
+        verb.count("--list-cases") && !found.empty())
+        throw Error("--list-cases runs no case, so that " + found.front() +
+                    " has nothing to tell; leave one of them out");
     require_with(verb, {"--outputs", "--accumulation"}, {"--judge"});
     require_with(verb, {"--all"}, {"--faults"});
     require_with(verb, {"--only"}, {"--vectors", "--faults"});

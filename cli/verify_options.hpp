@@ -15,12 +15,13 @@ struct VerifyOptions {
     verify::InputOptions input;  ///< x is empty where there is no --input
     verify::JudgeOptions judge;  ///< likewise folder
     std::vector<std::string> cases, only, plugins;
-    std::string vectors, json, junit, html, baseline, replay, call, layer, data;
+    std::string vectors, json, junit, html, baseline, replay, call, layer, data, filter;
     std::optional<verify::Tier> tier;
     std::optional<double> hunt, timeout;  ///< seconds
     std::uint64_t seed = 1;
     int threads = all_cores();
     bool allow_unresolved = false, faults = false, all = false;
+    bool list_cases = false, fail_fast = false, quiet = false;
     const verify::Script* script = nullptr;  ///< of --judge
 
     /// Throws Error for flags that do not go together.

@@ -16,6 +16,14 @@ function(normlab_install)
   endforeach()
   install(TARGETS normlab)
   install(TARGETS normlab-bench normlab-study OPTIONAL)
+  install(DIRECTORY ${PROJECT_BINARY_DIR}/pages/share/ DESTINATION ${CMAKE_INSTALL_DATADIR} OPTIONAL)   # man pages, completion (cli/CMakeLists.txt)
+  get_property(studies GLOBAL PROPERTY NORMLAB_STUDIES)
+  foreach(study IN LISTS studies)   # where study --ledger looks
+    install(DIRECTORY studies/${study}/records DESTINATION ${CMAKE_INSTALL_DATADIR}/normlab/studies/${study})
+  endforeach()
+  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
+  install(FILES CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
+  install(DIRECTORY norms/examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
   # The public headers, which norms/README.md says more of; tests/package includes each. In the tree and installed alike: #include "norms/norm.hpp"
   file(GLOB variants RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS norms/variants/*.hpp)

@@ -96,6 +96,20 @@ TEST_CASE("results do not depend on the number of threads") {
             CHECK(one[i].findings[k].error == four[i].findings[k].error);
 }
 
+TEST_CASE("a run that is stopped has the outcomes of the cases that ran, in order, with the time each took") {
+    const auto cases = plan({.variants = {"layer_norm"}, .checks = {"zero_sum"}}, Tier::smoke);
+    REQUIRE(cases.size() > 3);
+    std::size_t told = 0, asked = 0;
+    const auto some = run_cases(
+        cases, 1, [&](std::size_t done, std::size_t) { told = done; }, [&](const Outcome&) { return ++asked == 3; });
+    REQUIRE(some.size() == 3);
+    CHECK((told == 2 && asked == 3));
+    for (std::size_t i = 0; i < some.size(); ++i) {
+        CHECK(some[i].test.text() == cases[i].text());
+        CHECK(some[i].seconds > 0);
+    }
+}
+
 TEST_CASE("every setting of a case is written, read, drawn by chance and simplified") {
     std::set<std::string_view> keys;
     for (const Setting& s : settings()) {

@@ -67,13 +67,6 @@ for wrong in '{"problems": [{"prim": "bnorm", "shape": [4, 6' '[1, 2]' '{"proble
   expect 2 "wrong.json: " bench --shapes wrong.json
 done
 
-# bench and study where their programs are not beside it
-mkdir alone && cp "$program" alone/normlab
-whole=$program program=$work/alone/normlab
-expect 2 "./dev bench" bench --help
-expect 2 "target normlab-study" study
-program=$whole
-
 # studies
 expect 0 "no verdict" study noise --m 2,4 --samples 4096 --impl reference --json noise.json --csv noise.csv --plot noise.svg,noise.png --out noise
 grep -q '"held": true' noise.json || complain "noise.json has no cells"

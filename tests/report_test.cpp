@@ -123,12 +123,16 @@ TEST_CASE(
     "well-formed") {
     Outcome skipped = outcome(Verdict::pass);
     skipped.findings.clear(), skipped.skipped = "declines <this> & \"that\"";
-    const std::vector<Outcome> outcomes{outcome(Verdict::pass), outcome(Verdict::fail, "kernel \x01 said <\"]]>&\n"),
-                                        outcome(Verdict::unresolved), skipped};
+    std::vector<Outcome> outcomes{outcome(Verdict::pass), outcome(Verdict::fail, "kernel \x01 said <\"]]>&\n"),
+                                  outcome(Verdict::unresolved), skipped};
+    outcomes[0].seconds = 0.25, outcomes[1].seconds = 1;
     RunInfo info;
-    info.command = "./dev";
+    info.command = "./dev", info.seconds = 0.75;
     const std::string text = junit_text(outcomes, info);
     CHECK(well_formed(text));
+    CHECK(has(text, "time=\"0.250000\""));
+    CHECK(has(text, "skipped=\"1\" time=\"1.250000\" timestamp=\"20"));
+    CHECK(has(text, "skipped=\"1\" time=\"0.750\" timestamp=\"20"));
     CHECK(has(text, "<testsuites name=\"normlab verify\" tests=\"4\" failures=\"2\" errors=\"0\" skipped=\"1\""));
     CHECK(count(text, "<testcase ") == 4);
     CHECK(count(text, "type=\"fail\"") == 1);

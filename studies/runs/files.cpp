@@ -6,6 +6,7 @@
 
 #include "io/atomic_file.hpp"
 #include "io/gnuplot.hpp"
+#include "io/report_header.hpp"
 #include "norms/tensor.hpp"
 
 namespace normlab::studies {
@@ -40,7 +41,8 @@ void Files::write(const std::string& study, const Report& report, double seconds
         if (document.is_null())
             for (const auto& [name, i] : report.measures)
                 document["measures"][name] = {{"value", i.value}, {"low", i.low}, {"high", i.high}};
-        document["study"] = study, document["seconds"] = seconds;
+        document["header"] = io::report_header("normlab study"), document["study"] = study,
+        document["seconds"] = seconds;
         io::write_atomically(json, document.dump(1) + "\n");
     }
     if (!csv.empty()) io::write_atomically(csv, report.csv);

@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
-#include "commit.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "system/process.hpp"
+#include "system/version.hpp"
 
 namespace normlab::studies {
 
@@ -17,13 +17,13 @@ namespace {
 
 // Two trees with changes are two programs: the checksum of the program's file tells them apart.
 std::string identity() {
-    if (is_clean(NORMLAB_COMMIT)) return NORMLAB_COMMIT;
+    if (is_clean(system::commit())) return system::commit();
     std::ifstream file(system::this_program(), std::ios::binary);
     uLong sum = 0;
     for (std::vector<char> part(1 << 20);
          file.read(part.data(), static_cast<std::streamsize>(part.size())) || file.gcount();)
         sum = crc32(sum, reinterpret_cast<const Bytef*>(part.data()), static_cast<uInt>(file.gcount()));
-    return fmt::format("{}-{:08x}", NORMLAB_COMMIT, sum);
+    return fmt::format("{}-{:08x}", system::commit(), sum);
 }
 
 }  // namespace

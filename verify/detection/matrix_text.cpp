@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/json.hpp"
+#include "io/report_header.hpp"
 #include "norms/names.hpp"
 #include "verify/detection/matrix.hpp"
 #include "verify/detection/rivals.hpp"
@@ -115,7 +116,8 @@ std::string matrix_json(const Matrix& matrix, double seconds) {
             row["rivals"][std::string(rivals()[k].name)] = static_cast<bool>(r.rivals[k]);
         rows.push_back(row);
     }
-    json document{{"planted", matrix.rows.size()},
+    json document{{"header", io::report_header("normlab verify --faults")},
+                  {"planted", matrix.rows.size()},
                   {"caught", matrix.caught()},
                   {"cases_without_fault", matrix.right_cases},
                   {"false_alarms", matrix.false_alarms.size()},

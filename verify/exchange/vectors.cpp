@@ -1,6 +1,7 @@
 #include "verify/exchange/vectors.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include <fmt/format.h>
@@ -58,7 +59,8 @@ bool chosen(const std::vector<T>& asked, const T& value) {
 
 std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::string>& only,
                                  const Selection& selection,
-                                 const std::function<void(std::size_t, std::size_t)>& progress) {
+                                 const std::function<void(std::size_t, std::size_t)>& progress,
+                                 const std::function<bool(const std::vector<Outcome>&, std::size_t)>& stop) {
     for (const std::string& name : selection.variants) find_variant(name);
     Selection here = selection;
     here.implementations = chosen_implementations(selection);
@@ -67,26 +69,25 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
     std::erase_if(here.implementations, runs_itself);
     const std::vector<std::string> names = names_in(folder, only);
     std::vector<Outcome> all;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        progress(i, names.size());
+    const auto run = [&](const std::string& name) {
         Outcome unread;
-        unread.name = names[i];
-        unread.rerun = fmt::format("normlab verify --vectors {} --only {}", system::shell_word(folder),
-                                   system::shell_word(names[i]));
+        unread.name = name;
+        unread.rerun =
+            fmt::format("normlab verify --vectors {} --only {}", system::shell_word(folder), system::shell_word(name));
         unread.test.implementation.clear();  // none ran it
         try {
-            VectorFile file = read_vector(folder / names[i] / "case.json");
-            if (!chosen(selection.dtypes, file.dtype)) continue;
+            VectorFile file = read_vector(folder / name / "case.json");
+            if (!chosen(selection.dtypes, file.dtype)) return;
             unread.test.variant = file.op, unread.test.dtype = file.dtype;
             if (std::ranges::find(absent_ops, file.op) != std::end(absent_ops)) {
-                if (!selection.variants.empty()) continue;
+                if (!selection.variants.empty()) return;
                 unread.skipped = "normlab has no " + file.op;
                 all.push_back(unread);
-                continue;
+                return;
             }
-            if (!chosen(selection.variants, std::string(variant_of(file.op).name))) continue;
+            if (!chosen(selection.variants, std::string(variant_of(file.op).name))) return;
             for (const std::string& implementation : themselves)
-                for (Outcome& out : runs_itself(implementation)->run_vector(folder, names[i], selection))
+                for (Outcome& out : runs_itself(implementation)->run_vector(folder, name, selection))
                     // truth: once
                     if (out.test.implementation == implementation ||
                         (here.implementations.empty() && implementation == themselves.front()))
@@ -98,6 +99,16 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
         } catch (const Error& e) {
             all.push_back(failed_vector(unread, e.what()));
         }
+    };
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        progress(i, names.size());
+        const auto start = std::chrono::steady_clock::now();
+        const std::size_t before = all.size();
+        run(names[i]);
+        const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+        for (std::size_t k = before; k < all.size(); ++k)
+            all[k].seconds = time.count() / static_cast<double>(all.size() - before);
+        if (stop && stop(all, names.size() - i - 1)) break;
     }
     progress(names.size(), names.size());
     if (all.empty()) throw Error("nothing to verify: the selection leaves none of the vectors");

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/json.hpp"
+#include "io/report_header.hpp"
 #include "norms/names.hpp"
 #include "verify/report/report.hpp"
 
@@ -28,7 +29,8 @@ std::string hunt_json(const Hunt& h, std::uint64_t seed, double seconds) {
                          {"ratio", p.finding.ratio()},
                          {"case", p.test.text()}});
     for (const Outcome& o : h.doubtful) doubtful.push_back(o.test.text());
-    return io::text_of({{"cases", h.cases},
+    return io::text_of({{"header", io::report_header("normlab soak")},
+                        {"cases", h.cases},
                         {"held", h.held},
                         {"failed", h.failed},
                         {"unresolved", h.unresolved},

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "system/version.hpp"
 #include "verify/report/tabulate.hpp"
 #include "verify/report/xml.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 
 struct Count {
     std::size_t tests = 0, failures = 0, skipped = 0;
+    double seconds = 0;
     std::string attributes() const {
         return fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\"", tests, failures, skipped);
     }
@@ -45,8 +47,12 @@ std::string result_of(const Outcome& o, const RunInfo& info, Count& count) {
                        xml_text(first), lines, xml_text(rerun_line(o, info.command)));
 }
 
+// JUnit's timestamps name no zone.
+std::string timestamp() { return system::utc_time().substr(0, std::string_view("2026-11-28T21:25:05").size()); }
+
 std::string suite(const std::string& name, const Count& count, const std::string& cases) {
-    return fmt::format("  <testsuite name=\"{}\" {}>\n{}  </testsuite>\n", xml_text(name), count.attributes(), cases);
+    return fmt::format("  <testsuite name=\"{}\" {} time=\"{:.6f}\" timestamp=\"{}\">\n{}  </testsuite>\n",
+                       xml_text(name), count.attributes(), count.seconds, timestamp(), cases);
 }
 
 }  // namespace
@@ -64,7 +70,9 @@ std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info
         std::string cases;
         for (const Outcome* o : row.outcomes) {
             const std::string inside = result_of(*o, info, count);
-            cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", xml_text(name), xml_text(o->title()));
+            count.seconds += o->seconds;
+            cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.6f}\"", xml_text(name),
+                                 xml_text(o->title()), o->seconds);
             cases += inside.empty() ? "/>\n" : ">" + inside + "</testcase>\n";
         }
         add(name, count, cases);
@@ -74,15 +82,15 @@ std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info
         std::string cases;
         for (std::size_t i = 0; i < info.losses.size(); ++i)
             cases += fmt::format(
-                "    <testcase classname=\"baseline\" name=\"loss {}\"><failure type=\"worse\" "
+                "    <testcase classname=\"baseline\" name=\"loss {}\" time=\"0\"><failure type=\"worse\" "
                 "message=\"{}\"/></testcase>\n",
                 i + 1, xml_text(info.losses[i]));
         add("baseline", count, cases);
     }
     return fmt::format(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"normlab verify\" {} "
-        "time=\"{:.3f}\">\n{}</testsuites>\n",
-        all.attributes(), info.seconds, suites);
+        "time=\"{:.3f}\" timestamp=\"{}\">\n{}</testsuites>\n",
+        all.attributes(), info.seconds, timestamp(), suites);
 }
 
 }  // namespace normlab::verify

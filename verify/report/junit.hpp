@@ -9,8 +9,8 @@ namespace normlab::verify {
 
 /// A testsuite for each check and implementation, a testcase for each case. A failure (type "fail" or "unresolved")
 /// quotes its findings, with error, bound and where, and the rerun line; UNRESOLVED that was allowed is skipped, saying
-/// so. Losses against a baseline are a testsuite of their own. The same outcomes give the same text but for the
-/// attribute `time` of the whole (single cases are not timed).
+/// so. Losses against a baseline are a testsuite of their own. The attribute `time` of a testcase is the seconds it
+/// took, of a testsuite their sum, and of the whole what the run took on all threads.
 std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info);
 
 }  // namespace normlab::verify

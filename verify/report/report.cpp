@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/json.hpp"
+#include "io/report_header.hpp"
 #include "norms/names.hpp"
 #include "verify/report/digest.hpp"
 #include "verify/report/tabulate.hpp"
@@ -170,9 +171,10 @@ std::string tables_text(const std::vector<Outcome>& outcomes) {
 std::string summary_line(const Summary& s, double seconds) {
     return fmt::format(
         "verify: {} held, {} failed, {} unresolved, {} skipped; {} beyond the sqrt(l) warning; worst error/bound "
-        "{:.3g}{}; {:.1f} s",
+        "{:.3g}{}; {:.1f} s{}",
         s.held, s.failed, s.unresolved, s.skipped, s.warnings, s.worst_ratio,
-        s.worst_case.empty() ? "" : " (" + s.worst_case + ")", seconds);
+        s.worst_case.empty() ? "" : " (" + s.worst_case + ")", seconds,
+        s.not_run ? fmt::format("; stopped early, {} cases were not run", s.not_run) : "");
 }
 
 std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, double seconds,
@@ -214,11 +216,12 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
                        {"failed", s.failed},
                        {"unresolved", s.unresolved},
                        {"skipped", s.skipped},
+                       {"not_run", s.not_run},
                        {"warnings", s.warnings},
                        {"worst_ratio", number(s.worst_ratio)},
                        {"worst_case", s.worst_case},
                        {"seconds", seconds}};
-    return io::text_of({{"summary", summary}, {"findings", findings}});
+    return io::text_of({{"header", io::report_header("normlab verify")}, {"summary", summary}, {"findings", findings}});
 }
 
 }  // namespace normlab::verify

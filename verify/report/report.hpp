@@ -11,6 +11,7 @@ struct Summary {
     std::size_t held = 0, failed = 0, unresolved = 0, skipped = 0, warnings = 0;
     double worst_ratio = 0;  ///< error over bound among the findings that have a bound above 0
     std::string worst_case;
+    std::size_t not_run = 0;  ///< cases that were planned, in a run that was stopped
 
     bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
 };

@@ -1,5 +1,5 @@
 #pragma once
-// Running cases: on all cores, never stopping at a failure, with results in the order of the cases.
+// Running cases: on all cores, with results in the order of the cases.
 
 #include <functional>
 
@@ -15,8 +15,10 @@ Outcome run_case(const Case& c);
 std::string reason_to_skip(const Case& c);
 
 /// All of them, `threads` at a time; those of which so many at once may not fit into memory one after another, when the
-/// rest is done. `progress(done, total)` is called after each, never twice at once.
+/// rest is done. `progress(done, total)` is called after each, never twice at once. Once `stop`, which is asked after
+/// each case, says yes, no further case is begun; then the outcomes are those of the cases that ran.
 std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads,
-                               const std::function<void(std::size_t, std::size_t)>& progress);
+                               const std::function<void(std::size_t, std::size_t)>& progress,
+                               const std::function<bool(const Outcome&)>& stop = {});
 
 }  // namespace normlab::verify
