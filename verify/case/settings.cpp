@@ -13,7 +13,6 @@
 
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
-#include "verify/case/chance.hpp"
 #include "verify/case/patterns.hpp"
 
 namespace normlab::verify {
@@ -40,7 +39,9 @@ std::string shown(const std::optional<T>& v) {
 
 template <class Enum, auto& names>
 Enum parse_word(std::string_view key, const std::string& word) {
-    return static_cast<Enum>(place_of(key, word, names));
+    const auto found = std::ranges::find(names, word);
+    if (found == names.end()) throw Error(unknown(key, word, names));
+    return static_cast<Enum>(found - names.begin());
 }
 
 template <auto& names>
@@ -124,6 +125,97 @@ void take_momentum(Case& c, const Spec& wanted, const Spec& own) {
         c.momentum = wanted.momentum ? fmt::format("{}", *wanted.momentum) : "none";
 }
 
+// ---- by chance ----
+
+std::int64_t divisor(std::int64_t n, Random& random) {
+    std::vector<std::int64_t> all;
+    for (std::int64_t d = 1; d <= n; ++d)
+        if (n % d == 0) all.push_back(d);
+    return random.one_of(all);
+}
+
+// Short in a case's string.
+double rounded_number(double v) { return parse_number("number", fmt::format("{:.3g}", v)); }
+
+// k / divisor with k of three digits and zeros, 100 <= k < 100 * 10^decades, evenly in its logarithm: 1 / m is how
+// often a decade has m for its digits.
+double by_decades(int decades, double divisor, Random& random) {
+    std::int64_t digits;
+    do digits = random.integer(100, 999);
+    while (!random.chance(100.0 / static_cast<double>(digits)));
+    double k = static_cast<double>(digits);
+    for (std::int64_t zeros = random.integer(0, decades - 1); zeros > 0; --zeros) k *= 10;
+    return k / divisor;  // k is whole: this is the double nearest to its decimal
+}
+
+int decades_of_kappa(DType d) {
+    int decades = 0;
+    for (double k = row_of(d).largest_kappa; k >= 10; k /= 10) ++decades;
+    return decades;
+}
+
+void draw_groups(Case& c, Random& random) {
+    if (find_variant(c.variant).make().groups > 1) c.groups = divisor(c.shape.C, random);
+}
+void draw_stat_batch(Case& c, Random& random) {
+    const Spec spec = c.spec();
+    if (spec.block.samples && spec.centred() && random.chance(0.15)) c.stat_batch = divisor(c.shape.N, random);
+}
+void draw_eps(Case& c, Random& random) {
+    if (c.spec().eps > 0 && random.chance(0.3)) c.eps = random.one_of<double>({0, 1e-12, 1e-8, 1e-3, 0.5, 1});
+}
+void draw_r_max(Case& c, Random& random) {
+    if (c.spec().correction == Correction::renorm && random.chance(0.3)) c.r_max = random.one_of<double>({1, 1.5, 10});
+}
+void draw_d_max(Case& c, Random& random) {
+    if (c.r_max) c.d_max = random.one_of<double>({0, 0.5, 20});
+}
+void draw_affine(Case& c, Random& random) {
+    if (!random.chance(0.6)) c.affine = static_cast<AffineUse>(random.integer(0, 3));
+}
+void draw_state(Case& c, Random& random) {
+    const auto drawn = static_cast<StateKind>(random.integer(0, 2));
+    if (c.spec().running != Running::none) c.state = drawn;
+}
+void draw_momentum(Case& c, Random& random) {
+    if (c.spec().running != Running::none && random.chance(0.3))
+        c.momentum = random.one_of<std::string>({"0", "0.1", "0.9", "1", "none"});
+}
+void draw_running(Case& c, Random& random) {
+    if (c.spec().running != Running::none && random.chance(0.3))
+        c.running = random.one_of<Running>({Running::unbiased_variance, Running::biased_variance});
+}
+
+void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
+void draw_kappa(Case& c, Random& random) {
+    if (c.x.pattern == "normal" && random.chance(0.5)) c.kappa = by_decades(decades_of_kappa(c.dtype), 100, random);
+}
+void draw_sigma(Case& c, Random& random) {
+    if (random.chance(0.3)) c.sigma = by_decades(5, 1e5, random);  // from 0.001
+}
+void draw_pattern(Values& v, std::span<const std::string_view> names, double p, Random& random) {
+    if (random.chance(p)) v.pattern = random.one_of(names);
+}
+void draw_x(Case& c, Random& random) {
+    draw_pattern(c.x, x_patterns, 0.3, random);
+    // squares of nearly equal or tiny numbers vanish
+    if (c.eps == 0.0 && (c.x.pattern == "ulp" || c.x.pattern == "edges")) c.eps.reset();
+}
+void draw_dy(Case& c, Random& random) { draw_pattern(c.dy, dy_patterns, 0.2, random); }
+void draw_gamma(Case& c, Random& random) { draw_pattern(c.gamma, gamma_patterns, 0.2, random); }
+void draw_beta(Case& c, Random& random) { draw_pattern(c.beta, beta_patterns, 0.1, random); }
+void draw_offset(Case& c, Random& random) {
+    if (random.chance(0.1)) c.offset = static_cast<double>(random.integer(-200, 200));
+}
+
+double up_or_down(double v, double factor, Random& random) {
+    return rounded_number(random.chance(0.5) ? v * factor : v / factor);
+}
+void change_kappa(Case& c, Random& random) {
+    c.kappa = std::clamp(up_or_down(c.kappa, by_decades(2, 100, random), random), 1.0, row_of(c.dtype).largest_kappa);
+}
+void change_sigma(Case& c, Random& random) { c.sigma = up_or_down(c.sigma, 1 + 2 * random.uniform(), random); }
+
 // ---- smaller ----
 
 void one_group(Case& c) {
@@ -167,75 +259,72 @@ const Setting table[] = {
     of<&Case::groups, parse_integer>({.key = "G",
                                       .part = Part::size,
                                       .simplified = 0,
-                                      .draw = drawing::groups,
+                                      .draw = draw_groups,
                                       .simplify = one_group,
                                       .refused = only_with_groups,
                                       .flag = "--groups"}),
     of<&Case::eps, parse_any>({.key = "eps",
                                .part = Part::layer,
                                .simplified = 3,
-                               .draw = drawing::eps,
+                               .draw = draw_eps,
                                .take = take<&Case::eps, &Spec::eps>,
                                .flag = "--eps"}),
     of<&Case::r_max, parse_any>({.key = "r_max",
                                  .part = Part::layer,
                                  .simplified = 3,
-                                 .draw = drawing::r_max,
+                                 .draw = draw_r_max,
                                  .refused = only_with_renorm,
                                  .take = take<&Case::r_max, &Spec::r_max>}),
     of<&Case::d_max, parse_any>({.key = "d_max",
                                  .part = Part::layer,
                                  .simplified = 3,
-                                 .draw = drawing::d_max,
+                                 .draw = draw_d_max,
                                  .refused = only_with_renorm,
                                  .take = take<&Case::d_max, &Spec::d_max>}),
     of<&Case::momentum, checked_momentum>(
-        {.key = "momentum", .part = Part::layer, .simplified = 2, .draw = drawing::momentum, .take = take_momentum}),
+        {.key = "momentum", .part = Part::layer, .simplified = 2, .draw = draw_momentum, .take = take_momentum}),
     of<&Case::running, parse_kept>({.key = "running",
                                     .part = Part::layer,
                                     .simplified = 2,
-                                    .draw = drawing::running,
+                                    .draw = draw_running,
                                     .take = take<&Case::running, &Spec::running>}),
     of<&Case::stat_batch, parse_integer>(
-        {.key = "stat_batch", .part = Part::size, .simplified = 1, .draw = drawing::stat_batch}),
+        {.key = "stat_batch", .part = Part::size, .simplified = 1, .draw = draw_stat_batch}),
     of<&Case::tile, parse_tile>({.key = "tile", .part = Part::fixed, .simplified = 0, .refused = only_tiled}),
     of<&Case::affine, parse_word<AffineUse, affine_names>>(
-        {.key = "affine", .part = Part::layer, .simplified = 6, .draw = drawing::affine, .simplify = no_affine}),
+        {.key = "affine", .part = Part::layer, .simplified = 6, .draw = draw_affine, .simplify = no_affine}),
     of<&Case::state, parse_word<StateKind, state_names>>(
-        {.key = "state", .part = Part::layer, .simplified = 4, .draw = drawing::state}),
+        {.key = "state", .part = Part::layer, .simplified = 4, .draw = draw_state}),
     of<&Case::x, parse_values<x_patterns>>(
-        {.key = "x", .part = Part::numbers, .simplified = 8, .draw = drawing::x, .refused = one_an_element<&Case::x>}),
-    of<&Case::dy, parse_values<dy_patterns>>({.key = "dy",
-                                              .part = Part::numbers,
-                                              .simplified = 7,
-                                              .draw = drawing::dy,
-                                              .refused = one_an_element<&Case::dy>}),
+        {.key = "x", .part = Part::numbers, .simplified = 8, .draw = draw_x, .refused = one_an_element<&Case::x>}),
+    of<&Case::dy, parse_values<dy_patterns>>(
+        {.key = "dy", .part = Part::numbers, .simplified = 7, .draw = draw_dy, .refused = one_an_element<&Case::dy>}),
     of<&Case::gamma, parse_values<gamma_patterns>>({.key = "gamma",
                                                     .part = Part::numbers,
                                                     .simplified = 5,
-                                                    .draw = drawing::gamma,
+                                                    .draw = draw_gamma,
                                                     .simplify = gamma_ones,
                                                     .refused = one_a_channel<&Case::gamma>}),
     of<&Case::beta, parse_values<beta_patterns>>({.key = "beta",
                                                   .part = Part::numbers,
                                                   .simplified = 5,
-                                                  .draw = drawing::beta,
+                                                  .draw = draw_beta,
                                                   .simplify = beta_zero,
                                                   .refused = one_a_channel<&Case::beta>}),
-    of<&Case::offset, parse_offset>({.key = "offset", .part = Part::numbers, .simplified = 9, .draw = drawing::offset}),
+    of<&Case::offset, parse_offset>({.key = "offset", .part = Part::numbers, .simplified = 9, .draw = draw_offset}),
     of<&Case::kappa, parse_kappa>({.key = "kappa",
                                    .part = Part::numbers,
                                    .simplified = 11,
-                                   .draw = drawing::kappa,
-                                   .change = changing::kappa,
+                                   .draw = draw_kappa,
+                                   .change = change_kappa,
                                    .simplify = smaller_kappa}),
     of<&Case::sigma, parse_sigma>(
-        {.key = "sigma", .part = Part::numbers, .simplified = 10, .draw = drawing::sigma, .change = changing::sigma}),
+        {.key = "sigma", .part = Part::numbers, .simplified = 10, .draw = draw_sigma, .change = change_sigma}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,
-                                 .draw = drawing::seed,
-                                 .change = drawing::seed,
+                                 .draw = draw_seed,
+                                 .change = draw_seed,
                                  .text = text_always<&Case::seed>}),
     of<&Case::check, parse_check>(
         {.key = "check", .part = Part::fixed, .simplified = 0, .text = text_always<&Case::check>}),
