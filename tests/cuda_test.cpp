@@ -11,6 +11,7 @@
 #include "studies/noise/samples.hpp"
 #include "tests/catch.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/truth/quantities.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;

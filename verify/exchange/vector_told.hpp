@@ -1,6 +1,7 @@
 #pragma once
 // The calls of a test vector with truth's results, and outputs beside those that the vector holds.
 
+#include "verify/check/check.hpp"
 #include "verify/exchange/vector_values.hpp"
 
 namespace normlab::verify {
