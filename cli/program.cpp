@@ -34,7 +34,10 @@ std::string version_text() {
     for (const auto& [part, state] : system::optional_parts()) text += fmt::format("{:<9} {}\n", part, state);
     std::string names;
     for (const Companion& peer : peers()) names += (names.empty() ? "" : ", ") + peer.name;
-    return text + fmt::format("peers     {}", names.empty() ? "absent: Debian package normlab-peers; from source, ./dev setup --peers and a build" : names);
+    return text + fmt::format("peers     {}",
+                              names.empty()
+                                  ? "absent: Debian package normlab-peers; from source, ./dev setup --peers and a build"
+                                  : names);
 }
 
 // `help VERB` is VERB --help.
