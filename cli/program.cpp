@@ -7,6 +7,7 @@
 #include "cli/commands.hpp"
 #include "cli/own_program.hpp"
 #include "norms/memory.hpp"
+#include "system/interrupt.hpp"
 
 namespace normlab::cli {
 
@@ -39,13 +40,21 @@ int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
             if (e.get_exit_code() == 0) return app.exit(e);  // --help
             return wrong_call(parse_error_text(app, e, argc, argv).c_str());
         }
+        if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+            throw Failure("standard output: not all could be written; its disk is full, or its reader has gone");
         return status;
+    } catch (const system::Interrupted&) {  // before there was anything to print
+        return system::interrupted_status();
     } catch (const std::bad_alloc&) {
         return wrong_call("not enough memory for this case; a smaller shape is accepted");
     } catch (const Failure& e) {  // the call was right, the machine or an implementation failed
         std::fprintf(stderr, "normlab: %s\n", e.what());
         return 1;
     } catch (const std::exception& e) {
+        if (std::ferror(stdout)) {  // no wrong call: the disk is full
+            std::fprintf(stderr, "normlab: standard output: %s\n", e.what());
+            return 1;
+        }
         return wrong_call(e.what());
     }
 }

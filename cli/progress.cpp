@@ -31,6 +31,8 @@ void Progress::show(double part, const std::string& text, double seconds_left) {
                text, left);
 }
 
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
 void Progress::clear() {
     if (shown_) fmt::print(stderr, "\r\033[K");
     shown_ = false;

@@ -4,15 +4,28 @@
 
 #include <csignal>
 #include <cstring>
+#include <ctime>
 
 namespace normlab::system {
 namespace {
 
 volatile std::sig_atomic_t caught = 0;
+timespec caught_at{};
 const char* noted = "";
 
 void note_signal(int signal) {
-    caught = signal;
+    constexpr double once = 0.3;  // seconds: `timeout` sends to a process and to its group, which is meant as one
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (caught) {
+        const double passed = static_cast<double>(now.tv_sec - caught_at.tv_sec) +
+                              1e-9 * static_cast<double>(now.tv_nsec - caught_at.tv_nsec);
+        if (passed < once) return;
+        std::signal(signal, SIG_DFL);
+        std::raise(signal);  // as if it had not been caught
+        return;
+    }
+    caught = signal, caught_at = now;
     static_cast<void>(!write(STDERR_FILENO, noted, std::strlen(noted)));
 }
 
@@ -22,7 +35,6 @@ void catch_interrupts(const char* note) {
     noted = note;
     struct sigaction action {};
     action.sa_handler = note_signal;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second ends the program
     sigemptyset(&action.sa_mask);
     for (const int signal : {SIGINT, SIGTERM}) {
         struct sigaction old {};

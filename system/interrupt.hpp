@@ -5,8 +5,8 @@
 
 namespace normlab::system {
 
-/// From now on the first SIGINT or SIGTERM is noted, and said on standard error with `note`, a line; a second one ends
-/// the program as if it had not been caught.
+/// From now on the first SIGINT or SIGTERM is noted, and said on standard error with `note`, a line; one that comes
+/// later than at once ends the program as if it had not been caught.
 void catch_interrupts(const char* note);
 
 /// The signal that came, or 0.

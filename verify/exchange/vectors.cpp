@@ -10,6 +10,7 @@
 #include "norms/names.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
+#include "system/interrupt.hpp"
 #include "system/shell.hpp"
 #include "verify/exchange/vector_case.hpp"
 #include "verify/exchange/vector_steps.hpp"
@@ -69,6 +70,7 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
     std::vector<Outcome> all;
     for (std::size_t i = 0; i < names.size(); ++i) {
         progress(i, names.size());
+        if (system::interrupted()) return all;
         Outcome unread;
         unread.name = names[i];
         unread.rerun = fmt::format("normlab verify --vectors {} --only {}", system::shell_word(folder),
@@ -93,6 +95,8 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
                         all.push_back(std::move(out));
             if (!here.implementations.empty())
                 std::ranges::move(run_vector(std::move(file), folder, here), std::back_inserter(all));
+        } catch (const system::Interrupted&) {
+            return all;
         } catch (const io::InputError& e) {
             all.push_back(failed_vector(unread, e.what()));
         } catch (const Error& e) {

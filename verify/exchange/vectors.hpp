@@ -24,7 +24,8 @@ public:
 /// truth (implementation "truth"), then on every selected implementation and layout; `selection.variants` and `dtypes`
 /// choose among the vectors. An op that normlab does not have is an Outcome with `skipped`; whatever else keeps a
 /// vector from being judged is a FAIL that says why. Throws Error or io::InputError where the folder is none or holds
-/// no vector, for names that are unknown, and where the selection leaves nothing.
+/// no vector, for names that are unknown, and where the selection leaves nothing. A signal (system/interrupt.hpp) ends
+/// it after the vector at hand, `progress` having been told which.
 std::vector<Outcome> run_vectors(const std::filesystem::path& folder, const std::vector<std::string>& only,
                                  const Selection& selection,
                                  const std::function<void(std::size_t, std::size_t)>& progress);

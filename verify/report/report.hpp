@@ -11,6 +11,7 @@ struct Summary {
     std::size_t held = 0, failed = 0, unresolved = 0, skipped = 0, warnings = 0;
     double worst_ratio = 0;  ///< error over bound among the findings that have a bound above 0
     std::string worst_case;
+    std::size_t not_run = 0;  ///< cases that a signal kept from being run
 
     bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
 };
@@ -39,6 +40,7 @@ struct RunInfo {
     std::string command = "normlab";  ///< how rerun lines begin
     std::string call;                 ///< the whole command line
     bool allow_unresolved = false;
+    std::size_t not_run = 0;          ///< cases that a signal kept from being run
     std::vector<std::string> losses;  ///< lines of Baseline, one for each finding that got worse
 };
 

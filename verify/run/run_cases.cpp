@@ -1,6 +1,9 @@
 #include "verify/run/run_cases.hpp"
 
+#include <algorithm>
+
 #include "norms/operation.hpp"
+#include "system/interrupt.hpp"
 #include "system/memory_budget.hpp"
 #include "system/parallel.hpp"
 #include "verify/run/local_runner.hpp"
@@ -23,14 +26,27 @@ std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads,
     for (std::size_t k = 0; k < cases.size(); ++k)
         (bytes_needed(cases[k]) * threads <= system::memory_budget() ? small : large).push_back(k);
     std::vector<Outcome> outcomes(cases.size());
+    std::vector<char> ran(cases.size(), 0);  // one byte each: threads write them
     std::size_t done = 0;
     const auto report = [&] { progress(++done, cases.size()); };
+    const auto run_one = [&](std::size_t k) {
+        if (system::interrupted()) return;
+        try {
+            outcomes[k] = run_case(cases[k]);
+            ran[k] = 1;
+        } catch (const system::Interrupted&) {
+        }
+    };
     const auto run_at_once = [&](const std::vector<std::size_t>& some, int number) {
         system::in_parallel(
-            some.size(), number, [&](std::size_t i) { outcomes[some[i]] = run_case(cases[some[i]]); }, report);
+            some.size(), number, [&](std::size_t i) { run_one(some[i]); }, report);
     };
     run_at_once(small, threads);
     run_at_once(large, 1);
+    std::size_t kept = 0;
+    for (std::size_t k = 0; k < cases.size(); ++k)
+        if (ran[k] && kept++ != k) outcomes[kept - 1] = std::move(outcomes[k]);
+    outcomes.resize(kept);
     return outcomes;
 }
 

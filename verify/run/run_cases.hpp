@@ -15,7 +15,8 @@ Outcome run_case(const Case& c);
 std::string reason_to_skip(const Case& c);
 
 /// All of them, `threads` at a time; those of which so many at once may not fit into memory one after another, when the
-/// rest is done. `progress(done, total)` is called after each, never twice at once.
+/// rest is done. Once a signal has come (system/interrupt.hpp) no further one is begun, and those that ended are
+/// returned. `progress(done, total)` is called after each, never twice at once.
 std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads,
                                const std::function<void(std::size_t, std::size_t)>& progress);
 
