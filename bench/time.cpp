@@ -39,6 +39,16 @@ private:
 
 constexpr const char* interrupted_word = "interrupted";
 
+// After a signal: a repetition that does nothing, for Google Benchmark wants all of a row to be of one length, and ends
+// the process for one that was skipped.
+void pass(benchmark::State& state) {
+    for (auto _ : state) {
+    }
+    state.SetIterationTime(1e-9);
+    state.SetLabel(interrupted_word);
+}
+bool passed(const benchmark::BenchmarkReporter::Run& run) { return run.report_label == interrupted_word; }
+
 void initialize_google_benchmark() {
     static const bool once = [] {
         // it keeps a pointer to the name
@@ -183,6 +193,11 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
     if (system::interrupted()) benchmark::AddCustomContext(interrupted_word, "true");
     json.ReportContext({});
     for (auto& runs : collector.reports) {
+        if (std::ranges::any_of(runs, passed))
+            std::erase_if(runs, [](const auto& run) {
+                return passed(run) || run.run_type != benchmark::BenchmarkReporter::Run::RT_Iteration;
+            });
+        if (runs.empty()) continue;
         for (auto& run : runs) {
             // names that no run changes
             run.run_name.iterations.clear(), run.run_name.repetitions.clear(), run.run_name.time_type.clear();
@@ -220,7 +235,7 @@ std::string time(TimingPlan& plan, const Timing& timing, const Progress& progres
     const auto add = [&](const std::string& name, double seconds, auto run) {
         benchmark::RegisterBenchmark(name.c_str(),
                                      [&progress, &done, total, run](benchmark::State& state) {
-                                         if (system::interrupted()) return state.SkipWithError(interrupted_word);
+                                         if (system::interrupted()) return pass(state);
                                          try {
                                              run(state);
                                          } catch (const std::exception& e) {
@@ -258,8 +273,8 @@ std::string time(TimingPlan& plan, const Timing& timing, const Progress& progres
     const auto take = [&](const benchmark::BenchmarkReporter::Run& run) {
         const std::string& name = run.run_name.function_name;
         const auto row = rows.find(name);
+        if (passed(run)) return;
         if (run.error_occurred) {
-            if (run.error_message == interrupted_word) return;
             if (row == rows.end()) throw Failure(fmt::format("{}: {}", name, run.error_message));
             if (row->second->checked.wrong.empty()) row->second->checked.wrong = run.error_message;
             return;

@@ -167,7 +167,7 @@ expect 2 "no finding of any case" verify --tier smoke --variant layer_norm --che
 expect 2 "absent.json" verify --tier smoke --baseline absent.json
 expect 2 "no list of findings" verify --tier smoke --baseline shapes.json
 expect 2 "wrong.json" verify --tier smoke --baseline wrong.json --json bad.json
-expect 2 "--replay - a file" verify --tier smoke --replay -
+expect 2 "--replay -: a file" verify --tier smoke --replay -
 expect 2 "name one file" verify --tier smoke --junit same.out --html ./same.out
 expect 2 "nowhere" verify --tier smoke --junit nowhere/out.xml
 expect 2 "" verify --variant nope --json bad.json
