@@ -8,6 +8,7 @@
 #include "bench/machine.hpp"
 #include "bench/run.hpp"
 #include "norms/names.hpp"
+#include "system/interrupt.hpp"
 #include "system/memory_budget.hpp"
 
 namespace normlab::bench {
@@ -188,6 +189,11 @@ void check(TimingPlan& plan, const Progress& progress, const Watch& watch) {
     const auto key = [](const Row& r) { return Key{r.workload, r.problem.layout, r.problem.dtype, r.problem.mode}; };
     std::size_t done = 0;
     for (auto first = plan.rows.begin(); first != plan.rows.end();) {
+        if (system::interrupted()) {
+            plan.unchecked = static_cast<std::size_t>(plan.rows.end() - first);
+            plan.rows.erase(first, plan.rows.end());
+            return;
+        }
         const auto last = std::find_if(first, plan.rows.end(), [&](const Row& r) { return key(r) != key(*first); });
         const bool backward = std::any_of(first, last, [](const Row& r) { return r.direction == Direction::backward; });
         Problem host = first->problem;

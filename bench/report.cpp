@@ -7,6 +7,7 @@
 
 #include "bench/machine.hpp"
 #include "norms/names.hpp"
+#include "system/interrupt.hpp"
 
 namespace normlab::bench {
 namespace {
@@ -96,6 +97,12 @@ std::string table_text(const TimingPlan& plan) {
     return text + noise_text(plan);
 }
 
+std::string timed_line(const TimingPlan& plan, const Row& r) {
+    return fmt::format("{} {} {} {} threads: {}, spread {:.1f} %, {:.2f} GB/s, err/bound {:.2g}\n", case_text(plan, r),
+                       name_of(r.cache), r.implementation->name(), r.threads, time_text(r.time.median),
+                       100 * r.time.spread, r.bytes_per_second() / 1e9, r.checked.ratio);
+}
+
 std::string summary_line(const TimingPlan& plan, double seconds) {
     std::size_t timed = 0, wrongs = 0, noisy_rows = 0;
     double worst = 0;
@@ -103,8 +110,12 @@ std::string summary_line(const TimingPlan& plan, double seconds) {
         timed += r.timed(), wrongs += wrong(r), noisy_rows += r.timed() && r.time.spread > noisy;
         worst = std::max(worst, r.checked.ratio);
     }
-    return fmt::format("bench: {} rows timed, {} wrong, {} noisy; worst error/bound {:.3g}; {:.1f} s", timed, wrongs,
-                       noisy_rows, worst, seconds);
+    const auto not_timed = plan.unchecked + static_cast<std::size_t>(std::ranges::count_if(plan.rows, [](const Row& r) {
+                               return !r.timed() && r.checked.wrong.empty();
+                           }));
+    return fmt::format(
+        "bench: {} rows timed, {} wrong, {} noisy; worst error/bound {:.3g}; {}{:.1f} s", timed, wrongs, noisy_rows,
+        worst, system::interrupted() ? fmt::format("interrupted, {} rows not timed; ", not_timed) : "", seconds);
 }
 
 bool all_right(const TimingPlan& plan) { return std::ranges::none_of(plan.rows, wrong); }

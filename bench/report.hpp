@@ -10,6 +10,9 @@ namespace normlab::bench {
 /// of the limit, time of the fastest other implementation over this one's, worst error over bound.
 std::string table_text(const TimingPlan& plan);
 
+/// A row as soon as it was timed, when limits and other implementations are not known yet.
+std::string timed_line(const TimingPlan& plan, const Row& row);
+
 /// "bench: 26 rows timed, 0 wrong; ...": the last line.
 std::string summary_line(const TimingPlan& plan, double seconds);
 

@@ -77,6 +77,7 @@ struct TimingPlan {
     std::vector<Row> rows;  ///< rows of one case stand together
     std::vector<Limit> limits;
     std::vector<std::string> left_out = {};  ///< why something asked for has no row
+    std::size_t unchecked = 0;               ///< rows that a signal took before they were checked
 };
 
 using Progress = std::function<void(std::size_t done, std::size_t total)>;
@@ -84,7 +85,7 @@ using Progress = std::function<void(std::size_t done, std::size_t total)>;
 /// Throws Error for an unknown implementation or one that cannot run here.
 TimingPlan make_plan(const Selection& selection, const Watch& watch = {});
 
-/// Fills `checked` of every row.
+/// Fills `checked` of every row. A signal (system/interrupt.hpp) takes the rows that were not checked yet.
 void check(TimingPlan& plan, const Progress& progress, const Watch& watch = {});
 
 struct Timing {
@@ -94,8 +95,11 @@ struct Timing {
 
 /// Times every row that is not wrong, and the limits, by Google Benchmark: repetitions in random order. Fills
 /// everything that follows. Returns Google Benchmark's JSON document, its context extended by machine(), each run by
-/// the counters minimal_bytes, error_over_bound, part_of_limit and against_others.
-std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress, const Watch& watch = {});
+/// the counters minimal_bytes, error_over_bound, part_of_limit and against_others. `timed` is called with each row
+/// whose last repetition is done. After a signal nothing further is begun, and the document says that it was
+/// interrupted.
+std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress, const Watch& watch = {},
+                 const std::function<void(const Row&)>& timed = {});
 
 /// Watched from its making to its end, if it is a plug-in's turn.
 class Turn {

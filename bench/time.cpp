@@ -13,6 +13,7 @@
 #include "bench/run.hpp"
 #include "io/json.hpp"
 #include "io/report_header.hpp"
+#include "system/interrupt.hpp"
 
 namespace normlab::bench {
 namespace {
@@ -23,10 +24,30 @@ constexpr int most_repetitions = 9, least_repetitions = 3;
 /// Keeps what Google Benchmark reports: its JSON is written when percentages are known.
 class Collector final : public benchmark::BenchmarkReporter {
 public:
+    explicit Collector(std::function<void(const Run&)> take) : take_(std::move(take)) {}
     bool ReportContext(const Context&) override { return true; }
-    void ReportRuns(const std::vector<Run>& runs) override { reports.push_back(runs); }
+    void ReportRuns(const std::vector<Run>& runs) override {
+        reports.push_back(runs);
+        for (const Run& run : runs)
+            if (run.run_type == Run::RT_Iteration) take_(run);
+    }
     std::vector<std::vector<Run>> reports;
+
+private:
+    std::function<void(const Run&)> take_;
 };
+
+constexpr const char* interrupted_word = "interrupted";
+
+// After a signal: a repetition that does nothing, for Google Benchmark wants all of a row to be of one length, and ends
+// the process for one that was skipped.
+void pass(benchmark::State& state) {
+    for (auto _ : state) {
+    }
+    state.SetIterationTime(1e-9);
+    state.SetLabel(interrupted_word);
+}
+bool passed(const benchmark::BenchmarkReporter::Run& run) { return run.report_label == interrupted_word; }
 
 void initialize_google_benchmark() {
     static const bool once = [] {
@@ -148,9 +169,11 @@ void derive(TimingPlan& plan) {
     for (Row& r : plan.rows) {
         if (!r.timed()) continue;
         r.time = summarize(r.seconds);
-        r.limit =
-            *std::ranges::max_element(r.limits, {}, [&](std::size_t i) { return plan.limits[i].bytes_per_second(); });
-        r.part_of_limit = r.bytes_per_second() / plan.limits[r.limit].bytes_per_second();
+        const auto speed = [&](std::size_t i) {
+            return plan.limits[i].seconds.empty() ? 0 : plan.limits[i].bytes_per_second();
+        };
+        r.limit = *std::ranges::max_element(r.limits, {}, speed);
+        r.part_of_limit = speed(r.limit) > 0 ? r.bytes_per_second() / speed(r.limit) : 0;
     }
     for (Row& r : plan.rows) {
         double fastest = 0;
@@ -167,8 +190,14 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
     benchmark::JSONReporter json;
     json.SetOutputStream(&text);
     json.SetErrorStream(&text);
+    if (system::interrupted()) benchmark::AddCustomContext(interrupted_word, "true");
     json.ReportContext({});
     for (auto& runs : collector.reports) {
+        if (std::ranges::any_of(runs, passed))
+            std::erase_if(runs, [](const auto& run) {
+                return passed(run) || run.run_type != benchmark::BenchmarkReporter::Run::RT_Iteration;
+            });
+        if (runs.empty()) continue;
         for (auto& run : runs) {
             // names that no run changes
             run.run_name.iterations.clear(), run.run_name.repetitions.clear(), run.run_name.time_type.clear();
@@ -192,7 +221,8 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
 
 }  // namespace
 
-std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress, const Watch& watch) {
+std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress, const Watch& watch,
+                 const std::function<void(const Row&)>& timed) {
     initialize_google_benchmark();
     std::vector<double> estimates;
     for (const Row& r : plan.rows)
@@ -205,6 +235,7 @@ std::string time(TimingPlan& plan, const Timing& timing, const Progress& progres
     const auto add = [&](const std::string& name, double seconds, auto run) {
         benchmark::RegisterBenchmark(name.c_str(),
                                      [&progress, &done, total, run](benchmark::State& state) {
+                                         if (system::interrupted()) return pass(state);
                                          try {
                                              run(state);
                                          } catch (const std::exception& e) {
@@ -239,21 +270,23 @@ std::string time(TimingPlan& plan, const Timing& timing, const Progress& progres
         add(l.name, rough_seconds(l),
             [&l, &arenas](benchmark::State& state) { run_limit(state, l, arenas.of(l.device, l.dtype)); });
     }
-    Collector collector;
-    benchmark::RunSpecifiedBenchmarks(&collector, ".");
-    for (const auto& runs : collector.reports)
-        for (const auto& run : runs) {
-            if (run.run_type != benchmark::BenchmarkReporter::Run::RT_Iteration) continue;
-            if (run.error_occurred) {
-                const auto row = rows.find(run.run_name.function_name);
-                if (row == rows.end())
-                    throw Failure(fmt::format("{}: {}", run.run_name.function_name, run.error_message));
-                if (row->second->checked.wrong.empty()) row->second->checked.wrong = run.error_message;
-                continue;
-            }
-            samples.at(run.run_name.function_name)
-                ->push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
+    const auto take = [&](const benchmark::BenchmarkReporter::Run& run) {
+        const std::string& name = run.run_name.function_name;
+        const auto row = rows.find(name);
+        if (passed(run)) return;
+        if (run.error_occurred) {
+            if (row == rows.end()) throw Failure(fmt::format("{}: {}", name, run.error_message));
+            if (row->second->checked.wrong.empty()) row->second->checked.wrong = run.error_message;
+            return;
         }
+        std::vector<double>& seconds = *samples.at(name);
+        seconds.push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
+        if (row == rows.end() || std::ssize(seconds) < plan_of_time.repetitions || !timed) return;
+        row->second->time = summarize(seconds);
+        timed(*row->second);
+    };
+    Collector collector(take);
+    benchmark::RunSpecifiedBenchmarks(&collector, ".");
     derive(plan);
     const std::string text = json_text(plan, collector, rows);
     benchmark::ClearRegisteredBenchmarks();

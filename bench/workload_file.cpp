@@ -20,7 +20,7 @@ constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"},
 std::int64_t whole_number(std::string_view what, const json& value) {
     if (!value.is_number_integer() ||
         (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX}))
-        throw Error(fmt::format("{} = {}; a whole number is accepted", what, io::in_quotes(value.dump())));
+        throw Error(fmt::format("{} = {}; a whole number below 2^63 is accepted", what, io::in_quotes(value.dump())));
     return value.get<std::int64_t>();
 }
 

@@ -34,8 +34,27 @@ std::string command_line(const CLI::App& verb) {
 }
 
 // "--threads: Value 0 not in range 1 to 1024", as CLI::Range says it, as this program says such things.
-static std::string what_is_wrong(const CLI::ParseError& error) {
+static std::string what_is_wrong(const CLI::ParseError& error, const std::string& call = "normlab") {
     std::string text = error.what();
+    const std::string help = fmt::format("`{} --help` says what is accepted", call);
+    std::smatch part;
+    if (static const std::regex often("(.*): At Most (.*) required but received (.*)");
+        std::regex_match(text, part, often))
+        return fmt::format("{} is given {} times; {} is accepted", part.str(1), part.str(3),
+                           part.str(2) == "1" ? "once" : part.str(2) + " times");
+    if (static const std::regex missing("(.*): .* required (.*) missing"); std::regex_match(text, part, missing))
+        return fmt::format("{} has no value; {}", part.str(1), help);
+    if (static const std::regex value("Could not convert: (.*) = ([^]*)"); std::regex_match(text, part, value))
+        return fmt::format("{} {}; {}", part.str(1), system::shell_word(part.str(2)), help);
+    if (static const std::regex absent("(.*) is required"); std::regex_match(text, part, absent))
+        return fmt::format("{} is missing; {}", part.str(1), help);
+    if (static const std::regex apart("(.*) excludes (.*)"); std::regex_match(text, part, apart))
+        return fmt::format("{} and {} do not go together; one of them is accepted", part.str(2), part.str(1));
+    if (static const std::regex needed("(.*) requires (.*)"); std::regex_match(text, part, needed))
+        return fmt::format("{} goes with {}", part.str(1), part.str(2));
+    if (static const std::regex more("The following arguments? .* not expected: ([^]*)");
+        std::regex_match(text, part, more))
+        return fmt::format("unexpected argument '{}'; {}", part.str(1), help);
     static const std::regex out_of_range("(.*): Value ([^]*) not in range (.*) to (.*)");
     if (std::smatch said; std::regex_match(text, said, out_of_range))
         return fmt::format("{} {}; a whole number from {} to {} is accepted", said.str(1),
@@ -46,12 +65,11 @@ static std::string what_is_wrong(const CLI::ParseError& error) {
 }
 
 std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-    if (dynamic_cast<const CLI::ValidationError*>(&error))
-        return what_is_wrong(error);  // of a value that may begin with -
     const auto views = [](const std::vector<std::string>& v) {
         return std::vector<std::string_view>(v.begin(), v.end());
     };
     const CLI::App* at = &app;
+    std::string call = command_name();
     int next = 1;
     // a verb, or a study's name
     for (std::vector<const CLI::App*> verbs; !(verbs = at->get_subcommands({})).empty(); ++next) {
@@ -62,19 +80,23 @@ std::string parse_error_text(const CLI::App& app, const CLI::ParseError& error, 
         if (next >= argc) return fmt::format("no {}; accepted: {}", what, fmt::join(names, ", "));
         const auto found = std::ranges::find(verbs, argv[next], &CLI::App::get_name);
         // a flag of the verb's own, which does not go with the rest
-        if (found == verbs.end() && at->get_option_no_throw(argv[next])) return what_is_wrong(error);
+        if (found == verbs.end() && at->get_option_no_throw(argv[next])) return what_is_wrong(error, call);
         if (found == verbs.end()) return unknown(what, argv[next], views(names));
         at = *found;
+        call += " " + at->get_name();
     }
     std::vector<std::string> flags;
     for (const CLI::Option* option : at->get_options())
-        for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+        if (!option->get_group().empty())  // or it is for the program itself
+            for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+    if (dynamic_cast<const CLI::ValidationError*>(&error) && !std::string(error.what()).starts_with(":"))
+        return what_is_wrong(error, call);  // of a value that may begin with -
     for (int i = next; i < argc; ++i) {
         const std::string word = argv[i], flag = word.substr(0, word.find('='));
         if (flag.starts_with("-") && std::ranges::find(flags, flag) == flags.end())
             return unknown("flag", flag, views(flags));
     }
-    return what_is_wrong(error);
+    return what_is_wrong(error, call);
 }
 
 }  // namespace normlab::cli

@@ -1,5 +1,8 @@
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -10,6 +13,7 @@
 #include "cli/annotations.hpp"
 #include "cli/colour.hpp"
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/options.hpp"
 #include "cli/plugins.hpp"
 #include "cli/progress.hpp"
@@ -17,6 +21,7 @@
 #include "io/gnuplot.hpp"
 #include "norms/memory.hpp"
 #include "norms/names.hpp"
+#include "system/interrupt.hpp"
 #include "system/process.hpp"
 #include "verify/remote/worker.hpp"
 
@@ -93,6 +98,7 @@ int run(const Options& o) {
     const auto elapsed = [&] {
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     };
+    system::catch_interrupts(o.descriptor < 0 ? interrupt_note : "");
     bench::register_naive();
     const bench::Watch watch = [&](const std::string& id) {
         if (o.descriptor >= 0) system::tell(o.descriptor, id);
@@ -100,8 +106,6 @@ int run(const Options& o) {
     std::vector<std::string> left_out;
     load_plugins(o, watch, left_out);
     const bench::Selection selection = selection_of(o);
-    if (o.json == "-") throw Error("--json -: a file's path is accepted");
-    if (!o.json.empty()) io::check_writable(o.json);
     if (!o.plot.empty()) io::check_drawable(o.plot);
     bench::TimingPlan plan = bench::make_plan(selection, watch);
     std::ranges::move(left_out, std::back_inserter(plan.left_out));
@@ -117,10 +121,15 @@ int run(const Options& o) {
     {
         Progress progress("bench: timing");
         document = bench::time(
-            plan, o.timing, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch);
+            plan, o.timing, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, watch,
+            [&](const bench::Row& row) {
+                progress.clear();
+                print(bench::timed_line(plan, row));
+                std::fflush(stdout);
+            });
     }
     // first: minutes of work do not depend on a disk
-    print(fmt::format("{}{}\n", bench::table_text(plan), bench::summary_line(plan, elapsed())));
+    print(fmt::format("\n{}{}\n", bench::table_text(plan), bench::summary_line(plan, elapsed())));
     std::fflush(stdout);
     std::vector<Annotation> wrong;
     for (const bench::Row& r : plan.rows)
@@ -131,6 +140,7 @@ int run(const Options& o) {
         const bench::Figure f = bench::figure(plan);
         io::draw(o.plot, f.script, f.width, f.height);
     }
+    if (system::interrupted()) return system::interrupted_status();
     return bench::all_right(plan) ? 0 : 1;
 }
 
@@ -144,6 +154,7 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
     };
     std::map<std::string, std::string> killed;
     std::map<std::string, int> deaths;
+    system::catch_interrupts(interrupt_note);
     for (;;) {
         std::vector<std::string> all = arguments;
         for (const auto& [id, how] : killed) all.insert(all.end(), {"--killed", id + "\n" + how});
@@ -151,7 +162,15 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
         system::Process process(system::this_program(), all, system::Process::Output::ours);
         std::string id;  // of what a plug-in is at
         system::Process::Reply reply;
-        while ((reply = process.listen(limit(id))).message) id = *reply.message;
+        const auto listen = [&] {
+            try {
+                return process.listen(limit(id));
+            } catch (const system::Interrupted&) {  // it reports what is done
+                process.pass_on(system::interrupted());
+                return process.listen(limit(id));
+            }
+        };
+        while ((reply = listen()).message) id = *reply.message;
         if (id.empty() && reply.exit_status) return *reply.exit_status;
         if (id.empty() || (id.starts_with(loading) && asked_for(o, id.substr(loading.size()))))
             throw Failure(fmt::format("bench: {}: {}", id.empty() ? "between two rows" : id, reply.death));
@@ -169,8 +188,8 @@ void add_bench(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("bench", bench_help);
     const auto o = std::make_shared<Options>();
     in_group(*verb, "What is timed", "bench --shapes resnet50 --limit 3 --dtype f32,bf16");
-    verb->add_option("--shapes", o->shapes,
-                     "peers (the default), resnet50, transformer, unet, weights, or a file (bench/README.md)");
+    reads(verb->add_option("--shapes", o->shapes,
+                           "peers (the default), resnet50, transformer, unet, weights, or a file (bench/README.md)"));
     add_value(*verb, "--limit", o->limit, parse_int, "the first so many shapes only")->check(CLI::Range(1, 1000000));
     add_list(*verb, "--variant", o->variants,
              "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");
@@ -185,7 +204,7 @@ void add_bench(CLI::App& app, int& status) {
     add_list(
         *verb, "--impl", o->selection.implementations,
         "implementations (default: all that can run here but the reference, the peers that were built among them)");
-    verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
+    add_plugin_files(*verb, o->plugins);
     add_value(*verb, "--timeout", o->timeout, parse_seconds,
               "seconds that a check or a repetition of a plug-in may take (default: 300); loading one may take 60, or "
               "this where it is more");
@@ -199,20 +218,33 @@ void add_bench(CLI::App& app, int& status) {
               "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not "
               "suffice")
         ->check(CLI::Range(1, 86400));
-    verb->add_option("--json", o->json, "write Google Benchmark's JSON to this file");
-    verb->add_option("--plot", o->plot,
-                     "draw the percentages of the limit into this file, .svg or .png (needs gnuplot)");
+    writes(*verb, verb->add_option("--json", o->json, "write Google Benchmark's JSON to this file"),
+           json_file("a report of bench --json", {"/context/commit", "/context/cores", "/benchmarks"}));
+    writes(*verb,
+           verb->add_option("--plot", o->plot,
+                            "draw the percentages of the limit into this file, .svg or .png (needs gnuplot)"),
+           figure_file());
     verb->add_option("--killed", o->killed, "")->allow_extra_args(false)->group("");  // for the program itself
     verb->add_option("--descriptor", o->descriptor, "")->group("");
     refuse_empty_arguments(*verb);
     verb->callback([o, verb, &status] {
+        check_files(*verb);
+        if (o->descriptor >= 0 || plugins_of(*o).empty()) free_standard_output(*verb);
         if (o->descriptor < 0) {
-            status = plugins_of(*o).empty() ? run(*o) : run_watched(*o, arguments_of(*verb), o->timeout.value_or(300));
+            naming_the_flag(*verb, [&] {
+                status =
+                    plugins_of(*o).empty() ? run(*o) : run_watched(*o, arguments_of(*verb), o->timeout.value_or(300));
+            });
             return;
         }
+        if (!std::filesystem::is_socket(fmt::format("/proc/self/fd/{}", o->descriptor)))
+            throw Error("--descriptor is for the program itself");
         system::end_with(o->descriptor);
-        status = run(*o);
-        std::fflush(stdout);
+        naming_the_flag(*verb, [&] { status = run(*o); });
+        if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+            std::fprintf(stderr, "normlab: standard output cannot be written: %s\n", std::strerror(errno));
+            status = 1;
+        }
         std::_Exit(status);  // no destructors: a plug-in's may hang
     });
 }

@@ -52,6 +52,4 @@ std::string coloured(const std::string& text) {
     return result;
 }
 
-void print(const std::string& text) { fmt::print("{}", has_colour(stdout) ? coloured(text) : text); }
-
 }  // namespace normlab::cli

@@ -13,7 +13,4 @@ bool has_colour(std::FILE* stream);
 /// The text with its verdicts coloured: FAIL, WRONG and counts of what failed red, UNRESOLVED yellow, PASS green.
 std::string coloured(const std::string& text);
 
-/// Prints results to standard output, coloured where that may be.
-void print(const std::string& text);
-
 }  // namespace normlab::cli

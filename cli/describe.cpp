@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/option_values.hpp"
 #include "cli/own_program.hpp"
 #include "io/atomic_file.hpp"
@@ -92,6 +93,8 @@ void write_man_pages(const CLI::App& app, const std::filesystem::path& folder) {
         throw Error(fmt::format("{}: cannot be made ({}); a folder that may be written is accepted", folder.string(),
                                 error.message()));
     const auto pages = man_pages(describe_all(app));
+    const Kind page = text_file("a man page of normlab", ".TH \"normlab");
+    for (const auto& [name, text] : pages) require_replaceable("DIR", folder / name, page, false);
     for (const auto& [name, text] : pages) io::write_atomically(folder / name, text);
     fmt::print("man: {} pages in {}; man -l {} shows the first\n", pages.size(), folder.string(),
                system::shell_word((folder / pages.front().first).string()));
@@ -128,12 +131,14 @@ void add_pages(CLI::App& app) {
     help->add_option("VERB", "the verb")->expected(-1);  // the call has become VERB --help before it is parsed
     auto* man = app.add_subcommand("man", "write the man pages of all verbs into a folder");
     const auto folder = std::make_shared<std::string>();
-    man->add_option("DIR", *folder, "the folder, which is made where there is none")->required()->type_name("FOLDER");
-    man->callback([&app, folder] { write_man_pages(app, *folder); });
+    fills(man->add_option("DIR", *folder, "the folder, which is made where there is none"))
+        ->required()
+        ->type_name("FOLDER");
+    when_called(*man, [&app, folder] { write_man_pages(app, *folder); });
     auto* completion = app.add_subcommand("completion", "print a script that lets a shell complete verbs and options");
     const auto shell = std::make_shared<std::string>();
     completion->add_option("SHELL", *shell, "bash, zsh or fish, as in: source <(normlab completion bash)")->required();
-    completion->callback([&app, shell] { fmt::print("{}", completion_script(describe_all(app), *shell)); });
+    when_called(*completion, [&app, shell] { fmt::print("{}", completion_script(describe_all(app), *shell)); });
     add_describe(app);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
 #include "system/shell.hpp"
@@ -40,15 +41,14 @@ void add_export(CLI::App& app, int& status) {
         "export", "write cases as .npy files, for kernels in any language; verify --judge reads the results");
     const auto folder = std::make_shared<std::string>();
     const auto o = std::make_shared<VerifyOptions>();
-    verb->add_option("DIR", *folder, "the folder to write, which is to be new or empty")->required();
+    fills(verb->add_option("DIR", *folder, "the folder to write, which is to be new or empty")->required());
     in_group(*verb, "Which cases", "export folder --variant layer_norm --dtype f32");
     add_selection(*verb, o->selection,
                   {"variants, comma separated (default: all)", "checks (default: those of few calls)",
                    "f64, f32 (default: both)", "nchw, nhwc (default: nchw)", "train, eval (default: both)"});
     add_tier(*verb, o->tier, "smoke (the default), ci or full");
     verb->add_option("--case", o->cases, "exactly this case, as a failure printed it")->allow_extra_args(false);
-    refuse_empty_arguments(*verb);
-    verb->callback([verb, folder, o, &status] { status = run(*verb, *folder, *o); });
+    when_called(*verb, [verb, folder, o, &status] { status = run(*verb, *folder, *o); });
 }
 
 }  // namespace normlab::cli

@@ -9,13 +9,12 @@
 #include "cli/plugins.hpp"
 #include "cli/progress.hpp"
 #include "io/atomic_file.hpp"
+#include "system/interrupt.hpp"
 #include "verify/detection/matrix.hpp"
 
 namespace normlab::cli {
 
 int run_faults(const VerifyOptions& o) {
-    if (o.json == "-") throw Error("--json -: a file's path is accepted");
-    if (!o.json.empty()) io::check_writable(o.json);
     const std::vector<Companion> known = companions();
     const auto faulty = std::ranges::find(known, "faulty", &Companion::name);
     if (faulty == known.end())
@@ -28,10 +27,11 @@ int run_faults(const VerifyOptions& o) {
     const verify::faults::Matrix matrix = verify::faults::run_matrix(options, show);
     progress.clear();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    fmt::print("{}{}\n", verify::faults::matrix_text(matrix, options, command_name()),
-               verify::faults::matrix_summary(matrix, seconds));
+    print(fmt::format("{}{}\n", verify::faults::matrix_text(matrix, options, command_name()),
+                      verify::faults::matrix_summary(matrix, seconds)));
     std::fflush(stdout);
     if (!o.json.empty()) io::write_atomically(o.json, verify::faults::matrix_json(matrix, seconds));
+    if (system::interrupted()) return system::interrupted_status();
     return matrix.good() ? 0 : 1;
 }
 

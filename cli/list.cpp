@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/options.hpp"
 #include "cli/plugins.hpp"
 #include "io/atomic_file.hpp"
@@ -80,14 +81,14 @@ void add_list(CLI::App& app, int&) {
         bool tests = false;
     };
     const auto o = std::make_shared<Options>();
-    verb->add_option("--plugin", o->plugins, plugin_help)->allow_extra_args(false);
+    add_plugin_files(*verb, o->plugins);
     add_list(*verb, "--impl", o->implementations, "plug-ins built along to be listed as what they say of themselves");
     add_value(*verb, "--timeout", o->timeout, parse_seconds,
               "seconds that loading a plug-in may take, 60 or more (default: 60)");
-    verb->add_option("--json", o->json, "write the lists to this file");
+    writes(*verb, verb->add_option("--json", o->json, "write the lists to this file"),
+           json_file("a file of list --json", {"/variants", "/checks", "/hostile_inputs"}));
     verb->add_flag("--tests", o->tests, "check and variant of every property test, a line each");
-    refuse_empty_arguments(*verb);
-    verb->callback([o, verb] {
+    when_called(*verb, [o, verb] {
         accept_one(*verb, {"--tests", "--json"});
         add_plugins(wanted_plugins(o->plugins, o->implementations), o->timeout);
         require_known(o->implementations);

@@ -11,18 +11,51 @@ namespace normlab::cli {
 namespace {
 
 const std::map<std::string, std::string, std::less<>>& value_names() {
-    static const std::map<std::string, std::string, std::less<>> names{
-        {"--accumulation", "HOW"}, {"--baseline", "FILE"},   {"--beta", "FILE"},       {"--cache", "CACHE"},
-        {"--case", "CASE"},        {"--cases", "N"},         {"--check", "CHECK"},     {"--csv", "FILE"},
-        {"--data", "FOLDER"},      {"--dim", "N"},           {"--dtype", "DTYPE"},     {"--direction", "DIRECTION"},
-        {"--eps", "NUMBER"},       {"--filter", "REGEX"},    {"--gamma", "FILE"},      {"--groups", "N"},
-        {"--html", "FILE"},        {"--hunt", "SECONDS"},    {"--impl", "NAME"},       {"--input", "FILE"},
-        {"--jobs", "N"},           {"--json", "FILE"},       {"--judge", "FOLDER"},    {"--junit", "FILE"},
-        {"--layer", "LAYER"},      {"--layout", "LAYOUT"},   {"--limit", "N"},         {"--mode", "MODE"},
-        {"--normalized", "N"},     {"--only", "NAME"},       {"--out", "FOLDER"},      {"--outputs", "FOLDER"},
-        {"--plot", "FILE"},        {"--plugin", "FILE"},     {"--records", "FOLDER"},  {"--replay", "FILE"},
-        {"--seconds", "SECONDS"},  {"--seed", "N"},          {"--shapes", "SHAPES"},   {"--threads", "N"},
-        {"--tier", "TIER"},        {"--timeout", "SECONDS"}, {"--variant", "VARIANT"}, {"--vectors", "FOLDER"}};
+    static const std::map<std::string, std::string, std::less<>> names{{"--accumulation", "HOW"},
+                                                                       {"--baseline", "FILE"},
+                                                                       {"--beta", "FILE"},
+                                                                       {"--bits", "DTYPE"},
+                                                                       {"--cache", "CACHE"},
+                                                                       {"--case", "CASE"},
+                                                                       {"--cases", "N"},
+                                                                       {"--check", "CHECK"},
+                                                                       {"--csv", "FILE"},
+                                                                       {"--data", "FOLDER"},
+                                                                       {"--dim", "N"},
+                                                                       {"--dtype", "DTYPE"},
+                                                                       {"--direction", "DIRECTION"},
+                                                                       {"--eps", "NUMBER"},
+                                                                       {"--filter", "REGEX"},
+                                                                       {"--gamma", "FILE"},
+                                                                       {"--groups", "N"},
+                                                                       {"--html", "FILE"},
+                                                                       {"--hunt", "SECONDS"},
+                                                                       {"--impl", "NAME"},
+                                                                       {"--input", "FILE"},
+                                                                       {"--jobs", "N"},
+                                                                       {"--json", "FILE"},
+                                                                       {"--judge", "FOLDER"},
+                                                                       {"--junit", "FILE"},
+                                                                       {"--layer", "LAYER"},
+                                                                       {"--layout", "LAYOUT"},
+                                                                       {"--limit", "N"},
+                                                                       {"--mode", "MODE"},
+                                                                       {"--normalized", "N"},
+                                                                       {"--only", "NAME"},
+                                                                       {"--out", "FOLDER"},
+                                                                       {"--outputs", "FOLDER"},
+                                                                       {"--plot", "FILE"},
+                                                                       {"--plugin", "FILE"},
+                                                                       {"--records", "FOLDER"},
+                                                                       {"--replay", "FILE"},
+                                                                       {"--seconds", "SECONDS"},
+                                                                       {"--seed", "N"},
+                                                                       {"--shapes", "SHAPES"},
+                                                                       {"--threads", "N"},
+                                                                       {"--tier", "TIER"},
+                                                                       {"--timeout", "SECONDS"},
+                                                                       {"--variant", "VARIANT"},
+                                                                       {"--vectors", "FOLDER"}};
     return names;
 }
 
@@ -59,6 +92,7 @@ std::vector<std::string> words_after(const std::string& flag) {
         for (const DType d : kernel_dtypes) words.emplace_back(name_of(d));
     if (flag == "--check") words = check_names();
     if (flag == "--impl") words = implementation_names();
+    if (flag == "--bits") words = {"bf16", "f16"};
     if (flag == "--layout") words = {"nchw", "nhwc"};
     if (flag == "--mode") words = {"train", "eval"};
     if (flag == "--tier") words = {"smoke", "ci", "full"};

@@ -69,7 +69,7 @@ void accept_beside(const CLI::App& verb, const std::string& flag, const std::str
     if (verb.count(flag) == 0) return;
     for (const CLI::Option* option : verb.get_options())
         if (const std::string name = option->get_name();
-            option->count() && name != flag && std::ranges::find(accepted, name) == accepted.end())
+            option->count() && name != flag && name != "--force" && std::ranges::find(accepted, name) == accepted.end())
             throw Error(fmt::format("{} {}, {} does not go with it; accepted beside it: {}", flag, why, name,
                                     fmt::join(accepted, ", ")));
 }

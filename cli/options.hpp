@@ -8,7 +8,20 @@
 
 #include <CLI/CLI.hpp>
 
+#include "norms/tensor.hpp"
+
 namespace normlab::cli {
+
+/// Calls it; an Error that does not name the flag is thrown again with it.
+template <class F>
+void naming(const std::string& flag, F&& f) {
+    try {
+        f();
+    } catch (const Error& e) {
+        const std::string text = e.what();
+        throw Error(text.find(flag) == std::string::npos ? flag + ": " + text : text);
+    }
+}
 
 /// The options that follow are a group of --help, under a title and an example: what comes after the program's name.
 void in_group(CLI::App& verb, const std::string& title, const std::string& example);
@@ -20,10 +33,12 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::
 template <class T, class Parse>
 CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<T>& to, Parse parse,
                       const std::string& help) {
-    const auto take = [&to, parse](const std::vector<std::string>& words) {
+    const auto take = [&to, parse, flag](const std::vector<std::string>& words) {
         to.clear();
         for (const std::string& word : words)
-            if (const T value = parse(word); std::ranges::find(to, value) == to.end()) to.push_back(value);
+            naming(flag, [&] {
+                if (const T value = parse(word); std::ranges::find(to, value) == to.end()) to.push_back(value);
+            });
     };
     return verb.add_option_function<std::vector<std::string>>(flag, take, help)->delimiter(',');
 }
@@ -32,7 +47,7 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<T>& t
 template <class T, class Parse>
 CLI::Option* add_value(CLI::App& verb, const std::string& flag, T& to, Parse parse, const std::string& help) {
     return verb.add_option_function<std::string>(
-        flag, [&to, flag, parse](const std::string& word) { to = parse(flag, word); }, help);
+        flag, [&to, flag, parse](const std::string& word) { naming(flag, [&] { to = parse(flag, word); }); }, help);
 }
 
 /// "f64, f32, bf16, f16": what --dtype accepts.

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "norms/names.hpp"
 #include "system/process.hpp"
 #include "verify/remote/worker.hpp"
@@ -75,6 +76,14 @@ std::vector<std::string> implementations_of(const std::vector<std::string>& case
         if (in >> variant >> name) names.push_back(name);
     }
     return names;
+}
+
+void add_plugin_files(CLI::App& verb, std::vector<std::string>& to) {
+    reads(verb.add_option("--plugin", to,
+                          "a kernel of yours, FILE.so or FILE.so:OPTIONS (norms/plugin.h), in a process of its own; "
+                          "may be repeated")
+              ->allow_extra_args(false),
+          [](const std::string& text) { return parse_plugin(text).file; });
 }
 
 void add_worker(CLI::App& app, int&) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
+
 #include "norms/plugin.hpp"
 
 namespace normlab::cli {
@@ -32,11 +34,12 @@ std::vector<std::string> add_plugins(const std::vector<PluginName>& plugins, std
 /// Throws Error for a name that neither an implementation nor a companion has; it says which there are.
 void require_known(const std::vector<std::string>& names);
 
+/// --plugin.
+void add_plugin_files(CLI::App& verb, std::vector<std::string>& to);
+
 /// The second words of case strings: their implementations.
 std::vector<std::string> implementations_of(const std::vector<std::string>& cases);
 
-inline constexpr const char* plugin_help =
-    "a kernel of yours, FILE.so or FILE.so:OPTIONS (norms/plugin.h), in a process of its own; may be repeated";
 inline constexpr const char* timeout_help =
     "seconds that a case of a plug-in may take (default: 10; large ones are given more); loading one may take 60, or "
     "this where it is more";

@@ -14,6 +14,7 @@
 #include "cli/own_program.hpp"
 #include "cli/plugins.hpp"
 #include "norms/memory.hpp"
+#include "system/interrupt.hpp"
 #include "system/process.hpp"
 #include "system/version.hpp"
 
@@ -97,12 +98,20 @@ int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
             if (e.get_exit_code() == 0 && names_verbs(app, call)) return app.exit(e);  // --help, --version
             return wrong_call(parse_error_text(app, e, argc, const_cast<char**>(call.data())));
         }
+        if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+            throw Failure("standard output: not all could be written; its disk is full, or its reader has gone");
         return status;
+    } catch (const system::Interrupted&) {  // before there was anything to print
+        return system::interrupted_status();
     } catch (const std::bad_alloc&) {
         return wrong_call("not enough memory for this case; a smaller shape is accepted");
     } catch (const Failure& e) {  // the call was right, the machine or an implementation failed
         return wrong_call(e.what()), 1;
     } catch (const std::exception& e) {
+        if (std::ferror(stdout)) {  // no wrong call: the disk is full
+            std::fprintf(stderr, "normlab: standard output: %s\n", e.what());
+            return 1;
+        }
         return wrong_call(e.what());
     }
 }

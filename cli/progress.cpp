@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "cli/colour.hpp"
+
 namespace normlab::cli {
 
 Progress::Progress(std::string label)
@@ -29,6 +31,11 @@ void Progress::show(double part, const std::string& text, double seconds_left) {
     const std::string left = seconds_left >= 0 ? fmt::format("{:.0f} s left", seconds_left) : "";
     fmt::print(stderr, "\r{}: [{}{}] {} {}\033[K", label_, std::string(filled, '#'), std::string(width - filled, ' '),
                text, left);
+}
+
+void print(std::string_view text) {
+    const std::string painted = has_colour(stdout) ? coloured(std::string(text)) : std::string(text);
+    std::fwrite(painted.data(), 1, painted.size(), stdout);
 }
 
 void Progress::clear() {

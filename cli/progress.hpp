@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 namespace normlab::cli {
 
@@ -20,5 +21,14 @@ private:
     bool terminal_, shown_ = false;
     std::chrono::steady_clock::time_point start_, last_;
 };
+
+/// What is said when the first signal comes.
+inline constexpr const char* interrupt_note =
+    "\nnormlab: interrupted; what is done is reported once the cases at hand have ended (a second signal ends at "
+    "once)\n";
+
+/// Prints to standard output. Where that fails, a full disk, the program goes on and says so at its end: no report is
+/// lost with it. On a terminal verdicts have a colour (colour.hpp).
+void print(std::string_view text);
 
 }  // namespace normlab::cli

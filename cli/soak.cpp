@@ -5,9 +5,11 @@
 
 #include "cli/colour.hpp"
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/progress.hpp"
 #include "cli/verify_cases.hpp"
 #include "io/atomic_file.hpp"
+#include "system/interrupt.hpp"
 #include "verify/report/hunt_report.hpp"
 
 namespace normlab::cli {
@@ -20,8 +22,7 @@ struct SoakOptions {
 
 int run(const SoakOptions& o) {
     const VerifyOptions& v = o.verify;
-    if (v.json == "-") throw Error("--json -: a file's path is accepted");
-    if (!v.json.empty()) io::check_writable(v.json);
+    system::catch_interrupts(interrupt_note);
     const auto start = std::chrono::steady_clock::now();
     const auto total = static_cast<std::size_t>(o.count);
     Progress progress("soak");
@@ -31,11 +32,15 @@ int run(const SoakOptions& o) {
     });
     progress.clear();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const std::size_t not_run = system::interrupted() ? total - std::min(found.cases, total) : 0;
     print(verify::hunt_text(found, command_name()));
-    print(fmt::format("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {:.1f} minutes\n",
-                      found.cases, v.seed, found.held, found.failed, found.unresolved, found.skipped, seconds / 60));
+    print(fmt::format("soak: {} cases, seed {}: {} held, {} failed, {} unresolved, {} skipped; {}{:.1f} minutes\n",
+                      found.cases, v.seed, found.held, found.failed, found.unresolved, found.skipped,
+                      not_run ? fmt::format("interrupted, {} not run; ", not_run) : "", seconds / 60));
+    std::fflush(stdout);
     annotate(annotations_of(found.doubtful, {.command = command_name(), .allow_unresolved = v.allow_unresolved}));
-    if (!v.json.empty()) io::write_atomically(v.json, verify::hunt_json(found, v.seed, seconds));
+    if (!v.json.empty()) io::write_atomically(v.json, verify::hunt_json(found, v.seed, seconds, not_run));
+    if (not_run) return system::interrupted_status();
     return found.good(v.allow_unresolved) ? 0 : 1;
 }
 
@@ -56,11 +61,12 @@ void add_soak(CLI::App& app, int& status) {
     add_threads(*verb, o->verify.threads);
     add_implementations(*verb, o->verify);
     in_group(*verb, "Reports", "soak --json soak.json --allow-unresolved");
-    verb->add_option("--json", o->verify.json, "write the counts, the worst and the failing cases to this file");
+    writes(*verb,
+           verb->add_option("--json", o->verify.json, "write the counts, the worst and the failing cases to this file"),
+           json_file("a report of soak --json", {"/worst", "/failed_or_unresolved"}));
     verb->add_flag("--allow-unresolved", o->verify.allow_unresolved,
                    "exit status 0 although some quantity is UNRESOLVED");
-    refuse_empty_arguments(*verb);
-    verb->callback([o, &status] { o->verify.add_plugins(), status = run(*o); });
+    when_called(*verb, [o, &status] { o->verify.add_plugins(), status = run(*o); });
 }
 
 }  // namespace normlab::cli

@@ -8,6 +8,7 @@
 
 #include "cli/colour.hpp"
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/options.hpp"
 #include "cli/progress.hpp"
 #include "io/atomic_file.hpp"
@@ -30,7 +31,7 @@ struct StudyOptions {
     std::string data, out;
     int jobs = all_cores();
     Files files;
-    bool standard = false, paper = false, fresh = false, dry_run = false;
+    bool standard = false, paper = false, fresh = false, dry_run = false, force = false;
 };
 
 std::string duration(double seconds) {
@@ -81,14 +82,19 @@ int run_study(const Study& study, const StudyOptions& o) {
     }
     const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out),
                     o.data, o.jobs, o.fresh};
-    o.files.check(apart.size(), jobs.out);
+    o.files.check(apart.size());
+    for (const Settings& one : apart) {
+        const std::string base = (jobs.out / (study.name + one.label())).string();
+        require_replaceable("--out", base + ".csv", csv_file(study.columns), o.force);
+        for (const char* ending : {".svg", ".png"}) require_replaceable("--out", base + ending, figure_file(), o.force);
+    }
     if (o.dry_run) return print_plan(runs, jobs, describe_data(study, o.data)), 0;
     std::error_code error;
     std::filesystem::create_directories(jobs.out / "records", error);
     if (error)
         throw io::InputError(fmt::format("--out {}: {} cannot be made ({}); a folder that may be written is accepted",
                                          jobs.out.string(), (jobs.out / "records").string(), error.message()));
-    for (const char* ending : {".svg", ".png"}) io::check_drawable(jobs.out / (study.name + ending));
+    io::check_writable(jobs.out / (study.name + ".csv"));
 
     const auto start = std::chrono::steady_clock::now();
     Progress bar("study " + study.name);
@@ -108,10 +114,15 @@ int run_study(const Study& study, const StudyOptions& o) {
         const std::string base = (jobs.out / (study.name + apart[i].label())).string();
         io::write_atomically(base + ".csv", report.csv);
         for (const char* ending : {".svg", ".png"})
-            io::draw(base + ending, report.figure.script, report.figure.width, report.figure.height);
+            if (io::has_gnuplot())
+                io::draw(base + ending, report.figure.script, report.figure.width, report.figure.height);
         o.files.write(study.name, report, seconds);
         held = held && report.held;
     }
+    if (!io::has_gnuplot())
+        fmt::print(
+            "no figure was drawn: gnuplot is not in PATH; the package gnuplot-nox of Debian has it, and the same "
+            "call then draws from the records that are there\n");
     return held ? 0 : 1;
 }
 
@@ -130,25 +141,30 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
                                     s.together ? "" : "; of several values each has a report of its own"));
     }
     if (study.uses_data)
-        one->add_option(
+        reads(one->add_option(
             "--data", o->data,
-            "a folder with MNIST's IDX files (plain or gzip) or an .npz file with x and y (default: embedded digits)");
+            "a folder with MNIST's IDX files (plain or gzip) or an .npz file with x and y (default: embedded digits)"));
     in_group(*one, "Runs and results", fmt::format("study {} --out results/mine --jobs 2", study.name));
-    one->add_option("--out", o->out,
-                    fmt::format("where records, figure and table go (default: results/{})", study.name));
+    fills(one->add_option("--out", o->out,
+                          fmt::format("where records, figure and table go (default: results/{})", study.name)),
+          "results/" + study.name);
     for (const char* flag : {"--jobs", "--threads"})
         add_value(*one, flag, o->jobs, parse_int, "processes (default: one a core); results do not depend on it")
             ->check(CLI::Range(1, 1024));
-    one->add_option("--json", o->files.json, "write the report to this file");
-    one->add_option("--csv", o->files.csv, "write the table to this file too");
-    one->add_option("--plot", o->files.figures, "draw the figure to these files too: .svg or .png, comma separated")
-        ->delimiter(',');
+    writes(*one, one->add_option("--json", o->files.json, "write the report to this file"),
+           json_file("a report of study --json", {"/study", "/seconds"}));
+    writes(*one, one->add_option("--csv", o->files.csv, "write the table to this file too"), csv_file(study.columns));
+    writes(*one,
+           one->add_option("--plot", o->files.figures,
+                           "draw the figure to these files too: .svg or .png, comma separated (needs gnuplot)")
+               ->delimiter(','),
+           figure_file());
     one->add_flag("--fresh", o->fresh,
                   "discard the records of these runs that are in --out; otherwise what is there is not run again");
     one->add_flag("--dry-run", o->dry_run, "list the runs and how long they take, about");
-    refuse_empty_arguments(*one);
-    one->callback([&study, o, one, &status] {
+    when_called(*one, [&study, o, one, &status] {
         accept_one(*one, {"--standard", "--paper"});
+        o->force = one->count("--force") > 0;
         status = run_study(study, *o);
     });
 }
@@ -169,9 +185,10 @@ void add_study(CLI::App& app, int& status) {
     const auto shows = std::make_shared<bool>(false);
     auto* shown = verb->add_flag("--ledger", *shows,
                                  "every claim with its source, criterion, what was measured, and the verdict");
-    verb->add_option("--records", *records,
-                     "with --ledger: the folder that holds STUDY/records (default: those that came with the program)")
-        ->needs(shown);
+    reads(verb->add_option(
+                  "--records", *records,
+                  "with --ledger: the folder that holds STUDY/records (default: those that came with the program)")
+              ->needs(shown));
     verb->require_subcommand(0, 1);
     for (const Study& study : all()) add_one(*verb, study, status);
     for (CLI::App* one : verb->get_subcommands([](const CLI::App*) { return true; })) one->excludes(shown);

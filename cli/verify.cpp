@@ -8,11 +8,14 @@
 #include "cli/colour.hpp"
 #include "cli/commands.hpp"
 #include "cli/faults.hpp"
+#include "cli/files.hpp"
 #include "cli/plugins.hpp"
 #include "cli/progress.hpp"
 #include "cli/verify_cases.hpp"
 #include "io/atomic_file.hpp"
+#include "io/error.hpp"
 #include "norms/names.hpp"
+#include "system/interrupt.hpp"
 #include "verify/exchange/vectors.hpp"
 #include "verify/report/baseline.hpp"
 #include "verify/report/html.hpp"
@@ -26,24 +29,10 @@
 namespace normlab::cli {
 namespace {
 
-// Before the run: a file that cannot be written is known now.
-void check_outputs(const VerifyOptions& o) {
-    std::vector<std::filesystem::path> seen;
-    const std::pair<const char*, std::string> files[] = {
-        {"--json", o.json}, {"--junit", o.junit}, {"--html", o.html}, {"--replay", o.replay}};
-    for (const auto& [flag, path] : files) {
-        if (path.empty()) continue;
-        if (path == "-") throw Error(fmt::format("{} -: a file's path is accepted", flag));
-        std::error_code none;
-        for (const std::filesystem::path& input : {o.input.x, o.input.gamma, o.input.beta})
-            if (std::filesystem::equivalent(path, input, none))
-                throw Error(fmt::format("{} {}: the run reads that file; a file of its own is accepted", flag, path));
-        io::check_writable(path);
-        const std::filesystem::path whole = std::filesystem::weakly_canonical(std::filesystem::absolute(path));
-        if (std::ranges::find(seen, whole) != seen.end())
-            throw Error(fmt::format("{} {}: another report goes there; a file of its own is accepted", flag, path));
-        seen.push_back(whole);
-    }
+DType parse_bits(std::string_view, const std::string& word) {
+    const DType dtype = parse_dtype(word);
+    if (is_narrow(dtype)) return dtype;
+    throw Error(fmt::format("--bits {}: that dtype has more than 16 bits; bf16 and f16 are accepted", word));
 }
 
 // The cases of all sources but --vectors.
@@ -58,21 +47,22 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
     progress.clear();
     not_run = cases.size() - outcomes.size();
     if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
-    if (std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
+    if (!not_run && std::ranges::all_of(outcomes, [](const verify::Outcome& out) { return !out.skipped.empty(); }))
         throw Error("nothing could run: " + outcomes.front().skipped);
     return outcomes;
 }
 
 std::vector<verify::Outcome> run_vectors(const VerifyOptions& o, std::size_t& not_run) {
     Progress progress("verify");
-    const auto stop = [&](const std::vector<verify::Outcome>& all, std::size_t left) {
-        const auto found = [&](const verify::Outcome& out) { return is_finding(out, o.allow_unresolved); };
-        if (!o.fail_fast || std::ranges::none_of(all, found)) return false;
-        not_run = left;
-        return true;
+    const auto stop = [&](const std::vector<verify::Outcome>& all) {
+        return o.fail_fast && std::ranges::any_of(
+                                  all, [&](const verify::Outcome& out) { return is_finding(out, o.allow_unresolved); });
     };
-    auto outcomes = verify::run_vectors(
-        o.vectors, o.only, o.selection, [&](std::size_t done, std::size_t total) { progress.show(done, total); }, stop);
+    const auto show = [&](std::size_t done, std::size_t total) {
+        progress.show(done, total);
+        not_run = total - done;
+    };
+    auto outcomes = verify::run_vectors(o.vectors, o.only, o.selection, show, stop);
     progress.clear();
     return outcomes;
 }
@@ -82,7 +72,7 @@ void remember(const std::vector<verify::Case>& failing, const std::string& repla
 }
 
 int run_hunt(const VerifyOptions& o) {
-    check_outputs(o);
+    if (!o.replay.empty()) verify::read_replay(o.replay);  // what is found can be added to it
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&] {
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -94,34 +84,40 @@ int run_hunt(const VerifyOptions& o) {
         return elapsed() < *o.hunt;
     });
     progress.clear();
-    remember(verify::shrink_failures(found.doubtful), o.replay);
+    const std::vector<verify::Case> failing = verify::shrink_failures(found.doubtful);
     print(verify::hunt_text(found, command_name()));
-    print(fmt::format("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {:.1f} s\n", found.cases,
-                      found.held, found.failed, found.unresolved, found.skipped, o.seed, elapsed()));
+    print(fmt::format("hunt: {} cases, {} held, {} failed, {} unresolved, {} skipped; seed {}; {}{:.1f} s\n",
+                      found.cases, found.held, found.failed, found.unresolved, found.skipped, o.seed,
+                      system::interrupted() ? "interrupted; " : "", elapsed()));
+    std::fflush(stdout);
     annotate(annotations_of(found.doubtful, {.command = command_name(), .allow_unresolved = o.allow_unresolved}));
+    remember(failing, o.replay);
+    if (system::interrupted()) return system::interrupted_status();
     return found.good(o.allow_unresolved) ? 0 : 1;
 }
 
 int run(const VerifyOptions& o) {
+    system::catch_interrupts(interrupt_note);
     if (o.faults) return run_faults(o);
     if (o.hunt) return run_hunt(o);
     if (o.list_cases) return list_cases(o), 0;
     const auto start = std::chrono::steady_clock::now();
-    check_outputs(o);
     std::optional<verify::Baseline> baseline;
     if (!o.baseline.empty()) baseline.emplace(o.baseline);
     std::vector<std::string> left_out;
     std::size_t not_run = 0;
     std::vector<verify::Outcome> outcomes =
         o.vectors.empty() ? run_planned(o, baseline, left_out, not_run) : run_vectors(o, not_run);
-    if (!o.script) remember(verify::shrink_failures(outcomes), o.replay);
+    const std::vector<verify::Case> failing =
+        o.script ? std::vector<verify::Case>() : verify::shrink_failures(outcomes);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::string command = command_name();
     verify::Summary summary = verify::summarize(outcomes);
-    summary.not_run = not_run;
+    summary.not_run = not_run, summary.interrupted = not_run > 0 && system::interrupted();
     const verify::BaselineResult against = baseline ? baseline->compare(outcomes) : verify::BaselineResult{};
-    if (baseline && against.compared == 0) throw Error(o.baseline + " has no finding of any case of this run");
-    verify::RunInfo info{seconds, command, o.call, o.allow_unresolved, {}};
+    if (baseline && against.compared == 0 && !not_run)
+        throw Error(o.baseline + " has no finding of any case of this run");
+    verify::RunInfo info{seconds, command, o.call, o.allow_unresolved, not_run, {}, summary.interrupted};
     for (const verify::Loss& loss : against.losses) info.losses.push_back(baseline->loss_line(loss));
     std::string text;
     if (!o.quiet) {
@@ -136,9 +132,20 @@ int run(const VerifyOptions& o) {
     print(text + verify::summary_line(summary, seconds) + "\n");
     std::fflush(stdout);  // the results do not depend on a disk
     annotate(annotations_of(outcomes, info));
-    if (!o.json.empty()) io::write_atomically(o.json, verify::json_text(outcomes, summary, seconds, command));
-    if (!o.junit.empty()) io::write_atomically(o.junit, verify::junit_text(outcomes, info));
-    if (!o.html.empty()) io::write_atomically(o.html, verify::html_text(outcomes, info));
+    std::exception_ptr unwritten;  // one that cannot be written takes no other with it
+    const auto write = [&](const std::string& file, const auto& text) {
+        try {
+            if (!file.empty()) io::write_atomically(file, text());
+        } catch (const io::InputError&) {
+            if (!unwritten) unwritten = std::current_exception();
+        }
+    };
+    write(o.json, [&] { return verify::json_text(outcomes, summary, seconds, command); });
+    write(o.junit, [&] { return verify::junit_text(outcomes, info); });
+    write(o.html, [&] { return verify::html_text(outcomes, info); });
+    remember(failing, o.replay);
+    if (unwritten) std::rethrow_exception(unwritten);
+    if (summary.interrupted) return system::interrupted_status();
     return summary.good(o.allow_unresolved) && against.losses.empty() ? 0 : 1;
 }
 
@@ -155,8 +162,9 @@ void add_cases(CLI::App& verb, VerifyOptions& o) {
     verb.add_option("--case", o.cases,
                     "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
         ->allow_extra_args(false);
-    verb.add_option("--replay", o.replay,
-                    "a file of case strings, run first (not with --hunt); what fails is added to it, made small");
+    updates(verb, verb.add_option(
+                      "--replay", o.replay,
+                      "a file of case strings, run first (not with --hunt); what fails is added to it, made small"));
     verb.add_option("--filter", o.filter,
                     "of these cases only those in whose string this regular expression (ECMAScript) is found");
     verb.add_flag("--list-cases", o.list_cases, "print the strings of the cases that would run, a line each; run none");
@@ -165,41 +173,44 @@ void add_cases(CLI::App& verb, VerifyOptions& o) {
 
 void add_numbers(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Numbers of yours", "verify --input activations.npy --variant layer_norm --eps 1e-6");
-    add_value(verb, "--input", o.input.x, as_it_is,
-              "a .npy file of activations or weights, f32 or f64, [N, C, ...] ([N, ..., C] with --layout nhwc); of an "
-              ".npz file the member x, or the only one");
-    add_value(verb, "--gamma", o.input.gamma, as_it_is,
-              "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)");
-    add_value(verb, "--beta", o.input.beta, as_it_is, "likewise");
+    reads(add_value(verb, "--input", o.input.x, as_it_is,
+                    "a .npy file of activations or weights, f64, f32, bf16 or f16, [N, C, ...] ([N, ..., C] with "
+                    "--layout nhwc); of an .npz file the member x, or the only one"));
+    reads(add_value(verb, "--gamma", o.input.gamma, as_it_is,
+                    "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)"));
+    reads(add_value(verb, "--beta", o.input.beta, as_it_is, "likewise"));
     add_value(
         verb, "--eps", o.input.eps,
         [](std::string_view flag, const std::string& word) { return verify::parse_number(flag, word); },
         "eps for --input");
+    add_value(verb, "--bits", o.input.bits, parse_bits,
+              "for --input: bf16 or f16, where a .npy array has 16 bit unsigned numbers for their bits");
     add_value(verb, "--groups", o.input.groups, verify::parse_integer,
               "groups of group norm for --input (default: the largest divisor of C up to 32)");
     add_value(verb, "--normalized", o.input.normalized, verify::parse_integer,
               "for --input: layer and rms norm over this many last dimensions, gamma an element");
     add_value(verb, "--dim", o.input.weight_dim, as_it_is,
               "for --input: weight norm's dim, a number or none (default: 0)");
-    verb.add_option("--data", o.data,
-                    "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them");
+    reads(verb.add_option(
+        "--data", o.data,
+        "a folder with MNIST images (IDX, plain or gzip): verify on activations of layers fed with them"));
     verb.add_option("--layer", o.layer, "conv or dense alone, for --data");
     add_seed(verb, o.seed, "seed of what is drawn for --input, --data and --hunt");
 }
 
 void add_computed(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "What others computed", "verify --judge folder --accumulation tree");
-    add_value(verb, "--judge", o.judge.folder, as_it_is,
-              "a folder that normlab export wrote and a script filled in: the report on the script's numbers");
-    add_value(verb, "--outputs", o.judge.outputs, as_it_is,
-              "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)");
+    reads(add_value(verb, "--judge", o.judge.folder, as_it_is,
+                    "a folder that normlab export wrote and a script filled in: the report on the script's numbers"));
+    reads(add_value(verb, "--outputs", o.judge.outputs, as_it_is,
+                    "where the script wrote CALL/*.npy, for --judge (default: beside the inputs)"));
     add_value(
         verb, "--accumulation", o.judge.accumulation,
         [](std::string_view, const std::string& word) { return parse_accumulation(word); },
         "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
-    verb.add_option("--vectors", o.vectors,
-                    "a folder of outside test vectors, CASE/case.json and .npy files: verify against what another "
-                    "program computed");
+    reads(verb.add_option("--vectors", o.vectors,
+                          "a folder of outside test vectors, CASE/case.json and .npy files: verify against what "
+                          "another program computed"));
     add_list(verb, "--only", o.only, "the vectors, or faults, with these names alone, for --vectors and --faults");
 }
 
@@ -215,11 +226,15 @@ void add_searches(CLI::App& verb, VerifyOptions& o) {
 
 void add_reports(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Reports", "verify --json now.json --html now.html --baseline then.json");
-    verb.add_option("--json", o.json, "write every finding to this file");
-    verb.add_option("--junit", o.junit, "write JUnit XML to this file, as CI systems read it");
-    verb.add_option("--html", o.html, "write one self-contained page with figures to this file");
-    verb.add_option("--baseline", o.baseline,
-                    "a file that --json wrote earlier: accuracy that got worse since is a failure");
+    writes(verb, verb.add_option("--json", o.json, "write every finding to this file"),
+           json_file("a report of verify --json", {"/summary", "/findings"}), "--faults",
+           json_file("a report of verify --faults --json", {"/planted", "/faults"}));
+    writes(verb, verb.add_option("--junit", o.junit, "write JUnit XML to this file, as CI systems read it"),
+           text_file("a report of verify --junit", "<testsuites name=\"normlab verify\""));
+    writes(verb, verb.add_option("--html", o.html, "write one self-contained page with figures to this file"),
+           text_file("a page of verify --html", "<p class=\"eyebrow\">normlab verify</p>"));
+    reads(verb.add_option("--baseline", o.baseline,
+                          "a file that --json wrote earlier: accuracy that got worse since is a failure"));
     verb.add_flag("--fail-fast", o.fail_fast, "stop at the first finding that does not hold; no further case is begun");
     verb.add_flag("--quiet", o.quiet, "print only what does not hold, and the last line");
     verb.add_flag("--allow-unresolved", o.allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
@@ -237,8 +252,7 @@ void add_verify(CLI::App& app, int& status) {
     add_computed(*verb, *o);
     add_searches(*verb, *o);
     add_reports(*verb, *o);
-    refuse_empty_arguments(*verb);
-    verb->callback([o, verb, &status] {
+    when_called(*verb, [o, verb, &status] {
         VerifyOptions::check_call(*verb);
         o->call = command_line(*verb);
         o->add_plugins();

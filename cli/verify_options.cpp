@@ -6,6 +6,7 @@
 
 #include "cli/plugins.hpp"
 #include "norms/names.hpp"
+#include "norms/variants.hpp"
 #include "verify/run/replay.hpp"
 #include "verify/run/run_cases.hpp"
 
@@ -67,7 +68,7 @@ void VerifyOptions::check_call(const CLI::App& verb) {
     require_with(verb, {"--only"}, {"--vectors", "--faults"});
     require_with(verb, {"--layer"}, {"--data"});
     accept_one(verb, {"--case", "--input", "--data"});
-    require_with(verb, {"--gamma", "--beta", "--eps", "--groups", "--normalized", "--dim"}, {"--input"},
+    require_with(verb, {"--gamma", "--beta", "--eps", "--bits", "--groups", "--normalized", "--dim"}, {"--input"},
                  "; a case says G=, eps=");
     require_with(verb, {"--seed"}, {"--input", "--data", "--hunt"}, "; a case says seed=");
     if (verb.count("--tier") && !given(verb, {"--case", "--input", "--data"}).empty())
@@ -95,7 +96,9 @@ void VerifyOptions::add_script() {
 bool VerifyOptions::shows_all() const { return !std::ranges::all_of(cases, is_name) || !only.empty(); }
 
 void add_selection(CLI::App& verb, verify::Selection& to, const std::vector<std::string>& help) {
-    add_list(verb, "--variant", to.variants, help.at(0));
+    add_list(
+        verb, "--variant", to.variants, [](const std::string& word) { return std::string(find_variant(word).name); },
+        help.at(0));
     add_list(verb, "--check", to.checks, help.at(1));
     add_list(verb, "--dtype", to.dtypes, parse_dtype, help.at(2));
     add_list(verb, "--layout", to.layouts, parse_layout, help.at(3));
@@ -111,7 +114,7 @@ void add_implementations(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Implementations", verb.get_name() + " --plugin ./libmine.so --variant layer_norm");
     add_list(verb, "--impl", o.selection.implementations,
              "implementations (default: all, or the plug-ins alone where there are some)");
-    verb.add_option("--plugin", o.plugins, plugin_help)->allow_extra_args(false);
+    add_plugin_files(verb, o.plugins);
     add_value(verb, "--timeout", o.timeout, parse_seconds, timeout_help);
 }
 

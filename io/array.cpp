@@ -4,12 +4,17 @@
 #include <limits>
 #include <stdexcept>
 
+#include "io/error.hpp"
+
 namespace normlab::io {
 
 std::size_t element_size(ElementType type) {
     switch (type) {
         case ElementType::i8:
         case ElementType::u8: return 1;
+        case ElementType::f16:
+        case ElementType::bf16:
+        case ElementType::u16:
         case ElementType::i16: return 2;
         case ElementType::f32:
         case ElementType::i32: return 4;
@@ -23,6 +28,9 @@ std::string_view element_name(ElementType type) {
     switch (type) {
         case ElementType::f32: return "f32";
         case ElementType::f64: return "f64";
+        case ElementType::f16: return "f16";
+        case ElementType::bf16: return "bf16";
+        case ElementType::u16: return "u16";
         case ElementType::i8: return "i8";
         case ElementType::i16: return "i16";
         case ElementType::i32: return "i32";
@@ -42,7 +50,8 @@ std::int64_t Array::count() const {
 }
 
 void Array::require_type(ElementType asked) const {
-    if (asked == type) return;
+    const bool bits = asked == ElementType::u16 && (type == ElementType::f16 || type == ElementType::bf16);
+    if (asked == type || bits) return;
     throw std::invalid_argument("Array: holds " + std::string(element_name(type)) + ", asked for as " +
                                 std::string(element_name(asked)));
 }
@@ -62,6 +71,17 @@ std::optional<std::uint64_t> byte_count(std::span<const std::int64_t> shape, Ele
         bytes *= factor;
     }
     return empty ? 0 : bytes;
+}
+
+std::uint64_t claimed_bytes(const Array& claimed, const std::filesystem::path& name, double most) {
+    const std::string what = "shape " + shape_text(claimed.shape) + " of " + std::string(element_name(claimed.type));
+    const auto bytes = byte_count(claimed.shape, claimed.type);
+    if (!bytes) refuse(name, what + " overflows; accepted: less than 2^63 bytes");
+    const auto elements = *bytes / element_size(claimed.type);
+    if (static_cast<double>(elements) > most)
+        refuse(name, what + " has " + std::to_string(elements) + " elements; up to " +
+                         std::to_string(static_cast<std::uint64_t>(most)) + " are accepted with this machine's memory");
+    return *bytes;
 }
 
 std::string shape_text(std::span<const std::int64_t> shape) {

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,12 +16,12 @@
 
 namespace normlab::io {
 
-enum class ElementType { f32, f64, i8, i16, i32, i64, u8 };
+enum class ElementType { f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16 };
 
 std::size_t element_size(ElementType type);       ///< in bytes
 std::string_view element_name(ElementType type);  ///< "f32", "i64", ...
 
-/// The ElementType that stores T; only float, double, std::int8_t ... std::int64_t, std::uint8_t.
+/// The ElementType that stores T; only float, double, std::int8_t ... std::int64_t, std::uint8_t, std::uint16_t.
 template <typename T>
 constexpr ElementType element_type_of() {
     if constexpr (std::is_same_v<T, float>) return ElementType::f32;
@@ -28,6 +30,7 @@ constexpr ElementType element_type_of() {
     else if constexpr (std::is_same_v<T, std::int16_t>) return ElementType::i16;
     else if constexpr (std::is_same_v<T, std::int32_t>) return ElementType::i32;
     else if constexpr (std::is_same_v<T, std::int64_t>) return ElementType::i64;
+    else if constexpr (std::is_same_v<T, std::uint16_t>) return ElementType::u16;
     else {
         static_assert(std::is_same_v<T, std::uint8_t>, "no ElementType stores this type");
         return ElementType::u8;
@@ -45,7 +48,8 @@ struct Array {
     std::int64_t count() const;
 
     /// The elements, valid while `bytes` is neither resized nor destroyed.
-    /// Throws std::invalid_argument where T is not what `type` says, and as count() does.
+    /// Throws std::invalid_argument where T is not what `type` says, and as count() does. The bits of f16 and bf16, of
+    /// which C++ has no types, are asked for as std::uint16_t.
     template <typename T>
     std::span<const T> as() const {
         require_type(element_type_of<T>());
@@ -64,6 +68,13 @@ private:
 /// Bytes that `shape` needs; nullopt where a dimension is negative or where the product of the
 /// dimensions other than 0, times the element's size, exceeds 2^63 - 1.
 std::optional<std::uint64_t> byte_count(std::span<const std::int64_t> shape, ElementType type);
+
+/// Of elements, where a reader need not look after memory.
+inline constexpr double any_number = std::numeric_limits<double>::infinity();
+
+/// Bytes of an array that a file claims to hold. Throws InputError naming the file where that is no number, or where it
+/// has more than `most` elements: they are not read, or unpacked, to find out.
+std::uint64_t claimed_bytes(const Array& claimed, const std::filesystem::path& name, double most);
 
 /// "()", "(3,)", "(3, 4)": Python's notation, which .npy headers use too.
 std::string shape_text(std::span<const std::int64_t> shape);

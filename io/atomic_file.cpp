@@ -4,8 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -20,26 +23,57 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Target {
-    fs::path path;                        // with a symbolic link followed
+    fs::path path;                        // with symbolic links followed
     std::optional<::mode_t> permissions;  // of the file that is there
+    bool streams = false;                 // a pipe or a device: there is no file to replace
 };
 
+int standard_output = STDOUT_FILENO;  // where a file named - goes
+
 Target examine(const fs::path& path) {
+    if (names_standard_output(path)) return {path, std::nullopt, true};
     if (!path.has_filename()) refuse(path, "names no file to write");
-    Target target{path, std::nullopt};
+    Target target{target_of(path), std::nullopt};
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) {
         if (errno != ENOENT) refuse_with_errno(path, "cannot be written", errno);
         return target;
     }
     if (S_ISDIR(status.st_mode)) refuse(path, "is a directory; the name of a file is accepted");
-    if (!S_ISREG(status.st_mode)) refuse(path, "is a device or a pipe; the name of a regular file is accepted");
+    target.streams = S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode);
+    if (!S_ISREG(status.st_mode) && !target.streams)
+        refuse(path, "is a disk or a socket; the name of a regular file is accepted");
     if (::access(path.c_str(), W_OK) != 0) refuse_with_errno(path, "cannot be written", errno);
     target.permissions = status.st_mode & 07777U;
-    std::error_code error;
-    target.path = fs::canonical(path, error);
-    if (error) refuse_with_errno(path, "cannot be resolved", error.value());
     return target;
+}
+
+void write_all(int descriptor, std::string_view text, const fs::path& asked) {
+    while (!text.empty()) {
+        const ::ssize_t written = ::write(descriptor, text.data(), text.size());
+        if (written < 0) {
+            if (errno == EINTR) continue;
+            refuse_with_errno(asked, "cannot be written", errno);
+        }
+        text.remove_prefix(static_cast<std::size_t>(written));
+    }
+}
+
+/// Into what is no regular file: whoever reads it gets the bytes as they come.
+void write_stream(const fs::path& path, std::span<const std::string_view> parts) {
+    const bool own = !names_standard_output(path);
+    const int descriptor = own ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY) : standard_output;
+    if (descriptor < 0) refuse_with_errno(path, "cannot be written", errno);
+    const auto handler = std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is an error like any other
+    try {
+        for (const std::string_view part : parts) write_all(descriptor, part, path);
+    } catch (const InputError&) {
+        std::signal(SIGPIPE, handler);
+        if (own) ::close(descriptor);
+        throw;
+    }
+    std::signal(SIGPIPE, handler);
+    if (own && ::close(descriptor) != 0) refuse_with_errno(path, "cannot be closed", errno);
 }
 
 /// A new, empty file beside the target, removed on destruction unless it has been renamed.
@@ -61,16 +95,7 @@ public:
     Temporary(const Temporary&) = delete;
     Temporary& operator=(const Temporary&) = delete;
 
-    void write(std::string_view text) {
-        while (!text.empty()) {
-            const ::ssize_t written = ::write(descriptor_, text.data(), text.size());
-            if (written < 0) {
-                if (errno == EINTR) continue;
-                refuse_with_errno(asked_, "cannot be written", errno);
-            }
-            text.remove_prefix(static_cast<std::size_t>(written));
-        }
-    }
+    void write(std::string_view text) { write_all(descriptor_, text, asked_); }
 
     void become(const Target& target) {
         if (target.permissions && ::fchmod(descriptor_, *target.permissions) != 0) {
@@ -93,10 +118,35 @@ private:
 
 }  // namespace
 
+bool names_standard_output(const fs::path& path) {
+    constexpr std::array names{"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+    return std::ranges::find(names, path.native()) != names.end();
+}
+
+void keep_standard_output() {
+    standard_output = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+    if (standard_output < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+        refuse_with_errno("-", "standard output cannot be kept", errno);
+}
+
+fs::path target_of(const fs::path& path) {
+    constexpr int most_links = 40;  // as the system follows
+    std::error_code none;
+    fs::path target = fs::absolute(path);
+    for (int i = 0; i < most_links && fs::is_symlink(target, none); ++i) {
+        const fs::path next = fs::read_symlink(target, none);
+        if (none) break;
+        target = target.parent_path() / next;  // next alone, where it is absolute
+    }
+    const fs::path whole = fs::weakly_canonical(target, none);
+    return none ? target : whole;
+}
+
 void write_atomically(const fs::path& path, std::string_view contents) { write_parts_atomically(path, {&contents, 1}); }
 
 void write_parts_atomically(const fs::path& path, std::span<const std::string_view> parts) {
     const Target target = examine(path);
+    if (target.streams) return write_stream(path, parts);
     Temporary temporary(path, target);
     for (const std::string_view part : parts) temporary.write(part);
     temporary.become(target);
@@ -104,6 +154,7 @@ void write_parts_atomically(const fs::path& path, std::span<const std::string_vi
 
 void check_writable(const fs::path& path) {
     const Target target = examine(path);
+    if (target.streams) return;  // to open a pipe and close it again would end what its reader reads
     const Temporary probe(path, target);
 }
 

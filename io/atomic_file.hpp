@@ -9,10 +9,12 @@ namespace normlab::io {
 
 /// Replaces `path` by a file with `contents`: writes a temporary file in the same folder, flushes it to the
 /// disk, renames it. A reader sees the old file or the new one, never a part. An existing file
-/// keeps its permissions; a symbolic link stays and the file that it names is replaced.
+/// keeps its permissions; a symbolic link stays and the file that it names is replaced, or made.
+/// Into a pipe, a terminal or /dev/null the bytes are written as they are, and so they are to standard output, where
+/// `path` names it.
 /// Throws InputError with the path and the system's reason; the old file is then untouched and the
 /// temporary removed (a killed process leaves its temporary, .normlab-*.tmp). Refuses a target that
-/// is a directory, a device or a pipe, or that may not be written.
+/// is a directory, a disk or a socket, or that may not be written.
 void write_atomically(const std::filesystem::path& path, std::string_view contents);
 
 /// The same with the contents in several parts, written one after the other.
@@ -22,5 +24,15 @@ void write_parts_atomically(const std::filesystem::path& path, std::span<const s
 /// writable, a target that is refused. Creates and removes an empty temporary file; what it cannot
 /// foresee is a disk that fills up.
 void check_writable(const std::filesystem::path& path);
+
+/// Whether files with this name go to standard output: -, /dev/stdout and the like.
+bool names_standard_output(const std::filesystem::path& path);
+
+/// From now on standard output is for such files alone: what is printed goes to standard error.
+void keep_standard_output();
+
+/// The whole path of what would be read or written: every symbolic link followed, although what it names may not be
+/// there yet.
+std::filesystem::path target_of(const std::filesystem::path& path);
 
 }  // namespace normlab::io

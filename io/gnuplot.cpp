@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <zlib.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -20,6 +22,9 @@ namespace normlab::io {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::string_view_literals;
+
+constexpr std::string_view svg_mark = "<title>normlab</title>", png_mark = "Software\0normlab"sv;
 
 std::string contents(const fs::path& path) {
     std::ifstream in(path, std::ios::binary);
@@ -69,13 +74,49 @@ int run(const std::vector<std::string>& command, const fs::path& errors) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+std::string four_bytes(std::uint32_t number) {
+    std::string text;
+    for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(number >> shift & 0xffU);
+    return text;
+}
+
+/// The picture with the mark by which is_figure knows it: an SVG's title, a PNG's text chunk behind its header.
+std::string marked(std::string picture, bool svg) {
+    constexpr std::string_view title = "<title>Gnuplot</title>";
+    constexpr std::size_t header_end = 33;
+    if (svg) {
+        const std::size_t at = picture.find(title);
+        return at == std::string::npos ? picture : picture.replace(at, title.size(), svg_mark);
+    }
+    const std::string chunk = "tEXt" + std::string(png_mark);
+    const auto* bytes = reinterpret_cast<const Bytef*>(chunk.data());
+    const auto checksum = static_cast<std::uint32_t>(crc32(0, bytes, static_cast<uInt>(chunk.size())));
+    if (picture.size() < header_end) return picture;
+    return picture.insert(header_end,
+                          four_bytes(static_cast<std::uint32_t>(png_mark.size())) + chunk + four_bytes(checksum));
+}
+
 }  // namespace
 
-void check_drawable(const fs::path& path) {
+bool has_gnuplot() { return in_path("gnuplot"); }
+
+bool is_figure(const fs::path& path) {
+    std::string start(1 << 10, ' ');
+    std::ifstream in(path, std::ios::binary);
+    in.read(start.data(), static_cast<std::streamsize>(start.size()));
+    start.resize(static_cast<std::size_t>(in.gcount()));
+    return start.find(svg_mark) != std::string::npos || start.find(png_mark) != std::string::npos;
+}
+
+void check_picture_name(const fs::path& path) {
     if (path.extension() != ".svg" && path.extension() != ".png") {
         refuse(path, "names no kind of picture; a name ending in .svg or .png is accepted");
     }
-    if (!in_path("gnuplot")) refuse(path, "cannot be drawn: gnuplot is not in PATH (Debian: gnuplot-nox)");
+}
+
+void check_drawable(const fs::path& path) {
+    check_picture_name(path);
+    if (!has_gnuplot()) refuse(path, "cannot be drawn: gnuplot is not in PATH (Debian: gnuplot-nox)");
     check_writable(path);
 }
 
@@ -91,7 +132,7 @@ void draw(const fs::path& path, std::string_view script, int width, int height) 
                            << " size " << width << ',' << height << "\nset output '" << picture.string() << "'\n"
                            << script << "\nunset output\n";
     if (run({"gnuplot", program.string()}, errors) != 0) refuse(path, "gnuplot failed: " + contents(errors));
-    write_atomically(path, contents(picture));
+    write_atomically(path, marked(contents(picture), svg));
 }
 
 }  // namespace normlab::io

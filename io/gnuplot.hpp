@@ -6,6 +6,14 @@
 
 namespace normlab::io {
 
+bool has_gnuplot();  ///< in PATH
+
+/// Whether draw() made this file.
+bool is_figure(const std::filesystem::path& path);
+
+/// Throws InputError for an ending other than .svg or .png.
+void check_picture_name(const std::filesystem::path& path);
+
 /// Throws InputError now where draw(path, ...) would later: no gnuplot in PATH, an ending other than
 /// .svg or .png, a file that may not be written.
 void check_drawable(const std::filesystem::path& path);

@@ -60,12 +60,10 @@ Array read_header(ByteSource& source, const std::filesystem::path& path) {
     return array;
 }
 
-Array read_from(ByteSource& source, const std::filesystem::path& path) {
+Array read_from(ByteSource& source, const std::filesystem::path& path, double most) {
     Array array = read_header(source, path);
     const std::string what = "shape " + shape_text(array.shape) + " of " + std::string(element_name(array.type));
-    const auto claimed = byte_count(array.shape, array.type);
-    if (!claimed) refuse(path, what + " overflows; accepted: less than 2^63 bytes");
-    array.bytes = read_rest(source, path, *claimed, what);
+    array.bytes = read_rest(source, path, claimed_bytes(array, path, most), what);
     if constexpr (std::endian::native == std::endian::little) {
         swap_byte_order(array.bytes, element_size(array.type));
     }
@@ -74,11 +72,11 @@ Array read_from(ByteSource& source, const std::filesystem::path& path) {
 
 }  // namespace
 
-Array read_idx(const std::filesystem::path& path) {
+Array read_idx(const std::filesystem::path& path, double most) {
     InputFile file(path);
-    if (!is_gzip(file)) return read_from(file, path);
+    if (!is_gzip(file)) return read_from(file, path, most);
     GzipReader inflated(file);
-    return read_from(inflated, path);
+    return read_from(inflated, path, most);
 }
 
 MnistFiles find_mnist(const std::filesystem::path& folder) {

@@ -17,7 +17,7 @@ namespace normlab::io {
 /// Reads a plain or gzip-compressed file; the content decides which, not the name.
 /// Throws InputError for whatever is not as above, truncated or trailing data, a corrupt gzip stream.
 /// Memory grows with the data that are there: a header's claim alone allocates nothing.
-Array read_idx(const std::filesystem::path& path);
+Array read_idx(const std::filesystem::path& path, double most = any_number);
 
 struct MnistFiles {
     std::optional<std::filesystem::path> train_images;  ///< (60000, 28, 28) of u8 in MNIST

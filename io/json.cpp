@@ -27,8 +27,8 @@ nlohmann::json read_json(const std::filesystem::path& path) {
         return json::parse(text, text + bytes.size(), shallow);
     } catch (const json::parse_error& e) {
         refuse(path, "is no JSON: byte " + std::to_string(e.byte) + " cannot be understood");
-    } catch (const json::exception& e) {
-        refuse(path, std::string("is no JSON that can be read: ") + e.what());
+    } catch (const json::exception&) {
+        refuse(path, "is no JSON that can be read: a number in it is beyond those of double precision");
     }
 }
 

@@ -72,25 +72,25 @@ std::vector<std::byte> to_c_order(std::span<const std::byte> from, std::span<con
 
 std::string descr(ElementType type) {
     const std::size_t size = element_size(type);
+    if (type == ElementType::bf16) return host_is_big_endian ? ">V2" : "<V2";
     const std::string order = size == 1 ? "|" : host_is_big_endian ? ">" : "<";
     return order + element_name(type)[0] + std::to_string(size);
 }
 
 }  // namespace
 
-Array read_npy(const std::filesystem::path& path) {
+Array read_npy(const std::filesystem::path& path, double most) {
     InputFile file(path);
-    return read_npy(file, path);
+    return read_npy(file, path, most);
 }
 
-Array read_npy(ByteSource& source, const std::filesystem::path& name) {
+Array read_npy(ByteSource& source, const std::filesystem::path& name, double most) {
     NpyHeader header = parse_npy_header(read_header_text(source, name), name);
 
-    const std::string what = "shape " + shape_text(header.shape) + " of " + std::string(element_name(header.type));
-    const auto claimed = byte_count(header.shape, header.type);
-    if (!claimed) refuse(name, what + " overflows; accepted: less than 2^63 bytes");
     Array array{std::move(header.shape), header.type, {}};
-    array.bytes = read_rest(source, name, *claimed, what);
+    const std::uint64_t claimed = claimed_bytes(array, name, most);
+    array.bytes = read_rest(source, name, claimed,
+                            "shape " + shape_text(array.shape) + " of " + std::string(element_name(array.type)));
 
     const std::size_t size = element_size(array.type);
     if (header.big_endian != host_is_big_endian) swap_byte_order(array.bytes, size);

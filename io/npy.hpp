@@ -14,14 +14,14 @@
 
 namespace normlab::io {
 
-/// Reads f4, f8, i1, i2, i4, i8 and u1 of either byte order, in C or Fortran order; the result is in C order
-/// and the host's byte order.
-/// Throws InputError naming the file, the offending value and what would be accepted, for whatever
-/// is not as above. The header is compared with the file's size before anything is allocated.
-Array read_npy(const std::filesystem::path& path);
+/// Reads f2, f4, f8, bfloat16 (V2), i1, i2, i4, i8, u1 and u2 of either byte order, in C or Fortran order; the result
+/// is in C order and the host's byte order. Throws InputError naming the file, the offending value and what would be
+/// accepted, for whatever is not as above, and for more than `most` elements. The header is compared with both, and
+/// with the file's size, before anything is allocated.
+Array read_npy(const std::filesystem::path& path, double most = any_number);
 
 /// The same from a source that holds nothing else; `name` is what messages call it.
-Array read_npy(ByteSource& source, const std::filesystem::path& name);
+Array read_npy(ByteSource& source, const std::filesystem::path& name, double most = any_number);
 
 /// Writes version 1, C order, the host's byte order, through write_atomically.
 /// Throws InputError where the file cannot be written, std::invalid_argument where the array's bytes do

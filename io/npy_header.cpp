@@ -93,7 +93,8 @@ private:
 
     void descr() {
         if (peek() == '[') reject_dtype(rest());  // a list of fields: a structured dtype
-        const std::string_view name = string();
+        std::string_view name = string();
+        if (name == "bfloat16") name = "<V2";
         if (name.size() != 3) reject_dtype(name);
         const std::string_view kind = name.substr(1);
         if (kind == "f4") header_.type = ElementType::f32;
@@ -102,16 +103,19 @@ private:
         else if (kind == "i2") header_.type = ElementType::i16;
         else if (kind == "i4") header_.type = ElementType::i32;
         else if (kind == "i8") header_.type = ElementType::i64;
+        else if (kind == "f2") header_.type = ElementType::f16;
+        else if (kind == "V2") header_.type = ElementType::bf16;  // as NumPy writes ml_dtypes.bfloat16
+        else if (kind == "u2") header_.type = ElementType::u16;
         else if (kind == "u1") header_.type = ElementType::u8;
         else reject_dtype(name);
         const bool one_byte = element_size(header_.type) == 1;
-        if (name[0] != '<' && name[0] != '>' && !(name[0] == '|' && one_byte)) reject_dtype(name);
+        if (name[0] != '<' && name[0] != '>' && !(name[0] == '|' && (one_byte || kind == "V2"))) reject_dtype(name);
         header_.big_endian = name[0] == '>';
     }
 
     [[noreturn]] void reject_dtype(std::string_view name) const {
-        reject("dtype " + in_quotes(name) + " is not supported; accepted: '<f4', '<f8', '<i2', '<i4', '<i8', " +
-               "the same with > (big-endian), '|i1', '|u1'");
+        reject("dtype " + in_quotes(name) + " is not supported; accepted: '<f4', '<f8', '<f2', '<i2', '<i4', " +
+               "'<i8', '<u2', '<V2' (bfloat16), the same with > (big-endian), '|i1', '|u1'");
     }
 
     void shape() {

@@ -23,7 +23,7 @@ struct NpyHeader {
 
 /// Reads the three keys, each exactly once, in any order, with any white space and an optional last
 /// comma. Throws InputError naming `path`, the offending text and what is accepted: a syntax
-/// error, a missing, repeated or unknown key, a dtype other than f4 f8 i1 i2 i4 i8 u1, a dimension
+/// error, a missing, repeated or unknown key, a dtype other than f2 f4 f8 V2 i1 i2 i4 i8 u1 u2, a dimension
 /// that is negative or over 2^63 - 1, more than 64 dimensions.
 NpyHeader parse_npy_header(std::string_view text, const std::filesystem::path& path);
 

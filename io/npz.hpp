@@ -24,8 +24,9 @@ public:
     std::vector<std::string> names() const;
 
     /// Throws InputError as read_npy and ZipFile::open do, naming the member too, and std::invalid_argument for a name
-    /// that is not among names().
-    Array read(std::string_view name);
+    /// that is not among names(). Of more than `most` elements nothing is unpacked: neither the directory's size nor
+    /// the header's is believed, and what goes on beyond either is left.
+    Array read(std::string_view name, double most = any_number);
 
 private:
     ZipFile zip_;

@@ -127,6 +127,9 @@ public:
     std::size_t read(std::span<std::byte> into) override {
         const std::size_t got = inflater_ ? inflater_->read(into) : range_.read(into);
         size_ += got;
+        if (size_ > member_.size)
+            refuse(name_, "corrupt: more bytes are there than the " + std::to_string(member_.size) +
+                              " that the directory says");
         for (auto part = into.first(got); !part.empty();) {
             const auto length = std::min<std::size_t>(part.size(), 1U << 30U);
             crc_ = crc32(crc_, reinterpret_cast<const Bytef*>(part.data()), static_cast<uInt>(length));

@@ -3,8 +3,16 @@
 #include <fmt/format.h>
 
 #include "norms/running_stats.hpp"
+#include "system/memory_budget.hpp"
 
 namespace normlab {
+
+// Of what an implementation asks for itself. To ask for more is its failure on this problem.
+static void require_memory(const Implementation& implementation, std::string_view what, std::size_t bytes) {
+    if (const double most = system::memory_budget(); static_cast<double>(bytes) > most)
+        throw Failure(fmt::format("{} asks for {} bytes of {}; up to {:.0f} are accepted on this machine",
+                                  implementation.name(), bytes, what, most));
+}
 
 Operation::Operation(const Problem& problem, const Implementation& implementation, Options options)
     : problem_(problem), stream_(options.stream) {
@@ -18,8 +26,11 @@ Operation::Operation(const Problem& problem, const Implementation& implementatio
         throw Declined(fmt::format("{} declines this problem: {}", implementation.name(), s.reason));
     const bool moves = problem.mode == Mode::train && problem.spec.running != Running::none && problem.shape.size() > 0;
     moves_state_ = moves && !implementation.updates_state();
+    if (problem.shape.size() == 0) return;  // no call has anything to work out
     plan_ = implementation.plan(problem);
     if (options.threads > 0) plan_->set_threads(options.threads);
+    require_memory(implementation, "workspace", plan_->workspace_bytes());
+    require_memory(implementation, "saved values", plan_->opaque_bytes());
     workspace_ = Memory(problem.device, plan_->workspace_bytes());
     workspace_at_ = workspace_.data();
 }

@@ -27,7 +27,7 @@ public:
     Operation(const Problem& problem, const Implementation& implementation, Options options = {});
 
     const Problem& problem() const { return problem_; }
-    std::size_t opaque_bytes() const { return plan_->opaque_bytes(); }
+    std::size_t opaque_bytes() const { return plan_ ? plan_->opaque_bytes() : 0; }
     std::size_t workspace_bytes() const { return workspace_.bytes(); }
 
     /// From now on calls use this memory, of workspace_bytes() bytes and aligned to 256 bytes, in place of the
@@ -41,7 +41,7 @@ public:
 
 private:
     Problem problem_;
-    std::unique_ptr<Plan> plan_;
+    std::unique_ptr<Plan> plan_;  // none for an empty tensor
     Memory workspace_;
     void* workspace_at_ = nullptr;
     void* stream_;

@@ -121,7 +121,10 @@ public:
             !(saves().mean && saves().var))
             return {"it neither moves running statistics nor saves the mean and variance to move them with"};
         if (problem.device != device()) return {fmt::format("it works on {} memory", name_of(device()))};
-        const normlab_problem c = c_problem(problem);
+        Problem whole = problem;  // an empty tensor is not asked about: plugin.h promises one of each
+        whole.shape = {std::max<std::int64_t>(1, problem.shape.N), std::max(problem.spec.groups, problem.shape.C),
+                       std::max<std::int64_t>(1, problem.shape.S)};
+        const normlab_problem c = c_problem(whole);
         return answer(table_.supports(&c));
     }
     Accumulation accumulation(DType dtype) const override {

@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "system/failure.hpp"
+#include "system/interrupt.hpp"
 
 extern char** environ;
 
@@ -40,7 +41,8 @@ Moved move(int socket, char* data, std::size_t bytes, bool send, Clock::time_poi
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
         if (left <= 0) return Moved::late;
         pollfd p[]{{socket, static_cast<short>(send ? POLLOUT : POLLIN), 0}, {printed ? printed->pipe : -1, POLLIN, 0}};
-        if (poll(p, 2, static_cast<int>(std::min<std::int64_t>(left, 1000))) == 0) continue;
+        if (printed && !printed->to_its_end && interrupted()) throw Interrupted();
+        if (poll(p, 2, static_cast<int>(std::min<std::int64_t>(left, 100))) <= 0) continue;
         if (p[1].revents) printed->take();
         if (!p[0].revents) continue;
         const ssize_t n =
@@ -141,7 +143,12 @@ Process::Process(const std::string& program, std::vector<std::string> arguments,
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     for (const int to : {STDOUT_FILENO, STDERR_FILENO})
         if (pipe_ends[1] >= 0) posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], to);
-    const int error = posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv.data(), environ);
+    // In a group of its own: Ctrl-C reaches this process alone, and what it is at is not taken for a fault.
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    const int error = posix_spawn(&pid_, program.c_str(), &actions, &attributes, argv.data(), environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]), close(pipe_ends[1]);
     if (error != 0) {
@@ -179,6 +186,11 @@ Process::Reply Process::listen(double seconds) {
         return ended(moved == Moved::late, seconds);
     reply.message = std::move(told);
     return reply;
+}
+
+void Process::pass_on(int signal) {
+    if (pid_ > 0) kill(pid_, signal);
+    printed_.to_its_end = true;
 }
 
 Process::Reply Process::ended(bool too_slow, double seconds) {

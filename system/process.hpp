@@ -20,6 +20,8 @@ public:
     struct Printed {
         int pipe = -1;         ///< does not block; -1: closed
         std::string end = {};  ///< the last 300 bytes
+        /// it is waited for although a signal has come here; otherwise that throws Interrupted
+        bool to_its_end = false;
 
         bool take();  ///< some of what is there; false: nothing was
         void take_all();
@@ -42,6 +44,9 @@ public:
 
     /// Waits for what the process tells of itself.
     Reply listen(double seconds);
+
+    /// Passes a signal on; what the process says from now on is waited for.
+    void pass_on(int signal);
 
     int answered() const { return answered_; }  ///< messages so far
 

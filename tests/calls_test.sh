@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes each call of calls.txt, in order and in one empty folder, and compares what it ends with and says. usage: calls_test.sh PROGRAM
+# Makes each call of calls.txt, or of another table, in order and in one empty folder, and compares what it ends with and says. usage: calls_test.sh PROGRAM [TABLE]
 program=$1
-calls=$(realpath "${0%/*}/calls.txt")
+calls=$(realpath "${0%/*}/${2:-calls.txt}")
 . "${0%/*}/expect.sh"
 PATH=${program%/*}:$PATH
 unset NORMLAB_COMMAND NORMLAB_SOURCE GITHUB_ACTIONS CLICOLOR_FORCE

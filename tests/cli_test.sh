@@ -78,7 +78,7 @@ expect 0 "small-batch" study
 expect 2 "did you mean noise" study nois
 expect 2 "did you mean --samples" study noise --sample 7
 expect 2 "--m 1;" study noise --m 1
-expect 2 "samples = 64;" study noise --m 4 --samples 64
+expect 2 "--samples 64; 128 " study noise --m 4 --samples 64
 expect 2 "did you mean reference" study noise --impl referense
 expect 2 "accepted: f64, f32" study noise --dtype bf16
 expect 2 "--threads 0" study noise --threads 0
@@ -167,8 +167,8 @@ expect 2 "no finding of any case" verify --tier smoke --variant layer_norm --che
 expect 2 "absent.json" verify --tier smoke --baseline absent.json
 expect 2 "no list of findings" verify --tier smoke --baseline shapes.json
 expect 2 "wrong.json" verify --tier smoke --baseline wrong.json --json bad.json
-expect 2 "--html -" verify --tier smoke --html -
-expect 2 "another report" verify --tier smoke --junit same.out --html ./same.out
+expect 2 "--replay -: a file" verify --tier smoke --replay -
+expect 2 "name one file" verify --tier smoke --junit same.out --html ./same.out
 expect 2 "nowhere" verify --tier smoke --junit nowhere/out.xml
 expect 2 "" verify --variant nope --json bad.json
 [ ! -e bad.json ] || complain "a refused call left bad.json"

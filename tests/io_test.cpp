@@ -16,6 +16,7 @@
 #include <random>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "catch.hpp"
@@ -382,6 +383,14 @@ TEST_CASE("an atomic write replaces the file and keeps its permissions and the l
     CHECK(fs::status(folder / "a").permissions() == (fs::perms::owner_read | fs::perms::owner_write));
     write_atomically(folder / std::string(255, 'n'), "the longest name");
     CHECK(folder.entries() == 3);
+    fs::create_symlink("not/there", folder / "nowhere");
+    requires_refusal([&] { write_atomically(folder / "nowhere", "x"); }, {"No such file or directory"});
+    fs::create_symlink(folder / "new", folder / "to_new");
+    fs::create_symlink("to_new", folder / "to_link");
+    write_atomically(folder / "to_link", "made where the links lead");
+    CHECK(fs::is_symlink(folder / "to_link"));
+    CHECK(fs::is_symlink(folder / "to_new"));
+    CHECK(contents(folder / "new") == "made where the links lead");
 }
 
 TEST_CASE("a target that cannot be written is refused before the run as well as at its end") {
@@ -398,8 +407,18 @@ TEST_CASE("a target that cannot be written is refused before the run as well as 
     refuses(folder / "folder", "is a directory");
     refuses(folder / "folder/", "names no file");
     refuses("", "names no file");
-    refuses(folder / "pipe", "is a device or a pipe");
-    refuses("/dev/null", "is a device or a pipe");
+    check_writable(folder / "pipe");  // which would wait for its reader
+    check_writable("/dev/null");
+    write_atomically("/dev/null", "gone");
+    requires_refusal([&] { write_atomically("/dev/full", "lost"); }, {"/dev/full: cannot be written: No space left"});
+    {
+        std::string read(8, ' ');
+        std::jthread reader([&] { std::ifstream(folder / "pipe") >> read; });
+        write_atomically(folder / "pipe", "through");
+        reader.join();
+        CHECK(read == "through");
+        CHECK(fs::is_fifo(folder / "pipe"));
+    }
     refuses(folder / std::string(256, 'n'), "File name too long");
     check_writable(folder / "file");
     check_writable(folder / "new");
@@ -442,7 +461,8 @@ TEST_CASE("no changed byte or cut makes a reader do anything but read or refuse"
     int read = 0, refused = 0;
     const auto attempt = [&](const std::string& bytes) {
         const fs::path path = folder.put("mutated", bytes);
-        for (const auto reader : {&read_npy, &read_idx}) {
+        for (const auto reader : {+[](const fs::path& file) { return read_npy(file); },
+                                  +[](const fs::path& file) { return read_idx(file); }}) {
             try {
                 const Array array = reader(path);
                 if (static_cast<std::size_t>(array.count()) > 1040 * bytes.size()) FAIL("more elements than data");

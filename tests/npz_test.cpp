@@ -111,6 +111,31 @@ std::string refusal(const fs::path& path, const std::string& name = "x") {
 
 }  // namespace
 
+TEST_CASE("an array that claims more elements than are accepted is not unpacked") {
+    const Folder folder;
+    const auto said = [](const fs::path& path, double most) {
+        try {
+            NpzFile(path).read("x", most);
+        } catch (const InputError& e) {
+            return std::string(e.what());
+        }
+        return std::string("accepted");
+    };
+    const auto large = folder.put("a.npz", zip({{"x.npy", npy("(300000,)", std::vector<float>(300000)), 8}}));
+    CHECK(said(large, 300000) == "accepted");
+    CHECK(said(large, 299999).find("has 300000 elements; up to 299999 are accepted") != std::string::npos);
+    CHECK(said(large, 10).find("unpacks to 1200") != std::string::npos);  // by the directory alone
+    // a header that claims more than is there, and a directory that claims less
+    const auto lies = folder.put("b.npz", zip({{"x.npy", npy("(1000000000000,)", {1, 2}), 8}}));
+    CHECK(said(lies, 1e6).find("up to 1000000 are accepted") != std::string::npos);
+    std::string bytes = zip({{"x.npy", npy("(300000,)", std::vector<float>(300000)), 8}});
+    const std::string size = number(std::string(npy("(300000,)", std::vector<float>(300000))).size(), 4);
+    for (std::size_t at = 0; (at = bytes.find(size, at)) != std::string::npos; ++at)
+        bytes.replace(at, 4, number(1000, 4));
+    CHECK(said(folder.put("c.npz", bytes), 1e9).find("corrupt: more bytes are there than the 1000") !=
+          std::string::npos);
+}
+
 TEST_CASE("members of an .npz file are read: stored, deflated, with data descriptors, with zip64 fields and records") {
     const TemporaryFolder folder;
     for (const std::uint64_t method : {0, 8}) {

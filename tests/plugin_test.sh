@@ -50,6 +50,9 @@ dies_late loop "did not end within"
 dies_late prints " s; it printed: 00000"
 dies refuse "no memory for three samples"
 dies beyond "beyond the end of an array"
+dies workspace "hostile asks for 4611686018427387904 bytes of workspace"
+dies saved "hostile asks for 4611686018427387904 bytes of saved values"
+expect 0 " 0 failed, 0 unresolved" verify --plugin "$hostile" --variant layer_norm --check empty   # which is asked about no empty tensor
 
 # Bytes that are no UTF-8, in what it says and in its file's name, end no report.
 latin1=$(printf 'caf\351.so')

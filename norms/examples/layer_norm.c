@@ -34,7 +34,7 @@ static int forward(normlab_plan *p, const normlab_forward_args *a) {
         for (int64_t k = 0; k < m; ++k) sum += x[k];
         const double mean = sum / m;
         for (int64_t k = 0; k < m; ++k) squares += (x[k] - mean) * (x[k] - mean);
-        const double var = squares / m, rstd = var + p->eps > 0 ? 1 / sqrt(var + p->eps) : 0;
+        const double var = squares / m, rstd = var + p->eps == 0 ? 0 : 1 / sqrt(var + p->eps);
         for (int64_t k = 0; k < m; ++k) {
             const int64_t c = channel(p, k);
             y[k] = (float)((gamma ? gamma[c] : 1) * ((x[k] - mean) * rstd) + (beta ? beta[c] : 0));

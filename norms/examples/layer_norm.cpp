@@ -28,7 +28,7 @@ void forward_rows(const normlab_plan& p, const normlab_forward_args& a) {
         const double mean = sum / static_cast<double>(m);
         for (int64_t k = 0; k < m; ++k) squares += (x[k] - mean) * (x[k] - mean);
         const double var = squares / static_cast<double>(m),
-                     rstd = var + p.problem.eps > 0 ? 1 / std::sqrt(var + p.problem.eps) : 0;
+                     rstd = var + p.problem.eps == 0 ? 0 : 1 / std::sqrt(var + p.problem.eps);
         for (int64_t k = 0; k < m; ++k)
             y[k] = static_cast<T>((gamma ? gamma[p.channel(k)] : 1) * ((x[k] - mean) * rstd) +
                                   (beta ? beta[p.channel(k)] : 0));

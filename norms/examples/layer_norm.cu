@@ -40,7 +40,7 @@ __global__ void forward_rows(Plan p, const float* x, const float* gamma, const f
     for (int64_t k = threadIdx.x; k < m; k += threads) sum += x[n * m + k];
     const double mean = block_sum(sum) / m;
     for (int64_t k = threadIdx.x; k < m; k += threads) squares += (x[n * m + k] - mean) * (x[n * m + k] - mean);
-    const double var = block_sum(squares) / m, rstd = var + p.eps > 0 ? 1 / sqrt(var + p.eps) : 0;
+    const double var = block_sum(squares) / m, rstd = var + p.eps == 0 ? 0 : 1 / sqrt(var + p.eps);
     for (int64_t k = threadIdx.x; k < m; k += threads) {  // y may be x
         const int64_t c = channel(p, k);
         y[n * m + k] = (float)((gamma ? gamma[c] : 1) * ((x[n * m + k] - mean) * rstd) + (beta ? beta[c] : 0));

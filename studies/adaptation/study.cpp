@@ -153,6 +153,7 @@ Study adaptation() {
     Study study;
     study.name = "adaptation";
     study.question = "do new population statistics alone adapt a net to shifted, contrast-changed and noisy images?";
+    study.columns = "domain,strength,seed,";
     study.durations = "6 s, --standard 45 s, --paper about 1.1 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--batch", "the optimiser's, normalised whole", "64", "", "", integers(2, 4096)},

@@ -11,6 +11,7 @@
 #include "io/idx.hpp"
 #include "io/npz.hpp"
 #include "norms/tensor.hpp"
+#include "system/memory_budget.hpp"
 #include "system/random.hpp"
 
 namespace normlab::data {
@@ -30,8 +31,14 @@ void with_elements(const io::Array& a, F&& f) {
         case io::ElementType::i32: return f(a.as<std::int32_t>());
         case io::ElementType::i64: return f(a.as<std::int64_t>());
         case io::ElementType::u8: return f(a.as<std::uint8_t>());
+        case io::ElementType::u16: return f(a.as<std::uint16_t>());
+        case io::ElementType::f16:
+        case io::ElementType::bf16: break;  // refused before
     }
 }
+
+// What is read is held as it was and as f32, and copied where it is mixed.
+double most_elements() { return system::memory_budget() / 24; }
 
 bool is_real(const io::Array& a) { return a.type == io::ElementType::f32 || a.type == io::ElementType::f64; }
 
@@ -57,6 +64,8 @@ void take_images(const path& where, const io::Array& a, Dataset& to) {
 }
 
 void take_labels(const path& where, const io::Array& a, Dataset& to) {
+    if (a.type == io::ElementType::f16 || a.type == io::ElementType::bf16)
+        io::refuse(where, fmt::format("labels of {}; integers are accepted", io::element_name(a.type)));
     if (a.shape.size() != 1)
         io::refuse(where, fmt::format("labels of shape {}; (N,) is accepted", io::shape_text(a.shape)));
     if (is_real(a)) io::refuse(where, fmt::format("labels of {}; integers are accepted", io::element_name(a.type)));
@@ -122,8 +131,8 @@ Split load_idx(const path& folder) {
                 io::refuse(folder,
                            fmt::format("holds no {}-{}, with or without .gz; the four files of MNIST are accepted",
                                        word, what));
-        take_images(*images, io::read_idx(*images), to);
-        take_labels(*labels, io::read_idx(*labels), to);
+        take_images(*images, io::read_idx(*images, most_elements()), to);
+        take_labels(*labels, io::read_idx(*labels, most_elements()), to);
     };
     read(files.train_images, files.train_labels, "train", split.train);
     read(files.t10k_images, files.t10k_labels, "t10k", split.test);
@@ -143,8 +152,8 @@ Split load_npz(const path& file, std::uint64_t seed) {
     if (has("x_test") != has("y_test")) io::refuse(file, "holds one of x_test and y_test; both or neither is accepted");
     const auto read = [&](const char* images, const char* labels) {
         Dataset set;
-        take_images(file / images, archive.read(images), set);
-        take_labels(file / labels, archive.read(labels), set);
+        take_images(file / images, archive.read(images, most_elements()), set);
+        take_labels(file / labels, archive.read(labels, most_elements()), set);
         return set;
     };
     Split split;

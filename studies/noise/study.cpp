@@ -29,11 +29,14 @@ std::vector<std::string> chosen(const studies::Settings& settings) {
     return names;
 }
 
+constexpr std::int64_t most_samples = std::int64_t{1} << 32;  // the least follows from m
+
 std::vector<studies::Run> plan(const studies::Settings& settings) {
     const std::vector<std::int64_t> ms = settings.integers("--m");
     const std::int64_t samples = settings.integer("--samples");
     if (const std::int64_t least = 32 * std::ranges::max(ms); samples < least)
-        throw Error(fmt::format("samples = {}; {} (32 times the largest m) to 2^32 is accepted", samples, least));
+        throw Error(
+            fmt::format("--samples {}; {} (32 times the largest m) to {} is accepted", samples, least, most_samples));
     std::vector<studies::Run> runs;
     for (const std::string& implementation : chosen(settings))
         for (const std::string& dtype : settings.list("--dtype"))
@@ -88,12 +91,14 @@ Study noise() {
             .question =
                 "does what small batches do to statistics, outputs and gradients agree with exact theory, through "
                 "every implementation?",
+            .columns = "row,quantity,m,distribution,",
             .durations = "40 s (2 cores)",
             .settings = {{"--impl", "implementations, names of `normlab list`; all: those that can run here", "all",
                           "reference,cpu", "", noise::check_implementation, true, true},
                          {"--m", "batch sizes", noise::criterion_ms, "", "", integers(2, 65535), true},
                          {"--samples", "values drawn for each cell: samples / m batches",
-                          fmt::format("{}", noise::criterion_samples), "", "", integers(64, std::int64_t{1} << 32)},
+                          fmt::format("{}", noise::criterion_samples), "", "",
+                          integers(std::numeric_limits<std::int64_t>::min(), noise::most_samples)},
                          {"--seed", "of the samples", "1", "", "", seed, false, true},
                          {"--dtype", "f64, f32", "f64", "", "", words({"f64", "f32"}), true, true}},
             .uses_data = false,

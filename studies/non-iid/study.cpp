@@ -189,6 +189,7 @@ Study non_iid() {
     Study study;
     study.name = "non-iid";
     study.question = "what do batches of few classes do to batch norm and batch renorm?";
+    study.columns = "norm,trained_of_each,";
     study.durations = "70 s, --standard 4 min, --paper about 10 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--variants", "bn, brn", "bn,brn", "", "", words({std::begin(norms), std::end(norms)}), true},

@@ -1,7 +1,5 @@
 #include "studies/runs/files.hpp"
 
-#include <set>
-
 #include <fmt/format.h>
 
 #include "io/atomic_file.hpp"
@@ -11,28 +9,15 @@
 
 namespace normlab::studies {
 
-void Files::check(std::size_t reports, const std::filesystem::path& out) const {
-    const auto whole = [](const std::filesystem::path& path) {
-        return std::filesystem::weakly_canonical(std::filesystem::absolute(path));
-    };
-    std::set<std::filesystem::path> named;
-    const auto once = [&](const std::string& file) {
-        if (const std::filesystem::path within = whole(file).lexically_relative(whole(out)); *within.begin() != "..")
-            throw Error(fmt::format("{} is in {}, where the study keeps its own files; a file elsewhere is accepted",
-                                    file, out.string()));
-        if (!named.insert(whole(file)).second) throw Error(file + " is named twice; a file for each is accepted");
-        if (reports > 1)
-            throw Error(fmt::format(
-                "{} for {} reports; with --json, --csv and --plot settings of which there is one are accepted", file,
-                reports));
-    };
-    for (const std::string& file : {json, csv}) {
-        if (file.empty()) continue;
-        if (file == "-") throw Error("-: a file's path is accepted");
-        io::check_writable(file);
-        once(file);
-    }
-    for (const std::string& file : figures) io::check_drawable(file), once(file);
+void Files::check(std::size_t reports) const {
+    std::vector<std::string> all = figures;
+    for (const std::string& file : {json, csv})
+        if (!file.empty()) all.push_back(file);
+    if (reports > 1 && !all.empty())
+        throw Error(
+            fmt::format("{} for {} reports; with --json, --csv and --plot settings of which there is one are accepted",
+                        all.front(), reports));
+    for (const std::string& file : figures) io::check_drawable(file);
 }
 
 void Files::write(const std::string& study, const Report& report, double seconds) const {

@@ -56,9 +56,8 @@ Record read_record(const std::filesystem::path& path) {
     try {
         const json j = json::parse(file);
         return {j.at("study"), j.at("run"), j.at("commit"), j.at("data"), j.at("settings"), j.at("result")};
-    } catch (const json::exception& e) {
-        throw io::InputError(
-            fmt::format("{}: no record of a study ({}); remove it, or call with --fresh", path.string(), e.what()));
+    } catch (const json::exception&) {
+        throw io::InputError(fmt::format("{}: no record of a study; remove it, or call with --fresh", path.string()));
     }
 }
 

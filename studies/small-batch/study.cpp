@@ -191,6 +191,7 @@ Study small_batch() {
     study.name = "small-batch";
     study.question =
         "what does the normalisation batch do to the test error, with the optimiser's batch fixed and with both equal?";
+    study.columns = "norm,batch,normalisation_batch,groups,";
     study.durations = "2 min, --standard 19 min, --paper about 40 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--variants", "none, bn, brn, ln, in, gn, wn", "none,bn,brn,ln,in,gn,wn", "", "",

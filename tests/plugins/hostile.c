@@ -24,6 +24,7 @@ static void put(void *p, int64_t i, int32_t dtype, double v) {
 static int chosen(const char *name) { return strcmp(option, name) == 0; }
 
 static const char *supports(const normlab_problem *p) {
+    if (p->N < 1 || p->C < 1 || p->S < 1) abort();
     if (strcmp(p->variant, "layer_norm") != 0) return "layer norm alone";
     if (p->dtype != NORMLAB_F64 && p->dtype != NORMLAB_F32) return "f64 and f32 alone";
     if (p->epilogue) return "no epilogues";
@@ -31,11 +32,14 @@ static const char *supports(const normlab_problem *p) {
 }
 
 static int create(const normlab_problem *p, normlab_plan **plan) {
+    if (p->N < 1 || p->C < 1 || p->S < 1) abort();
     *plan = malloc(sizeof **plan);
     (*plan)->problem = *p;
     return 0;
 }
 static void destroy(normlab_plan *plan) { free(plan); }
+static size_t workspace_bytes(const normlab_plan *plan) { return chosen("workspace") && plan->problem.N == 3 ? (size_t)1 << 62 : 0; }
+static size_t saved_bytes(const normlab_plan *plan) { return chosen("saved") && plan->problem.N == 3 ? (size_t)1 << 62 : 0; }
 
 /* The channel of element k of a sample. */
 static int64_t channel(const normlab_problem *p, int64_t k) { return p->layout == NORMLAB_CHANNELS_FIRST ? k / p->S : k % p->C; }
@@ -123,7 +127,7 @@ const normlab_plugin *normlab_plugin_entry(uint32_t host_version, const char *op
     static newer_plugin table = {{sizeof(normlab_plugin), NORMLAB_PLUGIN_VERSION, "hostile", "layer norm in double; hostile where N = 3",
                                   NORMLAB_HOST, NORMLAB_SAVES_MEAN | NORMLAB_SAVES_RSTD, 0,
                                   {NORMLAB_SEQUENTIAL, NORMLAB_DOUBLE, NORMLAB_DOUBLE, NORMLAB_DOUBLE}, NULL, supports,
-                                  create, destroy, NULL, NULL, forward, backward, NULL, last_error}, NULL};
+                                  create, destroy, workspace_bytes, saved_bytes, forward, backward, NULL, last_error}, NULL};
     (void)host_version;
     if (!*options && getenv("HOSTILE")) options = getenv("HOSTILE");
     strncpy(option, options, sizeof option - 1);

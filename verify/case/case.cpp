@@ -14,6 +14,10 @@ template <class Number>
 Number parse_whole(std::string_view what, const std::string& text, std::string_view accepted) {
     Number value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc::result_out_of_range)
+        throw Error(fmt::format("{} = '{}'; {} from {} to {} is accepted", what, text,
+                                accepted.substr(0, accepted.find(',')), std::numeric_limits<Number>::lowest(),
+                                std::numeric_limits<Number>::max()));
     if (error != std::errc{} || end != text.data() + text.size())
         throw Error(fmt::format("{} = '{}'; {} is accepted", what, text, accepted));
     return value;

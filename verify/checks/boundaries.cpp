@@ -127,7 +127,11 @@ std::vector<Finding> refusal(const Case& c, const Implementation& implementation
     refuses("NaN eps", [](auto& w) { w.problem.spec.eps = std::nan(""); });
     if (spec.groups > 1)
         refuses("C not a multiple of G", [](auto& w) { w.problem.shape.C = w.problem.spec.groups + 1; });
-    if (spec.running != Running::none) refuses("State of another size", [](auto& w) { w.state.mean.pop_back(); });
+    if (spec.running != Running::none)
+        refuses("State of another size", [](auto& w) {
+            for (std::vector<double>* kept : {&w.state.mean, &w.state.var, &w.state.sigma})
+                if (!kept->empty()) return kept->pop_back();
+        });
     if (spec.centred() && spec.by_channel() && c.mode == Mode::train) {
         refuses("one value a channel", [](auto& w) {
             w.problem.shape = {w.problem.spec.block.samples ? 1 : 3, w.problem.shape.C, 1};
@@ -141,11 +145,12 @@ std::vector<Finding> refusal(const Case& c, const Implementation& implementation
         Case one = c;
         one.shape = {3, 1, 1};
         if (one.groups) one.groups = 1;
-        Inputs<double> single = draw(one);
         if (!is_valid(one)) return findings;
+        const Inputs<double> single = draw(one);
+        const double beta = single.beta.empty() ? 0 : single.beta[0];
         const Outputs<double> out = run(implementation, single);
-        findings.push_back(same_values("y of one element", single.problem, out.y,
-                                       std::vector<double>(3, rounded(single.beta[0], c.dtype))));
+        findings.push_back(
+            same_values("y of one element", single.problem, out.y, std::vector<double>(3, rounded(beta, c.dtype))));
         findings.push_back(same_values("dx of one element", single.problem, out.dx, std::vector<double>(3, 0.0)));
     }
     return findings;

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "system/interrupt.hpp"
 #include "system/parallel.hpp"
 #include "verify/detection/rivals.hpp"
 #include "verify/faults/table.hpp"
@@ -32,6 +33,16 @@ Outcome judged(const RemotePlugin& worker, Case c) {
     Outcome outcome = worker.run(c);
     outcome.rerun = "normlab verify " + worker.origin() + " --case \"" + c.text() + "\"";
     return outcome;
+}
+
+// Does it unless a signal has come, or comes meanwhile.
+template <class F>
+void unless_interrupted(F&& f) {
+    if (system::interrupted()) return;
+    try {
+        f();
+    } catch (const system::Interrupted&) {
+    }
 }
 
 Row walk(const Fault& fault, const std::vector<Case>& cases, const MatrixOptions& options) {
@@ -85,25 +96,35 @@ Matrix run_matrix(const MatrixOptions& options, const std::function<void(std::si
     Matrix matrix;
     matrix.rows.resize(planted.size());
     system::in_parallel(
-        planted.size(), options.threads, [&](std::size_t k) { matrix.rows[k] = walk(*planted[k], cases, options); },
+        planted.size(), options.threads,
+        [&](std::size_t k) { unless_interrupted([&] { matrix.rows[k] = walk(*planted[k], cases, options); }); },
         [&] { progress(++done, total); });
+    matrix.not_walked = std::erase_if(matrix.rows, [](const Row& r) { return !r.fault; });
     // none of the selection's cases is one in which it can show
     std::erase_if(matrix.rows, [](const Row& r) { return r.cases == 0; });
-    if (matrix.rows.empty())
+    if (matrix.rows.empty() && !matrix.not_walked)
         throw Error("no fault can show in any case of this selection; `normlab verify --faults` alone walks all");
 
     std::vector<Case> walked;  // all that some fault would have walked, had nothing caught it
-    const auto right = start_plugin({options.plugin.string(), ""}, {.seconds = options.seconds});
     for (const Case& c : cases)
         if (std::ranges::any_of(planted, [&](const Fault* f) { return f->shows_in(c.problem()); })) walked.push_back(c);
-    std::vector<Outcome> outcomes(walked.size());
+    std::vector<std::optional<Outcome>> outcomes(walked.size());
     std::size_t ran = 0;
-    system::in_parallel(
-        walked.size(), options.threads, [&](std::size_t k) { outcomes[k] = judged(*right, walked[k]); },
-        [&] {
-            if (++ran % 100 == 0) progress(std::min(++done, total), total);
-        });
-    for (Outcome& o : outcomes) {
+    unless_interrupted([&] {
+        const auto right = start_plugin({options.plugin.string(), ""}, {.seconds = options.seconds});
+        system::in_parallel(
+            walked.size(), options.threads,
+            [&](std::size_t k) { unless_interrupted([&] { outcomes[k] = judged(*right, walked[k]); }); },
+            [&] {
+                if (++ran % 100 == 0) progress(std::min(++done, total), total);
+            });
+    });
+    for (std::optional<Outcome>& outcome : outcomes) {
+        if (!outcome) {
+            ++matrix.not_run;
+            continue;
+        }
+        Outcome& o = *outcome;
         matrix.right_cases += o.skipped.empty();
         const auto any = [&](Verdict verdict) {
             return std::ranges::any_of(

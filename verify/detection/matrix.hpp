@@ -44,6 +44,8 @@ struct Matrix {
     std::size_t right_cases = 0;        ///< the same cases, run by the layer without a fault
     std::vector<Outcome> false_alarms;  ///< what FAILed there
     std::vector<Outcome> unresolved;    ///< what is UNRESOLVED there and does not FAIL: nothing was said of it
+    std::size_t not_walked = 0;         ///< faults that a signal kept from being walked to the end
+    std::size_t not_run = 0;            ///< likewise cases of the layer without a fault
     std::vector<bool> rival_alarms;     ///< which of rivals() find something in it
 
     std::size_t caught() const;
@@ -56,7 +58,7 @@ struct Matrix {
 /// Faults that can show in no case of the selection have no row. Each other walks the cases of tier ci of the variants
 /// it can show in, with statistics of the kind it can show with, smallest first (then in verify's order), in a worker
 /// process of its own; then the layer without a fault runs all cases that any of them would have walked to the end.
-/// Skipped cases do not count.
+/// Skipped cases do not count. A signal (system/interrupt.hpp) ends it: the matrix has the faults that were done.
 Matrix run_matrix(const MatrixOptions& options,
                   const std::function<void(std::size_t done, std::size_t total)>& progress);
 

@@ -82,9 +82,14 @@ std::string matrix_summary(const Matrix& matrix, double seconds) {
     const auto named = std::ranges::count(matrix.rows, true, &Row::named);
     return fmt::format(
         "faults: {} planted, {} caught ({} named by fit); {} false alarms and {} unresolved in {} cases without a "
-        "fault; {}; {:.1f} s",
+        "fault; {}; {}{:.1f} s",
         matrix.rows.size(), matrix.caught(), named, matrix.false_alarms.size(), matrix.unresolved.size(),
-        matrix.right_cases, others, seconds);
+        matrix.right_cases, others,
+        matrix.not_walked + matrix.not_run == 0
+            ? ""
+            : fmt::format("interrupted, {} faults and {} cases without a fault not run; ", matrix.not_walked,
+                          matrix.not_run),
+        seconds);
 }
 
 std::string matrix_json(const Matrix& matrix, double seconds) {
@@ -129,6 +134,9 @@ std::string matrix_json(const Matrix& matrix, double seconds) {
             {"rule", rivals()[k].rule},
             {"found", found_by(matrix, k)},
             {"false_alarm", static_cast<bool>(matrix.rival_alarms[k])}};
+    if (matrix.not_walked + matrix.not_run)
+        document["interrupted"] = true, document["faults_not_run"] = matrix.not_walked,
+        document["cases_not_run"] = matrix.not_run;
     return io::text_of(document);
 }
 

@@ -11,6 +11,7 @@
 #include "norms/names.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
+#include "system/interrupt.hpp"
 #include "system/shell.hpp"
 #include "verify/exchange/vector_case.hpp"
 #include "verify/exchange/vector_steps.hpp"
@@ -60,7 +61,7 @@ bool chosen(const std::vector<T>& asked, const T& value) {
 std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::string>& only,
                                  const Selection& selection,
                                  const std::function<void(std::size_t, std::size_t)>& progress,
-                                 const std::function<bool(const std::vector<Outcome>&, std::size_t)>& stop) {
+                                 const std::function<bool(const std::vector<Outcome>&)>& stop) {
     for (const std::string& name : selection.variants) find_variant(name);
     Selection here = selection;
     here.implementations = chosen_implementations(selection);
@@ -102,13 +103,18 @@ std::vector<Outcome> run_vectors(const fs::path& folder, const std::vector<std::
     };
     for (std::size_t i = 0; i < names.size(); ++i) {
         progress(i, names.size());
+        if (system::interrupted()) return all;
         const auto start = std::chrono::steady_clock::now();
         const std::size_t before = all.size();
-        run(names[i]);
+        try {
+            run(names[i]);
+        } catch (const system::Interrupted&) {
+            return all;
+        }
         const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
         for (std::size_t k = before; k < all.size(); ++k)
             all[k].seconds = time.count() / static_cast<double>(all.size() - before);
-        if (stop && stop(all, names.size() - i - 1)) break;
+        if (stop && stop(all)) return progress(i + 1, names.size()), all;
     }
     progress(names.size(), names.size());
     if (all.empty()) throw Error("nothing to verify: the selection leaves none of the vectors");

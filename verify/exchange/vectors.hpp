@@ -24,12 +24,13 @@ public:
 /// truth (implementation "truth"), then on every selected implementation and layout; `selection.variants` and `dtypes`
 /// choose among the vectors. An op that normlab does not have is an Outcome with `skipped`; whatever else keeps a
 /// vector from being judged is a FAIL that says why. Throws Error or io::InputError where the folder is none or holds
-/// no vector, for names that are unknown, and where the selection leaves nothing. `stop` is asked after each vector,
-/// with how many there are still: after a yes none of them is run.
+/// no vector, for names that are unknown, and where the selection leaves nothing. A signal (system/interrupt.hpp) ends
+/// it after the vector at hand, as `stop` does, which is asked after each vector, where it says yes; `progress` has
+/// then been told how many were run.
 std::vector<Outcome> run_vectors(const std::filesystem::path& folder, const std::vector<std::string>& only,
                                  const Selection& selection,
                                  const std::function<void(std::size_t, std::size_t)>& progress,
-                                 const std::function<bool(const std::vector<Outcome>&, std::size_t)>& stop = {});
+                                 const std::function<bool(const std::vector<Outcome>&)>& stop = {});
 
 /// A row an op and implementation; what ours is where the outside gives no finite number or refuses the call; the ops
 /// that were skipped.

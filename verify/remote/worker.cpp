@@ -63,6 +63,8 @@ public:
             return run_there(c);
         } catch (const Failure& e) {  // no worker any more
             return dead(c, {std::nullopt, e.what()});
+        } catch (const std::bad_alloc&) {
+            return dead(c, {std::nullopt, "there is not enough memory for what it asks for"});
         }
     }
 

@@ -19,6 +19,10 @@ std::string plural(std::size_t n, std::string_view what) { return fmt::format("{
 std::string verdict_line(const Summary& s, const RunInfo& info) {
     const std::string lost =
         info.losses.empty() ? "" : plural(info.losses.size(), "finding") + " less accurate than before";
+    if (info.not_run)
+        return fmt::format("{}: {} not run; of the others {} failed",
+                           info.interrupted ? "Interrupted" : "Stopped early", plural(info.not_run, "case"),
+                           plural(s.failed, "finding"));
     if (s.failed) return plural(s.failed, "finding") + " failed" + (lost.empty() ? "" : ", " + lost);
     if (!lost.empty()) return lost;
     if (s.unresolved) return plural(s.unresolved, "finding") + " unresolved";
@@ -27,7 +31,7 @@ std::string verdict_line(const Summary& s, const RunInfo& info) {
 
 // Verdict, proportions, numbers, what was called.
 std::string header(Page& page, const Summary& s) {
-    const bool bad = s.failed || !page.info.losses.empty();
+    const bool bad = s.failed || page.info.not_run || !page.info.losses.empty();
     std::string text = fmt::format("<header class=\"{}\">\n<p class=\"eyebrow\">normlab verify</p>\n<h1>{} {}</h1>\n",
                                    bad            ? "fail"
                                    : s.unresolved ? "unresolved"

@@ -9,7 +9,7 @@ namespace normlab::verify {
 /// doubtful.
 std::string hunt_text(const Hunt& hunt, const std::string& command);
 
-/// The counts, the worst and the doubtful cases.
-std::string hunt_json(const Hunt& hunt, std::uint64_t seed, double seconds);
+/// The counts, the worst and the doubtful cases; `not_run`: those that a signal kept from being run.
+std::string hunt_json(const Hunt& hunt, std::uint64_t seed, double seconds, std::size_t not_run);
 
 }  // namespace normlab::verify

@@ -87,6 +87,13 @@ std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info
                 i + 1, xml_text(info.losses[i]));
         add("baseline", count, cases);
     }
+    if (info.not_run && info.interrupted) {
+        const std::string what = fmt::format("{} cases were not run", info.not_run);
+        add("interrupted", {1, 1, 0},
+            fmt::format("    <testcase classname=\"interrupted\" name=\"not run\"><failure type=\"interrupted\" "
+                        "message=\"{}\"/></testcase>\n",
+                        what));
+    }
     return fmt::format(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"normlab verify\" {} "
         "time=\"{:.3f}\" timestamp=\"{}\">\n{}</testsuites>\n",

@@ -171,10 +171,11 @@ std::string tables_text(const std::vector<Outcome>& outcomes) {
 std::string summary_line(const Summary& s, double seconds) {
     return fmt::format(
         "verify: {} held, {} failed, {} unresolved, {} skipped; {} beyond the sqrt(l) warning; worst error/bound "
-        "{:.3g}{}; {:.1f} s{}",
+        "{:.3g}{}; {}{:.1f} s",
         s.held, s.failed, s.unresolved, s.skipped, s.warnings, s.worst_ratio,
-        s.worst_case.empty() ? "" : " (" + s.worst_case + ")", seconds,
-        s.not_run ? fmt::format("; stopped early, {} cases were not run", s.not_run) : "");
+        s.worst_case.empty() ? "" : " (" + s.worst_case + ")",
+        s.not_run ? fmt::format("{}, {} not run; ", s.interrupted ? "interrupted" : "stopped early", s.not_run) : "",
+        seconds);
 }
 
 std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, double seconds,
@@ -212,15 +213,15 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
                                         {"note", f.note}});
         }
     }
-    const json summary{{"held", s.held},
-                       {"failed", s.failed},
-                       {"unresolved", s.unresolved},
-                       {"skipped", s.skipped},
-                       {"not_run", s.not_run},
-                       {"warnings", s.warnings},
-                       {"worst_ratio", number(s.worst_ratio)},
-                       {"worst_case", s.worst_case},
-                       {"seconds", seconds}};
+    json summary{{"held", s.held},
+                 {"failed", s.failed},
+                 {"unresolved", s.unresolved},
+                 {"skipped", s.skipped},
+                 {"warnings", s.warnings},
+                 {"worst_ratio", number(s.worst_ratio)},
+                 {"worst_case", s.worst_case},
+                 {"seconds", seconds}};
+    if (s.not_run) summary["not_run"] = s.not_run, summary["interrupted"] = s.interrupted;
     return io::text_of({{"header", io::report_header("normlab verify")}, {"summary", summary}, {"findings", findings}});
 }
 

@@ -11,7 +11,8 @@ struct Summary {
     std::size_t held = 0, failed = 0, unresolved = 0, skipped = 0, warnings = 0;
     double worst_ratio = 0;  ///< error over bound among the findings that have a bound above 0
     std::string worst_case;
-    std::size_t not_run = 0;  ///< cases that were planned, in a run that was stopped
+    std::size_t not_run = 0;   ///< cases that were planned, in a run that was stopped
+    bool interrupted = false;  ///< it was a signal that stopped it
 
     bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
 };
@@ -40,7 +41,9 @@ struct RunInfo {
     std::string command = "normlab";  ///< how rerun lines begin
     std::string call;                 ///< the whole command line
     bool allow_unresolved = false;
+    std::size_t not_run = 0;          ///< cases, of a run that was stopped
     std::vector<std::string> losses;  ///< lines of Baseline, one for each finding that got worse
+    bool interrupted = false;         ///< it was a signal that stopped it
 };
 
 /// Every failed and unresolved finding, each with the line that reruns it; `command` replaces the leading "normlab".

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "system/interrupt.hpp"
 #include "system/parallel.hpp"
 #include "verify/run/generate.hpp"
 #include "verify/run/run_cases.hpp"
@@ -23,7 +24,8 @@ struct Run {
     void take(const Outcome& o) {
         const std::lock_guard guard(lock);
         Worst& one = worst[{o.test.implementation, o.test.dtype}];
-        ++one.cases, ++result.cases;
+        if (++one.cases == 1) one.test = o.test;  // what no finding is worse than
+        ++result.cases;
         result.skipped += !o.skipped.empty();
         bool doubtful = false;
         for (const Finding& f : o.findings) {
@@ -58,7 +60,7 @@ Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool clim
     std::atomic<bool> stop = false;
     system::on_threads(threads, [&](int thread) {
         try {
-            while (!stop) {
+            while (!stop && !system::interrupted()) {
                 const std::size_t i = next++;
                 if (i >= most) break;
                 if (thread == 0 && !go_on(i)) stop = true;
@@ -66,6 +68,8 @@ Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool clim
                 const std::optional<Case> worst = climb && i % 2 ? run.to_change(random) : std::nullopt;
                 run.take(run_case(worst ? mutated(*worst, random) : random_case(random, selection)));
             }
+        } catch (const system::Interrupted&) {
+            stop = true;
         } catch (...) {
             stop = true;
             throw;

@@ -24,9 +24,9 @@ struct Hunt {
     bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
 };
 
-/// Runs `most` cases on `threads` threads, fewer if `go_on` says no; it is asked now and then, on this thread, with the
-/// number of cases begun. Case i depends on seed and i alone but with `climb`: then every other one changes the worst
-/// case so far of some implementation and dtype.
+/// Runs `most` cases on `threads` threads, fewer if `go_on` says no or a signal comes (system/interrupt.hpp); it is
+/// asked now and then, on this thread, with the number of cases begun. Case i depends on seed and i alone but with
+/// `climb`: then every other one changes the worst case so far of some implementation and dtype.
 Hunt hunt(const Selection& selection, std::uint64_t seed, int threads, bool climb, std::size_t most,
           const std::function<bool(std::size_t)>& go_on);
 

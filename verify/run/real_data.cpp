@@ -10,9 +10,12 @@
 #include "io/idx.hpp"
 #include "io/npy.hpp"
 #include "io/npz.hpp"
+#include "norms/half.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "system/memory_budget.hpp"
 #include "system/shell.hpp"
+#include "verify/run/memory_need.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -22,10 +25,23 @@ struct Loaded {
     std::vector<std::int64_t> dims;
     std::vector<double> values;
     DType dtype = DType::f64;
+    bool untyped = false;  // whole numbers for the bits of what --bits names
 };
 
-Loaded checked(const io::Array& array, const std::filesystem::path& path) {
+// 16 bits are of the type that the file names, or, where it has but whole numbers for them, of `bits`.
+template <class Half>
+void take_half(Loaded& out, const io::Array& array) {
+    for (const std::uint16_t bits : array.as<std::uint16_t>()) {
+        Half half;
+        half.bits = bits;
+        out.values.push_back(static_cast<double>(static_cast<float>(half)));
+    }
+    out.dtype = DTypeOf<Half>::value;
+}
+
+Loaded checked(const io::Array& array, const std::filesystem::path& path, std::optional<DType> bits) {
     Loaded out{path, array.shape, {}, DType::f64};
+    const bool untyped = out.untyped = array.type == io::ElementType::u16 && bits;
     if (array.type == io::ElementType::f32) {
         const auto v = array.as<float>();
         out.values.assign(v.begin(), v.end());
@@ -33,8 +49,15 @@ Loaded checked(const io::Array& array, const std::filesystem::path& path) {
     } else if (array.type == io::ElementType::f64) {
         const auto v = array.as<double>();
         out.values.assign(v.begin(), v.end());
+    } else if (array.type == io::ElementType::f16 || (untyped && *bits == DType::f16)) {
+        take_half<f16>(out, array);
+    } else if (array.type == io::ElementType::bf16 || untyped) {
+        take_half<bf16>(out, array);
     } else {
-        io::refuse(path, fmt::format("its elements are {}; f32 and f64 are accepted", io::element_name(array.type)));
+        io::refuse(path,
+                   fmt::format("its elements are {}; f64, f32, bf16 and f16 are accepted, and u16 with --bits bf16 "
+                               "or --bits f16",
+                               io::element_name(array.type)));
     }
     if (out.values.empty())
         io::refuse(path,
@@ -45,6 +68,14 @@ Loaded checked(const io::Array& array, const std::filesystem::path& path) {
     return out;
 }
 
+// Of an array whose cases can fit into memory.
+double most_elements() {
+    Case c;
+    c.shape = {2, 1, 1};
+    c.variant = "instance_norm";  // of the smallest blocks
+    return system::memory_budget() / (bytes_needed(c) / 2 / 5);
+}
+
 // What --input, --gamma and --beta name; of an .npz file the members x (or the only one), gamma and beta.
 struct Brought {
     Loaded x;
@@ -52,7 +83,10 @@ struct Brought {
 };
 
 Brought load(const InputOptions& options) {
-    const auto from_file = [](const std::filesystem::path& path) { return checked(io::read_npy(path), path); };
+    const double most = most_elements();
+    const auto from_file = [&](const std::filesystem::path& path) {
+        return checked(io::read_npy(path, most), path, options.bits);
+    };
     const auto parameter = [&](const std::filesystem::path& path) {
         return path.empty() ? std::optional<Loaded>() : from_file(path);
     };
@@ -61,7 +95,8 @@ Brought load(const InputOptions& options) {
     const std::vector<std::string> names = file.names();
     const auto has = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
     const auto member = [&](std::string_view name) {
-        return checked(file.read(name), fmt::format("{}: member {}", options.x.string(), io::in_quotes(name)));
+        return checked(file.read(name, most), fmt::format("{}: member {}", options.x.string(), io::in_quotes(name)),
+                       options.bits);
     };
     if (!has("x") && names.size() != 1)
         io::refuse(options.x, fmt::format("its arrays are {}; one named x, or a single one, is accepted",
@@ -70,14 +105,6 @@ Brought load(const InputOptions& options) {
     if (has("x") && has("gamma") && !all.gamma) all.gamma = member("gamma");
     if (has("x") && has("beta") && !all.beta) all.beta = member("beta");
     return all;
-}
-
-std::vector<double> parameter_for(const std::optional<Loaded>& p, std::int64_t C, std::string_view variant) {
-    if (!p) return {};
-    if (static_cast<std::int64_t>(p->values.size()) != C)
-        throw Error(fmt::format("{}: {} values, but {} has C = {} channels here; {} values are accepted",
-                                p->name.string(), p->values.size(), variant, C, C));
-    return p->values;
 }
 
 // [N, ..., C] to logical order [n][c][s].
@@ -100,22 +127,93 @@ Shape shape_for(const Spec& spec, const InputOptions& options, const std::vector
     return activation_shape(dims, options.layout);
 }
 
+// Where a variant has the dimensions of its gamma in the file's.
+struct Place {
+    std::vector<std::int64_t> dims;  // of gamma itself
+    std::vector<std::int64_t> kept;  // with a 1 for each of the others; empty: not accepted
+};
+
+Place place_of_gamma(const Spec& spec, const InputOptions& options, const std::vector<std::int64_t>& dims) {
+    if (options.normalized && is_by_sample(spec)) return {{dims.end() - *options.normalized, dims.end()}, {}};
+    std::vector<std::int64_t> kept(dims.size(), 1);
+    if (is_weights(spec) && options.weight_dim == "none") return {{1}, kept};
+    const std::size_t at =
+        is_weights(spec)
+            ? static_cast<std::size_t>(options.weight_dim ? parse_integer("--dim", *options.weight_dim) : 0)
+        : options.layout == Layout::channels_first ? 1
+                                                   : dims.size() - 1;
+    kept[at] = dims[at];
+    return {{dims[at]}, kept};
+}
+
+// Its values are taken only where each has its place: as many in another shape would go to the wrong ones.
+std::vector<double> parameter_for(const std::optional<Loaded>& p, const Place& place, std::string_view variant) {
+    if (!p) return {};
+    std::vector<std::int64_t> kept = place.kept;
+    if (p->dims == place.dims) return p->values;
+    for (; !kept.empty(); kept.erase(kept.begin())) {
+        if (p->dims == kept) return p->values;
+        if (kept.front() != 1) break;  // [1, C, 1, 1] is [C, 1, 1] too
+    }
+    if (p->dims.empty() && place.dims == std::vector<std::int64_t>{1}) return p->values;
+    const std::string also =
+        place.kept.empty() || place.kept == place.dims
+            ? ""
+            : fmt::format(", or {} with a 1 for each other dimension,", io::shape_text(place.kept));
+    throw Error(fmt::format("{}: shape {}, but {} has {} of shape {} here; that shape{} is accepted", p->name.string(),
+                            io::shape_text(p->dims), variant, variant == "weight_norm" ? "a g" : "a gamma or beta",
+                            io::shape_text(place.dims), also));
+}
+
 std::int64_t default_groups(std::int64_t C) {
     for (std::int64_t g = std::min<std::int64_t>(C, 32); g > 1; --g)
         if (C % g == 0) return g;
     return 1;
 }
 
+// Settings that no chosen variant has are a mistake too.
+void require_a_use(const InputOptions& options, const Selection& selection) {
+    const auto chosen_has = [&](auto has) {
+        return std::ranges::any_of(all_variants(), [&](const Variant* v) {
+            const bool chosen = selection.variants.empty() ||
+                                std::ranges::find(selection.variants, v->name) != selection.variants.end();
+            return chosen && has(v->make());
+        });
+    };
+    const auto require = [&](bool given, auto has, std::string_view flag, std::string_view who) {
+        if (given && !chosen_has(has))
+            throw Error(fmt::format("{} is for {}, of which --variant {} chooses none; without {} it is accepted", flag,
+                                    who, fmt::join(selection.variants, ","), flag));
+    };
+    require(
+        options.groups.has_value(), [](const Spec& s) { return s.groups != 1; }, "--groups", "group_norm");
+    require(
+        options.normalized.has_value(), [](const Spec& s) { return is_by_sample(s); }, "--normalized",
+        "layer_norm and rms_norm");
+    require(
+        options.weight_dim.has_value(), [](const Spec& s) { return is_weights(s); }, "--dim", "weight_norm");
+}
+
 // What the user said, against the file, whatever variants it is for: an error here is nobody's reason to be left out.
-void check_options(const InputOptions& options, const std::vector<std::int64_t>& dims) {
+void check_options(const InputOptions& options, const Selection& selection, const std::vector<std::int64_t>& dims) {
+    if (options.eps && !(*options.eps >= 0 && std::isfinite(*options.eps)))
+        throw Error(fmt::format("--eps {}; a finite number, 0 or more, is accepted", *options.eps));
     for (const Variant* v : all_variants()) {
+        if (!selection.variants.empty() && std::ranges::find(selection.variants, v->name) == selection.variants.end())
+            continue;
         Spec spec = v->make();
-        const Shape shape = shape_for(spec, options, dims);
-        if (spec.groups != 1 && options.groups) spec.groups = *options.groups;
-        else spec.groups = 1;
-        if (options.eps) spec.eps = *options.eps;
+        const bool grouped = spec.groups != 1 && options.groups;
+        spec.groups = grouped ? *options.groups : 1;
         spec.running = Running::none, spec.correction = Correction::none;
-        validate({spec, {2, shape.C, 2}});  // two of each: only the settings can be wrong
+        std::string flag = is_weights(spec) ? "--dim" : "--normalized";
+        try {
+            const Shape shape = shape_for(spec, options, dims);
+            flag = "--groups";
+            if (grouped) validate({spec, {2, shape.C, 2}});  // two of each: only the settings can be wrong
+        } catch (const Error& e) {
+            const std::string text = e.what();
+            throw Error(text.starts_with("--") ? text : fmt::format("{}: {}", flag, text));
+        }
     }
 }
 
@@ -172,10 +270,17 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
     if (x.dims.size() < 2)
         io::refuse(x.name, fmt::format("shape {} has rank {}; rank 2 or more is accepted", io::shape_text(x.dims),
                                        x.dims.size()));
-    check_options(options, x.dims);
+    const auto is_untyped = [](const std::optional<Loaded>& p) { return p && p->untyped; };
+    if (options.bits && !x.untyped && !is_untyped(brought.gamma) && !is_untyped(brought.beta))
+        throw Error(
+            fmt::format("--bits {}: no array has u16 elements, {} says its dtype itself; without --bits it is accepted",
+                        name_of(*options.bits), x.name.string()));
+    require_a_use(options, selection);
+    check_options(options, selection, x.dims);
     std::string flags = "--input " + system::shell_word(options.x);
     if (!options.gamma.empty()) flags += " --gamma " + system::shell_word(options.gamma);
     if (!options.beta.empty()) flags += " --beta " + system::shell_word(options.beta);
+    if (options.bits) flags += fmt::format(" --bits {}", name_of(*options.bits));
     if (options.normalized) flags += fmt::format(" --normalized {}", *options.normalized);
     if (options.weight_dim) flags += fmt::format(" --dim {}", *options.weight_dim);
     std::vector<Case> cases;
@@ -187,11 +292,12 @@ std::vector<Case> plan_input(const InputOptions& options, const Selection& selec
         Spec spec = v.make();
         c.shape = shape_for(spec, options, x.dims);
         if (spec.groups != 1) c.groups = options.groups ? *options.groups : default_groups(c.shape.C);
+        const Place place = place_of_gamma(spec, options, x.dims);
         const bool by_memory = is_weights(spec) || (options.normalized && is_by_sample(spec));
         c.layout = by_memory ? Layout::channels_first : options.layout;
         RealData data{c.layout == Layout::channels_first ? x.values : channels_first(x.values, c.shape),
-                      parameter_for(brought.gamma, c.shape.C, v.name),
-                      parameter_for(brought.beta, c.shape.C, v.name),
+                      parameter_for(brought.gamma, place, v.name),
+                      parameter_for(brought.beta, place, v.name),
                       c.shape,
                       x.dtype,
                       options.layout,
@@ -217,7 +323,7 @@ std::vector<Case> plan_mnist(const std::filesystem::path& folder, const std::str
         throw Error(unknown("layer", only, layer_names));
     const io::MnistFiles files = io::find_mnist(folder);
     const std::filesystem::path path = files.t10k_images ? *files.t10k_images : *files.train_images;
-    const io::Array images = io::read_idx(path);
+    const io::Array images = io::read_idx(path, most_elements());
     constexpr std::int64_t dense_samples = 200, conv_samples = 16, dense_channels = 32, conv_channels = 8;
     if (images.shape.size() != 3 || images.type != io::ElementType::u8 || images.shape[0] < dense_samples ||
         images.shape[1] < 3 || images.shape[2] < 3)

@@ -18,11 +18,14 @@ struct InputOptions {
     std::optional<std::string> weight_dim;  ///< weight norm's dim: a number or none; 0 unless given
     std::optional<std::int64_t> groups;     ///< group norm; unless given the largest divisor of C up to 32
     std::optional<double> eps;
+    /// f16 or bf16: of what the bits are in a file that has but 16 bit whole numbers for them
+    std::optional<DType> bits;
     std::uint64_t seed = 1;
 };
 
 /// The checks that make sense on real data, for every selected variant. Throws io::InputError for what is wrong with
-/// the files (unreadable, corrupt, empty, not f32 or f64, rank below 2, NaN or Inf) and Error where a variant named in
+/// the files (unreadable, corrupt, empty, no floating point, rank below 2, NaN or Inf, more than fits into memory,
+/// parameters of another shape than the variant's) and Error where a variant named in
 /// the selection cannot take this shape; one not named is left out, and `left_out` says so, a line each.
 std::vector<Case> plan_input(const InputOptions& options, const Selection& selection,
                              std::vector<std::string>& left_out);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "norms/operation.hpp"
+#include "system/interrupt.hpp"
 #include "system/memory_budget.hpp"
 #include "system/parallel.hpp"
 #include "verify/run/local_runner.hpp"
@@ -30,9 +31,13 @@ std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads,
     std::vector<std::optional<Outcome>> ran(cases.size());
     std::atomic<bool> stopped = false;
     const auto run = [&](std::size_t k) {
-        if (stopped) return;
+        if (stopped || system::interrupted()) return;
         const auto start = std::chrono::steady_clock::now();
-        ran[k] = run_case(cases[k]);
+        try {
+            ran[k] = run_case(cases[k]);
+        } catch (const system::Interrupted&) {
+            return;
+        }
         ran[k]->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         if (stop && stop(*ran[k])) stopped = true;
     };

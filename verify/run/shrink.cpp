@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "system/interrupt.hpp"
 #include "verify/case/draw.hpp"
 #include "verify/case/settings.hpp"
 #include "verify/run/run_cases.hpp"
@@ -21,7 +22,8 @@ public:
     bool attempt(Change change) {
         Case c = best_;
         change(c);
-        if (left_ <= 0 || c.text() == best_.text() || !is_valid(c) || c.shape.size() == 0) return false;
+        if (left_ <= 0 || system::interrupted() || c.text() == best_.text() || !is_valid(c) || c.shape.size() == 0)
+            return false;
         if (const Check& check = find_check(c.check); !check.refuses(c).empty()) return false;
         left_ -= 1 + static_cast<int>(c.shape.size() / 2000);  // large ones take longer
         if (!fails_(c)) return false;
@@ -105,6 +107,8 @@ bool fails_at(const Case& c, const std::string& quantity) {
             o.findings, [&](const Finding& f) { return f.verdict == Verdict::fail && f.quantity == quantity; });
     } catch (const Error&) {
         return false;
+    } catch (const system::Interrupted&) {
+        return false;
     }
 }
 
@@ -117,6 +121,7 @@ std::vector<Case> shrink_failures(std::vector<Outcome>& outcomes) {
         if (f == o.findings.end() || !o.rerun.empty() || o.test.data || seen.size() >= most) continue;
         if (!seen.insert(o.test.check + " " + o.test.variant + " " + o.test.implementation).second) continue;
         if (f->quantity == "time") continue;  // hundreds of cases that do not end either
+        if (system::interrupted()) break;
         const Case small = shrunk(o.test, [&](const Case& c) { return fails_at(c, f->quantity); });
         if (small.text() != o.test.text()) o.smaller = small.rerun();
         made_small.push_back(small);
