@@ -112,7 +112,7 @@ std::string refusal(const fs::path& path, const std::string& name = "x") {
 }  // namespace
 
 TEST_CASE("an array that claims more elements than are accepted is not unpacked") {
-    const Folder folder;
+    const TemporaryFolder folder;
     const auto said = [](const fs::path& path, double most) {
         try {
             NpzFile(path).read("x", most);
