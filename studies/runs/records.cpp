@@ -57,8 +57,7 @@ Record read_record(const std::filesystem::path& path) {
         const json j = json::parse(file);
         return {j.at("study"), j.at("run"), j.at("commit"), j.at("data"), j.at("settings"), j.at("result")};
     } catch (const json::exception&) {
-        throw io::InputError(
-            fmt::format("{}: no record of a study; remove it, or call with --fresh", path.string()));
+        throw io::InputError(fmt::format("{}: no record of a study; remove it, or call with --fresh", path.string()));
     }
 }
 
