@@ -3,6 +3,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -22,9 +23,9 @@ namespace normlab::cli {
 
 namespace {
 
-int wrong_call(const std::string& what) {
+int complain(const std::string& what, int status) {
     fmt::print(stderr, "{}: {}\n", has_colour(stderr) ? "\033[1;31mnormlab\033[0m" : "normlab", what);
-    return 2;
+    return status;
 }
 
 // "normlab 0.1.0 (commit 0123456789ab)", and a line for each thing that a bug report should say.
@@ -96,7 +97,7 @@ int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
             app.parse(argc, call.data());
         } catch (const CLI::ParseError& e) {
             if (e.get_exit_code() == 0 && names_verbs(app, call)) return app.exit(e);  // --help, --version
-            return wrong_call(parse_error_text(app, e, argc, const_cast<char**>(call.data())));
+            return complain(parse_error_text(app, e, argc, const_cast<char**>(call.data())), 2);
         }
         if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
             throw Failure("standard output: not all could be written; its disk is full, or its reader has gone");
@@ -104,15 +105,17 @@ int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
     } catch (const system::Interrupted&) {  // before there was anything to print
         return system::interrupted_status();
     } catch (const std::bad_alloc&) {
-        return wrong_call("not enough memory for this case; a smaller shape is accepted");
+        return complain("not enough memory for this case; a smaller shape is accepted", 2);
     } catch (const Failure& e) {  // the call was right, the machine or an implementation failed
-        return wrong_call(e.what()), 1;
+        return complain(e.what(), 1);
+    } catch (const std::system_error& e) {
+        // no wrong call: the disk is full
+        if (std::ferror(stdout)) return complain(fmt::format("standard output: {}", e.what()), 1);
+        if (e.code() != std::errc::resource_unavailable_try_again) return complain(e.what(), 2);
+        return complain(
+            "no further thread can be started here; ulimit -u and ulimit -v say how many and how much memory", 1);
     } catch (const std::exception& e) {
-        if (std::ferror(stdout)) {  // no wrong call: the disk is full
-            std::fprintf(stderr, "normlab: standard output: %s\n", e.what());
-            return 1;
-        }
-        return wrong_call(e.what());
+        return complain(e.what(), 2);
     }
 }
 
