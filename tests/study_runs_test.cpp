@@ -203,6 +203,12 @@ TEST_CASE(
     CHECK(undecided());
 }
 
+json without_header(const std::string& text) {  // which says the commit and the time
+    json document = json::parse(text);
+    CHECK(document.erase("header") == 1);
+    return document;
+}
+
 TEST_CASE("files that a call names hold measures and table, each report its own", "[studies]") {
     const Folder folder;
     const std::string json_file = folder.path / "a.json", csv_file = folder.path / "a.csv";
@@ -212,10 +218,10 @@ TEST_CASE("files that a call names hold measures and table, each report its own"
     report.csv = "q\n2\n";
     report.measures["q"] = exactly(2);
     Files{json_file, csv_file, {}}.write("scale", report, 1.5);
-    CHECK(json::parse(bytes_of(json_file)) ==
+    CHECK(without_header(bytes_of(json_file)) ==
           json{{"measures", {{"q", {{"high", 2}, {"low", 2}, {"value", 2}}}}}, {"seconds", 1.5}, {"study", "scale"}});
     CHECK(bytes_of(csv_file) == report.csv);
     report.document = {{"cells", 3}};
     Files{json_file, "", {}}.write("scale", report, 1.5);
-    CHECK(json::parse(bytes_of(json_file)) == json{{"cells", 3}, {"seconds", 1.5}, {"study", "scale"}});
+    CHECK(without_header(bytes_of(json_file)) == json{{"cells", 3}, {"seconds", 1.5}, {"study", "scale"}});
 }
