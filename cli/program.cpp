@@ -3,6 +3,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -107,11 +108,15 @@ int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
         return wrong_call("not enough memory for this case; a smaller shape is accepted");
     } catch (const Failure& e) {  // the call was right, the machine or an implementation failed
         return wrong_call(e.what()), 1;
-    } catch (const std::exception& e) {
+    } catch (const std::system_error& e) {
         if (std::ferror(stdout)) {  // no wrong call: the disk is full
             std::fprintf(stderr, "normlab: standard output: %s\n", e.what());
             return 1;
         }
+        if (e.code() != std::errc::resource_unavailable_try_again) return wrong_call(e.what());
+        wrong_call("no further thread can be started here; ulimit -u and ulimit -v say how many and how much memory");
+        return 1;
+    } catch (const std::exception& e) {
         return wrong_call(e.what());
     }
 }

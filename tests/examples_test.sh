@@ -18,6 +18,24 @@ for example in c cpp; do
   out=$("$program" verify --plugin "$example/$plugin" --tier smoke 2>&1) || complain "$out"
   case $out in *" 0 failed, 0 unresolved"*) ;; *) complain "$out" ;; esac
 done
+# A NaN in x is one in the statistics too: a layer that hides it there hides it from whoever looks.
+cat >c/nan.c <<'END'
+#include <math.h>
+#include "layer_norm.c"
+int main(void) {
+    float x[4] = {1, NAN, 1, 2}, y[4];
+    double mean[2], var[2], rstd[2];
+    normlab_problem p = {.size = sizeof p, .variant = "layer_norm", .N = 2, .C = 2, .S = 1, .dtype = NORMLAB_F32, .eps = 1e-5};
+    normlab_plan *plan;
+    const normlab_plugin *plugin = normlab_plugin_entry(NORMLAB_PLUGIN_VERSION, "");
+    if (plugin->create(&p, &plan)) return 1;
+    normlab_forward_args a = {.size = sizeof a, .x = x, .saved = {.mean = mean, .var = var, .rstd = rstd}, .y = y};
+    if (plugin->forward(plan, &a)) return 1;
+    plugin->destroy(plan);
+    return !isnan(rstd[0]) || isnan(rstd[1]);
+}
+END
+(cd c && cc -O2 nan.c -o nan -lm && ./nan) || complain "layer_norm.c hides a NaN"
 if [ -n "$nvcc" ]; then
   run cu
   out=$("$program" list --plugin "cu/$plugin" 2>&1) || complain "$out"

@@ -203,13 +203,30 @@ TEST_CASE("a .npy header may order, quote and space its keys as Python allows") 
     }
 }
 
+TEST_CASE("arrays of 16 bits are read and written as what their file says, bfloat16 by both its names") {
+    const TemporaryFolder folder;
+    const std::pair<const char*, ElementType> kinds[] = {{"<f2", ElementType::f16},  {"<V2", ElementType::bf16},
+                                                         {"|V2", ElementType::bf16}, {"bfloat16", ElementType::bf16},
+                                                         {"<u2", ElementType::u16},  {">u2", ElementType::u16}};
+    for (const auto& [descr, type] : kinds) {
+        const bool swapped = descr[0] == '>';
+        const Array array =
+            read_npy(folder.put("a.npy", npy(header(descr, "(2,)"), swapped ? "\x3c\1\x40\2" : "\1\x3c\2\x40")));
+        CHECK(array.type == type);
+        const auto bits = array.as<std::uint16_t>();
+        CHECK(std::vector<int>(bits.begin(), bits.end()) == std::vector{0x3c01, 0x4002});
+        write_npy(folder / "b.npy", array);
+        CHECK(read_npy(folder / "b.npy").type == type);
+    }
+}
+
 TEST_CASE("a faulty .npy header is refused with the offending text and what is accepted") {
     const TemporaryFolder folder;
     const auto refuses = [&](const std::string& text, const std::string& piece, const std::string& more = "") {
         const fs::path path = folder.put("bad.npy", npy(text, one_f4));
         requires_refusal([&] { read_npy(path); }, {piece, more, path.string() + ": "});
     };
-    for (const char* dtype : {"<f2", "|O", "<c16", "=f4", "|f4", "<u2", "", "f4", "<f4 "}) {
+    for (const char* dtype : {"<f1", "|O", "<c16", "=f4", "|f4", "<u4", "|f2", "<V4", "", "f4", "<f4 "}) {
         refuses(header(dtype, "(1,)"), "dtype '"s + dtype + "'", "accepted: '<f4'");
     }
     refuses("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "dtype '[('a'", "accepted");

@@ -271,8 +271,8 @@ TEST_CASE("verify --input takes x, gamma and beta from an .npz file, and flags w
                                   Catch::Matchers::Contains("one named x, or a single one, is accepted"));
     options.gamma.clear();
     options.x = folder.put("gamma2.npz", zip({{"x.npy", x}, {"gamma.npy", two}}));
-    CHECK_THROWS_WITH(data(),
-                      Catch::Matchers::Contains("gamma2.npz: member 'gamma'") && Catch::Matchers::Contains("C = 3"));
+    CHECK_THROWS_WITH(data(), Catch::Matchers::Contains("gamma2.npz: member 'gamma'") &&
+                                  Catch::Matchers::Contains("of shape (3,) here"));
 }
 
 TEST_CASE("files that NumPy writes are read") {

@@ -3,25 +3,10 @@
 
 #include <filesystem>
 
+#include "verify/run/brought.hpp"
 #include "verify/run/plan.hpp"
 
 namespace normlab::verify {
-
-/// How a file's shape becomes N, C, S, and what else the user said about it.
-struct InputOptions {
-    /// .npy; x may be an .npz file with the member x, or a single one. gamma, beta empty: the .npz file's members of
-    /// that name, else drawn from the seed.
-    std::filesystem::path x, gamma, beta;
-    Layout layout = Layout::channels_first;  ///< [N, C, ...] or [N, ..., C]
-    /// layer and rms norm: over this many last dimensions, gamma an element
-    std::optional<std::int64_t> normalized;
-    std::optional<std::string> weight_dim;  ///< weight norm's dim: a number or none; 0 unless given
-    std::optional<std::int64_t> groups;     ///< group norm; unless given the largest divisor of C up to 32
-    std::optional<double> eps;
-    /// f16 or bf16: of what the bits are in a file that has but 16 bit whole numbers for them
-    std::optional<DType> bits;
-    std::uint64_t seed = 1;
-};
 
 /// The checks that make sense on real data, for every selected variant. Throws io::InputError for what is wrong with
 /// the files (unreadable, corrupt, empty, no floating point, rank below 2, NaN or Inf, more than fits into memory,
