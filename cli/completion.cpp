@@ -82,9 +82,11 @@ std::string bash_script(const CommandPage& program) {
     });
     return fmt::format(R"(# bash completion for normlab, made by: normlab completion bash
 _normlab() {{
-  local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} path=normlab flags= commands= words= list= before= word
+  local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
+  local path=normlab flags= commands= words= list= before= word
   # --tier=smoke is three words to bash
-  if [[ $cur == "=" ]]; then cur=; elif [[ $prev == "=" && $COMP_CWORD -gt 2 ]]; then prev=${{COMP_WORDS[COMP_CWORD-2]}}; fi
+  if [[ $cur == "=" ]]; then cur=
+  elif [[ $prev == "=" && $COMP_CWORD -gt 2 ]]; then prev=${{COMP_WORDS[COMP_CWORD-2]}}; fi
   for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
     case "$path $word" in
     {}) path="$path $word" ;;

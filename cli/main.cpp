@@ -1,5 +1,5 @@
-// normlab: verify | bench | study | soak | list | export. Exit status 0: all held; 1: a check failed; 2: the call was
-// wrong.
+// normlab: verify | bench | study | soak | list | export | help | man | completion. Exit status 0: all held; 1: a check
+// failed; 2: the call was wrong.
 
 #include "cli/commands.hpp"
 
