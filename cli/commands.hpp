@@ -26,7 +26,7 @@ void add_study_worker(CLI::App& app, int& status);
 inline constexpr const char* bench_help =
     "time implementations: check them first, then compare them with the hardware's limit and each other";
 inline constexpr const char* study_help =
-    "experiments that put theory and the papers' claims to the test; alone it lists them";
+    "experiments that put theory and the papers' claims to the test; without a NAME: the list of them";
 
 /// How lines that rerun something begin: as ./dev was called, or normlab.
 std::string command_name();

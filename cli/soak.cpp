@@ -48,7 +48,7 @@ int run(const SoakOptions& o) {
 
 void add_soak(CLI::App& app, int& status) {
     auto* verb =
-        app.add_subcommand("soak", "many cases drawn by chance, every one of which right implementations pass");
+        app.add_subcommand("soak", "check 100000 cases drawn by chance; a right implementation passes every one");
     const auto o = std::make_shared<SoakOptions>();
     in_group(*verb, "Which cases", "soak --cases 1000000 --seed 7 --dtype f32");
     add_value(*verb, "--cases", o->count, verify::parse_integer, "how many (default: 100000)")

@@ -153,20 +153,23 @@ std::string as_it_is(std::string_view, const std::string& word) { return word; }
 
 void add_cases(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Which cases", "verify --tier smoke --variant layer_norm,rms_norm --dtype f32");
-    add_tier(verb, o.tier, "smoke (5 s), ci (60 s, the default) or full");
+    add_tier(verb, o.tier, "smoke (5 s), ci (the default; under a minute) or full (half an hour)");
     add_selection(verb, o.selection,
                   {"variants, comma separated (default: all)",
                    "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy",
                    dtype_words() + " (default: all; --input: the file's own)",
                    "nchw, nhwc (default: both; --input: nchw)", "train, eval (default: both)"});
     verb.add_option("--case", o.cases,
-                    "run exactly this case, as a failure printed it; or a named one of the catalogue (normlab list)")
+                    "run exactly this case, as a failure printed it; or the name of a hostile input (normlab list)")
         ->allow_extra_args(false);
-    updates(verb, verb.add_option(
-                      "--replay", o.replay,
-                      "a file of case strings, run first (not with --hunt); what fails is added to it, made small"));
+    updates(
+        verb,
+        verb.add_option(
+            "--replay", o.replay,
+            "a file of case strings, run first (not with --hunt); what fails is added to it, made small. It is made "
+            "if it is not there"));
     verb.add_option("--filter", o.filter,
-                    "of these cases only those in whose string this regular expression (ECMAScript) is found");
+                    "keep only cases whose string matches this regular expression (ECMAScript), in part or whole");
     verb.add_flag("--list-cases", o.list_cases, "print the strings of the cases that would run, a line each; run none");
     add_threads(verb, o.threads);
 }
@@ -178,17 +181,17 @@ void add_numbers(CLI::App& verb, VerifyOptions& o) {
                     "--layout nhwc); of an .npz file the member x, or the only one"));
     reads(add_value(verb, "--gamma", o.input.gamma, as_it_is,
                     "a .npy file of C values for --input (default: the .npz file's member gamma, else drawn)"));
-    reads(add_value(verb, "--beta", o.input.beta, as_it_is, "likewise"));
+    reads(add_value(verb, "--beta", o.input.beta, as_it_is, "the same for beta: a .npy file of C values"));
     add_value(
         verb, "--eps", o.input.eps,
         [](std::string_view flag, const std::string& word) { return verify::parse_number(flag, word); },
         "eps for --input");
     add_value(verb, "--bits", o.input.bits, parse_bits,
-              "for --input: bf16 or f16, where a .npy array has 16 bit unsigned numbers for their bits");
+              "for --input: what the unsigned 16-bit numbers of a .npy array are the bits of, bf16 or f16");
     add_value(verb, "--groups", o.input.groups, verify::parse_integer,
               "groups of group norm for --input (default: the largest divisor of C up to 32)");
     add_value(verb, "--normalized", o.input.normalized, verify::parse_integer,
-              "for --input: layer and rms norm over this many last dimensions, gamma an element");
+              "for --input: layer and rms norm over this many of the last dimensions, with a gamma for each element");
     add_value(verb, "--dim", o.input.weight_dim, as_it_is,
               "for --input: weight norm's dim, a number or none (default: 0)");
     reads(verb.add_option(
@@ -220,13 +223,13 @@ void add_searches(CLI::App& verb, VerifyOptions& o) {
               "look for the largest error over bound for so many seconds, among cases drawn by chance");
     verb.add_flag(
         "--faults", o.faults,
-        "which check catches each planted fault of a plug-in of ours, and whether nothing is said of the one without");
+        "say which check catches each of our planted faults, and count false alarms on the plug-in without one");
     verb.add_flag("--all", o.all, "for --faults: all checks that catch a fault, not the first alone");
 }
 
 void add_reports(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Reports", "verify --json now.json --html now.html --baseline then.json");
-    writes(verb, verb.add_option("--json", o.json, "write every finding to this file"),
+    writes(verb, verb.add_option("--json", o.json, "write every finding to this file, with version, commit and date"),
            json_file("a report of verify --json", {"/summary", "/findings"}), "--faults",
            json_file("a report of verify --faults --json", {"/planted", "/faults"}));
     writes(verb, verb.add_option("--junit", o.junit, "write JUnit XML to this file, as CI systems read it"),
@@ -235,7 +238,7 @@ void add_reports(CLI::App& verb, VerifyOptions& o) {
            text_file("a page of verify --html", "<p class=\"eyebrow\">normlab verify</p>"));
     reads(verb.add_option("--baseline", o.baseline,
                           "a file that --json wrote earlier: accuracy that got worse since is a failure"));
-    verb.add_flag("--fail-fast", o.fail_fast, "stop at the first finding that does not hold; no further case is begun");
+    verb.add_flag("--fail-fast", o.fail_fast, "stop at the first failing case; those that were begun are finished");
     verb.add_flag("--quiet", o.quiet, "print only what does not hold, and the last line");
     verb.add_flag("--allow-unresolved", o.allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
 }
@@ -243,8 +246,7 @@ void add_reports(CLI::App& verb, VerifyOptions& o) {
 }  // namespace
 
 void add_verify(CLI::App& app, int& status) {
-    auto* verb =
-        app.add_subcommand("verify", "prove implementations right: accuracy, derivatives, identities, invariances");
+    auto* verb = app.add_subcommand("verify", "check implementations: accuracy, derivatives, identities, invariances");
     const auto o = std::make_shared<VerifyOptions>();
     add_cases(*verb, *o);
     add_implementations(*verb, *o);

@@ -34,7 +34,7 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
         }
         if (selects(o.selection))
             throw Error(
-                "a case says everything itself; a selection is accepted beside the name of a catalogue entry (normlab "
+                "a case says everything itself; a selection is accepted beside the name of a hostile input (normlab "
                 "list)");
         cases.push_back(verify::parse_case(text));
         if (const std::string reason = verify::reason_to_skip(cases.back()); !reason.empty())
@@ -113,7 +113,7 @@ void add_tier(CLI::App& verb, std::optional<verify::Tier>& to, const std::string
 void add_implementations(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Implementations", verb.get_name() + " --plugin ./libmine.so --variant layer_norm");
     add_list(verb, "--impl", o.selection.implementations,
-             "implementations (default: all, or the plug-ins alone where there are some)");
+             "implementations (default: all; with --plugin: the plug-ins alone)");
     add_plugin_files(verb, o.plugins);
     add_value(verb, "--timeout", o.timeout, parse_seconds, timeout_help);
 }

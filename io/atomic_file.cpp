@@ -86,7 +86,7 @@ public:
             path_ = folder / (".normlab-" + std::to_string(::getpid()) + "-" + std::to_string(serial++) + ".tmp");
             descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         } while (descriptor_ < 0 && errno == EEXIST);
-        if (descriptor_ < 0) refuse_with_errno(asked_, "cannot be written: no new file in its folder", errno);
+        if (descriptor_ < 0) refuse_with_errno(asked_, "cannot be written: its folder takes no new file", errno);
     }
     ~Temporary() {
         if (descriptor_ >= 0) ::close(descriptor_);

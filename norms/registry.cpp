@@ -35,7 +35,8 @@ const Implementation& find_implementation(std::string_view name) {
 const Implementation& register_implementation(std::unique_ptr<Implementation> implementation) {
     for (const auto& i : all())
         if (i->name() == implementation->name())
-            throw Error(fmt::format("an implementation named {} is registered already", i->name()));
+            throw Error(fmt::format("an implementation named {} is registered already; a name of its own is accepted",
+                                    i->name()));
     all().push_back(std::move(implementation));
     return *all().back();
 }

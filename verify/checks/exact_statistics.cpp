@@ -38,9 +38,11 @@ Finding in_ulps(std::string_view quantity, const Case& c, std::size_t block, dou
     Finding f =
         measured(quantity, error, bound / ulp, fmt::format("block {}: {:.17g}, exactly {:.17g}", block, got, value));
     if (f.verdict == Verdict::fail)
-        f.note = error > 4 * static_cast<double>(c.problem().block_size())
-                     ? "far above what rounding can do: an element is missing, counted twice or from another block"
-                     : "of the size of rounding in the compute precision";
+        f.note =
+            error > 4 * static_cast<double>(c.problem().block_size())
+                ? "far above what rounding can do: an element is missing, counted twice or from another block, or the "
+                  "divisor is another"
+                : "of the size of rounding in the compute precision";
     return f;
 }
 

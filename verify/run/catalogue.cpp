@@ -85,7 +85,12 @@ const HostileInput& find_hostile_input(std::string_view name) {
         if (h.name == wanted) return h;
         names.push_back(h.name);
     }
-    throw Error(unknown("named case", name, names));
+    if (name.find(' ') != std::string_view::npos)  // the beginning of a case
+        throw Error(
+            fmt::format("'{}' is no case; a hostile input (normlab list) is accepted, or a case with variant, "
+                        "implementation, dtype, layout and shape: \"layer_norm cpu f32 nchw 2x3x4\"",
+                        name));
+    throw Error(unknown("hostile input", name, names));
 }
 
 }  // namespace normlab::verify
