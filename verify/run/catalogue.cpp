@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "norms/names.hpp"
 #include "verify/run/catalogue_cases.hpp"
 
