@@ -14,6 +14,7 @@
 #include "cli/option_values.hpp"
 #include "cli/own_program.hpp"
 #include "io/atomic_file.hpp"
+#include "norms/tensor.hpp"
 #include "system/failure.hpp"
 #include "system/process.hpp"
 #include "system/shell.hpp"

@@ -133,9 +133,9 @@ int run(const VerifyOptions& o) {
     std::fflush(stdout);  // the results do not depend on a disk
     annotate(annotations_of(outcomes, info));
     std::exception_ptr unwritten;  // one that cannot be written takes no other with it
-    const auto write = [&](const std::string& file, const auto& text) {
+    const auto write = [&](const std::string& file, const auto& contents) {
         try {
-            if (!file.empty()) io::write_atomically(file, text());
+            if (!file.empty()) io::write_atomically(file, contents());
         } catch (const io::InputError&) {
             if (!unwritten) unwritten = std::current_exception();
         }
