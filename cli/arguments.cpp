@@ -46,6 +46,9 @@ static std::string what_is_wrong(const CLI::ParseError& error, const std::string
         return fmt::format("{} has no value; {}", part.str(1), help);
     if (static const std::regex value("Could not convert: (.*) = ([^]*)"); std::regex_match(text, part, value))
         return fmt::format("{} {}; {}", part.str(1), system::shell_word(part.str(2)), help);
+    if (static const std::regex valued("(.*) was given a disallowed flag override");
+        std::regex_match(text, part, valued))
+        return fmt::format("--{} takes no value; --{} alone, or nothing, is accepted", part[1].str(), part[1].str());
     if (static const std::regex absent("(.*) is required"); std::regex_match(text, part, absent))
         return fmt::format("{} is missing; {}", part.str(1), help);
     if (static const std::regex apart("(.*) excludes (.*)"); std::regex_match(text, part, apart))

@@ -219,7 +219,7 @@ void add_bench(CLI::App& app, int& status) {
               "suffice")
         ->check(CLI::Range(1, 86400));
     writes(*verb, verb->add_option("--json", o->json, "write Google Benchmark's JSON to this file"),
-           json_file("a report of bench --json", {"/context/commit", "/context/cores", "/benchmarks"}));
+           json_file("normlab bench"));
     writes(*verb,
            verb->add_option("--plot", o->plot,
                             "draw the percentages of the limit into this file, .svg or .png (needs gnuplot)"),

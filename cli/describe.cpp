@@ -87,15 +87,16 @@ std::vector<CommandPage> ask(const std::string& verb) {
     return from_json(document).commands;
 }
 
-void write_man_pages(const CLI::App& app, const std::filesystem::path& folder) {
+void write_man_pages(const CLI::App& app, const std::filesystem::path& folder, bool force) {
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error)
         throw Error(fmt::format("{}: cannot be made ({}); a folder that may be written is accepted", folder.string(),
                                 error.message()));
     const auto pages = man_pages(describe_all(app));
-    const Kind page = text_file("a man page of normlab", ".TH \"normlab");
-    for (const auto& [name, text] : pages) require_replaceable("DIR", folder / name, page, false);
+    for (const auto& [name, text] : pages)
+        require_replaceable("DIR", folder / name, text_file("a man page of normlab", text.substr(0, text.find(" 1 "))),
+                            force);
     for (const auto& [name, text] : pages) io::write_atomically(folder / name, text);
     fmt::print("man: {} pages in {}; man -l {} shows the first\n", pages.size(), folder.string(),
                system::shell_word((folder / pages.front().first).string()));
@@ -135,7 +136,8 @@ void add_pages(CLI::App& app) {
     fills(man->add_option("DIR", *folder, "the folder, which is made where there is none"))
         ->required()
         ->type_name("FOLDER");
-    when_called(*man, [&app, folder] { write_man_pages(app, *folder); });
+    add_force(*man);
+    when_called(*man, [&app, folder, man] { write_man_pages(app, *folder, man->count("--force") > 0); });
     auto* completion = app.add_subcommand("completion", "print a script that lets a shell complete verbs and options");
     const auto shell = std::make_shared<std::string>();
     completion->add_option("SHELL", *shell, "bash, zsh or fish, as in: source <(normlab completion bash)")->required();

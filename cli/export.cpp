@@ -6,6 +6,7 @@
 #include "cli/files.hpp"
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
+#include "system/interrupt.hpp"
 #include "system/shell.hpp"
 #include "verify/exchange/export.hpp"
 
@@ -23,7 +24,11 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o)
         throw Error("a case says everything itself; --tier and a selection are accepted without --case");
     if (cases.empty()) cases = verify::plan_export(o.selection, o.tier.value_or(verify::Tier::smoke), left_out);
     Progress progress("export");
-    const auto show = [&](std::size_t done, std::size_t total) { progress.show(done, total); };
+    system::catch_interrupts("export: stopping; nothing of the folder is kept\n");
+    const auto show = [&](std::size_t done, std::size_t total) {
+        if (system::interrupted()) throw system::Interrupted();
+        progress.show(done, total);
+    };
     const verify::Exported written = verify::export_cases(folder, cases, left_out, show);
     progress.clear();
     for (const std::string& line : left_out) fmt::print("left out: {}\n", line);

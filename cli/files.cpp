@@ -144,27 +144,24 @@ void require_roles(const CLI::App& verb) {
 
 }  // namespace
 
-Kind json_file(const std::string& name, const std::vector<std::string>& places) {
-    return {name, [places](const fs::path& file) {
+Kind json_file(const std::string& program) {
+    return {"a report of " + program, [program](const fs::path& file) {
                 try {
                     const nlohmann::json document = io::read_json(file);
-                    return std::ranges::all_of(places, [&](const std::string& place) {
-                        return document.contains(nlohmann::json::json_pointer(place));
-                    });
+                    const nlohmann::json::json_pointer place("/header/program");
+                    return document.contains(place) && document.at(place) == program;
                 } catch (const io::InputError&) {
                     return false;
                 }
             }};
 }
 
-Kind text_file(const std::string& name, const std::string& mark) {
-    return {name, [mark](const fs::path& file) {
-                constexpr std::size_t enough = 1 << 18;
-                std::string start(enough, ' ');
+Kind text_file(const std::string& name, const std::string& beginning) {
+    return {name, [beginning](const fs::path& file) {
+                std::string start(beginning.size(), ' ');
                 std::ifstream in(file, std::ios::binary);
-                in.read(start.data(), enough);
-                start.resize(static_cast<std::size_t>(in.gcount()));
-                return start.find(mark) != std::string::npos;
+                in.read(start.data(), static_cast<std::streamsize>(start.size()));
+                return in && start == beginning;
             }};
 }
 
@@ -182,9 +179,11 @@ CLI::Option* reads(CLI::Option* option, std::string (*path_of)(const std::string
     return remember(option, {.read = true, .path_of = path_of});
 }
 
-static void add_force(CLI::App& verb) {
+void add_force(CLI::App& verb) {
     if (!verb.get_option_no_throw("--force"))
-        verb.add_flag("--force")->description("replace files that are there, although normlab did not write them");
+        verb.add_flag("--force")
+            ->description("replace files that are there, although normlab did not write them")
+            ->disable_flag_override();  // --force=false is no --force
 }
 
 CLI::Option* writes(CLI::App& verb, CLI::Option* option, Kind kind, const std::string& with, Kind other) {

@@ -17,16 +17,19 @@ struct Kind {
     std::function<bool(const std::filesystem::path&)> is_one;
 };
 
-/// A JSON document with something at all these places: "/summary".
-Kind json_file(const std::string& name, const std::vector<std::string>& places);
-/// A text that holds the mark.
-Kind text_file(const std::string& name, const std::string& mark);
+/// A JSON document whose header names this program (io/report_header.hpp).
+Kind json_file(const std::string& program);
+/// A text that begins so.
+Kind text_file(const std::string& name, const std::string& beginning);
 /// A table whose first line begins so.
 Kind csv_file(const std::string& columns);
 Kind figure_file();
 
 /// The option names a file or a folder that is read. `path_of` takes the path out of what the option was given.
 CLI::Option* reads(CLI::Option* option, std::string (*path_of)(const std::string&) = nullptr);
+
+/// --force, once a verb.
+void add_force(CLI::App& verb);
 
 /// The option names a file that is written. A file of its kind may be there already, and any other with --force, which
 /// this adds to the verb. `with`: a flag beside which the kind is another.

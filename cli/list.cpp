@@ -85,8 +85,7 @@ void add_list(CLI::App& app, int&) {
     add_list(*verb, "--impl", o->implementations, "plug-ins built along to be listed as what they say of themselves");
     add_value(*verb, "--timeout", o->timeout, parse_seconds,
               "seconds that loading a plug-in may take, 60 or more (default: 60)");
-    writes(*verb, verb->add_option("--json", o->json, "write the lists to this file"),
-           json_file("a file of list --json", {"/variants", "/checks", "/hostile_inputs"}));
+    writes(*verb, verb->add_option("--json", o->json, "write the lists to this file"), json_file("normlab list"));
     verb->add_flag("--tests", o->tests, "check and variant of every property test, a line each");
     when_called(*verb, [o, verb] {
         accept_one(*verb, {"--tests", "--json"});

@@ -63,7 +63,7 @@ void add_soak(CLI::App& app, int& status) {
     in_group(*verb, "Reports", "soak --json soak.json --allow-unresolved");
     writes(*verb,
            verb->add_option("--json", o->verify.json, "write the counts, the worst and the failing cases to this file"),
-           json_file("a report of soak --json", {"/worst", "/failed_or_unresolved"}));
+           json_file("normlab soak"));
     verb->add_flag("--allow-unresolved", o->verify.allow_unresolved,
                    "exit status 0 although some quantity is UNRESOLVED");
     when_called(*verb, [o, &status] { o->verify.add_plugins(), status = run(*o); });

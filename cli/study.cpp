@@ -81,7 +81,7 @@ int run_study(const Study& study, const StudyOptions& o) {
         counts.push_back(own.size());
     }
     const Jobs jobs{o.out.empty() ? std::filesystem::path("results") / study.name : std::filesystem::path(o.out),
-                    o.data, o.jobs, o.fresh};
+                    o.data, o.jobs, o.fresh, o.force};
     o.files.check(apart.size());
     for (const Settings& one : apart) {
         const std::string base = (jobs.out / (study.name + one.label())).string();
@@ -151,8 +151,7 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
     for (const char* flag : {"--jobs", "--threads"})
         add_value(*one, flag, o->jobs, parse_int, "processes (default: one a core); results do not depend on it")
             ->check(CLI::Range(1, 1024));
-    writes(*one, one->add_option("--json", o->files.json, "write the report to this file"),
-           json_file("a report of study --json", {"/study", "/seconds"}));
+    writes(*one, one->add_option("--json", o->files.json, "write the report to this file"), json_file("normlab study"));
     writes(*one, one->add_option("--csv", o->files.csv, "write the table to this file too"), csv_file(study.columns));
     writes(*one,
            one->add_option("--plot", o->files.figures,

@@ -39,6 +39,7 @@ DType parse_bits(std::string_view, const std::string& word) {
 std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::optional<verify::Baseline>& baseline,
                                          std::vector<std::string>& left_out, std::size_t& not_run) {
     const std::vector<verify::Case> cases = selected_cases(o, left_out);
+    system::catch_interrupts(interrupt_note);
     if (baseline) baseline->require_overlap(cases);
     Progress progress("verify");
     auto outcomes = verify::run_cases(
@@ -97,10 +98,10 @@ int run_hunt(const VerifyOptions& o) {
 }
 
 int run(const VerifyOptions& o) {
-    system::catch_interrupts(interrupt_note);
+    if (o.list_cases) return list_cases(o), 0;
+    if (o.filter.empty()) system::catch_interrupts(interrupt_note);  // else once its expression has been matched
     if (o.faults) return run_faults(o);
     if (o.hunt) return run_hunt(o);
-    if (o.list_cases) return list_cases(o), 0;
     const auto start = std::chrono::steady_clock::now();
     std::optional<verify::Baseline> baseline;
     if (!o.baseline.empty()) baseline.emplace(o.baseline);
@@ -230,12 +231,11 @@ void add_searches(CLI::App& verb, VerifyOptions& o) {
 void add_reports(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Reports", "verify --json now.json --html now.html --baseline then.json");
     writes(verb, verb.add_option("--json", o.json, "write every finding to this file, with version, commit and date"),
-           json_file("a report of verify --json", {"/summary", "/findings"}), "--faults",
-           json_file("a report of verify --faults --json", {"/planted", "/faults"}));
+           json_file("normlab verify"), "--faults", json_file("normlab verify --faults"));
     writes(verb, verb.add_option("--junit", o.junit, "write JUnit XML to this file, as CI systems read it"),
-           text_file("a report of verify --junit", "<testsuites name=\"normlab verify\""));
+           text_file("a report of verify --junit", std::string(verify::junit_beginning)));
     writes(verb, verb.add_option("--html", o.html, "write one self-contained page with figures to this file"),
-           text_file("a page of verify --html", "<p class=\"eyebrow\">normlab verify</p>"));
+           text_file("a page of verify --html", std::string(verify::html_beginning)));
     reads(verb.add_option("--baseline", o.baseline,
                           "a file that --json wrote earlier: accuracy that got worse since is a failure"));
     verb.add_flag("--fail-fast", o.fail_fast, "stop at the first failing case; those that were begun are finished");

@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::string_view_literals;
 
+constexpr std::size_t png_header_end = 33;
 constexpr std::string_view svg_mark = "<title>normlab</title>", png_mark = "Software\0normlab"sv;
 
 std::string contents(const fs::path& path) {
@@ -83,7 +84,6 @@ std::string four_bytes(std::uint32_t number) {
 /// The picture with the mark by which is_figure knows it: an SVG's title, a PNG's text chunk behind its header.
 std::string marked(std::string picture, bool svg) {
     constexpr std::string_view title = "<title>Gnuplot</title>";
-    constexpr std::size_t header_end = 33;
     if (svg) {
         const std::size_t at = picture.find(title);
         return at == std::string::npos ? picture : picture.replace(at, title.size(), svg_mark);
@@ -91,8 +91,8 @@ std::string marked(std::string picture, bool svg) {
     const std::string chunk = "tEXt" + std::string(png_mark);
     const auto* bytes = reinterpret_cast<const Bytef*>(chunk.data());
     const auto checksum = static_cast<std::uint32_t>(crc32(0, bytes, static_cast<uInt>(chunk.size())));
-    if (picture.size() < header_end) return picture;
-    return picture.insert(header_end,
+    if (picture.size() < png_header_end) return picture;
+    return picture.insert(png_header_end,
                           four_bytes(static_cast<std::uint32_t>(png_mark.size())) + chunk + four_bytes(checksum));
 }
 
@@ -105,7 +105,10 @@ bool is_figure(const fs::path& path) {
     std::ifstream in(path, std::ios::binary);
     in.read(start.data(), static_cast<std::streamsize>(start.size()));
     start.resize(static_cast<std::size_t>(in.gcount()));
-    return start.find(svg_mark) != std::string::npos || start.find(png_mark) != std::string::npos;
+    // as gnuplot begins a picture: what stands before the mark is its own
+    const std::string_view before = std::string_view(start).substr(0, start.find(svg_mark));
+    const bool svg = before.size() < start.size() && before.starts_with("<?xml") && before.find("<!--") == before.npos;
+    return svg || start.find(png_mark) == png_header_end + 8;
 }
 
 void check_picture_name(const fs::path& path) {

@@ -6,6 +6,9 @@ program=$1 examples=$2
 
 expect 0 "then: normlab verify --judge vectors" export vectors --variant layer_norm
 expect 2 "exists already" export vectors --variant layer_norm
+mkdir empty && ln -s empty to_empty && ln -s nowhere dangling
+for folder in to_empty dangling; do expect 0 "verify --judge $folder" export $folder --variant layer_norm --dtype f64; done
+[ -s empty/normlab.json ] && [ -s nowhere/normlab.json ] && [ -L dangling ] || complain "links to folders: $(ls -l)"
 expect 0 "it calls instance_norm too, which is not selected" export "batch norm" --variant batch_norm --dtype f64
 grep -h '"op"' "batch norm"/*/case.json | grep -v '"op": "batch_norm"' && complain "calls of another op than the variant asked for"
 [ -z "$(ls -A | grep normlab-)" ] || complain "a temporary folder is left: $(ls -A)"

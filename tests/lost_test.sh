@@ -51,13 +51,25 @@ refused "letter line 1" verify --hunt 1 --replay letter
 cp letter letter.svg && refused "letter.svg is there and is not a figure that normlab drew" study scale --plot letter.svg
 mkdir mine && cp letter mine/scale.csv && refused "mine/scale.csv is there and is not a table of this study" study scale --out mine
 [ "$(cat letter mine/scale.csv letter.svg | grep -c letter)" = 3 ] || complain "a letter is lost"
+refused "--force takes no value" verify --input x.npy $small --json letter --force=false
+# A file that only speaks of normlab's is the user's.
+echo '{"summary": "my audit", "findings": [], "header": {"program": "audit"}}' >audit.json
+echo '{"study": "cohort 7", "seconds": 3, "worst": 1, "failed_or_unresolved": [], "variants": [], "checks": 3, "hostile_inputs": []}' >own.json
+echo 'a note on <testsuites name="normlab verify"> and <p class="eyebrow">normlab verify</p>' >note.txt
+printf '<?xml version="1.0"?>\n<svg><!-- like <title>normlab</title> --></svg>\n' >own.svg
+refused "audit.json is there and is not" verify --input x.npy --json audit.json
+for verb in list "soak --cases 5" "study scale"; do refused "own.json is there and is not" $verb --json own.json; done
+refused "note.txt is there and is not" verify --input x.npy --junit note.txt
+refused "note.txt is there and is not" verify --input x.npy --html note.txt
+refused "own.svg is there and is not" study scale --plot own.svg
+mkdir -p mine/man && echo '.TH "normlab-notes" 1' >mine/man/normlab.1 && refused "normlab.1 is there and is not" man mine/man
 # shellcheck disable=SC2086
 for time in first second; do
   expect 0 " 0 failed" verify --input x.npy $small --json out.json --junit out.xml --html out.html
   expect 0 "variants" list --json list.json
   expect 0 "soak: 5 cases" soak --cases 5 --impl reference --json soak.json
 done
-refused "list.json is there and is not a report of verify --json" verify --input x.npy --json list.json
+refused "list.json is there and is not a report of normlab verify" verify --input x.npy --json list.json
 expect 0 " 0 failed" verify --input x.npy $small --json letter --force
 grep -q '"summary"' letter || complain "--force did not replace the letter"
 expect 0 " 0 failed" verify --input x.npy $small --baseline out.json --json now.json

@@ -40,8 +40,11 @@ same_records full
 
 expect 2 "its settings is" study activations --steps 200 --log 100 --seeds 1,2,3 --width 20 --probe 100 --out whole
 printf '{' >whole/records/"$(ls whole/records | head -n 1)"
-expect 2 "no record of a study" study activations --steps 300 --log 100 --seeds 1,2,3 --width 20 --probe 100 --out whole
-expect 0 "6 runs" study activations --steps 300 --log 100 --seeds 1,2,3 --width 20 --probe 100 --out whole --fresh
+for fresh in "" --fresh; do
+  # shellcheck disable=SC2086
+  expect 2 "no record of a study" study activations --steps 300 --log 100 --seeds 1,2,3 --width 20 --probe 100 --out whole $fresh
+done
+expect 0 "6 runs" study activations --steps 300 --log 100 --seeds 1,2,3 --width 20 --probe 100 --out whole --fresh --force
 expect 2 "--steps = 'ten'" study activations --steps ten
 expect 2 "accepted" study activations --paper --standard
 expect 0 "runs, about" study activations --dry-run

@@ -39,6 +39,7 @@ public:
         const std::string data = describe_data(study, jobs.data);
         for (std::size_t k = 0; k < runs.size(); ++k) {
             records_[k] = {study.name, runs[k].name, commit(), data, runs[k].settings, {}};
+            if (jobs.fresh && !jobs.force) require_record(jobs.out, runs[k]);
             if (jobs.fresh) todo_.push_back(k);
             else if (const auto found = find_record(jobs.out, records_[k], runs[k])) records_[k] = *found, part_[k] = 1;
             else todo_.push_back(k);

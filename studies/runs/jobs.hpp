@@ -14,6 +14,7 @@ struct Jobs {
     std::string data;           ///< --data; empty: the embedded digits
     int processes = 1;          ///< the cores are shared among them
     bool fresh = false;         ///< records that are there are made again and replaced, one at a time
+    bool force = false;         ///< with fresh: also a file in a record\'s place that is none
 };
 
 struct Progress {

@@ -57,8 +57,14 @@ Record read_record(const std::filesystem::path& path) {
         const json j = json::parse(file);
         return {j.at("study"), j.at("run"), j.at("commit"), j.at("data"), j.at("settings"), j.at("result")};
     } catch (const json::exception&) {
-        throw io::InputError(fmt::format("{}: no record of a study; remove it, or call with --fresh", path.string()));
+        throw io::InputError(fmt::format(
+            "{}: no record of a study; another --out is accepted, or --fresh with --force, which replace it",
+            path.string()));
     }
+}
+
+void require_record(const std::filesystem::path& out, const Run& run) {
+    if (const std::filesystem::path path = record_path(out, run); std::filesystem::exists(path)) read_record(path);
 }
 
 std::optional<Record> find_record(const std::filesystem::path& out, const Record& expected, const Run& run) {

@@ -23,6 +23,9 @@ void write_record(const std::filesystem::path& path, const Record& record);
 /// Throws io::InputError for a file that is no record, naming what is wrong.
 Record read_record(const std::filesystem::path& path);
 
+/// Throws io::InputError where a file that is no record is in the place of this run's.
+void require_record(const std::filesystem::path& out, const Run& run);
+
 /// The record of this run if it is there. Throws io::InputError where the file was made with other settings, by another
 /// commit, from other data: it is nobody's to throw away but the caller's (--fresh).
 std::optional<Record> find_record(const std::filesystem::path& out, const Record& expected, const Run& run);

@@ -37,14 +37,16 @@ constexpr NotExported not_exported[] = {
     {"exact_statistics", saved}, {"recalibrate", saved},   {"derivatives", many, true},
     {"taylor", many, true},      {"jacobian", many, true}, {"invariance_table", many, true}};
 
+constexpr std::string_view index_name = "normlab.json";
+
 // A folder that becomes `path` when it is complete, and is removed otherwise.
 class NewFolder {
 public:
-    explicit NewFolder(const fs::path& path) : path_(path) {
+    explicit NewFolder(const fs::path& path) : path_(io::target_of(path)) {
         std::error_code error;
         if (fs::exists(path, error) && !(fs::is_directory(path, error) && fs::is_empty(path, error)))
             io::refuse(path, "exists already; a new folder, or an empty one, is accepted");
-        std::string beside = path.parent_path() / ".normlab-XXXXXX";
+        std::string beside = path_.parent_path() / ".normlab-XXXXXX";
         if (!mkdtemp(beside.data())) io::refuse_with_errno(path, "cannot be created", errno);
         own_ = beside;
         if (fs::create_directory(temporary(), error)) return;  // mkdtemp's own folder is closed to others
@@ -61,7 +63,14 @@ public:
     fs::path temporary() const { return own_ / "cases"; }
     void complete() {
         std::error_code error;
-        fs::rename(temporary(), path_, error);
+        // An empty folder may be somebody's working directory: it stays, and is filled; the index comes last.
+        if (fs::is_directory(path_)) {
+            for (const fs::directory_entry& entry : fs::directory_iterator(temporary()))
+                if (entry.path().filename() != index_name) fs::rename(entry.path(), path_ / entry.path().filename());
+            fs::rename(temporary() / index_name, path_ / index_name, error);
+        } else {
+            fs::rename(temporary(), path_, error);
+        }
         if (error) io::refuse(path_, fmt::format("cannot be created: {}", error.message()));
     }
 
@@ -154,7 +163,7 @@ Exported export_cases(const fs::path& folder, const std::vector<Case>& cases, st
     for (std::size_t i = 0; i < listed.size(); ++i)
         for (const std::size_t n : numbers[i]) listed[i]["calls"].push_back(names[n]);
     const nlohmann::ordered_json document{{"schema", 1}, {"cases", listed}};
-    io::write_atomically(target.temporary() / "normlab.json", document.dump(1) + "\n");
+    io::write_atomically(target.temporary() / index_name, document.dump(1) + "\n");
     for (const auto& entry : fs::recursive_directory_iterator(target.temporary()))
         if (entry.is_regular_file()) out.bytes += entry.file_size();
     target.complete();

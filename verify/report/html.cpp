@@ -155,14 +155,14 @@ std::string html_text(const std::vector<Outcome>& outcomes, const RunInfo& info)
     std::string details = section("cases", few ? "The cases" : "Cases in detail", "", page.details());
     body += few ? details + figures : problems + figures + worst + details;
     return fmt::format(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+        "{}"
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
         "script-src 'unsafe-inline'\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" "
         "content=\"light dark\">\n"
         "<title>normlab verify: "
         "{}</title>\n<style>{}</style>\n</head>\n<body{}>\n<main>\n{}</main>\n<script>{}</script>\n</body>\n</html>\n",
-        verdict_line(summary, info), page_style, few ? " class=\"few\"" : "", body, page_script);
+        html_beginning, verdict_line(summary, info), page_style, few ? " class=\"few\"" : "", body, page_script);
 }
 
 }  // namespace normlab::verify

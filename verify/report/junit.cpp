@@ -94,10 +94,8 @@ std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info
                         "message=\"{}\"/></testcase>\n",
                         what));
     }
-    return fmt::format(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"normlab verify\" {} "
-        "time=\"{:.3f}\" timestamp=\"{}\">\n{}</testsuites>\n",
-        all.attributes(), info.seconds, timestamp(), suites);
+    return fmt::format("{} {} time=\"{:.3f}\" timestamp=\"{}\">\n{}</testsuites>\n", junit_beginning, all.attributes(),
+                       info.seconds, timestamp(), suites);
 }
 
 }  // namespace normlab::verify
