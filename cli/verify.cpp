@@ -54,6 +54,7 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
 }
 
 std::vector<verify::Outcome> run_vectors(const VerifyOptions& o, std::size_t& not_run) {
+    system::catch_interrupts(interrupt_note);
     Progress progress("verify");
     const auto stop = [&](const std::vector<verify::Outcome>& all) {
         return o.fail_fast && std::ranges::any_of(
@@ -73,6 +74,7 @@ void remember(const std::vector<verify::Case>& failing, const std::string& repla
 }
 
 int run_hunt(const VerifyOptions& o) {
+    system::catch_interrupts(interrupt_note);
     if (!o.replay.empty()) verify::read_replay(o.replay);  // what is found can be added to it
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&] {
@@ -99,7 +101,6 @@ int run_hunt(const VerifyOptions& o) {
 
 int run(const VerifyOptions& o) {
     if (o.list_cases) return list_cases(o), 0;
-    if (o.filter.empty()) system::catch_interrupts(interrupt_note);  // else once its expression has been matched
     if (o.faults) return run_faults(o);
     if (o.hunt) return run_hunt(o);
     const auto start = std::chrono::steady_clock::now();
