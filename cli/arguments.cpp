@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <regex>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -27,13 +28,36 @@ std::vector<std::string> arguments_of(const CLI::App& verb) {
     return arguments;
 }
 
+// Of an app and its verbs.
+static void add_list_flags(const CLI::App& app, std::set<std::string>& flags) {
+    for (const CLI::Option* option : app.get_options())
+        if (option->get_delimiter() != '\0') flags.insert(option->get_name());
+    for (const CLI::App* verb : app.get_subcommands({})) add_list_flags(*verb, flags);
+}
+
+void refuse_empty_elements(const CLI::App& app, const std::vector<char*>& call) {
+    std::set<std::string> flags;
+    add_list_flags(app, flags);
+    for (std::size_t i = 1; i < call.size() && call[i]; ++i) {
+        const std::string word = call[i], flag = word.substr(0, word.find('='));
+        if (!flags.contains(flag)) continue;
+        if (flag == word && !call[i + 1]) return;
+        const std::string list = flag == word ? call[i + 1] : word.substr(flag.size() + 1);
+        if (!list.empty() && ("," + list + ",").find(",,") != std::string::npos)
+            throw Error(
+                fmt::format("{} {}: one of the words between commas is empty; words with one comma between two "
+                            "of them are accepted",
+                            flag, system::shell_word(list)));
+    }
+}
+
 std::string command_line(const CLI::App& verb) {
     std::string line = "normlab";
     for (const std::string& word : arguments_of(verb)) line += " " + system::shell_word(word);
     return line;
 }
 
-// "--threads: Value 0 not in range 1 to 1024", as CLI::Range says it, as this program says such things.
+// What CLI11 says, such as "--json: At Most 1 required but received 2", as this program says such things.
 static std::string what_is_wrong(const CLI::ParseError& error, const std::string& call = "normlab") {
     std::string text = error.what();
     const std::string help = fmt::format("`{} --help` says what is accepted", call);
@@ -58,10 +82,6 @@ static std::string what_is_wrong(const CLI::ParseError& error, const std::string
     if (static const std::regex more("The following arguments? .* not expected: ([^]*)");
         std::regex_match(text, part, more))
         return fmt::format("unexpected argument '{}'; {}", part.str(1), help);
-    static const std::regex out_of_range("(.*): Value ([^]*) not in range (.*) to (.*)");
-    if (std::smatch said; std::regex_match(text, said, out_of_range))
-        return fmt::format("{} {}; a whole number from {} to {} is accepted", said.str(1),
-                           system::shell_word(said.str(2)), said.str(3), said.str(4));
     if (dynamic_cast<const CLI::ValidationError*>(&error))
         if (const std::size_t at = text.find(": "); at != std::string::npos) text.replace(at, 2, " ");
     return text;

@@ -190,7 +190,7 @@ void add_bench(CLI::App& app, int& status) {
     in_group(*verb, "What is timed", "bench --shapes resnet50 --limit 3 --dtype f32,bf16");
     reads(verb->add_option("--shapes", o->shapes,
                            "peers (the default), resnet50, transformer, unet, weights, or a file (bench/README.md)"));
-    add_value(*verb, "--limit", o->limit, parse_int, "the first so many shapes only")->check(CLI::Range(1, 1000000));
+    add_value(*verb, "--limit", o->limit, from_to(1, 1000000), "the first so many shapes only");
     add_list(*verb, "--variant", o->variants,
              "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");
     add_list(*verb, "--dtype", o->selection.dtypes, parse_dtype, dtype_words() + " (default: f32)");
@@ -208,16 +208,14 @@ void add_bench(CLI::App& app, int& status) {
     add_value(*verb, "--timeout", o->timeout, parse_seconds,
               "seconds that a check or a repetition of a plug-in may take (default: 300); loading one may take 60, or "
               "this where it is more");
-    const auto number = [](const std::string& word) { return parse_int("--threads", word); };
-    add_list(*verb, "--threads", o->selection.threads, number, "numbers of threads, comma separated (default: 1)")
-        ->check(CLI::Range(1, 1024));
+    const auto number = [](const std::string& word) { return from_to(1, most_threads)("--threads", word); };
+    add_list(*verb, "--threads", o->selection.threads, number, "numbers of threads, comma separated (default: 1)");
     in_group(*verb, "How, and reports", "bench --seconds 600 --cache cold --json bench.json --plot bench.svg");
     add_list(*verb, "--cache", o->selection.caches, bench::parse_cache,
              "cold, warm (default: warm where all tensors of a call fit into the last cache, otherwise cold)");
-    add_value(*verb, "--seconds", o->timing.seconds, parse_int,
+    add_value(*verb, "--seconds", o->timing.seconds, from_to(1, 86400),
               "for timing, roughly (default: 180; checks come on top); repetitions fall from 9 to 3 where it does not "
-              "suffice")
-        ->check(CLI::Range(1, 86400));
+              "suffice");
     writes(*verb, verb->add_option("--json", o->json, "write Google Benchmark's JSON to this file"),
            json_file("normlab bench"));
     writes(*verb,

@@ -54,11 +54,8 @@ std::string names_of(const CLI::Option& option) {
     return names;
 }
 
-// "N:INT in [1 - 1024]": what a range adds is said in the message of a wrong call
 std::string value_of(const CLI::Option& option) {
-    if (option.get_items_expected_max() == 0) return {};
-    const std::string type = option.get_type_name();
-    return type.substr(0, type.find(':'));
+    return option.get_items_expected_max() == 0 ? "" : option.get_type_name();
 }
 
 OptionPage describe(const CLI::Option& option) {

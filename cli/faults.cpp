@@ -15,7 +15,6 @@
 namespace normlab::cli {
 
 int run_faults(const VerifyOptions& o) {
-    system::catch_interrupts(interrupt_note);
     const std::vector<Companion> known = companions();
     const auto faulty = std::ranges::find(known, "faulty", &Companion::name);
     if (faulty == known.end())

@@ -129,14 +129,14 @@ void check_output(const CLI::App& verb, const Named& out) {
     if (out.role->read) return;
     const bool other = !out.role->with.empty() && verb.count(out.role->with);
     require_replaceable(out.flag, out.text, other ? out.role->other : out.role->kind, forced);
+    io::expect_unchanged(out.text);
 }
 
 // A path that no role is known of would be guarded by nobody.
 void require_roles(const CLI::App& verb) {
     for (const CLI::Option* option : verb.get_options()) {
-        const std::string& help = option->get_description();
-        static const std::regex path(" (files?|folder)([^'a-z]|$)");
-        if (option->get_items_expected_max() > 0 && std::regex_search(help, path) && !roles().contains(option))
+        const std::string type = option->get_type_name();  // option_values.cpp gives each its own
+        if ((type == "FILE" || type == "FOLDER") && !roles().contains(option))
             throw std::logic_error(option->get_name() + " takes a path, and files.hpp was not told whether it is read");
     }
 }
@@ -166,10 +166,10 @@ Kind text_file(const std::string& name, const std::string& beginning) {
 }
 
 Kind csv_file(const std::string& columns) {
-    return {"a table of this study", [columns](const fs::path& file) {
+    return {"a table of this study", [columns = std::regex(columns)](const fs::path& file) {
                 std::string line;
                 std::ifstream in(file, std::ios::binary);
-                return std::getline(in, line) && line.starts_with(columns);
+                return std::getline(in, line) && std::regex_match(line, columns);
             }};
 }
 
@@ -236,7 +236,7 @@ static const CLI::Option* option_behind(const CLI::App& verb, const std::string&
     for (const CLI::Option* option : verb.get_options())
         if (option->count() && !option->get_name().empty() && text.find(option->get_name()) != std::string::npos)
             return nullptr;  // it is said
-    if (text.starts_with("unknown "))
+    if (text.starts_with("unknown ") || text.starts_with("case '"))
         for (const CLI::Option* option : verb.get_options())
             for (const std::string& value : option->results())
                 if (stands_in("'" + value + "'")) return option;
@@ -255,6 +255,8 @@ void naming_the_flag(const CLI::App& verb, const std::function<void()>& run) {
     } catch (const Error& e) {
         name(e.what());
         throw;
+    } catch (const io::OutputError&) {
+        throw;  // it names the file, and no word of the call is wrong
     } catch (const io::InputError& e) {
         name(e.what());
         throw;

@@ -21,7 +21,7 @@ struct Kind {
 Kind json_file(const std::string& program);
 /// A text that begins so.
 Kind text_file(const std::string& name, const std::string& beginning);
-/// A table whose first line begins so.
+/// A table whose first line is this regular expression's.
 Kind csv_file(const std::string& columns);
 Kind figure_file();
 

@@ -12,6 +12,7 @@
 #include "io/report_header.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "verify/remote/worker.hpp"
 #include "verify/run/catalogue.hpp"
 
 namespace normlab::cli {
@@ -83,8 +84,16 @@ void add_list(CLI::App& app, int&) {
     const auto o = std::make_shared<Options>();
     add_plugin_files(*verb, o->plugins);
     add_list(*verb, "--impl", o->implementations, "plug-ins built along to be listed as what they say of themselves");
-    add_value(*verb, "--timeout", o->timeout, parse_seconds,
-              "seconds that loading a plug-in may take, 60 or more (default: 60)");
+    add_value(
+        *verb, "--timeout", o->timeout,
+        [](std::string_view flag, const std::string& word) {
+            const double seconds = parse_seconds(flag, word);
+            if (seconds < verify::seconds_to_load)
+                throw Error(fmt::format("{} {}; seconds, {} and up to 86400, are accepted", flag, word,
+                                        verify::seconds_to_load));
+            return seconds;
+        },
+        "seconds that loading a plug-in may take, 60 or more (default: 60)");
     writes(*verb, verb->add_option("--json", o->json, "write the lists to this file"), json_file("normlab list"));
     verb->add_flag("--tests", o->tests, "check and variant of every property test, a line each");
     when_called(*verb, [o, verb] {

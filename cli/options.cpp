@@ -1,5 +1,6 @@
 #include "cli/options.hpp"
 
+#include <charconv>
 #include <thread>
 
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 
 #include "cli/commands.hpp"
 #include "norms/names.hpp"
+#include "system/shell.hpp"
 #include "verify/case/case.hpp"
 
 namespace normlab::cli {
@@ -30,7 +32,6 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::
 
 std::string dtype_words() { return kernel_dtype_names(); }
 
-// CLI::Range would take NaN, and no open interval
 double parse_seconds(std::string_view flag, const std::string& text) {
     const double seconds = verify::parse_number(flag, text);
     if (!(seconds > 0 && seconds <= 86400))
@@ -38,15 +39,22 @@ double parse_seconds(std::string_view flag, const std::string& text) {
     return seconds;
 }
 
-int parse_int(std::string_view flag, const std::string& text) {
-    return static_cast<int>(verify::parse_integer(flag, text));
+std::function<int(std::string_view, const std::string&)> from_to(int low, int high) {
+    return [=](std::string_view flag, const std::string& text) {
+        int value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc() || end != text.data() + text.size() || value < low || value > high)
+            throw Error(fmt::format("{} {}; a whole number from {} to {} is accepted", flag, system::shell_word(text),
+                                    low, high));
+        return value;
+    };
 }
 
 int all_cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
 CLI::Option* add_threads(CLI::App& verb, int& to) {
-    return add_value(verb, "--threads", to, parse_int, "threads (default: all cores); results do not depend on it")
-        ->check(CLI::Range(1, 1024));
+    return add_value(verb, "--threads", to, from_to(1, most_threads),
+                     "threads (default: all cores); results do not depend on it");
 }
 
 void refuse_empty_arguments(CLI::App& verb) {
@@ -75,8 +83,9 @@ void accept_beside(const CLI::App& verb, const std::string& flag, const std::str
 }
 
 void require_with(const CLI::App& verb, const Flags& flags, const Flags& with, const std::string& else_) {
-    if (given(verb, flags).empty() || !given(verb, with).empty()) return;
-    throw Error(fmt::format("{} {} with {}{}", together(flags, "and"), flags.size() == 1 ? "goes" : "go",
+    const Flags found = given(verb, flags);
+    if (found.empty() || !given(verb, with).empty()) return;
+    throw Error(fmt::format("{} {} with {}{}", together(found, "and"), found.size() == 1 ? "goes" : "go",
                             together(with, "or"), else_));
 }
 

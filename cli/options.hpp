@@ -3,6 +3,7 @@
 // value and what is accepted.
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -55,7 +56,11 @@ std::string dtype_words();
 
 /// Seconds, above 0 and up to a day.
 double parse_seconds(std::string_view flag, const std::string& text);
-int parse_int(std::string_view flag, const std::string& text);
+
+/// A parser of whole numbers in this range.
+std::function<int(std::string_view flag, const std::string& text)> from_to(int low, int high);
+
+inline constexpr int most_threads = 1024;
 
 /// One a core.
 int all_cores();

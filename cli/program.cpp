@@ -14,6 +14,7 @@
 #include "cli/option_values.hpp"
 #include "cli/own_program.hpp"
 #include "cli/plugins.hpp"
+#include "io/error.hpp"
 #include "norms/memory.hpp"
 #include "system/interrupt.hpp"
 #include "system/process.hpp"
@@ -68,6 +69,17 @@ bool names_verbs(const CLI::App& app, const std::vector<char*>& call) {
 
 }  // namespace
 
+// As the pages call what CLI11 calls subcommands; those that are for the program itself have no group.
+static void name_verbs(CLI::App& app, const std::string& one, const std::string& all) {
+    const auto formatter = std::make_shared<CLI::Formatter>();
+    formatter->label("SUBCOMMAND", one);
+    app.formatter(formatter);
+    for (CLI::App* verb : app.get_subcommands({})) {
+        if (!verb->get_group().empty()) verb->group(all);
+        if (!verb->get_subcommands({}).empty()) name_verbs(*verb, "NAME", "Names");
+    }
+}
+
 int run_program(int argc, char** argv) {
     std::vector<char*> call = without_help_verb(argc, argv);
     become_own_program(argc, call.data());
@@ -93,7 +105,9 @@ int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
         int status = 0;
         add_verbs(app, status);
         name_option_values(app);
+        name_verbs(app, "VERB", "Verbs");
         try {
+            refuse_empty_elements(app, call);
             app.parse(argc, call.data());
         } catch (const CLI::ParseError& e) {
             if (e.get_exit_code() == 0 && names_verbs(app, call)) return app.exit(e);  // --help, --version
@@ -107,6 +121,8 @@ int run_program(int argc, char** argv, void (*add_verbs)(CLI::App&, int&)) {
     } catch (const std::bad_alloc&) {
         return complain("not enough memory for this case; a smaller shape is accepted", 2);
     } catch (const Failure& e) {  // the call was right, the machine or an implementation failed
+        return complain(e.what(), 1);
+    } catch (const io::OutputError& e) {
         return complain(e.what(), 1);
     } catch (const std::system_error& e) {
         // no wrong call: the disk is full

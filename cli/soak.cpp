@@ -51,8 +51,7 @@ void add_soak(CLI::App& app, int& status) {
         app.add_subcommand("soak", "check 100000 cases drawn by chance; a right implementation passes every one");
     const auto o = std::make_shared<SoakOptions>();
     in_group(*verb, "Which cases", "soak --cases 1000000 --seed 7 --dtype f32");
-    add_value(*verb, "--cases", o->count, verify::parse_integer, "how many (default: 100000)")
-        ->check(CLI::Range(1, 1000000000));
+    add_value(*verb, "--cases", o->count, from_to(1, 1000000000), "how many (default: 100000)");
     add_seed(*verb, o->verify.seed, "which (default: 1); the same for any number of threads");
     add_selection(*verb, o->verify.selection,
                   {"variants, comma separated (default: all)",

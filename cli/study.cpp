@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -19,6 +20,7 @@
 #include "studies/runs/jobs.hpp"
 #include "studies/runs/ledger.hpp"
 #include "studies/runs/records.hpp"
+#include "system/interrupt.hpp"
 #include "system/process.hpp"
 
 namespace normlab::cli {
@@ -87,6 +89,7 @@ int run_study(const Study& study, const StudyOptions& o) {
         const std::string base = (jobs.out / (study.name + one.label())).string();
         require_replaceable("--out", base + ".csv", csv_file(study.columns), o.force);
         for (const char* ending : {".svg", ".png"}) require_replaceable("--out", base + ending, figure_file(), o.force);
+        for (const char* ending : {".csv", ".svg", ".png"}) io::expect_unchanged(base + ending);
     }
     if (o.dry_run) return print_plan(runs, jobs, describe_data(study, o.data)), 0;
     std::error_code error;
@@ -98,9 +101,20 @@ int run_study(const Study& study, const StudyOptions& o) {
 
     const auto start = std::chrono::steady_clock::now();
     Progress bar("study " + study.name);
-    const std::vector<Record> records = make_records(study, runs, jobs, [&](const studies::Progress& p) {
-        bar.show(p.part, fmt::format("{}/{} runs", p.done, p.total), p.seconds_left);
-    });
+    std::vector<Record> records;
+    system::catch_interrupts("");
+    try {
+        records = make_records(study, runs, jobs, [&](const studies::Progress& p) {
+            bar.show(p.part, fmt::format("{}/{} runs", p.done, p.total), p.seconds_left);
+        });
+    } catch (const system::Interrupted&) {
+        bar.clear();
+        const auto there =
+            std::ranges::count_if(runs, [&](const Run& run) { return exists(record_path(jobs.out, run)); });
+        fmt::print("study {}: interrupted; {} of {} runs are in {}, and the same call{} makes the others\n", study.name,
+                   there, runs.size(), (jobs.out / "records").string(), o.fresh ? " without --fresh" : "");
+        return system::interrupted_status();
+    }
     bar.clear();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     bool held = true;
@@ -149,8 +163,8 @@ void add_one(CLI::App& verb, const Study& study, int& status) {
                           fmt::format("where records, figure and table go (default: results/{})", study.name)),
           "results/" + study.name);
     for (const char* flag : {"--jobs", "--threads"})
-        add_value(*one, flag, o->jobs, parse_int, "processes (default: one a core); results do not depend on it")
-            ->check(CLI::Range(1, 1024));
+        add_value(*one, flag, o->jobs, from_to(1, most_threads),
+                  "processes (default: one a core); results do not depend on it");
     writes(*one, one->add_option("--json", o->files.json, "write the report to this file"), json_file("normlab study"));
     writes(*one, one->add_option("--csv", o->files.csv, "write the table to this file too"), csv_file(study.columns));
     writes(*one,
@@ -196,9 +210,12 @@ void add_study(CLI::App& app, int& status) {
         if (*shows) {
             const std::filesystem::path folder =
                 records->empty() ? folder_of_records() : std::filesystem::path(*records);
-            if (!std::filesystem::is_directory(folder))
+            if (std::ranges::none_of(
+                    all(), [&](const Study& s) { return std::filesystem::is_directory(folder / s.name / "records"); }))
                 throw Error(
-                    fmt::format("--records {}: no folder; one that holds STUDY/records is accepted", folder.string()));
+                    fmt::format("--records {}: holds no STUDY/records of any study; a folder such as results, "
+                                "in which studies keep their records, is accepted",
+                                folder.string()));
             print(ledger_text(ledger(folder)));
             return;
         }

@@ -39,7 +39,6 @@ DType parse_bits(std::string_view, const std::string& word) {
 std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::optional<verify::Baseline>& baseline,
                                          std::vector<std::string>& left_out, std::size_t& not_run) {
     const std::vector<verify::Case> cases = selected_cases(o, left_out);
-    system::catch_interrupts(interrupt_note);
     if (baseline) baseline->require_overlap(cases);
     Progress progress("verify");
     auto outcomes = verify::run_cases(
@@ -54,7 +53,6 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
 }
 
 std::vector<verify::Outcome> run_vectors(const VerifyOptions& o, std::size_t& not_run) {
-    system::catch_interrupts(interrupt_note);
     Progress progress("verify");
     const auto stop = [&](const std::vector<verify::Outcome>& all) {
         return o.fail_fast && std::ranges::any_of(
@@ -74,7 +72,6 @@ void remember(const std::vector<verify::Case>& failing, const std::string& repla
 }
 
 int run_hunt(const VerifyOptions& o) {
-    system::catch_interrupts(interrupt_note);
     if (!o.replay.empty()) verify::read_replay(o.replay);  // what is found can be added to it
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&] {
@@ -101,6 +98,7 @@ int run_hunt(const VerifyOptions& o) {
 
 int run(const VerifyOptions& o) {
     if (o.list_cases) return list_cases(o), 0;
+    system::catch_interrupts(interrupt_note);
     if (o.faults) return run_faults(o);
     if (o.hunt) return run_hunt(o);
     const auto start = std::chrono::steady_clock::now();

@@ -84,6 +84,8 @@ void VerifyOptions::add_plugins() {
     std::vector<std::string> usual = verify::chosen_implementations({});
     const std::vector<std::string> added = cli::add_plugins(wanted_plugins(plugins, names), timeout);
     require_known(implementations);
+    std::erase_if(texts = cases, is_name);
+    if (judge.folder.empty()) naming("--case", [&] { require_known(implementations_of(texts)); });
     if (added.empty() || !implementations.empty() || !std::ranges::all_of(cases, is_name)) return;
     if (!plugins.empty()) usual.assign(added.begin(), added.begin() + static_cast<std::ptrdiff_t>(plugins.size()));
     implementations = usual;  // not the companions that a replayed case alone names

@@ -9,7 +9,9 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +31,29 @@ struct Target {
 };
 
 int standard_output = STDOUT_FILENO;  // where a file named - goes
+
+/// What is at a path, so that a change is noticed; nothing: no file.
+using Identity = std::optional<std::array<std::int64_t, 5>>;
+
+Identity identity_of(const fs::path& path) {
+    struct stat s {};
+    if (::stat(path.c_str(), &s) != 0) return std::nullopt;
+    return std::array{static_cast<std::int64_t>(s.st_dev), static_cast<std::int64_t>(s.st_ino),
+                      static_cast<std::int64_t>(s.st_size), static_cast<std::int64_t>(s.st_mtim.tv_sec),
+                      static_cast<std::int64_t>(s.st_mtim.tv_nsec)};
+}
+
+/// Of expect_unchanged, by the whole path.
+std::map<fs::path, Identity>& expected() {
+    static std::map<fs::path, Identity> all;
+    return all;
+}
+
+/// `path` with the first number behind it that no file has.
+fs::path free_name(const fs::path& path) {
+    for (int i = 1;; ++i)
+        if (fs::path name = path.string() + "." + std::to_string(i); !fs::exists(name)) return name;
+}
 
 Target examine(const fs::path& path) {
     if (names_standard_output(path)) return {path, std::nullopt, true};
@@ -144,12 +169,28 @@ fs::path target_of(const fs::path& path) {
 
 void write_atomically(const fs::path& path, std::string_view contents) { write_parts_atomically(path, {&contents, 1}); }
 
-void write_parts_atomically(const fs::path& path, std::span<const std::string_view> parts) {
-    const Target target = examine(path);
+void write_parts_atomically(const fs::path& path, std::span<const std::string_view> parts) try {
+    Target target = examine(path);
     if (target.streams) return write_stream(path, parts);
     Temporary temporary(path, target);
     for (const std::string_view part : parts) temporary.write(part);
+    const auto seen = expected().find(target.path);
+    if (seen != expected().end() && seen->second != identity_of(target.path)) {
+        target = {free_name(target.path), std::nullopt};
+        temporary.become(target);
+        refuse(path,
+               "another program wrote it during this run, and it stays as that left it; what this run would have "
+               "written there is in " +
+                   target.path.string());
+    }
     temporary.become(target);
+    if (seen != expected().end()) seen->second = identity_of(target.path);
+} catch (const InputError& e) {
+    throw OutputError(e.what());
+}
+
+void expect_unchanged(const fs::path& path) {
+    if (!names_standard_output(path)) expected()[target_of(path)] = identity_of(path);
 }
 
 void check_writable(const fs::path& path) {

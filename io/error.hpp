@@ -16,6 +16,13 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// A file that could be written when the run began and cannot be now, such as on a disk that is full: the call was
+/// right, and what was computed does not depend on it.
+class OutputError : public InputError {
+public:
+    using InputError::InputError;
+};
+
 /// Throws InputError("PATH: WHAT").
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what);
 

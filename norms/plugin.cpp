@@ -200,7 +200,14 @@ const Implementation& load_plugin(const PluginName& plugin) {
     const std::string key = PluginName{file.string(), plugin.options}.text();
     if (const auto known = loaded.find(key); known != loaded.end()) return *known->second;
     void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!library) throw Error(fmt::format("{}: cannot be loaded: {}", plugin.file, dlerror()));
+    if (!library) {
+        std::string why = dlerror();
+        if (why.starts_with(file.string() + ": ")) why.erase(0, file.string().size() + 2);
+        throw Error(
+            fmt::format("{}: cannot be loaded ({}); a shared library for this machine, with all that it needs, "
+                        "is accepted",
+                        plugin.file, why));
+    }
     const auto entry = reinterpret_cast<decltype(&normlab_plugin_entry)>(dlsym(library, "normlab_plugin_entry"));
     if (!entry)
         throw Error(fmt::format("{}: not a plug-in: it exports no normlab_plugin_entry (norms/plugin.h)", plugin.file));

@@ -18,7 +18,7 @@ expect 2 "f64, f32, bf16, f16" verify --dtype quad
 expect 2 "cannot run" verify --case "rms_norm reference f32 nchw 2x6x5 check=zero_sum"
 expect 2 "absent.npy" verify --input absent.npy
 expect 2 "together" verify --input absent.npy --data .
-expect 2 "go with --input" verify --eps 1
+expect 2 "--eps goes with --input" verify --eps 1
 expect 2 "--threads 0; a whole number from 1 to 1024 is accepted" verify --threads 0
 expect 2 "--threads ten; a whole number" verify --threads ten
 expect 2 "--threads -1; a whole number from 1 to 1024 is accepted" verify --threads -1

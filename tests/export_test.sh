@@ -22,7 +22,7 @@ expect 2 "DIR" export
 expect 2 "holds no outputs yet" verify --judge vectors
 expect 2 "nowhere" verify --judge nowhere
 expect 2 "accepted beside it" verify --judge vectors --impl cpu
-expect 2 "go with --judge" verify --accumulation tree
+expect 2 "goes with --judge" verify --accumulation tree
 expect 2 "kappa-free" verify --judge vectors --accumulation exact
 
 python=

@@ -79,7 +79,7 @@ expect 0 " 0 failed" verify --input x.npy $small --json to_target
 
 # What is no regular file, and standard output.
 expect 0 " 0 failed" verify --input x.npy $small --json /dev/null --html /dev/null
-expect 2 "/dev/full: cannot be written: No space left on device" verify --input x.npy $small --json /dev/full --junit whole.xml
+expect 1 "/dev/full: cannot be written: No space left on device" verify --input x.npy $small --json /dev/full --junit whole.xml
 [ -s whole.xml ] || complain "a full disk took another report with it"
 for name in - /dev/stdout; do
   "$program" verify --input x.npy $small --json $name 2>text | grep -q '"verdict": "PASS"' || complain "--json $name"
@@ -107,12 +107,33 @@ refused "shape (1, 2), but weight_norm has a g of shape (2,)" verify --input x.n
 refused "shape (2, 1), but batch_norm has a gamma or beta of shape (2,)" verify --input x.npy --variant batch_norm --beta g21.npy
 refused "--groups is for group_norm" verify --input x.npy --variant layer_norm --groups 2
 
+begin() { # ARGS...: until a signal would be caught
+  env --default-signal=INT "$program" "$@" >said 2>&1 </dev/null & # what a script starts in the background is deaf to it
+  pid=$!
+  while kill -0 $pid && ! grep -q '^SigCgt:.*[4-7c-f]..[2367abef]$' /proc/$pid/status; do sleep 0.1; done
+}
+
+# Another run, or somebody, writes the file during this one: theirs stays, and so does what this one found.
+expect_late() { # FILE ARGS...: written while the program runs
+  late=$1
+  shift
+  begin "$@"
+  echo theirs >"$late"
+  wait $pid
+  { [ $? = 1 ] && [ "$(cat "$late")" = theirs ] && [ -s "$late.1" ] && grep -q "another program wrote it" said; } || complain "$late: $(cat said)"
+}
+expect_late late.json soak --cases 5000 --impl reference --json late.json
+expect_late late.csv study scale --csv late.csv
+
 # A signal: what is done so far, a report that says it is not all, no process left.
 interrupted() { # STATUS SIGNAL ARGS...
   status=$1 signal=$2
   shift 2
-  out=$(timeout --preserve-status -s "$signal" 2 "$program" "$@" 2>&1)
+  begin "$@"
+  sleep 1 && kill -s "$signal" $pid
+  wait $pid
   got=$?
+  out=$(cat said)
   [ $got = "$status" ] || complain "'$*' ended with $got: $out"
   case $out in *"interrupted, "*" not run; "* | *"interrupted; "*) ;; *) complain "'$*' does not say what was not run: $out" ;; esac
 }
@@ -122,6 +143,8 @@ interrupted 143 TERM verify --tier full --json cut.json --junit cut.xml --html c
 grep -q '"not_run"' cut.json && grep -q 'type="interrupted"' cut.xml && grep -q 'Interrupted' cut.html || complain "reports that do not say that they are not all"
 interrupted 130 INT verify --hunt 600 --impl reference
 interrupted 143 TERM verify --faults --json faults.json
+interrupted 143 TERM study scale --out cut --paper
+grep -q "interrupted; [0-9]* of 360 runs are in cut/records" said || complain "study: $(cat said)"
 sleep 1
 [ "$(ps -eo ppid,args | grep -c "^ *1 $program worker")" = 0 ] || complain "a worker is left"
 exit $failed

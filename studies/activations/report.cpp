@@ -61,7 +61,7 @@ std::string shapes(const Selected runs[2], int layers) {
 }
 
 std::string csv(const std::vector<Record>& records, int layers) {
-    std::string text = "norm,seed,step,accuracy,training_loss,validation_loss,p15,p50,p85";
+    std::string text = columns;
     for (int h = 0; h < layers; ++h) text += fmt::format(",saturated_{}", h + 1);
     for (int h = 0; h <= layers; ++h) text += fmt::format(",gradient_norm_{}", h + 1);
     text += "\n";

@@ -28,7 +28,7 @@ Study activations() {
         .name = "activations",
         .question =
             "does batch norm train faster, and do the inputs of its sigmoids drift less? (Ioffe & Szegedy 2015, 4.1)",
-        .columns = "norm,seed,step,accuracy,",
+        .columns = std::string(sigmoids::columns) + "(,saturated_[0-9]+)*(,gradient_norm_[0-9]+)+",
         .durations = "15 s, --standard 1 min, --paper 5 min (2 cores)",
         .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10",
                       integers(1, 1'000'000), true},

@@ -119,8 +119,10 @@ std::string table_of(const Results& r) {
     return text;
 }
 
+constexpr const char* columns = "domain,strength,seed,clean,frozen,swapped";
+
 std::string csv_of(const Results& r) {
-    std::string text = "domain,strength,seed,clean,frozen,swapped\n";
+    std::string text = fmt::format("{}\n", columns);
     for (const auto& [name, strengths] : r.of)
         for (const auto& [strength, pair] : strengths)
             for (const auto& [seed, frozen] : pair.frozen.values)
@@ -153,7 +155,7 @@ Study adaptation() {
     Study study;
     study.name = "adaptation";
     study.question = "do new population statistics alone adapt a net to shifted, contrast-changed and noisy images?";
-    study.columns = "domain,strength,seed,";
+    study.columns = columns;
     study.durations = "6 s, --standard 45 s, --paper about 1.1 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--batch", "the optimiser's, normalised whole", "64", "", "", integers(2, 4096)},

@@ -118,7 +118,7 @@ std::string table_of(const std::vector<Group>& groups) {
 }
 
 std::string csv_of(const std::vector<Group>& groups) {
-    std::string csv = "trained,way,implementation,seed,step,loss,bias,weights\n";
+    std::string csv = fmt::format("{}\n", columns);
     for (const Group& g : groups)
         for (const Record* r : g.runs)
             for (std::size_t i = 0; i < r->result.at("step").size(); ++i)

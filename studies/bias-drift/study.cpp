@@ -25,7 +25,7 @@ Study bias_drift() {
     return {
         .name = "bias-drift",
         .question = "what happens when the normalisation is outside the gradient step? (Ioffe & Szegedy 2015, 2)",
-        .columns = "trained,way,implementation,seed,",
+        .columns = outside::columns,
         .durations = "5 s, --standard 3 min, --paper 15 min (2 cores)",
         .settings = {{"--seeds", "of weights, samples and targets", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10",
                       "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", integers(1, 1'000'000), true},

@@ -6,6 +6,8 @@
 namespace normlab::studies::outside {
 
 json run(const json& settings);
+/// Of the table.
+inline constexpr const char* columns = "trained,way,implementation,seed,step,loss,bias,weights";
 Report report(const std::vector<Record>& records);
 
 }  // namespace normlab::studies::outside

@@ -150,7 +150,7 @@ Figure figure(const std::vector<Record>& records) {
 }
 
 std::string csv(const std::vector<Record>& records) {
-    std::string text = "activation,norm,layers,factor,init,seed,step,accuracy,training_loss\n";
+    std::string text = fmt::format("{}\n", columns);
     for (const Record& r : records)
         for (std::size_t i = 0; i < r.result.at("step").size(); ++i)
             text +=

@@ -94,7 +94,7 @@ Study learning_rate() {
         .question =
             "how many steps, and which rates, with and without batch norm? (Ioffe & Szegedy 2015, 4.2; Bjorck et al. "
             "2018)",
-        .columns = "activation,norm,layers,factor,",
+        .columns = rates::columns,
         .durations = "40 s, --standard 15 min, --paper 2 h (2 cores)",
         .settings = {{"--seeds", "of weights and batches", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10",
                       integers(1, 1'000'000), true},

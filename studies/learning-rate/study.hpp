@@ -7,6 +7,8 @@ namespace normlab::studies::rates {
 
 std::vector<Run> plan(const Settings& settings);
 json run(const json& settings, const Context& context);
+/// Of the table.
+inline constexpr const char* columns = "activation,norm,layers,factor,init,seed,step,accuracy,training_loss";
 Report report(const std::vector<Record>& records);
 
 }  // namespace normlab::studies::rates

@@ -97,9 +97,7 @@ json document_of(const Results& results) {
 }
 
 std::string csv_text(const Results& results) {
-    std::string text =
-        "row,quantity,m,distribution,impl,dtype,method,n,theory,tolerance,measured,standard_error,low,high,statistic,"
-        "limit,held\n";
+    std::string text = fmt::format("{}\n", columns);
     const auto number = [](double v) { return std::isfinite(v) ? fmt::format("{}", v) : std::string(); };
     for (const Cell& c : results.cells)
         text += fmt::format("\"{}\",\"{}\",{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", title_of(c.row), c.quantity,

@@ -37,6 +37,10 @@ std::string table_text(const Results& results);  ///< cells held and the worst c
 /// the verdict of the criterion (none where it does not apply), cells held, the worst
 std::string summary_line(const Results& results);
 json document_of(const Results& results);  ///< settings and every cell
+/// Of the table.
+inline constexpr const char* columns =
+    "row,quantity,m,distribution,impl,dtype,method,n,theory,tolerance,measured,standard_error,low,high,statistic,limit,"
+    "held";
 std::string csv_text(const Results& results);
 studies::Figure figure_of(const Results& results);  ///< theory's lines and the measured points against m
 

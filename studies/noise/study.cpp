@@ -91,7 +91,7 @@ Study noise() {
             .question =
                 "does what small batches do to statistics, outputs and gradients agree with exact theory, through "
                 "every implementation?",
-            .columns = "row,quantity,m,distribution,",
+            .columns = noise::columns,
             .durations = "40 s (2 cores)",
             .settings = {{"--impl", "implementations, names of `normlab list`; all: those that can run here", "all",
                           "reference,cpu", "", noise::check_implementation, true, true},

@@ -146,8 +146,10 @@ std::string table_of(const Results& r) {
     return text;
 }
 
+constexpr const char* columns = "norm,trained_of_each,normalisation_batch,seed,error";
+
 std::string csv_of(const Results& r) {
-    std::string text = "norm,trained_of_each,normalisation_batch,seed,error";
+    std::string text = columns;
     for (const std::int64_t each : r.counts) text += fmt::format(",error_in_batches_of_{}_of_each", each);
     for (const auto& [cell, seeds] : r.error)
         for (const auto& [seed, error] : seeds.values) {
@@ -189,7 +191,7 @@ Study non_iid() {
     Study study;
     study.name = "non-iid";
     study.question = "what do batches of few classes do to batch norm and batch renorm?";
-    study.columns = "norm,trained_of_each,";
+    study.columns = std::string(columns) + "(,error_in_batches_of_[0-9]+_of_each)*";
     study.durations = "70 s, --standard 4 min, --paper about 10 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--variants", "bn, brn", "bn,brn", "", "", words({std::begin(norms), std::end(norms)}), true},

@@ -16,6 +16,7 @@
 #include "norms/memory.hpp"
 #include "studies/data/digits.hpp"
 #include "studies/runs/records.hpp"
+#include "system/interrupt.hpp"
 #include "system/parallel.hpp"
 #include "system/process.hpp"
 
@@ -81,6 +82,7 @@ private:
                     tell(*k, said["part"]);
                 }
                 if (!reply.message) {
+                    if (system::interrupted()) throw system::Interrupted();  // it was sent to both
                     worker.reset();
                     throw Failure(reply.death);
                 }

@@ -58,7 +58,7 @@ struct Report {
 
 struct Study {
     std::string name, question;
-    std::string columns;    ///< how the first line of its table (Report::csv) begins
+    std::string columns;    ///< the first line of its table (Report::csv), a regular expression
     std::string durations;  ///< "2 min, --standard 20 min, --paper 1 h (2 cores)": measured
     std::vector<Setting> settings;
     bool uses_data = true;

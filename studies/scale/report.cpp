@@ -139,7 +139,7 @@ Report report(const std::vector<Record>& records) {
                      worst(values(wn, "largest_fall_over_bound"))),
          wn.size());
 
-    out.csv = "experiment,implementation,seed,parameter,step,value\n";
+    out.csv = fmt::format("{}\n", columns);
     for (const Record& r : records) {
         const std::string experiment = r.settings.at("experiment");
         const char* parameter = experiment == "gradients" ? "scale" : experiment == "weight_norm" ? "rate" : "step";

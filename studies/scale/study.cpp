@@ -44,7 +44,7 @@ Study scale() {
             .question =
                 "do weights before a normalization obey the laws of scale invariance? (van Laarhoven 2017; Arora et "
                 "al. 2018; Salimans & Kingma 2016)",
-            .columns = "experiment,implementation,seed,parameter,",
+            .columns = scale_laws::columns,
             .durations = "5 s, --standard 2 min, --paper 15 min (2 cores)",
             .settings = {{"--seeds", "of weights and samples", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9,10",
                           "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", integers(1, 1'000'000), true},

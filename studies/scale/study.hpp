@@ -10,6 +10,8 @@ json gradients(const json& settings);    ///< <w, dL/dw> = 0 and dL/dw(a w) = dL
 json growth(const json& settings);       ///< |w| under SGD, with or without weight decay, against the laws
 json weight_norm(const json& settings);  ///< |v| under SGD
 
+/// Of the table.
+inline constexpr const char* columns = "experiment,implementation,seed,parameter,step,value";
 Report report(const std::vector<Record>& records);
 
 }  // namespace normlab::studies::scale_laws

@@ -170,9 +170,14 @@ std::string table_of(const Results& r) {
     return text + "\n";
 }
 
-std::string csv_of(const Results& r) {
+std::string columns() {
     std::string text = "norm,batch,normalisation_batch,groups,seed,error,loss,training_loss";
     for (const Way& way : ways) text += fmt::format(",{}", way.name);
+    return text;
+}
+
+std::string csv_of(const Results& r) {
+    std::string text = columns();
     for (const auto& [c, seeds] : r.all())
         for (const auto& [seed, result] : seeds) {
             text += fmt::format("\n{},{},{},{},{}", c.norm, c.batch, c.normalisation, c.groups, seed);
@@ -191,7 +196,7 @@ Study small_batch() {
     study.name = "small-batch";
     study.question =
         "what does the normalisation batch do to the test error, with the optimiser's batch fixed and with both equal?";
-    study.columns = "norm,batch,normalisation_batch,groups,";
+    study.columns = columns();
     study.durations = "2 min, --standard 19 min, --paper about 40 h on MNIST (2 cores)";
     study.settings = with_conv_settings(
         {{"--variants", "none, bn, brn, ln, in, gn, wn", "none,bn,brn,ln,in,gn,wn", "", "",

@@ -29,30 +29,7 @@ const Setting& find_setting(const std::string& key) {
     throw Error(unknown("setting", key, keys));
 }
 
-}  // namespace
-
-std::string Case::text() const {
-    std::string t = fmt::format("{} {} {} {} {} {}", variant, implementation, name_of(dtype), name_of(layout),
-                                name_of(mode), shape_text(shape));
-    for (const Setting& s : settings())
-        if (const std::string value = s.text(*this); !value.empty()) t += fmt::format(" {}={}", s.key, value);
-    return t;
-}
-
-std::string Case::rerun() const {
-    const std::string plugin = origin_of(implementation);
-    if (!data) return fmt::format("normlab verify{} --case \"{}\"", plugin, text());
-    std::string line =
-        fmt::format("normlab verify{} {} --variant {} --impl {} --dtype {} --layout {} --mode {} --check {} --seed {}",
-                    plugin, data->flags, variant, implementation, name_of(dtype),
-                    name_of(data->layout.value_or(layout)), name_of(mode), check, seed);
-    for (const Setting& s : settings())
-        if (const std::string value = s.text(*this); !s.flag.empty() && !value.empty())
-            line += fmt::format(" {} {}", s.flag, value);
-    return line;
-}
-
-Case parse_case(std::string_view text) {
+Case read_case(std::string_view text) {
     std::istringstream in{std::string(text)};
     std::vector<std::string> words;
     for (std::string w; in >> w;) words.push_back(w);
@@ -83,6 +60,38 @@ Case parse_case(std::string_view text) {
     for (const Setting& s : settings())
         if (const std::string why = s.refused(c, s.key, text); !why.empty()) throw Error(why);
     return c;
+}
+
+}  // namespace
+
+std::string Case::text() const {
+    std::string t = fmt::format("{} {} {} {} {} {}", variant, implementation, name_of(dtype), name_of(layout),
+                                name_of(mode), shape_text(shape));
+    for (const Setting& s : settings())
+        if (const std::string value = s.text(*this); !value.empty()) t += fmt::format(" {}={}", s.key, value);
+    return t;
+}
+
+std::string Case::rerun() const {
+    const std::string plugin = origin_of(implementation);
+    if (!data) return fmt::format("normlab verify{} --case \"{}\"", plugin, text());
+    std::string line =
+        fmt::format("normlab verify{} {} --variant {} --impl {} --dtype {} --layout {} --mode {} --check {} --seed {}",
+                    plugin, data->flags, variant, implementation, name_of(dtype),
+                    name_of(data->layout.value_or(layout)), name_of(mode), check, seed);
+    for (const Setting& s : settings())
+        if (const std::string value = s.text(*this); !s.flag.empty() && !value.empty())
+            line += fmt::format(" {} {}", s.flag, value);
+    return line;
+}
+
+Case parse_case(std::string_view text) {
+    try {
+        return read_case(text);
+    } catch (const Error& e) {
+        if (std::string_view(e.what()).starts_with("case '")) throw;
+        throw Error(fmt::format("case '{}': {}", text, e.what()));
+    }
 }
 
 }  // namespace normlab::verify

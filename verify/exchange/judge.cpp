@@ -75,6 +75,7 @@ using Index = std::vector<std::pair<Case, std::vector<std::string>>>;
 
 Index read_index(const fs::path& folder, const std::string& name) {
     const fs::path path = folder / "normlab.json";
+    if (!fs::exists(path)) io::refuse(folder, "holds no normlab.json; a folder that normlab export wrote is accepted");
     const nlohmann::json document = io::read_json(path);
     Index index;
     try {
