@@ -22,6 +22,7 @@
 #include "verify/report/hunt_report.hpp"
 #include "verify/report/junit.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/explain.hpp"
 #include "verify/run/replay.hpp"
 #include "verify/run/run_cases.hpp"
 #include "verify/run/shrink.hpp"
@@ -110,6 +111,7 @@ int run(const VerifyOptions& o) {
         o.vectors.empty() ? run_planned(o, baseline, left_out, not_run) : run_vectors(o, not_run);
     const std::vector<verify::Case> failing =
         o.script ? std::vector<verify::Case>() : verify::shrink_failures(outcomes);
+    if (!o.script) verify::explain_failures(outcomes);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::string command = command_name();
     verify::Summary summary = verify::summarize(outcomes);
@@ -127,7 +129,7 @@ int run(const VerifyOptions& o) {
         for (const std::string& reason : left_out) text += fmt::format("left out: {}\n", reason);
     }
     const auto add_part = [&](const std::string& part) { text += (text.empty() || part.empty() ? "" : "\n") + part; };
-    add_part(verify::failures_text(outcomes, command));
+    add_part(verify::problems_text(outcomes, command, o.all || o.shows_all()));
     if (baseline && !(o.quiet && against.losses.empty())) add_part(baseline->text(against, command));
     print(text + verify::summary_line(summary, seconds) + "\n");
     std::fflush(stdout);  // the results do not depend on a disk
@@ -224,7 +226,10 @@ void add_searches(CLI::App& verb, VerifyOptions& o) {
     verb.add_flag(
         "--faults", o.faults,
         "say which check catches each of our planted faults, and count false alarms on the plug-in without one");
-    verb.add_flag("--all", o.all, "for --faults: all checks that catch a fault, not the first alone");
+    verb.add_flag("--all", o.all,
+                  "print all: every finding that fails, not one of each cause; for --faults, every check that catches "
+                  "a fault, not "
+                  "the first alone");
 }
 
 void add_reports(CLI::App& verb, VerifyOptions& o) {

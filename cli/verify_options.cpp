@@ -49,7 +49,7 @@ void VerifyOptions::check_call(const CLI::App& verb) {
     accept_beside(verb, "--judge", "says what runs",
                   {"--outputs", "--accumulation", "--case", "--variant", "--check", "--dtype", "--layout", "--mode",
                    "--threads", "--timeout", "--json", "--junit", "--html", "--allow-unresolved", "--filter",
-                   "--list-cases", "--fail-fast", "--quiet"});
+                   "--list-cases", "--fail-fast", "--quiet", "--all"});
     accept_beside(verb, "--faults", "runs a plug-in of its own on tier ci",
                   {"--only", "--all", "--variant", "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout",
                    "--json"});
@@ -58,13 +58,12 @@ void VerifyOptions::check_call(const CLI::App& verb) {
                    "--threads", "--replay", "--allow-unresolved"});
     accept_beside(verb, "--vectors", "says what runs",
                   {"--only", "--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--json", "--junit",
-                   "--html", "--baseline", "--allow-unresolved", "--fail-fast", "--quiet"});
+                   "--html", "--baseline", "--allow-unresolved", "--fail-fast", "--quiet", "--all"});
     if (const Flags found = given(verb, {"--json", "--junit", "--html", "--baseline", "--fail-fast", "--quiet"});
         verb.count("--list-cases") && !found.empty())
         throw Error("--list-cases runs no case, so that " + found.front() +
                     " has nothing to tell; leave one of them out");
     require_with(verb, {"--outputs", "--accumulation"}, {"--judge"});
-    require_with(verb, {"--all"}, {"--faults"});
     require_with(verb, {"--only"}, {"--vectors", "--faults"});
     require_with(verb, {"--layer"}, {"--data"});
     accept_one(verb, {"--case", "--input", "--data"});

@@ -150,7 +150,6 @@ expect 0 "3 planted, 3 caught" verify --faults --only eps_outside,past_end,momen
 grep -q '"false_alarms": 0' faults.json || complain "faults.json has no count of false alarms"
 expect 1 "equals the fault eps_outside (" verify --plugin "${program%/*}/lib/normlab/faulty.so:eps_outside" --case "layer_norm faulty_eps_outside f32 nchw train 5x6x3 sigma=0.01"
 expect 2 "did you mean eps_outside" verify --faults --only eps_outsid
-expect 2 "--all goes with" verify --all
 expect 2 "--only, --all" verify --faults --impl cpu
 
 # results: a file appears whole or not at all

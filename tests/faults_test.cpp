@@ -207,6 +207,27 @@ TEST_CASE("faults: the note of a failing finding says which, and further inputs 
     CHECK(note.find(", or ") == std::string::npos);
 }
 
+TEST_CASE("faults: a fault that fits on one input alone is not named") {
+    // the only element is the first one, and all of the last channel
+    CHECK_THAT(notes("batch_norm faulty f32 nchw eval 1x1x1", {.first_dx = 1.01}).at("dx"), !Contains("the fault"));
+    // dropped where eps is as large as the variance, but not where its square is
+    CHECK_THAT(notes("layer_norm faulty f32 nchw train 5x6x3 sigma=0.003", {.eps = 1e-5}).at("y"),
+               !Contains("the fault"));
+    // a statistic that only its reader gets wrong
+    const auto saved = notes("layer_norm faulty f32 nchw train 5x6x3", {.saved_var_ddof = 1});
+    CHECK_THAT(saved.at("saved var"), Contains("equals the fault saved_var_unbiased (") && !Contains(", or "));
+    CHECK(saved.size() == 1);
+}
+
+TEST_CASE("faults: saved doubles are not compared with the roundings of 16-bit data") {
+    const Implementation& wrong = faults::implementation(&faults::find("mean_scaled"));
+    for (const Finding& f : find_check("accuracy").run(parse_case("layer_norm faulty bf16 nchw train 5x6x3"), wrong)) {
+        CAPTURE(f.quantity, f.note);
+        CHECK((f.cause.empty() || f.cause.starts_with("mean_scaled (")));
+        if (f.quantity == "saved mean") CHECK_FALSE(f.cause.empty());
+    }
+}
+
 TEST_CASE("faults: the rules of others find nothing in the layer without a fault, and each finds something") {
     for (const faults::Rival& rival : faults::rivals()) {
         CAPTURE(rival.name);

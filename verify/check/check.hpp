@@ -30,6 +30,7 @@ struct Finding {
     };
     std::vector<Oracle> oracles = {};
     std::vector<std::pair<double, double>> curve = {};  ///< error by kappa, where a check looks at how it grows
+    std::string cause = "";  ///< the planted fault, or those, that give the wrong values here; empty: none is known
 
     double ratio() const { return ratio(error, bound); }
     static double ratio(double error, double bound) {

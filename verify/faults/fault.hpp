@@ -83,8 +83,12 @@ struct Fault {
 
     /// Whether it can show in this problem.
     bool shows_in(const Problem& problem) const;
-    /// Whether the outputs have one value that says it: no promise is broken and no rounding is in question.
-    bool has_values() const { return kind != Kind::precision && kind != Kind::promise && kind != Kind::saved; }
+    /// Whether the outputs have one value that says it: no promise is broken, no rounding is in question, and no
+    /// earlier call decides.
+    bool has_values() const {
+        return kind != Kind::precision && kind != Kind::promise && number != &Formula::saved_shared &&
+               number != &Formula::saved_stale;
+    }
     /// The formulas with it.
     Formula formula() const;
 };

@@ -25,6 +25,8 @@ namespace {
 
 // of a fault of 1 %: a factor of 101; beyond it the term is no more like the right one
 constexpr double most_times = 1e4;
+// A value that a fault moves by so many tolerances is seen to be moved.
+constexpr double visible = 10;
 
 Values as_doubles(const std::vector<Quad>& v) {
     Values d;
@@ -41,12 +43,6 @@ double distance(const Values& a, const Values& b, const Values& bound) {
         worst = std::max(worst, ratio);
     }
     return worst;
-}
-
-// Bounds of right values, and the roundings of what a fault gives, which may be larger.
-Values with_roundings(Values bound, const Values& wrong, double u) {
-    for (std::size_t i = 0; i < std::min(bound.size(), wrong.size()); ++i) bound[i] += u * std::abs(wrong[i]);
-    return bound;
 }
 
 // How often the fault is to be taken so that right + times (wrong - right) is nearest to got, in bounds.
@@ -67,50 +63,23 @@ bool says_strength(const Values& got, const Values& right, const Values& bound) 
     return seen >= 3;
 }
 
-struct Candidate {
-    Match match;
-    bool all;  // it gives the other quantities too
-};
+}  // namespace
 
-std::vector<Match> best(std::vector<Candidate> candidates) {
+// What is saved and y, dx and dgamma are computed from: where it is wrong and the fault leaves it, something before the
+// fault is.
+bool Suspects::is_input_of(const Quantity& saved, const Quantity& asked) {
+    return saved.row->saved && saved.row->quantity != verify::Quantity::var && asked.row->output &&
+           asked.row->quantity != verify::Quantity::dbeta;
+}
+
+std::vector<Match> best(std::vector<Match> matches) {
     const auto keep = [&](auto good) {
-        if (std::ranges::any_of(candidates, good))
-            std::erase_if(candidates, [&](const Candidate& c) { return !good(c); });
+        if (std::ranges::any_of(matches, good)) std::erase_if(matches, [&](const Match& m) { return !good(m); });
     };
-    keep([](const Candidate& c) { return c.match.times == 1; });
-    keep([](const Candidate& c) { return c.all; });
-    std::vector<Match> matches;
-    for (const Candidate& c : candidates) matches.push_back(c.match);
+    keep([](const Match& m) { return m.times == 1; });
+    keep([](const Match& m) { return m.explains_all; });
     return matches;
 }
-
-std::string text(const std::vector<Match>& matches) {
-    constexpr std::size_t most = 4;
-    std::string t;
-    for (std::size_t k = 0; k < std::min(matches.size(), most); ++k) {
-        const Match& f = matches[k];
-        t += k > 0 ? ", or " : f.times == 1 ? "equals the fault " : "like the fault ";
-        const std::string factor = f.times == 1 ? "" : fmt::format(", factor {:.4g},", f.number());
-        t += fmt::format("{} ({}){} to {:.0e}", f.fault->name, f.fault->description, factor, f.error);
-    }
-    if (matches.size() > most) t += fmt::format(", or {} more", matches.size() - most);
-    return t;
-}
-
-// Inputs on which faults that agree here may not: another eps to variance, another mean, other numbers.
-std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
-    std::vector<Inputs<double>> all;
-    for (const double scale : {1.0, 1.0 / 256, 1.0 / 1024}) {
-        Inputs<double> other = in;
-        Random random(17);
-        for (double& v : other.x) v = rounded(scale * (random.normal() + 2), in.problem.dtype);
-        for (double& v : other.dy) v = rounded(random.normal() + 0.5, in.problem.dtype);
-        all.push_back(std::move(other));
-    }
-    return all;
-}
-
-}  // namespace
 
 const Implementation& implementation(const Fault* fault) {
     static const std::vector<std::unique_ptr<Implementation>> all = [] {
@@ -125,11 +94,11 @@ const Implementation& implementation(const Fault* fault) {
 
 Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, const truth::Result& t,
                    const Bounds& b) {
-    roundoff_ = 8 * unit_roundoff(in.problem.dtype) + storage_roundoff(in.problem.dtype);
     for (const QuantityRow& q : quantities::results())
         if (!(b.*q.bound).empty())
             quantities_.push_back({q.name_in(in.problem.spec), as_doubles(q.in(t)), b.*q.bound, &q});
     wide_ = in;
+    wide_from_ = in.problem.dtype;
     wide_.problem.dtype = DType::f64;
     for (const Fault* f : faults)
         if (f->has_values() && f->shows_in(in.problem)) given_.emplace_back(f, run(implementation(f), wide_));
@@ -162,95 +131,94 @@ double Suspects::strength(const Fault& fault, const Quantity& quantity, const Va
     return std::abs(times - 1) < 1e-3 ? 1 : times;
 }
 
-bool Suspects::right(const std::string& quantity, const Outputs<double>& got) const {
-    const auto asked = std::ranges::find(quantities_, std::string_view(quantity), &Quantity::name);
-    return asked == quantities_.end() || distance(asked->of(got), asked->right, asked->bound) <= 1;
+const Suspects::Quantity* Suspects::find(std::string_view name) const {
+    const auto found = std::ranges::find(quantities_, name, &Quantity::name);
+    return found == quantities_.end() ? nullptr : &*found;
+}
+
+// How far the value of a quantity may be off where it is to be `wrong`: the bound of right ones, and the roundings of
+// the wrong one, which may be larger. Statistics are doubles: roundings to the data's dtype are none of theirs, and
+// their bounds, which are relative to what they are of, grow with it, by what sums in the dtype leave at most.
+Values Suspects::tolerance(const Quantity& q, const Values& wrong) const {
+    const DType dtype = wide_from_;
+    const double u = unit_roundoff(dtype), u_io = q.row->per == Per::element ? storage_roundoff(dtype) : 0;
+    Values tolerance = q.bound;
+    for (std::size_t i = 0; i < std::min(tolerance.size(), wrong.size()); ++i) {
+        const double size = std::abs(wrong[i]);
+        if (q.row->output) tolerance[i] += (8 * u + u_io) * size;
+        else {
+            const double larger = std::max(size / std::max(std::abs(q.right[i]), 1e-300) - 1, 0.0);
+            tolerance[i] += std::min(q.bound[i] * larger, 8 * u * size) + 0x1p-50 * size;
+        }
+    }
+    return tolerance;
+}
+
+Agreement Suspects::agreement(const Match& match, std::string_view quantity, const Outputs<double>& got) const {
+    const Quantity* asked = find(quantity);
+    if (!asked) return {};
+    const auto own = std::ranges::find(given_, match.fault, &std::pair<const Fault*, Outputs<double>>::first);
+    if (own == given_.end()) return {};  // it cannot show here
+    return agreement(match.times == 1 ? own->second : given(*match.fault, match.times), *asked, got);
+}
+
+Agreement Suspects::agreement(const Outputs<double>& out, const Quantity& asked, const Outputs<double>& got) const {
+    Agreement a{.explains_all = true};
+    for (const Quantity& q : quantities_) {
+        const Values wrong = q.of(out), values = q.of(got);
+        if (wrong.size() != q.right.size() || values.size() != q.right.size()) {
+            if (&q == &asked) return {};
+            continue;
+        }
+        const Values allowed = tolerance(q, wrong);
+        const double from_fault = distance(values, wrong, allowed), moved = distance(wrong, q.right, allowed);
+        a.explains_all &= from_fault <= 1;
+        a.contradicted |= moved >= visible && distance(values, q.right, q.bound) <= 1;
+        a.contradicted |= moved < 1 && from_fault > 1 && is_input_of(q, asked);
+        if (&q != &asked) continue;
+        a.fits = from_fault <= 1, a.shows = moved >= visible;
+        a.from_fault = from_fault, a.from_truth = distance(values, q.right, allowed);
+        for (std::size_t i = 0; i < wrong.size(); ++i) {
+            a.largest = std::max(a.largest, std::abs(wrong[i]));
+            a.off = std::max(a.off, std::abs(values[i] - wrong[i]));
+            a.elements += std::abs(wrong[i] - q.right[i]) > visible * allowed[i];
+        }
+    }
+    return a;
 }
 
 std::vector<Match> Suspects::matches(const std::string& quantity, const Outputs<double>& got) const {
-    const auto asked = std::ranges::find(quantities_, std::string_view(quantity), &Quantity::name);
-    if (asked == quantities_.end()) return {};
+    return best(candidates(quantity, got));
+}
+
+std::vector<Match> Suspects::candidates(const std::string& quantity, const Outputs<double>& got) const {
+    const Quantity* asked = find(quantity);
+    if (!asked || asked->of(got).size() != asked->right.size()) return {};
     const Values values = asked->of(got);
-    if (values.size() != asked->right.size()) return {};
-    const double from_truth = distance(values, asked->right, asked->bound);
-    if (from_truth <= 1) return {};
-    std::vector<Candidate> candidates;
+    if (distance(values, asked->right, asked->bound) <= 1) return {};
+    std::vector<Match> found;
     const bool any_strength = says_strength(values, asked->right, asked->bound);
     for (const auto& [fault, out] : given_) {
-        Outputs<double> stronger;
-        const Outputs<double>* given_here = &out;
-        Match match{fault};
         if (asked->of(out).size() != values.size()) continue;
+        Match match{fault};
         if (any_strength && fault->name.ends_with("_scaled"))
             match.times = strength(*fault, *asked, asked->of(out), values);
         // small: of the size of rounding where the mean is large
         if (!(std::abs(match.times) >= 0.05 && std::abs(match.times) < most_times)) continue;
-        if (match.times != 1) stronger = given(*fault, match.times), given_here = &stronger;
-        const Values wrong = asked->of(*given_here);
-        const double from_fault = distance(values, wrong, with_roundings(asked->bound, wrong, roundoff_));
-        if (!(from_fault <= 1 && from_truth >= 10 * from_fault)) continue;
-        double largest = 0, off = 0;
-        for (std::size_t i = 0; i < wrong.size(); ++i)
-            largest = std::max(largest, std::abs(wrong[i])), off = std::max(off, std::abs(values[i] - wrong[i]));
-        match.error = largest > 0 ? off / largest : off;
-        match.slack = 4 * std::abs(match.times) / from_truth;
-        const auto gives = [&](const Quantity& q) {
-            const Values g = q.of(got), w = q.of(*given_here);
-            return g.size() != q.bound.size() || w.size() != g.size() ||
-                   distance(g, w, with_roundings(q.bound, w, roundoff_)) <= 1;
-        };
-        candidates.push_back({match, std::ranges::all_of(quantities_, gives)});
+        const Agreement a = agreement(match.times == 1 ? out : given(*fault, match.times), *asked, got);
+        if (!a.fits || a.contradicted || !(a.from_truth >= 10 * a.from_fault) || a.from_truth <= 1) continue;
+        match.error = a.largest > 0 ? a.off / a.largest : a.off;
+        match.slack = 4 * std::abs(match.times) / a.from_truth;
+        match.explains_all = a.explains_all, match.elements = a.elements;
+        found.push_back(match);
     }
-    return best(std::move(candidates));
+    return found;
 }
 
 std::vector<const Fault*> all_faults() {
     std::vector<const Fault*> all;
     for (const Fault& f : table) all.push_back(&f);
     return all;
-}
-
-void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const truth::Result& t, const Bounds& bounds,
-                 const Outputs<double>& got, const Implementation& again) {
-    constexpr std::size_t largest = 2048;
-    if (in.x.size() > largest || std::ranges::find(findings, Verdict::fail, &Finding::verdict) == findings.end())
-        return;
-    const Suspects suspects(all_faults(), in, t, bounds);
-    std::vector<std::pair<Finding*, std::vector<Match>>> named;
-    std::vector<const Fault*> faults;
-    for (Finding& f : findings) {
-        if (f.verdict != Verdict::fail) continue;
-        named.emplace_back(&f, suspects.matches(f.quantity, got));
-        for (const Match& match : named.back().second)
-            if (std::ranges::find(faults, match.fault) == faults.end()) faults.push_back(match.fault);
-    }
-    bool confirmed = false;
-    for (const Inputs<double>& other : faults.empty() ? std::vector<Inputs<double>>() : further_inputs(in)) {
-        Outputs<double> more;
-        try {
-            more = run(again, other);
-        } catch (const std::exception&) {
-            // it does not give more: a script has no other calls, a kernel may refuse them. The findings stay as they
-            // are
-            break;
-        }
-        confirmed = true;
-        const truth::Result also = truth::evaluate(other);
-        const Suspects there(faults, other, also, error_bounds(other, also, again.accumulation(in.problem.dtype)));
-        for (auto& [finding, found] : named) {
-            if (found.empty() || there.right(finding->quantity, more)) continue;  // it does not show there
-            const std::vector<Match> matches = there.matches(finding->quantity, more);
-            std::erase_if(found, [&](const Match& f) {
-                const auto same = std::ranges::find(matches, f.fault, &Match::fault);
-                return same == matches.end() || std::abs(same->times - f.times) > same->slack + f.slack;
-            });
-        }
-    }
-    for (auto& [finding, found] : named) {
-        // a free factor takes in much
-        if (!confirmed) std::erase_if(found, [](const Match& f) { return f.times != 1; });
-        if (!found.empty()) finding->note += (finding->note.empty() ? "" : "; ") + text(found);
-    }
 }
 
 }  // namespace normlab::verify::faults

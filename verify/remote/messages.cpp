@@ -38,7 +38,7 @@ json to_json(const Finding& f) {
         oracles.push_back({{"name", o.name}, {"error", o.error}, {"bound", o.bound}});
     return {{"quantity", f.quantity}, {"error", f.error},   {"bound", f.bound}, {"warning", f.warning},
             {"verdict", f.verdict},   {"where", f.where},   {"label", f.label}, {"note", f.note},
-            {"rounding", f.rounding}, {"oracles", oracles}, {"curve", f.curve}};
+            {"rounding", f.rounding}, {"oracles", oracles}, {"curve", f.curve}, {"cause", f.cause}};
 }
 
 Finding finding_from_json(const json& j) {
@@ -51,7 +51,8 @@ Finding finding_from_json(const json& j) {
               .label = j["label"],
               .note = j["note"],
               .rounding = j["rounding"],
-              .curve = j["curve"]};
+              .curve = j["curve"],
+              .cause = j["cause"]};
     for (const json& o : j["oracles"]) f.oracles.push_back({kept(o["name"]), o["error"], o["bound"]});
     return f;
 }

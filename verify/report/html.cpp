@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "verify/report/diagnosis.hpp"
 #include "verify/report/html_parts.hpp"
 #include "verify/report/svg.hpp"
 #include "verify/report/xml.hpp"
@@ -13,8 +14,6 @@ namespace normlab::verify {
 namespace {
 
 constexpr std::size_t enough_bytes = 2'000'000, few_cases = 4, worst_a_check = 3;
-
-std::string plural(std::size_t n, std::string_view what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
 
 std::string verdict_line(const Summary& s, const RunInfo& info) {
     const std::string lost =
@@ -101,7 +100,7 @@ std::string problems_section(Page& page) {
                           case_list(page, unresolved));
 }
 
-// The worst few of every check and implementation that held, and all beyond the sqrt(l) limit.
+// The worst few of every check and implementation that held, and all beyond the sqrt(l) warning.
 std::string worst_section(Page& page) {
     std::vector<Measured> warned, chosen;
     for (const Outcome& o : page.outcomes)
@@ -124,18 +123,15 @@ std::string worst_section(Page& page) {
     const std::string nearest =
         fmt::format("The {} nearest to their bound of every check and implementation.", worst_a_check);
     return section("worst", "Worst cases that held", nearest, case_list(page, chosen)) +
-           section("warned", "Beyond the √l limit",
+           section("warned", "Beyond the √l warning",
                    "Within the hard bound, but beyond what roundings that cancel at random leave: worth a look, no "
                    "failure.",
                    case_list(page, warned));
 }
 
 std::string skipped_section(const Page& page) {
-    std::map<std::string, std::size_t> reasons;
-    for (const Outcome& o : page.outcomes)
-        if (!o.skipped.empty()) ++reasons[o.skipped];
     std::string list;
-    for (const auto& [reason, n] : reasons) list += fmt::format("<li><b>{}</b> {}</li>\n", n, xml_text(reason));
+    for (const std::string& line : skipped_lines(page.outcomes)) list += fmt::format("<li>{}</li>\n", xml_text(line));
     return section("skipped", "Skipped", "", list.empty() ? "" : "<ul class=\"losses\">\n" + list + "</ul>\n");
 }
 
@@ -145,7 +141,8 @@ std::string html_text(const std::vector<Outcome>& outcomes, const RunInfo& info)
     const Summary summary = summarize(outcomes);
     Page page(outcomes, info);
     const bool few = outcomes.size() <= few_cases;
-    std::string body = header(page, summary), figures;
+    std::string figures;
+    const std::string top = header(page, summary), diagnosis = diagnosis_section(page);
     figures += kappa_section(page) + strip_section(page, true) + strip_section(page, false) + invariance_section(page) +
                matrix_section(page);
     if (few)
@@ -153,7 +150,8 @@ std::string html_text(const std::vector<Outcome>& outcomes, const RunInfo& info)
     const std::string problems = few ? "" : problems_section(page),
                       worst = few ? "" : worst_section(page) + skipped_section(page);
     std::string details = section("cases", few ? "The cases" : "Cases in detail", "", page.details());
-    body += few ? details + figures : problems + figures + worst + details;
+    const std::string sections = diagnosis + (few ? details + figures : problems + figures + worst + details);
+    const std::string body = top + contents(sections) + sections;
     return fmt::format(
         "{}"
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "

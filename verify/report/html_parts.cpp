@@ -16,11 +16,6 @@ void remember(std::vector<std::string>& list, const std::string& name) {
     if (std::ranges::find(list, name) == list.end()) list.push_back(name);
 }
 
-std::string rerun_box(const Outcome& o, const std::string& command) {
-    return fmt::format("<div class=\"rerun\"><code>{}</code><button type=\"button\" hidden>copy</button></div>",
-                       xml_text(rerun_line(o, command)));
-}
-
 std::string badge(const Finding& f) {
     const std::string_view sign = f.verdict == Verdict::fail         ? "✗"
                                   : f.verdict == Verdict::unresolved ? "?"
@@ -31,6 +26,11 @@ std::string badge(const Finding& f) {
 }
 
 }  // namespace
+
+std::string rerun_box(const std::string& line) {
+    return fmt::format("<div class=\"rerun\"><code>{}</code><button type=\"button\" hidden>copy</button></div>",
+                       xml_text(line));
+}
 
 Page::Page(const std::vector<Outcome>& all, const RunInfo& run_info)
     : outcomes(all), info(run_info), rows(rows_by_check(all)) {
@@ -83,11 +83,11 @@ std::string case_detail(const Outcome& o, std::size_t number, const std::string&
         text += fmt::format("<tr><th scope=\"row\">{}</th><td>{:.3g}</td><td>{:.3g}</td><td>{}</td><td>{}</td></tr>\n",
                             xml_text(quantity_of(f)), f.error, f.bound, short_number(f.ratio()), badge(f));
         const std::string more = f.where + (f.where.empty() || f.note.empty() ? "" : "; ") + f.note +
-                                 (f.warning ? "; beyond the √l limit" : "");
+                                 (f.warning && f.verdict == Verdict::pass ? "; beyond the √l warning" : "");
         if (!more.empty()) text += fmt::format("<tr class=\"where\"><td colspan=\"5\">{}</td></tr>\n", xml_text(more));
     }
     if (!o.findings.empty()) text += "</tbody></table>\n";
-    return text + rerun_box(o, command) + "\n</article>\n";
+    return text + rerun_box(rerun_line(o, command)) + "\n</article>\n";
 }
 
 std::string case_line(Page& page, const Measured& worst) {
@@ -97,7 +97,7 @@ std::string case_line(Page& page, const Measured& worst) {
         "{:.3g}{}</p>\n{}</li>\n",
         badge(f), page.link(*worst.outcome), xml_text(worst.outcome->title()), short_number(f.ratio()),
         xml_text(quantity_of(f)), f.error, f.bound, f.where.empty() ? "" : " at " + xml_text(f.where),
-        rerun_box(*worst.outcome, page.info.command));
+        rerun_box(rerun_line(*worst.outcome, page.info.command)));
 }
 
 std::string implementation_legend(const Page& page) {

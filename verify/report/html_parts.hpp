@@ -40,12 +40,19 @@ std::string case_line(Page& page, const Measured& worst);
 /// The finding that decides how a case is called, or none.
 Measured worst_of(const Outcome& outcome);
 
+std::string diagnosis_section(Page& page);
 std::string kappa_section(Page& page);
 /// Error / bound of every finding of some checks, a row for each check and implementation, and for each oracle of those
 /// that ask several.
 std::string strip_section(Page& page, bool derivatives);
 std::string invariance_section(Page& page);
 std::string matrix_section(Page& page);
+
+/// Links to the sections of a page's body, and the filter, which its script shows.
+std::string contents(const std::string& body);
+
+/// A command line with a button that copies it.
+std::string rerun_box(const std::string& line);
 
 /// A name for each implementation beside its mark.
 std::string implementation_legend(const Page& page);

@@ -38,6 +38,11 @@ header.pass h1 { color: var(--good) } header.fail h1 { color: var(--bad) } heade
 .numbers .fail dd { color: var(--bad) } .numbers .unresolved dd { color: var(--doubt) } .numbers .zero dd { color: var(--soft) }
 .call { margin: 0 0 12px; padding: 9px 13px; background: var(--faint); border-radius: 7px }
 .implementations { margin: 0; padding: 0; list-style: none; color: var(--soft); font-size: 14px } .implementations b { color: var(--ink); margin-right: .4em }
+nav { margin: 28px 0 0 } nav ul { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 0 0 12px; padding: 0; list-style: none; font-size: 14px }
+.filter { display: flex; flex-wrap: wrap; align-items: center; gap: 8px; font-size: 14px; color: var(--soft) } .filter[hidden] { display: none }
+.filter input { flex: 1 1 180px; max-width: 420px; min-width: 0; font: inherit; padding: 5px 10px; border: 1px solid var(--line); border-radius: 6px; background: var(--card); color: var(--ink) }
+.causes { margin: 0; padding: 0 0 0 1.6em } .causes > li { padding: 12px 0; border-top: 1px solid var(--line) } .causes b { overflow-wrap: anywhere } .causes p { margin: 4px 0 6px; font-size: 14px; overflow-wrap: anywhere }
+.causes p:first-of-type { color: var(--soft) } .filtered { display: none !important }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 0 0 14px; color: var(--soft); font-size: 13px }
 .legend span { display: inline-flex; align-items: center; gap: 6px }
 .legend svg { height: 14px; width: auto }
@@ -102,6 +107,22 @@ for (const button of document.querySelectorAll('.rerun button')) {
       button.textContent = 'selected';
     }
     setTimeout(() => button.textContent = 'copy', 1500);
+  };
+}
+const search = document.querySelector('.filter input');
+if (search) {
+  const lines = [...document.querySelectorAll('.cases > li, .causes > li, .losses > li')];
+  const texts = lines.map(line => line.textContent.toLowerCase());
+  search.closest('.filter').hidden = lines.length < 2;
+  search.oninput = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(word => word);
+    let shown = 0;
+    lines.forEach((line, k) => {
+      const has = words.every(word => texts[k].includes(word));
+      line.classList.toggle('filtered', !has);
+      shown += has;
+    });
+    document.querySelector('.filter output').textContent = words.length ? shown + ' of ' + lines.length : '';
   };
 }
 let opener = null;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "system/version.hpp"
+#include "verify/report/diagnosis.hpp"
 #include "verify/report/tabulate.hpp"
 #include "verify/report/xml.hpp"
 
@@ -60,6 +61,9 @@ std::string suite(const std::string& name, const Count& count, const std::string
 std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info) {
     Count all;
     std::string suites;
+    // first, and no case of its own: what is wrong
+    if (const std::string diagnosis = diagnosis_text(diagnose(outcomes), info.command); !diagnosis.empty())
+        suites = suite("diagnosis", {}, fmt::format("    <system-out>{}</system-out>\n", xml_text(diagnosis)));
     const auto add = [&](const std::string& name, const Count& count, const std::string& cases) {
         suites += suite(name, count, cases);
         all.tests += count.tests, all.failures += count.failures, all.skipped += count.skipped;

@@ -12,10 +12,11 @@ namespace normlab::verify {
 inline constexpr std::string_view junit_beginning =
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"normlab verify\"";
 
-/// A testsuite for each check and implementation, a testcase for each case. A failure (type "fail" or "unresolved")
-/// quotes its findings, with error, bound and where, and the rerun line; UNRESOLVED that was allowed is skipped, saying
-/// so. Losses against a baseline are a testsuite of their own. The attribute `time` of a testcase is the seconds it
-/// took, of a testsuite their sum, and of the whole what the run took on all threads.
+/// Where something fails, a testsuite without cases whose system-out is the diagnosis. A testsuite for each check and
+/// implementation, a testcase for each case. A failure (type "fail" or "unresolved") quotes its findings, with error,
+/// bound and where, and the rerun line; UNRESOLVED that was allowed is skipped, saying so. Losses against a baseline
+/// are a testsuite of their own. The attribute `time` of a testcase is the seconds it took, of a testsuite their sum,
+/// and of the whole what the run took on all threads.
 std::string junit_text(const std::vector<Outcome>& outcomes, const RunInfo& info);
 
 }  // namespace normlab::verify

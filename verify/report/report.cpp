@@ -10,6 +10,7 @@
 #include "io/json.hpp"
 #include "io/report_header.hpp"
 #include "norms/names.hpp"
+#include "verify/report/diagnosis.hpp"
 #include "verify/report/digest.hpp"
 #include "verify/report/tabulate.hpp"
 #include "verify/run/catalogue.hpp"
@@ -33,7 +34,7 @@ std::string finding_line(const Outcome& o, const Finding& f) {
     return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict),
                        o.name.empty() ? check : o.name, quantity_of(f), f.error, f.bound,
                        f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
-                       f.warning ? "; beyond the sqrt(l) limit" : "");
+                       f.warning && f.verdict == Verdict::pass ? "; beyond the sqrt(l) warning" : "");
 }
 
 namespace {
@@ -131,7 +132,7 @@ Summary summarize(const std::vector<const Outcome*>& outcomes) {
             s.held += f.verdict == Verdict::pass;
             s.failed += f.verdict == Verdict::fail;
             s.unresolved += f.verdict == Verdict::unresolved;
-            s.warnings += f.warning;
+            s.warnings += f.warning && f.verdict == Verdict::pass;
             if (f.verdict == Verdict::skipped) continue;  // compared with nothing
             if (f.ratio() > s.worst_ratio || (f.verdict == Verdict::fail && s.worst_case.empty())) {
                 s.worst_ratio = std::max(s.worst_ratio, f.ratio());
@@ -140,6 +141,18 @@ Summary summarize(const std::vector<const Outcome*>& outcomes) {
         }
     }
     return s;
+}
+
+std::string problems_text(const std::vector<Outcome>& outcomes, const std::string& command, bool all) {
+    constexpr std::size_t few = 12;
+    const std::vector<Cause> causes = diagnose(outcomes);
+    std::size_t findings = 0;
+    for (const Cause& c : causes) findings += c.findings.size();
+    if (findings <= 1) return failures_text(outcomes, command);
+    const std::string diagnosis = diagnosis_text(causes, command);
+    if (all || findings <= few) return diagnosis + "\n" + failures_text(outcomes, command);
+    return diagnosis + fmt::format("{} beside these examples: --all prints them, --json and --html list them\n",
+                                   plural(findings - causes.size(), "finding"));
 }
 
 std::string failures_text(const std::vector<Outcome>& outcomes, const std::string& command) {
@@ -165,7 +178,10 @@ std::string findings_text(const std::vector<Outcome>& outcomes) {
 }
 
 std::string tables_text(const std::vector<Outcome>& outcomes) {
-    return check_table(outcomes) + hostile_text(outcomes) + kappa_table(outcomes) + invariance_text(outcomes);
+    std::string skipped;
+    for (const std::string& line : skipped_lines(outcomes)) skipped += fmt::format("skipped: {}\n", line);
+    if (!skipped.empty()) skipped = "\n" + skipped;
+    return check_table(outcomes) + hostile_text(outcomes) + kappa_table(outcomes) + invariance_text(outcomes) + skipped;
 }
 
 std::string summary_line(const Summary& s, double seconds) {
@@ -210,7 +226,8 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
                                         {"warning", f.warning},
                                         {"where", f.where},
                                         {"label", f.label},
-                                        {"note", f.note}});
+                                        {"note", f.note},
+                                        {"cause", f.cause}});
         }
     }
     json summary{{"held", s.held},
@@ -222,7 +239,25 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
                  {"worst_case", s.worst_case},
                  {"seconds", seconds}};
     if (s.not_run) summary["not_run"] = s.not_run, summary["interrupted"] = s.interrupted;
-    return io::text_of({{"header", io::report_header("normlab verify")}, {"summary", summary}, {"findings", findings}});
+    json diagnosis = json::array();
+    for (const Cause& c : diagnose(outcomes)) {
+        const Outcome& o = *c.example.outcome;
+        diagnosis.push_back({{"cause", c.title},
+                             {"named", c.named},
+                             {"impl", c.implementation},
+                             {"verdict", name_of(c.verdict)},
+                             {"findings", c.findings.size()},
+                             {"cases", c.cases},
+                             {"checks", c.checks},
+                             {"common", c.common},
+                             {"example", finding_line(o, *c.example.finding)},
+                             {"rerun", rerun_line(o, command)}});
+        if (!o.smaller.empty()) diagnosis.back()["smaller"] = called(command, o.smaller);
+    }
+    return io::text_of({{"header", io::report_header("normlab verify")},
+                        {"summary", summary},
+                        {"diagnosis", diagnosis},
+                        {"findings", findings}});
 }
 
 }  // namespace normlab::verify

@@ -49,10 +49,14 @@ struct RunInfo {
 /// Every failed and unresolved finding, each with the line that reruns it; `command` replaces the leading "normlab".
 std::string failures_text(const std::vector<Outcome>& outcomes, const std::string& command);
 
+/// What does not hold: a finding as it is; several sorted by their causes (diagnosis.hpp), then each, where they are
+/// few or `all` are asked for.
+std::string problems_text(const std::vector<Outcome>& outcomes, const std::string& command, bool all);
+
 /// Findings of a few cases in full: quantity, error, bound, verdict, where.
 std::string findings_text(const std::vector<Outcome>& outcomes);
 
-/// One row a check and implementation; the error over kappa; the invariance table.
+/// One row a check and implementation; the error over kappa; the invariance table; what was skipped, by reason.
 std::string tables_text(const std::vector<Outcome>& outcomes);
 
 /// The last line of a run.

@@ -22,6 +22,8 @@ public:
     bool attempt(Change change) {
         Case c = best_;
         change(c);
+        if (!has_gamma(c.affine)) c.gamma = {};  // nobody reads them
+        if (!has_beta(c.affine)) c.beta = {};
         if (left_ <= 0 || system::interrupted() || c.text() == best_.text() || !is_valid(c) || c.shape.size() == 0)
             return false;
         if (const Check& check = find_check(c.check); !check.refuses(c).empty()) return false;

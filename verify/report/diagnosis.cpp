@@ -1,0 +1,145 @@
+#include "verify/report/diagnosis.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "verify/report/separate.hpp"
+
+namespace normlab::verify {
+namespace {
+
+// The result that a finding is about, in whichever check: "dx, off 1 and x_hat" is about dx. Empty: the check's own
+// quantity.
+std::string result_of(const Finding& f) {
+    const std::string first = f.quantity.substr(0, f.quantity.find(','));
+    constexpr std::string_view results[] = {"y", "dx", "dgamma", "dbeta"};
+    const bool known = std::ranges::find(results, first) != std::end(results) || first.starts_with("saved ") ||
+                       first.starts_with("running ");
+    return known && f.label.empty() && f.bound > 0 ? first : "";
+}
+
+// Numbers left out: two cases that die alike say other addresses.
+std::string without_numbers(const std::string& text) {
+    std::string t;
+    for (const char c : text)
+        if (!std::isdigit(static_cast<unsigned char>(c))) t += c;
+        else if (t.empty() || t.back() != '#') t += '#';
+    return t;
+}
+
+bool of_process(const Finding& f) {
+    return f.quantity == "process" || f.quantity == "time" || f.quantity == "exception";
+}
+
+// What findings of one cause share, and what the cause is called.
+std::pair<std::string, std::string> key_and_title(const Outcome& o, const Finding& f) {
+    if (!f.cause.empty()) return {"0 " + f.cause, f.cause};
+    if (of_process(f)) return {"1 " + f.quantity + without_numbers(f.where), f.where.empty() ? f.quantity : f.where};
+    if (const std::string result = result_of(f); !result.empty()) return {"2 " + result, result};
+    const std::string own = fmt::format("{}: {}", o.test.check, quantity_of(f));
+    return {"3 " + own, own};
+}
+
+bool bad(const Finding& f) { return f.verdict == Verdict::fail || f.verdict == Verdict::unresolved; }
+
+// The cases in which a quantity of the cause was measured and is right.
+std::vector<const Case*> passing(const Cause& cause, const std::vector<Outcome>& outcomes,
+                                 const std::set<const Outcome*>& failing) {
+    std::set<std::pair<std::string, std::string>> quantities;  // with their checks
+    for (const Measured& m : cause.findings) quantities.emplace(m.outcome->test.check, quantity_of(*m.finding));
+    const bool any = of_process(*cause.findings[0].finding);
+    std::vector<const Case*> cases;
+    for (const Outcome& o : outcomes)
+        if (o.test.implementation == cause.implementation && !failing.contains(&o) && o.skipped.empty() &&
+            std::ranges::any_of(o.findings, [&](const Finding& f) {
+                return any || (!bad(f) && quantities.contains({o.test.check, quantity_of(f)}));
+            }))
+            cases.push_back(&o.test);
+    return cases;
+}
+
+void finish(Cause& cause, const std::vector<Outcome>& outcomes) {
+    std::set<const Outcome*> seen;
+    std::vector<const Case*> failing;
+    for (const Measured& m : cause.findings) {
+        ++cause.checks[m.outcome->test.check];
+        if (seen.insert(m.outcome).second && m.outcome->name.empty()) failing.push_back(&m.outcome->test);
+    }
+    cause.cases = seen.size();
+    cause.common = separation(failing, passing(cause, outcomes, seen));
+    const auto small =
+        std::ranges::find_if(cause.findings, [](const Measured& m) { return !m.outcome->smaller.empty(); });
+    cause.example = small == cause.findings.end() ? cause.findings[0] : *small;
+}
+
+}  // namespace
+
+std::string plural(std::size_t n, std::string_view what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
+
+std::string Cause::counts() const {
+    std::vector<std::pair<std::size_t, std::string>> by_number;
+    for (const auto& [check, n] : checks) by_number.emplace_back(n, check);
+    std::ranges::stable_sort(by_number, std::ranges::greater(), &std::pair<std::size_t, std::string>::first);
+    constexpr std::size_t most = 5;
+    std::string each;
+    for (std::size_t k = 0; k < std::min(by_number.size(), most); ++k)
+        each += fmt::format("{}{} {}", k ? ", " : "", by_number[k].second, by_number[k].first);
+    if (by_number.size() > most) each += fmt::format(" and {} more", plural(by_number.size() - most, "check"));
+    return fmt::format("{} in {}: {}", plural(findings.size(), "finding"), plural(cases, "case"), each);
+}
+
+std::vector<Cause> diagnose(const std::vector<Outcome>& outcomes) {
+    std::vector<Cause> causes;
+    std::map<std::string, std::size_t> index;
+    for (const Outcome& o : outcomes)
+        for (const Finding& f : o.findings) {
+            if (!bad(f)) continue;
+            const auto [key, title] = key_and_title(o, f);
+            const std::string whole = fmt::format("{} {} {}", static_cast<int>(f.verdict), o.test.implementation, key);
+            const auto [at, added] = index.try_emplace(whole, causes.size());
+            if (added) causes.push_back({title, o.test.implementation, f.verdict, !f.cause.empty(), {}, {}, 0, "", {}});
+            causes[at->second].findings.push_back({&o, &f});
+        }
+    for (Cause& c : causes) finish(c, outcomes);
+    std::ranges::stable_sort(causes, {}, [](const Cause& c) {
+        return std::tuple(c.verdict != Verdict::fail, !c.named, -std::ssize(c.findings));
+    });
+    return causes;
+}
+
+std::string diagnosis_text(const std::vector<Cause>& causes, const std::string& command) {
+    if (causes.empty()) return {};
+    std::size_t findings = 0;
+    for (const Cause& c : causes) findings += c.findings.size();
+    std::string text = fmt::format("diagnosis: {} that {} not hold, {} of one cause\n", plural(findings, "finding"),
+                                   findings == 1 ? "does" : "do", plural(causes.size(), "group"));
+    for (std::size_t k = 0; k < causes.size(); ++k) {
+        const Cause& c = causes[k];
+        const Outcome& o = *c.example.outcome;
+        text += fmt::format("{}. {}{}: {}: {}\n", k + 1, c.verdict == Verdict::fail ? "" : "UNRESOLVED ",
+                            c.implementation, c.title, c.counts());
+        if (!c.common.empty()) text += fmt::format("   {}\n", c.common);
+        text += fmt::format("   {}\n     rerun: {}\n", finding_line(o, *c.example.finding), rerun_line(o, command));
+        if (!o.smaller.empty() && c.verdict == Verdict::fail)
+            text += fmt::format("     smaller: {}\n", called(command, o.smaller));
+    }
+    return text;
+}
+
+std::vector<std::string> skipped_lines(const std::vector<Outcome>& outcomes) {
+    std::map<std::pair<std::string, std::string>, std::pair<std::size_t, std::string>> reasons;
+    for (const Outcome& o : outcomes) {
+        if (o.skipped.empty()) continue;
+        auto& [n, reason] = reasons[{o.test.implementation, without_numbers(o.skipped)}];
+        if (n++ == 0) reason = o.skipped;
+    }
+    std::vector<std::string> lines;
+    for (const auto& [key, value] : reasons)
+        lines.push_back(fmt::format("{} of {}: {}", plural(value.first, "case"), key.first, value.second));
+    return lines;
+}
+
+}  // namespace normlab::verify

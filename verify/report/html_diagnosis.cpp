@@ -1,0 +1,46 @@
+// The top of the page: where things are, and what is wrong, by cause.
+
+#include <fmt/format.h>
+
+#include "verify/report/diagnosis.hpp"
+#include "verify/report/html_parts.hpp"
+#include "verify/report/xml.hpp"
+
+namespace normlab::verify {
+
+std::string diagnosis_section(Page& page) {
+    std::string list;
+    for (const Cause& c : diagnose(page.outcomes)) {
+        const Outcome& o = *c.example.outcome;
+        list += fmt::format("<li><span class=\"badge {}\">{} {}</span> <b>{}</b> {}\n<p>{}{}</p>\n", css_of(c.verdict),
+                            c.verdict == Verdict::fail ? "✗" : "?", name_of(c.verdict), xml_text(c.title),
+                            xml_text(c.implementation), xml_text(c.counts()),
+                            c.common.empty() ? "" : "<br>" + xml_text(c.common));
+        list += fmt::format("<p>First: <a href=\"{}\">{}</a></p>\n{}", page.link(o),
+                            xml_text(finding_line(o, *c.example.finding)), rerun_box(rerun_line(o, page.info.command)));
+        if (!o.smaller.empty()) list += "<p>Smaller:</p>\n" + rerun_box(called(page.info.command, o.smaller));
+        list += "</li>\n";
+    }
+    return section(
+        "diagnosis", "Diagnosis",
+        "Findings that do not hold, by what they have in common: the known fault that gives just these values, "
+        "or else the quantity that is wrong; and which cases show it.",
+        list.empty() ? "" : "<ol class=\"causes\">\n" + list + "</ol>\n");
+}
+
+std::string contents(const std::string& body) {
+    std::string list;
+    constexpr std::string_view begin = "<section id=\"", heading = "\">\n<h2>", end = "</h2>";
+    for (std::size_t at = body.find(begin); at != std::string::npos; at = body.find(begin, at + 1)) {
+        const std::size_t id = at + begin.size(), title = body.find(heading, id), after = body.find(end, title);
+        list += fmt::format("<li><a href=\"#{}\">{}</a></li>", body.substr(id, title - id),
+                            body.substr(title + heading.size(), after - title - heading.size()));
+    }
+    if (list.empty()) return {};
+    return "<nav aria-label=\"contents\"><ul>" + list +
+           "</ul><label class=\"filter\" hidden>Filter <input type=\"search\" placeholder=\"words, as in: dx nhwc "
+           "bf16\"> "
+           "<output></output></label></nav>\n";
+}
+
+}  // namespace normlab::verify
