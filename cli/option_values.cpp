@@ -96,7 +96,7 @@ std::vector<std::string> words_after(const std::string& flag) {
     if (flag == "--layout") words = {"nchw", "nhwc"};
     if (flag == "--mode") words = {"train", "eval"};
     if (flag == "--tier") words = {"smoke", "ci", "full"};
-    if (flag == "--accumulation") words = {"sequential", "tree", "f64", "kappa-free"};
+    if (flag == "--accumulation") words = {"sequential", "tree", "f64", "kappa-free", "pivot"};
     if (flag == "--layer") words = {"conv", "dense"};
     if (flag == "--direction") words = {"forward", "backward"};
     if (flag == "--cache") words = {"cold", "warm"};

@@ -212,7 +212,8 @@ void add_computed(CLI::App& verb, VerifyOptions& o) {
     add_value(
         verb, "--accumulation", o.judge.accumulation,
         [](std::string_view, const std::string& word) { return parse_accumulation(word); },
-        "how the judged script forms sums: sequential (the default), tree, f64 or kappa-free; bounds follow from it");
+        "how the judged script forms sums: sequential (the default), tree, f64, kappa-free or pivot; bounds follow "
+        "from it");
     reads(verb.add_option("--vectors", o.vectors,
                           "a folder of outside test vectors, CASE/case.json and .npy files: verify against what "
                           "another program computed"));

@@ -15,7 +15,9 @@ enum class Accumulation {
     tree,        ///< pairwise or blocked in the compute precision: log2(m) roundings
     f64,         ///< in double, results rounded to the compute precision
     /// in double, the mean applied as a float pair: f32 and 16-bit results whose error does not grow with kappa
-    kappa_free
+    kappa_free,
+    /// one chain in the compute precision, in one pass, of x less a pivot: a value of the block, or the running mean
+    pivot
 };
 
 struct ForwardArgs {
@@ -63,6 +65,10 @@ public:
     /// what it declines as not dense is packed for it by norm.hpp
     virtual Support supports(const Problem&) const = 0;
     virtual Accumulation accumulation(DType) const { return Accumulation::sequential; }
+    /// the same bits on every call and for any number of threads; otherwise results are compared within their bounds
+    virtual bool deterministic() const { return true; }
+    /// numbers of the compute or storage type that are subnormal may be taken for 0, as inputs and as results
+    virtual bool flushes_subnormals() const { return false; }
     /// forward moves State in training; otherwise the caller does, on the host
     virtual bool updates_state() const { return false; }
     virtual Saves saves() const { return {}; }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"}, modes{"train", "eval"}, devices{"host", "cuda"};
 constexpr std::array<std::string_view, 4> runnings{"none", "unbiased", "biased", "sigma"};
-constexpr std::array<std::string_view, 4> accumulations{"sequential", "tree", "f64", "kappa-free"};
+constexpr std::array<std::string_view, 5> accumulations{"sequential", "tree", "f64", "kappa-free", "pivot"};
 
 constexpr auto dtypes = [] {
     std::array<std::string_view, kernel_dtypes.size()> names;

@@ -16,7 +16,7 @@ std::string_view name_of(Layout);        // nchw nhwc
 std::string_view name_of(Mode);          // train eval
 std::string_view name_of(Device);        // host cuda
 std::string_view name_of(Running);       // none unbiased biased sigma
-std::string_view name_of(Accumulation);  // sequential tree f64 kappa-free
+std::string_view name_of(Accumulation);  // sequential tree f64 kappa-free pivot
 
 /// Each throws Error naming the word, the nearest accepted one and all accepted ones.
 DType parse_dtype(std::string_view);  // those that kernels are made for: quad and complex are made inside checks

@@ -49,7 +49,8 @@ static_assert(NORMLAB_CHANNELS_LAST == static_cast<int>(Layout::channels_last) &
 static_assert(NORMLAB_CUDA == static_cast<int>(Device::cuda) && NORMLAB_NORM == static_cast<int>(Moments::norm));
 static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) &&
               NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
-static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free));
+static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free) &&
+              NORMLAB_PIVOT == static_cast<int>(Accumulation::pivot));
 
 Saves saves_of(const normlab_plugin& table) {
     return {(table.saves & NORMLAB_SAVES_MEAN) != 0, (table.saves & NORMLAB_SAVES_VAR) != 0,
@@ -131,6 +132,8 @@ public:
         const int code = row_of(dtype).plugin_code;
         return code < 0 ? Accumulation::sequential : static_cast<Accumulation>(table_.accumulation[code]);
     }
+    bool deterministic() const override { return table_.nondeterministic == 0; }
+    bool flushes_subnormals() const override { return table_.flushes_subnormals != 0; }
     bool updates_state() const override { return table_.updates_state != 0; }
     Saves saves() const override { return saves_of(table_); }
     std::string origin() const override { return origin_; }
@@ -175,8 +178,8 @@ normlab_plugin checked_table(const normlab_plugin* given, const std::string& fil
     if (table.device != NORMLAB_HOST && table.device != NORMLAB_CUDA)
         refuse(fmt::format("device {}; NORMLAB_HOST or NORMLAB_CUDA is accepted", table.device));
     for (const std::int32_t a : table.accumulation)
-        if (a < NORMLAB_SEQUENTIAL || a > NORMLAB_KAPPA_FREE)
-            refuse(fmt::format("accumulation {}; 0 to {} is accepted", a, int{NORMLAB_KAPPA_FREE}));
+        if (a < NORMLAB_SEQUENTIAL || a > NORMLAB_PIVOT)
+            refuse(fmt::format("accumulation {}; 0 to {} is accepted", a, int{NORMLAB_PIVOT}));
     return table;
 }
 

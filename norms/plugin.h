@@ -19,7 +19,7 @@
  * Only outputs may be written, all of an output must be, and nothing beyond its end. y may be x, and dx may be dy (the same address); nothing else overlaps.
  *
  * Calls. One at a time: a plan is not called by two threads at once. An int result is 0 for success; anything else makes the call fail with the text
- * that last_error gives. Same bits are expected on every call and for any number of threads. normlab runs a plug-in in a process
+ * that last_error gives. Same bits are expected on every call and for any number of threads, unless table.nondeterministic says otherwise. normlab runs a plug-in in a process
  * of its own: a crash, an endless loop or exit() is reported with the case that met it, and the run goes on.
  *
  * Versions. The problem, the args and the table begin with their size, as it was when their maker was compiled. Fields are only ever added at the end: read what lies
@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 0
+#define NORMLAB_PLUGIN_MINOR 1
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -60,8 +60,15 @@ enum { NORMLAB_SAMPLES = 1, NORMLAB_GROUPS = 2, NORMLAB_CHANNELS = 4, NORMLAB_PO
 enum {                                                                         /* accumulation: how sums are formed; error bounds follow from it */
     NORMLAB_SEQUENTIAL,                                                        /* one chain in float (double for f64): up to m roundings */
     NORMLAB_TREE,                                                              /* pairwise or blocked: log2(m) roundings */
-    NORMLAB_DOUBLE,                                                            /* in double, results then rounded to float */
-    NORMLAB_KAPPA_FREE                                                         /* in double, and the mean applied exactly: no error grows with mean / sigma */
+    NORMLAB_DOUBLE,                                                            /* in double. It promises three things:
+                                                                                  1. Sums run in double: of x, of (x - mean)^2 (in two passes, or as Welford and Chan do; not
+                                                                                     mean(x^2) - mean^2), of dy, and of dy * x_hat.
+                                                                                  2. saved.mean, var and rstd, and the running statistics, are these doubles, not rounded to float.
+                                                                                  3. Everything else, x - mean too, may be in float: an error of one rounding of the mean stays.
+                                                                                  A kernel that sums in double and lacks 1 or 2 promises NORMLAB_TREE. For f64 it is NORMLAB_SEQUENTIAL. */
+    NORMLAB_KAPPA_FREE,                                                        /* as NORMLAB_DOUBLE, and x - mean in double too: no error grows with mean / sigma. For f64 it is NORMLAB_TREE. */
+    NORMLAB_PIVOT                                                              /* one chain in float (double for f64), in one pass, of x - p and (x - p)^2, where the pivot p is a
+                                                                                  value of the block or the running mean: errors grow with the square of (mean - p) / sigma */
 };
 enum { NORMLAB_SAVES_MEAN = 1, NORMLAB_SAVES_VAR = 2, NORMLAB_SAVES_RSTD = 4 };   /* saves: which statistics forward fills */
 
@@ -158,6 +165,12 @@ typedef struct normlab_plugin {
     int (*set_threads)(normlab_plan *plan, int threads);
     /* What went wrong in the last call that failed on this thread. May be null. */
     const char *(*last_error)(void);
+
+    /* Since version 1.1. A table without these fields, or with zeros in them, promises both. */
+    int32_t nondeterministic;  /* not 0: calls may differ in their roundings (sums by atomic additions). Where normlab otherwise compares bits
+                                  it then accepts what lies within the bounds of both results */
+    int32_t flushes_subnormals;   /* not 0: a number below the smallest normal one of its type, or of float, may be taken for 0, in what is read
+                                  and in what is written (-ffast-math, nvcc --use_fast_math) */
 } normlab_plugin;
 
 /* The one symbol that a plug-in exports. `host_version` is normlab's NORMLAB_PLUGIN_VERSION. `options` is what follows the colon in

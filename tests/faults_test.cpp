@@ -48,6 +48,8 @@ constexpr const char* shows[] = {"f64 nchw train 5x6x3 check=accuracy",
                                  "f32 nchw eval 256x6x3 check=batch_independence",
                                  "f32 nchw train 5x6x3 check=gradient_masks",
                                  "f32 nchw train 5x6x3 check=power_of_two",
+                                 "f32 nchw train 5x6x3 check=subnormals",
+                                 "f32 nchw train 5x6x3 gamma=1e-6,-1e-6,.001,-.01,.1,1 beta=1e6,1e6,1e6,1e6,1e6,1e6",
                                  "f32 nchw train 5x6x3 check=isolation",
                                  "f32 nchw train 5x3x1024 check=accuracy",
                                  "f32 nchw train 64x6x256 tile=4x6x4 check=tiled"};

@@ -41,7 +41,7 @@ struct Reach {
 };
 
 Finding confined(std::string_view quantity, const Problem& p, const std::vector<double>& got,
-                 std::vector<double> before, const Reach& reach) {
+                 std::vector<double> before, const Reach& reach, const std::vector<double>& within) {
     Finding f{std::string(quantity)};
     for (std::size_t i = 0; i < got.size(); ++i) {
         if (reach.must[i] && std::isfinite(got[i])) {
@@ -51,7 +51,7 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
         }
         if (reach.may[i]) before[i] = got[i];
     }
-    return same_values(quantity, p, got, before);
+    return same_values(quantity, p, got, before, within);
 }
 
 // One value of x, or of dy, is replaced. Where it may be seen follows from the formulas: of x, in y and dx of its
@@ -61,7 +61,7 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // multiplies it by 0.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const std::vector<std::size_t>& block, std::size_t at,
-                              double value, bool in_x) {
+                              double value, bool in_x, const std::optional<Bounds>& within) {
     const Problem& p = in.problem;
     Inputs<double> bad = in;
     (in_x ? bad.x : bad.dy)[at] = value;
@@ -80,9 +80,13 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     std::vector<Finding> findings;
     const Reach* const reach[] = {&y, &dx, &dgamma, &dbeta};
     for (const QuantityRow& q : quantities::outputs())
-        findings.push_back(confined(q.name, p, q.in(got), q.in(out), *reach[static_cast<std::size_t>(q.quantity)]));
-    findings.push_back(worst({confined("running statistics", p, got.state.mean, out.state.mean, state),
-                              confined("running statistics", p, spread_of(got.state), spread_of(out.state), state)}));
+        findings.push_back(confined(q.name, p, q.in(got), q.in(out), *reach[static_cast<std::size_t>(q.quantity)],
+                                    tolerance_of(within, q.bound)));
+    const auto kept = [&](const auto& after, const auto& before, auto bound) {
+        return confined("running statistics", p, after, before, state, tolerance_of(within, bound));
+    };
+    findings.push_back(worst({kept(got.state.mean, out.state.mean, &Bounds::running_mean),
+                              kept(spread_of(got.state), spread_of(out.state), &Bounds::running_spread)}));
     for (Finding& f : findings)
         if (f.verdict == Verdict::fail)
             f.where = fmt::format("{} at {} of {}: {}", value, element_text(p, at), in_x ? "x" : "dy", f.where);
@@ -93,6 +97,7 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
     const Inputs<double> in = draw(c);
     const Outputs<double> out = run(implementation, in);
     const auto blocks = truth::index_sets(in.problem);
+    const std::optional<Bounds> within = tolerance(implementation, in);
     Random random(c.seed, 6000);
     constexpr double inf = std::numeric_limits<double>::infinity();
     std::vector<std::vector<Finding>> by_quantity(5);
@@ -100,7 +105,7 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
         for (const bool in_x : {true, false}) {
             const auto& block = blocks[static_cast<std::size_t>(random.integer(0, std::ssize(blocks) - 1))];
             const std::size_t at = block[static_cast<std::size_t>(random.integer(0, std::ssize(block) - 1))];
-            const std::vector<Finding> findings = replaced(c, implementation, in, out, block, at, value, in_x);
+            const std::vector<Finding> findings = replaced(c, implementation, in, out, block, at, value, in_x, within);
             for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
         }
     std::vector<Finding> findings;

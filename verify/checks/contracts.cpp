@@ -98,7 +98,7 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-Finding strided(const Inputs<double>& in, const Implementation& implementation) {
+Finding strided(const Inputs<double>& in, const Implementation& implementation, const std::optional<Bounds>& within) {
     const Problem& p = in.problem;
     const Outputs<double> expected = run(implementation, in);
     Sliced x(p), y(p), dy(p), dx(p);
@@ -123,20 +123,24 @@ Finding strided(const Inputs<double>& in, const Implementation& implementation) 
     }
     if (!y.gaps_intact() || !dx.gaps_intact())
         return none_of("strided", 1, "elements between the samples of a sliced view were written");
-    return worst({same_values("strided", p, y.read(), expected.y), same_values("strided", p, dx.read(), expected.dx),
-                  same_values("strided", p, state.mean, expected.state.mean),
-                  same_values("strided", p, saved.rstd, expected.saved.rstd)});
+    const auto same = [&](const auto& got, const auto& wanted, auto bound) {
+        return same_values("strided", p, got, wanted, tolerance_of(within, bound));
+    };
+    return worst({same(y.read(), expected.y, &Bounds::y), same(dx.read(), expected.dx, &Bounds::dx),
+                  same(state.mean, expected.state.mean, &Bounds::running_mean),
+                  same(saved.rstd, expected.saved.rstd, &Bounds::rstd)});
 }
 
 std::vector<Finding> repeat(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     const WatchedRun plain = run_watched(implementation, in);
+    const std::optional<Bounds> within = tolerance(implementation, in);
     std::vector<Breach> breaches = plain.breaches;
     const auto same = [&](std::string_view quantity, const std::vector<How>& ways) {
         std::vector<Finding> all;
         for (const How& how : ways) {
             const WatchedRun r = run_watched(implementation, in, how);
-            all.push_back(same_bits(quantity, in.problem, r.results, plain.results));
+            all.push_back(same_bits(quantity, in.problem, r.results, plain.results, within));
             breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
         }
         return worst(all);
@@ -149,7 +153,7 @@ std::vector<Finding> repeat(const Case& c, const Implementation& implementation)
         same("misaligned", {{.offset = 1}, {.offset = 3}, {.stagger = 1}}),
         same("in place", {{.in_place = true}, {.offset = 1, .in_place = true}}),
     };
-    findings.push_back(strided(in, implementation));
+    findings.push_back(strided(in, implementation, within));
     findings.push_back(none_of("memory", breaches.size(), breaches.empty() ? "" : breaches[0].what));
     return findings;
 }
@@ -158,7 +162,8 @@ std::vector<Finding> repeat(const Case& c, const Implementation& implementation)
 
 // Bytes that hold the poison in both runs were written in neither; elements that differ between them were written from
 // what was there before.
-Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun& huge) {
+Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun& huge,
+                      const std::optional<Bounds>& within) {
     std::size_t unwritten = 0;
     std::string first;
     for (std::size_t a = 0; a < nan.results.size(); ++a) {
@@ -174,7 +179,7 @@ Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun&
                 first = fmt::format("{}: element {} in memory was not written", one.name, i);
     }
     if (unwritten > 0) return none_of("outputs written", unwritten, first);
-    Finding f = same_bits("outputs written", p, huge.results, nan.results);
+    Finding f = same_bits("outputs written", p, huge.results, nan.results, within);
     if (f.verdict == Verdict::fail)
         f.note = "results depend on what the outputs, or memory outside the arrays, held before";
     return f;
@@ -188,7 +193,8 @@ std::vector<Finding> contracts(const Case& c, const Implementation& implementati
         runs.push_back(run_watched(implementation, in, how));
     std::vector<Breach> breaches;
     for (const WatchedRun& r : runs) breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
-    return {breaches_of(Breach::outside, "writes outside", breaches), fully_written(in.problem, runs[0], runs[1]),
+    return {breaches_of(Breach::outside, "writes outside", breaches),
+            fully_written(in.problem, runs[0], runs[1], tolerance(implementation, in)),
             breaches_of(Breach::input, "inputs modified", breaches),
             breaches_of(Breach::state, "State moved", breaches)};
 }

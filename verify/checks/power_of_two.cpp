@@ -15,7 +15,7 @@ namespace {
 // got * factor against expected. Left out, and counted: values that are subnormal, zero by underflow or infinite in
 // their type on either side.
 Finding scaled_values(std::string_view quantity, const Problem& p, DType dtype, std::vector<double> got, double factor,
-                      std::vector<double> expected, std::size_t& left_out) {
+                      std::vector<double> expected, const std::vector<double>& within, std::size_t& left_out) {
     const auto outside = [dtype](double v) {
         return v != 0 && (std::abs(v) <= row_of(dtype).smallest_normal || std::abs(v) > row_of(dtype).largest);
     };
@@ -27,7 +27,7 @@ Finding scaled_values(std::string_view quantity, const Problem& p, DType dtype, 
         got[i] = expected[i] = 0;
         ++left_out;
     }
-    return same_values(quantity, p, got, expected);
+    return same_values(quantity, p, got, expected, within);
 }
 
 std::string power_refuses(const Case& c) {
@@ -39,6 +39,7 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
     const Inputs<double> in = draw(c);
     const Problem& p = in.problem;
     const Outputs<double> out = run(implementation, in);
+    const std::optional<Bounds> within = tolerance(implementation, in);
     const double least = c.dtype == DType::f64 ? 0x1p-400 : 0x1p-40;
     if (std::ranges::any_of(in.x, [&](double v) { return v != 0 && (std::abs(v) < least || std::abs(v) > 1 / least); }))
         throw Unsuitable(
@@ -61,19 +62,20 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
         for (const StateArray& array : state_arrays)
             for (double& v : scaled.state.*array.values) v *= std::ldexp(1.0, array.degree * k);
         const Outputs<double> got = run(implementation, scaled);
-        const auto judge = [&](std::string_view quantity, DType dtype, const auto& values, double factor,
+        const auto judge = [&](std::string_view quantity, const QuantityRow& q, const auto& values, double factor,
                                const auto& expected) {
-            Finding f = scaled_values(quantity, p, dtype, values, factor, expected, left_out);
+            Finding f = scaled_values(quantity, p, q.dtype(c.dtype), values, factor, expected,
+                                      tolerance_of(within, q.bound), left_out);
             if (f.verdict == Verdict::fail) f.where = fmt::format("k={} {}", k, f.where);
             return f;
         };
         std::vector<Finding>& one = by_power.emplace_back();
         for (const auto rows : {quantities::outputs(), quantities::saved()})
             for (const QuantityRow& q : rows)
-                one.push_back(judge(q.name, q.dtype(c.dtype), q.in(got), std::ldexp(1.0, -q.degree * k), q.in(out)));
+                one.push_back(judge(q.name, q, q.in(got), std::ldexp(1.0, -q.degree * k), q.in(out)));
         for (const StateArray& array : state_arrays)
-            one.push_back(judge(array.name, DType::f64, got.state.*array.values, std::ldexp(1.0, -array.degree * k),
-                                out.state.*array.values));
+            one.push_back(judge(array.name, row_of(array.quantity), got.state.*array.values,
+                                std::ldexp(1.0, -array.degree * k), out.state.*array.values));
     }
     if (by_power.empty())
         throw Unsuitable(

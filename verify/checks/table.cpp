@@ -9,7 +9,7 @@
 // A line a kind of check. clang-format would make a staircase of it.
 // clang-format off
 #define NORMLAB_CHECKS(CHECK) \
-    CHECK(accuracy) CHECK(kappa_slope) CHECK(tiled) \
+    CHECK(accuracy) CHECK(kappa_slope) CHECK(tiled) CHECK(subnormals) \
     CHECK(derivatives) CHECK(adjoint) CHECK(taylor) CHECK(jacobian) \
     CHECK(zero_sum) CHECK(xhat_dx) CHECK(symmetry) \
     CHECK(scale_invariance) CHECK(bias_invariance) CHECK(invariance_table) \

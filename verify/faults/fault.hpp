@@ -59,7 +59,9 @@ struct Formula {
     // some inputs alone
     double one_sample = 1, one_channel = 1, one_position = 1, large_mean = 1;  ///< factors of y there
     double constant = 0, small_x = 0, nan_as_zero = 0, nan_leaks = 0;
-    double one_y = 0, one_dx = 0;  ///< what one element of 4096 is off by, relatively
+    double one_y = 0, one_dx = 0;                         ///< what one element of 4096 is off by, relatively
+    double flushed_x = 0, flushed_y = 0, flushed_dx = 0;  ///< subnormal numbers are taken for 0, or written as 0
+    double hat_from_y = 0;  ///< backward has x_hat from y, rounded to the parameters' type
 };
 
 enum class Kind { term, eps, bias, running, saved, axis, layout, tail, precision, renorm, promise, special };

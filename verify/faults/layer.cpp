@@ -84,6 +84,7 @@ auto FaultyLayer::read(const void* tensor, bool channels_first) const -> Values 
     Values v(block_.size());
     for (std::size_t i = 0; i < v.size(); ++i)
         v[i] = read_element<double>(tensor, dtype_, place(static_cast<std::int64_t>(i), channels_first));
+    if (f_.flushed_x != 0) flush(v);
     return v;
 }
 
@@ -209,6 +210,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
                                                                  : g * (hat * s.r[b] + f_.d * s.d[b]) + offset);
     }
     if (f_.nan_leaks != 0 && has_nan) y.front() = y.back() = std::numeric_limits<double>::quiet_NaN();
+    if (f_.flushed_y != 0) flush(y);
     write(a.y, y);
 
     const std::int64_t elements = N_ * C_ * S_;
@@ -231,7 +233,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     BlockStatistics s{kept(a.saved.mean, 0), kept(a.saved.var, 0), kept(a.saved.rstd, 0), kept(a.saved.r, 1),
                       kept(a.saved.d, 0)};
     if (f_.saved_shared != 0 && last_mean.size() == s.mean.size()) s.mean = last_mean, s.rstd = last_rstd;
-    const Values hat = x_hat(x, s, 1), gamma_hat = x_hat(x, s, f_.dgamma_mean);
+    Values hat = x_hat(x, s, 1), gamma_hat = x_hat(x, s, f_.dgamma_mean);
+    if (f_.hat_from_y != 0) hat = gamma_hat = recovered(hat, s, gamma, read_channels(a.beta, f_.absent_beta));
 
     Values g(x.size()), dx(x.size()), dgamma(index(C_)), dbeta(index(C_));
     for (std::size_t i = 0; i < g.size(); ++i) {
@@ -268,6 +271,7 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         }
     }
     dx.front() *= f_.first_dx;
+    if (f_.flushed_dx != 0) flush(dx);
     if (a.dx) write(a.dx, dx);
     if (a.dx && !a.dgamma && f_.masked != 0) bump(a.dx, dtype_, 0);
     dgamma.back() *= f_.last_dgamma;

@@ -36,6 +36,8 @@ private:
     std::int64_t gamma_index(std::int64_t i) const;
     double size(std::int64_t block) const { return static_cast<double>(sums_[static_cast<std::size_t>(block)].size()); }
 
+    void flush(Values& values) const;
+    Values recovered(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;
     Values read(const void* tensor, bool channels_first) const;
     void write(void* tensor, const Values& values) const;
     Values read_channels(const void* data, double absent) const;

@@ -1,8 +1,9 @@
-// Running statistics, and batch renorm's r and d, which follow from them.
+// Running statistics, and batch renorm's r and d, which follow from them; numbers taken for 0, and x_hat from y.
 
 #include <algorithm>
 #include <cmath>
 
+#include "norms/element.hpp"
 #include "verify/faults/layer.hpp"
 
 namespace normlab::verify::faults {
@@ -67,6 +68,23 @@ void FaultyLayer::move(const normlab_state& state, const BlockStatistics& s) con
     std::ranges::copy(running.mean, state.mean);
     std::ranges::copy(running.spread, p_.running == NORMLAB_RUNNING_SIGMA ? state.sigma : state.var);
     *state.count = running.count;
+}
+
+void FaultyLayer::flush(Values& values) const {
+    for (double& v : values)
+        if (std::abs(v) < row_of(dtype_).smallest_normal) v = 0;
+}
+
+auto FaultyLayer::recovered(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const
+    -> Values {
+    Values from_y = hat;
+    for (std::size_t i = 0; i < hat.size(); ++i) {
+        const std::size_t b = static_cast<std::size_t>(block_[i]),
+                          c = static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)));
+        const double y = rounded(gamma[c] * (hat[i] * s.r[b] + s.d[b]) + beta[c], params_);
+        if (gamma[c] != 0) from_y[i] = ((y - beta[c]) / gamma[c] - s.d[b]) / s.r[b];
+    }
+    return from_y;
 }
 
 }  // namespace normlab::verify::faults

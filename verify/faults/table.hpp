@@ -246,6 +246,14 @@ inline constexpr Fault table[] = {
      &Formula::one_y, 1e-3},
     {"one_dx_of_4096", "one element of 4096 of dx off by 1e-3", Kind::special, everywhere, Pass::backward, When::always,
      &Formula::one_dx, 1e-3},
+    {"x_flushed", "subnormal values of x and dy taken for 0", Kind::special, everywhere, Pass::forward, When::always,
+     &Formula::flushed_x, 1},
+    {"y_flushed", "subnormal values of y written as 0", Kind::special, everywhere, Pass::forward, When::always,
+     &Formula::flushed_y, 1},
+    {"dx_flushed", "subnormal values of dx written as 0", Kind::special, everywhere, Pass::backward, When::always,
+     &Formula::flushed_dx, 1},
+    {"x_hat_from_y", "backward takes (y - beta) / gamma for x_hat", Kind::special, everywhere, Pass::backward,
+     When::always, &Formula::hat_from_y, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 

@@ -13,6 +13,7 @@ double chain(double n, Accumulation a, DType d, Limit limit) {
     if (a == Accumulation::tree || (a == Accumulation::kappa_free && d == DType::f64))
         l = 1 + std::log2(std::max(n, 1.0));
     if (a == Accumulation::f64 && d != DType::f64) l = 1 + n * 0x1p-29;
+    if (a == Accumulation::pivot) l = n + 2;
     return limit == Limit::hard ? std::max(l, 1.0) : std::sqrt(std::max(l, 1.0));
 }
 
@@ -69,6 +70,8 @@ private:
     // What a block's results have in common.
     struct Errors {
         double m, s, r, d, kappa, luk, dv;
+        double of_x_hat;  // what luk and dv are in units of l u, in sums over x_hat: 1 but about a pivot
+        double of_one;
         bool d_free, r_free;    // not clipped
         double moved, moved_d;  // by running statistics that move slice after slice
         double renorm;          // renorm's share
@@ -88,6 +91,12 @@ private:
         const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_) : 1;
         e.kappa = p_.own_statistics() && exact_mean(b, in_.x, e.m, u_) ? 1 : b.kappa;
         e.luk = l * u_ * e.kappa, e.dv = std::max(l * u_ + e.luk * e.luk, e.luk);
+        e.of_one = e.kappa, e.of_x_hat = 1;
+        if (accumulation_ == Accumulation::pivot && p_.own_statistics() && p_.spec.centred()) {
+            const double kappa_p = kappa_of_pivot(b);
+            e.luk = l * u_ * kappa_p + u_ * e.kappa, e.dv = std::max(2 * l * u_ * kappa_p * kappa_p, e.luk);
+            e.of_one = e.luk / (l * u_), e.of_x_hat = e.dv / (l * u_);
+        }
         // clipped only if it still is when it moves by its own error
         e.d_free = size(b.raw_d) - 4 * e.luk * size(b.raw_r) < p_.spec.d_max;
         e.r_free = size(b.raw_r) * (1 - 2 * e.dv) < p_.spec.r_max && size(b.raw_r) * (1 + 2 * e.dv) > 1 / p_.spec.r_max;
@@ -97,6 +106,16 @@ private:
         e.reach = std::max({1.0, e.r, e.d_free && p_.has_correction() ? size(b.raw_r) : 0.0});
         e.inside = e.s == 0 ? 0 : tiny_param_ / e.s;
         return e;
+    }
+
+    // Of the worst pivot that may have been taken. Without a spread there is no bound: a large number.
+    double kappa_of_pivot(const truth::Block& b) const {
+        const auto mean = static_cast<double>(b.mean);
+        double distance = 0;
+        for (std::size_t i : b.elements) distance = std::max(distance, std::abs(in_.x[i] - mean));
+        if (!in_.state.mean.empty())
+            distance = std::max(distance, std::abs(in_.state.mean[channel_of(b.elements[0])] - mean));
+        return distance == 0 ? 1 : std::min(0x1p300, std::hypot(1, distance / size(b.s)));
     }
 
     void add_saved(const truth::Block& b, const Errors& e) {
@@ -138,15 +157,17 @@ private:
             const std::size_t c = channel_of(i);
             const double x_hat = size(t_.x_hat[i]), dy = std::abs(in_.dy[i]), g = gamma(i) * e.r * dy;
             sum_dy_[c] += dy;
-            sum_dy_kappa_[c] += e.kappa * e.reach * dy;
-            sum_dy_x_hat_[c] += dy * (e.r * x_hat + e.d);
+            sum_dy_kappa_[c] += e.of_one * e.reach * dy;
+            sum_dy_x_hat_[c] += dy * (e.r * x_hat + e.d) * e.of_x_hat;
             double& dx = out_.dx[i];
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
             if (e.s == 0) continue;
             if (kappa_free_)
                 dx += 8 * u_ / e.s * (g + (own ? mean_g + x_hat * mean_g_x_hat : 0)) +
                       0x1p-46 * e.kappa / e.s * (1 + x_hat) * means;
-            else if (own) dx += 8 * e.luk / e.s * (g + (1 + x_hat) * means);
+            else if (own)
+                dx += (8 * e.luk + (accumulation_ == Accumulation::pivot ? 2.25 * e.dv : 0)) / e.s *
+                      (g + (1 + x_hat) * means);
             else dx += 8 * u_ / e.s * g;
         }
     }

@@ -4,8 +4,8 @@
 //
 // u: unit roundoff of the compute precision (f32 for f32 and 16-bit data); u_io: of 16-bit storage, else 0; kappa:
 // Block::kappa, 1 for equal elements of few digits, whose mean is exact; s: Block::s.
-// l of a sum of n terms: n sequential, log2 n tree, 1 + n 2^-29 for f64 sums of f32 data (2^-29 = u64/u32). Evaluation
-// sums nothing: l = 1.
+// l of a sum of n terms: n sequential, n + 2 about a pivot (below), log2 n tree, 1 + n 2^-29 for f64 sums of f32 data
+// (2^-29 = u64/u32). Evaluation sums nothing: l = 1.
 //   variance  dv <= max(l u + (l kappa u)^2, l kappa u)       two-pass; Welford and Chan merge (Chan, Golub & LeVeque
 //     1983)
 //   x_hat     4 [l u kappa + |x_hat| (dv / 2 + 3 u)]          mean's error l u kappa s, rstd's dv / 2 and three
@@ -19,9 +19,15 @@
 //   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u (s^2 + eps)), rstd 4 (dv / 2 + 3 u) / s, r
 //     likewise, d as renorm's share; with u = 2^-53 where statistics are
 //             declared to be in f64
-// Renorm's share: d = (mean_B - mean) / sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own
-// roundings 4 u |d|; and raw r's dv / 2 is in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in
-// bounds.cpp. To every bound half of the dtype's smallest subnormal is added for each rounding that may underflow.
+// About a pivot p, with kappa_p = sqrt(1 + (mean - p)^2 / s^2): each x - p is rounded once, then summed, so that the
+// mean is off by l u mean|x - p| <= l u kappa_p s and by u |mean| <= u kappa s where p is added. The sum of squares is
+// off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so that dv <= 3 l u kappa_p^2.
+// Hence l u kappa_p + u kappa in place of l u kappa above, and dv = 2 l u kappa_p^2 (var's bound is 2 dv). dx has 1 / s
+// once and x_hat twice, each off by half of that: 2.25 dv more. p is the value of the block that is furthest from the
+// mean, or the running mean before the step if that is further: whichever it was. Renorm's share: d = (mean_B - mean) /
+// sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's dv / 2 is
+// in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the
+// dtype's smallest subnormal is added for each rounding that may underflow.
 
 #include "verify/truth/inputs.hpp"
 
