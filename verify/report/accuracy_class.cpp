@@ -87,8 +87,7 @@ std::vector<AccuracyClass> joined(const std::vector<AccuracyClass>& classes) {
     std::vector<AccuracyClass> rows;
     for (const AccuracyClass& c : classes) {
         const auto alike = [&](const AccuracyClass& row) {
-            return row.implementation == c.implementation && row.dtype == c.dtype && row.name() == c.name() &&
-                   std::ranges::all_of(told, [&](double k) { return row.decimals(k) == c.decimals(k); });
+            return row.implementation == c.implementation && row.dtype == c.dtype && row.name() == c.name();
         };
         const auto row = std::ranges::find_if(rows, alike);
         if (row == rows.end()) {
@@ -96,10 +95,11 @@ std::vector<AccuracyClass> joined(const std::vector<AccuracyClass>& classes) {
             continue;
         }
         row->variant += ", " + c.variant;
+        for (const auto& [kappa, error] : c.errors) add(row->errors, kappa, error);
         row->judged += c.judged, row->not_judged += c.not_judged;
         row->quantities.insert(c.quantities.begin(), c.quantities.end());
     }
-    std::ranges::stable_sort(rows, {}, [](const AccuracyClass& c) { return c.implementation; });
+    std::ranges::stable_sort(rows, {}, [](const AccuracyClass& c) { return std::pair(c.implementation, c.dtype); });
     return rows;
 }
 

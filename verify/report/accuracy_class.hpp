@@ -33,7 +33,7 @@ struct AccuracyClass {
 /// has findings which are not judged.
 std::vector<AccuracyClass> accuracy_classes(const std::vector<Outcome>& outcomes);
 
-/// Variants of one implementation and dtype that are alike, as one; `variant` then names them all.
+/// Variants of one implementation, dtype and class as one, with the largest errors; `variant` then names them all.
 std::vector<AccuracyClass> joined(const std::vector<AccuracyClass>& classes);
 
 std::string accuracy_text(const std::vector<Outcome>& outcomes);
