@@ -30,6 +30,8 @@ struct Finding {
     };
     std::vector<Oracle> oracles = {};
     std::vector<std::pair<double, double>> curve = {};  ///< error by kappa, where a check looks at how it grows
+    /// it held, but so would anything of the size of the right result: the bound is larger
+    bool not_judged = false;
     std::string cause = "";  ///< the planted fault, or those, that give the wrong values here; empty: none is known
 
     double ratio() const { return ratio(error, bound); }

@@ -8,6 +8,7 @@
 #include "verify/faults/naming.hpp"
 #include "verify/truth/quantities.hpp"
 #include "verify/truth/range.hpp"
+#include "verify/truth/scale.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -89,9 +90,14 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     const std::size_t saturated = accept_saturation(in, a, out, t, hard);
     const Problem& p = in.problem;
     std::vector<Finding> all;
+    const auto judge = [&](const QuantityRow& q, const Problem& sizes) {
+        Finding f = compare(q.name, sizes, q.in(out), q.in(t), hard.*q.bound, soft.*q.bound);
+        f.not_judged = f.verdict == Verdict::pass && f.error > 0 && promises_nothing(hard.*q.bound, scale_of(q, in, t));
+        all.push_back(std::move(f));
+    };
     for (const QuantityRow& q : quantities::outputs()) {
         if (c.check != "accuracy" && c.check != q.name) continue;
-        all.push_back(compare(q.name, p, q.in(out), q.in(t), hard.*q.bound, soft.*q.bound));
+        judge(q, p);
         if (saturated)
             all.back().note =
                 fmt::format("{} of {} blocks saturated, as their saved var says", saturated, t.blocks.size());
@@ -101,8 +107,7 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     by_block.shape = {1, static_cast<std::int64_t>(t.blocks.size()), 1};
     for (const QuantityRow& q : c.check == "accuracy" ? quantities::saved() : std::span<const QuantityRow>()) {
         // empty: not saved
-        if (!q.in(out).empty())
-            all.push_back(compare(q.name, by_block, q.in(out), q.in(t), hard.*q.bound, soft.*q.bound));
+        if (!q.in(out).empty()) judge(q, by_block);
         if (q.quantity != Quantity::rstd || !p.own_statistics()) continue;
         const auto negative = std::ranges::count_if(out.saved.var, [](double v) { return v < 0; });
         all.push_back(measured("negative saved var", static_cast<double>(negative), 0));

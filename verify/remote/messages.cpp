@@ -36,9 +36,10 @@ json to_json(const Finding& f) {
     json oracles = json::array();
     for (const Finding::Oracle& o : f.oracles)
         oracles.push_back({{"name", o.name}, {"error", o.error}, {"bound", o.bound}});
-    return {{"quantity", f.quantity}, {"error", f.error},   {"bound", f.bound}, {"warning", f.warning},
-            {"verdict", f.verdict},   {"where", f.where},   {"label", f.label}, {"note", f.note},
-            {"rounding", f.rounding}, {"oracles", oracles}, {"curve", f.curve}, {"cause", f.cause}};
+    return {{"quantity", f.quantity},    {"error", f.error},   {"bound", f.bound}, {"warning", f.warning},
+            {"verdict", f.verdict},      {"where", f.where},   {"label", f.label}, {"note", f.note},
+            {"rounding", f.rounding},    {"oracles", oracles}, {"curve", f.curve}, {"cause", f.cause},
+            {"not_judged", f.not_judged}};
 }
 
 Finding finding_from_json(const json& j) {
@@ -52,6 +53,7 @@ Finding finding_from_json(const json& j) {
               .note = j["note"],
               .rounding = j["rounding"],
               .curve = j["curve"],
+              .not_judged = j["not_judged"],
               .cause = j["cause"]};
     for (const json& o : j["oracles"]) f.oracles.push_back({kept(o["name"]), o["error"], o["bound"]});
     return f;

@@ -70,9 +70,12 @@ void finish(Cause& cause, const std::vector<Outcome>& outcomes) {
     }
     cause.cases = seen.size();
     cause.common = separation(failing, passing(cause, outcomes, seen));
-    const auto small =
-        std::ranges::find_if(cause.findings, [](const Measured& m) { return !m.outcome->smaller.empty(); });
-    cause.example = small == cause.findings.end() ? cause.findings[0] : *small;
+    cause.example = cause.findings[0];
+    const auto rank = [](const Measured& m) {
+        return 2 * (m.finding->verdict == Verdict::fail) + !m.outcome->smaller.empty();
+    };
+    for (const Measured& m : cause.findings)
+        if (rank(m) > rank(cause.example)) cause.example = m;
 }
 
 }  // namespace
@@ -98,10 +101,14 @@ std::vector<Cause> diagnose(const std::vector<Outcome>& outcomes) {
         for (const Finding& f : o.findings) {
             if (!bad(f)) continue;
             const auto [key, title] = key_and_title(o, f);
-            const std::string whole = fmt::format("{} {} {}", static_cast<int>(f.verdict), o.test.implementation, key);
-            const auto [at, added] = index.try_emplace(whole, causes.size());
+            // a named fault is one, also where the bounds do not hold
+            const auto verdict = static_cast<int>(f.cause.empty() ? f.verdict : Verdict::fail);
+            const auto [at, added] =
+                index.try_emplace(fmt::format("{} {} {}", verdict, o.test.implementation, key), causes.size());
             if (added) causes.push_back({title, o.test.implementation, f.verdict, !f.cause.empty(), {}, {}, 0, "", {}});
-            causes[at->second].findings.push_back({&o, &f});
+            Cause& cause = causes[at->second];
+            if (f.verdict == Verdict::fail) cause.verdict = Verdict::fail;
+            cause.findings.push_back({&o, &f});
         }
     for (Cause& c : causes) finish(c, outcomes);
     std::ranges::stable_sort(causes, {}, [](const Cause& c) {
@@ -114,8 +121,8 @@ std::string diagnosis_text(const std::vector<Cause>& causes, const std::string& 
     if (causes.empty()) return {};
     std::size_t findings = 0;
     for (const Cause& c : causes) findings += c.findings.size();
-    std::string text = fmt::format("diagnosis: {} that {} not hold, {} of one cause\n", plural(findings, "finding"),
-                                   findings == 1 ? "does" : "do", plural(causes.size(), "group"));
+    std::string text = fmt::format("diagnosis: {} {} not hold; by cause:\n", plural(findings, "finding"),
+                                   findings == 1 ? "does" : "do");
     for (std::size_t k = 0; k < causes.size(); ++k) {
         const Cause& c = causes[k];
         const Outcome& o = *c.example.outcome;

@@ -20,7 +20,7 @@ struct Cause {
     std::map<std::string, std::size_t> checks;  ///< findings of each
     std::size_t cases = 0;
     std::string common;  ///< separation() of these cases; may be empty
-    Measured example;    ///< the first with a smaller case, or the first
+    Measured example;    ///< the first that fails and has a smaller case, or else the first
 
     std::string counts() const;  ///< "12 findings in 9 cases: accuracy 10, adjoint 2"
 };

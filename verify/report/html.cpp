@@ -43,7 +43,8 @@ std::string header(Page& page, const Summary& s) {
         {"held", "pass", s.held},
         {"failed", "fail", s.failed},
         {"unresolved", "unresolved", s.unresolved},
-        {"skipped", "skipped", s.skipped}};
+        {"skipped", "skipped", s.skipped},
+        {"not judged", "skipped", s.not_judged}};
     text += "<div class=\"proportions\" aria-hidden=\"true\">";
     for (const auto& [name, css, n] : parts)
         if (n) text += fmt::format("<i class=\"{}\" style=\"flex-grow:{}\"></i>", css, n);
@@ -150,7 +151,8 @@ std::string html_text(const std::vector<Outcome>& outcomes, const RunInfo& info)
     const std::string problems = few ? "" : problems_section(page),
                       worst = few ? "" : worst_section(page) + skipped_section(page);
     std::string details = section("cases", few ? "The cases" : "Cases in detail", "", page.details());
-    const std::string sections = diagnosis + (few ? details + figures : problems + figures + worst + details);
+    const std::string sections =
+        diagnosis + accuracy_section(page) + (few ? details + figures : problems + figures + worst + details);
     const std::string body = top + contents(sections) + sections;
     return fmt::format(
         "{}"

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "norms/names.hpp"
+#include "verify/report/accuracy_class.hpp"
 #include "verify/report/diagnosis.hpp"
 #include "verify/report/html_parts.hpp"
 #include "verify/report/xml.hpp"
@@ -26,6 +28,30 @@ std::string diagnosis_section(Page& page) {
         "Findings that do not hold, by what they have in common: the known fault that gives just these values, "
         "or else the quantity that is wrong; and which cases show it.",
         list.empty() ? "" : "<ol class=\"causes\">\n" + list + "</ol>\n");
+}
+
+std::string accuracy_section(const Page& page) {
+    std::string rows;
+    for (const AccuracyClass& c : joined(accuracy_classes(page.outcomes))) {
+        rows += fmt::format("<tr><th scope=\"row\">{} {}</th><td>{}</td>", xml_text(c.implementation), name_of(c.dtype),
+                            c.name());
+        for (const double kappa : {1., 1e2, 1e3, 1e4, 1e6}) {
+            const std::optional<int> decimals = c.decimals(kappa);
+            rows += fmt::format("<td>{}</td>", decimals ? std::to_string(*decimals) : "–");
+        }
+        rows += fmt::format("<td>{}</td><td class=\"names\">{}</td></tr>\n", c.not_judged, xml_text(c.variant));
+    }
+    if (rows.empty()) return {};
+    return section(
+        "accuracy-class", "Accuracy class",
+        fmt::format("How many decimals of y are right for all data up to a κ: {}. Flat: no error grows with κ. "
+                    "Slope 1: the mean is rounded. Slope 2: a one-pass variance. Not judged: findings whose "
+                    "bound is larger than the result, so that the promise allows anything.",
+                    accuracy_meaning),
+        "<div class=\"scroll\"><table class=\"classes\"><thead><tr><td></td><th>class</th><th>κ = 1</th>"
+        "<th>10²</th><th>10³</th><th>10⁴</th><th>10⁶</th><th>not judged</th><th>variants</th></tr></thead>\n"
+        "<tbody>\n" +
+            rows + "</tbody></table></div>\n");
 }
 
 std::string contents(const std::string& body) {

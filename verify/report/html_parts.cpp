@@ -19,10 +19,13 @@ void remember(std::vector<std::string>& list, const std::string& name) {
 std::string badge(const Finding& f) {
     const std::string_view sign = f.verdict == Verdict::fail         ? "✗"
                                   : f.verdict == Verdict::unresolved ? "?"
+                                  : f.not_judged                     ? "○"
                                   : f.warning                        ? "!"
                                                                      : "✓";
-    const std::string_view css = f.verdict == Verdict::pass && f.warning ? "warned" : css_of(f.verdict);
-    return fmt::format("<span class=\"badge {}\">{} {}</span>", css, sign, name_of(f.verdict));
+    const std::string_view css = f.not_judged                              ? "skipped"
+                                 : f.verdict == Verdict::pass && f.warning ? "warned"
+                                                                           : css_of(f.verdict);
+    return fmt::format("<span class=\"badge {}\">{} {}</span>", css, sign, verdict_of(f));
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ std::string case_line(Page& page, const Measured& worst);
 Measured worst_of(const Outcome& outcome);
 
 std::string diagnosis_section(Page& page);
+std::string accuracy_section(const Page& page);
 std::string kappa_section(Page& page);
 /// Error / bound of every finding of some checks, a row for each check and implementation, and for each oracle of those
 /// that ask several.

@@ -43,6 +43,7 @@ nav { margin: 28px 0 0 } nav ul { display: flex; flex-wrap: wrap; gap: 4px 20px;
 .filter input { flex: 1 1 180px; max-width: 420px; min-width: 0; font: inherit; padding: 5px 10px; border: 1px solid var(--line); border-radius: 6px; background: var(--card); color: var(--ink) }
 .causes { margin: 0; padding: 0 0 0 1.6em } .causes > li { padding: 12px 0; border-top: 1px solid var(--line) } .causes b { overflow-wrap: anywhere } .causes p { margin: 4px 0 6px; font-size: 14px; overflow-wrap: anywhere }
 .causes p:first-of-type { color: var(--soft) } .filtered { display: none !important }
+.classes { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums } .classes th, .classes td { padding: 4px 12px 4px 0; text-align: left; vertical-align: top; font-weight: 500 } .classes thead th { color: var(--soft); font-size: 13px } .classes tbody tr > * { border-top: 1px solid var(--line) } .classes td { font-weight: 400 } .classes .names { min-width: 200px; color: var(--soft) } .classes th[scope=row] { white-space: nowrap }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 0 0 14px; color: var(--soft); font-size: 13px }
 .legend span { display: inline-flex; align-items: center; gap: 6px }
 .legend svg { height: 14px; width: auto }

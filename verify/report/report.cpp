@@ -10,6 +10,7 @@
 #include "io/json.hpp"
 #include "io/report_header.hpp"
 #include "norms/names.hpp"
+#include "verify/report/accuracy_class.hpp"
 #include "verify/report/diagnosis.hpp"
 #include "verify/report/digest.hpp"
 #include "verify/report/tabulate.hpp"
@@ -22,6 +23,8 @@ std::string_view name_of(Verdict v) {
     return words[static_cast<std::size_t>(v)];
 }
 
+std::string_view verdict_of(const Finding& f) { return f.not_judged ? "NOT JUDGED" : name_of(f.verdict); }
+
 std::string called(const std::string& command, const std::string& line) {
     return command + line.substr(std::string_view("normlab").size());
 }
@@ -31,9 +34,9 @@ std::string quantity_of(const Finding& f) { return f.label.empty() ? f.quantity 
 
 std::string finding_line(const Outcome& o, const Finding& f) {
     const std::string check = o.test.check + (o.test.name.empty() ? "" : fmt::format(" [{}]", o.test.name));
-    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}", name_of(f.verdict),
-                       o.name.empty() ? check : o.name, quantity_of(f), f.error, f.bound,
-                       f.where.empty() ? "" : " at " + f.where, f.note.empty() ? "" : "; " + f.note,
+    return fmt::format("{} {} {}: error {:.3g}, bound {:.3g}{}{}{}{}", verdict_of(f), o.name.empty() ? check : o.name,
+                       quantity_of(f), f.error, f.bound, f.where.empty() ? "" : " at " + f.where,
+                       f.note.empty() ? "" : "; " + f.note, f.not_judged ? "; the promise allows anything here" : "",
                        f.warning && f.verdict == Verdict::pass ? "; beyond the sqrt(l) warning" : "");
 }
 
@@ -129,7 +132,8 @@ Summary summarize(const std::vector<const Outcome*>& outcomes) {
     for (const Outcome* o : outcomes) {
         s.skipped += !o->skipped.empty();
         for (const Finding& f : o->findings) {
-            s.held += f.verdict == Verdict::pass;
+            s.held += f.verdict == Verdict::pass && !f.not_judged;
+            s.not_judged += f.not_judged;
             s.failed += f.verdict == Verdict::fail;
             s.unresolved += f.verdict == Verdict::unresolved;
             s.warnings += f.warning && f.verdict == Verdict::pass;
@@ -181,15 +185,16 @@ std::string tables_text(const std::vector<Outcome>& outcomes) {
     std::string skipped;
     for (const std::string& line : skipped_lines(outcomes)) skipped += fmt::format("skipped: {}\n", line);
     if (!skipped.empty()) skipped = "\n" + skipped;
-    return check_table(outcomes) + hostile_text(outcomes) + kappa_table(outcomes) + invariance_text(outcomes) + skipped;
+    return accuracy_text(outcomes) + check_table(outcomes) + hostile_text(outcomes) + kappa_table(outcomes) +
+           invariance_text(outcomes) + skipped;
 }
 
 std::string summary_line(const Summary& s, double seconds) {
     return fmt::format(
-        "verify: {} held, {} failed, {} unresolved, {} skipped; {} beyond the sqrt(l) warning; worst error/bound "
+        "verify: {} held, {} failed, {} unresolved, {} skipped; {}{} beyond the sqrt(l) warning; worst error/bound "
         "{:.3g}{}; {}{:.1f} s",
-        s.held, s.failed, s.unresolved, s.skipped, s.warnings, s.worst_ratio,
-        s.worst_case.empty() ? "" : " (" + s.worst_case + ")",
+        s.held, s.failed, s.unresolved, s.skipped, s.not_judged ? fmt::format("{} not judged, ", s.not_judged) : "",
+        s.warnings, s.worst_ratio, s.worst_case.empty() ? "" : " (" + s.worst_case + ")",
         s.not_run ? fmt::format("{}, {} not run; ", s.interrupted ? "interrupted" : "stopped early", s.not_run) : "",
         seconds);
 }
@@ -227,13 +232,15 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
                                         {"where", f.where},
                                         {"label", f.label},
                                         {"note", f.note},
-                                        {"cause", f.cause}});
+                                        {"cause", f.cause},
+                                        {"not_judged", f.not_judged}});
         }
     }
     json summary{{"held", s.held},
                  {"failed", s.failed},
                  {"unresolved", s.unresolved},
                  {"skipped", s.skipped},
+                 {"not_judged", s.not_judged},
                  {"warnings", s.warnings},
                  {"worst_ratio", number(s.worst_ratio)},
                  {"worst_case", s.worst_case},
@@ -256,6 +263,7 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
     }
     return io::text_of({{"header", io::report_header("normlab verify")},
                         {"summary", summary},
+                        {"accuracy_class", accuracy_json(outcomes)},
                         {"diagnosis", diagnosis},
                         {"findings", findings}});
 }

@@ -11,8 +11,9 @@ struct Summary {
     std::size_t held = 0, failed = 0, unresolved = 0, skipped = 0, warnings = 0;
     double worst_ratio = 0;  ///< error over bound among the findings that have a bound above 0
     std::string worst_case;
-    std::size_t not_run = 0;   ///< cases that were planned, in a run that was stopped
-    bool interrupted = false;  ///< it was a signal that stopped it
+    std::size_t not_run = 0;     ///< cases that were planned, in a run that was stopped
+    bool interrupted = false;    ///< it was a signal that stopped it
+    std::size_t not_judged = 0;  ///< neither held nor failed: the bound allows anything
 
     bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
 };
@@ -22,6 +23,8 @@ Summary summarize(const std::vector<const Outcome*>& outcomes);
 
 /// "PASS", "FAIL", "UNRESOLVED", "SKIPPED".
 std::string_view name_of(Verdict verdict);
+/// The same, or "NOT JUDGED".
+std::string_view verdict_of(const Finding& finding);
 
 /// The line that reruns a case; `command` replaces the leading "normlab".
 std::string rerun_line(const Outcome& outcome, const std::string& command);
@@ -56,7 +59,8 @@ std::string problems_text(const std::vector<Outcome>& outcomes, const std::strin
 /// Findings of a few cases in full: quantity, error, bound, verdict, where.
 std::string findings_text(const std::vector<Outcome>& outcomes);
 
-/// One row a check and implementation; the error over kappa; the invariance table; what was skipped, by reason.
+/// The accuracy class of each implementation (accuracy_class.hpp); one row a check and implementation; the error over
+/// kappa; the invariance table; what was skipped, by reason.
 std::string tables_text(const std::vector<Outcome>& outcomes);
 
 /// The last line of a run.

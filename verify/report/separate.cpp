@@ -30,8 +30,7 @@ void add_words(std::vector<Property>& all, const std::vector<const Case*>& faili
     for (const Case* c : failing) seen.insert(word(*c));
     if (seen.size() > 3) return;
     std::vector<std::string> shown;
-    for (const std::string& w : seen)
-        shown.push_back(key.empty() ? w : w.empty() ? key + " as it is by default" : key + "=" + w);
+    for (const std::string& w : seen) shown.push_back(key.empty() ? w : w.empty() ? "no " + key + "=" : key + "=" + w);
     all.push_back(
         {fmt::format("{}", fmt::join(shown, " or ")), [seen, word](const Case& c) { return seen.contains(word(c)); }});
 }
@@ -76,7 +75,8 @@ std::vector<Property> properties(const std::vector<const Case*>& failing) {
     add_limits(all, failing, "sigma", [](const Case& c) { return c.sigma; });
     for (const auto& [name, number] : {std::pair<std::string, Number>{"C", C}, {"S", S}, {"m", m}})
         add_remainders(all, name, number);
-    words("hostile input", [](const Case& c) { return std::string(c.name); });
+    words("",
+          [](const Case& c) { return c.name.empty() ? "no hostile input" : fmt::format("hostile input {}", c.name); });
     return all;
 }
 

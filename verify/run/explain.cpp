@@ -14,7 +14,7 @@ namespace normlab::verify {
 namespace {
 
 constexpr std::size_t most_runs = 120;
-constexpr std::int64_t most_elements = 4096;
+constexpr std::int64_t most_elements = 50000;
 
 struct Failing {
     const Outcome* outcome;
@@ -54,6 +54,16 @@ void explain_failures(std::vector<Outcome>& outcomes) {
             if (const faults::Fault* fault = f.cause.empty() ? nullptr : fault_of(f.cause))
                 named[{o.test.implementation, o.test.variant}][f.cause] = fault;
     if (named.empty()) return;
+    // Of several that fit here, the one that alone fits elsewhere.
+    for (Outcome& o : outcomes)
+        if (const auto at = named.find({o.test.implementation, o.test.variant}); at != named.end())
+            for (Finding& f : o.findings)
+                if (f.cause.find(", or ") != std::string::npos)
+                    for (const auto& [cause, fault] : at->second)
+                        if (f.cause.find(cause) != std::string::npos) {
+                            f.cause = cause;
+                            break;
+                        }
     std::map<std::tuple<std::string, std::string, DType, std::string, std::string>, std::vector<Failing>> groups;
     for (Outcome& o : outcomes)
         for (Finding& f : o.findings)

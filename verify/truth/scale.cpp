@@ -1,0 +1,73 @@
+#include "verify/truth/scale.hpp"
+
+#include <algorithm>
+
+namespace normlab::verify {
+namespace {
+
+double magnitude(const Quad& v) { return std::abs(static_cast<double>(v)); }
+
+// f(element, its channel, its block), the largest.
+template <class F>
+double over_elements(const Inputs<double>& in, const truth::Result& t, F f) {
+    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
+    double largest = 0;
+    for (const truth::Block& b : t.blocks)
+        for (const std::size_t i : b.elements) largest = std::max(largest, f(i, i / S % C, b));
+    return largest;
+}
+
+template <class F>
+double over_blocks(const truth::Result& t, F f) {
+    double largest = 0;
+    for (const truth::Block& b : t.blocks) largest = std::max(largest, f(b));
+    return largest;
+}
+
+// The sums over each channel of f, the largest.
+template <class F>
+double over_channels(const Inputs<double>& in, const truth::Result& t, F f) {
+    std::vector<double> sums(static_cast<std::size_t>(in.problem.shape.C));
+    over_elements(in, t, [&](std::size_t i, std::size_t c, const truth::Block& b) { return sums[c] += f(i, b); });
+    return sums.empty() ? 0 : std::ranges::max(sums);
+}
+
+}  // namespace
+
+double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Result& t) {
+    using truth::Block;
+    const auto gamma = [&](std::size_t c) { return in.gamma.empty() ? 1 : std::abs(in.gamma[c]); };
+    const auto x_hat = [&](std::size_t i, const Block& b) {
+        return magnitude(t.x_hat[i]) * magnitude(b.r) + magnitude(b.d);
+    };
+    switch (q.quantity) {
+        case Quantity::y:
+            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Block& b) {
+                return gamma(c) * x_hat(i, b) + (in.beta.empty() ? 0 : std::abs(in.beta[c]));
+            });
+        case Quantity::dx:
+            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Block& b) {
+                return b.s > 0 ? gamma(c) * magnitude(b.r) * std::abs(in.dy[i]) / magnitude(b.s) : 0;
+            });
+        case Quantity::dgamma:
+            return over_channels(in, t,
+                                 [&](std::size_t i, const Block& b) { return std::abs(in.dy[i]) * x_hat(i, b); });
+        case Quantity::dbeta:
+            return over_channels(in, t, [&](std::size_t i, const Block&) { return std::abs(in.dy[i]); });
+        case Quantity::mean:
+            return over_blocks(t, [](const Block& b) { return std::max(magnitude(b.mean), magnitude(b.s)); });
+        case Quantity::var: return over_blocks(t, [](const Block& b) { return magnitude(b.s * b.s); });
+        case Quantity::rstd: return over_blocks(t, [](const Block& b) { return b.s > 0 ? 1 / magnitude(b.s) : 0; });
+        case Quantity::r: return over_blocks(t, [](const Block& b) { return magnitude(b.r); });
+        case Quantity::d:
+            return over_blocks(t, [](const Block& b) { return std::max(magnitude(b.d), magnitude(b.r)); });
+        default: return 0;
+    }
+}
+
+bool promises_nothing(const std::vector<double>& bounds, double scale) {
+    const auto larger = std::ranges::count_if(bounds, [&](double b) { return b > scale; });
+    return scale > 0 && 2 * larger >= std::ssize(bounds) && larger > 0;
+}
+
+}  // namespace normlab::verify
