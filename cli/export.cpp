@@ -1,3 +1,4 @@
+#include <cmath>
 #include <memory>
 
 #include <fmt/format.h>
@@ -6,6 +7,7 @@
 #include "cli/files.hpp"
 #include "cli/progress.hpp"
 #include "cli/verify_options.hpp"
+#include "norms/names.hpp"
 #include "system/interrupt.hpp"
 #include "system/shell.hpp"
 #include "verify/exchange/export.hpp"
@@ -13,23 +15,26 @@
 namespace normlab::cli {
 namespace {
 
-int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o) {
+int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o, const verify::FixedSettings& fixed) {
     std::vector<std::string> left_out;
     std::vector<verify::Case> cases;
     for (const std::string& text : o.cases) {
         cases.push_back(verify::as_a_script(verify::parse_case(text)));
         cases.back().implementation = verify::script_name;
     }
-    if (!cases.empty() && !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode"}).empty())
-        throw Error("a case says everything itself; --tier and a selection are accepted without --case");
-    if (cases.empty()) cases = verify::plan_export(o.selection, o.tier.value_or(verify::Tier::smoke), left_out);
+    if (!cases.empty() && !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode",
+                                        "--convention", "--eps", "--momentum", "--running"})
+                               .empty())
+        throw Error(
+            "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
+    if (cases.empty()) cases = verify::plan_export(o.selection, o.tier.value_or(verify::Tier::smoke), left_out, fixed);
     Progress progress("export");
     system::catch_interrupts("export: stopping; nothing of the folder is kept\n");
     const auto show = [&](std::size_t done, std::size_t total) {
         if (system::interrupted()) throw system::Interrupted();
         progress.show(done, total);
     };
-    const verify::Exported written = verify::export_cases(folder, cases, left_out, show);
+    const verify::Exported written = verify::export_cases(folder, cases, left_out, show, fixed);
     progress.clear();
     for (const std::string& line : left_out) fmt::print("left out: {}\n", line);
     fmt::print("export: {} cases make {} calls: {} files, {:.1f} MB in {}\n", written.cases, written.calls,
@@ -39,6 +44,34 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o)
     return 0;
 }
 
+double parse_eps(std::string_view flag, const std::string& word) {
+    const double eps = verify::parse_number(flag, word);
+    if (eps >= 0 && std::isfinite(eps)) return eps;
+    throw Error(fmt::format("{} {}; a finite number, 0 or more, is accepted", flag, word));
+}
+
+std::string checked_momentum(std::string_view flag, const std::string& word) {
+    const std::optional<double> momentum = verify::parse_momentum(word);
+    if (!momentum || (*momentum >= 0 && *momentum <= 1)) return word;
+    throw Error(fmt::format("{} {}; a number from 0 to 1, or none, is accepted", flag, word));
+}
+
+void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
+    in_group(verb, "What the script has built in", "export folder --variant batch_norm --convention keras --eps 1e-5");
+    add_value(
+        verb, "--convention", to.convention,
+        [](std::string_view, const std::string& word) { return verify::find_convention(word); },
+        "the default eps, momentum and running variance of a library: pytorch, keras, onnx, flax or paddle. Its "
+        "momentum weighs what it weighs there; case.json says so");
+    add_value(verb, "--eps", to.eps, parse_eps, "this eps in all cases; those that need another are left out");
+    add_value(verb, "--momentum", to.momentum, checked_momentum,
+              "this momentum (none: the cumulative average), as the convention means it: without one, the weight of "
+              "the new value");
+    add_value(
+        verb, "--running", to.running, [](std::string_view, const std::string& word) { return parse_running(word); },
+        "what is kept for evaluation: unbiased, biased (a variance), sigma or none");
+}
+
 }  // namespace
 
 void add_export(CLI::App& app, int& status) {
@@ -46,14 +79,17 @@ void add_export(CLI::App& app, int& status) {
         "export", "write cases as .npy files, for kernels in any language; verify --judge reads the results");
     const auto folder = std::make_shared<std::string>();
     const auto o = std::make_shared<VerifyOptions>();
+    const auto fixed = std::make_shared<verify::FixedSettings>();
     fills(verb->add_option("DIR", *folder, "the folder to write, which is to be new or empty")->required());
     in_group(*verb, "Which cases", "export folder --variant layer_norm --dtype f32");
-    add_selection(*verb, o->selection,
-                  {"variants, comma separated (default: all)", "checks (default: those of few calls)",
-                   "f64, f32 (default: both)", "nchw, nhwc (default: nchw)", "train, eval (default: both)"});
+    add_selection(
+        *verb, o->selection,
+        {"variants, comma separated (default: all)", "checks (default: those of few calls)",
+         dtype_words() + " (default: f64, f32)", "nchw, nhwc (default: nchw)", "train, eval (default: both)"});
     add_tier(*verb, o->tier, "smoke (the default), ci or full");
     verb->add_option("--case", o->cases, "exactly this case, as a failure printed it")->allow_extra_args(false);
-    when_called(*verb, [verb, folder, o, &status] { status = run(*verb, *folder, *o); });
+    add_fixed_settings(*verb, *fixed);
+    when_called(*verb, [verb, folder, o, fixed, &status] { status = run(*verb, *folder, *o, *fixed); });
 }
 
 }  // namespace normlab::cli

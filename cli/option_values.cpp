@@ -6,6 +6,7 @@
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "verify/check/check.hpp"
+#include "verify/exchange/fixed_settings.hpp"
 
 namespace normlab::cli {
 namespace {
@@ -19,6 +20,7 @@ const std::map<std::string, std::string, std::less<>>& value_names() {
                                                                        {"--case", "CASE"},
                                                                        {"--cases", "N"},
                                                                        {"--check", "CHECK"},
+                                                                       {"--convention", "LIBRARY"},
                                                                        {"--csv", "FILE"},
                                                                        {"--data", "FOLDER"},
                                                                        {"--dim", "N"},
@@ -40,6 +42,7 @@ const std::map<std::string, std::string, std::less<>>& value_names() {
                                                                        {"--layout", "LAYOUT"},
                                                                        {"--limit", "N"},
                                                                        {"--mode", "MODE"},
+                                                                       {"--momentum", "NUMBER"},
                                                                        {"--normalized", "N"},
                                                                        {"--only", "NAME"},
                                                                        {"--out", "FOLDER"},
@@ -48,6 +51,7 @@ const std::map<std::string, std::string, std::less<>>& value_names() {
                                                                        {"--plugin", "FILE"},
                                                                        {"--records", "FOLDER"},
                                                                        {"--replay", "FILE"},
+                                                                       {"--running", "KIND"},
                                                                        {"--seconds", "SECONDS"},
                                                                        {"--seed", "N"},
                                                                        {"--shapes", "SHAPES"},
@@ -97,6 +101,9 @@ std::vector<std::string> words_after(const std::string& flag) {
     if (flag == "--mode") words = {"train", "eval"};
     if (flag == "--tier") words = {"smoke", "ci", "full"};
     if (flag == "--accumulation") words = {"sequential", "tree", "f64", "kappa-free", "pivot"};
+    if (flag == "--convention")
+        for (const verify::Convention& c : verify::conventions()) words.emplace_back(c.name);
+    if (flag == "--running") words = {"none", "unbiased", "biased", "sigma"};
     if (flag == "--layer") words = {"conv", "dense"};
     if (flag == "--direction") words = {"forward", "backward"};
     if (flag == "--cache") words = {"cold", "warm"};

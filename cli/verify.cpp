@@ -214,6 +214,9 @@ void add_computed(CLI::App& verb, VerifyOptions& o) {
         [](std::string_view, const std::string& word) { return parse_accumulation(word); },
         "how the judged script forms sums: sequential (the default), tree, f64, kappa-free or pivot; bounds follow "
         "from it");
+    verb.add_flag(std::string(verify::accept_nan_flag), o.judge.accept_nan,
+                  "for --judge: NaN and infinities hold where variance and eps are 0 (a constant input, a zero row of "
+                  "weights), for which normlab has x_hat = 0");
     reads(verb.add_option("--vectors", o.vectors,
                           "a folder of outside test vectors, CASE/case.json and .npy files: verify against what "
                           "another program computed"));

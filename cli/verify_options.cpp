@@ -47,9 +47,9 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
 
 void VerifyOptions::check_call(const CLI::App& verb) {
     accept_beside(verb, "--judge", "says what runs",
-                  {"--outputs", "--accumulation", "--case", "--variant", "--check", "--dtype", "--layout", "--mode",
-                   "--threads", "--timeout", "--json", "--junit", "--html", "--allow-unresolved", "--filter",
-                   "--list-cases", "--fail-fast", "--quiet", "--all"});
+                  {"--outputs", "--accumulation", std::string(verify::accept_nan_flag), "--case", "--variant",
+                   "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout", "--json", "--junit", "--html",
+                   "--allow-unresolved", "--filter", "--list-cases", "--fail-fast", "--quiet", "--all"});
     accept_beside(verb, "--faults", "runs a plug-in of its own on tier ci",
                   {"--only", "--all", "--variant", "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout",
                    "--json"});
@@ -63,7 +63,7 @@ void VerifyOptions::check_call(const CLI::App& verb) {
         verb.count("--list-cases") && !found.empty())
         throw Error("--list-cases runs no case, so that " + found.front() +
                     " has nothing to tell; leave one of them out");
-    require_with(verb, {"--outputs", "--accumulation"}, {"--judge"});
+    require_with(verb, {"--outputs", "--accumulation", std::string(verify::accept_nan_flag)}, {"--judge"});
     require_with(verb, {"--only"}, {"--vectors", "--faults"});
     require_with(verb, {"--layer"}, {"--data"});
     accept_one(verb, {"--case", "--input", "--data"});

@@ -11,10 +11,11 @@ namespace normlab::verify {
 using Change = std::function<void(const Inputs<double>&, Outputs<double>&)>;
 
 inline void write_answer(const VectorArray& a, const std::vector<double>& values) {
-    const std::vector<float> narrow(values.begin(), values.end());
-    const bool f32 = a.type == io::ElementType::f32;
-    io::write_npy_in_part(
-        a.file, f32 ? io::make_array(a.shape, std::span(narrow)) : io::make_array(a.shape, std::span(values)));
+    const DType dtype = a.type == io::ElementType::f32    ? DType::f32
+                        : a.type == io::ElementType::bf16 ? DType::bf16
+                        : a.type == io::ElementType::f16  ? DType::f16
+                                                          : DType::f64;
+    io::write_npy_in_part(a.file, array_in_files(dtype, a.shape, values));
 }
 
 /// `change` spoils them; without `optional`, what may be missing is.

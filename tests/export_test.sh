@@ -14,7 +14,15 @@ grep -h '"op"' "batch norm"/*/case.json | grep -v '"op": "batch_norm"' && compla
 [ -z "$(ls -A | grep normlab-)" ] || complain "a temporary folder is left: $(ls -A)"
 [ "$(stat -c %a "batch norm")" = "$(mkdir plain && stat -c %a plain)" ] || complain "the folder's permissions are not those of a new folder"
 expect 2 "holds no outputs yet" verify --judge "batch norm"
-expect 2 "f32 and f64 are accepted" export other --dtype bf16
+expect 0 "then: normlab verify --judge half" export half --variant layer_norm --dtype bf16,f16 --check accuracy
+grep -q '"dtype":"bfloat16","stored_as":"uint16"' half/layer_norm_bf16_0001/case.json || complain "bf16: $(cat half/layer_norm_bf16_0001/case.json)"
+expect 0 "the script's eps is fixed" export keras --variant batch_norm --dtype f32 --convention keras
+grep -h '"attributes"' keras/*/case.json | grep -v '"momentum":0.99,"momentum_weighs":"old","track_running_stats":true,"running_stat":"var_biased","eps":0.001' && complain "not as Keras"
+expect 2 "did you mean keras" export other --convention kera
+expect 2 "from 0 to 1" export other --momentum 1.5
+expect 2 "0 or more" export other --eps -1
+expect 2 "accepted without --case" export other --eps 1e-3 --case "layer_norm script f32 nchw 5x18x1 seed=1"
+expect 2 "go with --judge" verify --accept-nan-at-zero-variance
 expect 2 "did you mean layer_norm" export other --variant layernorm
 expect 2 "accepted without --case" export other --tier ci --case "layer_norm script f32 nchw 5x18x1 seed=1"
 expect 2 "DIR" export

@@ -13,6 +13,13 @@ void require_finite_dx(const truth::Result& truth, DType dtype) {
         throw Unsuitable(fmt::format("dx overflows {}", name_of(dtype)));
 }
 
+// Nine digits tell numbers of f32 and less apart, seventeen those of f64 (running and saved statistics too).
+static std::string against_truth(double got, double truth, DType dtype) {
+    const std::string a = fmt::format("{:.9g}", got), b = fmt::format("{:.9g}", truth);
+    return dtype == DType::f64 || (a == b && got != truth) ? fmt::format("{:.17g}, truth {:.17g}", got, truth)
+                                                           : fmt::format("{}, truth {}", a, b);
+}
+
 Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got,
                 const std::vector<Quad>& truth, const std::vector<double>& bound, const std::vector<double>& warning) {
     Finding worst_of{std::string(quantity)};
@@ -33,9 +40,9 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
         worst_ratio = ratio;
         const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
         f.where = got.size() == C && C != static_cast<std::size_t>(p.shape.size())
-                      ? fmt::format("c={}: {:.9g}, truth {:.9g}", i, got[i], static_cast<double>(truth[i]))
-                      : fmt::format("n={} c={} s={}: {:.9g}, truth {:.9g}", i / (C * S), i / S % C, i % S, got[i],
-                                    static_cast<double>(truth[i]));
+                      ? fmt::format("c={}: {}", i, against_truth(got[i], value, p.dtype))
+                      : fmt::format("n={} c={} s={}: {}", i / (C * S), i / S % C, i % S,
+                                    against_truth(got[i], value, p.dtype));
         f.warning = worst_of.warning;
         f.rounding = std::max(unit_roundoff(p.dtype), storage_roundoff(p.dtype)) * std::abs(value);
         worst_of = f;

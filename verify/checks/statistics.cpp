@@ -7,6 +7,7 @@
 
 #include "norms/operation.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/check/kept_state.hpp"
 #include "verify/faults/naming.hpp"
 #include "verify/truth/quantities.hpp"
 
@@ -58,7 +59,8 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
         in.dy.clear();
         in.state = before;
         const truth::Result t = truth::evaluate(in);
-        const Bounds bounds = error_bounds(in, t, accumulation);
+        Bounds bounds = error_bounds(in, t, accumulation);
+        add_state_rounding(bounds, in, t, implementation);
         Outputs<double> out = run_forward(implementation, in);
         Problem by_channel = in.problem;
         by_channel.shape = {1, c.shape.C, 1};

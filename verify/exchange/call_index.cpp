@@ -13,17 +13,10 @@ std::string bytes_of(const std::vector<double>& v) {
     return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(double)};
 }
 
-// Everything that decides what a forward call gives. Without running statistics evaluation is the call that training
-// is.
+// Everything that decides what a forward call gives.
 std::string content_of(const Inputs<double>& in) {
-    const Problem& p = in.problem;
-    const Spec& s = p.spec;
-    const bool running = s.running != Running::none;
-    std::string key =
-        fmt::format("{} {}x{}x{} {} {} {} {} {}", s.variant, p.shape.N, p.shape.C, p.shape.S, name_of(p.dtype),
-                    name_of(p.layout), running && p.mode == Mode::eval, s.groups, s.eps);
-    if (running) key += fmt::format(" {} {} {}", name_of(s.running), s.momentum.value_or(-1), in.state.count);
-    if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
+    std::string key = content_of_problem(in.problem);
+    if (in.problem.spec.running != Running::none) key += fmt::format(" {}", in.state.count);
     for (const std::vector<double>* v : {&in.x, &in.gamma, &in.beta, &in.state.mean, &in.state.var, &in.state.sigma})
         key += fmt::format(" {}:", v->size()) + bytes_of(*v);
     return key;
@@ -34,6 +27,17 @@ std::vector<double> vector_of(const double* data, std::int64_t count) {
 }
 
 }  // namespace
+
+std::string content_of_problem(const Problem& p) {
+    const Spec& s = p.spec;
+    const bool running = s.running != Running::none;
+    std::string key =
+        fmt::format("{} {}x{}x{} {} {} {} {} {} {}", s.variant, p.shape.N, p.shape.C, p.shape.S, name_of(p.dtype),
+                    name_of(p.layout), running && p.mode == Mode::eval, s.groups, s.eps, p.slices());
+    if (running) key += fmt::format(" {} {}", name_of(s.running), s.momentum.value_or(-1));
+    if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
+    return key;
+}
 
 std::vector<double> logical_values(const Problem& p, const ConstTensor& x) {
     std::vector<double> v(static_cast<std::size_t>(p.shape.size()));

@@ -8,6 +8,10 @@
 
 namespace normlab::verify {
 
+/// All of a problem that decides what a call gives, device and strides apart. Without running statistics evaluation is
+/// the call that training is.
+std::string content_of_problem(const Problem& problem);
+
 /// The numbers of a forward call, from the arrays of an implementation's plan; of dy alone for a backward call. Arrays
 /// are dense and on the host.
 Inputs<double> inputs_of(const Problem& problem, const ForwardArgs& args);

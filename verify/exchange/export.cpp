@@ -88,14 +88,11 @@ Case as_a_script(Case c) {
     return c;
 }
 
-std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::string>& left_out) {
-    for (const DType d : selection.dtypes)
-        if (row_of(d).numpy.empty())
-            throw Error(fmt::format(
-                "dtype {}: .npy files have none that every language reads; f32 and f64 are accepted", name_of(d)));
-    if (selection.dtypes.empty())
+std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::string>& left_out,
+                              const FixedSettings& fixed) {
+    if (selection.dtypes.empty())  // those that every language has
         std::ranges::copy_if(kernel_dtypes, std::back_inserter(selection.dtypes),
-                             [](DType d) { return !row_of(d).numpy.empty(); });
+                             [](DType d) { return !is_narrow(d); });
     if (selection.layouts.empty()) selection.layouts = {Layout::channels_first};
     selection.implementations = {"reference"};
     const std::set<std::string> named(selection.checks.begin(), selection.checks.end());
@@ -108,8 +105,12 @@ std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::s
             reasons[without->why].insert(c.check);
             continue;
         }
-        c = as_a_script(std::move(c));
+        c = fixed.applied(as_a_script(std::move(c)));
         c.implementation = script_name;
+        if (fixed.running == Running::none && c.spec().correction == Correction::renorm) {
+            reasons["r and d need running statistics"].insert(c.variant);
+            continue;
+        }
         if (is_valid(c) && find_check(c.check).refuses(c).empty() && seen.insert(c.text()).second)
             cases.push_back(std::move(c));
     }
@@ -119,7 +120,7 @@ std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::s
 }
 
 Exported export_cases(const fs::path& folder, const std::vector<Case>& cases, std::vector<std::string>& left_out,
-                      const std::function<void(std::size_t, std::size_t)>& progress) {
+                      const std::function<void(std::size_t, std::size_t)>& progress, const FixedSettings& fixed) {
     NewFolder target(folder.has_filename() ? fs::absolute(folder) : fs::absolute(folder).parent_path());
     CallIndex index;
     std::vector<Inputs<double>> calls;
@@ -130,7 +131,7 @@ Exported export_cases(const fs::path& folder, const std::vector<Case>& cases, st
     for (const Case& c : cases) variants.insert(c.variant);
     for (std::size_t i = 0; i < cases.size(); ++i) {
         progress(i, cases.size());
-        Recording recording = record(cases[i]);
+        Recording recording = record(cases[i], fixed);
         const auto other = std::ranges::find_if(
             recording.calls, [&](const auto& call) { return !variants.contains(call.problem.spec.variant); });
         if (other != recording.calls.end())
@@ -158,7 +159,7 @@ Exported export_cases(const fs::path& folder, const std::vector<Case>& cases, st
     for (std::size_t n = 0; n < calls.size(); ++n) {
         const Problem& p = calls[n].problem;
         names.push_back(fmt::format("{}_{}_{:04}", p.spec.variant, name_of(p.dtype), n + 1));
-        out.files += write_call(target.temporary() / names.back(), calls[n]);
+        out.files += write_call(target.temporary() / names.back(), calls[n], fixed.weighs_old());
     }
     for (std::size_t i = 0; i < listed.size(); ++i)
         for (const std::size_t n : numbers[i]) listed[i]["calls"].push_back(names[n]);

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "verify/exchange/fixed_settings.hpp"
 #include "verify/run/plan.hpp"
 
 namespace normlab::verify {
@@ -19,9 +20,10 @@ inline constexpr std::string_view script_name = "script";
 
 /// The cases of a tier that make few calls of a kernel, as a script would be called: layer and rms norm with a gamma an
 /// element ([N, C * S, 1]), rms and weight norm without beta. Checks that are named in the selection may make many
-/// calls. `left_out` says what cannot be exported, a line each. Throws Error for dtypes other than f32 and f64, and
+/// calls. Without dtypes f64 and f32 are taken. `left_out` says what cannot be exported, a line each. Throws Error
 /// where nothing is left.
-std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::string>& left_out);
+std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::string>& left_out,
+                              const FixedSettings& fixed = {});
 
 /// As plan_export does it; a case that a script could not be asked for is returned as it is.
 Case as_a_script(Case c);
@@ -32,10 +34,11 @@ struct Exported {
 };
 
 /// Writes the folder, all of it or nothing. A case that calls another variant than the cases are of is left out: no
-/// script could be asked for it alone. Throws io::InputError where it exists and is not empty, or cannot be written;
-/// Error where no case is left.
+/// script could be asked for it alone, and one that calls with other settings than the fixed ones. Throws
+/// io::InputError where it exists and is not empty, or cannot be written; Error where no case is left.
 Exported export_cases(const std::filesystem::path& folder, const std::vector<Case>& cases,
                       std::vector<std::string>& left_out,
-                      const std::function<void(std::size_t done, std::size_t total)>& progress);
+                      const std::function<void(std::size_t done, std::size_t total)>& progress,
+                      const FixedSettings& fixed = {});
 
 }  // namespace normlab::verify

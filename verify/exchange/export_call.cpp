@@ -10,6 +10,7 @@
 #include "io/npy.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "verify/exchange/vector_file.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -17,13 +18,15 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-ordered_json attributes_of(const Inputs<double>& in) {
+ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
     const Problem& p = in.problem;
     const Spec& s = p.spec;
     ordered_json a = ordered_json::object();
     if (s.running != Running::none) {
         a["training"] = p.mode == Mode::train;
-        a["momentum"] = s.momentum ? ordered_json(*s.momentum) : ordered_json();
+        // 1 - (1 - m) is m for every m in [0, 1] that is such a difference itself
+        a["momentum"] = s.momentum ? ordered_json(weighs_old ? 1 - *s.momentum : *s.momentum) : ordered_json();
+        if (weighs_old && s.momentum) a["momentum_weighs"] = "old";
         a["track_running_stats"] = true;
         if (s.correction == Correction::renorm || s.running != Running::unbiased_variance)
             a["running_stat"] = s.running == Running::sigma             ? "sigma"
@@ -44,7 +47,8 @@ ordered_json attributes_of(const Inputs<double>& in) {
 
 class Folder {
 public:
-    Folder(const fs::path& path, const Inputs<double>& in) : path_(path), in_(in), p_(in.problem) {
+    Folder(const fs::path& path, const Inputs<double>& in, bool weighs_old)
+        : path_(path), in_(in), p_(in.problem), weighs_old_(weighs_old) {
         fs::create_directory(path);
         const auto& [N, C, S] = p_.shape;
         const bool elements = is_by_sample(p_.spec);  // S = 1
@@ -61,10 +65,11 @@ public:
         const std::string x = weights ? "v" : "x", y = weights ? "w" : "y", gamma = weights ? "g" : "gamma",
                           spread = p_.spec.running == Running::sigma ? "sigma" : "var";
         const std::string channel_axes = weights ? "1 C 1" : "C";
+        const DType params = param_dtype(p_.dtype);
         input(x, in_memory(in_.x), p_.dtype, tensor_, axes_);
         input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
-        input(gamma, in_.gamma, p_.dtype, channels, channel_axes);
-        input("beta", in_.beta, p_.dtype, channels, channel_axes);
+        input(gamma, in_.gamma, params, channels, channel_axes);
+        input("beta", in_.beta, params, channels, channel_axes);
         input("running_mean_in", in_.state.mean, DType::f64, channels, "C");
         input(fmt::format("running_{}_in", spread), in_.state.sigma.empty() ? in_.state.var : in_.state.sigma,
               DType::f64, channels, "C");
@@ -76,8 +81,8 @@ public:
         add(outputs, y, p_.dtype, tensor_, axes_);
         if (!in_.dy.empty()) {
             add(outputs, "d" + x, p_.dtype, tensor_, axes_);
-            if (!in_.gamma.empty()) add(outputs, "d" + gamma, p_.dtype, channels, channel_axes);
-            if (!in_.beta.empty()) add(outputs, "dbeta", p_.dtype, channels, channel_axes);
+            if (!in_.gamma.empty()) add(outputs, "d" + gamma, params, channels, channel_axes);
+            if (!in_.beta.empty()) add(outputs, "dbeta", params, channels, channel_axes);
         }
         const std::vector<std::int64_t> blocks{p_.statistics_count()};
         if (p_.spec.running != Running::none && p_.mode == Mode::train)
@@ -91,8 +96,8 @@ public:
                                     {"name", path_.filename().string()},
                                     {"source", "normlab export"},
                                     {"op", p_.spec.variant},
-                                    {"dtype", name(p_.dtype)},
-                                    {"attributes", attributes_of(in_)},
+                                    {"dtype", name_in_files(p_.dtype)},
+                                    {"attributes", attributes_of(in_, weighs_old_)},
                                     {"inputs", inputs_},
                                     {"outputs", outputs},
                                     {"optional_outputs", optional}};
@@ -103,11 +108,12 @@ public:
     }
 
 private:
-    static std::string name(DType d) { return std::string(row_of(d).numpy); }
     static ordered_json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape,
                               const std::string& axes) {
-        return {
-            {"name", name}, {"file", name + ".npy"}, {"dtype", Folder::name(dtype)}, {"shape", shape}, {"axes", axes}};
+        ordered_json e{{"name", name}, {"file", name + ".npy"}, {"dtype", name_in_files(dtype)}};
+        if (is_narrow(dtype)) e["stored_as"] = "uint16";
+        e["shape"] = shape, e["axes"] = axes;
+        return e;
     }
 
     // A line for each key and each array.
@@ -136,9 +142,7 @@ private:
     void input(const std::string& name, const std::vector<double>& values, DType dtype,
                const std::vector<std::int64_t>& shape, const std::string& axes) {
         if (values.empty()) return;
-        const std::vector<float> narrow(values.begin(), values.end());
-        io::write_npy_in_part(path_ / (name + ".npy"), dtype == DType::f32 ? io::make_array(shape, std::span(narrow))
-                                                                           : io::make_array(shape, std::span(values)));
+        io::write_npy_in_part(path_ / (name + ".npy"), array_in_files(dtype, shape, values));
         inputs_.push_back(entry(name, dtype, shape, axes));
         ++files_;
     }
@@ -153,6 +157,7 @@ private:
     fs::path path_;
     const Inputs<double>& in_;
     const Problem& p_;
+    bool weighs_old_;
     std::vector<std::int64_t> tensor_;
     std::string axes_;
     ordered_json inputs_ = ordered_json::array();
@@ -161,6 +166,8 @@ private:
 
 }  // namespace
 
-std::size_t write_call(const fs::path& folder, const Inputs<double>& call) { return Folder(folder, call).write(); }
+std::size_t write_call(const fs::path& folder, const Inputs<double>& call, bool weighs_old) {
+    return Folder(folder, call, weighs_old).write();
+}
 
 }  // namespace normlab::verify

@@ -8,6 +8,6 @@
 namespace normlab::verify {
 
 /// Writes case.json and the inputs. Returns how many files. Throws io::InputError where that fails.
-std::size_t write_call(const std::filesystem::path& folder, const Inputs<double>& call);
+std::size_t write_call(const std::filesystem::path& folder, const Inputs<double>& call, bool weighs_old);
 
 }  // namespace normlab::verify

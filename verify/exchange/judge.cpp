@@ -1,6 +1,7 @@
 #include "verify/exchange/judge.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <set>
@@ -12,6 +13,7 @@
 #include "io/json.hpp"
 #include "norms/names.hpp"
 #include "system/shell.hpp"
+#include "verify/check/kept_state.hpp"
 #include "verify/exchange/judge_answers.hpp"
 
 namespace normlab::verify {
@@ -97,24 +99,34 @@ Index read_index(const fs::path& folder, const std::string& name) {
     return index;
 }
 
+bool shows_no_number(const Finding& f) {
+    return !std::isfinite(f.error) || f.where.find("nan") != std::string::npos ||
+           f.where.find("inf") != std::string::npos;
+}
+
 std::set<std::string> calls_of(const Index& index) {
     std::set<std::string> names;
     for (const auto& [c, calls] : index) names.insert(calls.begin(), calls.end());
     return names;
 }
 
-class JudgedScript final : public Script {
+class JudgedScript final : public Script, public KeepsState {
 public:
     explicit JudgedScript(const JudgeOptions& options)
         : options_(options), index_(read_index(options.folder, options.name)),
-          answers_(options.folder, options.outputs, calls_of(index_)) {}
+          answers_(options.folder, options.outputs, calls_of(index_), options.accept_nan) {
+        answers_.each([&](const Answer& a) { problems_.insert(content_of_problem(a.in.problem)); });
+        // of a case whose check makes calls of other problems, say of a layer's weights, its own is none
+        for (const auto& [c, calls] : index_) problems_.insert(content_of_problem(c.problem()));
+    }
 
     std::string name() const override { return options_.name; }
     std::string description() const override { return "what a script wrote into " + options_.folder.string(); }
     Support supports(const Problem& p) const override {
-        if (row_of(p.dtype).numpy.empty()) return {fmt::format("{} was not exported", name_of(p.dtype))};
-        return {p.dense ? "" : "sliced views were not exported"};
+        if (!p.dense) return {"sliced views were not exported"};
+        return {problems_.contains(content_of_problem(p)) ? "" : "not exported"};
     }
+    DType state_dtype(const Problem& p) const override { return answers_.state_dtype(p.spec.variant, p.dtype); }
     Accumulation accumulation(DType) const override { return options_.accumulation; }
     bool updates_state() const override { return true; }
     Saves saves() const override { return {answers_.given(Quantity::mean), false, answers_.given(Quantity::rstd)}; }
@@ -123,6 +135,7 @@ public:
         if (!options_.outputs.empty()) flags += " --outputs " + system::shell_word(options_.outputs.string());
         if (options_.accumulation != Accumulation::sequential)
             flags += fmt::format(" --accumulation {}", name_of(options_.accumulation));
+        if (options_.accept_nan) flags += fmt::format(" {}", accept_nan_flag);
         return flags;
     }
     std::unique_ptr<Plan> plan(const Problem& p) const override {
@@ -155,11 +168,17 @@ public:
                                     calls.size() > 1 ? " and its other calls" : "");
             return;
         }
+        const bool by_convention = !options_.accept_nan && std::ranges::any_of(calls, &Answer::zero_over_zero);
         const auto with_nan = std::ranges::find_if(calls, [](const Answer* a) { return !a->nan.empty(); });
         for (Finding& f : o.findings)
             if (f.verdict == Verdict::fail || f.verdict == Verdict::unresolved) {
                 if (std::isnan(f.error) && with_nan != calls.end())
                     f.note += (f.note.empty() ? "" : "; ") + (*with_nan)->nan;
+                if (by_convention && shows_no_number(f))
+                    f.note += fmt::format(
+                        "{}convention: where variance and eps are 0, normlab has x_hat = 0 and dx = 0; {} "
+                        "accepts what is not finite there",
+                        f.note.empty() ? "" : "; ", accept_nan_flag);
                 f.note += fmt::format("{}of {}{}", f.note.empty() ? "" : "; ", calls[0]->name,
                                       calls.size() > 1 ? fmt::format(" and {} calls more", calls.size() - 1) : "");
             }
@@ -200,6 +219,7 @@ private:
     JudgeOptions options_;
     Index index_;
     Answers answers_;
+    std::set<std::string> problems_;
 };
 
 }  // namespace

@@ -10,11 +10,14 @@
 
 namespace normlab::verify {
 
+inline constexpr std::string_view accept_nan_flag = "--accept-nan-at-zero-variance";
+
 struct JudgeOptions {
     std::filesystem::path folder;
     std::filesystem::path outputs = {};  ///< where the script wrote OUTPUTS/CALL/*.npy; empty: beside the inputs
     Accumulation accumulation = Accumulation::sequential;
     std::string name = "script";  ///< as in the case strings of the folder
+    bool accept_nan = false;      ///< what is not finite where x_hat is 0 / 0 counts as the 0 that normlab gives there
 };
 
 class Script : public Implementation {

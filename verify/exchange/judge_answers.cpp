@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "io/error.hpp"
+#include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -20,7 +21,10 @@ bool finite(const std::vector<double>& v) {
 std::string load_output(VectorArray& a) {
     if (!fs::exists(a.file))
         return fmt::format("{}: is missing; {} of shape {} is to be written there", a.file.string(),
-                           a.type == io::ElementType::f32 ? "float32" : "float64", io::shape_text(a.shape));
+                           a.type == io::ElementType::f32   ? "float32"
+                           : a.type == io::ElementType::f64 ? "float64"
+                                                            : "uint16 (bits)",
+                           io::shape_text(a.shape));
     try {
         load(a);
     } catch (const io::InputError& e) {
@@ -36,11 +40,38 @@ std::string nan_in(const VectorArray& a) {
                : fmt::format("{}: element {} of {} is NaN", a.file.string(), nan - a.values.begin(), a.values.size());
 }
 
-Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::string& name) {
+// Where var + eps is 0, x_hat and dx are 0 by normlab's convention, and 0 / 0 elsewhere: whether an output is not
+// finite there. `accept` puts normlab's value in its place.
+bool zero_over_zero(Answer& a, bool accept) {
+    const auto no_number = [](double v) { return !std::isfinite(v); };
+    if (a.in.problem.spec.eps > 0 || std::ranges::none_of(a.outputs, [&](const auto& entry) {
+            return std::ranges::any_of(entry.second, no_number);
+        }))
+        return false;
+    const truth::Result t = truth::evaluate(a.in);
+    const auto C = static_cast<std::size_t>(a.in.problem.shape.C), S = static_cast<std::size_t>(a.in.problem.shape.S);
+    bool any = false;
+    const auto look = [&](Quantity q, std::size_t i) {
+        const auto found = a.outputs.find(q);
+        if (found == a.outputs.end() || !no_number(found->second[i])) return;
+        any = true;
+        if (accept)
+            found->second[i] = rounded(static_cast<double>(row_of(q).in(t)[i]), row_of(q).dtype(a.in.problem.dtype));
+    };
+    for (std::size_t k = 0; k < t.blocks.size(); ++k) {
+        if (t.blocks[k].s != 0) continue;
+        look(Quantity::rstd, k);
+        for (const std::size_t i : t.blocks[k].elements)
+            look(Quantity::y, i), look(Quantity::dx, i), look(Quantity::dgamma, i / S % C);
+    }
+    return any;
+}
+
+Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::string& name, bool accept_nan) {
     const fs::path path = folder / name / "case.json";
     VectorFile file = read_vector(path);
     for (auto& [input, array] : file.inputs) load(array);
-    Answer out{name, {}, {}, {}, {}, "", true};
+    Answer out{name, {}, {}, {}, {}, "", true, false};
     const bool inputs_are_finite =
         std::ranges::all_of(file.inputs, [](const auto& entry) { return finite(entry.second.values); });
     const std::size_t needed = file.outputs.size();
@@ -65,6 +96,7 @@ Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::s
             if (const std::string& why = missing[t.name]; why.empty()) out.outputs[t.quantity] = std::move(t.values);
             else (not_given.contains(t.name) ? out.not_given : out.missing)[t.quantity] = why;
         }
+        out.zero_over_zero = zero_over_zero(out, accept_nan);
     } catch (const Error& e) {
         io::refuse(path, e.what());
     }
@@ -73,10 +105,10 @@ Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::s
 
 }  // namespace
 
-Answers::Answers(const fs::path& folder, const fs::path& outputs, const std::set<std::string>& names) {
+Answers::Answers(const fs::path& folder, const fs::path& outputs, const std::set<std::string>& names, bool accept_nan) {
     std::size_t written = 0;
     for (const std::string& name : names) {
-        const Answer& a = all_.emplace_back(read_answer(folder, outputs, name));
+        const Answer& a = all_.emplace_back(read_answer(folder, outputs, name, accept_nan));
         if (index_.add(a.in) + 1 != all_.size())
             io::refuse(folder / name / "case.json",
                        "is the same call as an earlier one; one folder a call is accepted");
@@ -101,6 +133,15 @@ std::vector<const Answer*> Answers::of(const std::vector<std::string>& names) co
 
 bool Answers::given(Quantity quantity) const {
     return std::ranges::any_of(given_, [quantity](const auto& entry) { return entry.second == quantity; });
+}
+
+DType Answers::state_dtype(std::string_view variant, DType dtype) const {
+    const auto wider = [](double v) { return std::isfinite(v) && rounded(v, DType::f32) != v; };
+    for (const Answer& a : all_)
+        if (a.variant() == variant && a.in.problem.dtype == dtype)
+            for (const Quantity q : {Quantity::running_mean, Quantity::running_spread})
+                if (const auto* values = a.find(q); values && std::ranges::any_of(*values, wider)) return DType::f64;
+    return DType::f32;
 }
 
 std::vector<std::string> Answers::left_out() const {

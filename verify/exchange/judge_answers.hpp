@@ -21,6 +21,7 @@ struct Answer {
     std::map<Quantity, std::string> not_given;        ///< optional: likewise
     std::string nan;                                  ///< which file has one, though no input has
     bool blank = true;                                ///< no file is there at all
+    bool zero_over_zero = false;                      ///< some output is not finite where x_hat is 0 / 0
 
     std::string_view variant() const { return in.problem.spec.variant; }
     const std::vector<double>* find(Quantity q) const {
@@ -34,17 +35,25 @@ struct Answer {
 /// export_cases wrote, or the script wrote nothing at all.
 class Answers {
 public:
-    /// `outputs`: where the script wrote OUTPUTS/CALL/*.npy; empty: beside the inputs.
+    /// `outputs`: where the script wrote OUTPUTS/CALL/*.npy; empty: beside the inputs. With accept_nan, what is not
+    /// finite where x_hat is 0 / 0 is taken for what normlab gives there.
     Answers(const std::filesystem::path& folder, const std::filesystem::path& outputs,
-            const std::set<std::string>& names);
+            const std::set<std::string>& names, bool accept_nan);
 
     const CallIndex& index() const { return index_; }
     const Answer& operator[](std::size_t number) const { return all_[number]; }
+    template <class Visit>
+    void each(Visit visit) const {
+        for (const Answer& a : all_) visit(a);
+    }
     std::vector<const Answer*> of(const std::vector<std::string>& names) const;
 
     /// Whether some call has it, of the variant or of any.
     bool given(std::string_view variant, Quantity quantity) const { return given_.contains({variant, quantity}); }
     bool given(Quantity quantity) const;
+
+    /// f32 where all running statistics of the variant and dtype are float32, or float64 that a float32 holds.
+    DType state_dtype(std::string_view variant, DType dtype) const;
 
     /// What is not judged, a line each.
     std::vector<std::string> left_out() const;

@@ -78,8 +78,9 @@ public:
     std::string name() const override { return "recorder"; }
     std::string description() const override { return "the reference, writing down what it is asked"; }
     Support supports(const Problem& p) const override {
-        if (row_of(p.dtype).numpy.empty()) return {fmt::format("{}: f32 and f64 are exported", name_of(p.dtype))};
+        if (!is_kernel_dtype(p.dtype)) return {fmt::format("{}: no array of a script has it", name_of(p.dtype))};
         if (p.slices() > 1) return {"stat_batch: a script's call normalises one batch"};
+        if (const std::string reason = fixed.refuses(p); !reason.empty()) return {reason};
         return reference_.supports(p);
     }
     bool updates_state() const override { return true; }
@@ -88,7 +89,9 @@ public:
         return std::make_unique<RecorderPlan>(p, notebook, reference_);
     }
 
-    mutable Notebook notebook;  // of the case that runs
+    // of the case that runs
+    mutable Notebook notebook;
+    mutable FixedSettings fixed;
 
 private:
     const Implementation& reference_ = find_implementation("reference");
@@ -112,10 +115,10 @@ std::string reason_not_to_export(const Inputs<double>& in) {
     return {};
 }
 
-Recording record(Case c) {
+Recording record(Case c, const FixedSettings& fixed) {
     const Recorder& r = recorder();
     c.implementation = r.name();
-    r.notebook = {};
+    r.notebook = {}, r.fixed = fixed;
     const Outcome o = run_case(c);
     if (!o.skipped.empty()) return {{}, o.skipped};
     for (const Finding& f : o.findings)

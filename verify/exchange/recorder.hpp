@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "verify/check/check.hpp"
+#include "verify/exchange/fixed_settings.hpp"
 
 namespace normlab::verify {
 
@@ -15,7 +16,8 @@ struct Recording {
     std::string left_out;               ///< why there are none: the check did not come to an end
 };
 
-/// Runs the case, whatever implementation it names, on the reference. One at a time.
-Recording record(Case c);
+/// Runs the case, whatever implementation it names, on the reference, which declines other settings than the fixed
+/// ones. One at a time.
+Recording record(Case c, const FixedSettings& fixed = {});
 
 }  // namespace normlab::verify

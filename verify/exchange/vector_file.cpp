@@ -79,6 +79,7 @@ VectorAttributes attributes_of(const json& object) {
     constexpr std::string_view known[] = {"training",
                                           "use_input_stats",
                                           "momentum",
+                                          "momentum_weighs",
                                           "eps",
                                           "affine",
                                           "track_running_stats",
@@ -100,12 +101,16 @@ VectorAttributes attributes_of(const json& object) {
                                           "num_batches_tracked_initial"};
     if (!object.is_object()) wrong("attributes", object, "an object");
     VectorAttributes a;
+    bool weighs_old = false;
     for (const auto& [key, value] : object.items()) {
         if (key == "training" || key == "use_input_stats") a.training = truth_value(key, value);
         else if (key == "track_running_stats") a.track_running_stats = truth_value(key, value);
         else if (key == "momentum")
             a.has_momentum = true, a.momentum = value.is_null() ? std::nullopt : std::optional(number(key, value));
-        else if (key == "eps") a.eps = number(key, value);
+        else if (key == "momentum_weighs") {
+            if (value != "old" && value != "new") wrong(key, value, "\"old\" or \"new\"");
+            weighs_old = value == "old";
+        } else if (key == "eps") a.eps = number(key, value);
         else if (key == "affine") a.affine = affine(key, value);
         else if (key == "num_groups") a.groups = whole(key, value);
         else if (key == "normalized_dims") a.normalized = whole(key, value);
@@ -122,18 +127,22 @@ VectorAttributes attributes_of(const json& object) {
         else if (std::ranges::find(known, key) == std::end(known))
             throw Error(unknown("attribute", key, known));  // the others say nothing that the arrays do not
     }
+    if (weighs_old && a.momentum) a.momentum = 1 - *a.momentum;
     return a;
 }
 
 VectorArray array_of(const json& entry, const std::filesystem::path& folder) {
-    constexpr std::string_view dtypes[] = {"float32", "float64", "int64"};
-    constexpr io::ElementType types[] = {io::ElementType::f32, io::ElementType::f64, io::ElementType::i64};
+    constexpr std::string_view dtypes[] = {"float32", "float64", "int64", "bfloat16", "float16"};
+    constexpr io::ElementType types[] = {io::ElementType::f32, io::ElementType::f64, io::ElementType::i64,
+                                         io::ElementType::bf16, io::ElementType::f16};
     const std::string file = text("file", member(entry, "file")), dtype = text("dtype", member(entry, "dtype"));
     if (file.empty() || file.find('/') != std::string::npos || file == "." || file == "..")
         throw Error(fmt::format("file = {}; a file in the case's own folder is accepted", io::in_quotes(file)));
     const auto* found = std::ranges::find(dtypes, dtype);
     if (found == std::end(dtypes)) throw Error(unknown("dtype", dtype, dtypes));
-    return {folder / file, types[found - std::begin(dtypes)], list("shape", member(entry, "shape"), whole), {}};
+    if (entry.contains("stored_as") && entry["stored_as"] != "uint16")
+        wrong("stored_as", entry["stored_as"], "\"uint16\"");
+    return {folder / file, types[found - std::begin(dtypes)], list("shape", member(entry, "shape"), whole)};
 }
 
 // Calls take(name, array, whether it has NaN or infinities) for every entry of a list.
@@ -158,9 +167,10 @@ VectorFile vector_of(const json& document, const std::filesystem::path& folder) 
     v.folder = folder;
     v.op = text("op", member(document, "op"));
     const std::string dtype = text("dtype", member(document, "dtype"));
-    const auto* row = std::ranges::find(dtype_table, dtype, &DTypeRow::numpy);
-    if (dtype.empty() || row == std::end(dtype_table)) wrong("dtype", document["dtype"], "\"float32\" or \"float64\"");
-    v.dtype = row->type;
+    const auto found = std::ranges::find(kernel_dtypes, dtype, name_in_files);
+    if (found == kernel_dtypes.end())
+        wrong("dtype", document["dtype"], "\"float32\", \"float64\", \"bfloat16\" or \"float16\"");
+    v.dtype = *found;
     if (std::ranges::find(absent_ops, v.op) != std::end(absent_ops)) return v;
     v.attributes = attributes_of(member(document, "attributes"));
     if (document.contains("tags"))
@@ -171,7 +181,7 @@ VectorFile vector_of(const json& document, const std::filesystem::path& folder) 
     read_arrays(document, "inputs", folder,
                 [&](const std::string& name, VectorArray array, bool) { v.inputs[name] = std::move(array); });
     for (const auto& [key, source] :
-         {std::pair{"outputs", v.dtype == DType::f32 ? Source::f32 : Source::f64}, std::pair{"outputs64", Source::f64},
+         {std::pair{"outputs", v.dtype == DType::f64 ? Source::f64 : Source::f32}, std::pair{"outputs64", Source::f64},
           // a better one replaces what is there
           std::pair{"outputs_ref80", Source::ref80}})
         if (document.contains(key))
@@ -182,12 +192,27 @@ VectorFile vector_of(const json& document, const std::filesystem::path& folder) 
                         });
     if (document.contains("optional_outputs"))
         read_arrays(document, "optional_outputs", folder, [&](const std::string& name, VectorArray array, bool) {
+            array.or_f32 = name.starts_with("running_") && array.type == io::ElementType::f64;
             v.optional_outputs[name] = std::move(array);
         });
     return v;
 }
 
 }  // namespace
+
+std::string_view name_in_files(DType d) {
+    return d == DType::bf16 ? "bfloat16" : d == DType::f16 ? "float16" : row_of(d).numpy;
+}
+
+io::Array array_in_files(DType dtype, const std::vector<std::int64_t>& shape, const std::vector<double>& values) {
+    return with_storage_type(dtype, [&](auto tag) {
+        using Stored = std::conditional_t<is_narrow_storage<decltype(tag)>, std::uint16_t, decltype(tag)>;
+        std::vector<Stored> stored(values.size());
+        for (std::size_t i = 0; i < values.size(); ++i)
+            write_element(stored.data(), dtype, static_cast<std::int64_t>(i), values[i]);
+        return io::make_array(shape, std::span<const Stored>(stored));
+    });
+}
 
 VectorFile read_vector(const std::filesystem::path& case_json) {
     const json document = io::read_json(case_json);
@@ -200,12 +225,19 @@ VectorFile read_vector(const std::filesystem::path& case_json) {
 
 void load(VectorArray& a) {
     const io::Array array = io::read_npy(a.file);
-    if (array.type != a.type || array.shape != a.shape)
+    const bool is_narrow = a.type == io::ElementType::bf16 || a.type == io::ElementType::f16,
+               accepted = array.type == a.type || (is_narrow && array.type == io::ElementType::u16) ||
+                          (a.or_f32 && array.type == io::ElementType::f32);
+    if (!accepted || array.shape != a.shape)
         io::refuse(a.file, fmt::format("{} of shape {}; case.json says {} of shape {}", io::element_name(array.type),
                                        io::shape_text(array.shape), io::element_name(a.type), io::shape_text(a.shape)));
     const auto take = [&](const auto& values) { a.values.assign(values.begin(), values.end()); };
-    if (a.type == io::ElementType::f32) take(array.as<float>());
-    else if (a.type == io::ElementType::f64) take(array.as<double>());
+    if (array.type == io::ElementType::f32) take(array.as<float>());
+    else if (array.type == io::ElementType::f64) take(array.as<double>());
+    else if (is_narrow)
+        for (const std::uint16_t& bits : array.as<std::uint16_t>())
+            a.values.push_back(
+                read_element<double>(&bits, a.type == io::ElementType::bf16 ? DType::bf16 : DType::f16, 0));
     else
         for (std::int64_t v : array.as<std::int64_t>()) {
             if (constexpr std::int64_t most = std::int64_t{1} << 53; v < -most || v > most)

@@ -1,9 +1,12 @@
 #pragma once
 // A folder with one outside test vector: case.json and the .npy files that it names.
 //
-//   op, dtype (float32, float64), attributes: the call
-//   inputs, outputs, outputs64, outputs_ref80: lists of {name, file, dtype, shape}
-//   optional_outputs (of normlab export): likewise; they may be missing, and --vectors does not look at them
+//   op, dtype (float32, float64, bfloat16, float16), attributes: the call; momentum weighs the new value, or with
+//     momentum_weighs = old the old one
+//   inputs, outputs, outputs64, outputs_ref80: lists of {name, file, dtype, shape}; 16-bit ones are stored_as uint16,
+//     their bits (or as they are)
+//   optional_outputs (of normlab export): likewise; they may be missing, running statistics may be float32,
+//     and --vectors does not look at them
 //   expect_error: null, or the message with which the outside refuses the call; tags: words
 // Of an output that is in several lists the best is taken: outputs_ref80 (long double), outputs64 (f64 on the same f32
 // inputs), outputs.
@@ -25,8 +28,15 @@ struct VectorArray {
     std::filesystem::path file;
     io::ElementType type = io::ElementType::f64;
     std::vector<std::int64_t> shape;
-    std::vector<double> values;  ///< after load()
+    std::vector<double> values = {};  ///< after load()
+    bool or_f32 = false;              ///< load() takes f32 for f64 too
 };
+
+/// What case.json calls a dtype: "float32", "bfloat16".
+std::string_view name_in_files(DType dtype);
+
+/// The values as an array of the dtype; of 16-bit types their bits.
+io::Array array_in_files(DType dtype, const std::vector<std::int64_t>& shape, const std::vector<double>& values);
 
 /// What computed an output.
 enum class Source { f32, f64, ref80 };

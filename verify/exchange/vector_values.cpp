@@ -110,8 +110,13 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
 std::vector<double> outside_error(const Target& target, const Inputs<double>& in, const truth::Result& t,
                                   const std::vector<bool>& without) {
     if (target.quantity == Quantity::count) return {0};
-    const DType dtype = target.source == Source::f32 ? DType::f32 : DType::f64;
-    const double shorter = target.source == Source::ref80 ? 0x1p-11 : 1, rounding = unit_roundoff(dtype);
+    const DType dtype = target.source != Source::f32  ? DType::f64
+                        : is_narrow(in.problem.dtype) ? in.problem.dtype
+                                                      : DType::f32;
+    const double shorter = target.source == Source::ref80 ? 0x1p-11 : 1,
+                 rounding = row_of(target.quantity).per == Per::element
+                                ? std::max(unit_roundoff(dtype), storage_roundoff(dtype))
+                                : unit_roundoff(dtype);
     Inputs<double> same = in;
     same.problem.dtype = dtype;
     std::vector<double> error = bounds_of(same, t, Accumulation::sequential, {})[target.quantity];

@@ -1,0 +1,77 @@
+#include "verify/exchange/fixed_settings.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "norms/names.hpp"
+#include "norms/variants.hpp"
+
+namespace normlab::verify {
+namespace {
+
+// clang-format off
+constexpr Convention convention_table[] = {
+    // name     old?   momentum  batch norm keeps            eps: batch, layer, rms          weight
+    {"pytorch", false, 0.1,      Running::unbiased_variance, 1e-5, 1e-5, eps_of_the_dtype,   {}},
+    {"keras",   true,  0.99,     Running::biased_variance,   1e-3, 1e-3, 1e-6,               {}},
+    {"onnx",    true,  0.9,      Running::biased_variance,   1e-5, 1e-5, 1e-5,               {}},
+    {"flax",    true,  0.99,     Running::biased_variance,   1e-5, 1e-6, 1e-6,               1e-12},
+    {"paddle",  true,  0.9,      Running::biased_variance,   1e-5, 1e-5, 1e-5,               {}},
+};
+// clang-format on
+
+double eps_in(const Convention& c, const Spec& own, DType dtype) {
+    if (is_weights(own)) return c.weight_eps.value_or(own.eps);
+    if (own.block.samples) return c.batch_eps;
+    if (own.centred()) return c.layer_eps;
+    return c.rms_eps == eps_of_the_dtype ? 2 * row_of(dtype).roundoff : c.rms_eps;
+}
+
+}  // namespace
+
+std::span<const Convention> conventions() { return convention_table; }
+
+const Convention* find_convention(std::string_view name) {
+    const auto* found = std::ranges::find(convention_table, name, &Convention::name);
+    if (found != std::end(convention_table)) return found;
+    std::vector<std::string_view> names;
+    for (const Convention& c : convention_table) names.push_back(c.name);
+    throw Error(unknown("convention", name, names));
+}
+
+Spec FixedSettings::applied(Spec s, DType dtype) const {
+    const Spec own = find_variant(s.variant).make();
+    if (eps) s.eps = *eps;
+    else if (convention) s.eps = eps_in(*convention, own, dtype);
+    if (s.running == Running::none && own.running == Running::none) return s;
+    if (running) s.running = *running;
+    // a library's batch norm says nothing of what its batch renorm keeps
+    else if (convention) s.running = own.correction == Correction::renorm ? own.running : convention->running;
+    if (!momentum && !convention) return s;
+    s.momentum = momentum ? parse_momentum(*momentum) : convention->momentum;
+    if (s.momentum && weighs_old()) s.momentum = 1 - *s.momentum;
+    return s;
+}
+
+Case FixedSettings::applied(Case c) const {
+    if (!any()) return c;
+    const Spec own = find_variant(c.variant).make(), fixed = applied(c.spec(), c.dtype);
+    c.eps.reset(), c.momentum.reset(), c.running.reset();
+    if (fixed.eps != own.eps) c.eps = fixed.eps;
+    if (fixed.running != own.running) c.running = fixed.running;
+    if (fixed.running != Running::none && fixed.momentum != own.momentum)
+        c.momentum = fixed.momentum ? fmt::format("{}", *fixed.momentum) : "none";
+    return c;
+}
+
+std::string FixedSettings::refuses(const Problem& p) const {
+    const Spec& s = p.spec;
+    const Spec fixed = applied(s, p.dtype);
+    if (fixed.eps != s.eps) return "the script's eps is fixed";
+    if (fixed.running != s.running) return "what the script keeps is fixed";
+    if (s.running != Running::none && fixed.momentum != s.momentum) return "the script's momentum is fixed";
+    return {};
+}
+
+}  // namespace normlab::verify

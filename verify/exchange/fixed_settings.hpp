@@ -1,0 +1,47 @@
+#pragma once
+// Settings that a script has built in. Its cases all have them, and a check that asks for others is no question to it.
+
+#include <span>
+#include <string>
+
+#include "verify/case/case.hpp"
+
+namespace normlab::verify {
+
+/// What another library does by default, a row of docs/conventions.md each.
+struct Convention {
+    std::string_view name;
+    bool weighs_old;  ///< what its momentum weighs; here it is the new value
+    double momentum;  ///< in its own terms
+    Running running;  ///< that batch norm keeps
+    double batch_eps, layer_eps, rms_eps;
+    std::optional<double> weight_eps;  ///< none: it has none
+};
+/// rms_eps of a library that takes the number type's own epsilon.
+inline constexpr double eps_of_the_dtype = -1;
+
+std::span<const Convention> conventions();
+
+/// Throws Error naming the nearest.
+const Convention* find_convention(std::string_view name);
+
+struct FixedSettings {
+    const Convention* convention = nullptr;
+    std::optional<double> eps;
+    std::optional<std::string> momentum;  ///< in the convention's terms: a number, or "none"
+    std::optional<Running> running;
+
+    bool any() const { return convention || eps || momentum || running; }
+    bool weighs_old() const { return convention && convention->weighs_old; }
+
+    /// The case with them. Momentum and what is kept go to layers that keep running statistics.
+    Case applied(Case c) const;
+
+    /// Why the problem is none of this script; empty: it is one.
+    std::string refuses(const Problem& problem) const;
+
+private:
+    Spec applied(Spec spec, DType dtype) const;
+};
+
+}  // namespace normlab::verify
