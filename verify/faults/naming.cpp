@@ -26,9 +26,9 @@ namespace {
 // of a fault of 1 %: a factor of 101; beyond it the term is no more like the right one
 constexpr double most_times = 1e4;
 
-Values as_doubles(const std::vector<Quad>& v) {
+Values as_doubles(const std::vector<truth::Wide>& v) {
     Values d;
-    for (const Quad& q : v) d.push_back(static_cast<double>(q));
+    for (const truth::Wide& q : v) d.push_back(q.high);
     return d;
 }
 
