@@ -127,7 +127,7 @@ void check_case(Case c) {
     const std::vector<double> loose(in.state.mean.size(), 1e-9);
     judge("running mean", out.mean, DType::f64, false, t.running_mean, loose);
     std::vector<double> relative;
-    for (const Quad& v : t.running_spread) relative.push_back(1e-9 * (1 + static_cast<double>(v)));
+    for (const truth::Wide& v : t.running_spread) relative.push_back(1e-9 * (1 + static_cast<double>(v)));
     judge("running spread", out.spread, DType::f64, false, t.running_spread, relative);
     const bool moves = p.mode == Mode::train && p.spec.running != Running::none;
     CHECK(out.count == in.state.count + (moves ? p.slices() : 0));

@@ -41,7 +41,7 @@ TEST_CASE("NaN where a number is due fails") {
     Problem p;
     p.shape = {1, 2, 1};
     const std::vector<double> got{1, std::nan("")};
-    const Finding f = compare("y", p, got, quads({1, 1}), {1, 1});
+    const Finding f = compare("y", p, got, wides({1, 1}), {1, 1});
     CHECK(f.verdict == Verdict::fail);
     CHECK(f.where.find("c=1") != std::string::npos);
 }
@@ -49,7 +49,7 @@ TEST_CASE("NaN where a number is due fails") {
 TEST_CASE("a gradient of the wrong length fails instead of being compared") {
     Problem p;
     p.shape = {1, 2, 1};
-    CHECK(compare("y", p, {1}, quads({1, 1}), {1, 1}).verdict == Verdict::fail);
+    CHECK(compare("y", p, {1}, wides({1, 1}), {1, 1}).verdict == Verdict::fail);
 }
 
 TEST_CASE("derivatives say UNRESOLVED only if every oracle is, and a wrong gradient FAILs where Ridders is blind") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -43,6 +44,21 @@ std::vector<double> drawn_or_given(const Values& values, std::vector<double> dra
 
 void fill(std::vector<double>& v, double value) { std::ranges::fill(v, value); }
 
+// The values of x=tail: pairs that cancel, so that the mean is 0 in whatever order.
+std::vector<double> tail_values(std::size_t m, Random& random) {
+    std::vector<double> z(m);
+    if (m < 4) return z;
+    const double d = std::exp2(std::floor(std::log2(static_cast<double>(m) / 4) / 2));
+    z[m - 1] = d, z[m - 2] = -d;
+    for (const double sign : {1, -1}) {
+        std::size_t k;
+        do k = static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(m) - 3));
+        while (z[k] != 0);
+        z[k] = sign * d;
+    }
+    return z;
+}
+
 }  // namespace
 
 void fill_x(const Case& c, Inputs<double>& in) {
@@ -57,6 +73,7 @@ void fill_x(const Case& c, Inputs<double>& in) {
         std::vector<double> z(m);
         for (double& v : z) v = random.normal();
         if (pattern == "sorted") std::ranges::sort(z);
+        if (pattern == "tail") z = tail_values(m, random);
         double pair = 0;
         for (std::size_t k = 0; k < m; ++k) {
             const std::size_t i = block[k];
@@ -64,7 +81,7 @@ void fill_x(const Case& c, Inputs<double>& in) {
             else if (pattern == "constant" || pattern == "ulp") put(i, 0);
             else if (pattern == "spike") put(i, k == chosen ? 1e4 : 1);
             else if (pattern == "outlier") put(i, k == 0 ? 1e4 : z[k]);
-            else if (pattern == "sorted") put(i, z[k]);
+            else if (pattern == "sorted" || pattern == "tail") put(i, z[k]);
             else if (pattern == "alternating") put(i, k % 2 ? -1 : 1);
             else if (pattern == "pairs")
                 put(i, pair = k % 2 ? -pair : k + 1 < m ? static_cast<double>(random.integer(1, 6)) : 0);
@@ -74,6 +91,15 @@ void fill_x(const Case& c, Inputs<double>& in) {
         }
         if (pattern == "ulp") in.x[block[chosen]] = next_above(in.x[block[chosen]], c.dtype);
     }
+}
+
+std::vector<std::size_t> tail_places(std::size_t count, std::uint64_t seed) {
+    std::set<std::size_t> places;
+    for (std::size_t back = 1; back <= count && back <= 129; back += back / 2 + 1) places.insert(count - back);
+    Random random(seed, 4000);
+    for (int k = 0; k < 4; ++k)
+        places.insert(static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(count) - 1)));
+    return {places.begin(), places.end()};
 }
 
 void fill_others(const Case& c, Inputs<double>& in) {
@@ -92,11 +118,17 @@ void fill_others(const Case& c, Inputs<double>& in) {
     Random random(c.seed, 3000);
     if (c.dy.pattern == "grid")
         for (double& v : in.dy) v = static_cast<double>(random.integer(-4, 4));
+    if (c.dy.pattern == "tail") {
+        fill(in.dy, 0);
+        const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
+        for (const std::size_t k : tail_places(in.dy.size() / C, c.seed))
+            for (std::size_t ch = 0; ch < C; ++ch) in.dy[(k / S * C + ch) * S + k % S] = 1;
+    }
     if (c.dy.pattern != "x_hat" && c.dy.pattern != "y") return;
     Inputs<double> forward_only = in;
     forward_only.dy.clear();
     const truth::Result t = truth::evaluate(forward_only);
-    const std::vector<Quad>& from = c.dy.pattern == "y" ? t.y : t.x_hat;
+    const std::vector<truth::Wide>& from = c.dy.pattern == "y" ? t.y : t.x_hat;
     for (std::size_t i = 0; i < in.dy.size(); ++i) in.dy[i] = rounded(static_cast<double>(from[i]), c.dtype);
 }
 

@@ -9,7 +9,7 @@
 namespace normlab::verify {
 
 void require_finite_dx(const truth::Result& truth, DType dtype) {
-    if (std::ranges::any_of(truth.dx, [&](const Quad& v) { return abs(v) > row_of(dtype).largest; }))
+    if (std::ranges::any_of(truth.dx, [&](const truth::Wide& v) { return std::abs(v.high) > row_of(dtype).largest; }))
         throw Unsuitable(fmt::format("dx overflows {}", name_of(dtype)));
 }
 
@@ -21,32 +21,38 @@ static std::string against_truth(double got, double truth, DType dtype) {
 }
 
 Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got,
-                const std::vector<Quad>& truth, const std::vector<double>& bound, const std::vector<double>& warning) {
+                const std::vector<truth::Wide>& truth, const std::vector<double>& bound,
+                const std::vector<double>& warning) {
     Finding worst_of{std::string(quantity)};
     if (got.size() != truth.size() || got.size() != bound.size()) {
         worst_of.verdict = Verdict::fail;
         worst_of.where = fmt::format("{} values where {} are expected", got.size(), truth.size());
         return worst_of;
     }
+    const double largest = row_of(p.dtype).largest;
     double worst_ratio = -1;
+    std::size_t at = 0;
+    bool beyond = false;  // the warning
     for (std::size_t i = 0; i < got.size(); ++i) {
-        const auto value = static_cast<double>(truth[i]);
+        const double value = truth[i].high;
         const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) &&
-                               !(std::abs(value) + bound[i] <= row_of(p.dtype).largest);
-        Finding f = measured(quantity, overflows ? 0 : static_cast<double>(abs(Quad(got[i]) - truth[i])), bound[i]);
-        if (!warning.empty() && f.error > warning[i]) worst_of.warning = true;
-        const double ratio = std::isnan(f.error) ? std::numeric_limits<double>::infinity() : f.ratio();
+                               !(std::abs(value) + bound[i] <= largest);
+        const double error = overflows ? 0 : truth::distance(got[i], truth[i]);
+        beyond |= !warning.empty() && error > warning[i];
+        const double ratio =
+            std::isnan(error) ? std::numeric_limits<double>::infinity() : Finding::ratio(error, bound[i]);
         if (ratio <= worst_ratio) continue;
-        worst_ratio = ratio;
-        const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-        f.where = got.size() == C && C != static_cast<std::size_t>(p.shape.size())
-                      ? fmt::format("c={}: {}", i, against_truth(got[i], value, p.dtype))
-                      : fmt::format("n={} c={} s={}: {}", i / (C * S), i / S % C, i % S,
-                                    against_truth(got[i], value, p.dtype));
-        f.warning = worst_of.warning;
-        f.rounding = std::max(unit_roundoff(p.dtype), storage_roundoff(p.dtype)) * std::abs(value);
-        worst_of = f;
+        worst_ratio = ratio, at = i;
+        worst_of = measured(quantity, error, bound[i]);
     }
+    if (got.empty()) return worst_of;
+    worst_of.warning = beyond;
+    worst_of.rounding = std::max(unit_roundoff(p.dtype), storage_roundoff(p.dtype)) * std::abs(truth[at].high);
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    const std::string place = got.size() == C && C != static_cast<std::size_t>(p.shape.size())
+                                  ? fmt::format("c={}", at)
+                                  : fmt::format("n={} c={} s={}", at / (C * S), at / S % C, at % S);
+    worst_of.where = fmt::format("{}: {}", place, against_truth(got[at], truth[at].high, p.dtype));
     return worst_of;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Results against truth. A header of its own for the sake of those who know checks and never see a Quad.
+// Results against truth. A header of its own for the sake of those who know checks and never see truth.
 
 #include "verify/check/check.hpp"
 #include "verify/truth/truth.hpp"
@@ -8,12 +8,17 @@ namespace normlab::verify {
 
 /// got against truth, element by element. `size` C or N*C*S decides how `where` names the element.
 Finding compare(std::string_view quantity, const Problem& problem, const std::vector<double>& got,
-                const std::vector<Quad>& truth, const std::vector<double>& bound,
+                const std::vector<truth::Wide>& truth, const std::vector<double>& bound,
                 const std::vector<double>& warning = {});
 
 /// Throws Unsuitable where some dx overflows its dtype, for checks that sum over them.
 void require_finite_dx(const truth::Result& truth, DType dtype);
 
-inline std::vector<Quad> quads(const std::vector<double>& v) { return {v.begin(), v.end()}; }
+template <class T = double>
+std::vector<truth::Wide> wides(const std::vector<T>& v) {
+    std::vector<truth::Wide> out;
+    for (const T& e : v) out.emplace_back(e);
+    return out;
+}
 
 }  // namespace normlab::verify

@@ -45,7 +45,7 @@ void project(std::vector<double>& v, const Problem& p, const truth::Result& t) {
             for (std::size_t i : b.elements) v[i] -= static_cast<double>(along / squares * direction(i));
         };
         if (p.spec.centred()) remove([](std::size_t) { return Quad(1); });
-        remove([&](std::size_t i) { return t.x_hat[i]; });
+        remove([&](std::size_t i) { return Quad(t.x_hat[i]); });
     }
 }
 

@@ -81,7 +81,7 @@ std::vector<Finding> whole_blocks(const Case& c, const Implementation& implement
         const Order& order = q.per == Per::element ? elements : channels;
         const std::vector<double> expected = in_order(q.in(out), order);
         findings.push_back(q.per == Per::element || block.samples ? same(q, expected, order)
-                                                                  : compare(q.name, p, q.in(got), quads(expected),
+                                                                  : compare(q.name, p, q.in(got), wides(expected),
                                                                             in_order(twice(bounds.*q.bound), order)));
     }
     if (!block.samples) return findings;
@@ -116,7 +116,7 @@ Finding within_blocks(const Case& c, const Implementation& implementation) {
         return same_values("y within blocks", in.problem, got.y, in_order(out.y, elements));
     const std::vector<double> bound = twice(error_bounds(in, t, implementation.accumulation(c.dtype)).y);
     Finding f =
-        compare("y within blocks", in.problem, got.y, quads(in_order(out.y, elements)), in_order(bound, elements));
+        compare("y within blocks", in.problem, got.y, wides(in_order(out.y, elements)), in_order(bound, elements));
     f.note = "its sums of these data are not exact: within the bound";
     return f;
 }

@@ -54,7 +54,7 @@ std::vector<Finding> identity(const Case& c, const Implementation& implementatio
     Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
     for (std::size_t i = 0; i < in.x.size(); ++i)  // gamma and beta were rounded
         bounds.y[i] += unit_roundoff(param_dtype(c.dtype)) * (std::abs(in.x[i]) + 2 * std::abs(in.beta[i / S % C]));
-    return {compare("y = x", in.problem, run_forward(implementation, in).y, quads(in.x), bounds.y)};
+    return {compare("y = x", in.problem, run_forward(implementation, in).y, wides(in.x), bounds.y)};
 }
 
 std::vector<Case> chain_rule_cases(const Case& base, Tier tier) {
@@ -95,9 +95,9 @@ std::vector<Quad> paper_dx(const Inputs<double>& in, const truth::Result& t) {
 
 std::vector<Finding> chain_rule(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
-    const truth::Result t = truth::evaluate(in);
+    const truth::Result t = truth::evaluate_by_tape(in);
     const std::vector<Quad> paper = paper_dx(in, t);
-    std::vector<Finding> all{compare("dx", in.problem, run(implementation, in).dx, paper,
+    std::vector<Finding> all{compare("dx", in.problem, run(implementation, in).dx, wides(paper),
                                      error_bounds(in, t, implementation.accumulation(c.dtype)).dx)};
     Inputs<Quad> wide = in.as<Quad>(DType::quad);
     if (!implementation.supports(wide.problem)) return all;
@@ -200,7 +200,7 @@ std::vector<Finding> cross_variant(const Case& c, const Implementation& implemen
                 scaled[i] *= times;
                 bound[i] = times * bound[i] + (bound_a.*q.bound)[i];
             }
-            Finding f = compare(q.name, l.problem, q.in(a), quads(scaled), bound);
+            Finding f = compare(q.name, l.problem, q.in(a), wides(scaled), bound);
             f.note = fmt::format("{}: {}", e.statement, f.error == 0 ? "bit for bit" : "within bounds");
             all.push_back(f);
         }

@@ -18,7 +18,7 @@ Finding same(std::string_view quantity, const Problem& p, std::vector<double> ch
     Problem flat = p;  // indices of weights and inputs are not those of x
     if (base.size() != static_cast<std::size_t>(p.shape.size()))
         flat.shape = {1, 1, static_cast<std::int64_t>(base.size())};
-    return compare(quantity, flat, changed, quads(base), changed_bound);
+    return compare(quantity, flat, changed, wides(base), changed_bound);
 }
 
 // How far y moves when eps is not scaled along: exactly gamma x_hat (s_eps / s_(eps / a^2) - 1), which grows as the
@@ -51,7 +51,7 @@ Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, 
         }
         std::vector<double> difference = moved.y;
         for (std::size_t i = 0; i < difference.size(); ++i) difference[i] -= base.y[i];
-        const Finding f = compare("eps break", n.problem, difference, quads(expected), bound);
+        const Finding f = compare("eps break", n.problem, difference, wides(expected), bound);
         worst_of = worst_of.quantity.empty() ? f : worst({worst_of, f});
         measured_breaks +=
             fmt::format("{}{:.1e} at var = {} eps", measured_breaks.empty() ? "y moves by " : ", ", largest, ratio);

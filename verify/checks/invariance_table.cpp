@@ -99,7 +99,7 @@ Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected
         if (std::abs(moved.y[i] - base.y[i]) > largest) largest = std::abs(moved.y[i] - base.y[i]), at = i;
     }
     const std::string name = fmt::format("{}{}", name_of(column), padded ? " (zero-padded)" : "");
-    Finding f = compare(name, norm.problem, moved.y, quads(base.y), bound);
+    Finding f = compare(name, norm.problem, moved.y, wides(base.y), bound);
     const bool holds = f.verdict == Verdict::pass;
     const double limit = 100 * bound[at];
     if (!expected) {  // "no" is shown by a counterexample that no rounding explains

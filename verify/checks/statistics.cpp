@@ -117,7 +117,7 @@ std::vector<Finding> fold_equals_evaluation(const Case& c, const Implementation&
     for (std::size_t i = 0; i < both.size(); ++i) both[i] += bounds.y[i];
     const Outputs<double> out = run_forward(implementation, in);
     return {compare("folded map", in.problem, y, t.y, own),
-            compare("evaluation by the folded map", in.problem, out.y, quads(y), both)};
+            compare("evaluation by the folded map", in.problem, out.y, wides(y), both)};
 }
 
 // Algorithm 2 over four batches, of equal and of unequal sizes, against sums over all elements in quad.
@@ -185,8 +185,8 @@ std::vector<Finding> recalibrate_population(const Case& c, const Implementation&
             const std::string label =
                 fmt::format("{}, {} batches", average == Average::paper ? "paper's average" : "pooled",
                             equal ? "equal" : "unequal");
-            all.push_back(compare("mean, " + label, by_channel, state.mean, mean, mean_bound));
-            all.push_back(compare("spread, " + label, by_channel, spread_of(state), spread, spread_bound));
+            all.push_back(compare("mean, " + label, by_channel, state.mean, wides(mean), mean_bound));
+            all.push_back(compare("spread, " + label, by_channel, spread_of(state), wides(spread), spread_bound));
         }
     }
     return all;
@@ -252,7 +252,7 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
     std::vector<Finding> all;
     for (const QuantityRow& q : quantities::results())
         if (q.output || (!q.saved && moved))
-            all.push_back(compare(q.name, q.output ? in.problem : by_channel, q.in(whole), quads(q.in(parts)),
+            all.push_back(compare(q.name, q.output ? in.problem : by_channel, q.in(whole), wides(q.in(parts)),
                                   twice(bounds.*q.bound)));
     return all;
 }

@@ -88,7 +88,7 @@ std::vector<Finding> xhat_dx(const Case& c, const Implementation& implementation
         const Quad eps(r.in.problem.spec.eps), share = eps / (b.s * b.s) / b.s;
         for (std::size_t i : b.elements) {
             const Quad g = b.r * Quad(r.in.dy[i]) * Quad(r.in.gamma.empty() ? 1 : r.in.gamma[i / S % C]);
-            difference += r.t.x_hat[i] * (Quad(r.out.dx[i]) - share * g);
+            difference += Quad(r.t.x_hat[i]) * (Quad(r.out.dx[i]) - share * g);
             bound += std::abs(static_cast<double>(r.t.x_hat[i])) * r.bounds.dx[i];
         }
         return std::pair(difference, bound);

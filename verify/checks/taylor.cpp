@@ -93,7 +93,7 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
                     in.gamma.empty()
                         ? 1
                         : std::abs(in.gamma[i / static_cast<std::size_t>(in.problem.shape.S) % in.gamma.size()]);
-                const double size = static_cast<double>(b.r * (b.kappa + abs(t.x_hat[i])) + 2 * abs(b.d));
+                const double size = static_cast<double>(b.r * (b.kappa + std::abs(t.x_hat[i].high)) + 2 * abs(b.d));
                 all[of.of_y[i]].rounding += 2 * unit_roundoff(DType::f64) * std::abs(in.dy[i]) * gamma * size;
             }
     for (std::size_t part = 0; part < of.count; ++part) {
@@ -187,7 +187,7 @@ Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t
         const truth::Block& b = at.t.blocks[index];
         for (std::size_t i : b.elements) {
             const std::size_t c = i / S % static_cast<std::size_t>(at.in.problem.shape.C);
-            const double result = static_cast<double>(b.r * abs(at.t.x_hat[i]) + abs(b.d));
+            const double result = static_cast<double>(b.r * std::abs(at.t.x_hat[i].high) + abs(b.d));
             const double gamma = at.in.gamma.empty() ? 1 : std::abs(at.in.gamma[c]),
                          beta = at.in.beta.empty() ? 0 : std::abs(at.in.beta[c]);
             floor[index] += 100 * u * b.kappa * std::abs(at.in.dy[i]) * (gamma * result + beta);

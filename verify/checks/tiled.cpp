@@ -7,58 +7,13 @@
 #include <fmt/format.h>
 
 #include "norms/operation.hpp"
+#include "verify/case/fill.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/checks/tiled_cases.hpp"
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
-
-// The case of the tile. Groups of the tile are those that its channels make; group norm with one group mixes whole
-// periods.
-Case tile_of(const Case& c) {
-    Case t = c;
-    t.tile.reset();
-    t.shape = *c.tile;
-    const Spec spec = c.spec();
-    if (spec.groups > 1) t.groups = t.shape.C / (c.shape.C / spec.groups);
-    return t;
-}
-
-std::string tiled_refuses(const Case& c) {
-    if (!c.tile) return "it repeats a tile: tile=NxCxS is needed";
-    if (c.stat_batch) return "its statistics are those of the whole batch";
-    const Shape &big = c.shape, &small = *c.tile;
-    const auto divides = [](std::int64_t part, std::int64_t whole) { return part > 0 && whole % part == 0; };
-    if (!divides(small.N, big.N) || !divides(small.C, big.C) || !divides(small.S, big.S))
-        return "the tile does not divide the shape";
-    if (const std::int64_t groups = c.spec().groups;
-        groups > 1 && (!divides(groups, big.C) || !divides(big.C / groups, small.C)))
-        return "the tile's channels do not make whole groups";
-    if (const auto p = c.problem(); c.spec().moments == Moments::norm) {
-        const double root =
-            std::sqrt(static_cast<double>(p.block_size()) / static_cast<double>(tile_of(c).problem().block_size()));
-        if (std::exp2(std::round(std::log2(root))) != root)
-            return "the norm of a tensor grows with it: 4^j repeats keep it exact";
-    }
-    return {};
-}
-
-std::vector<Case> tiled_cases(const Case& base, Tier tier) {
-    std::vector<Case> cases;
-    const auto add = [&](const Shape& tile, const Shape& shape) {
-        Case c = base;
-        c.tile = tile, c.shape = shape;
-        if (c.spec().groups > 1) c.groups = shape.C / 3;  // groups of three channels
-        cases.push_back(c);
-    };
-    add({4, 6, 4}, {16, 6, 16});
-    if (tier == Tier::smoke) return cases;
-    add({4, 6, 1}, {16, 66, 1});
-    add({2, 3, 17}, {32, 3, 68});
-    if (base.dtype == DType::f32) add({4, 6, 4}, {64, 6, 256});  // several threads take part, in State too
-    if (tier == Tier::full) add({4, 6, 64}, {256, 6, 4096});
-    return cases;
-}
 
 // One array on the implementation's device, filled by repeating the tile's values.
 class Tiled {
@@ -82,6 +37,17 @@ public:
                     f(at, static_cast<std::size_t>(start + k * step));
             }
     }
+    /// 0 but for 1 at these places of each channel, of N * S.
+    void fill_places(Memory& memory, const std::vector<std::size_t>& places) {
+        on_host(memory, true, [&](std::byte* to) {
+            std::memset(to, 0, bytes_);
+            const auto C = static_cast<std::size_t>(p_.shape.C), S = static_cast<std::size_t>(p_.shape.S);
+            for (const std::size_t k : places)
+                for (std::size_t c = 0; c < C; ++c)
+                    write_element(to, p_.dtype,
+                                  static_cast<std::int64_t>(memory_index(p_, (k / S * C + c) * S + k % S)), 1.0);
+        });
+    }
     void fill(Memory& memory, const std::vector<double>& values) {
         const std::size_t size = size_of(p_.dtype);
         std::vector<std::byte> stored(values.size() * size);
@@ -92,17 +58,14 @@ public:
         });
     }
     // The worst element against truth on the tile.
-    Finding judge(std::string_view quantity, Memory& memory, const std::vector<Quad>& truth,
+    Finding judge(std::string_view quantity, Memory& memory, const std::vector<truth::Wide>& truth,
                   const std::vector<double>& bound) {
-        std::vector<double> high(truth.size()), low(truth.size());  // truth as two doubles
-        for (std::size_t i = 0; i < truth.size(); ++i)
-            high[i] = static_cast<double>(truth[i]), low[i] = static_cast<double>(truth[i] - high[i]);
         std::size_t worst_at = 0, worst_i = 0;
         double worst_ratio = -1, worst_error = 0, worst_got = 0;
         on_host(memory, false, [&](std::byte* from) {
             each([&](std::size_t at, std::size_t i) {
                 const double got = read_element<double>(from, p_.dtype, static_cast<std::int64_t>(at));
-                const double error = std::abs((got - high[i]) - low[i]);
+                const double error = truth::distance(got, truth[i]);
                 const double ratio = std::isnan(error) ? std::numeric_limits<double>::infinity()
                                      : error == 0      ? 0
                                                        : error / bound[i];
@@ -110,8 +73,9 @@ public:
                     worst_ratio = ratio, worst_error = error, worst_at = at, worst_i = i, worst_got = got;
             });
         });
-        return measured(quantity, worst_error, bound[worst_i],
-                        fmt::format("element {} in memory: {:.9g}, truth {:.9g}", worst_at, worst_got, high[worst_i]));
+        return measured(
+            quantity, worst_error, bound[worst_i],
+            fmt::format("element {} in memory: {:.9g}, truth {:.9g}", worst_at, worst_got, truth[worst_i].high));
     }
     std::size_t bytes() const { return bytes_; }
 
@@ -181,10 +145,21 @@ std::vector<Finding> moved_state(const Problem& big, const Inputs<double>& in, c
     by_channel.shape = {1, big.shape.C, 1};
     by_channel.dtype = DType::f64;
     const auto C = static_cast<std::size_t>(big.shape.C);
-    return {compare("running mean", by_channel, read_channels(mean, DType::f64), repeated(wanted_mean, C, 1),
+    return {compare("running mean", by_channel, read_channels(mean, DType::f64), wides(repeated(wanted_mean, C, 1)),
                     repeated(bound_mean, C, 1)),
-            compare("running spread", by_channel, read_channels(spread, DType::f64), repeated(wanted, C, 1),
+            compare("running spread", by_channel, read_channels(spread, DType::f64), wides(repeated(wanted, C, 1)),
                     repeated(bound, C, 1))};
+}
+
+// The tile with dy = 1 at those places of the large tensor: how many of them each element of the tile stands for.
+Inputs<double> with_places(Inputs<double> tile, const Problem& big, const std::vector<std::size_t>& places) {
+    const Shape& t = tile.problem.shape;
+    std::ranges::fill(tile.dy, 0);
+    for (const std::size_t k : places) {
+        const auto at = static_cast<std::int64_t>(k), n = at / big.shape.S % t.N, s = at % big.shape.S % t.S;
+        for (std::int64_t c = 0; c < t.C; ++c) tile.dy[static_cast<std::size_t>((n * t.C + c) * t.S + s)] += 1;
+    }
+    return tile;
 }
 
 std::vector<Finding> tiled(const Case& c, const Implementation& implementation) {
@@ -247,6 +222,22 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
                           repeated(bounds.dgamma, C, 1)));
     all.push_back(compare("dbeta", by_channel, read_channels(dbeta, params), repeated(t.dbeta, C, channel),
                           repeated(bounds.dbeta, C, 1)));
+
+    // Sums over many rows, of which few are not 0: one that is lost is seen, however loose the bound of a long sum.
+    const std::vector<std::size_t> places = tail_places(static_cast<std::size_t>(big.shape.N * big.shape.S), c.seed);
+    const Inputs<double> few = with_places(as_tile, big, places);
+    const truth::Result of_few = truth::evaluate(few);
+    // as many terms as places, though some share an element of the tile
+    const Bounds few_bounds = error_bounds(few, of_few, implementation.accumulation(c.dtype), Limit::hard,
+                                           {block, 1, static_cast<double>(places.size())});
+    tensor.fill_places(dy, places);
+    operation.backward(view(x), view(dy), affine, saved.view(), {view(dy), dgamma.data(), dbeta.data()});
+    synchronize(big.device);
+    all.push_back(compare("dgamma of few rows", by_channel, read_channels(dgamma, params),
+                          repeated(of_few.dgamma, C, norm ? 1 / std::sqrt(block) : 1),
+                          repeated(few_bounds.dgamma, C, 1)));
+    all.push_back(compare("dbeta of few rows", by_channel, read_channels(dbeta, params), repeated(of_few.dbeta, C, 1),
+                          repeated(few_bounds.dbeta, C, 1)));
 
     if (stateful && c.mode == Mode::train && big.spec.block.samples)
         for (Finding& f : moved_state(big, in, t, bounds, mean, spread)) all.push_back(std::move(f));

@@ -138,7 +138,7 @@ bool benchdnn(const Implementation& f, const Inputs<double>& in) {
         if (rounded(out.saved.mean[b], DType::f32) != rounded(static_cast<double>(t.blocks[b].mean), DType::f32) ||
             rounded(out.saved.var[b], DType::f32) != rounded(static_cast<double>(t.blocks[b].var), DType::f32))
             return false;
-    const auto near = [](const Values& got, const std::vector<Quad>& right, double threshold) {
+    const auto near = [](const Values& got, const std::vector<truth::Wide>& right, double threshold) {
         double off = 0, size = 0;
         for (std::size_t i = 0; i < got.size(); ++i) {
             const auto value = static_cast<double>(right[i]);

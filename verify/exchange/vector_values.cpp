@@ -10,10 +10,11 @@ namespace normlab::verify {
 namespace {
 
 double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
+double size(const truth::Wide& v) { return std::abs(v.high); }
 
-std::vector<double> doubles(const std::vector<Quad>& v) {
+std::vector<double> doubles(const std::vector<truth::Wide>& v) {
     std::vector<double> out;
-    for (const Quad& e : v) out.push_back(static_cast<double>(e));
+    for (const truth::Wide& e : v) out.push_back(e.high);
     return out;
 }
 

@@ -48,6 +48,15 @@ struct Formula {
     // layouts and indices
     double x_layout = 0, dy_layout = 0, gamma_layout = 0, index_modulus = 0;
     double tail = 0;  ///< y of the last m % tail elements of a block is 1 % too large
+    // right up to some size
+    double long_tail = 0;      ///< as tail, of blocks of more than 4096 elements
+    double tail_lost = 0;      ///< sums of blocks of more than 4096 elements leave out the last m % tail_lost
+    double rows_by = 0;        ///< dgamma and dbeta of more than this many samples leave out the last N % rows_by
+    double most_rows = 0;      ///< y of further samples is 0
+    double gamma_modulus = 0;  ///< gamma of channel c % gamma_modulus
+    double count_modulus = 0;  ///< the number of elements of a block is counted modulo this
+    double long_ddof = 0;      ///< as ddof, of blocks of more than 1024 elements
+    double rare_y = 0;         ///< what one element of 100003 is off by, relatively
     // precision
     /// a DType that sums of statistics are rounded to: 1 f32 (all but f64 data), 2 the data's own 16 bits
     double sums_in = 0;

@@ -61,6 +61,8 @@ auto FaultyLayer::summed(std::int64_t b) const -> Set {
     }
     if (f_.first_sample != 0 && S_ > 1) std::erase_if(set, [&](std::int64_t i) { return sample(i) != sample(first); });
     if (f_.last_position == 0 && S_ > 1) std::erase_if(set, [&](std::int64_t i) { return i % S_ == S_ - 1; });
+    if (const auto by = static_cast<std::size_t>(f_.tail_lost); by > 0 && set.size() > 4096)
+        set.resize(set.size() - set.size() % by);
     if (f_.group_boundary != 0 && p_.groups > 1 && D > 1) {
         std::erase_if(set, [&](std::int64_t i) { return channel(i) == D; });
         if (channel(first) == 0)
@@ -77,6 +79,7 @@ std::int64_t FaultyLayer::place(std::int64_t i, bool channels_first) const {
 
 std::int64_t FaultyLayer::gamma_index(std::int64_t i) const {
     if (f_.gamma_by_group != 0) return channel(i) / (C_ / p_.groups);
+    if (f_.gamma_modulus != 0) return channel(i) % static_cast<std::int64_t>(f_.gamma_modulus);
     return f_.gamma_layout != 0 ? place(i, false) / S_ % C_ : channel(i);
 }
 
@@ -127,7 +130,9 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
     BlockStatistics s;
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
         const Set& set = sums_[index(b)];
-        const double m = size(b), q = p_.moments == NORMLAB_NORM ? 1 : m;
+        double m = size(b);
+        if (f_.count_modulus != 0 && m > f_.count_modulus) m = std::fmod(m, f_.count_modulus);
+        const double q = p_.moments == NORMLAB_NORM ? 1 : m, ddof = f_.ddof + (m > 1024 ? f_.long_ddof : 0);
         double sum = 0, squares = 0;
         for (const std::int64_t i : set) sum = added(sum, x[index(i)]);
         double mean = (centred_ ? f_.mean : f_.kept_mean) * sum / m;
@@ -135,7 +140,7 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
         const double about = f_.one_pass != 0 ? 0 : mean;
         for (const std::int64_t i : set) squares = added(squares, (x[index(i)] - about) * (x[index(i)] - about));
         if (f_.padding != 0) squares += (std::ceil(m / f_.padding) * f_.padding - m) * mean * mean;
-        double var = f_.var * squares / (centred_ && m > 1 ? q - f_.ddof : q);
+        double var = f_.var * squares / (centred_ && m > 1 ? q - ddof : q);
         if (f_.one_pass != 0) var = std::max(0.0, var - mean * mean);
         double rstd = inverse_root(var, f_.eps);
         if (f_.rstd_in_f32 != 0 && dtype_ != DType::f64) rstd = rounded(rstd, DType::f32);
@@ -174,7 +179,10 @@ double FaultyLayer::special(std::int64_t i, const BlockStatistics& s) const {
     double factor = (N_ == 1 ? f_.one_sample : 1) * (C_ == 1 ? f_.one_channel : 1) * (S_ == 1 ? f_.one_position : 1);
     if (std::abs(s.mean[b]) * s.rstd[b] > 1000) factor *= f_.large_mean;
     if (i % 4096 == 4095) factor *= 1 + f_.one_y;
-    if (const auto k = static_cast<std::int64_t>(f_.tail), m = std::ssize(blocks_[b]);
+    if (i % 100003 == 100002) factor *= 1 + f_.rare_y;
+    if (f_.most_rows != 0 && sample(i) >= static_cast<std::int64_t>(f_.most_rows)) factor = 0;
+    const std::int64_t m = std::ssize(blocks_[b]);
+    if (const auto k = static_cast<std::int64_t>(m > 4096 && f_.long_tail != 0 ? f_.long_tail : f_.tail);
         k > 0 && m > k && i > blocks_[b][index(m - m % k) - 1])
         factor *= 1.01;
     return factor;
@@ -243,6 +251,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         const double by = gamma[index(gamma_index(at))];
         g[i] = (f_.gamma_in_g != 0 && f_.gamma_after_means == 0 ? by : 1) * (f_.r_in_dx != 0 ? s.r[b] : 1) * dy[i];
         const bool last = sample(at) + 1 == N_;
+        const auto rows = static_cast<std::int64_t>(f_.rows_by);
+        if (rows > 0 && N_ > rows && sample(at) >= N_ - N_ % rows) continue;
         const double to_gamma = dy[i] * (gamma_hat[i] * s.r[b] + f_.d_in_dgamma * s.d[b]) *
                                 (f_.dgamma_of_g != 0 ? by : 1) * (last ? f_.last_sample_dgamma : 1);
         dgamma[c] = f_.dgamma_in_bf16 != 0 && dtype_ == DType::bf16 ? rounded(dgamma[c] + to_gamma, DType::bf16)

@@ -28,9 +28,9 @@ constexpr double most_times = 1e4;
 // A value that a fault moves by so many tolerances is seen to be moved.
 constexpr double visible = 10;
 
-Values as_doubles(const std::vector<Quad>& v) {
+Values as_doubles(const std::vector<truth::Wide>& v) {
     Values d;
-    for (const Quad& q : v) d.push_back(static_cast<double>(q));
+    for (const truth::Wide& q : v) d.push_back(q.high);
     return d;
 }
 

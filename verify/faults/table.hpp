@@ -254,6 +254,23 @@ inline constexpr Fault table[] = {
      &Formula::flushed_dx, 1},
     {"x_hat_from_y", "backward takes (y - beta) / gamma for x_hat", Kind::special, everywhere, Pass::backward,
      When::always, &Formula::hat_from_y, 1},
+    // right up to some size
+    {"rows_left_over", "of more than 64 samples the last N % 64 are left out of dgamma and dbeta", Kind::tail,
+     everywhere, Pass::backward, When::always, &Formula::rows_by, 64},
+    {"long_tail_4", "y 1 % off in the tail of blocks of more than 4096 elements that 4 does not divide", Kind::tail,
+     everywhere, Pass::forward, When::always, &Formula::long_tail, 4},
+    {"long_tail_lost", "sums of more than 4096 elements leave out the last m % 4", Kind::tail, everywhere,
+     Pass::forward, When::train, &Formula::tail_lost, 4},
+    {"grid_of_65535", "y is 0 from sample 65535 on", Kind::tail, everywhere, Pass::forward, When::always,
+     &Formula::most_rows, 65535},
+    {"gamma_of_1024", "gamma of channel c % 1024", Kind::tail, everywhere, Pass::forward, When::always,
+     &Formula::gamma_modulus, 1024},
+    {"count_in_16_bits", "the elements of a block are counted in 16 bits", Kind::tail, of_means, Pass::forward,
+     When::train, &Formula::count_modulus, 65536},
+    {"long_unbiased", "blocks of more than 1024 elements are normalised by the unbiased variance", Kind::tail, centred,
+     Pass::forward, When::train, &Formula::long_ddof, 1},
+    {"one_y_of_100003", "one element of 100003 of y off by 1e-3", Kind::tail, everywhere, Pass::forward, When::always,
+     &Formula::rare_y, 1e-3},
 };
 inline constexpr std::size_t count = std::size(table);
 

@@ -1,11 +1,14 @@
 #include "verify/run/generate.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
 #include "norms/variants.hpp"
+#include "system/memory_budget.hpp"
 #include "verify/case/settings.hpp"
+#include "verify/run/memory_need.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -22,6 +25,11 @@ std::int64_t size(std::int64_t most, Random& random) {
     return std::min(most, random.chance(0.3) ? random.one_of(edges) : random.integer(1, 12));
 }
 
+// Evenly in its logarithm.
+std::int64_t log_uniform(double least, double most, Random& random) {
+    return std::llround(least * std::exp2(random.uniform() * std::log2(most / least)));
+}
+
 void draw_part(Case& c, Part part, Random& random) {
     for (const Setting* s : settings_of(part)) s->reset(c);
     for (const Setting* s : settings_of(part)) s->draw(c, random);
@@ -30,7 +38,31 @@ void draw_part(Case& c, Part part, Random& random) {
 void draw_shape(Case& c, Random& random) {
     c.shape = {size(65, random), size(33, random), size(33, random)};
     while (c.shape.size() > 1500) (c.shape.N > c.shape.S ? c.shape.N : c.shape.S) /= 2;
+    // a long axis: what it costs grows with the shape
+    if (c.check == "accuracy" && random.chance(0.01)) {
+        c.shape = {random.integer(1, 3), random.integer(1, 3), random.integer(1, 3)};
+        *random.one_of({&c.shape.N, &c.shape.C, &c.shape.S}) = log_uniform(64, 0x1p15, random);
+    }
     draw_part(c, Part::size, random);
+}
+
+// A tensor of up to 2^26 elements that repeats a tile, if memory has room for it.
+bool draw_tiled(Case& c, Random& random) {
+    c.check = "tiled";
+    const auto size = static_cast<double>(log_uniform(0x1p11, 0x1p26, random));
+    c.tile = {random.integer(1, 5), random.integer(1, 9), random.integer(1, 9)};
+    const double repeats = std::max(1.0, size / static_cast<double>(c.tile->size()));
+    const std::int64_t rows = log_uniform(1, repeats, random);
+    const double left = repeats / static_cast<double>(rows);
+    const std::int64_t channels = log_uniform(1, std::max(1.0, left), random);
+    const std::int64_t positions = std::max<std::int64_t>(1, std::llround(left / static_cast<double>(channels)));
+    c.shape = {c.tile->N * rows, c.tile->C * channels, c.tile->S * positions};
+    draw_part(c, Part::layer, random);
+    draw_part(c, Part::numbers, random);
+    c.x.pattern = c.dy.pattern = "normal";
+    c.stat_batch = 0, c.groups.reset();
+    if (c.spec().groups > 1) c.groups = random.chance(0.3) ? 1 : c.shape.C / c.tile->C;
+    return bytes_needed(c) <= system::memory_budget() / 4;
 }
 
 // Those that a hunt changes alone.
@@ -50,7 +82,8 @@ Case random_case(Random& random, const Selection& selection) {
     std::vector<std::string> names = selection.variants, checks = selection.checks;
     if (names.empty())
         for (const Variant* v : all_variants()) names.emplace_back(v->name);
-    if (checks.empty()) checks.assign(std::begin(for_any_numbers), std::end(for_any_numbers));
+    const bool checks_any = checks.empty();
+    if (checks_any) checks.assign(std::begin(for_any_numbers), std::end(for_any_numbers));
     const std::vector<std::string> implementations = chosen_implementations(selection);
     const auto pick = [&]<class T>(const std::vector<T>& asked, const std::vector<T>& all) {
         return random.one_of(asked.empty() ? all : asked);
@@ -63,6 +96,10 @@ Case random_case(Random& random, const Selection& selection) {
         c.dtype = pick(selection.dtypes, {kernel_dtypes.begin(), kernel_dtypes.end()});
         c.layout = pick(selection.layouts, {Layout::channels_first, Layout::channels_last});
         c.mode = pick(selection.modes, {Mode::train, Mode::eval});
+        if (checks_any && random.chance(0.002)) {
+            if (draw_tiled(c, random) && accepted(c)) return c;
+            continue;
+        }
         draw_shape(c, random);
         draw_part(c, Part::layer, random);
         draw_part(c, Part::numbers, random);

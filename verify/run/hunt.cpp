@@ -46,7 +46,8 @@ struct Run {
         if (worst.empty()) return std::nullopt;
         const auto at = std::next(worst.begin(), random.integer(0, std::ssize(worst) - 1));
         // nothing found, or nothing to climb
-        if (at->second.finding.quantity.empty() || at->second.finding.bound == 0) return std::nullopt;
+        if (at->second.finding.quantity.empty() || at->second.finding.bound == 0 || at->second.test.tile)
+            return std::nullopt;
         return at->second.test;
     }
 };

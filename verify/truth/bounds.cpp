@@ -29,6 +29,7 @@ bool exact_mean(const truth::Block& b, const std::vector<double>& x, double m, d
 }
 
 double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
+double size(const truth::Wide& v) { return std::abs(v.high); }
 
 double size_of_entry(const std::vector<double>& v, std::size_t i, double absent) {
     return v.empty() ? absent : std::abs(v[i]);
@@ -47,7 +48,7 @@ public:
                   (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
           kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64),
           C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)), sum_dy_(C_),
-          sum_dy_kappa_(C_), sum_dy_x_hat_(C_) {}
+          sum_dy_kappa_(C_), sum_dy_x_hat_(C_), terms_(C_) {}
 
     Bounds bounds() {
         out_.y.resize(in_.x.size());
@@ -157,6 +158,7 @@ private:
             const std::size_t c = channel_of(i);
             const double x_hat = size(t_.x_hat[i]), dy = std::abs(in_.dy[i]), g = gamma(i) * e.r * dy;
             sum_dy_[c] += dy;
+            terms_[c] += dy != 0;
             sum_dy_kappa_[c] += e.of_one * e.reach * dy;
             sum_dy_x_hat_[c] += dy * (e.r * x_hat + e.d) * e.of_x_hat;
             double& dx = out_.dx[i];
@@ -174,13 +176,14 @@ private:
 
     void add_channels() {
         const double block = t_.blocks.empty() ? 1 : repeats_.block * static_cast<double>(t_.blocks[0].elements.size());
-        const double terms = repeats_.channel * static_cast<double>(p_.shape.N * p_.shape.S);
-        const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
         for (std::size_t c = 0; c < C_; ++c) {
+            const double terms = std::max(repeats_.channel * terms_[c], repeats_.least_terms);
+            const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
+            const double l_dy = chain(terms, accumulation_, p_.dtype, limit_);
             out_.dgamma[c] =
                 tiny_param_ + repeats_.channel * (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
                                                               : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c]));
-            out_.dbeta[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l) * u_ * sum_dy_[c];
+            out_.dbeta[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
         }
     }
 
@@ -215,7 +218,7 @@ private:
     double u_, u_io_, tiny_, tiny_param_;
     bool in_f64_, kappa_free_;
     std::size_t C_, S_;
-    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_;  // of each channel
+    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_;  // of each channel
     Bounds out_;
 };
 

@@ -15,7 +15,8 @@
 //     with divisor q
 //   dx, given statistics: 8 u (1/s) |g| + u_io |dx|           rstd has three roundings, two products follow
 //   dgamma    8 l u (kappa max(1, r, raw_r unless d is clipped) sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|
-//     x_hat's error enters times r
+//     x_hat's error enters times r. Adding 0 rounds nothing: l counts the dy that are not 0; in dgamma it is no less
+//     than that of the block
 //   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u (s^2 + eps)), rstd 4 (dv / 2 + 3 u) / s, r
 //     likewise, d as renorm's share; with u = 2^-53 where statistics are
 //             declared to be in f64
@@ -51,6 +52,7 @@ enum class Limit { hard, warning };
 /// How often the inputs stand in a larger tensor that repeats them: in each of its blocks, in each of its channels.
 struct Repeats {
     double block = 1, channel = 1;
+    double least_terms = 0;  ///< of sums of dy over a channel, where fewer are known not to be 0
 };
 
 /// Bounds of the larger tensor's results, where it repeats: sums are that much longer.

@@ -144,10 +144,10 @@ const std::vector<double>& QuantityRow::in(const Outputs<double>& outputs) const
     return quantity == Quantity::running_mean ? outputs.state.mean : spread_of(outputs.state);
 }
 
-std::vector<Quad> QuantityRow::in(const truth::Result& result) const {
+std::vector<truth::Wide> QuantityRow::in(const truth::Result& result) const {
     if (truth) return result.*truth;
-    std::vector<Quad> values;
-    for (const truth::Block& b : result.blocks) values.push_back(of_block(b));
+    std::vector<truth::Wide> values;
+    for (const truth::Block& b : result.blocks) values.emplace_back(of_block(b));
     return values;
 }
 

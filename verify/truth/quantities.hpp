@@ -45,8 +45,8 @@ struct QuantityRow {
     std::vector<double> Bounds::*bound = nullptr;
     // y and gradients
     std::vector<double> Outputs<double>::*output = nullptr;
-    std::vector<Quad> truth::Result::*truth = nullptr;  ///< of the running statistics too
-    std::vector<double> Inputs<double>::*by = nullptr;  ///< of a gradient: what it is the derivative by
+    std::vector<truth::Wide> truth::Result::*truth = nullptr;  ///< of the running statistics too
+    std::vector<double> Inputs<double>::*by = nullptr;         ///< of a gradient: what it is the derivative by
     std::vector<Complex> Inputs<Complex>::*by_complex = nullptr;
     // saved statistics
     std::vector<double> Saved::*saved = nullptr;
@@ -67,7 +67,7 @@ struct QuantityRow {
     /// "running var" or "running sigma" where the variant decides.
     std::string_view name_in(const Spec& spec) const;
     const std::vector<double>& in(const Outputs<double>& outputs) const;  ///< empty: not computed, or not saved
-    std::vector<Quad> in(const truth::Result& result) const;
+    std::vector<truth::Wide> in(const truth::Result& result) const;
 };
 
 namespace quantities {

@@ -66,7 +66,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
               (silent && std::ranges::all_of(b.elements, gives_way))))
             continue;
         ++saturated;
-        const auto accept = [](double& got, const Quad& wanted, double other, double tolerance) {
+        const auto accept = [](double& got, const truth::Wide& wanted, double other, double tolerance) {
             if (!std::isfinite(got) || std::abs(got - other) <= tolerance) got = static_cast<double>(wanted);
         };
         for (std::size_t i : b.elements) {
@@ -76,7 +76,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             accept(out.dx[i], truth.dx[i], 0, 0);
             accept(out.dgamma[c], truth.dgamma[c], 0, 0);
             // which may be missing
-            hard.dgamma[c] += std::abs(static_cast<double>(Quad(in.dy[i]) * b.r * truth.x_hat[i]));
+            hard.dgamma[c] += std::abs(in.dy[i] * static_cast<double>(b.r) * truth.x_hat[i].high);
         }
         for (const QuantityRow& q : quantities::saved())  // not judged
             if (std::vector<double>& saved = out.saved.*q.saved; !saved.empty())

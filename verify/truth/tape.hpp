@@ -71,7 +71,5 @@ inline Recorded sqrt(const Recorded& a) {
     const Quad root = sqrt(a.value);
     return recorded(root, a, 1 / (2 * root), {}, 0);
 }
-inline const Quad& value_of(const Recorded& a) { return a.value; }
-inline const Quad& value_of(const Quad& a) { return a; }
 
 }  // namespace normlab::truth

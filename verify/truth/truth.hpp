@@ -1,10 +1,11 @@
 #pragma once
 // Truth: what every implementation is judged by, the reference included, and sharing no code with any. Plain loops over
-// index sets written down from the definitions of the variants, forward in quad precision; backward by differentiating
-// that forward (tape.hpp).
+// index sets written down from the definitions of the variants, in two ways that a test holds against each other: by
+// the tape, forward in quad precision and backward by differentiating that forward (tape.hpp); and by formula, in pairs
+// of doubles, at 100 ns and 100 bytes an element (formula.cpp, which derives how far off it may be).
 
-#include "norms/quad.hpp"
 #include "verify/truth/inputs.hpp"
+#include "verify/truth/wide.hpp"
 
 namespace normlab::truth {
 
@@ -20,15 +21,25 @@ struct Block {
 
 struct Result {
     std::vector<Block> blocks;
-    std::vector<Quad> x_hat;                         ///< before r and d
-    std::vector<Quad> y, dx, dgamma, dbeta;          ///< gradients only if inputs.dy is there
-    std::vector<Quad> running_mean, running_spread;  ///< after the call; spread: variance or sigma
+    std::vector<Wide> x_hat;                         ///< before r and d
+    std::vector<Wide> y, dx, dgamma, dbeta;          ///< gradients only if inputs.dy is there
+    std::vector<Wide> running_mean, running_spread;  ///< after the call; spread: variance or sigma
 };
 
 /// Logical indices of each block, in the order of Saved; of each channel where statistics come from State.
 std::vector<std::vector<std::size_t>> index_sets(const Problem& problem);
 
-/// 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0 and dx = 0.
+/// 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0 and dx = 0. By formula where its bound suffices
+/// (may_use_formula).
 Result evaluate(const verify::Inputs<double>& inputs);
+
+/// In quad precision; about 4 us and 2 KB an element of the largest block.
+Result evaluate_by_tape(const verify::Inputs<double>& inputs);
+
+/// In pairs of doubles.
+Result evaluate_by_formula(const verify::Inputs<double>& inputs);
+
+/// The data are of f64 or narrower, and none of their numbers or products leaves the range of double.
+bool may_use_formula(const verify::Inputs<double>& inputs);
 
 }  // namespace normlab::truth

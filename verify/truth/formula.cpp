@@ -1,0 +1,78 @@
+// By formula, in pairs of doubles (u = 2^-53; wide.hpp has the errors of their operations). With T the terms of a
+// result as bounds.hpp writes them:
+//
+//   mean    m additions and a quotient: off by (3 m + 15) u^2 mean|x| <= (3 m + 15) u^2 kappa s
+//   var     each deviation inherits that, each square 5 u^2, m additions: relatively (9 m + 40) u^2 kappa
+//   x_hat   (3 m + 15) u^2 kappa + |x_hat| (5 m + 50) u^2 kappa
+//   y, dx, dgamma, dbeta: products and sums of these: at most (20 m' + 200) u^2 kappa T, m' the longest sum
+//
+// bounds.hpp allows no less than 2^-53 kappa T, or 2^-46 kappa T + 6 2^-24 T where an implementation is kappa-free (f32
+// and 16-bit data). So truth is off by less than (20 m' + 200) 2^-53 of a bound: 2^-22 of it at m' = 2^26. That is
+// added to no bound.
+
+#include <algorithm>
+
+#include "verify/truth/ways.hpp"
+
+namespace normlab::truth {
+namespace {
+
+// Products of three numbers, two roots and what a pair of doubles leaves of them stay within double's range.
+bool in_middle(double v) { return v == 0 || (std::abs(v) >= 0x1p-150 && std::abs(v) <= 0x1p150); }
+
+}  // namespace
+
+bool may_use_formula(const verify::Inputs<double>& in) {
+    const auto fit = [](const std::vector<double>& v) { return std::ranges::all_of(v, in_middle); };
+    return is_kernel_dtype(in.problem.dtype) && in_middle(in.problem.spec.eps) && fit(in.x) && fit(in.dy) &&
+           fit(in.gamma) && fit(in.beta) && fit(in.state.mean) && fit(in.state.var) && fit(in.state.sigma);
+}
+
+void ByFormula::statistics(Block& block) {
+    mean_ = Wide(block.mean);
+    Wide s(block.s);
+    if (p_.own_statistics()) {
+        const auto m = static_cast<double>(block.elements.size());
+        const double first = in_.x[block.elements[0]];
+        Wide total, squares;
+        bool equal = true;
+        for (const std::size_t i : block.elements) total = total + in_.x[i], equal = equal && in_.x[i] == first;
+        // a quotient is not exact, and equal elements have no variance
+        if (p_.spec.centred()) mean_ = equal ? Wide(first) : total / m;
+        for (const std::size_t i : block.elements) {
+            const Wide away = -mean_ + in_.x[i];
+            squares += away * away;
+        }
+        const Wide var = squares / block.divisor;
+        s = sqrt(var + p_.spec.eps);
+        block.mean = Quad(mean_), block.var = Quad(var), block.s = Quad(s);
+    }
+    rstd_ = s.high == 0 ? Wide() : 1 / s;
+}
+
+void ByFormula::results(const Block& block) {
+    const bool renorm = p_.has_correction(), own = p_.own_statistics();
+    const Wide r(block.r), d(block.d);
+    Wide mean_g, mean_g_x_hat;
+    for (const std::size_t i : block.elements) {
+        const std::size_t c = channel_of(i);
+        const Wide x_hat = (-mean_ + in_.x[i]) * rstd_, corrected = renorm ? x_hat * r + d : x_hat;
+        out_.x_hat[i] = x_hat;
+        out_.y[i] = corrected * gamma(c) + beta(c);
+        if (in_.dy.empty()) continue;
+        out_.dgamma[c] += corrected * in_.dy[i];
+        out_.dbeta[c] = out_.dbeta[c] + in_.dy[i];
+        Wide& g = out_.dx[i] = wide::two_product(gamma(c), in_.dy[i]);
+        if (renorm) g = g * r;
+        if (own) mean_g += g, mean_g_x_hat += g * x_hat;
+    }
+    if (in_.dy.empty()) return;
+    mean_g = p_.spec.centred() ? mean_g / block.divisor : Wide();
+    mean_g_x_hat = mean_g_x_hat / block.divisor;
+    for (const std::size_t i : block.elements) {
+        const Wide g = out_.dx[i];
+        out_.dx[i] = (own ? g - mean_g - out_.x_hat[i] * mean_g_x_hat : g) * rstd_;
+    }
+}
+
+}  // namespace normlab::truth

@@ -1,0 +1,51 @@
+#pragma once
+// Two ways to the results of a block, called by truth.cpp: statistics, then, with batch renorm's r and d known,
+// results.
+
+#include "verify/truth/tape.hpp"
+#include "verify/truth/truth.hpp"
+
+namespace normlab::truth {
+
+/// Results of blocks, written to `out`.
+class Way {
+public:
+    Way(const verify::Inputs<double>& in, Result& out)
+        : in_(in), out_(out), p_(in.problem), C_(static_cast<std::size_t>(p_.shape.C)),
+          S_(static_cast<std::size_t>(p_.shape.S)) {}
+
+protected:
+    std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
+    double gamma(std::size_t c) const { return in_.gamma.empty() ? 1 : in_.gamma[c]; }
+    double beta(std::size_t c) const { return in_.beta.empty() ? 0 : in_.beta[c]; }
+
+    const verify::Inputs<double>& in_;
+    Result& out_;
+    const Problem& p_;
+    std::size_t C_, S_;
+};
+
+class ByTape : public Way {
+public:
+    using Way::Way;
+    /// mean, var and s of the block, where they are its own; x_hat
+    void statistics(Block& block);
+    /// y, and by the tape dx and the block's share of dgamma and dbeta
+    void results(const Block& block);
+
+private:
+    Tape tape_;
+    std::vector<Recorded> x_, x_hat_;
+};
+
+class ByFormula : public Way {
+public:
+    using Way::Way;
+    void statistics(Block& block);
+    void results(const Block& block);
+
+private:
+    Wide mean_, rstd_;
+};
+
+}  // namespace normlab::truth
