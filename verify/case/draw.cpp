@@ -17,10 +17,14 @@ State state_around(const Problem& p, const std::vector<double>& x, StateKind kin
     State state = initial_state(p.spec, p.shape.C);
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
     const double m = std::max(1.0, static_cast<double>(p.shape.N) * static_cast<double>(S));
+    std::vector<double> means(C), vars(C);
+    for (std::size_t i = 0; i < x.size(); ++i) means[i / S % C] += x[i] / m;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const double away = x[i] - means[i / S % C];
+        vars[i / S % C] += away * away / m;
+    }
     for (std::size_t c = 0; c < state.mean.size(); ++c) {
-        double mean = 0, var = 0;
-        for (std::size_t i = 0; i < x.size(); ++i) mean += i / S % C == c ? x[i] / m : 0;
-        for (std::size_t i = 0; i < x.size(); ++i) var += i / S % C == c ? (x[i] - mean) * (x[i] - mean) / m : 0;
+        const double mean = means[c], var = vars[c];
         const double sigma = std::sqrt(var + p.spec.eps), sign = random.integer(0, 1) ? 1 : -1;
         const double side = c % 2 ? -1 : 1;  // of the limits
         const double ratio = kind == StateKind::near  ? 0.7 + random.uniform()
@@ -80,7 +84,10 @@ Inputs<double> draw(const Case& c) {
         throw Unsuitable("r and d have no limits to be at; finite r_max and d_max are accepted");
     if (!has_gamma(c.affine)) in.gamma.clear();
     if (!has_beta(c.affine)) in.beta.clear();
-    if (in.problem.spec.running != Running::none) in.state = state_around(in.problem, in.x, c.state, random);
+    if (in.problem.spec.running != Running::none) {
+        in.state = state_around(in.problem, in.x, c.state, random);
+        in.state.count = c.count.value_or(in.state.count);
+    }
     for (const StateArray& a : state_arrays)
         for (double e : in.state.*a.values)
             if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");

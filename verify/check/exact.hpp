@@ -1,7 +1,8 @@
 #pragma once
-// Comparisons without tolerance.
+// Comparisons without tolerance; of what does not promise the same bits, within the bounds of two results.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,22 @@ struct Array {
     std::size_t size() const { return bytes.size() / size_of(dtype); }
 };
 
-/// Elements that differ in a bit (error; the bound is 0), and the first of them.
-Finding same_bits(std::string_view quantity, const Problem& problem, const std::vector<Array>& got,
-                  const std::vector<Array>& expected);
+/// How far apart two results may be: nothing, so that they are to have the same bits, unless the implementation does
+/// not promise that (Implementation::deterministic). Both may then be off by their bounds.
+std::optional<Bounds> tolerance(const Implementation& implementation, const Inputs<double>& inputs);
 
-/// The same for numbers in logical order, of N*C*S elements or of C channels: equal, or both NaN.
+/// Those of one quantity; empty where there is no tolerance.
+std::vector<double> tolerance_of(const std::optional<Bounds>& tolerance, std::vector<double> Bounds::*quantity);
+
+/// Elements that differ in a bit, or by more than `within` (error; the bound is 0), and the first of them. With
+/// `within`, what the implementation keeps for itself is not compared.
+Finding same_bits(std::string_view quantity, const Problem& problem, const std::vector<Array>& got,
+                  const std::vector<Array>& expected, const std::optional<Bounds>& within = {});
+
+/// The same for numbers in logical order, of N*C*S elements or of C channels: equal, or both NaN; or nearer than
+/// `within`, where it is not empty.
 Finding same_values(std::string_view quantity, const Problem& problem, const std::vector<double>& got,
-                    const std::vector<double>& expected);
+                    const std::vector<double>& expected, const std::vector<double>& within = {});
 
 /// A finding of a quantity that is counted and has to be 0.
 Finding none_of(std::string_view quantity, std::size_t count, std::string first);
