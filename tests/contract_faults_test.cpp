@@ -240,12 +240,13 @@ TEST_CASE("broken promises: what was prepared once is not prepared again") {
         affine.gamma = known.first->second.data();
         return affine;
     };
-    const auto by_address = failing("reuse", "layer_norm", {.forward = [once](const Call& c, ForwardArgs a) {
-                                        a.affine = once(c, a.affine);
-                                        c.right->forward(a);
-                                    }});
-    CHECK(by_address.contains("inputs rewritten"));
-    CHECK(by_address.contains("addresses exchanged"));
+    CHECK(failing("reuse", "layer_norm",
+                  {.forward =
+                       [once](const Call& c, ForwardArgs a) {
+                           a.affine = once(c, a.affine);
+                           c.right->forward(a);
+                       }})
+              .contains("inputs rewritten"));
     // gamma of forward, in backward
     const auto kept = std::make_shared<std::map<const Plan*, std::vector<float>>>();
     CHECK(failing("reuse", "batch_norm",
@@ -290,8 +291,8 @@ TEST_CASE("broken promises: an update of shared sums is lost, with many threads 
             if (when(c)) static_cast<float*>(a.gradients.dgamma)[0] += 1;
         }};
     };
-    CHECK(failing("threads", "layer_norm", lost([](const Call& c) { return c.threads == 64; })) ==
-          Names{"2, 3, 16, 64, default threads"});
+    CHECK(failing("threads", "layer_norm", lost([](const Call& c) { return c.threads == 3; })) ==
+          Names{"numbers of threads"});
     const auto calls = std::make_shared<int>(0);
     CHECK(failing("threads", "batch_norm",
                   lost([calls](const Call& c) { return c.problem.shape.N > 4096 && ++*calls % 4 == 0; }))
