@@ -12,6 +12,7 @@
 #include "io/report_header.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "verify/checks/combinations.hpp"
 #include "verify/remote/worker.hpp"
 #include "verify/run/catalogue.hpp"
 
@@ -30,6 +31,9 @@ void print_tables() {
             fmt::print("  {:<14} a plug-in built along: {}; --impl {} brings it in\n", c.name, c.plugin.file, c.name);
     fmt::print("checks\n");
     for (const verify::Check& c : verify::checks()) fmt::print("  {:<18} {}\n", c.name, c.statement);
+    fmt::print("coverage of the check combinations in tier ci\n");
+    for (const Variant* v : all_variants())
+        fmt::print("  {:<18} {}\n", v->name, verify::combinations_coverage(v->name, verify::Tier::ci));
     fmt::print("hostile inputs (verify --case NAME)\n");
     for (const verify::HostileInput& h : verify::hostile_inputs())
         fmt::print("  {:<20} {}; shows {}{}\n", h.name, h.construction, h.shows,

@@ -72,6 +72,7 @@ public:
     /// forward moves State in training; otherwise the caller does, on the host
     virtual bool updates_state() const { return false; }
     virtual Saves saves() const { return {}; }
+    virtual bool parallel() const { return true; }  ///< a call may work on several threads at once
     /// the flag that brings it in, "--plugin ./mine.so": norm.hpp gives it copies of arrays, in fenced memory
     virtual std::string origin() const { return {}; }
     virtual std::unique_ptr<Plan> plan(const Problem&) const = 0;  ///< only for supported problems

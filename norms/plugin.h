@@ -126,7 +126,7 @@ typedef struct normlab_forward_args {
 typedef struct normlab_backward_args {
     size_t size;
     const void *x, *dy;
-    const void *gamma, *beta;
+    const void *gamma, *beta;  /* those that count; forward may have had others */
     normlab_saved saved;       /* as forward left it, to be read only; forward may have run on other plans or inputs since */
     void *dx, *dgamma, *dbeta; /* each may be null: not asked for */
     void *workspace;

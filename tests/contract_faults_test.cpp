@@ -1,6 +1,8 @@
 // The bitwise checks and the contracts tested: an implementation that breaks one promise, around the reference, is
 // called FAIL by the finding that names it.
 
+#include <array>
+#include <map>
 #include <set>
 
 #include "norms/variants.hpp"
@@ -26,6 +28,7 @@ struct Wrong {
     std::function<void(const Call&, const BackwardArgs&)> backward = [](const Call& c, const BackwardArgs& a) {
         c.right->backward(a);
     };
+    bool deterministic = true;
 };
 
 class WrongPlan final : public Plan {
@@ -49,11 +52,14 @@ public:
     std::string name() const override { return "wrong"; }
     std::string description() const override { return "the reference with a broken promise"; }
     Support supports(const Problem&) const override { return {}; }
+    bool deterministic() const override { return wrong_.deterministic; }
     std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<WrongPlan>(p, wrong_); }
 
 private:
     Wrong wrong_;
 };
+
+thread_local const void* last_of_thread = nullptr;
 
 float& at(const Tensor& t, std::int64_t i) { return static_cast<float*>(t.data)[i]; }
 float at(const ConstTensor& t, std::int64_t i) { return static_cast<const float*>(t.data)[i]; }
@@ -91,7 +97,7 @@ bool has_nan(const ConstTensor& t) {
 
 TEST_CASE("broken promises: none, and nothing fails") {
     for (const char* check : {"power_of_two", "permutation", "batch_independence", "exact_statistics", "repeat",
-                              "contracts", "isolation", "refusal", "empty"})
+                              "reuse", "combinations", "contracts", "isolation", "refusal", "empty"})
         for (const Variant& v : variants) {
             CAPTURE(check, v.name);
             CHECK(failing(check, v.name, {}).empty());
@@ -222,6 +228,93 @@ TEST_CASE("broken promises: backward reads what the last forward left, whoever's
                            c.right->backward(a);
                            if (*last != a.saved.mean[0]) at(a.gradients.dx, 0) += 1;
                        }}) == Names{"other calls between"});
+}
+
+TEST_CASE("broken promises: what was prepared once is not prepared again") {
+    // gamma, by its address
+    const auto prepared = std::make_shared<std::map<std::pair<const Plan*, const void*>, std::vector<float>>>();
+    const auto once = [prepared](const Call& c, Affine affine) {
+        if (!affine.gamma) return affine;
+        const auto* gamma = static_cast<const float*>(affine.gamma);
+        const auto known = prepared->try_emplace({c.right.get(), gamma}, gamma, gamma + c.problem.shape.C);
+        affine.gamma = known.first->second.data();
+        return affine;
+    };
+    CHECK(failing("reuse", "layer_norm",
+                  {.forward =
+                       [once](const Call& c, ForwardArgs a) {
+                           a.affine = once(c, a.affine);
+                           c.right->forward(a);
+                       }})
+              .contains("inputs rewritten"));
+    // gamma of forward, in backward
+    const auto kept = std::make_shared<std::map<const Plan*, std::vector<float>>>();
+    CHECK(failing("reuse", "batch_norm",
+                  {.forward =
+                       [kept](const Call& c, const ForwardArgs& a) {
+                           c.right->forward(a);
+                           const auto* gamma = static_cast<const float*>(a.affine.gamma);
+                           (*kept)[c.right.get()].assign(gamma, gamma ? gamma + c.problem.shape.C : gamma);
+                       },
+                   .backward =
+                       [kept](const Call& c, BackwardArgs a) {
+                           if (!(*kept)[c.right.get()].empty()) a.affine.gamma = (*kept)[c.right.get()].data();
+                           c.right->backward(a);
+                       }}) == Names{"parameters changed before backward"});
+    // what a thread keeps for itself
+    CHECK(failing("reuse", "rms_norm",
+                  {.forward =
+                       [](const Call& c, const ForwardArgs& a) {
+                           c.right->forward(a);
+                           last_of_thread = a.y.data;
+                       },
+                   .backward =
+                       [](const Call& c, const BackwardArgs& a) {
+                           c.right->backward(a);
+                           if (!last_of_thread) at(a.gradients.dx, 0) += 1;
+                       }}) == Names{"calls on another thread"});
+}
+
+TEST_CASE("broken promises: a plan made for another problem of the same shape") {
+    const auto eps = std::make_shared<std::map<std::array<std::int64_t, 3>, double>>();
+    CHECK(failing("reuse", "layer_norm", {.problem = [eps](Problem p) {
+                      const auto known = eps->try_emplace(std::array{p.shape.N, p.shape.C, p.shape.S}, p.spec.eps);
+                      p.spec.eps = known.first->second;
+                      return p;
+                  }}) == Names{"other plans"});
+}
+
+TEST_CASE("broken promises: an update of shared sums is lost, with many threads or now and then") {
+    const auto lost = [](auto when) {
+        return Wrong{.backward = [when](const Call& c, const BackwardArgs& a) {
+            c.right->backward(a);
+            if (when(c)) static_cast<float*>(a.gradients.dgamma)[0] += 1;
+        }};
+    };
+    CHECK(failing("threads", "layer_norm", lost([](const Call& c) { return c.threads == 3; })) ==
+          Names{"numbers of threads"});
+    const auto calls = std::make_shared<int>(0);
+    CHECK(failing("threads", "batch_norm",
+                  lost([calls](const Call& c) { return c.problem.shape.N > 4096 && ++*calls % 4 == 0; }))
+              .contains("backward repeated"));
+    const auto rare = failing("many_calls", "group_norm", lost([calls](const Call&) { return ++*calls % 90 == 0; }));
+    CHECK(rare.contains("calls that differ"));
+    CHECK(rare.contains("plans that differ"));
+}
+
+TEST_CASE("broken promises: what promises no bits is held to its bounds") {
+    const auto calls = std::make_shared<int>(0);
+    const auto off_by = [calls](float distance) {
+        return Wrong{.forward =
+                         [calls, distance](const Call& c, const ForwardArgs& a) {
+                             c.right->forward(a);
+                             if (++*calls % 7 == 0) at(a.y, 0) += distance;
+                         },
+                     .deterministic = false};
+    };
+    CHECK(failing("reuse", "layer_norm", off_by(1e-7F)).empty());
+    CHECK(failing("many_calls", "layer_norm", off_by(1e-7F)).empty());
+    CHECK(failing("many_calls", "layer_norm", off_by(1e-3F)).contains("calls that differ"));
 }
 
 TEST_CASE("broken promises: strides are ignored") {

@@ -16,6 +16,7 @@ public:
             return {"its temporaries take some 60 bytes an element; up to 2^28 elements are accepted"};
         return {};
     }
+    bool parallel() const override { return false; }
     std::unique_ptr<Plan> plan(const Problem& p) const override {
         return is_kernel_dtype(p.dtype) ? native_plan(p) : verification_plan(p);
     }

@@ -25,6 +25,12 @@ enum class StateKind {
     at     ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
 };
 
+/// Which results lie where an input did: y in x, dx in dy.
+enum class InPlace { none, y, dx, both };
+
+/// The gradients that backward is asked for, as bits: dx, dgamma, dbeta.
+enum class Asked { none, dx, dgamma, dx_dgamma, dbeta, dx_dbeta, dgamma_dbeta, all };
+
 /// How one array is filled: by a named pattern (patterns.hpp), or with these numbers in logical order.
 struct Values {
     std::string pattern = "normal";
@@ -55,6 +61,13 @@ struct Case {
     std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;
     StateKind state = StateKind::near;
+    /// of State before the call; unset: 3, or 0 where a check begins with a new State
+    std::optional<std::int64_t> count;
+    // of the check combinations: how it calls
+    Asked asked = Asked::all;
+    InPlace in_place = InPlace::none;
+    std::int64_t misaligned = 0;  ///< elements that arrays begin beyond an aligned address
+    std::int64_t threads = 1;     ///< 0: the implementation's default
     Values x, dy, gamma, beta;
     double kappa = 1, sigma = 1;  ///< of the data drawn: mean about sigma * sqrt(kappa^2 - 1)
     double offset = 0;            ///< added to x

@@ -84,7 +84,10 @@ Inputs<double> draw(const Case& c) {
         throw Unsuitable("r and d have no limits to be at; finite r_max and d_max are accepted");
     if (!has_gamma(c.affine)) in.gamma.clear();
     if (!has_beta(c.affine)) in.beta.clear();
-    if (in.problem.spec.running != Running::none) in.state = state_around(in.problem, in.x, c.state, random);
+    if (in.problem.spec.running != Running::none) {
+        in.state = state_around(in.problem, in.x, c.state, random);
+        in.state.count = c.count.value_or(in.state.count);
+    }
     for (const StateArray& a : state_arrays)
         for (double e : in.state.*a.values)
             if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");

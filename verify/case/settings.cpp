@@ -22,6 +22,9 @@ namespace {
 
 constexpr std::array<std::string_view, 4> affine_names{"both", "gamma", "beta", "none"};
 constexpr std::array<std::string_view, 3> state_names{"near", "far", "at"};
+constexpr std::array<std::string_view, 4> in_place_names{"none", "y", "dx", "both"};
+constexpr std::array<std::string_view, 8> asked_names{"none",  "dx",       "dgamma",       "dx+dgamma",
+                                                      "dbeta", "dx+dbeta", "dgamma+dbeta", "all"};
 
 template <class T>
 std::string shown(const T& v) {
@@ -31,6 +34,8 @@ std::string shown(const Shape& v) { return shape_text(v); }
 std::string shown(Running v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
+std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
+std::string shown(Asked v) { return std::string(asked_names[static_cast<std::size_t>(v)]); }
 std::string shown(const Values& v) { return v.given.empty() ? v.pattern : fmt::format("{}", fmt::join(v.given, ",")); }
 template <class T>
 std::string shown(const std::optional<T>& v) {
@@ -75,6 +80,16 @@ double parse_kappa(std::string_view key, const std::string& word) {
 double parse_sigma(std::string_view key, const std::string& word) {
     return in_range(key, word, 0, "a finite number, 0 or more,");
 }
+std::int64_t whole_in_range(std::string_view key, const std::string& word, std::int64_t most) {
+    const std::int64_t v = parse_integer(key, word);
+    if (v < 0 || v > most)
+        throw Error(fmt::format("{} = '{}'; a whole number from 0 to {} is accepted", key, word, most));
+    return v;
+}
+std::int64_t parse_count(std::string_view key, const std::string& word) {
+    return whole_in_range(key, word, std::int64_t{1} << 53);  // a double holds it
+}
+std::int64_t parse_few(std::string_view key, const std::string& word) { return whole_in_range(key, word, 1024); }
 Shape parse_tile(std::string_view, const std::string& word) { return parse_shape(word); }
 Running parse_kept(std::string_view, const std::string& word) { return parse_running(word); }
 // any: the names are in verify/checks
@@ -98,6 +113,12 @@ std::string only_with_renorm(const Case& c, std::string_view, std::string_view) 
 
 std::string only_tiled(const Case& c, std::string_view, std::string_view text) {
     return c.tile && c.check != "tiled" ? fmt::format("case '{}': tile goes with check=tiled", text) : std::string();
+}
+
+template <auto field>
+std::string only_combined(const Case& c, std::string_view key, std::string_view text) {
+    if (c.*field == Case().*field || c.check == "combinations") return {};
+    return fmt::format("case '{}': {} goes with check=combinations", text, key);
 }
 
 std::string only_this_many(const Values& v, std::int64_t count, std::string_view key, std::string_view text) {
@@ -208,6 +229,23 @@ void draw_offset(Case& c, Random& random) {
     if (random.chance(0.1)) c.offset = static_cast<double>(random.integer(-200, 200));
 }
 
+void draw_count(Case& c, Random& random) {
+    if (c.spec().running != Running::none && random.chance(0.3))
+        c.count = random.one_of<std::int64_t>({0, 1, 2, 1000, 1000000, (1 << 24) + 1, (std::int64_t{1} << 32) + 5});
+}
+void draw_asked(Case& c, Random& random) {
+    if (c.check == "combinations") c.asked = static_cast<Asked>(random.integer(1, 7));
+}
+void draw_in_place(Case& c, Random& random) {
+    if (c.check == "combinations") c.in_place = static_cast<InPlace>(random.integer(0, 3));
+}
+void draw_misaligned(Case& c, Random& random) {
+    if (c.check == "combinations") c.misaligned = random.integer(0, 3);
+}
+void draw_threads(Case& c, Random& random) {
+    if (c.check == "combinations") c.threads = random.integer(0, 8);
+}
+
 double up_or_down(double v, double factor, Random& random) {
     return rounded_number(random.chance(0.5) ? v * factor : v / factor);
 }
@@ -295,6 +333,27 @@ const Setting table[] = {
         {.key = "affine", .part = Part::layer, .simplified = 6, .draw = draw_affine, .simplify = no_affine}),
     of<&Case::state, parse_word<StateKind, state_names>>(
         {.key = "state", .part = Part::layer, .simplified = 4, .draw = draw_state}),
+    of<&Case::count, parse_count>({.key = "count", .part = Part::layer, .simplified = 2, .draw = draw_count}),
+    of<&Case::asked, parse_word<Asked, asked_names>>({.key = "asked",
+                                                      .part = Part::layer,
+                                                      .simplified = 6,
+                                                      .draw = draw_asked,
+                                                      .refused = only_combined<&Case::asked>}),
+    of<&Case::in_place, parse_word<InPlace, in_place_names>>({.key = "in_place",
+                                                              .part = Part::layer,
+                                                              .simplified = 6,
+                                                              .draw = draw_in_place,
+                                                              .refused = only_combined<&Case::in_place>}),
+    of<&Case::misaligned, parse_few>({.key = "misaligned",
+                                      .part = Part::layer,
+                                      .simplified = 6,
+                                      .draw = draw_misaligned,
+                                      .refused = only_combined<&Case::misaligned>}),
+    of<&Case::threads, parse_few>({.key = "threads",
+                                   .part = Part::layer,
+                                   .simplified = 6,
+                                   .draw = draw_threads,
+                                   .refused = only_combined<&Case::threads>}),
     of<&Case::x, parse_values<x_patterns>>(
         {.key = "x", .part = Part::numbers, .simplified = 8, .draw = draw_x, .refused = one_an_element<&Case::x>}),
     of<&Case::dy, parse_values<dy_patterns>>(

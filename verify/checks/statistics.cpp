@@ -8,6 +8,7 @@
 #include "norms/operation.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/kept_state.hpp"
+#include "verify/check/session.hpp"
 #include "verify/faults/naming.hpp"
 #include "verify/truth/quantities.hpp"
 
@@ -41,15 +42,38 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
                     cases.back().eps = 1, cases.back().sigma = 0.1;
                 }
             }
+    if (tier != Tier::smoke)  // at other ages: counted in 16, 24 or 32 bits; data far off, so that each step shows
+        for (const char* momentum : {"0.1", "none"})
+            for (const std::int64_t count : {std::int64_t{1}, std::int64_t{1000}, std::int64_t{1000000},
+                                             (std::int64_t{1} << 24) + 1, (std::int64_t{1} << 32) + 5}) {
+                cases.push_back(with_state(with_small_shape(base)));
+                cases.back().momentum = momentum, cases.back().count = count, cases.back().state = StateKind::far;
+            }
     return cases;
 }
 
 std::vector<Finding> running_stats(const Case& c, const Implementation& implementation) {
     Inputs<double> in = draw(c);
-    in.state = initial_state(in.problem.spec, c.shape.C);
+    if (!c.count) in.state = initial_state(in.problem.spec, c.shape.C);
     const auto accumulation = implementation.accumulation(c.dtype);
     std::vector<Finding> means, spreads, y;
     double wrong_count = 0, changed = 0;
+    // Evaluation reads the statistics, however old they are, and leaves them alone.
+    const auto evaluate = [&](Inputs<double> eval) {
+        eval.problem.mode = Mode::eval;
+        eval.dy.clear();
+        const truth::Result t = truth::evaluate(eval);
+        Outputs<double> out;
+        try {
+            out = run_forward(implementation, eval);
+        } catch (const Declined&) {  // it trains alone: what it moved is judged all the same
+            return;
+        }
+        y.push_back(compare("y in evaluation", eval.problem, out.y, t.y, error_bounds(eval, t, accumulation).y));
+        changed += out.state.mean != eval.state.mean || spread_of(out.state) != spread_of(eval.state) ||
+                   out.state.count != eval.state.count;
+    };
+    evaluate(in);
     for (std::uint64_t step = 0; step < 3; ++step) {
         Case next = c;
         next.seed = c.seed + step;
@@ -61,6 +85,7 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
         const truth::Result t = truth::evaluate(in);
         Bounds bounds = error_bounds(in, t, accumulation);
         add_state_rounding(bounds, in, t, implementation);
+        if (c.count) add_update_roundings(bounds, in, t, accumulation);  // State is not a new one
         Outputs<double> out = run_forward(implementation, in);
         Problem by_channel = in.problem;
         by_channel.shape = {1, c.shape.C, 1};
@@ -78,18 +103,7 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
             in.state.mean[ch] = static_cast<double>(t.running_mean[ch]),
             spread_of(in.state)[ch] = static_cast<double>(t.running_spread[ch]);
 
-        Inputs<double> eval = in;  // evaluation reads the statistics and leaves them alone
-        eval.problem.mode = Mode::eval;
-        const truth::Result te = truth::evaluate(eval);
-        Outputs<double> e;
-        try {
-            e = run_forward(implementation, eval);
-        } catch (const Declined&) {  // it trains alone: what it moved is judged all the same
-            continue;
-        }
-        y.push_back(compare("y in evaluation", in.problem, e.y, te.y, error_bounds(eval, te, accumulation).y));
-        changed += e.state.mean != in.state.mean || spread_of(e.state) != spread_of(in.state) ||
-                   e.state.count != in.state.count;
+        evaluate(in);
     }
     std::vector<Finding> all{worst(means), worst(spreads), measured("updates miscounted", wrong_count, 0)};
     if (!y.empty()) all.push_back(worst(y)), all.push_back(measured("State changed by evaluation", changed, 0));

@@ -31,11 +31,14 @@ struct NotExported {
 constexpr std::string_view memory = "about memory and the way of calling, which a script has none of";
 constexpr std::string_view many = "hundreds of calls a case; --check exports it",
                            saved = "about saved variances, which a script need not have";
-constexpr NotExported not_exported[] = {
-    {"gradient_masks", memory},  {"repeat", memory},       {"contracts", memory},
-    {"refusal", memory},         {"empty", memory},        {"tiled", "tensors too large for files"},
-    {"exact_statistics", saved}, {"recalibrate", saved},   {"derivatives", many, true},
-    {"taylor", many, true},      {"jacobian", many, true}, {"invariance_table", many, true}};
+constexpr NotExported not_exported[] = {{"gradient_masks", memory},  {"repeat", memory},
+                                        {"reuse", memory},           {"threads", memory},
+                                        {"many_calls", memory},      {"combinations", memory},
+                                        {"contracts", memory},       {"refusal", memory},
+                                        {"empty", memory},           {"tiled", "tensors too large for files"},
+                                        {"exact_statistics", saved}, {"recalibrate", saved},
+                                        {"derivatives", many, true}, {"taylor", many, true},
+                                        {"jacobian", many, true},    {"invariance_table", many, true}};
 
 constexpr std::string_view index_name = "normlab.json";
 

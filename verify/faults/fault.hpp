@@ -71,6 +71,14 @@ struct Formula {
     double one_y = 0, one_dx = 0;                         ///< what one element of 4096 is off by, relatively
     double flushed_x = 0, flushed_y = 0, flushed_dx = 0;  ///< subnormal numbers are taken for 0, or written as 0
     double hat_from_y = 0;  ///< backward has x_hat from y, rounded to the parameters' type
+    // kept too long
+    double gamma_by_address = 0, beta_kept = 0, gamma_of_forward = 0, state_kept = 0;
+    // in some calls only
+    double lost_update = 0;   ///< from so many threads on, and beyond 4096 samples, the last is left out of dgamma
+    double rare_forward = 0;  ///< every so many forwards of a plan the first result is one ulp off
+    // where two things meet
+    double count_in_32_bits = 0, count_in_f32 = 0, eval_batch_at_0 = 0;
+    double absent_beta_one_channel = 0, one_sample_dgamma_alone = 1, one_channel_dx_in_place = 1;
 };
 
 enum class Kind { term, eps, bias, running, saved, axis, layout, tail, precision, renorm, promise, special };

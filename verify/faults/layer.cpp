@@ -157,7 +157,8 @@ auto FaultyLayer::given(const normlab_state& state, const Values& x) const -> Bl
         double batch = 0;
         for (const std::int64_t i : blocks_[index(c)]) batch += x[index(i)] / size(c);
         s.mean.push_back(state.mean[c]);
-        if (f_.eval_batch_mean != 0) s.mean.back() += f_.eval_batch_mean * (batch - state.mean[c]);
+        const double share = f_.eval_batch_mean + (*state.count == 0 ? f_.eval_batch_at_0 : 0);
+        if (share != 0) s.mean.back() += share * (batch - state.mean[c]);
         s.var.push_back(sigma ? state.sigma[c] * state.sigma[c] - p_.eps : state.var[c]);
         s.rstd.push_back(sigma ? (state.sigma[c] == 0 ? 0 : 1 / state.sigma[c])
                                : inverse_root(state.var[c], f_.eps * f_.eval_eps));
@@ -193,9 +194,11 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     const bool has_nan = std::ranges::any_of(x, [](double v) { return std::isnan(v); });
     for (double& v : x)
         if (std::abs(v) < f_.small_x || (f_.nan_as_zero != 0 && std::isnan(v))) v = 0;
-    const Values gamma = read_channels(a.gamma, f_.absent_gamma), beta = read_channels(a.beta, f_.absent_beta);
+    Values gamma = read_channels(a.gamma, f_.absent_gamma),
+           beta = read_channels(a.beta, f_.absent_beta + (C_ == 1 ? f_.absent_beta_one_channel : 0));
+    keep(a.gamma, gamma, beta);
     BlockStatistics s = own_ ? of_blocks(x) : given(a.state, x);
-    if (f_.saved_stale != 0 && forwards_ > 0) s = first_;
+    if ((f_.saved_stale != 0 || (!own_ && f_.state_kept != 0)) && forwards_ > 0) s = first_;
     if (renorm_) correct(s, before(a.state));
     if (forwards_++ == 0) first_ = s;
     for (std::size_t b = 0; b < s.mean.size(); ++b) {
@@ -224,7 +227,8 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     const std::int64_t elements = N_ * C_ * S_;
     if (f_.order != 0 || (f_.batch_size != 0 && N_ > 200) || (f_.threads != 0 && threads_ == 3) ||
         (f_.in_place != 0 && a.x == a.y) || (f_.misaligned != 0 && reinterpret_cast<std::uintptr_t>(a.x) % 16 != 0) ||
-        (f_.second_call != 0 && forwards_ == 2))
+        (f_.second_call != 0 && forwards_ == 2) ||
+        (f_.rare_forward != 0 && forwards_ % static_cast<int>(f_.rare_forward) == 0))
         bump(a.y, dtype_, 0);
     if (f_.past_end != 0 && elements % 2 != 0) write_element(a.y, dtype_, elements, 0.0);
     if (f_.writes_x != 0 && a.x != a.y) bump(const_cast<void*>(a.x), dtype_, elements - 1);
@@ -234,7 +238,9 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
 
 void FaultyLayer::backward(const normlab_backward_args& a) {
     const Values x = read(a.x, f_.x_layout != 0), dy = read(a.dy, f_.dy_layout != 0),
-                 gamma = read_channels(a.gamma, f_.absent_gamma);
+                 gamma = f_.gamma_of_forward != 0 && !last_gamma_.empty() ? last_gamma_
+                                                                          : read_channels(a.gamma, f_.absent_gamma);
+    const bool loses = f_.lost_update != 0 && threads_ >= f_.lost_update && N_ > 4096;
     const auto kept = [&](const double* from, double absent) {
         return from ? Values(from, from + p_.statistics) : Values(index(p_.statistics), absent);
     };
@@ -254,7 +260,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         const auto rows = static_cast<std::int64_t>(f_.rows_by);
         if (rows > 0 && N_ > rows && sample(at) >= N_ - N_ % rows) continue;
         const double to_gamma = dy[i] * (gamma_hat[i] * s.r[b] + f_.d_in_dgamma * s.d[b]) *
-                                (f_.dgamma_of_g != 0 ? by : 1) * (last ? f_.last_sample_dgamma : 1);
+                                (f_.dgamma_of_g != 0 ? by : 1) * (last ? (loses ? 0 : f_.last_sample_dgamma) : 1) *
+                                (N_ == 1 && !a.dx ? f_.one_sample_dgamma_alone : 1);
         dgamma[c] = f_.dgamma_in_bf16 != 0 && dtype_ == DType::bf16 ? rounded(dgamma[c] + to_gamma, DType::bf16)
                                                                     : dgamma[c] + to_gamma;
         dbeta[c] += dy[i] * (f_.dbeta_of_g != 0 ? by : 1) * (last ? f_.last_sample_dbeta : 1);
@@ -282,6 +289,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     }
     dx.front() *= f_.first_dx;
     if (f_.flushed_dx != 0) flush(dx);
+    if (C_ == 1 && a.dx == a.dy)
+        for (double& v : dx) v *= f_.one_channel_dx_in_place;
     if (a.dx) write(a.dx, dx);
     if (a.dx && !a.dgamma && f_.masked != 0) bump(a.dx, dtype_, 0);
     dgamma.back() *= f_.last_dgamma;

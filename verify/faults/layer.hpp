@@ -2,6 +2,7 @@
 // A normalization layer as norms/plugin.h describes it: plain loops in double, any variant, dtype and layout, with the
 // formulas that it is given.
 
+#include <map>
 #include <vector>
 
 #include "norms/plugin.h"
@@ -50,6 +51,7 @@ private:
     void step(Running& running, const BlockStatistics& s, std::int64_t slice) const;
     void correct(BlockStatistics& s, Running running) const;
     void move(const normlab_state& state, const BlockStatistics& s) const;
+    void keep(const void* address, Values& gamma, Values& beta);
     double special(std::int64_t i, const BlockStatistics& s) const;
     Values x_hat(const Values& x, const BlockStatistics& s, double share_of_mean) const;
 
@@ -64,6 +66,9 @@ private:
     std::vector<std::int64_t> block_;  // of each element
     int threads_ = 1, forwards_ = 0;
     BlockStatistics first_;  // of the first forward
+    // what a plan has no business to keep
+    std::map<const void*, Values> gammas_;
+    Values first_beta_, last_gamma_;
 };
 
 /// While it lives, faults that this thread plants have this number in place of the table's.

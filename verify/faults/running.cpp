@@ -1,4 +1,5 @@
-// Running statistics, and batch renorm's r and d, which follow from them; numbers taken for 0, and x_hat from y.
+// Running statistics, and batch renorm's r and d, which follow from them; numbers taken for 0, x_hat from y, and what is
+// kept of parameters.
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +16,8 @@ auto FaultyLayer::before(const normlab_state& state) const -> Running {
 
 // running <- (1 - a) running + a batch, for one normalisation batch: its blocks, or those of all samples, averaged.
 void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t slice) const {
-    double a = p_.momentum < 0 ? 1 / (static_cast<double>(running.count) + 1 + f_.count_ahead)
+    const std::int64_t count = f_.count_in_32_bits != 0 ? static_cast<std::int32_t>(running.count) : running.count;
+    double a = p_.momentum < 0 ? 1 / (static_cast<double>(count) + 1 + f_.count_ahead)
                                : std::min(1.0, f_.momentum * p_.momentum);
     if (f_.momentum_reversed != 0 && p_.momentum >= 0) a = 1 - a;
     const bool shared = p_.block & NORMLAB_SAMPLES;
@@ -35,13 +37,14 @@ void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t 
                       : f_.sigma_as_variance != 0         ? var + eps_
                                                           : std::sqrt(var + eps_);
         }
-        const double count = static_cast<double>(samples - first), old = running.spread[c];
-        running.mean[c] = (1 - a) * running.mean[c] + a * mean / count;
+        const double averaged = static_cast<double>(samples - first), old = running.spread[c];
+        running.mean[c] = (1 - a) * running.mean[c] + a * mean / averaged;
         const bool of_squares = f_.sigma_as_variance != 0 && p_.running == NORMLAB_RUNNING_SIGMA;
         running.spread[c] =
-            of_squares ? std::sqrt((1 - a) * old * old + a * spread / count) : (1 - a) * old + a * spread / count;
+            of_squares ? std::sqrt((1 - a) * old * old + a * spread / averaged) : (1 - a) * old + a * spread / averaged;
     }
     running.count += f_.count_once != 0 && slice > 0 ? 0 : static_cast<std::int64_t>(f_.count_steps);
+    if (f_.count_in_f32 != 0) running.count = static_cast<std::int64_t>(static_cast<float>(running.count));
 }
 
 // r and d of each normalisation batch, against what those before it left.
@@ -85,6 +88,13 @@ auto FaultyLayer::recovered(const Values& hat, const BlockStatistics& s, const V
         if (gamma[c] != 0) from_y[i] = ((y - beta[c]) / gamma[c] - s.d[b]) / s.r[b];
     }
     return from_y;
+}
+
+// What is kept of a call for the next, in place of what that one gives.
+void FaultyLayer::keep(const void* address, Values& gamma, Values& beta) {
+    if (f_.gamma_by_address != 0) gamma = gammas_.try_emplace(address, gamma).first->second;
+    if (f_.beta_kept != 0) beta = first_beta_ = first_beta_.empty() ? beta : first_beta_;
+    last_gamma_ = gamma;
 }
 
 }  // namespace normlab::verify::faults

@@ -271,6 +271,34 @@ inline constexpr Fault table[] = {
      Pass::forward, When::train, &Formula::long_ddof, 1},
     {"one_y_of_100003", "one element of 100003 of y off by 1e-3", Kind::tail, everywhere, Pass::forward, When::always,
      &Formula::rare_y, 1e-3},
+    // prepared once, changed later
+    {"gamma_by_address", "gamma prepared once for each address", Kind::promise, everywhere, Pass::forward, When::always,
+     &Formula::gamma_by_address, 1},
+    {"beta_kept", "a plan keeps the beta of its first forward", Kind::promise, everywhere, Pass::forward, When::always,
+     &Formula::beta_kept, 1},
+    {"gamma_of_forward", "backward takes the gamma that forward had", Kind::promise, everywhere, Pass::backward,
+     When::always, &Formula::gamma_of_forward, 1},
+    {"state_kept", "a plan keeps the running statistics of its first evaluation", Kind::promise, may_keep_state,
+     Pass::forward, When::eval, &Formula::state_kept, 1},
+    // some calls alone
+    {"lost_update", "from 16 threads on, beyond 4096 samples, the last sample left out of dgamma", Kind::promise,
+     everywhere, Pass::backward, When::always, &Formula::lost_update, 16},
+    {"rare_forward", "one ulp off in every 2000th forward of a plan", Kind::promise, everywhere, Pass::forward,
+     When::always, &Formula::rare_forward, 2000},
+    // State at other ages
+    {"count_in_32_bits", "the cumulative average's count in 32 bits", Kind::running, may_keep_state, Pass::forward,
+     When::train, &Formula::count_in_32_bits, 1},
+    {"count_in_f32", "the count of updates kept in f32", Kind::running, may_keep_state, Pass::forward, When::train,
+     &Formula::count_in_f32, 1},
+    {"eval_batch_at_0", "1 % of the batch's mean in evaluation before the first update", Kind::running, may_keep_state,
+     Pass::forward, When::eval, &Formula::eval_batch_at_0, .01},
+    // two things together
+    {"absent_beta_one_channel", "an absent beta taken for 0.01 where C = 1", Kind::special, everywhere, Pass::forward,
+     When::always, &Formula::absent_beta_one_channel, .01},
+    {"one_sample_dgamma_alone", "dgamma 1 % too large for N = 1 where dx is not asked for", Kind::special, everywhere,
+     Pass::backward, When::always, &Formula::one_sample_dgamma_alone, 1.01},
+    {"one_channel_dx_in_place", "dx 1 % too large for C = 1 where it overwrites dy", Kind::special, everywhere,
+     Pass::backward, When::always, &Formula::one_channel_dx_in_place, 1.01},
 };
 inline constexpr std::size_t count = std::size(table);
 

@@ -1,0 +1,184 @@
+#include "verify/check/session.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace normlab::verify {
+namespace {
+
+constexpr std::byte poison{0xff};  // NaN in every dtype
+constexpr std::size_t outputs_and_saved = static_cast<std::size_t>(Quantity::d) + 1,
+                      count_at = outputs_and_saved + std::size(state_arrays);
+
+Problem on(Device device, Problem p) {
+    p.device = device;
+    return p;
+}
+
+bool is_kept(Quantity q) { return q > Quantity::dbeta; }
+
+}  // namespace
+
+Session::Session(const Implementation& implementation, const Problem& problem, const Placement& placement)
+    : p_(on(implementation.device(), problem)), operation_(p_, implementation, {.threads = placement.threads}),
+      slots_(result + outputs_and_saved) {
+    const auto size = static_cast<std::size_t>(p_.shape.size()), C = static_cast<std::size_t>(p_.shape.C),
+               blocks = static_cast<std::size_t>(p_.statistics_count()), tensor_bytes = size * size_of(p_.dtype),
+               channel_bytes = C * size_of(param_dtype(p_.dtype));
+    const std::size_t shift = placement.offset * size_of(p_.dtype), wide = placement.offset * sizeof(double),
+                      of_params = placement.offset * size_of(param_dtype(p_.dtype));
+    const State kept = initial_state(p_.spec, p_.shape.C);
+    const auto role_of = [](Quantity q) { return static_cast<Role>(result + static_cast<std::size_t>(q)); };
+
+    std::size_t end = add(x, tensor_bytes, 0, shift);
+    end = add(dy, tensor_bytes, end, shift);
+    end = add(gamma, channel_bytes, end, of_params), end = add(beta, channel_bytes, end, of_params);
+    end = add(workspace, operation_.workspace_bytes(), end, 0);
+    for (const bool after_forward : {false, true}) {
+        if (after_forward) kept_ = end;
+        for (std::size_t k = 0; k < outputs_and_saved; ++k) {
+            const QuantityRow& q = quantities::results()[k];
+            if (is_kept(q.quantity) != after_forward) continue;
+            const bool there = q.is_of(p_) && (q.output || q.is_saved(p_, implementation.saves()));
+            const std::size_t bytes = !there                  ? 0
+                                      : q.per == Per::element ? tensor_bytes
+                                      : q.per == Per::channel ? channel_bytes
+                                                              : blocks * sizeof(double);
+            end = add(role_of(q.quantity), bytes, end, q.per == Per::element ? shift : q.output ? of_params : wide);
+            results_.push_back({std::string(q.name), q.dtype(p_.dtype), std::vector<std::byte>(bytes)});
+        }
+    }
+    end = add(opaque, operation_.opaque_bytes(), end, 0);
+    for (std::size_t k = 0; k < std::size(state_arrays); ++k) {
+        const std::size_t bytes = (kept.*state_arrays[k].values).size() * sizeof(double);
+        end = add(static_cast<Role>(state + k), bytes, end, wide);
+        results_.push_back({std::string(state_arrays[k].name), DType::f64, std::vector<std::byte>(bytes)});
+    }
+    results_.push_back({"count", DType::f64, std::vector<std::byte>(sizeof(double))});
+    image_.assign(end, poison);
+    memory_ = Memory(p_.device, end);
+    if (placement.in_place == InPlace::y || placement.in_place == InPlace::both) slot(Quantity::y) = slots_[x];
+    if (placement.in_place == InPlace::dx || placement.in_place == InPlace::both) slot(Quantity::dx) = slots_[dy];
+}
+
+// The place of one array, from `begin` on; where the next may begin.
+std::size_t Session::add(Role role, std::size_t bytes, std::size_t begin, std::size_t shift) {
+    slots_[role] = {begin + shift, bytes};
+    return (begin + shift + bytes + 255) / 256 * 256;
+}
+
+void Session::pack(const Slot& s, const std::vector<double>& values, DType dtype, bool tensor) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+        write_element(image_.data() + s.begin, dtype, static_cast<std::int64_t>(tensor ? memory_index(p_, i) : i),
+                      values[i]);
+}
+
+void Session::write(const Inputs<double>& in) {
+    const DType params = param_dtype(p_.dtype);
+    pack(slots_[x], in.x, p_.dtype, true), pack(slots_[dy], in.dy, p_.dtype, true);
+    pack(slots_[gamma], in.gamma, params, false), pack(slots_[beta], in.beta, params, false);
+    for (std::size_t k = 0; k < std::size(state_arrays); ++k)
+        pack(slots_[state + k], in.state.*state_arrays[k].values, DType::f64, false);
+    has_gamma_ = !in.gamma.empty(), has_beta_ = !in.beta.empty();
+    count_before_ = in.state.count;
+}
+
+void Session::upload(std::size_t begin, std::size_t end) {
+    if (end > begin) memory_.upload(std::span(image_).subspan(begin, end - begin), begin);
+}
+
+Affine Session::affine() const {
+    return {has_gamma_ ? at(slots_[gamma]) : nullptr, has_beta_ ? at(slots_[beta]) : nullptr};
+}
+
+SavedView Session::saved() {
+    SavedView view;
+    for (const QuantityRow& q : quantities::saved()) view.*q.view = static_cast<double*>(at(slot(q.quantity)));
+    view.opaque = static_cast<std::byte*>(at(slots_[opaque]));
+    return view;
+}
+
+void Session::forward() {
+    upload(0, image_.size());
+    operation_.use_workspace(at(slots_[workspace]));
+    count_ = count_before_;
+    StateView view;
+    if (p_.spec.running != Running::none) {
+        view.count = &count_;
+        for (std::size_t k = 0; k < std::size(state_arrays); ++k)
+            view.*state_arrays[k].view = static_cast<double*>(at(slots_[state + k]));
+    }
+    operation_.forward(tensor(slots_[x]), affine(), view, saved(), tensor(slot(Quantity::y)));
+    synchronize(p_.device);
+    fetch(0, slot(Quantity::y));
+    for (const QuantityRow& q : quantities::saved()) fetch(static_cast<std::size_t>(q.quantity), slot(q.quantity));
+    for (std::size_t k = 0; k < std::size(state_arrays); ++k) fetch(outputs_and_saved + k, slots_[state + k]);
+    write_element(results_[count_at].bytes.data(), DType::f64, 0, static_cast<double>(count_));
+}
+
+void Session::backward(Wanted wanted) {
+    upload(0, kept_);
+    operation_.use_workspace(at(slots_[workspace]));
+    wanted_ = wanted;
+    Gradients gradients{tensor(slot(Quantity::dx)), wanted.dgamma ? at(slot(Quantity::dgamma)) : nullptr,
+                        wanted.dbeta ? at(slot(Quantity::dbeta)) : nullptr};
+    if (!wanted.dx) gradients.dx.data = nullptr;
+    operation_.backward(tensor(slots_[x]), tensor(slots_[dy]), affine(), saved(), gradients);
+    synchronize(p_.device);
+    for (const Quantity q : {Quantity::dx, Quantity::dgamma, Quantity::dbeta})
+        fetch(static_cast<std::size_t>(q), slot(q));
+}
+
+void Session::exchange_addresses() {
+    const auto exchange = [](Slot& a, Slot& b) {
+        if (a.bytes == b.bytes) std::swap(a, b);
+    };
+    exchange(slots_[x], slots_[dy]), exchange(slots_[gamma], slots_[beta]);
+    exchange(slot(Quantity::y), slot(Quantity::dx)), exchange(slot(Quantity::dgamma), slot(Quantity::dbeta));
+    exchange(slot(Quantity::mean), slot(Quantity::var)), exchange(slot(Quantity::r), slot(Quantity::d));
+    exchange(slots_[state], slots_[state + 1]), exchange(slots_[state], slots_[state + 2]);
+    std::ranges::fill(image_, poison);
+}
+
+Outputs<double> Session::outputs() const {
+    Outputs<double> out;
+    const auto values = [&](std::size_t k) {
+        const Array& a = results_[k];
+        std::vector<double> v(a.size());
+        const bool tensor = k <= static_cast<std::size_t>(Quantity::dx);
+        for (std::size_t i = 0; i < v.size(); ++i)
+            v[i] = read_element<double>(a.bytes.data(), a.dtype,
+                                        static_cast<std::int64_t>(tensor ? memory_index(p_, i) : i));
+        return v;
+    };
+    for (const QuantityRow& q : quantities::outputs()) {
+        const bool asked = q.quantity == Quantity::y || (q.quantity == Quantity::dx && wanted_.dx) ||
+                           (q.quantity == Quantity::dgamma && wanted_.dgamma) ||
+                           (q.quantity == Quantity::dbeta && wanted_.dbeta);
+        if (asked) out.*q.output = values(static_cast<std::size_t>(q.quantity));
+    }
+    for (const QuantityRow& q : quantities::saved()) out.saved.*q.saved = values(static_cast<std::size_t>(q.quantity));
+    for (std::size_t k = 0; k < std::size(state_arrays); ++k)
+        out.state.*state_arrays[k].values = values(outputs_and_saved + k);
+    out.state.count = count_;
+    return out;
+}
+
+void add_update_roundings(Bounds& bounds, const Inputs<double>& in, const truth::Result& t, Accumulation accumulation) {
+    if (accumulation == Accumulation::f64 || accumulation == Accumulation::kappa_free) return;
+    const double u = 4 * unit_roundoff(in.problem.dtype);
+    for (std::size_t c = 0; c < bounds.running_mean.size(); ++c) {
+        bounds.running_mean[c] += u * (std::abs(static_cast<double>(t.running_mean[c])) + std::abs(in.state.mean[c]));
+        bounds.running_spread[c] += u * (static_cast<double>(t.running_spread[c]) + spread_of(in.state)[c]);
+    }
+}
+
+std::vector<Array> fresh_results(const Implementation& implementation, const Inputs<double>& in,
+                                 const Placement& placement) {
+    Session session(implementation, in.problem, placement);
+    session.write(in);
+    session.forward(), session.backward();
+    return session.results();
+}
+
+}  // namespace normlab::verify

@@ -1,0 +1,202 @@
+// Settings together: what is wrong only where two of them meet (three in tier full). A covering array chooses the
+// cases, and truth judges them.
+
+#include "verify/checks/combinations.hpp"
+
+#include <map>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "norms/variants.hpp"
+#include "verify/check/compare.hpp"
+#include "verify/check/session.hpp"
+#include "verify/checks/covering.hpp"
+#include "verify/truth/range.hpp"
+
+namespace normlab::verify {
+namespace {
+
+// One thing about a call, with so many levels, and the problems that have it.
+struct Factor {
+    std::string_view name;
+    std::size_t levels;
+    void (*set)(Case&, std::size_t level);
+    bool (*has)(const Spec&) = [](const Spec&) { return true; };
+};
+
+template <class T>
+T one(std::initializer_list<T> values, std::size_t level) {
+    return values.begin()[level];
+}
+
+bool keeps_state(const Spec& s) { return may_keep_state(s); }
+bool has_groups(const Spec& s) { return s.block.channels && !s.block.groups; }
+bool has_slices(const Spec& s) { return s.block.samples && s.centred(); }
+bool has_renorm(const Spec& s) { return s.correction == Correction::renorm; }
+
+void set_layout(Case& c, std::size_t k) { c.layout = static_cast<Layout>(k); }
+void set_mode(Case& c, std::size_t k) { c.mode = static_cast<Mode>(k); }
+void set_affine(Case& c, std::size_t k) { c.affine = static_cast<AffineUse>(k); }
+void set_asked(Case& c, std::size_t k) { c.asked = static_cast<Asked>(k + 1); }
+void set_in_place(Case& c, std::size_t k) { c.in_place = static_cast<InPlace>(k); }
+void set_samples(Case& c, std::size_t k) { c.shape.N = one({6, 1}, k); }
+void set_channels(Case& c, std::size_t k) { c.shape.C = one({6, 1, 16}, k); }
+void set_positions(Case& c, std::size_t k) { c.shape.S = one({3, 1, 8}, k); }
+void set_misaligned(Case& c, std::size_t k) { c.misaligned = one({0, 1, 3}, k); }
+void set_threads(Case& c, std::size_t k) { c.threads = one({1, 2, 0}, k); }
+void set_eps(Case& c, std::size_t k) {
+    if (k == 1) c.eps = 0.5;
+}
+void set_groups(Case& c, std::size_t k) {
+    const std::int64_t C = c.shape.C;
+    c.groups = k == 1 ? 1 : k == 2 ? C : C % 3 == 0 ? 3 : std::min<std::int64_t>(C, 2);
+}
+void set_slices(Case& c, std::size_t k) { c.stat_batch = k == 1 ? 2 : 0; }
+void set_running(Case& c, std::size_t k) {
+    if (k == 0) c = with_state(c);
+    if (k == 1)
+        c.running =
+            c.spec().running == Running::biased_variance ? Running::unbiased_variance : Running::biased_variance;
+}
+void set_momentum(Case& c, std::size_t k) {
+    if (k > 0) c.momentum = one({"none", "1"}, k - 1);
+}
+void set_count(Case& c, std::size_t k) {
+    if (k > 0 && c.spec().running != Running::none)
+        c.count = one<std::int64_t>({0, 1, 1000, 1000000, (std::int64_t{1} << 32) + 5}, k - 1);
+}
+void set_state(Case& c, std::size_t k) { c.state = one({StateKind::near, StateKind::far}, k); }
+void set_limits(Case& c, std::size_t k) {
+    if (k == 1) c.r_max = 1, c.d_max = 0;
+}
+
+// Groups after channels, state after the variant's own.
+constexpr Factor factors[] = {
+    {"layout", 2, set_layout},
+    {"mode", 2, set_mode},
+    {"gamma, beta", 4, set_affine},
+    {"asked for", 7, set_asked},
+    {"in place", 4, set_in_place},
+    {"N", 2, set_samples},
+    {"C", 3, set_channels},
+    {"S", 3, set_positions},
+    {"misaligned", 3, set_misaligned},
+    {"threads", 3, set_threads},
+    {"eps", 2, set_eps},
+    {"groups", 3, set_groups, has_groups},
+    {"stat_batch", 2, set_slices, has_slices},
+    {"running", 3, set_running, keeps_state},
+    {"momentum", 3, set_momentum, keeps_state},
+    {"count", 6, set_count, keeps_state},
+    {"state", 2, set_state, keeps_state},
+    {"limits", 2, set_limits, has_renorm},
+};
+
+std::vector<const Factor*> factors_of(std::string_view variant) {
+    const Spec spec = find_variant(variant).make();
+    std::vector<const Factor*> chosen;
+    for (const Factor& f : factors)
+        if (f.has(spec)) chosen.push_back(&f);
+    return chosen;
+}
+
+Case combined(Case c, const std::vector<const Factor*>& chosen, const Row& row) {
+    for (std::size_t k = 0; k < chosen.size(); ++k) chosen[k]->set(c, row[k]);
+    return c;
+}
+
+std::size_t strength_of(Tier tier) { return tier == Tier::full ? 3 : 2; }
+
+// Of a variant, for all dtypes and implementations.
+const Covering& covering_of(std::string_view variant, std::size_t strength) {
+    static std::mutex lock;
+    static std::map<std::pair<std::string, std::size_t>, Covering> known;
+    const std::lock_guard guard(lock);
+    const auto [at, is_new] = known.try_emplace({std::string(variant), strength});
+    if (is_new) {
+        const std::vector<const Factor*> chosen = factors_of(variant);
+        std::vector<std::size_t> levels;
+        for (const Factor* f : chosen) levels.push_back(f->levels);
+        Case base;
+        base.variant = variant;
+        at->second =
+            covering_array(levels, strength, [&](const Row& row) { return is_valid(combined(base, chosen, row)); });
+    }
+    return at->second;
+}
+
+// Those of the base's layout and mode, which are factors too.
+std::vector<Case> combination_cases(const Case& base, Tier tier) {
+    const std::vector<const Factor*> chosen = factors_of(base.variant);
+    std::vector<Case> cases;
+    const std::vector<Row>& rows = covering_of(base.variant, strength_of(tier)).rows;
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+        Case c = combined(base, chosen, rows[k]);
+        c.seed = k + 1;
+        if (c.layout == base.layout && c.mode == base.mode) cases.push_back(c);
+        if (tier == Tier::smoke && cases.size() == 4) break;
+    }
+    return cases;
+}
+
+std::vector<Finding> combinations(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const truth::Result t = truth::evaluate(in);
+    const Accumulation accumulation = implementation.accumulation(c.dtype);
+    Bounds bounds = error_bounds(in, t, accumulation);
+    add_update_roundings(bounds, in, t, accumulation);
+    const auto asked = static_cast<unsigned>(c.asked);
+    const Wanted wanted{(asked & 1) != 0, (asked & 2) != 0, (asked & 4) != 0};
+    Session session(implementation, in.problem,
+                    {.threads = static_cast<int>(c.threads),
+                     .offset = static_cast<std::size_t>(c.misaligned),
+                     .in_place = c.in_place});
+    session.write(in);
+    session.forward();
+    if (asked != 0) session.backward(wanted);
+    Outputs<double> out = session.outputs();
+    if (asked == static_cast<unsigned>(Asked::all)) accept_saturation(in, accumulation, out, t, bounds);
+
+    const bool keeps = in.problem.spec.running != Running::none, moves = keeps && c.mode == Mode::train;
+    std::vector<Finding> all;
+    for (const QuantityRow& q : quantities::results()) {
+        const bool there = q.saved    ? !q.in(out).empty()
+                           : q.output ? q.quantity == Quantity::y || (asked != 0 && !q.in(out).empty())
+                                      : moves;
+        Problem p = in.problem;
+        if (!q.output) p.dtype = DType::f64, p.shape = {1, static_cast<std::int64_t>(q.in(out).size()), 1};
+        if (there) all.push_back(compare(q.name_in(p.spec), p, q.in(out), q.in(t), bounds.*q.bound));
+    }
+    if (moves)
+        all.push_back(measured("updates miscounted", out.state.count != in.state.count + in.problem.slices(), 0));
+    if (keeps && !moves) {
+        const bool same = out.state.mean == in.state.mean && spread_of(out.state) == spread_of(in.state) &&
+                          out.state.count == in.state.count;
+        all.push_back(measured("State changed by evaluation", !same, 0));
+    }
+    return all;
+}
+
+}  // namespace
+
+std::string combinations_coverage(std::string_view variant, Tier tier) {
+    const std::size_t strength = strength_of(tier);
+    const Covering& covering = covering_of(variant, strength);
+    std::string text = fmt::format("{} cases have all {} {} of levels of {} factors", covering.rows.size(),
+                                   covering.covered, strength == 2 ? "pairs" : "triples", factors_of(variant).size());
+    if (covering.impossible) text += fmt::format(" ({} more exclude each other)", covering.impossible);
+    return text;
+}
+
+extern const Check combinations_check{
+    "combinations",
+    "settings together, every pair of them (tier full: every three): absent parameters, gradients asked for, one "
+    "sample, channel or position, layout, mode, in place, misaligned, threads, eps, groups, State and its age. Within "
+    "the bounds of truth",
+    false,
+    always,
+    combination_cases,
+    combinations};
+
+}  // namespace normlab::verify

@@ -1,0 +1,152 @@
+// What shows in some calls only: work that threads share wrongly, and faults of one call in thousands.
+
+#include <algorithm>
+#include <optional>
+
+#include <time.h>
+
+#include <fmt/format.h>
+
+#include "verify/check/session.hpp"
+
+namespace normlab::verify {
+namespace {
+
+double seconds_by(clockid_t clock) {
+    timespec t{};
+    clock_gettime(clock, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+// Calls f 3, 10, 30, 100 ... and up to `most` times, until that has taken so many seconds of this thread's processor
+// time, or five times as many of waiting for others: slow kernels are called less often. How often it was called.
+template <class F>
+std::size_t repeated(std::size_t most, double seconds, F f) {
+    const double busy = seconds_by(CLOCK_THREAD_CPUTIME_ID), start = seconds_by(CLOCK_MONOTONIC);
+    const auto spent = [&] {
+        return std::max(seconds_by(CLOCK_THREAD_CPUTIME_ID) - busy, (seconds_by(CLOCK_MONOTONIC) - start) / 5);
+    };
+    std::size_t calls = 0;
+    for (const std::size_t aim : {3, 10, 30, 100, 300, 1000, 3000, 10000, 30000}) {
+        if (aim > most || spent() > seconds) break;
+        for (; calls < aim; ++calls) f();
+    }
+    return calls;
+}
+
+// The calls that differ from the first of all, and how many there were.
+class Rate {
+public:
+    void add(const Finding& f) {
+        ++calls_;
+        if (f.verdict == Verdict::fail && differing_++ == 0) first_ = f;
+    }
+    Finding finding(std::string_view quantity) const {
+        Finding f = measured(quantity, static_cast<double>(differing_), 0, first_.where);
+        f.note = fmt::format("{} of {} calls differ", differing_, calls_);
+        return f;
+    }
+
+private:
+    std::size_t calls_ = 0, differing_ = 0;
+    Finding first_;
+};
+
+// --- threads ---------------------------------------------------------------------------------------------------------
+
+// Many rows, wide rows, long rows: enough for as many threads as are asked for, and nothing that they divide.
+std::vector<Case> thread_cases(const Case& base, Tier tier) {
+    if (repeats_training(with_state(base))) return {};
+    std::vector<Case> cases;
+    const auto add = [&](const Shape& shape) {
+        cases.push_back(with_state(with_small_shape(base)));
+        cases.back().shape = shape;
+    };
+    const bool first = base.layout == Layout::channels_first;
+    if (tier == Tier::full || !first || base.mode == Mode::eval) add({131, 24, 17});
+    if (tier == Tier::full || (first && base.mode == Mode::train))
+        add({8209, 6, 1}), add({11, 4101, 1}), add({3, 6, 2741});
+    if (tier == Tier::smoke) cases.resize(1);
+    if (tier == Tier::full) add({100003, 3, 3}), add({3, 65538, 2}), add({2, 3, 250007});
+    return cases;
+}
+
+std::vector<Finding> threads(const Case& c, const Implementation& implementation) {
+    if (!implementation.parallel()) throw Unsuitable("it runs on one thread");
+    const Inputs<double> in = draw(c);
+    const std::optional<Bounds> within = tolerance(implementation, in);
+    const std::vector<Array> expected = fresh_results(implementation, in);
+    const bool ours = implementation.origin().empty();  // they have been looked at often
+    const std::vector<int> numbers = ours ? std::vector{3, 16} : std::vector{2, 3, 16, 64, 0};
+    Rate any_number, same_number;
+    for (const int threads : numbers) {
+        Session session(implementation, in.problem, {.threads = threads});
+        session.write(in);
+        session.forward(), session.backward();
+        any_number.add(same_bits("", in.problem, session.results(), expected, within));
+        if (threads == 3 || threads == 64) continue;
+        repeated(ours ? 3 : 300, 0.1, [&] {  // sums that threads share: updates may be lost
+            session.backward();
+            same_number.add(same_bits("", in.problem, session.results(), expected, within));
+        });
+    }
+    return {any_number.finding("numbers of threads"), same_number.finding("backward repeated")};
+}
+
+// --- many_calls ------------------------------------------------------------------------------------------------------
+
+std::vector<Case> many_cases(const Case& base, Tier) {
+    if (repeats_training(with_state(base))) return {};
+    std::vector<Case> cases{with_state(with_small_shape(base))};
+    cases[0].shape = {2, 3, 3};
+    return cases;
+}
+
+// A fault in one of n calls stays unseen in `calls` of them with (1 - 1/n)^calls; that is 5 % for n = calls / 3.
+Finding with_rate(Finding f, std::size_t calls, std::string_view what) {
+    const std::string differ = f.verdict == Verdict::fail ? f.note + "; " : "";
+    f.note = differ + fmt::format("{} {}: a fault in 1 of {} would have been seen with 95 %", calls, what, calls / 3);
+    return f;
+}
+
+std::vector<Finding> many_calls(const Case& c, const Implementation& implementation) {
+    // The most for others' kernels, in training and channels first; a tenth of it otherwise, and of that for ours.
+    const std::size_t share = (c.mode == Mode::train && c.layout == Layout::channels_first ? 1 : 10) *
+                              (implementation.origin().empty() ? 10 : 1);
+    const Inputs<double> in = draw(c);
+    const std::optional<Bounds> within = tolerance(implementation, in);
+    const std::vector<Array> expected = fresh_results(implementation, in);
+    Rate of_calls, of_plans;
+    Session plan(implementation, in.problem);
+    plan.write(in);
+    const std::size_t calls = repeated(30000 / share, 0.2, [&] {
+        plan.forward(), plan.backward();
+        of_calls.add(same_bits("", in.problem, plan.results(), expected, within));
+    });
+    const std::size_t plans = repeated(3000 / share, 0.1, [&] {
+        of_plans.add(same_bits("", in.problem, fresh_results(implementation, in), expected, within));
+    });
+    return {with_rate(of_calls.finding("calls that differ"), calls, "calls of one plan"),
+            with_rate(of_plans.finding("plans that differ"), plans, "plans")};
+}
+
+}  // namespace
+
+extern const Check threads_check{
+    "threads",
+    "many rows, wide rows and long rows: the same bits on 1, 2, 3, 16, 64 and the default number of threads, and in "
+    "every backward call",
+    false,
+    always,
+    thread_cases,
+    threads};
+extern const Check many_calls_check{
+    "many_calls",
+    "up to 30000 calls of one plan, and up to 3000 plans, on the same numbers: the same results every time. The note "
+    "says how rare a fault would have been seen",
+    false,
+    always,
+    many_cases,
+    many_calls};
+
+}  // namespace normlab::verify
