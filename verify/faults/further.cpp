@@ -83,7 +83,7 @@ std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
     const std::int64_t slice = spec.stat_batch ? spec.stat_batch : 1, G = spec.groups;
     const bool positions = spec.block.positions;
     all.push_back(in_shape(in, {spec.stat_batch ? 2 * slice : 5, 3 * G, 3}, spec, seed++));
-    const Shape longer = positions ? Shape{spec.stat_batch ? slice : 2, 2 * G, 31} : Shape{slice, 31 * G, 2};
+    const Shape longer = positions ? Shape{spec.stat_batch ? slice : 3, 3 * G, 31} : Shape{slice, 31 * G, 3};
     all.push_back(in_shape(in, longer, spec, seed++));
     all.push_back(in_shape(in, longer, other, seed++));
     return all;
@@ -102,7 +102,7 @@ void confirm(std::vector<Named>& named, const Suspects& there, const Outputs<dou
         std::vector<Match> stronger;  // fitted anew where they show
         std::erase_if(found, [&, f = finding](const Match& match) {
             Agreement a = there.agreement(match, f->quantity, more);
-            if (match.times != 1 && a.shows) {
+            if (match.times != 1 && a.elements >= 3) {  // as many as say how strong it is
                 if (stronger.empty()) stronger = there.candidates(f->quantity, more);
                 const auto same = std::ranges::find(stronger, match.fault, &Match::fault);
                 a.fits = same != stronger.end() && std::abs(same->times - match.times) <= match.slack + same->slack;

@@ -8,7 +8,6 @@
 
 #include "system/interrupt.hpp"
 #include "verify/faults/naming.hpp"
-#include "verify/faults/table.hpp"
 
 namespace normlab::verify {
 namespace {
