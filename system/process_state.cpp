@@ -33,8 +33,6 @@ namespace state_parts {  // not without a name: Parts holds them
 
 using Changes = std::vector<Change>;
 
-// --- the floating-point environment ----------------------------------------------------------------------------------
-
 struct FloatingPoint {
     int rounding = std::fegetround(), trapped = fegetexcept();
 #if defined(__x86_64__)
@@ -76,8 +74,6 @@ void compare(const FloatingPoint& was, Changes& changes) {
 #endif
     changes.push_back({"floating-point environment", fmt::format("{}; it was: {}", text_of(is), text_of(was))});
 }
-
-// --- locale, directory, streams --------------------------------------------------------------------------------------
 
 struct Locale {
     std::string all = setlocale(LC_ALL, nullptr);
@@ -129,8 +125,6 @@ void compare(Directory& was, Changes& changes) {
                                fmt::format("descriptor {} is {}", k, now == Identity{} ? "closed" : "another file")});
         }
 }
-
-// --- signals, timers, processors -------------------------------------------------------------------------------------
 
 struct Signals {
     struct sigaction actions[NSIG] {};
@@ -198,8 +192,6 @@ void compare(const Processors& was, Changes& changes) {
     changes.push_back({"processors", fmt::format("the thread is bound to {} processors, and was to {}",
                                                  CPU_COUNT(&is.set), CPU_COUNT(&was.set))});
 }
-
-// --- environment variables, umask, children --------------------------------------------------------------------------
 
 struct Variables {
     std::vector<std::string> all;
