@@ -49,7 +49,7 @@ dies_late() { # OPTION TEXT: on a busy machine the case that ends may take more 
 dies_late loop "it used no processor"
 dies_late prints "; it printed: 00000"
 dies refuse "no memory for three samples"
-dies beyond "beyond the end of an array"
+dies beyond "y: forward (call 1) wrote byte 1 after its end"
 dies workspace "hostile asks for 4611686018427387904 bytes of workspace"
 dies saved "hostile asks for 4611686018427387904 bytes of saved values"
 expect 0 " 0 failed, 0 unresolved" verify --plugin "$hostile" --variant layer_norm --check empty   # which is asked about no empty tensor
