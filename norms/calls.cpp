@@ -49,7 +49,9 @@ struct Call {
         pack = problem.dense && !dense;
     }
     Operation operation() const { return Operation(problem, implementation_); }
-    Staging staging() const { return Staging(problem.device, pack, !implementation_.origin().empty()); }
+    Staging staging(const char* function) const {
+        return Staging(problem.device, pack, !implementation_.origin().empty(), function);
+    }
 
     Problem problem;
     bool pack = false;
@@ -82,12 +84,16 @@ std::size_t bytes_of(const std::vector<double>& v) { return v.size() * sizeof(do
 
 Affine staged(Staging& staging, const Affine& a, const ConstTensor& x) {
     const std::size_t bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
-    return {staging.in(a.gamma, bytes, x.device), staging.in(a.beta, bytes, x.device)};
+    return {staging.in("gamma", a.gamma, bytes, x.device), staging.in("beta", a.beta, bytes, x.device)};
 }
 
-StateView staged(Staging& staging, const StateView& s, std::int64_t channels) {
-    const std::size_t bytes = static_cast<std::size_t>(channels) * sizeof(double);
-    return {staging.out(s.mean, bytes), staging.out(s.var, bytes), staging.out(s.sigma, bytes), s.count};
+StateView staged(Staging& staging, const StateView& s, const Problem& problem) {
+    const std::size_t bytes = static_cast<std::size_t>(problem.shape.C) * sizeof(double);
+    const auto use = problem.mode == Mode::train ? Staging::Use::write : Staging::Use::kept;
+    const auto reached = [&](const char* name, double* data) {
+        return staging.out(name, data, bytes, Device::host, use);
+    };
+    return {reached("running mean", s.mean), reached("running var", s.var), reached("running sigma", s.sigma), s.count};
 }
 
 }  // namespace
@@ -120,12 +126,17 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
     for (auto* v : {&saved.r, &saved.d}) v->assign(call.problem.has_correction() ? blocks : 0, unwritten);
     saved.opaque.assign(operation.opaque_bytes(), std::byte{});
 
-    Staging staging = call.staging();
-    const auto out = [&](std::vector<double>& v) { return v.empty() ? nullptr : staging.out(v.data(), bytes_of(v)); };
-    const SavedView kept{out(saved.mean), out(saved.var), out(saved.rstd),
-                         out(saved.r),    out(saved.d),   staging.out(saved.opaque.data(), saved.opaque.size())};
-    operation.forward(staging.in(x), staged(staging, affine, x), staged(staging, running, x.shape.C), kept,
-                      staging.out(y));
+    Staging staging = call.staging("forward");
+    const auto out = [&](const char* name, std::vector<double>& v) {
+        return v.empty() ? nullptr : staging.out(name, v.data(), bytes_of(v));
+    };
+    const SavedView kept{
+        out("saved mean", saved.mean), out("saved var", saved.var),
+        out("saved rstd", saved.rstd), out("saved r", saved.r),
+        out("saved d", saved.d),       staging.out("saved opaque", saved.opaque.data(), saved.opaque.size())};
+    if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
+    operation.forward(staging.in("x", x), staged(staging, affine, x), staged(staging, running, call.problem), kept,
+                      staging.out("y", y));
     staging.finish();
 }
 
@@ -156,15 +167,19 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
             "accepted",
             spec.variant, saved.opaque.size(), implementation.name(), operation.opaque_bytes());
 
-    Staging staging = call.staging();
-    const auto in = [&](const std::vector<double>& v) {
-        return v.empty() ? nullptr : staging.in(v.data(), bytes_of(v));
+    Staging staging = call.staging("backward");
+    const auto in = [&](const char* name, const std::vector<double>& v) {
+        return v.empty() ? nullptr : staging.in(name, v.data(), bytes_of(v));
     };
-    const ConstSavedView kept{in(saved.mean), in(saved.var), in(saved.rstd),
-                              in(saved.r),    in(saved.d),   staging.in(saved.opaque.data(), saved.opaque.size())};
-    const Gradients wanted{dx.data ? staging.out(dx) : Tensor{}, staging.out(gradients.dgamma, channel_bytes, x.device),
-                           staging.out(gradients.dbeta, channel_bytes, x.device)};
-    operation.backward(staging.in(x), staging.in(dy), staged(staging, affine, x), kept, wanted);
+    const ConstSavedView kept{
+        in("saved mean", saved.mean), in("saved var", saved.var),
+        in("saved rstd", saved.rstd), in("saved r", saved.r),
+        in("saved d", saved.d),       staging.in("saved opaque", saved.opaque.data(), saved.opaque.size())};
+    const Gradients wanted{dx.data ? staging.out("dx", dx) : Tensor{},
+                           staging.out("dgamma", gradients.dgamma, channel_bytes, x.device),
+                           staging.out("dbeta", gradients.dbeta, channel_bytes, x.device)};
+    if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
+    operation.backward(staging.in("x", x), staging.in("dy", dy), staged(staging, affine, x), kept, wanted);
     staging.finish();
 }
 

@@ -57,34 +57,50 @@ Saves saves_of(const normlab_plugin& table) {
             (table.saves & NORMLAB_SAVES_RSTD) != 0};
 }
 
+void (*look)(const char*) = nullptr;
+
+// A function of the table, called.
+template <class F>
+auto looked_after(const char* name, F&& function) {
+    struct After {
+        const char* name;
+        ~After() {
+            if (look) look(name);
+        }
+    } after{name};
+    return function();
+}
+
 class PluginPlan final : public Plan {
 public:
     PluginPlan(const normlab_plugin& table, const Problem& problem) : table_(table) {
         const normlab_problem p = c_problem(problem);
-        check(table_.create(&p, &plan_), "create");
+        check("create", [&] { return table_.create(&p, &plan_); });
     }
-    ~PluginPlan() override { table_.destroy(plan_); }
+    ~PluginPlan() override {
+        looked_after("destroy", [&] { table_.destroy(plan_); });
+    }
     PluginPlan(const PluginPlan&) = delete;
     PluginPlan& operator=(const PluginPlan&) = delete;
 
-    std::size_t workspace_bytes() const override { return table_.workspace_bytes ? table_.workspace_bytes(plan_) : 0; }
-    std::size_t opaque_bytes() const override { return table_.saved_bytes ? table_.saved_bytes(plan_) : 0; }
+    std::size_t workspace_bytes() const override { return bytes("workspace_bytes", table_.workspace_bytes); }
+    std::size_t opaque_bytes() const override { return bytes("saved_bytes", table_.saved_bytes); }
     void set_threads(int threads) override {
-        if (table_.set_threads) check(table_.set_threads(plan_, threads), "set_threads");
+        if (table_.set_threads) check("set_threads", [&] { return table_.set_threads(plan_, threads); });
     }
 
     void forward(const ForwardArgs& a) const override {
         const normlab_state state{a.state.mean, a.state.var, a.state.sigma, a.state.count};
         const normlab_forward_args args{sizeof args,      a.x.data, a.affine.gamma, a.affine.beta, state,
                                         c_saved(a.saved), a.y.data, a.workspace,    a.stream};
-        check(table_.forward(plan_, &args), "forward");
+        check("forward", [&] { return table_.forward(plan_, &args); });
     }
 
     void backward(const BackwardArgs& a) const override {
         const normlab_backward_args args{
             sizeof args,         a.x.data,           a.dy.data,         a.affine.gamma, a.affine.beta, c_saved(a.saved),
             a.gradients.dx.data, a.gradients.dgamma, a.gradients.dbeta, a.workspace,    a.stream};
-        check(table_.backward(plan_, &args), "backward");
+        check("backward", [&] { return table_.backward(plan_, &args); });
     }
 
 private:
@@ -94,7 +110,12 @@ private:
         return {given(s.mean, saves.mean), given(s.var, saves.var), given(s.rstd, saves.rstd),
                 given(s.r, true),          given(s.d, true),        const_cast<std::byte*>(s.opaque)};
     }
-    void check(int status, std::string_view function) const {
+    std::size_t bytes(const char* name, std::size_t (*function)(const normlab_plan*)) const {
+        return function ? looked_after(name, [&] { return function(plan_); }) : 0;
+    }
+    template <class F>
+    void check(const char* function, F&& call) const {
+        const int status = looked_after(function, call);
         if (status == 0) return;
         const char* text = table_.last_error ? table_.last_error() : nullptr;
         throw Failure(fmt::format("{}: {} failed with {}{}", table_.name, function, status,
@@ -113,7 +134,9 @@ public:
     std::string name() const override { return table_.name; }
     std::string description() const override { return table_.description; }
     Device device() const override { return static_cast<Device>(table_.device); }
-    Support available() const override { return answer(table_.available ? table_.available() : nullptr); }
+    Support available() const override {
+        return answer(table_.available ? looked_after("available", table_.available) : nullptr);
+    }
     Support supports(const Problem& problem) const override {
         if (row_of(problem.dtype).plugin_code < 0)
             return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
@@ -126,7 +149,7 @@ public:
         whole.shape = {std::max<std::int64_t>(1, problem.shape.N), std::max(problem.spec.groups, problem.shape.C),
                        std::max<std::int64_t>(1, problem.shape.S)};
         const normlab_problem c = c_problem(whole);
-        return answer(table_.supports(&c));
+        return answer(looked_after("supports", [&] { return table_.supports(&c); }));
     }
     Accumulation accumulation(DType dtype) const override {
         const int code = row_of(dtype).plugin_code;
@@ -185,6 +208,8 @@ normlab_plugin checked_table(const normlab_plugin* given, const std::string& fil
 
 }  // namespace
 
+void look_after_plugin_calls(void (*function)(const char*)) { look = function; }
+
 PluginName parse_plugin(const std::string& text) {
     const std::size_t colon = text.rfind(':');
     if (colon == std::string::npos || text.find('/', colon) != std::string::npos) return {text, ""};
@@ -218,6 +243,7 @@ const Implementation& load_plugin(const PluginName& plugin) {
     if (!given)
         throw Error(fmt::format("{}: no plug-in for options '{}' and version {} of norms/plugin.h", plugin.file,
                                 plugin.options, version_text(NORMLAB_PLUGIN_VERSION)));
+    if (look) look("loading it");
     const Implementation& implementation = register_implementation(plugin_implementation(*given, plugin));
     loaded.emplace(key, &implementation);
     return implementation;

@@ -16,7 +16,10 @@
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
  * (channels last). gamma, beta, dgamma and dbeta have C entries, of float, or double for NORMLAB_F64. Statistics are always double. Arrays are
  * aligned to their element, no more; workspace to 256 bytes, opaque to 16. All of them lie on the device that the table names, but the count of the state, which is in host memory.
- * Only outputs may be written, all of an output must be, and nothing beyond its end. y may be x, and dx may be dy (the same address); nothing else overlaps.
+ * Only outputs may be written, all of an output must be, and nothing beyond its end. Nothing outside an array may be read either, whether or not the value
+ * is used: an array may begin or end where mapped memory does, inputs may be mapped read-only (a write that is undone faults), and after a call its arrays may be gone.
+ * A call leaves the floating-point environment, locale, signal handlers and the rest of the process as it found them, and keeps nothing that grows with the number of calls.
+ * y may be x, and dx may be dy (the same address); nothing else overlaps.
  *
  * Calls. One at a time: a plan is not called by two threads at once. An int result is 0 for success; anything else makes the call fail with the text
  * that last_error gives. Same bits are expected on every call and for any number of threads, unless table.nondeterministic says otherwise. normlab runs a plug-in in a process

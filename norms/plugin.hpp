@@ -27,4 +27,8 @@ const Implementation& load_plugin(const PluginName& plugin);
 /// it; `plugin` is how messages and Implementation::origin name it. Throws Error as load_plugin does.
 std::unique_ptr<Implementation> plugin_implementation(const normlab_plugin& table, const PluginName& plugin);
 
+/// From now on `look` is called after each function of a plug-in's table, on the thread that called it, with the
+/// function's name; and after a plug-in has been loaded, with "loading it". It must not throw.
+void look_after_plugin_calls(void (*look)(const char* function));
+
 }  // namespace normlab

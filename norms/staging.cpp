@@ -10,6 +10,7 @@ namespace normlab {
 namespace {
 
 constexpr std::byte untouched{0xff};  // NaN in every dtype
+constexpr std::size_t workspace_alignment = 256;
 
 std::size_t spanned_bytes(const ConstTensor& t) {
     const auto [N, C, S] = t.shape;
@@ -31,29 +32,65 @@ void copy_runs(const ConstTensor& from, const Tensor& to) {
 
 }  // namespace
 
-void* Staging::reach(void* data, std::size_t bytes, Device where, bool back) {
+Staging::Staging(Device device, bool pack, bool fence, const char* function)
+    : device_(device), pack_(pack), fence_(fence ? zone : 0), function_(function) {
+    if (fence && device == Device::host && system::all_calls_guarded()) guard_ = system::next_guarded_call();
+}
+
+std::unique_ptr<system::GuardedMemory> Staging::guarded(const char* name, std::size_t bytes,
+                                                        std::size_t alignment) const {
+    return std::make_unique<system::GuardedMemory>(name, bytes, alignment, guard_->edge, untouched);
+}
+
+void* Staging::reach(const char* name, void* data, std::size_t bytes, Device where, Use use, std::size_t alignment) {
     if (!data || (where == device_ && !fence_)) return data;
     for (Copy& c : copies_)
         if (c.host == data && c.bytes == bytes) {
-            c.back |= back;
-            return c.memory.at(fence_);
+            c.use = std::max(c.use, use);
+            if (c.guarded) c.guarded->enter(function_, guard_->number, c.use != Use::write);
+            return c.begin(fence_);
         }
-    Copy& c = copies_.emplace_back(Copy{data, bytes, Memory(device_, bytes + 2 * fence_), back});
+    Copy& c = copies_.emplace_back(Copy{name, data, bytes, use, {}, {}});
+    if (guard_) {
+        c.guarded = guarded(name, bytes, alignment);
+        std::memcpy(c.guarded->data(), data, bytes);
+        c.guarded->enter(function_, guard_->number, use != Use::write);
+        return c.guarded->data();
+    }
+    c.memory = Memory(device_, bytes + 2 * fence_);
     if (fence_) c.memory.upload(std::vector<std::byte>(c.memory.bytes(), untouched));
     c.memory.upload({static_cast<const std::byte*>(data), bytes}, fence_);
     return c.memory.at(fence_);
 }
 
+void* Staging::workspace(std::size_t bytes) {
+    if (!guard_) return nullptr;
+    Copy& c = copies_.emplace_back(
+        Copy{"workspace", nullptr, bytes, Use::read, {}, guarded("workspace", bytes, workspace_alignment)});
+    std::memset(c.guarded->data(), static_cast<int>(untouched), bytes);
+    c.guarded->enter(function_, guard_->number, false);
+    return c.guarded->data();
+}
+
 void Staging::require_whole_zones() const {
     std::vector<std::byte> bytes(fence_);
-    for (const Copy& c : copies_)
+    const auto require = [this](const Copy& c, std::span<const std::byte> zone, std::string_view where) {
+        const auto written = zone.size() - static_cast<std::size_t>(std::ranges::count(zone, untouched));
+        if (written > 0)
+            throw Failure(fmt::format("{}: {} bytes {} an array of {} bytes, {}, were written", function_, written,
+                                      where, c.bytes, c.name));
+    };
+    for (const Copy& c : copies_) {
+        if (const auto& g = c.guarded) {
+            require(c, {g->pages(), g->first()}, "before");
+            require(c, {g->data() + c.bytes, g->pages() + g->pages_bytes()}, "beyond the end of");
+            continue;
+        }
         for (const std::size_t at : {std::size_t{0}, fence_ + c.bytes}) {
             c.memory.download(bytes, at);
-            if (const auto written = bytes.size() - static_cast<std::size_t>(std::ranges::count(bytes, untouched));
-                written > 0)
-                throw Failure(fmt::format("{} bytes {} an array of {} bytes were written", written,
-                                          at == 0 ? "before" : "beyond the end of", c.bytes));
+            require(c, bytes, at == 0 ? "before" : "beyond the end of");
         }
+    }
 }
 
 Tensor Staging::packed(const ConstTensor& t) {
@@ -63,20 +100,20 @@ Tensor Staging::packed(const ConstTensor& t) {
     return dense;
 }
 
-ConstTensor Staging::in(const ConstTensor& t) {
+ConstTensor Staging::in(const char* name, const ConstTensor& t) {
     ConstTensor r = pack_ && !t.dense() ? ConstTensor(packed(t)) : t;
-    r.data = in(r.data, spanned_bytes(r), t.device);
+    r.data = in(name, r.data, spanned_bytes(r), t.device);
     r.device = device_;
     return r;
 }
 
-Tensor Staging::out(const Tensor& t) {
+Tensor Staging::out(const char* name, const Tensor& t) {
     Tensor r = t;
     if (pack_ && !t.dense()) {
         r = packed(t);
         unpack_.emplace_back(t, r);
     }
-    r.data = out(r.data, spanned_bytes(r), t.device);
+    r.data = out(name, r.data, spanned_bytes(r), t.device);
     r.device = device_;
     return r;
 }
@@ -85,7 +122,7 @@ void Staging::finish() {
     if (!copies_.empty()) synchronize(device_);
     require_whole_zones();
     for (const Copy& c : copies_)
-        if (c.back) c.memory.download({static_cast<std::byte*>(c.host), c.bytes}, fence_);
+        if (c.use != Use::read) copy(c.host, Device::host, c.begin(fence_), device_, c.bytes);
     for (const auto& [strided, dense] : unpack_) copy_runs(dense, strided);
 }
 

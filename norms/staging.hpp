@@ -2,30 +2,39 @@
 // Brings the arrays of one call to where an implementation can reach them, and the results back.
 
 #include <deque>
+#include <memory>
+#include <optional>
+#include <type_traits>
 
 #include "norms/memory.hpp"
+#include "system/guarded_memory.hpp"
 
 namespace normlab {
 
 class Staging {
 public:
     /// For an implementation working on `device`. `pack`: it wants dense tensors. `fence`: it gets copies between zones
-    /// of NaN, so that what it writes or reads beyond an array harms nobody and shows.
-    Staging(Device device, bool pack, bool fence = false) : device_(device), pack_(pack), fence_(fence ? zone : 0) {}
+    /// of NaN, so that what it writes or reads beyond an array harms nobody and shows; on the host, where all calls are
+    /// guarded, in guarded memory, inputs to be read only. `function` is the call's, a literal.
+    Staging(Device device, bool pack, bool fence = false, const char* function = "");
 
     /// `bytes` at `data`, which is memory of `where`: itself, or a copy (one for each array, so that aliases stay
     /// aliases). Null stays null.
     template <class T>
-    const T* in(const T* data, std::size_t bytes, Device where = Device::host) {
-        return static_cast<const T*>(reach(const_cast<T*>(data), bytes, where, false));
+    const T* in(const char* name, const T* data, std::size_t bytes, Device where = Device::host) {
+        return static_cast<const T*>(reach(name, const_cast<T*>(data), bytes, where, Use::read, alignment<T>));
     }
-    /// The same for an array that is written: `finish` brings it back.
+    /// The same for an array that is written: `finish` brings it back. `Use::kept`: so it does, but none may write it.
+    enum class Use { read, kept, write };
     template <class T>
-    T* out(T* data, std::size_t bytes, Device where = Device::host) {
-        return static_cast<T*>(reach(data, bytes, where, true));
+    T* out(const char* name, T* data, std::size_t bytes, Device where = Device::host, Use use = Use::write) {
+        return static_cast<T*>(reach(name, data, bytes, where, use, alignment<T>));
     }
-    ConstTensor in(const ConstTensor& t);
-    Tensor out(const Tensor& t);
+    ConstTensor in(const char* name, const ConstTensor& t);
+    Tensor out(const char* name, const Tensor& t);
+
+    /// A guarded workspace, or null where calls are not guarded.
+    void* workspace(std::size_t bytes);
 
     /// Waits for the device and copies results back. Not called after an exception: then nothing is written. Throws
     /// Failure, having written nothing, where a zone was written to.
@@ -34,20 +43,30 @@ public:
 private:
     static constexpr std::size_t zone = 4096;  // bytes
 
-    void* reach(void* data, std::size_t bytes, Device where, bool back);
+    template <class T>
+    static constexpr std::size_t alignment = std::is_same_v<T, std::byte> ? 16 : 1;  // of numbers: their size's
+
+    void* reach(const char* name, void* data, std::size_t bytes, Device where, Use use, std::size_t alignment);
     Tensor packed(const ConstTensor& t);
 
     struct Copy {
+        const char* name;
         void* host;
         std::size_t bytes;
+        Use use;
         Memory memory;
-        bool back;
+        std::unique_ptr<system::GuardedMemory> guarded;  // in place of that
+
+        std::byte* begin(std::size_t fence) const { return guarded ? guarded->data() : memory.at(fence); }
     };
+    std::unique_ptr<system::GuardedMemory> guarded(const char* name, std::size_t bytes, std::size_t alignment) const;
     void require_whole_zones() const;
 
     Device device_;
     bool pack_;
     std::size_t fence_;
+    const char* function_;
+    std::optional<system::GuardedCall> guard_;
     std::deque<Copy> copies_;
     std::deque<Memory> dense_;
     std::deque<std::pair<Tensor, Tensor>> unpack_;  // strided, dense

@@ -1,8 +1,8 @@
 #include "system/process.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -20,29 +20,28 @@
 #include <fmt/format.h>
 
 #include "system/failure.hpp"
+#include "system/family.hpp"
 #include "system/interrupt.hpp"
+#include "system/patience.hpp"
 
 extern char** environ;
 
 namespace normlab::system {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 [[noreturn]] void fail(const char* what) { throw Failure(fmt::format("{}: {}", what, std::strerror(errno))); }
 
 enum class Moved { all, closed, late };
 
-// Sends or receives exactly so many bytes, up to the deadline. What the other side prints meanwhile is taken in, or it
-// would wait for that.
-Moved move(int socket, char* data, std::size_t bytes, bool send, Clock::time_point deadline,
-           Process::Printed* printed) {
+// Sends or receives exactly so many bytes, while `patience` lasts. What the other side prints meanwhile is taken in, or
+// it would wait for that.
+Moved move(int socket, char* data, std::size_t bytes, bool send, Patience& patience, Process::Printed* printed) {
+    constexpr int left = 100;  // milliseconds
     while (bytes > 0) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-        if (left <= 0) return Moved::late;
+        if (!patience.lasts()) return patience.why().empty() ? Moved::closed : Moved::late;
         pollfd p[]{{socket, static_cast<short>(send ? POLLOUT : POLLIN), 0}, {printed ? printed->pipe : -1, POLLIN, 0}};
         if (printed && !printed->to_its_end && interrupted()) throw Interrupted();
-        if (poll(p, 2, static_cast<int>(std::min<std::int64_t>(left, 100))) <= 0) continue;
+        if (poll(p, 2, left) <= 0) continue;
         if (p[1].revents) printed->take();
         if (!p[0].revents) continue;
         const ssize_t n =
@@ -55,33 +54,26 @@ Moved move(int socket, char* data, std::size_t bytes, bool send, Clock::time_poi
 }
 
 // A message is its length, eight bytes, and its bytes.
-Moved write_message(int socket, const std::string& message, Clock::time_point deadline,
-                    Process::Printed* printed = nullptr) {
+Moved write_message(int socket, const std::string& message, Patience& patience, Process::Printed* printed = nullptr) {
     std::uint64_t size = message.size();
     char head[sizeof size];
     std::memcpy(head, &size, sizeof size);
-    const Moved moved = move(socket, head, sizeof size, true, deadline, printed);
+    const Moved moved = move(socket, head, sizeof size, true, patience, printed);
     return moved == Moved::all
-               ? move(socket, const_cast<char*>(message.data()), message.size(), true, deadline, printed)
+               ? move(socket, const_cast<char*>(message.data()), message.size(), true, patience, printed)
                : moved;
 }
 
-Moved read_message(int socket, std::string& message, Clock::time_point deadline, Process::Printed* printed = nullptr) {
+Moved read_message(int socket, std::string& message, Patience& patience, Process::Printed* printed = nullptr) {
     std::uint64_t size = 0;
     char head[sizeof size];
-    if (const Moved moved = move(socket, head, sizeof size, false, deadline, printed); moved != Moved::all)
+    if (const Moved moved = move(socket, head, sizeof size, false, patience, printed); moved != Moved::all)
         return moved;
     std::memcpy(&size, head, sizeof size);
     if (size > (std::uint64_t{1} << 40)) return Moved::closed;  // no message of ours
     message.resize(size);
-    return move(socket, message.data(), size, false, deadline, printed);
+    return move(socket, message.data(), size, false, patience, printed);
 }
-
-Clock::time_point after(double seconds) {
-    return Clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * seconds));
-}
-
-constexpr double for_ever = 1e9;
 
 std::string one_line(std::string text) {
     std::ranges::replace_if(
@@ -147,7 +139,13 @@ Process::Process(const std::string& program, std::vector<std::string> arguments,
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    const int error = posix_spawn(&pid_, program.c_str(), &actions, &attributes, argv.data(), environ);
+    static std::atomic<int> started{0};
+    family_ = fmt::format("{}={}.{}", family_name, getpid(), ++started);
+    std::vector<char*> variables{family_.data()};
+    for (char** v = environ; v && *v; ++v)
+        if (!std::string_view(*v).starts_with(std::string(family_name) + '=')) variables.push_back(*v);
+    variables.push_back(nullptr);
+    const int error = posix_spawn(&pid_, program.c_str(), &actions, &attributes, argv.data(), variables.data());
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]), close(pipe_ends[1]);
@@ -159,7 +157,10 @@ Process::Process(const std::string& program, std::vector<std::string> arguments,
 }
 
 Process::~Process() {
-    if (pid_ > 0) kill(pid_, SIGKILL), waitpid(pid_, nullptr, 0);
+    if (pid_ > 0) {
+        kill(pid_, SIGKILL), waitpid(pid_, nullptr, 0);
+        end_family(family_);
+    }
     close(socket_), close(printed_.pipe);
 }
 
@@ -167,12 +168,16 @@ Process::Reply Process::ask(const std::string& message, double seconds) {
     if (pid_ < 0) throw Failure("the process has ended");
     printed_.take_all();
     printed_.end.clear();
-    const Clock::time_point deadline = after(seconds);
+    Patience patience(pid_, seconds);
     Reply reply;
-    Moved moved = write_message(socket_, message, deadline, &printed_);
+    Moved moved = write_message(socket_, message, patience, &printed_);
     std::string answer;
-    if (moved == Moved::all) moved = read_message(socket_, answer, deadline, &printed_);
-    if (moved != Moved::all) return ended(moved == Moved::late, seconds);
+    if (moved == Moved::all) moved = read_message(socket_, answer, patience, &printed_);
+    if (moved != Moved::all) {
+        reply = ended(patience.why());
+        reply.seconds = patience.seconds();
+        return reply;
+    }
     ++answered_;
     reply.message = std::move(answer);
     return reply;
@@ -182,8 +187,8 @@ Process::Reply Process::listen(double seconds) {
     if (pid_ < 0) throw Failure("the process has ended");
     Reply reply;
     std::string told;
-    if (const Moved moved = read_message(socket_, told, after(seconds), &printed_); moved != Moved::all)
-        return ended(moved == Moved::late, seconds);
+    Patience patience(seconds);
+    if (read_message(socket_, told, patience, &printed_) != Moved::all) return ended(patience.why());
     reply.message = std::move(told);
     return reply;
 }
@@ -193,8 +198,8 @@ void Process::pass_on(int signal) {
     printed_.to_its_end = true;
 }
 
-Process::Reply Process::ended(bool too_slow, double seconds) {
-    if (too_slow) kill(pid_, SIGKILL);
+Process::Reply Process::ended(const std::string& too_slow) {
+    if (!too_slow.empty()) kill(pid_, SIGKILL);
     int status = 0;
     // What has closed the connection is about to end; what closed it alone and lives on is ended.
     pid_t waited = 0;
@@ -204,13 +209,14 @@ Process::Reply Process::ended(bool too_slow, double seconds) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     pid_ = -1;
+    end_family(family_);
     Reply reply;
-    reply.too_slow = too_slow;
-    if (!too_slow && waited > 0 && WIFEXITED(status)) reply.exit_status = WEXITSTATUS(status);
+    reply.too_slow = !too_slow.empty();
+    if (!reply.too_slow && waited > 0 && WIFEXITED(status)) reply.exit_status = WEXITSTATUS(status);
     const char* name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : nullptr;
-    std::string text = too_slow     ? fmt::format("did not end within {:g} s", seconds)
-                       : waited < 0 ? "ended, nobody knows how"
-                       : name       ? fmt::format("killed by SIG{} ({})", name, strsignal(WTERMSIG(status)))
+    std::string text = reply.too_slow ? too_slow
+                       : waited < 0   ? "ended, nobody knows how"
+                       : name         ? fmt::format("killed by SIG{} ({})", name, strsignal(WTERMSIG(status)))
                        : WIFSIGNALED(status)
                            ? fmt::format("killed by signal {}", WTERMSIG(status))
                            : fmt::format("ended the process with exit status {}", WEXITSTATUS(status));
@@ -227,19 +233,24 @@ void end_with(int descriptor) {
     std::thread([descriptor] {               // whoever asked is gone: nobody waits for the answer
         for (;;) {
             pollfd p{descriptor, POLLRDHUP, 0};
-            if (poll(&p, 1, -1) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) _exit(0);
+            if (poll(&p, 1, -1) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) {
+                end_own_family();
+                _exit(0);
+            }
         }
     })
         .detach();
 }
 
 bool tell(int descriptor, const std::string& message) {
-    return write_message(descriptor, message, after(for_ever)) == Moved::all;
+    Patience for_ever;
+    return write_message(descriptor, message, for_ever) == Moved::all;
 }
 
 void serve(int descriptor, const std::function<std::string(const std::string&)>& answer) {
     end_with(descriptor);
-    for (std::string message; read_message(descriptor, message, after(for_ever)) == Moved::all;)
+    Patience for_ever;
+    for (std::string message; read_message(descriptor, message, for_ever) == Moved::all;)
         if (!tell(descriptor, answer(message))) break;
     _exit(0);  // no destructors: a plug-in's may hang
 }

@@ -29,7 +29,7 @@ public:
 
     /// Starts `program` with these arguments and, last of them, the descriptor for serve() or tell(). Throws Failure.
     Process(const std::string& program, std::vector<std::string> arguments, Output output = Output::kept);
-    ~Process();  ///< kills it
+    ~Process();  ///< kills it, and what it has started
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
 
@@ -38,11 +38,15 @@ public:
         std::string death;      ///< how it ended, where there is no message: "killed by SIGSEGV; it printed: ..."
         bool too_slow = false;  ///< it was killed because it took longer
         std::optional<int> exit_status = {};  ///< it ended by itself
+        /// without those in which it could have run and others had the processors
+        double seconds = 0;
     };
-    /// Sends a message and waits for the answer, `seconds` at most. After a death the process cannot be asked again.
+    /// Sends a message and waits for the answer: until one of its threads has used `seconds` of processor time, or all
+    /// of them that much for each processor, or none has used any, nor waited for a processor, for `seconds`. So a busy
+    /// machine makes nobody late. After a death the process cannot be asked again.
     Reply ask(const std::string& message, double seconds);
 
-    /// Waits for what the process tells of itself.
+    /// Waits for what the process tells of itself, so many seconds.
     Reply listen(double seconds);
 
     /// Passes a signal on; what the process says from now on is waited for.
@@ -51,9 +55,10 @@ public:
     int answered() const { return answered_; }  ///< messages so far
 
 private:
-    Reply ended(bool too_slow, double seconds);
+    Reply ended(const std::string& too_slow);
 
     pid_t pid_ = -1;
+    std::string family_;  // the environment variable that it and all that it starts have
     int socket_ = -1, answered_ = 0;
     Printed printed_;
 };

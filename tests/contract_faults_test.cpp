@@ -120,6 +120,24 @@ TEST_CASE("broken promises: beyond the workspace, and before a parameter") {
                   }}) == Names{"writes outside"});
 }
 
+TEST_CASE("broken promises: a read beyond an array, and a write that is undone") {
+    static volatile float read;
+    CHECK(failing("contracts", "layer_norm", forward_then([](const Call& c, const ForwardArgs& a) {
+                      if (c.problem.shape.size() % 8 == 7) read = at(a.x, c.problem.shape.size());
+                  })) == Names{"reads outside"});
+    CHECK(failing("contracts", "batch_norm", {.backward = [](const Call& c, const BackwardArgs& a) {
+                      c.right->backward(a);
+                      read = static_cast<const float*>(a.dy.data)[-1];
+                  }}) == Names{"reads outside"});
+    CHECK(failing("contracts", "layer_norm", forward_then([](const Call&, const ForwardArgs& a) {
+                      if (a.y.data == a.x.data) return;
+                      auto* x = static_cast<volatile float*>(const_cast<void*>(a.x.data));
+                      const float before = x[0];
+                      x[0] = before + 1;
+                      x[0] = before;
+                  })) == Names{"inputs modified"});
+}
+
 TEST_CASE("broken promises: the last element is not written") {
     CHECK(failing("contracts", "group_norm", {.forward = [](const Call& c, const ForwardArgs& a) {
                       const std::int64_t last = c.problem.shape.size() - 1;

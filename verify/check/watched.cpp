@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -12,35 +13,47 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-// One array between two zones. Kept on the host as well, as it should be.
+// One array between two zones, or in guarded memory. Kept on the host as well, as it should be.
 class Watched {
 public:
-    Watched(Device device, std::string name, DType dtype, std::size_t bytes, std::size_t offset, std::uint8_t salt)
-        : name_(std::move(name)), dtype_(dtype), size_(bytes), first_(zone + offset), image_(first_ + bytes + zone),
-          memory_(device, image_.size()) {
-        for (std::size_t i = 0; i < image_.size(); ++i) image_[i] = static_cast<std::byte>(salt + 37 * i);
-        memory_.upload(image_);
+    Watched(Device device, std::string name, DType dtype, std::size_t bytes, std::size_t alignment, std::size_t offset,
+            const How& how)
+        : name_(std::move(name)), dtype_(dtype), size_(bytes), first_(zone + offset) {
+        if (how.edge && device == Device::host) {
+            guarded_ = std::make_unique<system::GuardedMemory>(name_, bytes, alignment, *how.edge, std::byte{});
+            first_ = guarded_->first();
+            image_.resize(guarded_->pages_bytes());
+        } else {
+            image_.resize(first_ + bytes + zone);
+            memory_ = Memory(device, image_.size());
+        }
+        for (std::size_t i = 0; i < image_.size(); ++i) image_[i] = static_cast<std::byte>(how.poison + 37 * i);
+        upload();
     }
     template <class T = void>
     T* data() const {
-        return reinterpret_cast<T*>(memory_.at(first_));
+        return reinterpret_cast<T*>(guarded_ ? guarded_->data() : memory_.at(first_));
     }
     const std::string& name() const { return name_; }
     Array read() const {
         Array a{name_, dtype_, Bytes(size_)};
-        memory_.download(a.bytes, first_);
+        download(a.bytes, first_);
         return a;
     }
     void write(const Bytes& from) {
         std::ranges::copy(from, image_.begin() + static_cast<std::ptrdiff_t>(first_));
-        memory_.upload(image_);
+        upload();
     }
     void fill(std::uint8_t byte) { write(Bytes(size_, std::byte{byte})); }
+    void enter(const char* function, int call, bool read_only) {
+        if (guarded_) guarded_->enter(function, call, read_only);
+    }
 
     /// What is not as it was last written; `output`: only outside the array.
     void check(bool output, Breach::Kind kind, std::string_view call, std::vector<Breach>& breaches) const {
+        const auto accesses = guarded_ ? guarded_->leave() : std::vector<system::Access>{};
         Bytes now(image_.size());
-        memory_.download(now);
+        download(now, 0);
         const auto changed = [&](std::size_t begin, std::size_t end) {
             std::size_t count = 0;
             for (std::size_t i = begin; i < end; ++i) count += now[i] != image_[i];
@@ -53,15 +66,32 @@ public:
             breaches.push_back({Breach::outside, fmt::format("{}: {} wrote {} bytes after its end", name_, call, n)});
         if (const std::size_t n = output ? 0 : changed(first_, first_ + size_))
             breaches.push_back({kind, fmt::format("{}: {} changed {} of its bytes", name_, call, n)});
+        else
+            for (const system::Access& a : accesses)
+                breaches.push_back(
+                    {a.where == system::Access::inside ? kind
+                     : a.written                       ? Breach::outside
+                                                       : Breach::read,
+                     a.text + (a.where == system::Access::inside ? ", and put back what was there" : "")});
     }
 
 private:
+    void upload() {
+        if (guarded_) std::ranges::copy(image_, guarded_->pages());
+        else memory_.upload(image_);
+    }
+    void download(Bytes& to, std::size_t from) const {
+        if (guarded_) std::copy_n(guarded_->pages() + from, to.size(), to.begin());
+        else memory_.download(to, from);
+    }
+
     static constexpr std::size_t zone = 512;
     std::string name_;
     DType dtype_;
     std::size_t size_, first_;
     Bytes image_;
     Memory memory_;
+    std::unique_ptr<system::GuardedMemory> guarded_;  // in place of that
 };
 
 Bytes packed(const std::vector<double>& values, DType dtype, auto place) {
@@ -80,8 +110,8 @@ public:
           dy_(array("dy", p_.dtype, in.x.size())), gamma_(array("gamma", param_dtype(p_.dtype), in.gamma.size())),
           beta_(array("beta", param_dtype(p_.dtype), in.beta.size())),
           results_(arrays_of_results(implementation.saves())), state_(arrays_of_state()),
-          opaque_(bytes("saved opaque", operation_.opaque_bytes())),
-          workspace_(bytes("workspace", operation_.workspace_bytes())) {
+          opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
+          workspace_(bytes("workspace", operation_.workspace_bytes(), 256)) {
         operation_.use_workspace(workspace_.data());
         gamma_.write(packed(in.gamma, param_dtype(p_.dtype), entry)),
             beta_.write(packed(in.beta, param_dtype(p_.dtype), entry));
@@ -110,11 +140,11 @@ private:
 
     Watched& array(std::string name, DType dtype, std::size_t count) {
         const std::size_t width = size_of(dtype);
-        return all_.emplace_back(p_.device, std::move(name), dtype, count * width,
-                                 (how_.offset + all_.size() * how_.stagger) * width, how_.poison);
+        return all_.emplace_back(p_.device, std::move(name), dtype, count * width, width,
+                                 (how_.offset + all_.size() * how_.stagger) * width, how_);
     }
-    Watched& bytes(std::string name, std::size_t count) {
-        return all_.emplace_back(p_.device, std::move(name), DType::f64, count, 0, how_.poison);
+    Watched& bytes(std::string name, std::size_t count, std::size_t alignment) {
+        return all_.emplace_back(p_.device, std::move(name), DType::f64, count, alignment, 0, how_);
     }
 
     Arrays arrays_of_results(const Saves& saves) {
@@ -161,6 +191,11 @@ private:
             if (w == &dy_) out_.results.back().name = "dx";
         }
     }
+    void enter(const char* function, Arrays written) {
+        ++calls_;
+        written.push_back(&workspace_);
+        for (Watched& w : all_) w.enter(function, calls_, std::ranges::find(written, &w) == written.end());
+    }
     void check(std::string_view call, Arrays written) {
         synchronize(p_.device);
         written.push_back(&workspace_);
@@ -195,6 +230,7 @@ private:
                 state_[k]->write(packed(in_.state.*state_arrays[k].values, DType::f64, entry));
             count = in_.state.count;
             poison(results);
+            enter("forward", written);
             operation_.forward(tensor(x_), affine(), state, saved_, tensor(result(Quantity::y)));
             check("forward", written);
             if (!moves_state && count != in_.state.count)
@@ -217,6 +253,7 @@ private:
         for (int call = 0; call < how_.calls; ++call) {
             dy_.write(tensor_bytes(in_.dy));
             poison(results);
+            enter("backward", results);
             operation_.backward(
                 tensor(x_), tensor(dy_), affine(), saved_,
                 {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(), result(Quantity::dbeta).data()});
@@ -225,25 +262,23 @@ private:
         read(results);
     }
 
-    // The same plan on other numbers, in other memory.
+    // The same plan on other numbers, in other memory, which is then given back.
     void forward_elsewhere() {
-        const auto filled = [&](const Bytes& bytes) {
-            Memory memory(p_.device, bytes.size());
-            memory.upload(bytes);
-            return memory;
+        std::deque<Watched> arrays;
+        const auto filled = [&](std::string name, DType dtype, const Bytes& bytes) -> Watched& {
+            Watched& w = arrays.emplace_back(p_.device, std::move(name), dtype, bytes.size(), size_of(dtype), 0, how_);
+            w.write(bytes);
+            return w;
         };
-        const Memory x = filled(tensor_bytes({in_.x.rbegin(), in_.x.rend()})),
-                     y = filled(Bytes(in_.x.size() * size_of(p_.dtype)));
+        const Watched& x = filled("other x", p_.dtype, tensor_bytes({in_.x.rbegin(), in_.x.rend()}));
+        const Watched& y = filled("other y", p_.dtype, Bytes(in_.x.size() * size_of(p_.dtype)));
         std::int64_t count = in_.state.count;
         StateView state{.count = &count};
-        std::vector<Memory> state_memory;
-        for (const StateArray& a : state_arrays) {
-            const Memory& m = state_memory.emplace_back(filled(packed(in_.state.*a.values, DType::f64, entry)));
-            state.*a.view = m.bytes() ? static_cast<double*>(m.data()) : nullptr;
-        }
+        for (const StateArray& a : state_arrays)
+            if (const Bytes bytes = packed(in_.state.*a.values, DType::f64, entry); !bytes.empty())
+                state.*a.view = filled("other " + std::string(a.name), DType::f64, bytes).template data<double>();
         const SavedMemory kept(operation_);
-        operation_.forward({x.data(), p_.dtype, p_.shape, p_.layout, p_.device}, affine(), state, kept.view(),
-                           {y.data(), p_.dtype, p_.shape, p_.layout, p_.device});
+        operation_.forward(tensor(x), affine(), state, kept.view(), tensor(y));
         synchronize(p_.device);
     }
 
@@ -257,13 +292,17 @@ private:
     Arrays state_;    // as state_arrays
     Watched &opaque_, &workspace_;
     SavedView saved_;
+    int calls_ = 0;
     WatchedRun out_;
 };
 
 }  // namespace
 
 WatchedRun run_watched(const Implementation& implementation, const Inputs<double>& in, const How& how) {
-    return WatchedSession(implementation, in, how).run();
+    WatchedRun run = WatchedSession(implementation, in, how).run();
+    for (const system::Access& a : system::take_accesses())
+        run.breaches.push_back({a.written ? Breach::outside : Breach::read, a.text});
+    return run;
 }
 
 Finding breaches_of(Breach::Kind kind, std::string_view quantity, const std::vector<Breach>& breaches) {

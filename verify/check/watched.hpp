@@ -2,8 +2,10 @@
 // One problem run through an Operation in memory that is watched.
 
 #include <functional>
+#include <optional>
 
 #include "norms/operation.hpp"
+#include "system/guarded_memory.hpp"
 #include "verify/check/exact.hpp"
 
 namespace normlab::verify {
@@ -21,14 +23,18 @@ struct How {
     bool interleaved = false;
     /// of forward, then of backward, from one plan and the same State; the results are the last one's
     int calls = 1;
+    /// on the host: every array ends, or begins, at pages that cannot be touched, and inputs are to be read only, in
+    /// place of offset, stagger and zones
+    std::optional<system::GuardedMemory::Edge> edge = {};
 };
 
 /// Bytes that make outputs NaN in every dtype, and ones that make them huge.
 inline constexpr std::uint8_t nan_poison = 0xff, huge_poison = 0x7b;
 
 struct Breach {
-    /// written outside an array; an input written; State moved in evaluation, or by backward
-    enum Kind { outside, input, state } kind;
+    /// written outside an array; an input written; State moved in evaluation, or by backward; read outside an array, or
+    /// touched when its call had ended
+    enum Kind { outside, input, state, read } kind;
     std::string what;  ///< "y: 1 byte after its end was written"
 };
 

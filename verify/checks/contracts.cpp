@@ -188,15 +188,18 @@ Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun&
 std::vector<Finding> contracts(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     std::vector<WatchedRun> runs;
+    using Edge = system::GuardedMemory::Edge;
     for (const How& how : {How{.poison = nan_poison}, How{.poison = huge_poison},
-                           How{.offset = 1, .poison = nan_poison}, How{.in_place = true}})
-        runs.push_back(run_watched(implementation, in, how));
+                           How{.offset = 1, .poison = nan_poison}, How{.in_place = true, .edge = Edge::end},
+                           How{.edge = Edge::end}, How{.interleaved = true, .edge = Edge::begin}})
+        if (!how.edge || how.in_place || implementation.device() == Device::host)  // elsewhere they are zones
+            runs.push_back(run_watched(implementation, in, how));
     std::vector<Breach> breaches;
     for (const WatchedRun& r : runs) breaches.insert(breaches.end(), r.breaches.begin(), r.breaches.end());
     return {breaches_of(Breach::outside, "writes outside", breaches),
             fully_written(in.problem, runs[0], runs[1], tolerance(implementation, in)),
             breaches_of(Breach::input, "inputs modified", breaches),
-            breaches_of(Breach::state, "State moved", breaches)};
+            breaches_of(Breach::state, "State moved", breaches), breaches_of(Breach::read, "reads outside", breaches)};
 }
 
 }  // namespace
@@ -209,8 +212,12 @@ extern const Check repeat_check{"repeat",
                                 memory_cases,
                                 repeat};
 extern const Check contracts_check{
-    "contracts",  "every output is written, nothing else is: no zone around an array, no input, no State in evaluation",
-    false,        always,
-    memory_cases, contracts};
+    "contracts",
+    "every output is written, nothing else is: no zone around an array, no input, no State in evaluation; nothing "
+    "beyond an array is read, and of a plug-in's calls nothing is left behind",
+    false,
+    always,
+    memory_cases,
+    contracts};
 
 }  // namespace normlab::verify

@@ -12,6 +12,7 @@
 #include "norms/memory.hpp"
 #include "system/process.hpp"
 #include "system/shell.hpp"
+#include "verify/remote/attendance.hpp"
 #include "verify/remote/messages.hpp"
 #include "verify/run/memory_need.hpp"
 #include "verify/run/run_cases.hpp"
@@ -21,7 +22,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int patience = 3;  // cases of one variant that may fail to end
+constexpr int patience = 3;             // cases of one variant that may fail to end
+constexpr double budget_of_deaths = 6;  // all that cases without a result may take, in limits of one case
 
 // The failure of a case that ended its process.
 Outcome dead(const Case& c, const system::Process::Reply& reply, const std::string& note = "no result") {
@@ -58,6 +60,11 @@ public:
             const std::lock_guard guard(lock_);
             if (endless_[c.variant] >= patience)
                 return {c, {}, fmt::format("{} cases of {} did not end before this one", patience, c.variant)};
+            if (const double most = budget_of_deaths * options_.seconds; lost_ > most)
+                return {c,
+                        {},
+                        fmt::format("{} is given up on: {} cases without a result took more than {:g} s", name(),
+                                    deaths_, most)};
         }
         try {
             return run_there(c);
@@ -136,7 +143,9 @@ private:
         if (!worker) worker = start();
         fresh = worker->answered() <= 1;
         system::Process::Reply reply = worker->ask(io::packed(question), seconds);
-        if (const std::lock_guard guard(lock_); reply.message) idle_.push_back(std::move(worker));
+        const std::lock_guard guard(lock_);
+        if (reply.message) idle_.push_back(std::move(worker));
+        else ++deaths_, lost_ += reply.seconds;
         return reply;
     }
 
@@ -160,7 +169,18 @@ private:
     json hello_;  // what the first worker said; not written again
     mutable std::vector<std::unique_ptr<system::Process>> idle_;
     mutable std::map<std::string, int> endless_;
+    mutable int deaths_ = 0;
+    mutable double lost_ = 0;  // seconds, in them
 };
+
+// What calls did beside the results counts where the case was skipped after them, too.
+void add(Outcome& outcome, const std::vector<Finding>& findings) {
+    if (!outcome.skipped.empty() &&
+        std::ranges::none_of(findings, [](const Finding& f) { return f.verdict == Verdict::fail; }))
+        return;
+    outcome.skipped.clear();
+    outcome.findings.insert(outcome.findings.end(), findings.begin(), findings.end());
+}
 
 json answer(const Implementation& plugin, const json& question) {
     const std::string& what = question["do"].get_ref<const std::string&>();
@@ -177,8 +197,11 @@ json answer(const Implementation& plugin, const json& question) {
     if (what == "vector") {
         json outcomes = json::array();
         const Selection selection = selection_from_json(question["selection"]);
-        for (const Outcome& o :
-             run_vectors(question["folder"].get<std::string>(), {question["vector"]}, selection, [](auto, auto) {})) {
+        attend_case({});
+        auto all =
+            run_vectors(question["folder"].get<std::string>(), {question["vector"]}, selection, [](auto, auto) {});
+        if (!all.empty()) add(all.back(), attended({}, plugin));
+        for (const Outcome& o : all) {
             const Case& c = o.test;
             outcomes.push_back({{"variant", c.variant},
                                 {"implementation", c.implementation},
@@ -190,7 +213,10 @@ json answer(const Implementation& plugin, const json& question) {
     }
     const Case c = case_from_json(question["case"]);
     if (what == "reason") return {{"reason", reason_to_skip(c)}};
-    return {{"outcome", to_json(run_case(c))}};
+    attend_case(c);
+    Outcome outcome = run_case(c);
+    add(outcome, attended(c, plugin));
+    return {{"outcome", to_json(outcome)}};
 }
 
 }  // namespace
@@ -207,7 +233,7 @@ void serve_plugin(const PluginName& name, int descriptor) {
     const Implementation* plugin = nullptr;
     system::serve(descriptor, [&](const std::string& message) {
         try {
-            if (!plugin) plugin = &load_plugin(name);
+            if (!plugin) plugin = &load_attended(name);
             return io::packed(answer(*plugin, json::from_cbor(message)));
         } catch (const std::bad_alloc&) {
             return io::packed(json{{"out of memory", true}});

@@ -1,0 +1,75 @@
+#include "system/patience.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include <sys/wait.h>
+
+#include <fmt/format.h>
+
+namespace normlab::system {
+namespace {
+
+// Seconds that a thread has used a processor, and waited for one while others had it.
+std::pair<double, double> used_and_waited(const std::filesystem::path& thread) {
+    std::ifstream file(thread / "schedstat");
+    double used = 0, waited = 0;
+    file >> used >> waited;
+    return {1e-9 * used, 1e-9 * waited};
+}
+
+double used_by_all_threads(pid_t pid) {
+    clockid_t clock;
+    timespec t{};
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0) return 0;
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+}  // namespace
+
+Patience::Patience(pid_t pid, double seconds) : pid_(pid), limit_(seconds), used_at_first_(used_by_all_threads(pid)) {}
+
+bool Patience::lasts() {
+    const Clock::time_point now = Clock::now();
+    const double passed = std::chrono::duration<double>(now - looked_).count();
+    if (passed < 0.1) return true;
+    looked_ = now;
+    elapsed_ += passed;
+    if (elapsed_ > wall_) why_ = fmt::format("did not end within {:g} s", wall_);
+    return why_.empty() && (pid_ < 0 || lasts_for_threads(passed));
+}
+
+double Patience::seconds() const {
+    return std::max(0.0, elapsed_ + std::chrono::duration<double>(Clock::now() - looked_).count() - delayed_);
+}
+
+bool Patience::lasts_for_threads(double passed) {
+    siginfo_t info{};  // what it has started may hold the connection open
+    if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid_)
+        return false;
+    double busiest = 0, waited = 0;
+    std::error_code error;
+    for (const auto& thread : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid_), error)) {
+        const auto [used, waits] = used_and_waited(thread.path());
+        auto& [first_used, last_waits] =
+            threads_.try_emplace(thread.path().filename().string(), first_ ? used : 0, waits).first->second;
+        busiest = std::max(busiest, used - first_used);
+        waited += waits - last_waits;
+        last_waits = waits;
+    }
+    first_ = false;
+    const double used = used_by_all_threads(pid_) - used_at_first_, lately = used - std::exchange(used_before_, used);
+    idle_ += std::max(0.0, passed - waited - lately);
+    delayed_ += std::clamp(waited, 0.0, std::max(0.0, passed - lately));
+    const double processors = std::max(1U, std::thread::hardware_concurrency());
+    if (busiest > limit_ || used > limit_ * processors)
+        why_ = fmt::format("did not end within {:.3g} s of processor time", limit_);
+    else if (idle_ > limit_) why_ = fmt::format("did not end: for {:.3g} s it used no processor", limit_);
+    return why_.empty();
+}
+
+}  // namespace normlab::system
