@@ -6,6 +6,7 @@ namespace normlab::verify {
 namespace {
 
 double magnitude(const Quad& v) { return std::abs(static_cast<double>(v)); }
+double magnitude(const truth::Wide& v) { return std::abs(v.high); }
 
 // f(element, its channel, its block), the largest.
 template <class F>
