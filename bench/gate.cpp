@@ -43,7 +43,8 @@ void judge_saved(Checked& checked, const Results& got, const Probe& probe, const
     one.dtype = DType::f64, one.shape = {1, 1, 1};
     for (const QuantityRow& q : verify::quantities::saved())
         if (const std::vector<double>& values = got.saved.*q.saved; !values.empty())  // empty: not saved
-            judge(checked, compare(q.name, one, {values[at]}, {q.of_block(b)}, bounds.*q.bound), probe.name);
+            judge(checked, compare(q.name, one, {values[at]}, {truth::Wide(q.of_block(b))}, bounds.*q.bound),
+                  probe.name);
 }
 
 // Every element of the full shape: the numbers drawn are finite, so NaN was never written, and infinity is wrong.

@@ -14,6 +14,11 @@ namespace {
 
 using Real = long double;
 
+truth::Wide wide(Real v) {
+    const auto high = static_cast<double>(v);
+    return {high, std::isfinite(high) ? static_cast<double>(v - high) : 0};
+}
+
 // Neumaier's compensated sum.
 struct Sum {
     Real total = 0, lost = 0;
@@ -99,7 +104,7 @@ public:
             const Real x_hat = st.s == 0 ? 0 : (x(i) - st.mean) / st.s, y = gamma(i) * (x_hat * st.r + st.d) + beta(i);
             block.elements.push_back(block.elements.size());
             x_hats.push_back(x_hat);
-            probe.expected.x_hat.push_back(x_hat), probe.expected.y.push_back(y);
+            probe.expected.x_hat.push_back(wide(x_hat)), probe.expected.y.push_back(wide(y));
             if (!backward) return;
             gs.push_back(gamma(i) * st.r * dy(i));
             g_sum += gs.back(), g_x_hat_sum += gs.back() * x_hat;
@@ -108,7 +113,7 @@ public:
                    mean_g_x_hat = g_x_hat_sum.value() / divisor;
         for (std::size_t k = 0; k < gs.size(); ++k)
             probe.expected.dx.push_back(
-                st.s == 0 ? 0 : (p_.own_statistics() ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s);
+                wide(st.s == 0 ? 0 : (p_.own_statistics() ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s));
         probe.expected.blocks.push_back(std::move(block));
         if (backward) add_channels(box, probe);
         return probe;
@@ -126,7 +131,7 @@ public:
             const auto [found, fresh] = place.try_emplace(number_of(i), probe.expected.blocks.size());
             if (fresh) probe.expected.blocks.push_back(described(st));
             probe.expected.blocks[found->second].elements.push_back(element++);
-            probe.expected.x_hat.push_back(st.s == 0 ? 0 : (x(i) - st.mean) / st.s);
+            probe.expected.x_hat.push_back(wide(st.s == 0 ? 0 : (x(i) - st.mean) / st.s));
         });
         probe.expected.y.resize(element), probe.expected.dx.resize(element);
         add_channels(box, probe);
@@ -200,12 +205,13 @@ private:
         box.each([&](Index i) {
             const auto c = static_cast<std::size_t>(i.c - box.c.begin);
             const BlockStatistics& st = statistics(i);
-            dgamma[c] += dy(i) * (static_cast<Real>(probe.expected.x_hat[k++]) * st.r + st.d);
+            dgamma[c] += dy(i) * ((Real(probe.expected.x_hat[k].high) + probe.expected.x_hat[k].low) * st.r + st.d);
             dbeta[c] += dy(i);
+            ++k;
         });
         for (std::size_t c = 0; c < dgamma.size(); ++c) {
-            probe.expected.dgamma.push_back(dgamma[c].value());
-            probe.expected.dbeta.push_back(dbeta[c].value());
+            probe.expected.dgamma.push_back(wide(dgamma[c].value()));
+            probe.expected.dbeta.push_back(wide(dbeta[c].value()));
         }
     }
 

@@ -47,9 +47,13 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
 
 void VerifyOptions::check_call(const CLI::App& verb) {
     accept_beside(verb, "--judge", "says what runs",
-                  {"--outputs", "--accumulation", std::string(verify::accept_nan_flag), "--case", "--variant",
-                   "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout", "--json", "--junit", "--html",
-                   "--allow-unresolved", "--filter", "--list-cases", "--fail-fast", "--quiet", "--all"});
+                  {"--outputs", "--accumulation", std::string(verify::accept_nan_flag),
+                   "--case",    "--variant",      "--check",
+                   "--dtype",   "--layout",       "--mode",
+                   "--threads", "--timeout",      "--json",
+                   "--junit",   "--html",         "--allow-unresolved",
+                   "--filter",  "--list-cases",   "--fail-fast",
+                   "--quiet",   "--all"});
     accept_beside(verb, "--faults", "runs a plug-in of its own on tier ci",
                   {"--only", "--all", "--variant", "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout",
                    "--json"});

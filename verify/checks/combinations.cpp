@@ -162,7 +162,7 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
     };
     for (const QuantityRow& q : quantities::outputs())  // nothing is wrong with what is not asked for
         if (!is_asked(q.quantity))
-            for (const Quad& v : q.in(t)) (out.*q.output).push_back(static_cast<double>(v));
+            for (const truth::Wide& v : q.in(t)) (out.*q.output).push_back(v.high);
     accept_saturation(in, accumulation, out, t, bounds);
 
     const bool keeps = in.problem.spec.running != Running::none, moves = keeps && c.mode == Mode::train;

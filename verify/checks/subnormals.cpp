@@ -37,7 +37,7 @@ struct Call {
         for (const truth::Block& b : t.blocks)
             if (b.s != 0) inverse_s = std::max(inverse_s, static_cast<double>(1 / b.s));
         for (double v : in.x) x = std::max(x, std::abs(v));
-        for (const Quad& v : t.x_hat) x_hat = std::max(x_hat, std::abs(static_cast<double>(v)));
+        for (const truth::Wide& v : t.x_hat) x_hat = std::max(x_hat, std::abs(v.high));
         for (double v : in.dy) dy = std::max(dy, std::abs(v));
     }
 

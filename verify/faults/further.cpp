@@ -90,13 +90,13 @@ std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
 }
 
 // A finding that fails and the faults that fit so far.
-struct Named {
+struct FailedFinding {
     Finding* finding;
     std::vector<Match> found;
 };
 
 // Takes out what does not fit on these inputs as well, and remembers in `shown` what visibly shows there.
-void confirm(std::vector<Named>& named, const Suspects& there, const Outputs<double>& more,
+void confirm(std::vector<FailedFinding>& named, const Suspects& there, const Outputs<double>& more,
              std::vector<std::pair<const Finding*, const Fault*>>& shown) {
     for (auto& [finding, found] : named) {
         std::vector<Match> stronger;  // fitted anew where they show
@@ -121,7 +121,7 @@ void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const
     if (in.x.size() > largest || std::ranges::find(findings, Verdict::fail, &Finding::verdict) == findings.end())
         return;
     const Suspects suspects(all_faults(), in, t, bounds);
-    std::vector<Named> named;
+    std::vector<FailedFinding> named;
     for (Finding& f : findings)
         if (f.verdict == Verdict::fail)
             if (std::vector<Match> found = suspects.candidates(f.quantity, got); !found.empty())
@@ -130,7 +130,7 @@ void name_faults(std::vector<Finding>& findings, const Inputs<double>& in, const
     std::vector<std::pair<const Finding*, const Fault*>> shown;
     for (const Inputs<double>& other : named.empty() ? std::vector<Inputs<double>>() : further_inputs(in)) {
         std::vector<const Fault*> left;
-        for (const Named& n : named)
+        for (const FailedFinding& n : named)
             for (const Match& match : n.found)
                 if (std::ranges::find(left, match.fault) == left.end()) left.push_back(match.fault);
         if (left.empty()) return;

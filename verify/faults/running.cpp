@@ -1,5 +1,5 @@
-// Running statistics, and batch renorm's r and d, which follow from them; numbers taken for 0, x_hat from y, and what is
-// kept of parameters.
+// Running statistics, and batch renorm's r and d, which follow from them; numbers taken for 0, x_hat from y, and what
+// is kept of parameters.
 
 #include <algorithm>
 #include <cmath>

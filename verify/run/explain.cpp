@@ -13,7 +13,7 @@ namespace normlab::verify {
 namespace {
 
 constexpr std::size_t most_runs = 120;
-constexpr std::int64_t most_elements = 50000;
+constexpr std::int64_t largest_explained = 50000;
 
 struct Failing {
     const Outcome* outcome;
@@ -75,7 +75,7 @@ void explain_failures(std::vector<Outcome>& outcomes) {
     for (auto& [key, group] : groups) {
         std::vector<Failing> small;
         std::ranges::copy_if(group, std::back_inserter(small),
-                             [](const Failing& f) { return f.outcome->test.shape.size() <= most_elements; });
+                             [](const Failing& f) { return f.outcome->test.shape.size() <= largest_explained; });
         if (small.empty()) continue;
         for (const auto& [cause, fault] : named[{std::get<0>(key), std::get<1>(key)}]) {
             bool alike = true;
