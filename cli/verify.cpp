@@ -126,6 +126,7 @@ int run(const VerifyOptions& o) {
         text = o.shows_all()        ? verify::findings_text(outcomes)
                : !o.vectors.empty() ? verify::vectors_text(outcomes)
                                     : verify::tables_text(outcomes);
+        if (o.exhaustive) text += exhaustive_text(outcomes);
         for (const std::string& reason : left_out) text += fmt::format("left out: {}\n", reason);
     }
     const auto add_part = [&](const std::string& part) { text += (text.empty() || part.empty() ? "" : "\n") + part; };
@@ -227,6 +228,9 @@ void add_searches(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Looking further", "verify --hunt 60 --dtype bf16 --replay failures.txt");
     add_value(verb, "--hunt", o.hunt, parse_seconds,
               "look for the largest error over bound for so many seconds, among cases drawn by chance");
+    verb.add_flag("--exhaustive", o.exhaustive,
+                  "run every pair of bf16 and of f16 values through blocks of two elements, and every value through "
+                  "evaluation");
     verb.add_flag(
         "--faults", o.faults,
         "say which check catches each of our planted faults, and count false alarms on the plug-in without one");

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "system/shell.hpp"
+#include "verify/checks/exhaustive.hpp"
 #include "verify/run/replay.hpp"
 #include "verify/run/run_cases.hpp"
 
@@ -62,6 +63,16 @@ void list_cases(const VerifyOptions& o) {
     }
     std::fflush(stdout);
     if (skipped) fmt::print(stderr, "normlab: {} more cases would be skipped; the first because {}\n", skipped, reason);
+}
+
+std::string exhaustive_text(const std::vector<verify::Outcome>& outcomes) {
+    const auto slices = std::ranges::count_if(outcomes, [](const verify::Outcome& o) {
+        return o.skipped.empty() && o.test.mode == Mode::train && o.test.check == "exhaustive";
+    });
+    constexpr std::int64_t values = 65536,
+                           pairs = values * values / static_cast<std::int64_t>(verify::exhaustive_slices);
+    return fmt::format("exhaustive: {} pairs of values, in {} of the {} slices that a variant and dtype has\n",
+                       slices * pairs, slices, verify::exhaustive_slices);
 }
 
 bool is_finding(const verify::Outcome& outcome, bool allow_unresolved) {

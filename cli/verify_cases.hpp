@@ -10,6 +10,9 @@
 
 namespace normlab::cli {
 
+/// How many pairs --exhaustive has run.
+std::string exhaustive_text(const std::vector<verify::Outcome>& outcomes);
+
 /// The cases of --replay and those planned, of both those that --filter matches. Throws Error where none is left.
 std::vector<verify::Case> selected_cases(const VerifyOptions& o, std::vector<std::string>& left_out);
 

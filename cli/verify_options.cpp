@@ -60,6 +60,10 @@ void VerifyOptions::check_call(const CLI::App& verb) {
     accept_beside(verb, "--hunt", "draws its own cases",
                   {"--variant", "--impl", "--plugin", "--timeout", "--check", "--dtype", "--layout", "--mode", "--seed",
                    "--threads", "--replay", "--allow-unresolved"});
+    accept_beside(
+        verb, "--exhaustive", "says what runs",
+        {"--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--mode", "--threads", "--filter",
+         "--list-cases", "--json", "--junit", "--html", "--allow-unresolved", "--fail-fast", "--quiet"});
     accept_beside(verb, "--vectors", "says what runs",
                   {"--only", "--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--json", "--junit",
                    "--html", "--baseline", "--allow-unresolved", "--fail-fast", "--quiet", "--all"});
@@ -132,6 +136,7 @@ std::vector<verify::Case> planned_cases(const VerifyOptions& o, std::vector<std:
     if (!o.cases.empty()) return explicit_cases(o);
     if (o.script) return o.script->cases(o.selection);
     if (!o.data.empty()) return verify::plan_mnist(o.data, o.layer, o.selection, o.seed, left_out);
+    if (o.exhaustive) return verify::plan_exhaustive(o.selection);
     if (o.input.x.empty()) return verify::plan(o.selection, o.tier.value_or(verify::Tier::ci));
     verify::InputOptions input = o.input;
     input.seed = o.seed;

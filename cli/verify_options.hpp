@@ -20,7 +20,7 @@ struct VerifyOptions {
     std::optional<double> hunt, timeout;  ///< seconds
     std::uint64_t seed = 1;
     int threads = all_cores();
-    bool allow_unresolved = false, faults = false, all = false;
+    bool allow_unresolved = false, faults = false, all = false, exhaustive = false;
     bool list_cases = false, fail_fast = false, quiet = false;
     const verify::Script* script = nullptr;  ///< of --judge
 

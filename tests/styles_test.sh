@@ -7,4 +7,11 @@ for style in naive welford chan kahan pairwise pivot_first pivot_running double 
   moves_state threads lanes4 lanes8 lanes16 atomics newton keeps_x_hat coefficients by_memory; do
   expect 0 " 0 failed, 0 unresolved" verify --plugin "$styles:$style" --variant layer_norm,batch_norm --dtype f32,bf16 --tier smoke
 done
+
+# Every pair of values: one wrong pair of 2^32 is found where it is, and its own case shows it too.
+exhaustive() { expect "$1" "$2" verify --exhaustive --plugin "$styles:$3" --variant layer_norm --dtype bf16 --timeout 600 --filter "seed=($4) "; }
+exhaustive 0 " 0 failed, 0 unresolved" naive "0|511"
+exhaustive 1 "x=3.140625,-0.0078125: " one_pair "257"
+case $out in *" 1 wrong"*" 2 failed"*) ;; *) complain "not one pair: $out" ;; esac
+expect 1 "FAIL accuracy y" verify --plugin "$styles:one_pair" --case "layer_norm style_one_pair bf16 nchw train 1x2x1 affine=none x=3.140625,-0.0078125"
 exit $failed

@@ -17,7 +17,7 @@
     CHECK(running_stats) CHECK(fold) CHECK(recalibrate) CHECK(ghost_batch) \
     CHECK(gradient_masks) CHECK(power_of_two) CHECK(permutation) CHECK(batch_independence) CHECK(exact_statistics) \
     CHECK(repeat) CHECK(reuse) CHECK(threads) CHECK(many_calls) CHECK(combinations) \
-    CHECK(contracts) CHECK(isolation) CHECK(refusal) CHECK(empty)
+    CHECK(contracts) CHECK(isolation) CHECK(refusal) CHECK(empty) CHECK(exhaustive)
 // clang-format on
 
 namespace normlab::verify {

@@ -8,6 +8,7 @@
 #include "norms/names.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
+#include "verify/checks/exhaustive.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -85,6 +86,24 @@ std::vector<Case> plan(const Selection& selection, Tier tier) {
             if (!input.large || tier == Tier::full)
                 for (Case& c : plan_hostile(input, selection))
                     if (seen.insert(c.text()).second) cases.push_back(std::move(c));
+    return cases;
+}
+
+std::vector<Case> plan_exhaustive(Selection selection) {
+    if (selection.variants.empty())  // each kind of moments, and both kinds of kernels
+        selection.variants = {"layer_norm", "batch_norm", "rms_norm", "weight_norm", "batch_renorm"};
+    if (selection.dtypes.empty()) selection.dtypes = {DType::bf16, DType::f16};
+    for (const DType d : selection.dtypes)
+        if (!is_narrow(d))
+            throw Error(
+                fmt::format("--exhaustive with --dtype {}: bf16 and f16 are accepted, of whose values there are "
+                            "few enough",
+                            name_of(d)));
+    if (selection.layouts.empty()) selection.layouts = {Layout::channels_first};
+    std::vector<Case> cases;
+    for (const Case& base : bases(selection))
+        for (Case& c : exhaustive_cases(base))
+            if (is_valid(c) && find_check(c.check).refuses(c).empty()) cases.push_back(std::move(c));
     return cases;
 }
 

@@ -24,6 +24,9 @@ Tier parse_tier(const std::string& word);
 /// hostile inputs. Throws Error for unknown names.
 std::vector<Case> plan(const Selection& selection, Tier tier);
 
+/// Every pair of 16-bit values, and every value in evaluation.
+std::vector<Case> plan_exhaustive(Selection selection);
+
 /// One entry of the catalogue. Empty where it has nothing for the selection.
 std::vector<Case> plan_hostile(const HostileInput& input, const Selection& selection);
 

@@ -10,10 +10,15 @@
 
 namespace normlab::verify {
 
-std::string outside_range(const truth::Block& b, const std::vector<double>& x, DType dtype, Accumulation accumulation) {
-    const bool f32 = dtype != DType::f64, wide = accumulation == Accumulation::kappa_free && f32;
+Range range_of(double size, double distance, double s, double m, DType dtype, Accumulation accumulation) {
+    const bool wide = accumulation == Accumulation::kappa_free && dtype != DType::f64;
     const double largest = row_of(param_dtype(dtype)).largest,
                  smallest = row_of(param_dtype(dtype)).smallest_normal / unit_roundoff(dtype);
+    if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m)) return Range::above;
+    return s > 0 && (wide ? s < 1e-30 : s * s < smallest) ? Range::below : Range::inside;
+}
+
+std::string outside_range(const truth::Block& b, const std::vector<double>& x, DType dtype, Accumulation accumulation) {
     const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s),
                  mean = static_cast<double>(b.mean);
     double size = 0, distance = 0;
@@ -21,9 +26,10 @@ std::string outside_range(const truth::Block& b, const std::vector<double>& x, D
         size = std::max(size, std::abs(x[i]));
         distance = std::max(distance, std::abs(x[i] - mean));
     }
-    if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m))
+    const Range range = range_of(size, distance, s, m, dtype, accumulation);
+    if (range == Range::above)
         return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
-    if (s > 0 && (wide ? s < 1e-30 : s * s < smallest))
+    if (range == Range::below)
         return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
     return {};
 }

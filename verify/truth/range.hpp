@@ -12,6 +12,11 @@
 
 namespace normlab::verify {
 
+/// Whether squares of the compute precision neither over- nor underflow in a block of m elements: the largest of
+/// them, the largest distance from the mean, and s.
+enum class Range { inside, above, below };
+Range range_of(double size, double distance, double s, double m, DType dtype, Accumulation accumulation);
+
 /// Why the bounds do not hold for this block of x; empty where they do.
 std::string outside_range(const truth::Block& block, const std::vector<double>& x, DType dtype,
                           Accumulation accumulation);
