@@ -7,6 +7,7 @@
 #include "tests/planted.hpp"
 #include "verify/report/accuracy_class.hpp"
 #include "verify/report/diagnosis.hpp"
+#include "verify/report/report.hpp"
 #include "verify/report/separate.hpp"
 #include "verify/run/explain.hpp"
 #include "verify/run/run_cases.hpp"

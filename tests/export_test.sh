@@ -49,7 +49,7 @@ sed 's/np.sqrt(var + eps)/(np.sqrt(var) + eps)/' "$examples/numpy_layer_norm.py"
 expect 1 "FAIL accuracy y" verify --judge vectors
 name="equals the fault eps_outside (eps outside the root: sqrt(var) + eps) to "
 case $out in *"$name"*) ;; *) complain "eps outside the root is not named: $out" ;; esac
-line=$(echo "$out" | sed -n 's/^  rerun: normlab //p' | head -n 1)
+line=$(echo "$out" | sed -n 's/^ *rerun: normlab //p' | head -n 1)
 eval "expect 1 'FAIL' $line"
 rm "$(find vectors -name y.npy | sort | head -n 1)"
 expect 1 "y.npy: is missing" verify --judge vectors

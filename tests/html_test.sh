@@ -52,7 +52,7 @@ END
 
 "$program" verify --tier smoke --impl reference,cpu --html "$work/smoke.html" >/dev/null || { echo "smoke failed"; failed=1; }
 look "$work/smoke.html" '{"verdict": "Everything held", "sections": ["kappa", "derivatives", "checks", "invariance", "matrix", "worst", "cases"],
-  "absent": ["failed", "unresolved", "losses", "skipped"],
+  "absent": ["failed", "unresolved", "losses"],
   "least": {".facets figure": 4, ".facets .point": 16, ".facets .bound": 8, ".facets .sweep": 20, "#derivatives .bin": 50, "#checks .point": 10,
             "#invariance .answer": 60, "#matrix .chip": 100, "#worst .cases li": 20},
   "click": [".facets svg a", "#derivatives svg a", "#invariance .answer", "#matrix .chip", "#worst .cases a"]}'

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/report/report.hpp"
+#include "verify/report/lines.hpp"
 #include "verify/report/tabulate.hpp"
 
 namespace normlab::verify {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "verify/run/outcome.hpp"
+#include "verify/report/lines.hpp"
 
 namespace normlab::verify {
 
@@ -20,23 +20,6 @@ struct Summary {
 
 Summary summarize(const std::vector<Outcome>& outcomes);
 Summary summarize(const std::vector<const Outcome*>& outcomes);
-
-/// "PASS", "FAIL", "UNRESOLVED", "SKIPPED".
-std::string_view name_of(Verdict verdict);
-/// The same, or "NOT JUDGED".
-std::string_view verdict_of(const Finding& finding);
-
-/// The line that reruns a case; `command` replaces the leading "normlab".
-std::string rerun_line(const Outcome& outcome, const std::string& command);
-
-/// A command line that begins with normlab, begun with `command` instead.
-std::string called(const std::string& command, const std::string& line);
-
-/// What was measured: the quantity, behind its table row where it has one.
-std::string quantity_of(const Finding& finding);
-
-/// A finding in one line: verdict, check, quantity, error, bound, where, note.
-std::string finding_line(const Outcome& outcome, const Finding& finding);
 
 /// What a run's report says beside its outcomes.
 struct RunInfo {

@@ -1,5 +1,5 @@
 #pragma once
-// Two ways to the results of a block, called by truth.cpp: statistics, then, with batch renorm's r and d known,
+// Two ways to the results of a block, called by evaluate.cpp: statistics, then, with batch renorm's r and d known,
 // results.
 
 #include "verify/truth/tape.hpp"
