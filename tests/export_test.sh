@@ -22,7 +22,7 @@ expect 2 "did you mean keras" export other --convention kera
 expect 2 "from 0 to 1" export other --momentum 1.5
 expect 2 "0 or more" export other --eps -1
 expect 2 "accepted without --case" export other --eps 1e-3 --case "layer_norm script f32 nchw 5x18x1 seed=1"
-expect 2 "go with --judge" verify --accept-nan-at-zero-variance
+expect 2 "goes with --judge" verify --accept-nan-at-zero-variance
 expect 2 "did you mean layer_norm" export other --variant layernorm
 expect 2 "accepted without --case" export other --tier ci --case "layer_norm script f32 nchw 5x18x1 seed=1"
 expect 2 "DIR" export

@@ -15,7 +15,7 @@ expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl cpu --hunt 1
 expect 0 " 0 failed, 0 unresolved" verify --variant $variant --plugin "$faulty" --tier smoke
 expect 1 "FAIL accuracy y" verify --variant $variant --plugin "$faulty:eps_outside" --tier smoke
 says "equals the fault eps_outside (eps outside the root: sqrt(var) + eps) to "
-eval "expect 1 'FAIL' $(echo "$out" | sed -n 's/^  rerun: normlab //p' | head -n 1)"
+eval "expect 1 'FAIL' $(echo "$out" | sed -n 's/^ *rerun: normlab //p' | head -n 1)"
 expect 0 "5 planted, 5 caught (4 named by fit); 0 false alarms and 0 unresolved" verify --faults --variant $variant --dtype f64,f32 --layout nchw \
   --only x_hat_term_missing,mean_removed,gamma_after_means,eps_times_2,past_end
 

@@ -5,7 +5,7 @@ program=$1 styles=$2
 . "$(dirname "$0")/expect.sh"
 for style in naive welford chan kahan pairwise pivot_first pivot_running double one_pass_double kappa_free fma recomputed \
   moves_state threads lanes4 lanes8 lanes16 atomics newton keeps_x_hat coefficients by_memory; do
-  expect 0 " 0 failed, 0 unresolved" verify --plugin "$styles:$style" --variant layer_norm,batch_norm --dtype f32,bf16 --tier smoke
+  expect 0 " 0 failed, 0 unresolved" verify --plugin "$styles:$style" --variant layer_norm,batch_norm --dtype f32 --tier smoke
 done
 
 # Every pair of values: one wrong pair of 2^32 is found where it is, and its own case shows it too.

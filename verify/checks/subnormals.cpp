@@ -62,7 +62,7 @@ struct Call {
     }
 };
 
-void judge_all(std::string_view what, const Call& call, std::initializer_list<Quantity> quantities,
+void judge_all(std::string_view what, const Call& call, const std::vector<Quantity>& quantities,
                std::vector<Finding>& findings) {
     for (const Quantity q : quantities) findings.push_back(call.judge(q, what, call.bounds.*row_of(q).bound));
 }
@@ -105,7 +105,10 @@ std::vector<Finding> subnormals(const Case& c, const Implementation& implementat
     }
     Inputs<double> tiny_dy = in;
     scale(tiny_dy.dy, tiny(p.dtype), p.dtype);
-    judge_all("tiny dy", Call(tiny_dy, implementation), {Quantity::dx, Quantity::dgamma, Quantity::dbeta}, findings);
+    std::vector<Quantity> asked{Quantity::dx};
+    if (!in.gamma.empty()) asked.push_back(Quantity::dgamma);
+    if (!in.beta.empty()) asked.push_back(Quantity::dbeta);
+    judge_all("tiny dy", Call(tiny_dy, implementation), asked, findings);
     if (!p.own_statistics() || (p.spec.eps > 0 && !p.has_correction())) findings.push_back(tiny_x(in, implementation));
     return findings;
 }

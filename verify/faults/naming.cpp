@@ -170,6 +170,10 @@ Agreement Suspects::agreement(const Outputs<double>& out, const Quantity& asked,
             if (&q == &asked) return {};
             continue;
         }
+        // A backward pass of its own says nothing of the forward pass, and what a script leaves out nothing of either.
+        if (&q != &asked &&
+            ((q.row->by && !asked.row->by) || std::ranges::all_of(values, [](double v) { return std::isnan(v); })))
+            continue;
         const Values allowed = tolerance(q, wrong);
         const double from_fault = distance(values, wrong, allowed), moved = distance(wrong, q.right, allowed);
         a.explains_all &= from_fault <= 1;

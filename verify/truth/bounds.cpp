@@ -96,6 +96,7 @@ private:
         if (accumulation_ == Accumulation::pivot && p_.own_statistics() && p_.spec.centred()) {
             const double kappa_p = kappa_of_pivot(b);
             e.luk = l * u_ * kappa_p + u_ * e.kappa, e.dv = std::max(2 * l * u_ * kappa_p * kappa_p, e.luk);
+            if (e.dv > 0.25) e.luk = e.dv = no_bound;  // the variance may come out as 0, and what follows is not linear
             e.of_one = e.luk / (l * u_), e.of_x_hat = e.dv / (l * u_);
         }
         // clipped only if it still is when it moves by its own error
@@ -109,6 +110,8 @@ private:
         return e;
     }
 
+    static constexpr double no_bound = 0x1p300;
+
     // Of the worst pivot that may have been taken. Without a spread there is no bound: a large number.
     double kappa_of_pivot(const truth::Block& b) const {
         const auto mean = static_cast<double>(b.mean);
@@ -116,7 +119,7 @@ private:
         for (std::size_t i : b.elements) distance = std::max(distance, std::abs(in_.x[i] - mean));
         if (!in_.state.mean.empty())
             distance = std::max(distance, std::abs(in_.state.mean[channel_of(b.elements[0])] - mean));
-        return distance == 0 ? 1 : std::min(0x1p300, std::hypot(1, distance / size(b.s)));
+        return distance == 0 ? 1 : std::min(no_bound, std::hypot(1, distance / size(b.s)));
     }
 
     void add_saved(const truth::Block& b, const Errors& e) {
