@@ -37,8 +37,8 @@ std::string command_line(const CLI::App& verb);
 /// The same as a program's arguments.
 std::vector<std::string> arguments_of(const CLI::App& verb);
 
-/// Throws Error for a list such as 1,,2: CLI11 leaves empty elements out, and takes the next flag for the value of ","
-/// .
+/// Throws Error for a list with nothing between two commas: CLI11 leaves such elements out, and takes the next flag for
+/// the value of one that is a comma alone.
 void refuse_empty_elements(const CLI::App& app, const std::vector<char*>& call);
 
 /// The message for a call that CLI11 could not parse: names the word and the nearest accepted one.

@@ -69,6 +69,8 @@ public:
     virtual bool deterministic() const { return true; }
     /// numbers of the compute or storage type that are subnormal may be taken for 0, as inputs and as results
     virtual bool flushes_subnormals() const { return false; }
+    /// in which State is kept, where it is handed back as f64 all the same
+    virtual DType state_dtype(const Problem&) const { return DType::f64; }
     /// forward moves State in training; otherwise the caller does, on the host
     virtual bool updates_state() const { return false; }
     virtual Saves saves() const { return {}; }

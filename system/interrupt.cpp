@@ -4,23 +4,21 @@
 
 #include <csignal>
 #include <cstring>
-#include <ctime>
+
+#include "system/clock.hpp"
 
 namespace normlab::system {
 namespace {
 
 volatile std::sig_atomic_t caught = 0;
-timespec caught_at{};
+double caught_at = 0;
 const char* noted = "";
 
 void note_signal(int signal) {
     constexpr double once = 0.3;  // seconds: `timeout` sends to a process and to its group, which is meant as one
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    const double now = seconds_by(CLOCK_MONOTONIC);
     if (caught) {
-        const double passed = static_cast<double>(now.tv_sec - caught_at.tv_sec) +
-                              1e-9 * static_cast<double>(now.tv_nsec - caught_at.tv_nsec);
-        if (passed < once) return;
+        if (now - caught_at < once) return;
         std::signal(signal, SIG_DFL);
         std::raise(signal);  // as if it had not been caught
         return;

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "system/clock.hpp"
+
 namespace normlab::system {
 namespace {
 
@@ -24,9 +26,7 @@ std::pair<double, double> used_and_waited(const std::filesystem::path& thread) {
 
 double used_by_all_threads(pid_t pid) {
     clockid_t clock;
-    timespec t{};
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0) return 0;
-    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+    return clock_getcpuclockid(pid, &clock) == 0 ? seconds_by(clock) : 0;
 }
 
 }  // namespace

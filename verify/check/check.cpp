@@ -36,6 +36,12 @@ Case with_state(Case c) {
     return c;
 }
 
+Case with_shape(const Case& c, const Shape& shape) {
+    Case shaped = with_state(with_small_shape(c));
+    shaped.shape = shape;
+    return shaped;
+}
+
 bool is_valid(const Case& c) {
     try {
         validate(c.problem());

@@ -151,26 +151,13 @@ Outputs<double> Session::outputs() const {
                                         static_cast<std::int64_t>(tensor ? memory_index(p_, i) : i));
         return v;
     };
-    for (const QuantityRow& q : quantities::outputs()) {
-        const bool asked = q.quantity == Quantity::y || (q.quantity == Quantity::dx && wanted_.dx) ||
-                           (q.quantity == Quantity::dgamma && wanted_.dgamma) ||
-                           (q.quantity == Quantity::dbeta && wanted_.dbeta);
-        if (asked) out.*q.output = values(static_cast<std::size_t>(q.quantity));
-    }
+    for (const QuantityRow& q : quantities::outputs())
+        if (is_asked(q.quantity, wanted_)) out.*q.output = values(static_cast<std::size_t>(q.quantity));
     for (const QuantityRow& q : quantities::saved()) out.saved.*q.saved = values(static_cast<std::size_t>(q.quantity));
     for (std::size_t k = 0; k < std::size(state_arrays); ++k)
         out.state.*state_arrays[k].values = values(outputs_and_saved + k);
     out.state.count = count_;
     return out;
-}
-
-void add_update_roundings(Bounds& bounds, const Inputs<double>& in, const truth::Result& t, Accumulation accumulation) {
-    if (accumulation == Accumulation::f64 || accumulation == Accumulation::kappa_free) return;
-    const double u = 4 * unit_roundoff(in.problem.dtype);
-    for (std::size_t c = 0; c < bounds.running_mean.size(); ++c) {
-        bounds.running_mean[c] += u * (std::abs(static_cast<double>(t.running_mean[c])) + std::abs(in.state.mean[c]));
-        bounds.running_spread[c] += u * (static_cast<double>(t.running_spread[c]) + spread_of(in.state)[c]);
-    }
 }
 
 std::vector<Array> fresh_results(const Implementation& implementation, const Inputs<double>& in,

@@ -63,12 +63,6 @@ private:
     std::vector<Array> results_;
 };
 
-/// Adds what running statistics lose that are moved in the compute precision, unless f64 was declared: four roundings,
-/// of 1 - a, of both products and of their sum. With large statistics before the call that is more than their batch's
-/// share.
-void add_update_roundings(Bounds& bounds, const Inputs<double>& in, const truth::Result& truth,
-                          Accumulation accumulation);
-
 /// Results of a plan that has run nothing else, in memory that held nothing else.
 std::vector<Array> fresh_results(const Implementation& implementation, const Inputs<double>& in,
                                  const Placement& placement = {});

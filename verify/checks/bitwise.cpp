@@ -137,8 +137,7 @@ std::vector<Case> permutation_cases(const Case& base, Tier tier) {
     if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases;
     const auto add = [&](const Shape& shape, const char* x) {
-        cases.push_back(with_state(with_small_shape(base)));
-        cases.back().shape = shape;
+        cases.push_back(with_shape(base, shape));
         cases.back().x.pattern = x;
         if (cases.back().groups) cases.back().groups = shape.C % 3 == 0 ? 3 : 1;
     };

@@ -10,6 +10,7 @@
 
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/check/running_roundings.hpp"
 #include "verify/check/session.hpp"
 #include "verify/checks/covering.hpp"
 #include "verify/truth/range.hpp"
@@ -156,19 +157,15 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
     session.forward();
     if (asked != 0) session.backward(wanted);
     Outputs<double> out = session.outputs();
-    const auto is_asked = [&](Quantity q) {
-        return q == Quantity::y || (q == Quantity::dx && wanted.dx) || (q == Quantity::dgamma && wanted.dgamma) ||
-               (q == Quantity::dbeta && wanted.dbeta);
-    };
     for (const QuantityRow& q : quantities::outputs())  // nothing is wrong with what is not asked for
-        if (!is_asked(q.quantity))
+        if (!is_asked(q.quantity, wanted))
             for (const truth::Wide& v : q.in(t)) (out.*q.output).push_back(v.high);
     accept_saturation(in, accumulation, out, t, bounds);
 
     const bool keeps = in.problem.spec.running != Running::none, moves = keeps && c.mode == Mode::train;
     std::vector<Finding> all;
     for (const QuantityRow& q : quantities::results()) {
-        const bool there = q.saved ? !q.in(out).empty() : q.output ? is_asked(q.quantity) : moves;
+        const bool there = q.saved ? !q.in(out).empty() : q.output ? is_asked(q.quantity, wanted) : moves;
         Problem p = in.problem;
         if (!q.output) p.dtype = DType::f64, p.shape = {1, static_cast<std::int64_t>(q.in(out).size()), 1};
         if (there) all.push_back(compare(q.name_in(p.spec), p, q.in(out), q.in(t), bounds.*q.bound));

@@ -3,25 +3,19 @@
 #include <algorithm>
 #include <optional>
 
-#include <time.h>
-
 #include <fmt/format.h>
 
+#include "system/clock.hpp"
 #include "verify/check/session.hpp"
 
 namespace normlab::verify {
 namespace {
 
-double seconds_by(clockid_t clock) {
-    timespec t{};
-    clock_gettime(clock, &t);
-    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
 // Calls f 3, 10, 30, 100 ... and up to `most` times, until that has taken so many seconds of this thread's processor
 // time, or five times as many of waiting for others: slow kernels are called less often. How often it was called.
 template <class F>
 std::size_t repeated(std::size_t most, double seconds, F f) {
+    using system::seconds_by;
     const double busy = seconds_by(CLOCK_THREAD_CPUTIME_ID), start = seconds_by(CLOCK_MONOTONIC);
     const auto spent = [&] {
         return std::max(seconds_by(CLOCK_THREAD_CPUTIME_ID) - busy, (seconds_by(CLOCK_MONOTONIC) - start) / 5);
@@ -58,10 +52,7 @@ private:
 std::vector<Case> thread_cases(const Case& base, Tier tier) {
     if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases;
-    const auto add = [&](const Shape& shape) {
-        cases.push_back(with_state(with_small_shape(base)));
-        cases.back().shape = shape;
-    };
+    const auto add = [&](const Shape& shape) { cases.push_back(with_shape(base, shape)); };
     const bool first = base.layout == Layout::channels_first;
     if (tier == Tier::full || !first || base.mode == Mode::eval) add({131, 24, 17});
     if (tier == Tier::full || (first && base.mode == Mode::train))
@@ -97,9 +88,7 @@ std::vector<Finding> threads(const Case& c, const Implementation& implementation
 
 std::vector<Case> many_cases(const Case& base, Tier) {
     if (repeats_training(with_state(base))) return {};
-    std::vector<Case> cases{with_state(with_small_shape(base))};
-    cases[0].shape = {2, 3, 3};
-    return cases;
+    return {with_shape(base, {2, 3, 3})};
 }
 
 // A fault in one of n calls stays unseen in `calls` of them with (1 - 1/n)^calls; that is 5 % for n = calls / 3.

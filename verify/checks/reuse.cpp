@@ -16,10 +16,7 @@ namespace {
 std::vector<Case> reuse_cases(const Case& base, Tier tier) {
     if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases;
-    const auto add = [&](const Shape& shape) {
-        cases.push_back(with_state(with_small_shape(base)));
-        cases.back().shape = shape;
-    };
+    const auto add = [&](const Shape& shape) { cases.push_back(with_shape(base, shape)); };
     add({4, 6, 2});
     if (tier == Tier::smoke) return cases;
     add({4, 63, 16});

@@ -7,8 +7,7 @@
 
 #include "norms/operation.hpp"
 #include "verify/check/compare.hpp"
-#include "verify/check/kept_state.hpp"
-#include "verify/check/session.hpp"
+#include "verify/check/running_roundings.hpp"
 #include "verify/faults/naming.hpp"
 #include "verify/truth/quantities.hpp"
 

@@ -13,7 +13,6 @@
 #include "io/json.hpp"
 #include "norms/names.hpp"
 #include "system/shell.hpp"
-#include "verify/check/kept_state.hpp"
 #include "verify/exchange/judge_answers.hpp"
 
 namespace normlab::verify {
@@ -110,7 +109,7 @@ std::set<std::string> calls_of(const Index& index) {
     return names;
 }
 
-class JudgedScript final : public Script, public KeepsState {
+class JudgedScript final : public Script {
 public:
     explicit JudgedScript(const JudgeOptions& options)
         : options_(options), index_(read_index(options.folder, options.name)),

@@ -151,4 +151,9 @@ std::vector<truth::Wide> QuantityRow::in(const truth::Result& result) const {
     return values;
 }
 
+bool is_asked(Quantity q, const Wanted& wanted) {
+    return q == Quantity::y || (q == Quantity::dx && wanted.dx) || (q == Quantity::dgamma && wanted.dgamma) ||
+           (q == Quantity::dbeta && wanted.dbeta);
+}
+
 }  // namespace normlab::verify

@@ -33,6 +33,9 @@ enum class Quantity {
 
 inline constexpr std::size_t quantity_count = static_cast<std::size_t>(Quantity::raw_d) + 1;
 
+/// Whether a call that wants these gives it: y it does always.
+bool is_asked(Quantity quantity, const Wanted& wanted);
+
 /// What a quantity has one value of.
 enum class Per { element, channel, block, call };
 
