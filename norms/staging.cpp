@@ -74,8 +74,8 @@ void* Staging::workspace(std::size_t bytes) {
 
 void Staging::require_whole_zones() const {
     std::vector<std::byte> bytes(fence_);
-    const auto require = [this](const Copy& c, std::span<const std::byte> zone, std::string_view where) {
-        const auto written = zone.size() - static_cast<std::size_t>(std::ranges::count(zone, untouched));
+    const auto require = [this](const Copy& c, std::span<const std::byte> fill, std::string_view where) {
+        const auto written = fill.size() - static_cast<std::size_t>(std::ranges::count(fill, untouched));
         if (written > 0)
             throw Failure(fmt::format("{}: {} bytes {} an array of {} bytes, {}, were written", function_, written,
                                       where, c.bytes, c.name));

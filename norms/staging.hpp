@@ -22,13 +22,13 @@ public:
     /// aliases). Null stays null.
     template <class T>
     const T* in(const char* name, const T* data, std::size_t bytes, Device where = Device::host) {
-        return static_cast<const T*>(reach(name, const_cast<T*>(data), bytes, where, Use::read, alignment<T>));
+        return static_cast<const T*>(reach(name, const_cast<T*>(data), bytes, where, Use::read, alignment_of<T>));
     }
     /// The same for an array that is written: `finish` brings it back. `Use::kept`: so it does, but none may write it.
     enum class Use { read, kept, write };
     template <class T>
     T* out(const char* name, T* data, std::size_t bytes, Device where = Device::host, Use use = Use::write) {
-        return static_cast<T*>(reach(name, data, bytes, where, use, alignment<T>));
+        return static_cast<T*>(reach(name, data, bytes, where, use, alignment_of<T>));
     }
     ConstTensor in(const char* name, const ConstTensor& t);
     Tensor out(const char* name, const Tensor& t);
@@ -44,7 +44,7 @@ private:
     static constexpr std::size_t zone = 4096;  // bytes
 
     template <class T>
-    static constexpr std::size_t alignment = std::is_same_v<T, std::byte> ? 16 : 1;  // of numbers: their size's
+    static constexpr std::size_t alignment_of = std::is_same_v<T, std::byte> ? 16 : 1;  // of numbers: their size's
 
     void* reach(const char* name, void* data, std::size_t bytes, Device where, Use use, std::size_t alignment);
     Tensor packed(const ConstTensor& t);
