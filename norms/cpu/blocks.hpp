@@ -111,7 +111,7 @@ void forward_blocks(const Setup& s, const ForwardArgs& args, [[maybe_unused]] in
         block_forward<T>(s, args, block, saved_statistics(args.saved, block));
 }
 
-/// One block's dx, and its share of dgamma and dbeta.
+/// One block's dx, and its share of dgamma and dbeta where one of them is asked for.
 template <class T>
 void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block, const ParameterSums& to) {
     using A = ArithmeticOf<T>;
@@ -122,7 +122,7 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     auto* dx = static_cast<T*>(args.gradients.dx.data);
     const AppliedStatistics statistics = saved_statistics(args.saved, block);
     const std::int64_t i = block % s.g.inner;
-    const bool summed = s.own || args.gradients.dgamma || args.gradients.dbeta;
+    const bool parameters = args.gradients.dgamma || args.gradients.dbeta, summed = s.own || parameters;
     const Sums sums = !summed ? Sums{} : pairwise(0, s.g.runs, [&](std::int64_t r) {
         const std::int64_t start = s.base(block) + r * s.g.run_stride;
         LongSums<T> of_run;
@@ -131,12 +131,14 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
             if (varies) {
                 of_run.add(gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c)
                                  : run_sums(at, dy_at, n, statistics.mean));
+                if (!parameters) return;
                 add_parameter_sums(at, dy_at, n, statistics.mean, statistics.rstd * statistics.r,
                                    {to.dgamma + c, to.dbeta + c, to.dgamma_lost + c, to.dbeta_lost + c});
             } else {
                 const Sums of = run_sums(at, dy_at, n, statistics.mean);
                 const double scale = entry(gamma, c, 1);
                 of_run.add({scale * of.g, scale * of.gx});
+                if (!parameters) return;
                 const Sums share = parameter_share(statistics, of);
                 add_to<T>(to.dgamma + c, to.dgamma_lost + c, share.gx, std::int64_t{1});
                 add_to<T>(to.dbeta + c, to.dbeta_lost + c, share.g, std::int64_t{1});
