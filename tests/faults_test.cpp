@@ -42,6 +42,7 @@ constexpr const char* shows[] = {
     "f32 nchw train 64x6x256 tile=4x6x4 check=tiled",
     "f64 nchw train 5x6x3 momentum=none count=4294967301 check=running_stats",
     "f64 nchw train 5x6x3 count=16777217 check=running_stats", "f64 nchw eval 5x6x3 count=0 check=accuracy",
+    "f64 nchw train 4x6x2 eps=0.25 x=alternating sigma=0.5 check=accuracy",
     "f64 nchw train 5x1x3 affine=gamma check=accuracy", "f64 nchw train 1x6x3 asked=dgamma check=combinations",
     "f64 nchw train 5x1x3 in_place=dx check=combinations", "f32 nchw train 4x6x2 check=reuse",
     "f32 nchw eval 4x6x2 check=reuse", "f32 nchw train 4111x3x1 check=threads", "f32 nchw train 2x3x3 check=many_calls",

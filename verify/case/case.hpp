@@ -22,7 +22,8 @@ constexpr bool has_beta(AffineUse use) { return use == AffineUse::both || use ==
 enum class StateKind {
     near,  ///< running statistics close to the data's: batch renorm inside its limits
     far,   ///< far off: batch renorm clipped
-    at     ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
+    at,    ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
+    eps    ///< as near, but the running variance is eps to the last bit
 };
 
 /// Which results lie where an input did: y in x, dx in dy.

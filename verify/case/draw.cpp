@@ -27,15 +27,16 @@ State state_around(const Problem& p, const std::vector<double>& x, StateKind kin
         const double mean = means[c], var = vars[c];
         const double sigma = std::sqrt(var + p.spec.eps), sign = random.integer(0, 1) ? 1 : -1;
         const double side = c % 2 ? -1 : 1;  // of the limits
-        const double ratio = kind == StateKind::near  ? 0.7 + random.uniform()
+        const bool close = kind == StateKind::near || kind == StateKind::eps;
+        const double ratio = close                    ? 0.7 + random.uniform()
                              : kind == StateKind::far ? (sign > 0 ? 100 : 0.01)
                                                       : (side > 0 ? 1 / p.spec.r_max : p.spec.r_max);
         const double spread = (sigma > 0 ? sigma : 1) * ratio;
-        state.mean[c] = mean + spread * (kind == StateKind::near  ? 0.5 * random.normal()
+        state.mean[c] = mean + spread * (close                    ? 0.5 * random.normal()
                                          : kind == StateKind::far ? 20 * sign
                                                                   : -side * p.spec.d_max);
-        if (!state.sigma.empty()) state.sigma[c] = spread;
-        else state.var[c] = spread * spread;
+        if (!state.sigma.empty()) state.sigma[c] = kind == StateKind::eps ? std::sqrt(2 * p.spec.eps) : spread;
+        else state.var[c] = kind == StateKind::eps ? p.spec.eps : spread * spread;
     }
     state.count = 3;
     return state;

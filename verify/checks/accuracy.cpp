@@ -35,6 +35,10 @@ std::vector<Case> settings(const Case& base) {
         add([](Case& c) { c.sigma = 0.01; });
         add([](Case& c) { c.sigma = 0.003; });
         add([](Case& c) { c.eps = 0.5; });
+        add([](Case& c) {  // the same to the last bit, of the data and of State: whatever compares the two
+            c.shape = {4, 8, 2}, c.x.pattern = "alternating", c.sigma = 0.5, c.eps = 0.25, c.state = StateKind::eps;
+            if (c.groups) c.groups = 2;
+        });
     }
     if (spec.block.samples && spec.centred()) {
         add([](Case& c) { c.shape.N = 6, c.stat_batch = 2; });

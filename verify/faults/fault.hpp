@@ -25,6 +25,7 @@ struct Formula {
     // eps
     double eps = 1, eval_eps = 1;
     double least_eps = 0, eps_in_f16 = 0;
+    double zero_at_eps = 0;  ///< rstd is 0 where the variance is eps
     double eps_outside = 0;  ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
     // y
     double x_hat = 1, beta = 1, last_gamma = 1, absent_gamma = 1, absent_beta = 0;

@@ -119,7 +119,7 @@ double FaultyLayer::added(double sum, double term) const {
 
 double FaultyLayer::inverse_root(double var, double factor) const {
     const double eps = factor * eps_;
-    if (var + eps == 0) return 0;
+    if (var + eps == 0 || (f_.zero_at_eps != 0 && var == eps)) return 0;
     if (f_.eps_outside == 1) return 1 / (std::sqrt(var) + eps);
     if (f_.eps_outside == 2) return 1 / (std::sqrt(var) + std::sqrt(eps));
     if (f_.eps_outside == 3) return 1 / std::sqrt(std::max(var, eps));

@@ -299,6 +299,9 @@ inline constexpr Fault table[] = {
      Pass::backward, When::always, &Formula::one_sample_dgamma_alone, 1.01},
     {"one_channel_dx_in_place", "dx 1 % too large for C = 1 where it overwrites dy", Kind::special, everywhere,
      Pass::backward, When::always, &Formula::one_channel_dx_in_place, 1.01},
+    // compared with eps, where the sum of both was meant
+    {"zero_at_eps", "rstd 0 where the variance is eps", Kind::eps, of_means, Pass::forward, When::always,
+     &Formula::zero_at_eps, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 
