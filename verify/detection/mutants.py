@@ -3,6 +3,7 @@
 
     ./dev mutants                     the kernels of norms/examples
     ./dev mutants my.c my.cpp         kernels of yours: plug-ins of norms/plugin.h, one file each
+    ./dev mutants norms/cpu/run.hpp   a header of our CPU kernels; as_plugin.cpp beside it makes a plug-in of them
 
 Each mutant is the kernel with one change: an operator, a comparison, a bound, a constant, a condition, or a statement
 that is left out. It is built as its file's first lines say and goes through `verify --fail-fast`. A mutant is killed if
@@ -15,16 +16,23 @@ import collections
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 EXAMPLES = [ROOT / "norms/examples/layer_norm.c", ROOT / "norms/examples/layer_norm.cpp"]
+CPU = ROOT / "norms/cpu"
+# What the kernels of norms/cpu need of the library and is not changed; compiled once.
+UNCHANGED = ["geometry", "names", "quad", "running_stats", "spec"]
+# They serve everything, and a survivor would take minutes: a row, slab and column kernel, centred and not, with State.
+CPU_ARGUMENTS = ["--variant", "layer_norm,batch_renorm", "--dtype", "f64,f32"]
 
 TOKEN = re.compile(
     r"(?P<skip>//[^\n]*|/\*.*?\*/|^[ \t]*#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\s+)"
@@ -135,22 +143,47 @@ def parts_left_out(tokens):
             first = i + 1
 
 
-def mutants_of(source):
+def without_types(source, tokens):
+    """No bracket of a template, no pointer, no reference: what has two operands has a space on either side."""
+    spaced = lambda t: source[t.begin - 1].isspace() and source[t.end].isspace()
+    return [t for t in tokens if t.text not in ("<", ">", "*", "&&") or spaced(t)]
+
+
+def mutants_of(source, cxx):
     tokens = taking_part(tokens_of(source))
+    if cxx:
+        tokens = without_types(source, tokens)
     found = [Mutant(KINDS[t.text], t.begin, t.end, text) for t in tokens for text in SWAPS.get(t.text, [])]
     found += [*bounds(tokens), *constants(tokens), *statements(tokens)]
     return sorted(set(found), key=lambda m: (m.begin, m.end, m.text))
 
 
+def compiler_of(source, folder):
+    """The command that makes a plug-in of `source`, changed in folder, but for its output."""
+    shared = ["-w", "-shared", "-fPIC"]
+    if source.suffix == ".c":
+        return [os.environ.get("CC", "cc"), "-O2", *shared, f"-I{ROOT / 'norms'}", folder / source.name, "-lm"]
+    cxx = os.environ.get("CXX", "c++")
+    if source.parent != CPU:
+        return [cxx, "-std=c++17", "-O2", *shared, f"-I{ROOT / 'norms'}", folder / source.name, "-lm"]
+    flags = ["-std=c++20", "-O1", "-w", "-fPIC", "-fopenmp", "-ffp-contract=off", "-fno-math-errno",
+             "-fno-trapping-math", "-Wno-psabi", f"-I{folder}", f"-I{ROOT}"]
+    objects = [folder / f"{name}.o" for name in UNCHANGED]
+    for name, compiled in zip(UNCHANGED, objects):
+        if not compiled.exists():
+            subprocess.run([cxx, *flags, "-c", ROOT / f"norms/{name}.cpp", "-o", compiled], check=True)
+    return [cxx, *flags, "-DNORMLAB_CPU_LEVEL=changed", "-shared", CPU / "as_plugin.cpp", *objects, "-lfmt"]
+
+
 def build(source, text, folder):
     """The plug-in's path and its bytes, or None where the compiler refuses it."""
     file, library = folder / source.name, folder / "mutant.so"
+    if source.parent == CPU:  # found before the one of the tree
+        file = folder / "norms/cpu" / source.name
+        file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
-    cxx = source.suffix != ".c"
-    call = ([os.environ.get("CXX", "c++"), "-std=c++17"] if cxx else [os.environ.get("CC", "cc")])
-    call += ["-O2", "-w", "-shared", "-fPIC", f"-I{ROOT / 'norms'}", file, "-o", library, "-lm"]
     library.unlink(missing_ok=True)
-    if subprocess.run(call, capture_output=True).returncode != 0:
+    if subprocess.run([*compiler_of(source, folder), "-o", library], capture_output=True).returncode != 0:
         return None
     return library, library.read_bytes()
 
@@ -191,26 +224,34 @@ def run(source, options, folder, table):
     original = build(source, text, folder)
     if not original:
         sys.exit(f"{source} does not build as a plug-in of one file")
-    if killed := verdict_of(options.program, original[0], options.arguments, folder):
+    arguments = options.arguments or (CPU_ARGUMENTS if source.parent == CPU else [])
+    if killed := verdict_of(options.program, original[0], arguments, folder):
         sys.exit(f"{source} itself does not pass verify ({killed}); a right kernel is needed")
-    found, known = mutants_of(text), equivalents()
+    found, known = mutants_of(text, source.suffix != ".c"), equivalents()
+    made = len(found)
+    if options.sample or options.minutes:
+        found = random.Random(options.seed).sample(found, min(made, options.sample or made))
+    results, end = {original[1]: "same code"}, time.monotonic() + 60 * (options.minutes or 1e9)
     for i, m in enumerate(found):
+        if time.monotonic() > end:
+            found = found[:i]
+            break
         if sys.stderr.isatty():
             print(f"\r\033[K{source.name}: {i}/{len(found)}", end="", file=sys.stderr)
         mutated = text[:m.begin] + m.text + text[m.end:]
         line, number = line_of(mutated, m.begin)
         built = build(source, mutated, folder)
-        if not built:
-            result = "does not build"
-        elif built[1] == original[1]:
-            result = "same code"
-        else:
-            result = verdict_of(options.program, built[0], options.arguments, folder)
-            if not result and (reason := known.get((source.name, line))):
-                result = "equivalent"
+        if built and built[1] not in results:
+            results[built[1]] = verdict_of(options.program, built[0], arguments, folder)
+        result = results[built[1]] if built else "does not build"
+        if not result and known.get((source.name, line)):
+            result = "equivalent"
         table.append((source.name, m.kind, number, line, result or "survived"))
+    (folder / "norms/cpu" / source.name).unlink(missing_ok=True)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
+    if len(found) < made:
+        print(f"{source.name}: {len(found)} of {made} mutants, drawn with seed {options.seed}")
 
 
 def report(table):
@@ -241,20 +282,29 @@ def report(table):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sources", nargs="*", type=pathlib.Path, metavar="FILE", help="default: those of norms/examples")
+    parser.add_argument("sources", nargs="*", type=pathlib.Path, metavar="FILE",
+                        help="default: those of norms/examples")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/normlab", help="normlab")
     parser.add_argument("--json", type=pathlib.Path, help="write every mutant to this file, which is not there yet")
+    parser.add_argument("--sample", type=int, metavar="N", help="N mutants of each file, drawn with --seed (1)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="no new mutant of a file after M minutes")
+    parser.add_argument("--seed", type=int, default=1, metavar="S",
+                        help="draws the order with --sample and --minutes (%(default)s)")
     parser.epilog = "What follows -- goes to verify, such as -- --check accuracy."
     given = sys.argv[1:]
     own = given.index("--") if "--" in given else len(given)
     options = parser.parse_args(given[:own])
     options.arguments = given[own + 1:]
     for file in options.sources:
-        if not file.is_file() or file.suffix not in (".c", ".cpp", ".cc"):
-            parser.error(f"{file}: a C or C++ file is accepted")
+        ours = file.suffix == ".hpp" and file.resolve().parent == CPU
+        if not file.is_file() or not (ours or file.suffix in (".c", ".cpp", ".cc")):
+            parser.error(f"{file}: a C or C++ file, or a header of norms/cpu, is accepted")
+    for number in (options.sample, options.minutes):
+        if number is not None and number <= 0:
+            parser.error(f"{number}: a number above 0 is accepted")
     if options.json and options.json.exists():
         parser.error(f"--json {options.json} is there; a file that is not there is accepted")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also where SIGINT is ignored, as in the background
     table, folder = [], pathlib.Path(tempfile.mkdtemp())
     try:
         for source in options.sources or EXAMPLES:
