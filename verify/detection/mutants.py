@@ -7,8 +7,8 @@
 
 Each mutant is the kernel with one change: an operator, a comparison, a bound, a constant, a condition, or a statement
 that is left out. It is built as its file's first lines say and goes through `verify --fail-fast`. A mutant is killed if
-a check fails. One that builds to the same machine code as the kernel is no mutant, and is not run. Survivors are printed
-with their line; those that compute the same although their code differs stand, with the reason, in
+a check fails. One that builds to the same machine code as the kernel is no mutant, and is not run. Survivors are
+printed with their line; those that compute the same although their code differs stand, with the reason, in
 equivalent_mutants.txt. What takes part: all functions but `supports`, `destroy` and the table at the end.
 """
 import argparse
