@@ -23,7 +23,7 @@ enum class StateKind {
     near,  ///< running statistics close to the data's: batch renorm inside its limits
     far,   ///< far off: batch renorm clipped
     at,    ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
-    eps    ///< as near, but the running variance is eps to the last bit
+    eps    ///< as near, but the running variance is eps: to the last bit, or to rounding where sigma is kept
 };
 
 /// Which results lie where an input did: y in x, dx in dy.

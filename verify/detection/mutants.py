@@ -31,7 +31,8 @@ EXAMPLES = [ROOT / "norms/examples/layer_norm.c", ROOT / "norms/examples/layer_n
 CPU = ROOT / "norms/cpu"
 # What the kernels of norms/cpu need of the library and is not changed; compiled once.
 UNCHANGED = ["geometry", "names", "quad", "running_stats", "spec"]
-# They serve everything, and a survivor would take minutes: a row, slab and column kernel, centred and not, with State.
+# The kernels serve everything, and a survivor would take minutes. These reach the row, slab and column kernel, and State;
+# both variants remove the mean, so what shows only where it stays needs others (after --).
 CPU_ARGUMENTS = ["--variant", "layer_norm,batch_renorm", "--dtype", "f64,f32"]
 
 TOKEN = re.compile(
