@@ -149,6 +149,8 @@ expect 2 "--cases 0" soak --cases 0
 expect 0 "3 planted, 3 caught" verify --faults --only eps_outside,past_end,momentum_scaled --variant batch_norm --dtype f32 --layout nchw --json faults.json
 grep -q '"false_alarms": 0' faults.json || complain "faults.json has no count of false alarms"
 expect 1 "equals the fault eps_outside (" verify --plugin "${program%/*}/lib/normlab/faulty.so:eps_outside" --case "layer_norm faulty_eps_outside f32 nchw train 5x6x3 sigma=0.01"
+expect 1 "FAIL accuracy y" verify --plugin "${program%/*}/lib/normlab/faulty.so:beta_scaled" --case "batch_norm faulty_beta_scaled f32 nchw eval 5x6x3"
+case $out in *"memory access"*) complain "what a fault that it is compared with writes is held against a plug-in: $out" ;; esac
 expect 2 "did you mean eps_outside" verify --faults --only eps_outsid
 expect 2 "--only, --all" verify --faults --impl cpu
 

@@ -25,8 +25,9 @@ struct Formula {
     // eps
     double eps = 1, eval_eps = 1;
     double least_eps = 0, eps_in_f16 = 0;
-    double zero_at_eps = 0;  ///< rstd is 0 where the variance is eps
-    double eps_outside = 0;  ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
+    double zero_at_eps = 0;          ///< rstd is 0 where the variance is eps
+    double zero_at_no_variance = 0;  ///< in evaluation rstd is 0 where the running variance is 0
+    double eps_outside = 0;          ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
     // y
     double x_hat = 1, beta = 1, last_gamma = 1, absent_gamma = 1, absent_beta = 0;
     double gamma_by_group = 0, affine_first = 0;  ///< affine_first: (gamma x_hat + beta) r + d
@@ -57,10 +58,12 @@ struct Formula {
     double gamma_modulus = 0;  ///< gamma of channel c % gamma_modulus
     double count_modulus = 0;  ///< the number of elements of a block is counted modulo this
     double long_ddof = 0;      ///< as ddof, of blocks of more than 1024 elements
+    double long_biased = 0;    ///< the running variance of blocks of more than 1024 elements is not unbiased
     double rare_y = 0;         ///< what one element of 100003 is off by, relatively
     // precision
     /// a DType that sums of statistics are rounded to: 1 f32 (all but f64 data), 2 the data's own 16 bits
     double sums_in = 0;
+    double largest_var_f16 = 0, dbeta_in_f16 = 0;  ///< of f16 data
     double dgamma_in_bf16 = 0, mean_in_f32 = 0, rstd_in_f32 = 0, dx_in_bf16 = 0, truncates = 0;
     // promises
     /// 1: the first result is one ulp off there

@@ -66,7 +66,8 @@ Inputs<double> in_shape(const Inputs<double>& like, const Shape& shape, const Sp
     return in;
 }
 
-// Half of x, which is as constant or as far from zero as it was; other numbers, of a variance near 1, eps and eps^2;
+// Half of x, which is as constant or as far from zero as it was; other numbers, of a variance near 1, eps and eps^2,
+// and tiny ones, for which a floor of x is told from one of the variance;
 // then other shapes. The last two have blocks whose length leaves another remainder by 4, 8, 16 and 32, and the last
 // another eps and momentum too.
 std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
@@ -74,7 +75,7 @@ std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
     std::uint64_t seed = 17;
     fill(all.emplace_back(in), seed++);
     for (double& v : all.back().x) v = rounded(v / 2, in.problem.dtype);
-    for (const double scale : {1.0, 1.0 / 256, 1.0 / 1024, in.problem.spec.eps})
+    for (const double scale : {1.0, 1.0 / 256, 1.0 / 1024, 0x1p-27, in.problem.spec.eps})
         if (scale > 0) fill(all.emplace_back(in), seed), fill_x(all.back(), scale, seed++);
     const Spec& spec = in.problem.spec;
     Spec other = spec;

@@ -302,6 +302,15 @@ inline constexpr Fault table[] = {
     // compared with eps, where the sum of both was meant
     {"zero_at_eps", "rstd 0 where the variance is eps", Kind::eps, of_means, Pass::forward, When::always,
      &Formula::zero_at_eps, 1},
+    // at the ends of what numbers may be
+    {"zero_at_no_variance", "rstd 0 in evaluation where the running variance is 0", Kind::eps, may_keep_state,
+     Pass::forward, When::eval, &Formula::zero_at_no_variance, 1},
+    {"largest_var_f16", "the variance of f16 data is at most 1e9", Kind::precision, of_means, Pass::forward,
+     When::train, &Formula::largest_var_f16, 1e9},
+    {"dbeta_in_f16", "dbeta of f16 data is infinite beyond what f16 holds", Kind::precision, everywhere, Pass::backward,
+     When::always, &Formula::dbeta_in_f16, 1},
+    {"long_running_biased", "the running variance of more than 1024 elements is not unbiased", Kind::running,
+     may_keep_state, Pass::forward, When::train, &Formula::long_biased, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 

@@ -152,6 +152,8 @@ Cases half_range(const Case& base) {
     if (!half(base)) return {};
     Cases all =
         together({pattern(base, "normal", 500), pattern(base, "normal", 1, 300), pattern(base, "uniform", 1e3, 257)});
+    if (short_range(base))  // a variance of 1.6e9
+        for (Case& c : pattern(base, "alternating", 4e4)) all.push_back(c);
     all.push_back(tiled(base, {2, 3, 4}, {512, 3, 256}));  // 131072 values a channel: no count in 16 bits
     return all;
 }

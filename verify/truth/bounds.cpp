@@ -96,9 +96,11 @@ private:
         if (accumulation_ == Accumulation::pivot && p_.own_statistics() && p_.spec.centred()) {
             const double kappa_p = kappa_of_pivot(b);
             e.luk = l * u_ * kappa_p + u_ * e.kappa, e.dv = std::max(2 * l * u_ * kappa_p * kappa_p, e.luk);
-            if (e.dv > 0.25) e.luk = e.dv = no_bound;  // the variance may come out as 0, and what follows is not linear
             e.of_one = e.luk / (l * u_), e.of_x_hat = e.dv / (l * u_);
         }
+        // A variance of one pass (a tree's may be one in double) may come out as 0, and what follows is not linear.
+        if (e.dv > 0.25 && (accumulation_ == Accumulation::pivot || accumulation_ == Accumulation::tree))
+            e.luk = e.dv = no_bound, e.of_one = e.of_x_hat = no_bound / (l * u_);
         // clipped only if it still is when it moves by its own error
         e.d_free = size(b.raw_d) - 4 * e.luk * size(b.raw_r) < p_.spec.d_max;
         e.r_free = size(b.raw_r) * (1 - 2 * e.dv) < p_.spec.r_max && size(b.raw_r) * (1 + 2 * e.dv) > 1 / p_.spec.r_max;

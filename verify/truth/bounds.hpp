@@ -27,8 +27,11 @@
 // once and x_hat twice, each off by half of that: 2.25 dv more. p is the value of the block that is furthest from the
 // mean, or the running mean before the step if that is further: whichever it was. Renorm's share: d = (mean_B - mean) /
 // sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's dv / 2 is
-// in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the
-// dtype's smallest subnormal is added for each rounding that may underflow.
+// in x_hat's. Where dv > 1/4 neither a pivot nor a tree has a bound: mean(x^2) - mean^2 in double, which promises a
+// tree, is off by l 2^-53 kappa^2 s^2, which is less than l u kappa s^2 for kappa < 2^29 and more than s^2 from kappa =
+// 2^26 / sqrt(l) on; rstd is then anything up to 1 / sqrt(eps). Declared kappa-free (f32 and 16-bit data): see
+// kappa_free in bounds.cpp. To every bound half of the dtype's smallest subnormal is added for each rounding that may
+// underflow.
 
 #include "verify/truth/inputs.hpp"
 

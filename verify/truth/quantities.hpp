@@ -67,6 +67,11 @@ struct QuantityRow {
     DType dtype(DType of_problem) const {
         return !output ? DType::f64 : per == Per::channel ? param_dtype(of_problem) : of_problem;
     }
+    /// The problem with that dtype: f16 data have dgamma in f32, whose infinities no f16 excuses.
+    Problem stored(Problem problem) const {
+        problem.dtype = dtype(problem.dtype);
+        return problem;
+    }
     /// "running var" or "running sigma" where the variant decides.
     std::string_view name_in(const Spec& spec) const;
     const std::vector<double>& in(const Outputs<double>& outputs) const;  ///< empty: not computed, or not saved
