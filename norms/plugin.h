@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 1
+#define NORMLAB_PLUGIN_MINOR 2
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -136,6 +136,27 @@ typedef struct normlab_backward_args {
     void *stream;
 } normlab_backward_args;
 
+/* Since version 1.2. Double backward: the gradients by x, dy and gamma of S = <dx, v> + <dgamma, u> + <dbeta, w>, where dx, dgamma and dbeta are what backward gives
+ * for the same arguments. r, d and the state are constants. S does not depend on beta. With q, mean, rstd, x_hat and g as above (r = 1, d = 0 but in batch renorm) and
+ * P(a) = a - [centred] mean(a) - x_hat * (1/q) sum a * x_hat:
+ *     ddy = gamma * r * rstd * P(v) + u * (x_hat * r + d) + w      ddgamma = sum r * rstd * dy * P(v) over all elements of a channel
+ *     ddx = rstd * P(h) - rstd^2 * x_hat * (1/q) sum g * P(v)      h = r * u * dy - rstd * (g * (1/q) sum v * x_hat + v * (1/q) sum g * x_hat)
+ *     statistics given:  ddy = gamma * rstd * v + u * x_hat + w,   ddgamma = sum rstd * dy * v,   ddx = rstd * dy * u
+ * Nothing overlaps here. What `accumulation` says of sums holds for these, too. */
+typedef struct normlab_backward_backward_args {
+    size_t size;
+    const void *x, *dy;
+    const void *gamma;         /* may be null: 1 */
+    normlab_saved saved;       /* as forward left it, to be read only */
+    const void *v;             /* cotangent of dx, as dx lies; may be null: 0 */
+    const void *u, *w;         /* of dgamma and dbeta, one a channel in their type; each may be null: 0 */
+    void *ddx, *ddy, *ddgamma; /* as x, dy and gamma lie; each may be null: not asked for */
+    void *workspace;           /* workspace_bytes(plan) bytes */
+    void *stream;
+} normlab_backward_backward_args;
+
+#define NORMLAB_DECLINED (-1)  /* from backward_backward: not for this plan's problem; nothing was written, and last_error may say why */
+
 typedef struct normlab_plan normlab_plan;   /* the plug-in's own: define struct normlab_plan as you like */
 
 typedef struct normlab_plugin {
@@ -174,6 +195,9 @@ typedef struct normlab_plugin {
                                   it then accepts what lies within the bounds of both results */
     int32_t flushes_subnormals;   /* not 0: a number below the smallest normal one of its type, or of float, may be taken for 0, in what is read
                                   and in what is written (-ffast-math, nvcc --use_fast_math) */
+
+    /* Since version 1.2. Those of ddx, ddy, ddgamma that are not null; NORMLAB_DECLINED where the plan's problem has none. May be null: no problem has. */
+    int (*backward_backward)(normlab_plan *plan, const normlab_backward_backward_args *args);
 } normlab_plugin;
 
 /* The one symbol that a plug-in exports. `host_version` is normlab's NORMLAB_PLUGIN_VERSION. `options` is what follows the colon in

@@ -38,6 +38,8 @@ constexpr const char* shows[] = {
     "f32 nchw train 5x6x3 check=gradient_masks", "f32 nchw train 5x6x3 check=power_of_two",
     "f32 nchw train 5x6x3 check=subnormals",
     "f32 nchw train 5x6x3 gamma=1e-6,-1e-6,.001,-.01,.1,1 beta=1e6,1e6,1e6,1e6,1e6,1e6",
+    "f64 nchw train 5x6x3 check=double_backward", "f64 nchw eval 5x6x3 check=double_backward",
+    "f64 nchw train 4x6x3 check=double_identities", "f64 nchw train 5x6x3 state=far check=double_backward",
     "f32 nchw train 5x6x3 check=isolation", "f32 nchw train 5x3x1024 check=accuracy",
     "f32 nchw train 64x6x256 tile=4x6x4 check=tiled",
     "f64 nchw train 5x6x3 momentum=none count=4294967301 check=running_stats",

@@ -98,4 +98,37 @@ Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const Array<T>& rs
     return out;
 }
 
+template <class T>
+struct SecondGradient {
+    Array<T> ddx, ddy, ddgamma;
+};
+
+/// u and w are 0 where they are absent, v too. d is read in ddy alone.
+template <class T>
+SecondGradient<T> backward_backward(const Problem& p, const Array<T>& x_hat, const Array<T>& rstd, const Array<T>& r,
+                                    const Array<T>& d, const Array<T>& gamma, const Array<T>& dy, const Array<T>& v,
+                                    const Array<T>& u, const Array<T>& w) {
+    const AxisList axes = block_axes(p.spec.block);
+    const T m(static_cast<double>(p.block_size())), q = p.spec.moments == Moments::norm ? T(1) : m;
+    const auto along_x_hat = [&](const Array<T>& a) -> Array<T> { return add_up<T>(a * x_hat, axes) / q; };
+    const auto projected = [&](const Array<T>& a) -> Array<T> {
+        if (!p.own_statistics()) return a;
+        Array<T> mean = add_up<T>(a, axes) / m;
+        if (!p.spec.centred()) mean.fill(T(0));
+        return a - mean - x_hat * along_x_hat(a);
+    };
+    const Array<T> g = gamma * r * dy, Pv = projected(v);
+    SecondGradient<T> out;
+    out.ddy = gamma * r * rstd * Pv + u * (x_hat * r + d) + w;
+    out.ddgamma = add_up<T>(r * rstd * dy * Pv, channel_axes);
+    if (p.own_statistics()) {
+        const Array<T> h = r * u * dy - rstd * (g * along_x_hat(v) + v * along_x_hat(g));
+        const Array<T> by_rstd = add_up<T>(g * Pv, axes) / q;
+        out.ddx = rstd * projected(h) - rstd * rstd * x_hat * by_rstd;
+    } else {
+        out.ddx = rstd * dy * u;
+    }
+    return out;
+}
+
 }  // namespace normlab::reference

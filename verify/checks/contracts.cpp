@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "verify/check/twice.hpp"
 #include "verify/check/watched.hpp"
 
 namespace normlab::verify {
@@ -132,7 +133,7 @@ Finding strided(const Inputs<double>& in, const Implementation& implementation, 
 }
 
 std::vector<Finding> repeat(const Case& c, const Implementation& implementation) {
-    const Inputs<double> in = draw(c);
+    const Inputs<double> in = draw_for(c, implementation);
     const WatchedRun plain = run_watched(implementation, in);
     const std::optional<Bounds> within = tolerance(implementation, in);
     std::vector<Breach> breaches = plain.breaches;
@@ -186,7 +187,7 @@ Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun&
 }
 
 std::vector<Finding> contracts(const Case& c, const Implementation& implementation) {
-    const Inputs<double> in = draw(c);
+    const Inputs<double> in = draw_for(c, implementation);
     std::vector<WatchedRun> runs;
     using Edge = system::GuardedMemory::Edge;
     for (const How& how : {How{.poison = nan_poison}, How{.poison = huge_poison},

@@ -77,13 +77,10 @@ struct VectorFile {
 };
 
 /// Ops of such vectors that normlab does not have.
-inline constexpr std::string_view absent_ops[] = {"batch_norm_double_backward",
-                                                  "layer_norm_double_backward",
-                                                  "instance_norm_double_backward",
-                                                  "group_norm_double_backward",
-                                                  "weight_norm_double_backward",
-                                                  "weight_standardization",
-                                                  "sync_batch_norm"};
+inline constexpr std::string_view absent_ops[] = {"weight_standardization", "sync_batch_norm"};
+
+/// The ops whose outputs are of the double backward end so; what precedes it is the variant's name.
+inline constexpr std::string_view double_backward = "_double_backward";
 
 /// Reads and checks a case.json, of an absent op the op and dtype alone; opens no other file. Throws io::InputError
 /// naming the file, the offending key and what is accepted: no JSON, a key that is missing or of another type, an

@@ -36,7 +36,14 @@ constexpr Known outputs[] = {{"y", Quantity::y},
                              {"r", Quantity::r},
                              {"d", Quantity::d},
                              {"r_raw", Quantity::raw_r},
-                             {"d_raw", Quantity::raw_d}};
+                             {"d_raw", Quantity::raw_d},
+                             {"ddx", Quantity::ddx},
+                             {"ddv", Quantity::ddx},
+                             {"ddy", Quantity::ddy},
+                             {"ddw", Quantity::ddy},
+                             {"ddgamma", Quantity::ddgamma},
+                             {"ddg", Quantity::ddgamma},
+                             {"S", Quantity::S}};
 
 constexpr std::string_view multistep = "_multistep";
 
@@ -112,11 +119,21 @@ public:
             throw Error("evaluation needs running statistics; there are none");
         p.layout = v.attributes.layout;
         out.in.x = logical(p, x.values);
-        if (const VectorArray* dy = input(weights ? "dw" : "dy")) {
-            if (dy->shape != x.shape)
-                throw Error(fmt::format("dy has shape {}, x {}; the same is accepted", io::shape_text(dy->shape),
-                                        io::shape_text(x.shape)));
-            out.in.dy = logical(p, dy->values);
+        const auto as_x = [&](std::string_view name, std::string_view base) -> std::vector<double> {
+            const VectorArray* found = input(base);
+            if (!found) return {};
+            if (found->shape != x.shape)
+                throw Error(fmt::format("{} has shape {}, x {}; the same is accepted", name,
+                                        io::shape_text(found->shape), io::shape_text(x.shape)));
+            return logical(p, found->values);
+        };
+        out.in.dy = as_x("dy", weights ? "dw" : "dy");
+        if (v.op.ends_with(double_backward)) {
+            needed(weights ? "dw" : "dy");
+            out.in.v = as_x("v", weights ? "p" : "v");
+            out.in.u = values(weights ? "q" : "u", p.shape.C);
+            out.in.w = values("w", p.shape.C);
+            if (!out.in.twice() && p.shape.size() > 0) needed(weights ? "p" : "v");
         }
         out.in.gamma = values(weights ? "g" : "gamma", p.shape.C);
         out.in.beta = values("beta", p.shape.C);
@@ -213,9 +230,9 @@ private:
 const Variant& variant_of(std::string_view op) {
     std::vector<std::string> ops;
     for (const Variant* v : all_variants())
-        for (const bool steps : {false, true}) {
-            if (steps && v->make().running == Running::none) continue;
-            ops.push_back(std::string(v->name) + std::string(steps ? multistep : ""));
+        for (const std::string_view ending : {std::string_view(), multistep, double_backward}) {
+            if (ending == multistep && v->make().running == Running::none) continue;
+            ops.push_back(std::string(v->name) + std::string(ending));
             if (ops.back() == op) return *v;
         }
     throw Error(unknown("op", op, std::vector<std::string_view>(ops.begin(), ops.end())));
@@ -232,7 +249,11 @@ std::vector<Step> steps_of(const VectorFile& v) {
                                            "running_mean",
                                            "running_var",
                                            "running_sigma",
-                                           "num_batches_tracked"};
+                                           "num_batches_tracked",
+                                           "p",
+                                           "q",
+                                           "u",
+                                           "w"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {

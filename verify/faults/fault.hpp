@@ -83,6 +83,21 @@ struct Formula {
     // where two things meet
     double count_in_32_bits = 0, count_in_f32 = 0, eval_batch_at_0 = 0;
     double absent_beta_one_channel = 0, one_sample_dgamma_alone = 1, one_channel_dx_in_place = 1;
+    // double backward, with the letters of norms/plugin.h
+    double ddx = 1, ddy = 1, ddgamma = 1;
+    double mean_v = 1, along_v = 1;  ///< in P(v): mean(v), and x_hat (1/q) sum v x_hat
+    double mean_h = 1, along_h = 1;  ///< in P(h)
+    double g_in_h = 1, v_in_h = 1;   ///< the two products of h
+    double rstd_term = 1;            ///< of ddx: what comes through rstd
+    double means_of_rstd_term = 1;   ///< mean(g) mean(v) in it
+    double u_in_ddy = 1, u_in_ddx = 1, w_in_ddy = 1, P_in_ddgamma = 1, gamma_in_ddy = 1;
+    double twice_ddof = 0;         ///< its means are divided by m - this
+    double twice_eval_means = 0;   ///< it treats given statistics as the batch's own
+    double twice_train_given = 0;  ///< or the batch's own as given
+    double r_in_second = 1, d_in_ddy = 1;
+    double last_sample_ddgamma = 1, ddgamma_by_gamma = 0, absent_v = 0, absent_u = 0;
+    double v_kept = 0;                                      ///< a plan keeps the v of its first double backward
+    double ddx_alone = 0, ddy_unwritten = 0, writes_v = 0;  ///< ddx_alone: one ulp off where ddgamma is not asked for
 };
 
 enum class Kind { term, eps, bias, running, saved, axis, layout, tail, precision, renorm, promise, special };

@@ -39,6 +39,9 @@ void fill(Inputs<double>& in, std::uint64_t seed) {
     for (double& v : in.dy) v = rounded(random.normal() + 0.5, d);
     for (double& v : in.gamma) v = rounded((0.5 + 1.5 * random.uniform()) * (random.integer(0, 3) ? 1 : -1), params);
     for (double& v : in.beta) v = rounded(random.normal() + 0.25, params);
+    for (double& v : in.v) v = rounded(random.normal() + 0.5, d);
+    for (double& v : in.u) v = rounded(random.normal() + 0.5, params);
+    for (double& v : in.w) v = rounded(random.normal() + 0.25, params);
 }
 
 // x and what is kept of earlier ones, of this size.
@@ -61,6 +64,7 @@ Inputs<double> in_shape(const Inputs<double>& like, const Shape& shape, const Sp
     const auto size = static_cast<std::size_t>(shape.size()), C = static_cast<std::size_t>(shape.C);
     in.x.resize(size), in.gamma.resize(C), in.beta.resize(C);
     if (!like.dy.empty()) in.dy.resize(size);
+    if (like.twice()) in.v.resize(size), in.u.resize(C), in.w.resize(C);
     if (spec.running != Running::none) in.state = initial_state(spec, shape.C), in.state.count = 5;
     fill(in, seed), fill_x(in, 1, seed);
     return in;

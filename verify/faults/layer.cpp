@@ -8,18 +8,18 @@
 #include "norms/element.hpp"
 
 namespace normlab::verify::faults {
-namespace {
 
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-// The value next to element i, away from zero.
 void bump(void* data, DType d, std::int64_t i) {
     const std::size_t bytes = size_of(d);
     std::uint64_t bits = 0;  // little-endian, as every machine this runs on
-    std::memcpy(&bits, static_cast<std::byte*>(data) + index(i) * bytes, bytes);
+    std::memcpy(&bits, static_cast<std::byte*>(data) + static_cast<std::size_t>(i) * bytes, bytes);
     ++bits;
-    std::memcpy(static_cast<std::byte*>(data) + index(i) * bytes, &bits, bytes);
+    std::memcpy(static_cast<std::byte*>(data) + static_cast<std::size_t>(i) * bytes, &bits, bytes);
 }
+
+namespace {
+
+std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 thread_local std::vector<double> last_mean, last_rstd;  // of the last forward of all: what saved_shared reads
 

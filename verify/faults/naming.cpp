@@ -105,9 +105,10 @@ Outputs<double> run_fault(const Fault& fault, const Inputs<double>& in) {
 
 Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, const truth::Result& t,
                    const Bounds& b) {
-    for (const QuantityRow& q : quantities::results())
-        if (!(b.*q.bound).empty())
-            quantities_.push_back({q.name_in(in.problem.spec), as_doubles(q.in(t)), b.*q.bound, &q});
+    for (const auto rows : {quantities::results(), quantities::second()})
+        for (const QuantityRow& q : rows)
+            if (!(b.*q.bound).empty())
+                quantities_.push_back({q.name_in(in.problem.spec), as_doubles(q.in(t)), b.*q.bound, &q});
     wide_ = in;
     wide_from_ = in.problem.dtype;
     wide_.problem.dtype = DType::f64;

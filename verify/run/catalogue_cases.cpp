@@ -302,6 +302,12 @@ Cases index_32bit(const Case& base) {
     return {c};
 }
 
+Cases second_order(const Case& base) {
+    List l{with_small_shape(base), {}};
+    l.add({"double_backward", "double_derivatives", "double_identities"}, [](Case& c) { c.sigma = 0.5, c.eps = 0.25; });
+    return l.cases;
+}
+
 Cases nothing(const Case&) { return {}; }
 
 }  // namespace normlab::verify::hostile

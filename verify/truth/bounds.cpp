@@ -17,6 +17,15 @@ double chain(double n, Accumulation a, DType d, Limit limit) {
     return limit == Limit::hard ? std::max(l, 1.0) : std::sqrt(std::max(l, 1.0));
 }
 
+}  // namespace
+
+double sum_error(double terms, Accumulation accumulation, DType dtype, Limit limit) {
+    const bool wide = accumulation == Accumulation::kappa_free && dtype != DType::f64 && dtype != DType::quad;
+    return (wide ? 1 : chain(terms, accumulation, dtype, limit)) * unit_roundoff(dtype);
+}
+
+namespace {
+
 // All of the block equal, with so few digits that sums are exact in any order: the mean is exact, however large.
 bool exact_mean(const truth::Block& b, const std::vector<double>& x, double m, double u) {
     const double first = x[b.elements[0]];
@@ -65,6 +74,21 @@ public:
         if (has_dy()) add_channels();
         if (p_.mode == Mode::train && p_.spec.running != Running::none && !t_.running_mean.empty()) add_running();
         return std::move(out_);
+    }
+
+    std::vector<BlockErrors> of_blocks() const {
+        std::vector<BlockErrors> all;
+        for (const truth::Block& b : t_.blocks) {
+            const Errors e = errors(b);
+            BlockErrors of;
+            of.x_hat = !p_.spec.centred() ? 0 : kappa_free_ ? 0x1p-46 * e.kappa : e.luk;
+            of.rstd = (kappa_free_ ? 0 : e.dv / 2) + 3 * u_;
+            of.r = !p_.has_correction() ? 0 : (e.r_free && !kappa_free_ ? e.dv / 2 : 0) + 4 * u_ + e.moved;
+            of.d = e.renorm;
+            of.sums = sum_error(e.m, p_.own_statistics() ? accumulation_ : Accumulation::tree, p_.dtype, limit_);
+            all.push_back(of);
+        }
+        return all;
     }
 
 private:
@@ -231,7 +255,14 @@ private:
 
 Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit,
                     Repeats repeats) {
-    return Derivation(in, t, accumulation, limit, repeats).bounds();
+    Bounds bounds = Derivation(in, t, accumulation, limit, repeats).bounds();
+    if (!t.ddx.empty()) add_second_bounds(bounds, in, t, accumulation, limit);
+    return bounds;
+}
+
+std::vector<BlockErrors> block_errors(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation,
+                                      Limit limit) {
+    return Derivation(in, t, accumulation, limit, {}).of_blocks();
 }
 
 }  // namespace normlab::verify

@@ -48,6 +48,7 @@ struct Bounds {
     std::vector<double> mean, var, rstd, r, d;  ///< of each block's saved statistics
     /// after one call in training, where the variant keeps them; not of a tensor that repeats
     std::vector<double> running_mean, running_spread;
+    std::vector<double> ddx, ddy, ddgamma;  ///< only where inputs call for the double backward
 };
 
 enum class Limit { hard, warning };
@@ -61,5 +62,23 @@ struct Repeats {
 /// Bounds of the larger tensor's results, where it repeats: sums are that much longer.
 Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation,
                     Limit limit = Limit::hard, Repeats repeats = {});
+
+/// What a block's statistics may be off by, and l u of sums over it: all that the bounds of its results are made of
+/// (bounds_twice.cpp).
+struct BlockErrors {
+    double x_hat = 0;  ///< by the mean alone
+    double rstd = 0;   ///< relative
+    double r = 0;      ///< relative
+    double d = 0;
+    double sums = 0;  ///< relative to the sum of the terms' sizes
+};
+std::vector<BlockErrors> block_errors(const Inputs<double>& inputs, const truth::Result& truth,
+                                      Accumulation accumulation, Limit limit = Limit::hard);
+/// l u of a sum of so many terms.
+double sum_error(double terms, Accumulation accumulation, DType dtype, Limit limit = Limit::hard);
+
+/// Those of the double backward: ddx, ddy and ddgamma of `bounds`.
+void add_second_bounds(Bounds& bounds, const Inputs<double>& inputs, const truth::Result& truth,
+                       Accumulation accumulation, Limit limit);
 
 }  // namespace normlab::verify
