@@ -12,6 +12,8 @@ Inputs<double> draw_twice(const Case& c) {
         in.u.push_back(rounded(u, params));
         in.w.push_back(rounded(random.normal(), params));
     }
+    if (in.gamma.empty()) in.u.clear();
+    if (in.beta.empty()) in.w.clear();
     return in;
 }
 

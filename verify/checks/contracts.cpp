@@ -99,7 +99,8 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-Finding strided(const Inputs<double>& in, const Implementation& implementation, const std::optional<Bounds>& within) {
+Finding strided(Inputs<double> in, const Implementation& implementation, const std::optional<Bounds>& within) {
+    in.v.clear(), in.u.clear(), in.w.clear();
     const Problem& p = in.problem;
     const Outputs<double> expected = run(implementation, in);
     Sliced x(p), y(p), dy(p), dx(p);
