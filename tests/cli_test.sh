@@ -136,7 +136,7 @@ expect 0 "accuracy          faulty           1 " verify --replay along.txt --tie
 case $out in *"zero_sum          faulty"*) complain "what a replayed case names runs in the tier too: $out" ;; esac
 printf 'layer_norm reference f32\n' >wrong.txt
 expect 2 "wrong.txt line 1" verify --replay wrong.txt --tier smoke
-expect 0 "0 failed" verify --hunt 1 --variant rms_norm --impl reference --dtype f64
+expect 0 "0 failed" verify --hunt 1 --variant rms_norm --impl reference --dtype f64 --check accuracy
 expect 2 "accepted beside it" verify --hunt 1 --eps 5
 expect 2 "tile goes with check=tiled" verify --case "layer_norm cpu f32 nchw 2x3x4 tile=2x3x2"
 expect 2 "--hunt 0" verify --hunt 0

@@ -10,7 +10,7 @@ says() { case $out in *"$1"*) ;; *) complain "not said: '$1': $out" ;; esac; }
 expect 0 "$variant" list
 expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl reference,cpu --tier "$tier"
 says "channel_rms_norm, no row         yes       no "   # its invariances are measured and shown, and held to nothing
-expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl cpu --hunt 1
+expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl cpu --hunt 1 --check accuracy
 
 expect 0 " 0 failed, 0 unresolved" verify --variant $variant --plugin "$faulty" --tier smoke
 expect 1 "FAIL accuracy y" verify --variant $variant --plugin "$faulty:eps_outside" --tier smoke --check accuracy
