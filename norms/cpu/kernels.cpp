@@ -3,6 +3,7 @@
 #include "norms/cpu/kernels.hpp"
 
 #include "norms/cpu/column_passes.hpp"
+#include "norms/cpu/few.hpp"
 #include "norms/element.hpp"
 
 namespace normlab::cpu {
@@ -12,11 +13,17 @@ namespace {
 template <class T>
 Kernels kernels_of() {
     return {[](const Setup& s, const ForwardArgs& args, int threads) {
+                if (s.has_few()) return few_forward<T>(s, args, threads);
                 s.kernel == Kernel::column ? forward_columns<T>(s, args, threads) : forward_blocks<T>(s, args, threads);
             },
-            [](const Setup& s, const BackwardArgs& args, int threads) {
-                s.kernel == Kernel::column ? backward_columns<T>(s, args, threads)
-                                           : backward_blocks<T>(s, args, threads);
+            [](const Setup& s, const BackwardArgs& all, int threads) {
+                BackwardArgs args = all;
+                const bool parameters = args.gradients.dgamma || args.gradients.dbeta;
+                if (s.has_few()) args.gradients.dx.data = nullptr;  // dgamma and dbeta first, as dx may replace dy
+                if (!s.has_few() || parameters)
+                    s.kernel == Kernel::column ? backward_columns<T>(s, args, threads)
+                                               : backward_blocks<T>(s, args, threads);
+                if (s.has_few() && all.gradients.dx.data) few_backward<T>(s, all, threads);
             },
             [](const Setup& s) {
                 if (s.kernel == Kernel::column) return ColumnArrays<ArithmeticOf<T>>(s, nullptr).arena.used();

@@ -48,6 +48,10 @@ struct Setup {
         return block / g.inner * g.outer_stride + block % g.inner * g.inner_stride;
     }
 
+    static constexpr std::int64_t few = 7;
+    /// Blocks of so few elements, less than one vector, are taken eight at a time, whatever their geometry.
+    NORMLAB_INLINE bool has_few() const { return own && m >= 1 && m <= few; }
+
     /// Row and slab: consecutive blocks that share one set of partial sums of dgamma and dbeta. No two blocks have a
     /// channel in common where there is one outer index and blocks have channels of their own; then there is one set in
     /// all.
