@@ -96,6 +96,12 @@ TEST_CASE("tiled: a wrong divisor and a wrong channel show in a tensor that repe
     }
 }
 
+TEST_CASE("tiled: a dx beyond the largest f16 may be infinite") {
+    CHECK(
+        failures({parse_case("instance_norm reference f16 nhwc eval 6x2x2 eps=1e-12 tile=3x1x2 offset=-197 seed=448420 "
+                             "check=tiled")}) == 0);
+}
+
 TEST_CASE("a saturated block is accepted as the policy says, a finite wrong number is not") {
     const Outcome huge = run_case(parse_case("layer_norm reference f32 nchw 2x3x5 sigma=1e25"));
     CHECK(huge.skipped.empty());

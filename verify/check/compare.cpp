@@ -20,6 +20,13 @@ static std::string against_truth(double got, double truth, DType dtype) {
                                                            : fmt::format("{}, truth {}", a, b);
 }
 
+double error_of(double got, const truth::Wide& truth, double bound, DType dtype) {
+    if (std::isinf(got) && std::signbit(got) == std::signbit(truth.high) &&
+        !(std::abs(truth.high) + bound <= row_of(dtype).largest))
+        return 0;
+    return truth::distance(got, truth);
+}
+
 Finding compare(std::string_view quantity, const Problem& p, const std::vector<double>& got,
                 const std::vector<truth::Wide>& truth, const std::vector<double>& bound,
                 const std::vector<double>& warning) {
@@ -29,15 +36,11 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
         worst_of.where = fmt::format("{} values where {} are expected", got.size(), truth.size());
         return worst_of;
     }
-    const double largest = row_of(p.dtype).largest;
     double worst_ratio = -1;
     std::size_t at = 0;
     bool beyond = false;  // the warning
     for (std::size_t i = 0; i < got.size(); ++i) {
-        const double value = truth[i].high;
-        const bool overflows = std::isinf(got[i]) && std::signbit(got[i]) == std::signbit(value) &&
-                               !(std::abs(value) + bound[i] <= largest);
-        const double error = overflows ? 0 : truth::distance(got[i], truth[i]);
+        const double error = error_of(got[i], truth[i], bound[i], p.dtype);
         beyond |= !warning.empty() && error > warning[i];
         const double ratio =
             std::isnan(error) ? std::numeric_limits<double>::infinity() : Finding::ratio(error, bound[i]);

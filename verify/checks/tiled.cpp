@@ -65,7 +65,7 @@ public:
         on_host(memory, false, [&](std::byte* from) {
             each([&](std::size_t at, std::size_t i) {
                 const double got = read_element<double>(from, p_.dtype, static_cast<std::int64_t>(at));
-                const double error = truth::distance(got, truth[i]);
+                const double error = error_of(got, truth[i], bound[i], p_.dtype);
                 const double ratio = std::isnan(error) ? std::numeric_limits<double>::infinity()
                                      : error == 0      ? 0
                                                        : error / bound[i];
