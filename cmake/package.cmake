@@ -28,7 +28,7 @@ function(normlab_install)
   # The public headers, which norms/README.md says more of; tests/package includes each. In the tree and installed alike: #include "norms/norm.hpp"
   file(GLOB variants RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS norms/variants/*.hpp)
   foreach(header IN ITEMS
-      norms/norm.hpp norms/variants.hpp ${variants} norms/operation.hpp norms/memory.hpp norms/registry.hpp norms/implementation.hpp norms/plugin.h norms/plugin.hpp
+      norms/norm.hpp norms/fold.hpp norms/variants.hpp ${variants} norms/operation.hpp norms/memory.hpp norms/registry.hpp norms/implementation.hpp norms/plugin.h norms/plugin.hpp
       norms/names.hpp norms/half.hpp norms/tensor.hpp norms/dtype.hpp norms/spec.hpp norms/state.hpp norms/device.hpp system/failure.hpp verify/user_check.hpp)
     cmake_path(GET header PARENT_PATH room)
     install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab/${room})

@@ -64,7 +64,7 @@ struct ChannelMap {
 };
 
 /// scale = gamma / sqrt(var + eps) (Running::sigma: gamma / sigma), shift = beta - scale * mean. gamma and beta are of
-/// `params`. Throws Error where the variant keeps no running statistics.
+/// `params`. Throws Error where the variant keeps no running statistics. norms/fold.hpp folds into a layer's weights.
 ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType params);
 
 /// Applies a folded map in f64 and rounds once to y's type. In f32, y = scale * x + shift would cancel where the mean
