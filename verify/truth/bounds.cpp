@@ -60,6 +60,7 @@ public:
           sum_dy_kappa_(C_), sum_dy_x_hat_(C_), terms_(C_) {}
 
     Bounds bounds() {
+        follow_slices();
         out_.y.resize(in_.x.size());
         if (has_dy()) {
             out_.dx.resize(in_.x.size());
@@ -76,7 +77,8 @@ public:
         return std::move(out_);
     }
 
-    std::vector<BlockErrors> of_blocks() const {
+    std::vector<BlockErrors> of_blocks() {
+        follow_slices();
         std::vector<BlockErrors> all;
         for (const truth::Block& b : t_.blocks) {
             const Errors e = errors(b);
@@ -128,8 +130,11 @@ private:
         // clipped only if it still is when it moves by its own error
         e.d_free = size(b.raw_d) - 4 * e.luk * size(b.raw_r) < p_.spec.d_max;
         e.r_free = size(b.raw_r) * (1 - 2 * e.dv) < p_.spec.r_max && size(b.raw_r) * (1 + 2 * e.dv) > 1 / p_.spec.r_max;
-        e.moved = p_.slices() > 1 ? 0x1p-51 * static_cast<double>(p_.slices()) : 0;
-        e.moved_d = e.d_free ? e.moved * (size(b.raw_d) + e.kappa * size(b.raw_r)) : 0;
+        if (const auto k = static_cast<std::size_t>(&b - t_.blocks.data()); k < moves_.size()) {
+            e.moved = moves_[k].sigma;
+            const double running = size(b.raw_r) > 0 ? e.s / size(b.raw_r) : 0;  // sigma, before this slice
+            if (e.d_free) e.moved_d = e.moved * size(b.raw_d) + (running > 0 ? moves_[k].mean / running : 0);
+        }
         e.renorm = p_.has_correction() ? (e.d_free ? 4 * e.luk * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d : 0;
         e.reach = std::max({1.0, e.r, e.d_free && p_.has_correction() ? size(b.raw_r) : 0.0});
         e.inside = e.s == 0 ? 0 : tiny_param_ / e.s;
@@ -148,10 +153,44 @@ private:
         return distance == 0 ? 1 : std::min(no_bound, std::hypot(1, distance / size(b.s)));
     }
 
+    // What running statistics are off before a slice: the mean, and sigma relative to itself.
+    struct Move {
+        double mean = 0, sigma = 0;
+    };
+
+    // What a block's mean is off, relative to s, and its variance, relative to s^2.
+    struct Lost {
+        double mean, var;
+    };
+    Lost lost_by(const Errors& e) const {
+        const double wide = unit_roundoff(DType::f64) * e.m * e.kappa;  // statistics summed and kept in f64
+        return in_f64_ ? Lost{wide, wide} : Lost{e.luk, e.dv};
+    }
+
+    // Batch renorm's slices see running statistics that earlier slices have moved, with the errors of their own means
+    // and sigmas. An average is off by no more than the worst of its terms, relative to itself where all are positive,
+    // and by four roundings in f64 a step.
+    void follow_slices() {
+        if (!p_.has_correction() || p_.slices() == 1) return;
+        std::vector<Move> moves, channels(C_);
+        std::vector<double> largest(C_);
+        for (std::size_t c = 0; c < C_; ++c) largest[c] = std::abs(in_.state.mean[c]);
+        for (const truth::Block& b : t_.blocks) {
+            const std::size_t c = channel_of(b.elements[0]);
+            moves.push_back(channels[c]);
+            const Errors e = errors(b);
+            const Lost lost = lost_by(e);
+            largest[c] = std::max(largest[c], size(b.mean));
+            channels[c] = {std::max(channels[c].mean, 2 * lost.mean * e.s) + 0x1p-50 * largest[c],
+                           std::max(channels[c].sigma, 2 * lost.var) + 0x1p-50};
+        }
+        moves_ = std::move(moves);
+    }
+
     void add_saved(const truth::Block& b, const Errors& e) {
         constexpr double u64 = unit_roundoff(DType::f64);
-        const double wide = u64 * e.m * e.kappa;  // statistics summed and kept in f64
-        const double lost = in_f64_ ? wide : e.luk, lost_var = in_f64_ ? wide : e.dv, u = in_f64_ ? u64 : u_;
+        const auto [lost, lost_var] = lost_by(e);
+        const double u = in_f64_ ? u64 : u_;
         // sigma rounded, squared, less eps
         const double given = p_.own_statistics() ? 0 : 4 * u * (e.s * e.s + p_.spec.eps);
         const double least = in_f64_ ? 0 : row_of(p_.dtype == DType::f64 ? p_.dtype : DType::f32).smallest_subnormal;
@@ -248,6 +287,7 @@ private:
     bool in_f64_, kappa_free_;
     std::size_t C_, S_;
     std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_;  // of each channel
+    std::vector<Move> moves_;                                           // of each block, where slices follow each other
     Bounds out_;
 };
 
