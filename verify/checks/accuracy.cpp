@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "verify/check/compare.hpp"
+#include "verify/checks/sizes.hpp"
 #include "verify/faults/naming.hpp"
 #include "verify/truth/quantities.hpp"
 #include "verify/truth/range.hpp"
@@ -72,44 +73,6 @@ std::vector<Case> settings(const Case& base) {
     return cases;
 }
 
-// Lengths of blocks and numbers of rows and channels that are prime, and one less and one more than powers of two, up
-// to 8192: tails, and paths that are chosen by size. What all of a sum hangs on stands at its end (patterns.hpp).
-void add_lengths(std::vector<Case>& cases, const Case& base) {
-    const bool f32 = base.dtype == DType::f32;
-    const auto add = [&](const Case& c) {
-        cases.push_back(c);
-        cases.back().dy.pattern = cases.back().x.pattern == "tail" ? "normal" : "tail";
-    };
-    for (const std::int64_t m : {511, 513, 1021, 1023, 1025, 2039, 2047, 2049, 4093, 4095, 4097, 8191, 8193}) {
-        if (!f32 && m != 1021 && m != 4097) continue;
-        cases.push_back(with_block(base, m));
-    }
-    if (base.spec().eps > 0)  // eps as large as the variance: another path may be chosen where blocks are long
-        for (const std::int64_t m : {1025, 8193})
-            if (f32 || m == 1025) cases.push_back(with_block(base, m)), cases.back().sigma = 0.003;
-    std::vector<std::int64_t> tails{1023, 4097, 8191};
-    if (f32 && base.layout == Layout::channels_first) tails.push_back(65539);
-    for (const std::int64_t m : tails) {
-        Case c = with_block(base, m);
-        c.x.pattern = "tail";
-        add(c);
-    }
-    for (const std::int64_t n : {127, 513, 1021, 2049, 4095, 8191})
-        if (f32 || n == 1021 || n == 4095) {
-            Case c = base;
-            c.shape = {n, 3, 2};
-            if (c.spec().groups > 1) c.groups = 1;
-            add(c);
-        }
-    for (const std::int64_t channels : {1025, 4095})
-        if (f32 || channels == 1025) {
-            Case c = base;
-            c.shape = {2, channels, 3};
-            if (c.spec().groups > 1) c.groups = 5;
-            cases.push_back(c);
-        }
-}
-
 std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
     std::vector<Case> cases = settings(base);
     if (tier == Tier::smoke) cases.resize(1);
@@ -127,7 +90,7 @@ std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
     const std::int64_t length = tier == Tier::ci ? 8192 : 65536;
     for (double kappa : {1.0, 1e3, 1e6}) add(length, kappa);
     add(251, 1);
-    add_lengths(cases, base);
+    std::ranges::copy(size_cases(base), std::back_inserter(cases));
     if (tier == Tier::full)
         for (std::uint64_t seed = 2; seed < 12; ++seed)
             for (double kappa : ladder)

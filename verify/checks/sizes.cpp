@@ -1,0 +1,95 @@
+#include "verify/checks/sizes.hpp"
+
+#include "verify/check/check.hpp"
+
+namespace normlab::verify {
+namespace {
+
+// Lengths of blocks and numbers of rows and channels that are prime, and one less and one more than powers of two, up
+// to 8192: tails, and paths that are chosen by size. What all of a sum hangs on stands at its end (patterns.hpp).
+void add_lengths(std::vector<Case>& cases, const Case& base) {
+    const bool f32 = base.dtype == DType::f32;
+    const auto add = [&](const Case& c) {
+        cases.push_back(c);
+        cases.back().dy.pattern = cases.back().x.pattern == "tail" ? "normal" : "tail";
+    };
+    for (const std::int64_t m : {511, 513, 1021, 1023, 1025, 2039, 2047, 2049, 4093, 4095, 4097, 8191, 8193}) {
+        if (!f32 && m != 1021 && m != 4097) continue;
+        cases.push_back(with_block(base, m));
+    }
+    if (base.spec().eps > 0)  // eps as large as the variance: another path may be chosen where blocks are long
+        for (const std::int64_t m : {1025, 8193})
+            if (f32 || m == 1025) cases.push_back(with_block(base, m)), cases.back().sigma = 0.003;
+    std::vector<std::int64_t> tails{1023, 4097, 8191};
+    if (f32 && base.layout == Layout::channels_first) tails.push_back(65539);
+    for (const std::int64_t m : tails) {
+        Case c = with_block(base, m);
+        c.x.pattern = "tail";
+        add(c);
+    }
+    for (const std::int64_t n : {127, 513, 1021, 2049, 4095, 8191})
+        if (f32 || n == 1021 || n == 4095) {
+            Case c = base;
+            c.shape = {n, 3, 2};
+            if (c.spec().groups > 1) c.groups = 1;
+            add(c);
+        }
+    for (const std::int64_t channels : {1025, 4095})
+        if (f32 || channels == 1025) {
+            Case c = base;
+            c.shape = {2, channels, 3};
+            if (c.spec().groups > 1) c.groups = 5;
+            cases.push_back(c);
+        }
+}
+
+// A case with that shape, and with groups that divide its channels.
+Case of_shape(Case c, const Shape& shape) {
+    c.shape = shape;
+    if (c.spec().groups > 1) c.groups = shape.C % 3 == 0 ? 3 : 1;
+    return c;
+}
+
+// One full piece of 64 and every remainder, of rows, channels and positions: vectors, unrolled loops and tiles of rows.
+void add_remainders(std::vector<Case>& cases, const Case& base) {
+    for (std::int64_t r = 0; r < 64; ++r) {
+        for (const Shape& shape : {Shape{64 + r, 3, 1}, Shape{3, 64 + r, 1}, Shape{3, 3, 64 + r}})
+            cases.push_back(of_shape(base, shape));
+    }
+    for (std::int64_t m = 1; m <= 16; ++m)
+        if (const Case c = with_block(base, m); is_valid(c)) cases.push_back(c);
+}
+
+// Sizes that are common enough for a path of their own: widths of transformers, maps of convolutional nets and their
+// channels. Between them, widths in steps of an eighth: a path may be chosen for a range.
+void add_common(std::vector<Case>& cases, const Case& base) {
+    const bool one_layout = base.layout == Layout::channels_first && base.dtype != DType::f64;
+    for (const std::int64_t width :
+         {128,  192,  256,  320,  384,  448,  512,  576,  640,  768,  896,   960,   1024,  1152,  1280,
+          1408, 1536, 1600, 1664, 1792, 1920, 2048, 2304, 2560, 2688, 2880,  3072,  3200,  3584,  4096,
+          4544, 4608, 5120, 5376, 5632, 6144, 6656, 7168, 8192, 9216, 10240, 11008, 12288, 14336, 16384})
+        if (one_layout) cases.push_back(of_shape(base, {2, width, 1}));
+    for (std::int64_t width = 67; one_layout && width < 16384; width += width / 8 | 1)
+        cases.push_back(of_shape(base, {2, width, 1}));
+    for (const std::int64_t map :
+         {9,   16,  25,  36,  49,  64,  81,   100,  121,  144,  169,  196,  225,  256,  289, 324,
+          361, 400, 576, 676, 729, 784, 1024, 1225, 1444, 1600, 2304, 2704, 3025, 3136, 4096})
+        cases.push_back(of_shape(base, {2, 6, map}));
+    for (const std::int64_t channels : {3, 16, 24, 32, 48, 64, 96, 128, 160, 256, 320, 512, 1024, 2048})
+        cases.push_back(of_shape(base, {5, channels, 4}));
+    for (const Shape& equal :
+         {Shape{12, 12, 1}, Shape{12, 12, 5}, Shape{12, 5, 12}, Shape{5, 12, 12}, Shape{12, 12, 12}})
+        cases.push_back(of_shape(base, equal));
+}
+
+}  // namespace
+
+std::vector<Case> size_cases(const Case& base) {
+    std::vector<Case> cases;
+    add_lengths(cases, base);
+    if (base.implementation == "reference") return cases;  // it chooses no path by size
+    add_remainders(cases, base), add_common(cases, base);
+    return cases;
+}
+
+}  // namespace normlab::verify

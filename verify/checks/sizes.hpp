@@ -1,0 +1,12 @@
+#pragma once
+// Cases of accuracy whose sizes are such as kernels choose a path by.
+
+#include <vector>
+
+#include "verify/case/case.hpp"
+
+namespace normlab::verify {
+
+std::vector<Case> size_cases(const Case& base);
+
+}  // namespace normlab::verify
