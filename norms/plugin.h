@@ -47,6 +47,9 @@ extern "C" {
 #define NORMLAB_EXPORT __attribute__((visibility("default")))
 #endif
 
+/* Special values. NaN and infinities are data: they spoil what the formulas make of them, also from gamma and beta, and are never replaced. A result beyond the range of its type
+ * is an infinity, as rounding to nearest makes it. Of a block whose elements are all equal the mean is right to two roundings, whatever its size: x * scale + shift, which cancels
+ * there, keeps none of the promises below. */
 enum { NORMLAB_F64, NORMLAB_F32, NORMLAB_BF16, NORMLAB_F16 };                  /* dtype: IEEE binary64, binary32, bfloat16, binary16 */
 enum { NORMLAB_CHANNELS_FIRST, NORMLAB_CHANNELS_LAST };                        /* layout */
 enum { NORMLAB_TRAIN, NORMLAB_EVAL };                                          /* mode */

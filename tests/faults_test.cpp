@@ -47,7 +47,11 @@ constexpr const char* shows[] = {
     "f64 nchw train 5x1x3 in_place=dx check=combinations", "f32 nchw train 4x6x2 check=reuse",
     "f32 nchw eval 4x6x2 check=reuse", "f64 nchw eval 5x6x3 state=zero check=accuracy",
     "f16 nchw train 8x6x2 x=alternating sigma=4e4 check=accuracy",
-    "f16 nchw train 5x6x3 sigma=100 dy=large check=accuracy",
+    "f16 nchw train 5x6x3 sigma=100 dy=large check=accuracy", "f64 nchw train 3x768x1 check=accuracy",
+    "f64 nchw train 12x12x1 check=accuracy", "f64 nchw train 6x6x3 stat_batch=1 check=accuracy",
+    "f64 nchw train 48x3x1 check=accuracy", "f64 nchw train 70x3x1 asked=dbeta check=combinations",
+    "f64 nchw eval 5x6x3 running=none check=accuracy",
+    "f64 nchw train 5x6x3 x=constant offset=3 count=3 check=running_stats",
     // slow ones last: those seen before are not run on them
     "f64 nchw train 67x3x1 check=accuracy", "f64 nchw train 2x3x1367 check=accuracy",
     "f64 nchw train 2x1032x1 check=accuracy", "f32 nchw train 5x3x1024 check=accuracy",

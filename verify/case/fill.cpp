@@ -109,6 +109,7 @@ void fill_others(const Case& c, Inputs<double>& in) {
     for (std::size_t k = 0; k < in.gamma.size(); ++k) {
         if (c.gamma.pattern == "ones") in.gamma[k] = 1;
         if (c.gamma.pattern == "zero" || (c.gamma.pattern == "mixed" && k % 3 == 0)) in.gamma[k] = 0;
+        if (c.gamma.pattern == "large") in.gamma[k] *= 0x1p16;
         if (c.gamma.pattern == "negative") in.gamma[k] = -std::abs(in.gamma[k]);
     }
     if (c.beta.pattern == "zero") fill(in.beta, 0);

@@ -20,7 +20,8 @@
 // dy: normal (draw.hpp's), ones, zero, x_hat, y, grid, tail (0 but for 1 in few places of each channel, most of them
 // near its end: a sum over rows that loses one of them is off by a tenth and more), large (|drawn| * 2^13 in f16, *
 // 2^90 elsewhere: sums of them leave the range of 16 bits, not that of dgamma and dbeta). gamma: normal (in +-[0.5,
-// 2]), ones, zero, negative, mixed (one channel of three 0). beta: normal, zero.
+// 2]), ones, zero, negative, mixed (one channel of three 0), large (times 2^16: y of f16 leaves the range). beta:
+// normal, zero.
 
 #include <span>
 #include <string_view>
@@ -31,7 +32,7 @@ inline constexpr std::string_view x_patterns[] = {"normal",  "grid",   "constant
                                                   "outlier", "sorted", "alternating", "pairs", "tag",
                                                   "uniform", "edges",  "tail"};
 inline constexpr std::string_view dy_patterns[] = {"normal", "ones", "zero", "x_hat", "y", "grid", "tail", "large"};
-inline constexpr std::string_view gamma_patterns[] = {"normal", "ones", "zero", "negative", "mixed"};
+inline constexpr std::string_view gamma_patterns[] = {"normal", "ones", "zero", "negative", "mixed", "large"};
 inline constexpr std::string_view beta_patterns[] = {"normal", "zero"};
 
 }  // namespace normlab::verify

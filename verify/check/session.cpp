@@ -129,6 +129,14 @@ void Session::backward(Wanted wanted) {
         fetch(static_cast<std::size_t>(q), slot(q));
 }
 
+std::vector<std::byte> Session::kept() const {
+    std::vector<std::byte> bytes(image_.size() - kept_);
+    memory_.download(bytes, kept_);
+    return bytes;
+}
+
+void Session::bring_back(const std::vector<std::byte>& kept) { memory_.upload(kept, kept_); }
+
 void Session::exchange_addresses() {
     const auto exchange = [](Slot& a, Slot& b) {
         if (a.bytes == b.bytes) std::swap(a, b);

@@ -25,6 +25,9 @@ public:
     /// Before each call the outputs hold NaN, the workspace anything, and State what was written.
     void forward();
     void backward(Wanted wanted = {});
+    /// What the last forward kept for its backward; and that again, whatever has run since.
+    std::vector<std::byte> kept() const;
+    void bring_back(const std::vector<std::byte>& kept);
     /// From now on x lies where dy did, gamma where beta did, and so on. The next call is a forward.
     void exchange_addresses();
 

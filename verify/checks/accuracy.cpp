@@ -26,6 +26,8 @@ std::vector<Case> settings(const Case& base) {
     const Spec spec = base.spec();
     add([](Case&) {});
     for (AffineUse use : {AffineUse::gamma, AffineUse::beta, AffineUse::none}) add([use](Case& c) { c.affine = use; });
+    add([](Case& c) { c.gamma.pattern = "ones", c.beta.pattern = "zero"; });        // as a layer begins
+    if (base.dtype == DType::f16) add([](Case& c) { c.gamma.pattern = "large"; });  // some y are infinite
     // one sample, channel, position
     for (const Shape& one : {Shape{1, 6, 3}, Shape{5, 1, 3}, Shape{5, 6, 1}, Shape{1, 6, 1}, Shape{1, 1, 7}})
         add([&one](Case& c) {
@@ -51,10 +53,13 @@ std::vector<Case> settings(const Case& base) {
     add([](Case& c) { c.dy.pattern = "large", c.sigma = 100; });
     if (base.mode == Mode::eval && spec.running != Running::none) {
         add([](Case& c) { c.state = StateKind::far; });
-        if (spec.eps > 0) add([](Case& c) { c.state = StateKind::zero; });
+        if (spec.eps > 0)
+            for (const std::int64_t count : {3, 0})
+                add([count](Case& c) { c.state = StateKind::zero, c.count = count; });
+        if (spec.correction == Correction::none) add([](Case& c) { c.running = Running::none; });
     }
     if (spec.block.samples && spec.centred()) {
-        add([](Case& c) { c.shape.N = 6, c.stat_batch = 2; });
+        for (const std::int64_t samples : {2, 1, 6}) add([samples](Case& c) { c.shape.N = 6, c.stat_batch = samples; });
         add([](Case& c) { c.momentum = "none"; });
         add([](Case& c) { c.running = Running::biased_variance; });
     }
@@ -69,6 +74,7 @@ std::vector<Case> settings(const Case& base) {
     if (spec.block.channels && !spec.block.groups) {
         add([](Case& c) { c.groups = 1; });
         add([](Case& c) { c.groups = c.shape.C; });
+        add([](Case& c) { c.groups = c.shape.C / 3; });
     }
     return cases;
 }

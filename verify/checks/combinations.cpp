@@ -41,9 +41,9 @@ void set_mode(Case& c, std::size_t k) { c.mode = static_cast<Mode>(k); }
 void set_affine(Case& c, std::size_t k) { c.affine = static_cast<AffineUse>(k); }
 void set_asked(Case& c, std::size_t k) { c.asked = static_cast<Asked>(k + 1); }
 void set_in_place(Case& c, std::size_t k) { c.in_place = static_cast<InPlace>(k); }
-void set_samples(Case& c, std::size_t k) { c.shape.N = one({6, 1}, k); }
-void set_channels(Case& c, std::size_t k) { c.shape.C = one({6, 1, 16}, k); }
-void set_positions(Case& c, std::size_t k) { c.shape.S = one({3, 1, 8}, k); }
+void set_samples(Case& c, std::size_t k) { c.shape.N = one({6, 1, 70}, k); }
+void set_channels(Case& c, std::size_t k) { c.shape.C = one({6, 1, 16, 66}, k); }
+void set_positions(Case& c, std::size_t k) { c.shape.S = one({3, 1, 8, 67}, k); }
 void set_misaligned(Case& c, std::size_t k) { c.misaligned = one({0, 1, 3}, k); }
 void set_threads(Case& c, std::size_t k) { c.threads = one({1, 2, 0}, k); }
 void set_eps(Case& c, std::size_t k) {
@@ -51,23 +51,26 @@ void set_eps(Case& c, std::size_t k) {
 }
 void set_groups(Case& c, std::size_t k) {
     const std::int64_t C = c.shape.C;
-    c.groups = k == 1 ? 1 : k == 2 ? C : C % 3 == 0 ? 3 : std::min<std::int64_t>(C, 2);
+    c.groups = k == 1 ? 1 : k == 2 ? C : k == 3 && C % 3 == 0 ? C / 3 : C % 3 == 0 ? 3 : std::min<std::int64_t>(C, 2);
 }
-void set_slices(Case& c, std::size_t k) { c.stat_batch = k == 1 ? 2 : 0; }
+void set_slices(Case& c, std::size_t k) { c.stat_batch = k == 1 ? 2 : k == 2 ? 1 : k == 3 ? c.shape.N : 0; }
 void set_running(Case& c, std::size_t k) {
     if (k == 0) c = with_state(c);
     if (k == 1)
         c.running =
             c.spec().running == Running::biased_variance ? Running::unbiased_variance : Running::biased_variance;
+    if (k == 3 && c.spec().correction == Correction::none) c.running = Running::none;
 }
 void set_momentum(Case& c, std::size_t k) {
-    if (k > 0) c.momentum = one({"none", "1"}, k - 1);
+    if (k > 0 && c.spec().running != Running::none) c.momentum = one({"none", "1"}, k - 1);
 }
 void set_count(Case& c, std::size_t k) {
     if (k > 0 && c.spec().running != Running::none)
         c.count = one<std::int64_t>({0, 1, 1000, 1000000, (std::int64_t{1} << 32) + 5}, k - 1);
 }
-void set_state(Case& c, std::size_t k) { c.state = one({StateKind::near, StateKind::far}, k); }
+void set_state(Case& c, std::size_t k) {
+    if (c.spec().running != Running::none) c.state = one({StateKind::near, StateKind::far, StateKind::zero}, k);
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -79,18 +82,18 @@ constexpr Factor factors[] = {
     {"gamma, beta", 4, set_affine},
     {"asked for", 7, set_asked},
     {"in place", 4, set_in_place},
-    {"N", 2, set_samples},
-    {"C", 3, set_channels},
-    {"S", 3, set_positions},
+    {"N", 3, set_samples},
+    {"C", 4, set_channels},
+    {"S", 4, set_positions},
     {"misaligned", 3, set_misaligned},
     {"threads", 3, set_threads},
     {"eps", 2, set_eps},
-    {"groups", 3, set_groups, has_groups},
-    {"stat_batch", 2, set_slices, has_slices},
-    {"running", 3, set_running, keeps_state},
+    {"groups", 4, set_groups, has_groups},
+    {"stat_batch", 4, set_slices, has_slices},
+    {"running", 4, set_running, keeps_state},
     {"momentum", 3, set_momentum, keeps_state},
     {"count", 6, set_count, keeps_state},
-    {"state", 2, set_state, keeps_state},
+    {"state", 3, set_state, keeps_state},
     {"limits", 2, set_limits, has_renorm},
 };
 
@@ -121,8 +124,10 @@ const Covering& covering_of(std::string_view variant, std::size_t strength) {
         for (const Factor* f : chosen) levels.push_back(f->levels);
         Case base;
         base.variant = variant;
-        at->second =
-            covering_array(levels, strength, [&](const Row& row) { return is_valid(combined(base, chosen, row)); });
+        at->second = covering_array(levels, strength, [&](const Row& row) {
+            const Case c = combined(base, chosen, row);
+            return is_valid(c) && c.shape.size() <= 40000;
+        });
     }
     return at->second;
 }

@@ -100,6 +100,12 @@ std::vector<Finding> double_backward(const Case& c, const Implementation& implem
 
 std::vector<Case> small_cases(const Case& base, Tier tier, const Shape& shape) {
     std::vector<Case> all = oracle_cases(base, shape);
+    if (tier != Tier::smoke)
+        for (const Shape& one : {Shape{1, shape.C, shape.S + 2}, Shape{shape.N + 1, 1, shape.S}}) {
+            all.push_back(all[0]);
+            all.back().shape = one;
+            if (all.back().groups && one.C == 1) all.back().groups = 1;
+        }
     for (Case& c : all) c.kappa = std::min(c.kappa, 10.0);
     if (tier == Tier::smoke || repeats_training(base)) return {all[0]};
     if (tier == Tier::full)
@@ -223,7 +229,8 @@ public:
 
     std::vector<Finding> run_all() {
         of_v_ = with(true, false, false), of_u_ = with(false, true, false), of_w_ = with(false, false, true);
-        return {sum_of_parts(), scaled(), absent(), asked(), by_dy(), by_gamma(), symmetric(), shifted(), one_plan()};
+        return {sum_of_parts(), some(),     scaled(),    absent(),  asked(),
+                by_dy(),        by_gamma(), symmetric(), shifted(), one_plan()};
     }
 
 private:
@@ -269,6 +276,22 @@ private:
             }
             each.push_back(compare("v, u and w one by one", problem(), q.in(all_.out), wides(sum), bound));
             each.back().where = fmt::format("{} at {}", q.name, each.back().where);
+        }
+        return worst(each);
+    }
+
+    // Two of the three: against truth.
+    Finding some() const {
+        std::vector<Finding> each;
+        for (const auto& [called_with, name] :
+             {std::pair(with(true, true, false), "v and u"), std::pair(with(true, false, true), "v and w"),
+              std::pair(with(false, true, true), "u and w")}) {
+            const truth::Result t = truth::evaluate(called_with.in);
+            for (const QuantityRow& q : quantities::second()) {
+                each.push_back(
+                    compare("two cotangents", problem(), q.in(called_with.out), q.in(t), called_with.bounds.*q.bound));
+                each.back().where = fmt::format("{} with {} at {}", q.name, name, each.back().where);
+            }
         }
         return worst(each);
     }

@@ -21,7 +21,7 @@ std::size_t repeated(std::size_t most, double seconds, F f) {
         return std::max(seconds_by(CLOCK_THREAD_CPUTIME_ID) - busy, (seconds_by(CLOCK_MONOTONIC) - start) / 5);
     };
     std::size_t calls = 0;
-    for (const std::size_t aim : {3, 10, 30, 100, 300, 1000, 3000, 10000, 30000}) {
+    for (const std::size_t aim : {3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 70000}) {
         if (aim > most || spent() > seconds) break;
         for (; calls < aim; ++calls) f();
     }
@@ -68,14 +68,14 @@ std::vector<Finding> threads(const Case& c, const Implementation& implementation
     const std::optional<Bounds> within = tolerance(implementation, in);
     const std::vector<Array> expected = fresh_results(implementation, in);
     const bool ours = implementation.origin().empty();  // they have been looked at often
-    const std::vector<int> numbers = ours ? std::vector{3, 16} : std::vector{2, 3, 16, 64, 0};
+    const std::vector<int> numbers = ours ? std::vector{3, 6, 16} : std::vector{2, 3, 5, 6, 7, 12, 16, 64, 0};
     Rate any_number, same_number;
     for (const int threads : numbers) {
         Session session(implementation, in.problem, {.threads = threads});
         session.write(in);
         session.forward(), session.backward();
         any_number.add(same_bits("", in.problem, session.results(), expected, within));
-        if (threads == 3 || threads == 64) continue;
+        if (threads != 0 && threads != 2 && threads != 16) continue;
         repeated(ours ? 3 : 300, 0.1, [&] {  // sums that threads share: updates may be lost
             session.backward();
             same_number.add(same_bits("", in.problem, session.results(), expected, within));
@@ -108,7 +108,7 @@ std::vector<Finding> many_calls(const Case& c, const Implementation& implementat
     Rate of_calls, of_plans;
     Session plan(implementation, in.problem);
     plan.write(in);
-    const std::size_t calls = repeated(30000 / share, 0.2, [&] {
+    const std::size_t calls = repeated(70000 / share, 0.5, [&] {
         plan.forward(), plan.backward();
         of_calls.add(same_bits("", in.problem, plan.results(), expected, within));
     });
@@ -121,17 +121,17 @@ std::vector<Finding> many_calls(const Case& c, const Implementation& implementat
 
 }  // namespace
 
-extern const Check threads_check{
-    "threads",
-    "many rows, wide rows and long rows: the same bits on 1, 2, 3, 16, 64 and the default number of threads, and in "
-    "every backward call",
-    false,
-    always,
-    thread_cases,
-    threads};
+extern const Check threads_check{"threads",
+                                 "many rows, wide rows and long rows: the same bits on 1, 2, 3, 5, 6, 7, 12, 16, 64 "
+                                 "and the default number of threads, and in "
+                                 "every backward call",
+                                 false,
+                                 always,
+                                 thread_cases,
+                                 threads};
 extern const Check many_calls_check{
     "many_calls",
-    "up to 30000 calls of one plan, and up to 3000 plans, on the same numbers: the same results every time. The note "
+    "up to 70000 calls of one plan, and up to 3000 plans, on the same numbers: the same results every time. The note "
     "says how rare a fault would have been seen",
     false,
     always,

@@ -1,5 +1,6 @@
 #include "verify/checks/sizes.hpp"
 
+#include "norms/registry.hpp"
 #include "verify/check/check.hpp"
 
 namespace normlab::verify {
@@ -46,15 +47,24 @@ void add_lengths(std::vector<Case>& cases, const Case& base) {
 // A case with that shape, and with groups that divide its channels.
 Case of_shape(Case c, const Shape& shape) {
     c.shape = shape;
-    if (c.spec().groups > 1) c.groups = shape.C % 3 == 0 ? 3 : 1;
+    const std::int64_t C = shape.C, S = shape.S;
+    if (c.spec().groups > 1)  // of one channel, of all of them, or of a third or a half
+        c.groups = S > 1 && S % 3 == 0 ? C : S % 3 == 1 && C % 2 == 0 ? 2 : C % 3 == 0 ? 3 : 1;
     return c;
 }
 
 // One full piece of 64 and every remainder, of rows, channels and positions: vectors, unrolled loops and tiles of rows.
 void add_remainders(std::vector<Case>& cases, const Case& base) {
     for (std::int64_t r = 0; r < 64; ++r) {
-        for (const Shape& shape : {Shape{64 + r, 3, 1}, Shape{3, 64 + r, 1}, Shape{3, 3, 64 + r}})
+        for (const Shape& shape :
+             {Shape{64 + r, 3, 1}, Shape{3, 64 + r, 1}, Shape{3, 4, 64 + r}, Shape{2, 2 * r + 2, 4}})
             cases.push_back(of_shape(base, shape));
+    }
+    for (const Shape& shape : {Shape{1030, 37, 1}, Shape{1030, 5, 1}, Shape{20, 1, 3}})
+        cases.push_back(of_shape(base, shape));
+    for (AffineUse use : {AffineUse::gamma, AffineUse::beta, AffineUse::none}) {  // absent parameters beside a tail
+        for (const std::int64_t m : {257, 514, 1027}) cases.push_back(with_block(base, m)), cases.back().affine = use;
+        cases.push_back(of_shape(base, {5, 37, 4})), cases.back().affine = use;
     }
     for (std::int64_t m = 1; m <= 16; ++m)
         if (const Case c = with_block(base, m); is_valid(c)) cases.push_back(c);
@@ -63,7 +73,8 @@ void add_remainders(std::vector<Case>& cases, const Case& base) {
 // Sizes that are common enough for a path of their own: widths of transformers, maps of convolutional nets and their
 // channels. Between them, widths in steps of an eighth: a path may be chosen for a range.
 void add_common(std::vector<Case>& cases, const Case& base) {
-    const bool one_layout = base.layout == Layout::channels_first && base.dtype != DType::f64;
+    const bool one_layout =
+        base.layout == Layout::channels_first && base.mode == Mode::train && base.dtype != DType::f64;
     for (const std::int64_t width :
          {128,  192,  256,  320,  384,  448,  512,  576,  640,  768,  896,   960,   1024,  1152,  1280,
           1408, 1536, 1600, 1664, 1792, 1920, 2048, 2304, 2560, 2688, 2880,  3072,  3200,  3584,  4096,
@@ -72,9 +83,9 @@ void add_common(std::vector<Case>& cases, const Case& base) {
     for (std::int64_t width = 67; one_layout && width < 16384; width += width / 8 | 1)
         cases.push_back(of_shape(base, {2, width, 1}));
     for (const std::int64_t map :
-         {9,   16,  25,  36,  49,  64,  81,   100,  121,  144,  169,  196,  225,  256,  289, 324,
-          361, 400, 576, 676, 729, 784, 1024, 1225, 1444, 1600, 2304, 2704, 3025, 3136, 4096})
-        cases.push_back(of_shape(base, {2, 6, map}));
+         {9,   16,  25,  36,  49,  50,  64,  81,  100,  121,  144,  169,  196,  197,  225,  256,  257,  289, 324,
+          361, 400, 576, 577, 676, 729, 784, 961, 1024, 1025, 1225, 1444, 1600, 2304, 2704, 3025, 3136, 4096})
+        cases.push_back(of_shape(base, {map % 3 + 1 + (map < 500), 2, map}));
     for (const std::int64_t channels : {3, 16, 24, 32, 48, 64, 96, 128, 160, 256, 320, 512, 1024, 2048})
         cases.push_back(of_shape(base, {5, channels, 4}));
     for (const Shape& equal :
@@ -84,11 +95,14 @@ void add_common(std::vector<Case>& cases, const Case& base) {
 
 }  // namespace
 
+bool is_others(const Case& base) { return !find_implementation(base.implementation).origin().empty(); }
+
 std::vector<Case> size_cases(const Case& base) {
     std::vector<Case> cases;
     add_lengths(cases, base);
     if (base.implementation == "reference") return cases;  // it chooses no path by size
-    add_remainders(cases, base), add_common(cases, base);
+    add_remainders(cases, base);
+    if (is_others(base) || base.dtype == DType::f32) add_common(cases, base);  // ours have been looked at often
     return cases;
 }
 

@@ -7,6 +7,9 @@
 
 namespace normlab::verify {
 
+/// Whether the case is about a kernel from outside: a plug-in.
+bool is_others(const Case& base);
+
 std::vector<Case> size_cases(const Case& base);
 
 }  // namespace normlab::verify

@@ -42,9 +42,15 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
                     cases.back().eps = 1, cases.back().sigma = 0.1;
                 }
             }
-    if (tier != Tier::smoke)
+    if (tier != Tier::smoke) {
         for (const std::int64_t m : {1025, 8193, 65539})
             cases.push_back(with_state(with_block(base, m))), cases.back().count = 3;
+        // rows that are averaged over or summed: every remainder of a piece of 64
+        for (std::int64_t r = 0; r < 64; r += base.implementation == "reference" ? 21 : 1)
+            cases.push_back(with_shape(base, {64 + r, 3, 4})), cases.back().count = 3;
+        cases.push_back(with_state(with_small_shape(base)));  // nothing varies, and the mean is far off
+        cases.back().x.pattern = "constant", cases.back().offset = 3, cases.back().count = 3;
+    }
     if (tier != Tier::smoke)  // at other ages: counted in 16, 24 or 32 bits; data far off, so that each step shows
         for (const char* momentum : {"0.1", "none"})
             for (const std::int64_t count : {std::int64_t{1}, std::int64_t{1000}, std::int64_t{1000000},

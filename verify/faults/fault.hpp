@@ -83,6 +83,17 @@ struct Formula {
     // where two things meet
     double count_in_32_bits = 0, count_in_f32 = 0, eval_batch_at_0 = 0;
     double absent_beta_one_channel = 0, one_sample_dgamma_alone = 1, one_channel_dx_in_place = 1;
+    // at some sizes and settings alone
+    double y_of_768 = 1;          ///< factor of y of blocks of 768 elements
+    double y_of_equal = 1;        ///< factor of y where there are as many samples as channels, and more than 8
+    double y_of_one_slice = 1;    ///< factor of y where slices have one sample
+    double half_tile_dgamma = 1;  ///< share of the last sample in dgamma where N % 32 = 16, beyond 32
+    double dbeta_alone = 1;     ///< share of the last sample in dbeta where dgamma is not asked for, beyond 64 samples
+    double own_eval_means = 1;  ///< the means of dx in evaluation with the input's own statistics
+    double gamma_by_ends = 0;   ///< gamma is read again if its first or last value has changed
+    double nan_gamma = 0;       ///< NaN in gamma is taken for 1
+    double constant_kept = 0;   ///< a constant block does not move the running statistics
+    double odd_threads = 0;     ///< the first result is one ulp off on 5, 6 or 7 threads
     // double backward, with the letters of norms/plugin.h
     double ddx = 1, ddy = 1, ddgamma = 1;
     double mean_v = 1, along_v = 1;  ///< in P(v): mean(v), and x_hat (1/q) sum v x_hat

@@ -180,6 +180,8 @@ auto FaultyLayer::x_hat(const Values& x, const BlockStatistics& s, double share_
 double FaultyLayer::special(std::int64_t i, const BlockStatistics& s) const {
     const auto b = index(block_[index(i)]);
     double factor = (N_ == 1 ? f_.one_sample : 1) * (C_ == 1 ? f_.one_channel : 1) * (S_ == 1 ? f_.one_position : 1);
+    factor *= (N_ == C_ && N_ > 8 ? f_.y_of_equal : 1) * (slice_ == 1 && N_ > 1 ? f_.y_of_one_slice : 1) *
+              (std::ssize(blocks_[b]) == 768 ? f_.y_of_768 : 1);
     if (std::abs(s.mean[b]) * s.rstd[b] > 1000) factor *= f_.large_mean;
     if (i % 4096 == 4095) factor *= 1 + f_.one_y;
     if (i % 100003 == 100002) factor *= 1 + f_.rare_y;
@@ -229,7 +231,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     const std::int64_t elements = N_ * C_ * S_;
     if (f_.order != 0 || (f_.batch_size != 0 && N_ > 200) || (f_.threads != 0 && threads_ == 3) ||
         (f_.in_place != 0 && a.x == a.y) || (f_.misaligned != 0 && reinterpret_cast<std::uintptr_t>(a.x) % 16 != 0) ||
-        (f_.second_call != 0 && forwards_ == 2) ||
+        (f_.second_call != 0 && forwards_ == 2) || (f_.odd_threads != 0 && threads_ > 4 && threads_ < 8) ||
         (f_.rare_forward != 0 && forwards_ % static_cast<int>(f_.rare_forward) == 0))
         bump(a.y, dtype_, 0);
     if (f_.past_end != 0 && elements % 2 != 0) write_element(a.y, dtype_, elements, 0.0);
@@ -263,10 +265,12 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         if (rows > 0 && N_ > rows && sample(at) >= N_ - N_ % rows) continue;
         const double to_gamma = dy[i] * (gamma_hat[i] * s.r[b] + f_.d_in_dgamma * s.d[b]) *
                                 (f_.dgamma_of_g != 0 ? by : 1) * (last ? (loses ? 0 : f_.last_sample_dgamma) : 1) *
-                                (N_ == 1 && !a.dx ? f_.one_sample_dgamma_alone : 1);
+                                (N_ == 1 && !a.dx ? f_.one_sample_dgamma_alone : 1) *
+                                (last && N_ > 32 && N_ % 32 == 16 ? f_.half_tile_dgamma : 1);
         dgamma[c] = f_.dgamma_in_bf16 != 0 && dtype_ == DType::bf16 ? rounded(dgamma[c] + to_gamma, DType::bf16)
                                                                     : dgamma[c] + to_gamma;
-        dbeta[c] += dy[i] * (f_.dbeta_of_g != 0 ? by : 1) * (last ? f_.last_sample_dbeta : 1);
+        dbeta[c] += dy[i] * (f_.dbeta_of_g != 0 ? by : 1) * (last ? f_.last_sample_dbeta : 1) *
+                    (last && !a.dgamma && N_ > 64 ? f_.dbeta_alone : 1);
     }
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
         const Set& set = sums_[index(b)];
@@ -275,7 +279,10 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         double sum = 0, sum_hat = 0;
         for (const std::int64_t i : set) sum += g[index(i)], sum_hat += g[index(i)] * hat[index(i)];
         const bool free = renorm_ && r > 1 / p_.r_max && r < p_.r_max && std::abs(d) < p_.d_max;
-        const double share = (own_ ? 1 : f_.eval_means) * (free && f_.frozen == 0 ? 0 : 1) * wrong_m;
+        const double share = (!own_                     ? f_.eval_means
+                              : p_.mode == NORMLAB_EVAL ? f_.own_eval_means
+                                                        : 1) *
+                             (free && f_.frozen == 0 ? 0 : 1) * wrong_m;
         const bool flat = f_.constant != 0 && s.var[index(b)] == 0;
         for (const std::int64_t i : blocks_[index(b)]) {
             const auto k = index(i);

@@ -39,6 +39,7 @@ void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t 
                                                           : std::sqrt(var + eps_);
         }
         const double averaged = static_cast<double>(samples - first), old = running.spread[c];
+        if (f_.constant_kept != 0 && spread == 0) continue;
         running.mean[c] = (1 - a) * running.mean[c] + a * mean / averaged;
         const bool of_squares = f_.sigma_as_variance != 0 && p_.running == NORMLAB_RUNNING_SIGMA;
         running.spread[c] =
@@ -93,6 +94,12 @@ auto FaultyLayer::recovered(const Values& hat, const BlockStatistics& s, const V
 
 // What is kept of a call for the next, in place of what that one gives.
 void FaultyLayer::keep(const void* address, Values& gamma, Values& beta) {
+    if (f_.nan_gamma != 0)
+        for (double& v : gamma)
+            if (std::isnan(v)) v = 1;
+    if (f_.gamma_by_ends != 0 && !gamma.empty() && last_gamma_.size() == gamma.size() &&
+        last_gamma_.front() == gamma.front() && last_gamma_.back() == gamma.back())
+        gamma = last_gamma_;
     if (f_.gamma_by_address != 0) gamma = gammas_.try_emplace(address, gamma).first->second;
     if (f_.beta_kept != 0) beta = first_beta_ = first_beta_.empty() ? beta : first_beta_;
     last_gamma_ = gamma;

@@ -26,8 +26,8 @@ double sum_error(double terms, Accumulation accumulation, DType dtype, Limit lim
 
 namespace {
 
-// All of the block equal, with so few digits that sums are exact in any order: the mean is exact, however large.
-bool exact_mean(const truth::Block& b, const std::vector<double>& x, double m, double u) {
+// All of the block equal, with so few digits that sums are exact in any order.
+bool exact_sum(const truth::Block& b, const std::vector<double>& x, double m, double u) {
     const double first = x[b.elements[0]];
     if (std::ranges::any_of(b.elements, [&](std::size_t i) { return x[i] != first; })) return false;
     int exponent = 0;
@@ -116,7 +116,10 @@ private:
         e.m = repeats_.block * static_cast<double>(b.elements.size()), e.s = size(b.s), e.r = size(b.r),
         e.d = size(b.d);
         const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_) : 1;
-        e.kappa = p_.own_statistics() && exact_mean(b, in_.x, e.m, u_) ? 1 : b.kappa;
+        e.kappa = b.kappa;
+        // Then the mean is off by two roundings at most, of 1 / m and of a product with it.
+        if (p_.own_statistics() && exact_sum(b, in_.x, e.m, u_))
+            e.kappa = std::min(b.kappa, 1 + 2 * b.kappa / (in_f64_ ? e.m : l));
         e.luk = l * u_ * e.kappa, e.dv = std::max(l * u_ + e.luk * e.luk, e.luk);
         e.of_one = e.kappa, e.of_x_hat = 1;
         if (accumulation_ == Accumulation::pivot && p_.own_statistics() && p_.spec.centred()) {
