@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/faults/naming.hpp"
 #include "verify/truth/quantities.hpp"
@@ -40,7 +41,10 @@ std::vector<Case> settings(const Case& base) {
             if (c.groups) c.groups = 2;
         });
     }
-    if (spec.block.samples && spec.centred()) {
+    add_forms(cases, Case(cases[0]));
+    if (spec.denominator == Denominator::floor && spec.moments == Moments::norm)  // at its floor, to the last bit
+        add([](Case& c) { c.shape = {4, 8, 2}, c.x.pattern = "alternating", c.sigma = 0.5, c.eps = 2; });
+    if (may_keep_state(spec) && spec.block.samples) {
         add([](Case& c) { c.shape.N = 6, c.stat_batch = 2; });
         add([](Case& c) { c.momentum = "none"; });
         add([](Case& c) { c.running = Running::biased_variance; });
@@ -50,7 +54,7 @@ std::vector<Case> settings(const Case& base) {
         add([](Case& c) { c.running = Running::unbiased_variance; });
         add([](Case& c) { c.shape.N = 6, c.stat_batch = 2, c.state = StateKind::far; });
         add([](Case& c) { c.r_max = 1, c.d_max = 0; });
-    } else if (spec.running == Running::none && spec.centred() && spec.by_channel()) {
+    } else if (spec.running == Running::none && may_keep_state(spec)) {
         add([](Case& c) { c.running = Running::unbiased_variance; });
     }
     if (spec.block.channels && !spec.block.groups) {

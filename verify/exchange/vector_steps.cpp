@@ -17,10 +17,13 @@ struct Known {
 };
 constexpr Known outputs[] = {{"y", Quantity::y},
                              {"w", Quantity::y},
+                             {"w_hat", Quantity::y},
                              {"dx", Quantity::dx},
                              {"dv", Quantity::dx},
+                             {"dw", Quantity::dx},
                              {"dgamma", Quantity::dgamma},
                              {"dg", Quantity::dgamma},
+                             {"dgain", Quantity::dgamma},
                              {"dbeta", Quantity::dbeta},
                              {"running_mean", Quantity::running_mean},
                              {"running_var", Quantity::running_spread},
@@ -99,8 +102,9 @@ public:
     Step step(const VectorFile& v, std::size_t number) const {
         const VectorAttributes& a = v.attributes;
         const Spec own = variant_of(v.op).make();
-        const bool weights = is_weights(own);
-        const VectorArray& x = needed(weights ? "v" : "x");
+        const ArrayNames& names = array_names(own);
+        const std::string of_y = "d" + std::string(names.y);
+        const VectorArray& x = needed(names.x);
         Step out;
         Problem& p = out.in.problem;
         p.spec = spec(number);
@@ -112,13 +116,13 @@ public:
             throw Error("evaluation needs running statistics; there are none");
         p.layout = v.attributes.layout;
         out.in.x = logical(p, x.values);
-        if (const VectorArray* dy = input(weights ? "dw" : "dy")) {
+        if (const VectorArray* dy = input(of_y)) {
             if (dy->shape != x.shape)
-                throw Error(fmt::format("dy has shape {}, x {}; the same is accepted", io::shape_text(dy->shape),
-                                        io::shape_text(x.shape)));
+                throw Error(fmt::format("{} has shape {}, {} {}; the same is accepted", of_y, io::shape_text(dy->shape),
+                                        names.x, io::shape_text(x.shape)));
             out.in.dy = logical(p, dy->values);
         }
-        out.in.gamma = values(weights ? "g" : "gamma", p.shape.C);
+        out.in.gamma = values(names.gamma, p.shape.C);
         out.in.beta = values("beta", p.shape.C);
         check_affine(out.in);
         if (p.spec.running != Running::none) out.in.state = state(p.spec, p.shape.C);
@@ -145,6 +149,8 @@ private:
         if (a.eps) s.eps = *a.eps;
         if (a.has_momentum) s.momentum = a.momentum;
         if (a.groups) s.groups = *a.groups;
+        if (a.denominator) s.denominator = *a.denominator;
+        if (a.divisor) s.divisor = *a.divisor;
         const auto limit = [&](const std::vector<double>& limits, double own) {
             if (limits.empty()) return own;
             if (limits.size() > 1 && number >= limits.size() && step_ != "eval")
@@ -177,7 +183,7 @@ private:
         if (!vector_.attributes.affine || is_weights(spec) || vector_.expect_error) return;
         const AffineUse use = *vector_.attributes.affine;
         const bool gamma = use == AffineUse::both || use == AffineUse::gamma,
-                   beta = use == AffineUse::beta || (use == AffineUse::both && spec.centred());
+                   beta = use == AffineUse::beta || (use == AffineUse::both && has_beta(spec));
         if (gamma != !in.gamma.empty() && in.problem.shape.C)
             refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no",
                                gamma ? "none" : "one"));
@@ -222,17 +228,9 @@ const Variant& variant_of(std::string_view op) {
 }
 
 std::vector<Step> steps_of(const VectorFile& v) {
-    constexpr std::string_view inputs[] = {"x",
-                                           "v",
-                                           "dy",
-                                           "dw",
-                                           "gamma",
-                                           "g",
-                                           "beta",
-                                           "running_mean",
-                                           "running_var",
-                                           "running_sigma",
-                                           "num_batches_tracked"};
+    constexpr std::string_view inputs[] = {
+        "x", "v",    "w",    "dy",           "dw",          "dw_hat",        "gamma",
+        "g", "gain", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {

@@ -67,6 +67,7 @@ Named named() {
                    backward,
                    set_threads,
                    last_plugin_error};
+    n.functions.reads = NORMLAB_READS_DENOMINATOR;
     return n;
 }
 

@@ -70,7 +70,12 @@ public:
 private:
     // What a block's results have in common.
     struct Errors {
-        double m, s, r, d, kappa, luk, dv;
+        double m, s, r, d, kappa, lu, luk, dv;
+        double kappa_v;   // of the variance: kappa but for another divisor
+        double slope;     // of the denominator, 2 s ds / dvar
+        double vanishes;  // where the deviations may be rounding alone: how many times sum g their product is
+        double kink;      // 1 where a floor may be on either side, else 0
+        double var_lost;  // of a variance below a floor, which s does not depend on
         double of_x_hat;  // what luk and dv are in units of l u, in sums over x_hat: 1 but about a pivot
         double of_one;
         bool d_free, r_free;    // not clipped
@@ -91,7 +96,10 @@ private:
         e.d = size(b.d);
         const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_) : 1;
         e.kappa = p_.own_statistics() && exact_mean(b, in_.x, e.m, u_) ? 1 : b.kappa;
-        e.luk = l * u_ * e.kappa, e.dv = std::max(l * u_ + e.luk * e.luk, e.luk);
+        const double q = b.divisor;
+        e.kappa_v = p_.spec.centred() && q != e.m ? std::sqrt(1 + e.m / q * (e.kappa * e.kappa - 1)) : e.kappa;
+        const double luk_v = l * u_ * e.kappa_v;
+        e.lu = l * u_, e.luk = e.lu * e.kappa, e.dv = std::max(l * u_ + luk_v * luk_v, luk_v);
         e.of_one = e.kappa, e.of_x_hat = 1;
         if (accumulation_ == Accumulation::pivot && p_.own_statistics() && p_.spec.centred()) {
             const double kappa_p = kappa_of_pivot(b);
@@ -99,6 +107,7 @@ private:
             if (e.dv > 0.25) e.luk = e.dv = no_bound;  // the variance may come out as 0, and what follows is not linear
             e.of_one = e.luk / (l * u_), e.of_x_hat = e.dv / (l * u_);
         }
+        of_denominator(b, l, luk_v, e);
         // clipped only if it still is when it moves by its own error
         e.d_free = size(b.raw_d) - 4 * e.luk * size(b.raw_r) < p_.spec.d_max;
         e.r_free = size(b.raw_r) * (1 - 2 * e.dv) < p_.spec.r_max && size(b.raw_r) * (1 + 2 * e.dv) > 1 / p_.spec.r_max;
@@ -108,6 +117,34 @@ private:
         e.reach = std::max({1.0, e.r, e.d_free && p_.has_correction() ? size(b.raw_r) : 0.0});
         e.inside = e.s == 0 ? 0 : tiny_param_ / e.s;
         return e;
+    }
+
+    void of_denominator(const truth::Block& b, double l, double luk_v, Errors& e) const {
+        const double eps = p_.spec.eps, floor = p_.spec.denominator == Denominator::floor ? eps * eps : eps;
+        const bool own = p_.own_statistics(), pivot = accumulation_ == Accumulation::pivot && p_.spec.centred();
+        e.slope = 1, e.kink = e.vanishes = e.var_lost = 0;
+        if (own && p_.spec.has_floor()) {
+            e.kink = std::abs(size(b.var) - floor) <= 4 * e.dv * floor ? 1 : 0;
+            if (size(b.var) < floor) e.slope = 0;
+            if (e.slope == 0 && e.kink == 0 && !pivot) below_floor(b, l, e);
+        }
+        if (!own || p_.spec.denominator != Denominator::added) return;
+        e.slope = b.var == 0 ? 0 : e.s / std::sqrt(size(b.var));
+        if (!pivot) e.dv = l * u_ + 2 * luk_v;
+        else if (e.dv < no_bound)
+            e.dv = 2 * (e.slope == 0 ? std::sqrt(e.dv) : std::min(std::sqrt(e.dv), e.dv * e.slope));
+        if (e.slope == 0) e.vanishes = 1;
+        else if (e.luk * e.slope > 0.25) e.vanishes = b.divisor;
+    }
+
+    // What s is made of is eps alone: one rounding of it, one of its root and one of 1 / s.
+    void below_floor(const truth::Block& b, double l, Errors& e) const {
+        const double var = size(b.var), mean = p_.spec.centred() && e.kappa != 1 ? size(b.mean) : 0;
+        const double from_mean = e.m / b.divisor * mean * mean, lu = l * u_;
+        e.var_lost = std::max(lu * var + lu * lu * (var + from_mean), lu * std::sqrt(var * (var + from_mean))) +
+                     e.m / b.divisor * row_of(param_dtype(p_.dtype)).smallest_normal;
+        e.kappa = e.of_one = std::sqrt(var + mean * mean) / e.s;
+        e.luk = lu * e.kappa, e.dv = 4 * u_;
     }
 
     static constexpr double no_bound = 0x1p300;
@@ -125,12 +162,16 @@ private:
     void add_saved(const truth::Block& b, const Errors& e) {
         constexpr double u64 = unit_roundoff(DType::f64);
         const double wide = u64 * e.m * e.kappa;  // statistics summed and kept in f64
-        const double lost = in_f64_ ? wide : e.luk, lost_var = in_f64_ ? wide : e.dv, u = in_f64_ ? u64 : u_;
+        const double wide_var = p_.spec.plain() ? wide : u64 * e.m * (1 + 2 * e.kappa_v);
+        const double lost = in_f64_ ? wide : e.luk, lost_var = in_f64_ ? wide_var : e.dv, u = in_f64_ ? u64 : u_;
         // sigma rounded, squared, less eps
         const double given = p_.own_statistics() ? 0 : 4 * u * (e.s * e.s + p_.spec.eps);
         const double least = in_f64_ ? 0 : row_of(p_.dtype == DType::f64 ? p_.dtype : DType::f32).smallest_subnormal;
         out_.mean.push_back(2 * lost * e.s + 0x1p-50 * size(b.mean) + least);
-        out_.var.push_back(std::max(2 * lost_var * e.s * e.s, given) + 0x1p-50 * size(b.var));
+        const double far = p_.spec.denominator == Denominator::added ? std::max(1.0, (1 + lost_var / 4) / 2) : 1;
+        const double of_var =
+            e.var_lost > 0 ? (in_f64_ ? std::min(1.0, u64 / u_ * e.m) : 1) * e.var_lost : far * lost_var * e.s * e.s;
+        out_.var.push_back(std::max(2 * of_var, given) + 0x1p-50 * size(b.var));
         out_.rstd.push_back(e.s > 0 ? 4 * (lost_var / 2 + 3 * u) / e.s : 0);
         out_.r.push_back(4 * (e.r_free ? lost_var / 2 : 0) * e.r + (4 * u_ + e.moved) * e.r);
         out_.d.push_back((e.d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d);
@@ -141,11 +182,30 @@ private:
             const double x_hat = size(t_.x_hat[i]), result = e.r * x_hat + e.d;
             double& y = out_.y[i];
             y = u_io_ * size(t_.y[i]) + tiny_ + gamma(i) * e.inside;
-            if (kappa_free_) y += 6 * u_ * (gamma(i) * result + beta(i)) + 0x1p-46 * e.kappa * e.reach * gamma(i);
+            if (kappa_free_)
+                y += 6 * u_ * (gamma(i) * result + beta(i)) +
+                     (0x1p-46 * e.kappa * e.reach + of_variance(e) * x_hat) * gamma(i);
             else
                 y += gamma(i) * (e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm) +
                      2 * u_ * (gamma(i) * result + beta(i));
         }
+    }
+
+    // What a variance that is not the textbook's adds to x_hat, relatively, where it is summed in f64.
+    double of_variance(const Errors& e) const { return p_.spec.plain() ? 0 : 0x1p-46 * e.kappa_v; }
+
+    // dx of other denominators and divisors; bounds.hpp has the derivation. sum_g and of_g_x_hat are over q, mean_g
+    // over m.
+    double dx_bound(const Errors& e, double q, double g, double x_hat, double sum_g, double of_g_x_hat) const {
+        const double mean_g = p_.spec.centred() ? sum_g * q / e.m : 0, by = std::max(1.0, e.slope);
+        const double w = x_hat * (e.kink != 0 ? 1 : e.slope), gw = of_g_x_hat * by;
+        const double terms = g + mean_g + w * of_g_x_hat, inherited = (by + w) * of_g_x_hat * by + w * sum_g;
+        const double vanished = e.vanishes * sum_g, either = e.kink * x_hat * of_g_x_hat;
+        if (kappa_free_)
+            return (either + 8 * u_ * terms + 0x1p-45 * e.kappa_v * (terms + inherited + gw + vanished)) / e.s;
+        return (either + 12 * std::max(e.luk, e.dv) * terms + 12 * e.luk * (inherited + vanished) +
+                12 * std::max(e.luk, e.lu) * mean_g) /
+               e.s;
     }
 
     void add_dx(const truth::Block& b, const Errors& e) {
@@ -162,12 +222,14 @@ private:
             const double x_hat = size(t_.x_hat[i]), dy = std::abs(in_.dy[i]), g = gamma(i) * e.r * dy;
             sum_dy_[c] += dy;
             terms_[c] += dy != 0;
-            sum_dy_kappa_[c] += e.of_one * e.reach * dy;
+            sum_dy_kappa_[c] += e.of_one * e.reach * dy + (p_.spec.plain() ? 0 : e.kappa_v * x_hat * dy);
             sum_dy_x_hat_[c] += dy * (e.r * x_hat + e.d) * e.of_x_hat;
             double& dx = out_.dx[i];
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
             if (e.s == 0) continue;
-            if (kappa_free_)
+            if (own && !p_.spec.plain()) {
+                dx += dx_bound(e, b.divisor, g, x_hat, mean_g, mean_g_x_hat);
+            } else if (kappa_free_)
                 dx += 8 * u_ / e.s * (g + (own ? mean_g + x_hat * mean_g_x_hat : 0)) +
                       0x1p-46 * e.kappa / e.s * (1 + x_hat) * means;
             else if (own)

@@ -16,15 +16,26 @@ void ByTape::statistics(Block& block) {
         for (const Recorded& v : x_) squares = squares + (v - mean) * (v - mean);
         const Recorded var = squares / Recorded(Quad(block.divisor));
         block.mean = mean.value, block.var = var.value;
-        if (block.var + Quad(p_.spec.eps) == 0) {
-            block.s = 0;
+        spread = spread_of(var);
+        block.s = spread.value;
+        if (block.s == 0) {
             x_hat_.assign(x_.size(), Recorded(Quad(0)));
             return;
         }
-        spread = sqrt(var + Recorded(Quad(p_.spec.eps)));
-        block.s = spread.value;
     }
     for (const Recorded& v : x_) x_hat_.push_back((v - mean) / spread);
+}
+
+// Below its floor a denominator is a constant; where the variance is 0, sqrt(var) + eps is one for what is multiplied
+// by x_hat.
+Recorded ByTape::spread_of(const Recorded& var) const {
+    const Quad eps(p_.spec.eps), root = sqrt(var.value);
+    switch (p_.spec.denominator) {
+        case Denominator::added: return var.value == 0 ? Recorded(eps) : sqrt(var) + Recorded(eps);
+        case Denominator::floor: return root < eps || root == 0 ? Recorded(eps) : sqrt(var);
+        case Denominator::floor_root: return var.value < eps || root == 0 ? Recorded(Quad(sqrt(eps))) : sqrt(var);
+        default: return var.value + eps == 0 ? Recorded(Quad(0)) : sqrt(var + Recorded(eps));
+    }
 }
 
 void ByTape::results(const Block& block) {

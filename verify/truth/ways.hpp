@@ -34,6 +34,8 @@ public:
     void results(const Block& block);
 
 private:
+    Recorded spread_of(const Recorded& var) const;
+
     Tape tape_;
     std::vector<Recorded> x_, x_hat_;
 };
@@ -45,7 +47,10 @@ public:
     void results(const Block& block);
 
 private:
-    Wide mean_, rstd_;
+    /// `floor`, and no slope, for s where it is below.
+    void is_below(double above, Wide& s, const Wide& floor);
+
+    Wide mean_, rstd_, slope_ = 1;
 };
 
 }  // namespace normlab::truth
