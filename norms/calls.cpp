@@ -87,6 +87,40 @@ Affine staged(Staging& staging, const Affine& a, const ConstTensor& x) {
     return {staging.in("gamma", a.gamma, bytes, x.device), staging.in("beta", a.beta, bytes, x.device)};
 }
 
+// Of a gradient's call: what its forward call left, checked and then staged.
+void check_saved(const Call& call, const Saved& saved, const Implementation& implementation) {
+    const Spec& spec = call.problem.spec;
+    const auto blocks = static_cast<std::size_t>(call.problem.statistics_count());
+    const std::size_t corrections = call.problem.has_correction() ? blocks : 0;
+    const Saves saves = implementation.saves();
+    const auto fits = [&](const std::vector<double>& v, bool wanted) { return v.size() == (wanted ? blocks : 0); };
+    if (!fits(saved.mean, saves.mean) || !fits(saved.var, saves.var) || !fits(saved.rstd, saves.rstd) ||
+        saved.r.size() != corrections || saved.d.size() != corrections)
+        refuse(
+            "{}: Saved holds {} means, {} variances, {} rstds and {} r, but this {} call has {} blocks and {} r; what "
+            "forward filled for the same "
+            "x, spec and mode is accepted",
+            spec.variant, saved.mean.size(), saved.var.size(), saved.rstd.size(), saved.r.size(),
+            name_of(call.problem.mode), blocks, corrections);
+}
+
+void check_opaque(const Operation& operation, const Saved& saved, const Implementation& implementation) {
+    if (saved.opaque.size() != operation.opaque_bytes())
+        refuse(
+            "{}: Saved holds {} bytes of the implementation's own, but {} keeps {}; what its own forward filled is "
+            "accepted",
+            operation.problem().spec.variant, saved.opaque.size(), implementation.name(), operation.opaque_bytes());
+}
+
+ConstSavedView staged(Staging& staging, const Saved& saved) {
+    const auto in = [&](const char* name, const std::vector<double>& v) {
+        return v.empty() ? nullptr : staging.in(name, v.data(), bytes_of(v));
+    };
+    return {in("saved mean", saved.mean), in("saved var", saved.var),
+            in("saved rstd", saved.rstd), in("saved r", saved.r),
+            in("saved d", saved.d),       staging.in("saved opaque", saved.opaque.data(), saved.opaque.size())};
+}
+
 StateView staged(Staging& staging, const StateView& s, const Problem& problem) {
     const std::size_t bytes = static_cast<std::size_t>(problem.shape.C) * sizeof(double);
     const auto use = problem.mode == Mode::train ? Staging::Use::write : Staging::Use::kept;
@@ -148,38 +182,50 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     if (dx.data) check_view("dx", dx, x);
     const Call call(spec, mode, x, x.dense() && dy.dense() && (!dx.data || dx.dense()), implementation);
     const std::size_t channel_bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
-    const auto blocks = static_cast<std::size_t>(call.problem.statistics_count());
-    const std::size_t corrections = call.problem.has_correction() ? blocks : 0;
-    const Saves saves = implementation.saves();
-    const auto fits = [&](const std::vector<double>& v, bool wanted) { return v.size() == (wanted ? blocks : 0); };
-    if (!fits(saved.mean, saves.mean) || !fits(saved.var, saves.var) || !fits(saved.rstd, saves.rstd) ||
-        saved.r.size() != corrections || saved.d.size() != corrections)
-        refuse(
-            "{}: Saved holds {} means, {} variances, {} rstds and {} r, but this {} call has {} blocks and {} r; what "
-            "forward filled for the same "
-            "x, spec and mode is accepted",
-            spec.variant, saved.mean.size(), saved.var.size(), saved.rstd.size(), saved.r.size(), name_of(mode), blocks,
-            corrections);
+    check_saved(call, saved, implementation);
     Operation operation = call.operation();
-    if (saved.opaque.size() != operation.opaque_bytes())
-        refuse(
-            "{}: Saved holds {} bytes of the implementation's own, but {} keeps {}; what its own forward filled is "
-            "accepted",
-            spec.variant, saved.opaque.size(), implementation.name(), operation.opaque_bytes());
+    check_opaque(operation, saved, implementation);
 
     Staging staging = call.staging("backward");
-    const auto in = [&](const char* name, const std::vector<double>& v) {
-        return v.empty() ? nullptr : staging.in(name, v.data(), bytes_of(v));
-    };
-    const ConstSavedView kept{
-        in("saved mean", saved.mean), in("saved var", saved.var),
-        in("saved rstd", saved.rstd), in("saved r", saved.r),
-        in("saved d", saved.d),       staging.in("saved opaque", saved.opaque.data(), saved.opaque.size())};
+    const ConstSavedView kept = staged(staging, saved);
     const Gradients wanted{dx.data ? staging.out("dx", dx) : Tensor{},
                            staging.out("dgamma", gradients.dgamma, channel_bytes, x.device),
                            staging.out("dbeta", gradients.dbeta, channel_bytes, x.device)};
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
     operation.backward(staging.in("x", x), staging.in("dy", dy), staged(staging, affine, x), kept, wanted);
+    staging.finish();
+}
+
+void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
+                       Cotangents cotangents, SecondGradients gradients, const Implementation& implementation) {
+    check_view("x", x, x);
+    check_view("dy", dy, x);
+    bool dense = x.dense() && dy.dense();
+    const auto look_at = [&](const char* name, const ConstTensor& t) {
+        if (!t.data) return;
+        check_view(name, t, x);
+        dense = dense && t.dense();
+    };
+    look_at("v", cotangents.v), look_at("ddx", gradients.ddx), look_at("ddy", gradients.ddy);
+    const Call call(spec, mode, x, dense, implementation);
+    const std::size_t channel_bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
+    check_saved(call, saved, implementation);
+    Operation operation = call.operation();
+    check_opaque(operation, saved, implementation);
+    if (const Support s = operation.supports_backward_backward(); !s)
+        throw Declined(fmt::format("{} declines double backward: {}", implementation.name(), s.reason));
+
+    Staging staging = call.staging("backward_backward");
+    const ConstSavedView kept = staged(staging, saved);
+    const Cotangents with{cotangents.v.data ? staging.in("v", cotangents.v) : ConstTensor{},
+                          staging.in("u", cotangents.u, channel_bytes, x.device),
+                          staging.in("w", cotangents.w, channel_bytes, x.device)};
+    const SecondGradients wanted{gradients.ddx.data ? staging.out("ddx", gradients.ddx) : Tensor{},
+                                 gradients.ddy.data ? staging.out("ddy", gradients.ddy) : Tensor{},
+                                 staging.out("ddgamma", gradients.ddgamma, channel_bytes, x.device)};
+    if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
+    const Affine gamma_alone{staging.in("gamma", affine.gamma, channel_bytes, x.device), nullptr};
+    operation.backward_backward(staging.in("x", x), staging.in("dy", dy), gamma_alone, kept, with, wanted);
     staging.finish();
 }
 

@@ -39,6 +39,16 @@ struct BackwardArgs {
     void* stream = nullptr;
 };
 
+struct BackwardBackwardArgs {
+    ConstTensor x, dy;
+    Affine affine;
+    ConstSavedView saved;
+    Cotangents cotangents;
+    SecondGradients gradients;
+    void* workspace = nullptr;
+    void* stream = nullptr;
+};
+
 /// What is worked out once for a problem and then run many times.
 class Plan {
 public:
@@ -48,6 +58,9 @@ public:
     virtual void set_threads(int) {}  ///< 1 or more; the default is the implementation's. Results do not depend on it
     virtual void forward(const ForwardArgs&) const = 0;
     virtual void backward(const BackwardArgs&) const = 0;
+    /// whether backward_backward may be called, or why not
+    virtual Support supports_backward_backward() const { return {"it has no double backward"}; }
+    virtual void backward_backward(const BackwardBackwardArgs&) const {}
 };
 
 /// Which statistics of Saved forward fills; the others are empty and not judged.

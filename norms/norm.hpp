@@ -12,6 +12,13 @@
 // Another denominator than sqrt(var + eps), or another q (Spec::denominator, Spec::divisor): rstd is 1 / it, and
 // x_hat's term in dx has the factor 2 sigma d sigma / d var (slope_of in norms/running_stats.hpp).
 // In evaluation of variants that keep State, mean and var come from State, and dx = gamma * rstd * dy.
+// Double backward: the gradients of S = <dx, v> + <dgamma, u> + <dbeta, w> by x, dy and gamma; by beta it is 0. r, d
+// and State are constants. With P(a) = a - [centred] mean(a) - x_hat * (1/q) sum a * x_hat:
+//   ddy     = gamma * r * rstd * P(v) + u * (x_hat * r + d) + w
+//   ddgamma = sum r * rstd * dy * P(v) over all elements of a channel
+//   ddx     = rstd * P(h) - rstd^2 * x_hat * (1/q) sum g * P(v),
+//             h = r * u * dy - rstd * (g * (1/q) sum v * x_hat + v * (1/q) sum g * x_hat)
+//   statistics from State:  ddy = gamma * rstd * v + u * x_hat + w,  ddgamma = sum rstd * dy * v,  ddx = rstd * dy * u
 // Ioffe & Szegedy 2015; Ioffe 2017 (renorm); Ba et al. 2016; Wu & He 2018; Salimans & Kingma 2016 (weight norm: x is v,
 // gamma is g, y is w).
 //
@@ -45,6 +52,13 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
 /// Gradients of a loss, given dy = d loss / d y and the `saved` of a forward call of the same implementation.
 void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
               Gradients gradients, const Implementation& implementation = default_implementation());
+
+/// The gradients of S = <dx, v> + <dgamma, u> + <dbeta, w>, dx, dgamma and dbeta being what `backward` gives for the
+/// same arguments: ddx by x, ddy by dy, ddgamma by gamma (taken as 1 where it is absent). beta is not read. Nothing
+/// overlaps. Throws Declined (norms/operation.hpp) where the implementation has none for this problem, with its reason.
+void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
+                       Cotangents cotangents, SecondGradients gradients,
+                       const Implementation& implementation = default_implementation());
 
 /// Evaluation as one affine map for each channel: y = scale * x + shift.
 struct ChannelMap {

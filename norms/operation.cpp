@@ -15,7 +15,7 @@ static void require_memory(const Implementation& implementation, std::string_vie
 }
 
 Operation::Operation(const Problem& problem, const Implementation& implementation, Options options)
-    : problem_(problem), stream_(options.stream) {
+    : problem_(problem), implementation_(&implementation), stream_(options.stream) {
     validate(problem);
     if (options.threads < 0)
         throw Error(fmt::format("threads = {}; 1 or more, or 0 for the implementation's default, is accepted",
@@ -59,13 +59,28 @@ void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView
 }
 
 void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients) {
-    if (const std::int64_t C = problem_.shape.C; problem_.shape.size() == 0) {
-        const std::vector<std::byte> zeros(static_cast<std::size_t>(C) * size_of(param_dtype(problem_.dtype)));
-        for (void* p : {gradients.dgamma, gradients.dbeta})
-            if (p) copy(p, problem_.device, zeros.data(), Device::host, zeros.size());
-        return;
-    }
+    if (problem_.shape.size() == 0) return write_zeros({gradients.dgamma, gradients.dbeta});
     plan_->backward({x, dy, affine, saved, gradients, workspace_at_, stream_});
+}
+
+Support Operation::supports_backward_backward() const {
+    return plan_ ? plan_->supports_backward_backward() : Support{};
+}
+
+void Operation::backward_backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved,
+                                  Cotangents cotangents, SecondGradients gradients) {
+    if (problem_.shape.size() == 0) return write_zeros({gradients.ddgamma});
+    if (const Support s = supports_backward_backward(); !s)
+        throw Declined(fmt::format("{} declines double backward: {}", implementation_->name(), s.reason));
+    plan_->backward_backward({x, dy, affine, saved, cotangents, gradients, workspace_at_, stream_});
+}
+
+// Those of parameters, of an empty tensor.
+void Operation::write_zeros(std::initializer_list<void*> by_channel) const {
+    const std::vector<std::byte> zeros(static_cast<std::size_t>(problem_.shape.C) *
+                                       size_of(param_dtype(problem_.dtype)));
+    for (void* p : by_channel)
+        if (p) copy(p, problem_.device, zeros.data(), Device::host, zeros.size());
 }
 
 SavedMemory::SavedMemory(const Operation& operation)

@@ -38,9 +38,17 @@ public:
     /// Not from two threads at once: calls share the workspace.
     void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y);
     void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients);
+    /// Whether this problem's double backward is there, or why not.
+    Support supports_backward_backward() const;
+    /// Throws Declined where it is not.
+    void backward_backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Cotangents cotangents,
+                           SecondGradients gradients);
 
 private:
+    void write_zeros(std::initializer_list<void*> by_channel) const;
+
     Problem problem_;
+    const Implementation* implementation_;
     std::unique_ptr<Plan> plan_;  // none for an empty tensor
     Memory workspace_;
     void* workspace_at_ = nullptr;

@@ -11,6 +11,7 @@
 
 #include "norms/memory.hpp"
 #include "norms/names.hpp"
+#include "norms/operation.hpp"
 
 namespace normlab {
 namespace {
@@ -107,7 +108,25 @@ public:
         check("backward", [&] { return table_.backward(plan_, &args); });
     }
 
+    Support supports_backward_backward() const override {
+        if (table_.backward_backward) return {};
+        return {table_.version < version_of_backward_backward
+                    ? fmt::format("its table is of version {} of norms/plugin.h, which has no backward_backward",
+                                  version_text(table_.version))
+                    : "backward_backward is null in its table"};
+    }
+
+    void backward_backward(const BackwardBackwardArgs& a) const override {
+        const normlab_backward_backward_args args{
+            sizeof args,         a.x.data,       a.dy.data,      a.affine.gamma,       c_saved(a.saved),
+            a.cotangents.v.data, a.cotangents.u, a.cotangents.w, a.gradients.ddx.data, a.gradients.ddy.data,
+            a.gradients.ddgamma, a.workspace,    a.stream};
+        check("backward_backward", [&] { return table_.backward_backward(plan_, &args); });
+    }
+
 private:
+    static constexpr std::uint32_t version_of_backward_backward = 1u << 16 | 2;
+
     normlab_saved c_saved(const ConstSavedView& s) const {
         const Saves saves = saves_of(table_);
         const auto given = [](const double* p, bool wanted) { return wanted ? const_cast<double*>(p) : nullptr; };
@@ -122,6 +141,9 @@ private:
         const int status = looked_after(function, call);
         if (status == 0) return;
         const char* text = table_.last_error ? table_.last_error() : nullptr;
+        if (status == NORMLAB_DECLINED && std::string_view(function) == "backward_backward")
+            throw Declined(
+                fmt::format("{} declines double backward: {}", table_.name, text ? text : "no reason given"));
         throw Failure(fmt::format("{}: {} failed with {}{}", table_.name, function, status,
                                   text ? fmt::format(": {}", text) : ""));
     }
@@ -146,9 +168,9 @@ public:
             return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
         if (!problem.dense) return {"strided tensors do not cross the plug-in interface"};
         if (!problem.spec.plain() && !(table_.reads & NORMLAB_READS_DENOMINATOR))
-            return {(table_.version & 0xffff) < 2
+            return {table_.version < version_of_denominators
                         ? "it was built for version " + version_text(table_.version) +
-                              " of norms/plugin.h, which has neither denominator nor divisor; 1.2 or later is asked"
+                              " of norms/plugin.h, which has neither denominator nor divisor; 1.3 or later is asked"
                         : "its table does not say that it reads denominator and divisor (NORMLAB_READS_DENOMINATOR)"};
         if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() &&
             !(saves().mean && saves().var))
@@ -174,6 +196,8 @@ public:
     }
 
 private:
+    static constexpr std::uint32_t version_of_denominators = 1u << 16 | 3;
+
     static Support answer(const char* reason) { return {!reason ? "" : *reason ? reason : "no reason given"}; }
 
     normlab_plugin table_;
@@ -201,8 +225,8 @@ normlab_plugin checked_table(const normlab_plugin* given, const std::string& fil
     for (const auto& [field, there] : needed)
         if (!there)
             refuse(
-                fmt::format("{} is null in its table; only available, workspace_bytes, saved_bytes, set_threads and "
-                            "last_error may be",
+                fmt::format("{} is null in its table; only available, workspace_bytes, saved_bytes, set_threads, "
+                            "last_error and backward_backward may be",
                             field));
     const std::string name = table.name;
     if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)

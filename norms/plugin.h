@@ -36,7 +36,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 2
+#define NORMLAB_PLUGIN_MINOR 3
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -104,7 +104,7 @@ typedef struct normlab_problem {
     int32_t epilogue;          /* 0. Later versions may ask here for something fused behind the norm: decline anything else */
     int32_t reserved;          /* 0 */
 
-    /* Since version 1.2. Where one of them is not 0, a plug-in is asked only if its table says that it reads it (normlab_plugin.reads). */
+    /* Since version 1.3. Where one of them is not 0, a plug-in is asked only if its table says that it reads it (normlab_plugin.reads). */
     int32_t denominator;       /* of NORMLAB_ROOT, ...: what x - mean is divided by */
     int32_t divisor;           /* of NORMLAB_DIVISOR_OWN, ...: q, by which sums of squares and of g * x_hat are divided */
 } normlab_problem;
@@ -150,6 +150,29 @@ typedef struct normlab_backward_args {
     void *stream;
 } normlab_backward_args;
 
+/* Since version 1.2. Double backward: the gradients by x, dy and gamma of S = <dx, v> + <dgamma, u> + <dbeta, w>, where dx, dgamma and dbeta are what backward gives
+ * for the same arguments. r, d and the state are constants. S does not depend on beta. With q, mean, rstd, x_hat and g as above (r = 1, d = 0 but in batch renorm) and
+ * P(a) = a - [centred] mean(a) - x_hat * (1/q) sum a * x_hat:
+ *     ddy = gamma * r * rstd * P(v) + u * (x_hat * r + d) + w      ddgamma = sum r * rstd * dy * P(v) over all elements of a channel
+ *     ddx = rstd * P(h) - rstd^2 * x_hat * (1/q) sum g * P(v)      h = r * u * dy - rstd * (g * (1/q) sum v * x_hat + v * (1/q) sum g * x_hat)
+ *     statistics given:  ddy = gamma * rstd * v + u * x_hat + w,   ddgamma = sum rstd * dy * v,   ddx = rstd * dy * u
+ * Where the denominator has another slope t than 1 (problem.denominator), t stands before (1/q) sum a * x_hat in P and in h, and ddx has - rstd^2 * x_hat *
+ * (t * (1/q) sum g * P(v) - t^2 * (t - 1) * (1/q) sum g * x_hat * (1/q) sum v * x_hat); NORMLAB_DECLINED is an answer, too.
+ * Nothing overlaps here. What `accumulation` says of sums holds for these, too. */
+typedef struct normlab_backward_backward_args {
+    size_t size;
+    const void *x, *dy;
+    const void *gamma;         /* may be null: 1 */
+    normlab_saved saved;       /* as forward left it, to be read only */
+    const void *v;             /* cotangent of dx, as dx lies; may be null: 0 */
+    const void *u, *w;         /* of dgamma and dbeta, one a channel in their type; each may be null: 0 */
+    void *ddx, *ddy, *ddgamma; /* as x, dy and gamma lie; each may be null: not asked for */
+    void *workspace;           /* workspace_bytes(plan) bytes */
+    void *stream;
+} normlab_backward_backward_args;
+
+#define NORMLAB_DECLINED (-1)  /* from backward_backward: not for this plan's problem; nothing was written, and last_error may say why */
+
 typedef struct normlab_plan normlab_plan;   /* the plug-in's own: define struct normlab_plan as you like */
 
 typedef struct normlab_plugin {
@@ -189,7 +212,9 @@ typedef struct normlab_plugin {
     int32_t flushes_subnormals;   /* not 0: a number below the smallest normal one of its type, or of float, may be taken for 0, in what is read
                                   and in what is written (-ffast-math, nvcc --use_fast_math) */
 
-    /* Since version 1.2. */
+    /* Since version 1.2. Those of ddx, ddy, ddgamma that are not null; NORMLAB_DECLINED where the plan's problem has none. May be null: no problem has. */
+    int (*backward_backward)(normlab_plan *plan, const normlab_backward_backward_args *args);
+    /* Since version 1.3. */
     int32_t reads;             /* NORMLAB_READS_... added up. A problem in which another of these fields is not 0 is declined for the plug-in */
 } normlab_plugin;
 

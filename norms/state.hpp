@@ -52,4 +52,17 @@ struct BasicSavedView {
 using SavedView = BasicSavedView<double, std::byte>;
 using ConstSavedView = BasicSavedView<const double, const std::byte>;
 
+/// What backward_backward weighs the gradients with: cotangents of dx, dgamma and dbeta. Leave one null: 0.
+struct Cotangents {
+    ConstTensor v;
+    const void* u = nullptr;
+    const void* w = nullptr;
+};
+
+/// What backward_backward is to write; leave one null and it is neither computed nor written.
+struct SecondGradients {
+    Tensor ddx, ddy;
+    void* ddgamma = nullptr;
+};
+
 }  // namespace normlab

@@ -242,6 +242,9 @@ void guard_all_calls() {
 }
 bool all_calls_guarded() { return guards_all; }
 
+UnguardedCalls::UnguardedCalls() : guarded_(std::exchange(guards_all, false)) {}
+UnguardedCalls::~UnguardedCalls() { guards_all = guarded_; }
+
 void begin_guarded_case(std::uint64_t number) { calls = 0, calls_before = number; }
 
 GuardedCall next_guarded_call() {

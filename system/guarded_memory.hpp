@@ -50,6 +50,18 @@ private:
 void guard_all_calls();
 bool all_calls_guarded();
 
+/// While it lives no call is guarded, or counted: what normlab runs of its own in there is not the plug-in's doing.
+class UnguardedCalls {
+public:
+    UnguardedCalls();
+    ~UnguardedCalls();
+    UnguardedCalls(const UnguardedCalls&) = delete;
+    UnguardedCalls& operator=(const UnguardedCalls&) = delete;
+
+private:
+    bool guarded_;
+};
+
 /// A case begins, its calls are counted anew, and which edge each of them has follows from `number`.
 void begin_guarded_case(std::uint64_t number);
 struct GuardedCall {

@@ -33,7 +33,7 @@ inline void fill_in(
         change(step.in, out);
         const ByQuantity values = values_of(step.in, out);
         for (const Target& t : step.targets) {
-            const bool tensor = t.quantity == Quantity::y || t.quantity == Quantity::dx;
+            const bool tensor = row_of(t.quantity).per == Per::element;
             std::vector<double> v = values[t.quantity];
             for (std::size_t i = 0; i < v.size() && tensor; ++i)
                 v[memory_index(step.in.problem, i)] = values[t.quantity][i];

@@ -136,19 +136,22 @@ expect 0 "accuracy          faulty           1 " verify --replay along.txt --tie
 case $out in *"zero_sum          faulty"*) complain "what a replayed case names runs in the tier too: $out" ;; esac
 printf 'layer_norm reference f32\n' >wrong.txt
 expect 2 "wrong.txt line 1" verify --replay wrong.txt --tier smoke
-expect 0 "0 failed" verify --hunt 1 --variant rms_norm --impl reference --dtype f64
+expect 0 "0 failed" verify --hunt 1 --variant rms_norm --impl reference --dtype f64 --check accuracy
 expect 2 "accepted beside it" verify --hunt 1 --eps 5
 expect 2 "tile goes with check=tiled" verify --case "layer_norm cpu f32 nchw 2x3x4 tile=2x3x2"
 expect 2 "--hunt 0" verify --hunt 0
 expect 2 "accepted beside it" verify --hunt 1 --tier ci
-expect 0 "soak: 300 cases, seed 4" soak --cases 300 --seed 4 --impl reference --json soak.json
+expect 0 "soak: 60 cases, seed 4" soak --cases 60 --seed 4 --impl reference --json soak.json
 grep -q '"failed": 0' soak.json || complain "soak.json has no count"
 expect 2 "--cases 0" soak --cases 0
 
 # planted faults: caught and named; without one nothing is said
-expect 0 "3 planted, 3 caught" verify --faults --only eps_outside,past_end,momentum_scaled --variant batch_norm --dtype f32 --layout nchw --json faults.json
+expect 0 "3 planted, 3 caught" verify --faults --only eps_outside,past_end,momentum_scaled --variant batch_norm --dtype f32 --layout nchw \
+  --check accuracy,contracts,running_stats --json faults.json
 grep -q '"false_alarms": 0' faults.json || complain "faults.json has no count of false alarms"
 expect 1 "equals the fault eps_outside (" verify --plugin "${program%/*}/lib/normlab/faulty.so:eps_outside" --case "layer_norm faulty_eps_outside f32 nchw train 5x6x3 sigma=0.01"
+expect 1 "FAIL accuracy y" verify --plugin "${program%/*}/lib/normlab/faulty.so:beta_scaled" --case "batch_norm faulty_beta_scaled f32 nchw eval 5x6x3"
+case $out in *"memory access"*) complain "what a fault that it is compared with writes is held against a plug-in: $out" ;; esac
 expect 2 "did you mean eps_outside" verify --faults --only eps_outsid
 expect 2 "--only, --all" verify --faults --impl cpu
 

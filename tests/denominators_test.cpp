@@ -112,5 +112,5 @@ TEST_CASE("a plug-in of an older version, or that does not say it reads them, is
     CHECK(older->supports(plain));
     CHECK(older->supports(floor).reason ==
           "it was built for version 1.1 of norms/plugin.h, which has neither "
-          "denominator nor divisor; 1.2 or later is asked");
+          "denominator nor divisor; 1.3 or later is asked");
 }

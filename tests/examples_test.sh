@@ -18,6 +18,14 @@ for example in c cpp; do
   out=$("$program" verify --plugin "$example/$plugin" --tier smoke 2>&1) || complain "$out"
   case $out in *" 0 failed, 0 unresolved"*) ;; *) complain "$out" ;; esac
 done
+# The one that builds on another: differentiated twice.
+cp "$norms/examples/layer_norm_twice.c" c && cd c || exit 1
+command=$(sed -nE 's#^ \* +(cc .*)$#\1#p' layer_norm_twice.c)
+sh -c "$command" || complain "$command"
+cd ..
+out=$("$program" verify --plugin c/layer_norm_twice.so --tier smoke --check double_backward,double_derivatives,double_identities 2>&1) || complain "$out"
+case $out in *" 0 failed, 0 unresolved"*) ;; *) complain "$out" ;; esac
+case $out in *"double_identities layer_norm_twice_c "*) ;; *) complain "not run: $out" ;; esac
 # A NaN in x is one in the statistics too: a layer that hides it there hides it from whoever looks.
 cat >c/nan.c <<'END'
 #include <math.h>

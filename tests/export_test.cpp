@@ -105,6 +105,26 @@ TEST_CASE("a right script holds every exported check of every variant, in both d
                                   [&](const Outcome& o) { return o.test.variant == v.name && !o.findings.empty(); }));
 }
 
+TEST_CASE("a double backward is exported where its checks are named, and judged") {
+    std::vector<std::string> left_out;
+    for (const Case& c : plan_export({.variants = {"layer_norm"}}, Tier::smoke, left_out))
+        CHECK(!c.check.starts_with("double_"));
+    const Folder folder({.checks = {"double_backward", "double_identities"}});
+    fill_in(folder.path);
+    const Judgement right = judge(folder.path);
+    INFO(right.text);
+    CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
+    CHECK(right.outcomes.size() == folder.exported.cases);
+    for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference"}}, silent))
+        CHECK(failures_text({o}, "normlab") == "");
+    fill_in(folder.path, [](const Inputs<double>&, Outputs<double>& out) {
+        for (double& v : out.ddx) v *= 1.01;
+    });
+    const Judgement wrong = judge(folder.path);
+    CHECK(wrong.failing("ddx", "") > 0);
+    CHECK(wrong.failing("ddy", "") == 0);
+}
+
 TEST_CASE("a filled in folder is a folder of outside vectors") {
     const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"},
                          .checks = {"accuracy", "zero_sum"},

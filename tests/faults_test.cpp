@@ -39,22 +39,26 @@ constexpr const char* shows[] = {
     "f32 nchw train 5x6x3 check=gradient_masks", "f32 nchw train 5x6x3 check=power_of_two",
     "f32 nchw train 5x6x3 check=subnormals",
     "f32 nchw train 5x6x3 gamma=1e-6,-1e-6,.001,-.01,.1,1 beta=1e6,1e6,1e6,1e6,1e6,1e6",
-    "f32 nchw train 5x6x3 check=isolation", "f32 nchw train 5x3x1024 check=accuracy",
-    "f32 nchw train 64x6x256 tile=4x6x4 check=tiled",
-    "f64 nchw train 5x6x3 momentum=none count=4294967301 check=running_stats",
+    "f64 nchw train 5x6x3 check=double_backward", "f64 nchw eval 5x6x3 check=double_backward",
+    "f64 nchw train 4x6x3 check=double_identities", "f64 nchw train 5x6x3 state=far check=double_backward",
+    "f32 nchw train 5x6x3 check=isolation", "f64 nchw train 5x6x3 momentum=none count=4294967301 check=running_stats",
     "f64 nchw train 5x6x3 count=16777217 check=running_stats", "f64 nchw eval 5x6x3 count=0 check=accuracy",
     "f64 nchw train 4x6x2 eps=0.25 x=alternating sigma=0.5 check=accuracy",
     "f64 nchw train 5x1x3 affine=gamma check=accuracy", "f64 nchw train 1x6x3 asked=dgamma check=combinations",
     "f64 nchw train 5x1x3 in_place=dx check=combinations", "f32 nchw train 4x6x2 check=reuse",
-    "f32 nchw eval 4x6x2 check=reuse", "f32 nchw train 4111x3x1 check=threads", "f32 nchw train 2x3x3 check=many_calls",
+    "f32 nchw eval 4x6x2 check=reuse", "f64 nchw eval 5x6x3 state=zero check=accuracy",
+    "f16 nchw train 8x6x2 x=alternating sigma=4e4 check=accuracy",
+    "f16 nchw train 5x6x3 sigma=100 dy=large check=accuracy",
     // of other denominators; refused for the others
     "f64 nchw train 5x6x3 eps=1000 check=accuracy",
     "f64 nchw train 5x6x3 denominator=floor_root eps=1000 check=accuracy",
     "f64 nchw train 1x3x9 denominator=floor_root divisor=one eps=100 check=accuracy",
-    // large ones last: those seen before are not run on them
+    // slow ones last: those seen before are not run on them
     "f64 nchw train 67x3x1 check=accuracy", "f64 nchw train 2x3x1367 check=accuracy",
-    "f64 nchw train 2x1032x1 check=accuracy", "f32 nchw train 65541x1x1 check=accuracy",
-    "f32 nchw train 50003x3x1 check=accuracy"};
+    "f64 nchw train 2x1032x1 check=accuracy", "f32 nchw train 5x3x1024 check=accuracy",
+    "f32 nchw train 64x6x256 tile=4x6x4 check=tiled", "f32 nchw train 65541x1x1 check=accuracy",
+    "f32 nchw train 50003x3x1 check=accuracy", "f32 nchw train 2x3x3 check=many_calls",
+    "f32 nchw train 4111x3x1 check=threads"};
 
 // Settings that go with some variants alone.
 std::optional<Case> case_of(const std::string& text) {

@@ -13,6 +13,7 @@ one='\000\000\200\077' two='\000\000\000\100'   # of f32
 array x.npy '<f4' '(2, 2)' "$one$two$two$one"
 sum=$(cksum <x.npy)
 small="--variant layer_norm --impl reference"
+short="$small --check accuracy"   # of cases drawn by chance none that takes seconds, which a signal would wait for
 refused() { # TEXT ARGS...: and nothing was written
   text=$1
   shift
@@ -114,16 +115,17 @@ begin() { # ARGS...: until a signal would be caught
 }
 
 # Another run, or somebody, writes the file during this one: theirs stays, and so does what this one found.
-expect_late() { # FILE ARGS...: written while the program runs
-  late=$1
-  shift
+expect_late() { # FILE SIGNAL ARGS...: written while the program runs, which the signal ends (0: none, it ends by itself)
+  late=$1 signal=$2
+  shift 2
   begin "$@"
   echo theirs >"$late"
+  kill -s "$signal" $pid
   wait $pid
   { [ $? = 1 ] && [ "$(cat "$late")" = theirs ] && [ -s "$late.1" ] && grep -q "another program wrote it" said; } || complain "$late: $(cat said)"
 }
-expect_late late.json soak --cases 5000 --impl reference --json late.json
-expect_late late.csv study scale --csv late.csv
+expect_late late.json INT soak --cases 1000000000 $short --json late.json
+expect_late late.csv 0 study scale --seeds 1,2 --steps 100 --csv late.csv
 
 # A signal: what is done so far, a report that says it is not all, no process left.
 interrupted() { # STATUS SIGNAL ARGS...
@@ -137,12 +139,12 @@ interrupted() { # STATUS SIGNAL ARGS...
   [ $got = "$status" ] || complain "'$*' ended with $got: $out"
   case $out in *"interrupted, "*" not run; "* | *"interrupted; "*) ;; *) complain "'$*' does not say what was not run: $out" ;; esac
 }
-interrupted 130 INT soak --cases 1000000000 --impl reference --json cut.json
+interrupted 130 INT soak --cases 1000000000 $short --json cut.json
 grep -q '"interrupted": true' cut.json || complain "cut.json does not say that it is not all"
-interrupted 143 TERM verify --tier full --json cut.json --junit cut.xml --html cut.html --force
+interrupted 143 TERM verify --tier full $small --json cut.json --junit cut.xml --html cut.html --force
 grep -q '"not_run"' cut.json && grep -q 'type="interrupted"' cut.xml && grep -q 'Interrupted' cut.html || complain "reports that do not say that they are not all"
-interrupted 130 INT verify --hunt 600 --impl reference
-interrupted 143 TERM verify --faults --json faults.json
+interrupted 130 INT verify --hunt 600 $short
+interrupted 143 TERM verify --faults --variant layer_norm --json faults.json
 interrupted 143 TERM study scale --out cut --paper
 grep -q "interrupted; [0-9]* of 360 runs are in cut/records" said || complain "study: $(cat said)"
 sleep 1

@@ -1,23 +1,23 @@
 #!/bin/sh
 # A variant that is not built in, with its file and its row alone (made_up/): verify, faults and their names, export, judge, vectors and plug-ins take it as
-# any other. usage: made_up_test.sh PROGRAM NORMLAB FAULTY
+# any other. usage: made_up_test.sh PROGRAM NORMLAB FAULTY [TIER]; TIER is smoke under a sanitizer, which looks at memory: tier ci has the same code on more numbers
 set -u
-program=$1 normlab=$2 faulty=$3
+program=$1 normlab=$2 faulty=$3 tier=${4:-ci}
 . "$(dirname "$0")/expect.sh"
 variant=channel_rms_norm
 says() { case $out in *"$1"*) ;; *) complain "not said: '$1': $out" ;; esac; }
 
 expect 0 "$variant" list
-expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl reference,cpu
+expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl reference,cpu --tier "$tier"
 says "channel_rms_norm, no row         yes       no "   # its invariances are measured and shown, and held to nothing
-expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl cpu --hunt 1
+expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl cpu --hunt 1 --check accuracy
 
 expect 0 " 0 failed, 0 unresolved" verify --variant $variant --plugin "$faulty" --tier smoke
-expect 1 "FAIL accuracy y" verify --variant $variant --plugin "$faulty:eps_outside" --tier smoke
+expect 1 "FAIL accuracy y" verify --variant $variant --plugin "$faulty:eps_outside" --tier smoke --check accuracy
 says "equals the fault eps_outside (eps outside the root: sqrt(var) + eps) to "
 eval "expect 1 'FAIL' $(echo "$out" | sed -n 's/^ *rerun: normlab //p' | head -n 1)"
 expect 0 "5 planted, 5 caught (4 named by fit); 0 false alarms and 0 unresolved" verify --faults --variant $variant --dtype f64,f32 --layout nchw \
-  --only x_hat_term_missing,mean_removed,gamma_after_means,eps_times_2,past_end
+  --check accuracy,contracts --only x_hat_term_missing,mean_removed,gamma_after_means,eps_times_2,past_end
 
 expect 0 "then: normlab verify --judge script" export script --variant $variant
 grep -q '"op": "channel_rms_norm"' script/channel_rms_norm_f64_0001/case.json || complain "the exported op"

@@ -130,4 +130,42 @@ Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const StatisticsOf
     return out;
 }
 
+template <class T>
+struct SecondGradient {
+    Array<T> ddx, ddy, ddgamma;
+};
+
+/// u and w are 0 where they are absent, v too. d is read in ddy alone. The slope t depends on x, too, where eps is added
+/// to the deviation: along v by -(t - 1) t^2 rstd (1/q) sum v x_hat; elsewhere t is 1 or 0.
+template <class T>
+SecondGradient<T> backward_backward(const Problem& p, const Array<T>& x_hat, const StatisticsOfBlocks<T>& of,
+                                    const Array<T>& r, const Array<T>& d, const Array<T>& gamma, const Array<T>& dy,
+                                    const Array<T>& v, const Array<T>& u, const Array<T>& w) {
+    const Array<T>& rstd = of.rstd;
+    const AxisList axes = block_axes(p.spec.block);
+    const T m(static_cast<double>(p.block_size())), q(p.divisor());
+    const Array<T> t = slope(p.spec, of.var);
+    const auto along_x_hat = [&](const Array<T>& a) -> Array<T> { return add_up<T>(a * x_hat, axes) / q; };
+    const auto projected = [&](const Array<T>& a) -> Array<T> {
+        if (!p.own_statistics()) return a;
+        Array<T> mean = add_up<T>(a, axes) / m;
+        if (!p.spec.centred()) mean.fill(T(0));
+        return a - mean - x_hat * t * along_x_hat(a);
+    };
+    const Array<T> g = gamma * r * dy, Pv = projected(v);
+    SecondGradient<T> out;
+    out.ddy = gamma * r * rstd * Pv + u * (x_hat * r + d) + w;
+    out.ddgamma = add_up<T>(r * rstd * dy * Pv, channel_axes);
+    if (p.own_statistics()) {
+        const Array<T> A = along_x_hat(g), B = along_x_hat(v);
+        const Array<T> h = r * u * dy - rstd * t * (g * B + v * A);
+        const Array<T> g_Pv = add_up<T>(g * Pv, axes) / q;
+        const Array<T> by_rstd = t * g_Pv - t * t * (t - T(1)) * A * B;
+        out.ddx = rstd * projected(h) - rstd * rstd * x_hat * by_rstd;
+    } else {
+        out.ddx = rstd * dy * u;
+    }
+    return out;
+}
+
 }  // namespace normlab::reference

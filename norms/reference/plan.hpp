@@ -13,6 +13,8 @@ public:
     std::size_t opaque_bytes() const override;
     void forward(const ForwardArgs&) const override;
     void backward(const BackwardArgs&) const override;
+    Support supports_backward_backward() const override { return {}; }
+    void backward_backward(const BackwardBackwardArgs&) const override;
 
 private:
     using Dims = std::array<std::size_t, 5>;
@@ -23,6 +25,7 @@ private:
     Dims statistic_dims() const;
     Array<T> load(const ConstTensor&) const;
     void store(const Array<T>&, const Tensor&) const;
+    void store_channels(const Array<T>&, void*) const;
     Array<T> load_channels(const void*, double absent) const;
     StatisticsOfBlocks<T> running(const StateView&) const;
     void save(const StatisticsOfBlocks<T>&, const Array<T>& r, const Array<T>& d, const SavedView&) const;
@@ -68,6 +71,13 @@ void ReferencePlan<T>::store(const Array<T>& a, const Tensor& t) const {
     for (std::int64_t n = 0; n < t.shape.N; ++n)
         for (std::int64_t c = 0; c < t.shape.C; ++c)
             for (std::int64_t s = 0; s < t.shape.S; ++s) write_element(t.data, t.dtype, t.offset(n, c, s), *in++);
+}
+
+template <class T>
+void ReferencePlan<T>::store_channels(const Array<T>& a, void* to) const {
+    std::int64_t c = 0;
+    if (to)
+        for (const T& v : a) write_element(to, param_dtype(p_.dtype), c++, v);
 }
 
 template <class T>
@@ -166,14 +176,23 @@ void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const StatisticsOfBlocks<T> of{saved(s.mean, s, 0, 0), saved(s.var, s, 1, 0), saved(s.rstd, s, 2, 0)};
     const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
     const Gradient<T> out = reference::backward(p_, normalized(x, of.mean, of.rstd), of, r, d, gamma, dy);
-    const auto store_channels = [&](const Array<T>& a, void* to) {
-        std::int64_t c = 0;
-        if (to)
-            for (const T& v : a) write_element(to, param_dtype(p_.dtype), c++, v);
-    };
     if (args.gradients.dx.data) store(out.dx, args.gradients.dx);
     store_channels(out.dgamma, args.gradients.dgamma);
     store_channels(out.dbeta, args.gradients.dbeta);
+}
+
+template <class T>
+void ReferencePlan<T>::backward_backward(const BackwardBackwardArgs& args) const {
+    const ConstSavedView& s = args.saved;
+    const StatisticsOfBlocks<T> of{saved(s.mean, s, 0, 0), saved(s.var, s, 1, 0), saved(s.rstd, s, 2, 0)};
+    const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
+    const Array<T> v = args.cotangents.v.data ? load(args.cotangents.v) : Array<T>(dims(), T(0));
+    const SecondGradient<T> out = reference::backward_backward(
+        p_, normalized(load(args.x), of.mean, of.rstd), of, r, d, load_channels(args.affine.gamma, 1), load(args.dy), v,
+        load_channels(args.cotangents.u, 0), load_channels(args.cotangents.w, 0));
+    if (args.gradients.ddx.data) store(out.ddx, args.gradients.ddx);
+    if (args.gradients.ddy.data) store(out.ddy, args.gradients.ddy);
+    store_channels(out.ddgamma, args.gradients.ddgamma);
 }
 
 }  // namespace normlab::reference

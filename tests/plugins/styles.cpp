@@ -69,7 +69,7 @@ float atomics(const Floats& v) {
 using Sum = double (*)(const Floats&);
 
 template <auto sum>
-Moments two_pass(const Floats& x, bool centred, float divisor, double) {
+Moments two_pass(const Floats& x, bool centred, double divisor, double) {
     const auto mean = static_cast<decltype(sum(x))>(centred ? sum(x) / static_cast<float>(x.size()) : 0);
     Floats squares;
     for (float v : x) {
@@ -84,7 +84,7 @@ T not_below_0(T v) {
     return v < 0 ? 0 : v;
 }
 // About a pivot, in one pass.
-Moments shifted(const Floats& x, bool centred, float divisor, double pivot) {
+Moments shifted(const Floats& x, bool centred, double divisor, double pivot) {
     const float p = centred ? static_cast<float>(pivot) : 0, m = static_cast<float>(x.size());
     float sum = 0, squares = 0;
     for (float v : x) {
@@ -95,8 +95,10 @@ Moments shifted(const Floats& x, bool centred, float divisor, double pivot) {
     const float off = sum / m;
     return {p + off, not_below_0((squares - sum * off) / m)};
 }
-Moments about_first(const Floats& x, bool centred, float divisor, double) { return shifted(x, centred, divisor, x[0]); }
-Moments welford(const Floats& x, bool centred, float divisor, double) {
+Moments about_first(const Floats& x, bool centred, double divisor, double) {
+    return shifted(x, centred, divisor, x[0]);
+}
+Moments welford(const Floats& x, bool centred, double divisor, double) {
     if (!centred) return two_pass<plain>(x, centred, divisor, 0);
     float mean = 0, m2 = 0, n = 0;
     for (float v : x) {
@@ -115,24 +117,24 @@ Part chan(const float* v, std::size_t n) {
     return {all, a.mean + d * (b.n / all), a.m2 + b.m2 + d * d * (a.n * b.n / all)};
 }
 float pairs(const Floats& v) { return pairwise(v.data(), v.size()); }
-Moments merged(const Floats& x, bool centred, float divisor, double) {
+Moments merged(const Floats& x, bool centred, double divisor, double) {
     if (!centred) return two_pass<pairs>(x, centred, divisor, 0);
     const Part all = chan(x.data(), x.size());
     return {all.mean, all.m2 / all.n};
 }
-Moments fused(const Floats& x, bool centred, float divisor, double) {
+Moments fused(const Floats& x, bool centred, double divisor, double) {
     const float mean = centred ? plain(x) / static_cast<float>(x.size()) : 0;
     float squares = 0;
     for (float v : x) squares = std::fma(v - mean, v - mean, squares);
     return {mean, squares / divisor};
 }
-Moments in_double(const Floats& x, bool centred, float divisor, double) {
+Moments in_double(const Floats& x, bool centred, double divisor, double) {
     const double mean = centred ? wide(x) / static_cast<double>(x.size()) : 0;
     double squares = 0;
     for (float v : x) squares += (v - mean) * (v - mean);
     return {mean, squares / divisor};
 }
-Moments one_pass_in_double(const Floats& x, bool centred, float divisor, double) {
+Moments one_pass_in_double(const Floats& x, bool centred, double divisor, double) {
     double sum = 0, squares = 0;
     for (double v : x) sum += v, squares += v * v;
     if (!centred) return {0, squares / divisor};
@@ -156,7 +158,7 @@ float newton(float v) {  // an estimate of a table, and Newton's steps
 
 struct Style {
     int accumulation = NORMLAB_SEQUENTIAL;
-    Moments (*moments)(const Floats&, bool, float, double) = two_pass<plain>;
+    Moments (*moments)(const Floats&, bool, double, double) = two_pass<plain>;
     Sum sum = sum_of<plain>;  // of backward
     bool nondeterministic = false, about_running = false, recomputes = false, keeps_x_hat = false, threads = false,
          coefficients = false, fma = false, in_double = false, by_memory = false, moves_state = false, one_pair = false;
@@ -277,7 +279,7 @@ Moments normlab_plan::measure(std::size_t b, const void* x, const normlab_state&
     Floats v;
     for (const Element& e : blocks[b]) v.push_back(load(x, e.at));
     const double pivot = style.about_running && s.mean ? s.mean[blocks[b][0].channel] : v[0];
-    Moments got = style.moments(v, centred, p.moments == NORMLAB_NORM ? 1 : static_cast<float>(v.size()), pivot);
+    Moments got = style.moments(v, centred, p.moments == NORMLAB_NORM ? 1 : static_cast<double>(v.size()), pivot);
     if (style.accumulation == NORMLAB_TREE || style.accumulation == NORMLAB_SEQUENTIAL)
         got = {static_cast<float>(got.mean), static_cast<float>(got.var)};
     if (style.one_pair && v.size() == 2 && v[0] == 3.140625f && v[1] == -0.0078125f) got.var *= 1.1;

@@ -23,7 +23,8 @@ enum class StateKind {
     near,  ///< running statistics close to the data's: batch renorm inside its limits
     far,   ///< far off: batch renorm clipped
     at,    ///< r and d at their limits, to rounding: the upper ones in even channels, the lower ones in odd
-    eps    ///< as near, but the running variance is eps: to the last bit, or to rounding where sigma is kept
+    eps,   ///< as near, but the running variance is eps: to the last bit, or to rounding where sigma is kept
+    zero   ///< as near, but the running variance is 0: a channel that was constant all along
 };
 
 /// Which results lie where an input did: y in x, dx in dy.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "norms/running_stats.hpp"
 #include "verify/case/fill.hpp"
 #include "verify/truth/quantities.hpp"
 
@@ -27,7 +28,8 @@ State state_around(const Problem& p, const std::vector<double>& x, StateKind kin
         const double mean = means[c], var = vars[c];
         const double sigma = std::sqrt(var + p.spec.eps), sign = random.integer(0, 1) ? 1 : -1;
         const double side = c % 2 ? -1 : 1;  // of the limits
-        const bool close = kind == StateKind::near || kind == StateKind::eps;
+        const bool eps = kind == StateKind::eps, zero = kind == StateKind::zero;
+        const bool close = kind == StateKind::near || eps || zero;
         const double ratio = close                    ? 0.7 + random.uniform()
                              : kind == StateKind::far ? (sign > 0 ? 100 : 0.01)
                                                       : (side > 0 ? 1 / p.spec.r_max : p.spec.r_max);
@@ -35,8 +37,9 @@ State state_around(const Problem& p, const std::vector<double>& x, StateKind kin
         state.mean[c] = mean + spread * (close                    ? 0.5 * random.normal()
                                          : kind == StateKind::far ? 20 * sign
                                                                   : -side * p.spec.d_max);
-        if (!state.sigma.empty()) state.sigma[c] = kind == StateKind::eps ? std::sqrt(2 * p.spec.eps) : spread;
-        else state.var[c] = kind == StateKind::eps ? p.spec.eps : spread * spread;
+        const double chosen = zero ? 0 : p.spec.eps;  // of the variance, where it is chosen
+        if (!state.sigma.empty()) state.sigma[c] = eps || zero ? sigma_of(p.spec, chosen) : spread;
+        else state.var[c] = eps || zero ? chosen : spread * spread;
     }
     state.count = 3;
     return state;

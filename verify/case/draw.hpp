@@ -15,4 +15,8 @@ namespace normlab::verify {
 /// the dtype.
 Inputs<double> draw(const Case& c);
 
+/// The same with cotangents for the double backward: v normal, with a mean and a component along dy, so that the means
+/// and sums of its formulas matter; u in +-[0.5, 2] where there is a gamma, w normal where there is a beta.
+Inputs<double> draw_twice(const Case& c);
+
 }  // namespace normlab::verify

@@ -118,6 +118,8 @@ void fill_others(const Case& c, Inputs<double>& in) {
     Random random(c.seed, 3000);
     if (c.dy.pattern == "grid")
         for (double& v : in.dy) v = static_cast<double>(random.integer(-4, 4));
+    if (c.dy.pattern == "large")
+        for (double& v : in.dy) v = std::abs(v) * (c.dtype == DType::f16 ? 0x1p13 : 0x1p90);
     if (c.dy.pattern == "tail") {
         fill(in.dy, 0);
         const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);

@@ -18,8 +18,9 @@
 //                about 1: a sum that loses an element, or the count, is off by a quarter and more, however long it is
 //   edges        0, -0, subnormals, the smallest normal number, 1 and its neighbour, powers of two, both signs
 // dy: normal (draw.hpp's), ones, zero, x_hat, y, grid, tail (0 but for 1 in few places of each channel, most of them
-// near its end: a sum over rows that loses one of them is off by a tenth and more). gamma: normal (in +-[0.5, 2]),
-// ones, zero, negative, mixed (one channel of three 0). beta: normal, zero.
+// near its end: a sum over rows that loses one of them is off by a tenth and more), large (|drawn| * 2^13 in f16, *
+// 2^90 elsewhere: sums of them leave the range of 16 bits, not that of dgamma and dbeta). gamma: normal (in +-[0.5,
+// 2]), ones, zero, negative, mixed (one channel of three 0). beta: normal, zero.
 
 #include <span>
 #include <string_view>
@@ -29,7 +30,7 @@ namespace normlab::verify {
 inline constexpr std::string_view x_patterns[] = {"normal",  "grid",   "constant",    "ulp",   "spike",
                                                   "outlier", "sorted", "alternating", "pairs", "tag",
                                                   "uniform", "edges",  "tail"};
-inline constexpr std::string_view dy_patterns[] = {"normal", "ones", "zero", "x_hat", "y", "grid", "tail"};
+inline constexpr std::string_view dy_patterns[] = {"normal", "ones", "zero", "x_hat", "y", "grid", "tail", "large"};
 inline constexpr std::string_view gamma_patterns[] = {"normal", "ones", "zero", "negative", "mixed"};
 inline constexpr std::string_view beta_patterns[] = {"normal", "zero"};
 

@@ -21,7 +21,7 @@ namespace {
 // ---- words ----
 
 constexpr std::array<std::string_view, 4> affine_names{"both", "gamma", "beta", "none"};
-constexpr std::array<std::string_view, 4> state_names{"near", "far", "at", "eps"};
+constexpr std::array<std::string_view, 5> state_names{"near", "far", "at", "eps", "zero"};
 constexpr std::array<std::string_view, 4> in_place_names{"none", "y", "dx", "both"};
 constexpr std::array<std::string_view, 8> asked_names{"none",  "dx",       "dgamma",       "dx+dgamma",
                                                       "dbeta", "dx+dbeta", "dgamma+dbeta", "all"};

@@ -16,11 +16,17 @@ bool same(double a, double b, double within) {
 
 // The quantity of an array of a run, if it has bounds.
 const QuantityRow* quantity_of(const std::string& array) {
-    for (const QuantityRow& q : quantities::results())
-        if (q.name == array) return &q;
+    for (const auto rows : {quantities::results(), quantities::second()})
+        for (const QuantityRow& q : rows)
+            if (q.name == array) return &q;
     for (const StateArray& a : state_arrays)
         if (a.name == array) return &row_of(a.quantity);
     return nullptr;
+}
+
+bool is_tensor(const std::string& array) {
+    const QuantityRow* q = quantity_of(array);
+    return q && q->per == Per::element;
 }
 
 double value(const Array& array, std::size_t at) {
@@ -32,7 +38,8 @@ double value(const Array& array, std::size_t at) {
 std::optional<Bounds> tolerance(const Implementation& implementation, const Inputs<double>& in) {
     if (implementation.deterministic()) return std::nullopt;
     Bounds b = error_bounds(in, truth::evaluate(in), implementation.accumulation(in.problem.dtype));
-    for (const QuantityRow& q : quantities::results()) b.*q.bound = twice(b.*q.bound);
+    for (const auto rows : {quantities::results(), quantities::second()})
+        for (const QuantityRow& q : rows) b.*q.bound = twice(b.*q.bound);
     return b;
 }
 
@@ -60,7 +67,7 @@ Finding same_bits(std::string_view quantity, const Problem& p, const std::vector
         if (g.bytes == e.bytes && g.name == e.name) continue;
         if (g.name != e.name || g.size() != e.size())
             return none_of(quantity, 1, fmt::format("{} where {} is expected", g.name, e.name));
-        const bool tensor = g.name == "y" || g.name == "dx";
+        const bool tensor = is_tensor(g.name);
         const QuantityRow* q = within ? quantity_of(g.name) : nullptr;
         if (within && !q && g.name != "count") continue;
         const std::vector<double> near = q ? tolerance_of(within, q->bound) : std::vector<double>();

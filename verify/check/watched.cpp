@@ -123,6 +123,7 @@ public:
     WatchedRun run() && {
         forward();
         if (in_.dy.size() == in_.x.size()) backward();
+        if (in_.twice() && operation_.supports_backward_backward()) backward_backward();
         return std::move(out_);
     }
 
@@ -258,6 +259,36 @@ private:
                 tensor(x_), tensor(dy_), affine(), saved_,
                 {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(), result(Quantity::dbeta).data()});
             check("backward", results);
+        }
+        read(results);
+    }
+
+    void backward_backward() {
+        const DType params = param_dtype(p_.dtype);
+        Watched &v = array("v", p_.dtype, in_.v.size()), &u = array("u", params, in_.u.size()),
+                &w = array("w", params, in_.w.size());
+        v.write(tensor_bytes(in_.v)), u.write(packed(in_.u, params, entry)), w.write(packed(in_.w, params, entry));
+        if (how_.in_place) x_.write(tensor_bytes(in_.x)), dy_.write(tensor_bytes(in_.dy));
+        for (Watched* of : written_by_backward())  // inputs, from now on
+            if (of != &dy_) of->write(of->read().bytes);
+        Arrays results;
+        for (const QuantityRow& q : quantities::second())
+            results.push_back(&array(std::string(q.name), q.dtype(p_.dtype),
+                                     static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
+        if (how_.interleaved) forward_elsewhere();
+        workspace_.fill(how_.dirt);
+        for (int call = 0; call < how_.calls; ++call) {
+            poison(results);
+            enter("backward_backward", results);
+            try {
+                operation_.backward_backward(tensor(x_), tensor(dy_), affine(), saved_,
+                                             {in_.v.empty() ? Tensor{} : tensor(v), in_.u.empty() ? nullptr : u.data(),
+                                              in_.w.empty() ? nullptr : w.data()},
+                                             {tensor(*results[0]), tensor(*results[1]), results[2]->data()});
+            } catch (const Declined&) {
+                return check("backward_backward", {});
+            }
+            check("backward_backward", results);
         }
         read(results);
     }

@@ -39,7 +39,8 @@ struct Breach {
 };
 
 struct WatchedRun {
-    /// y, dx, dgamma, dbeta, saved mean, var, rstd (r, d), own bytes, running mean and spread, count
+    /// y, dx, dgamma, dbeta, saved mean, var, rstd (r, d), own bytes, running mean and spread, count; ddx, ddy, ddgamma
+    /// where the inputs call for the double backward and the implementation does not decline it
     std::vector<Array> results;
     std::vector<Breach> breaches;
 };

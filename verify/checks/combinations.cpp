@@ -175,7 +175,7 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
         const bool there = q.saved ? !q.in(out).empty() : q.output ? is_asked(q.quantity, wanted) : moves;
         Problem p = in.problem;
         if (!q.output) p.dtype = DType::f64, p.shape = {1, static_cast<std::int64_t>(q.in(out).size()), 1};
-        if (there) all.push_back(compare(q.name_in(p.spec), p, q.in(out), q.in(t), bounds.*q.bound));
+        if (there) all.push_back(compare(q.name_in(p.spec), q.stored(p), q.in(out), q.in(t), bounds.*q.bound));
     }
     if (moves)
         all.push_back(measured("updates miscounted", out.state.count != in.state.count + in.problem.slices(), 0));

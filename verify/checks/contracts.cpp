@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "norms/variants.hpp"
+#include "verify/check/twice.hpp"
 #include "verify/check/watched.hpp"
 
 namespace normlab::verify {
@@ -99,7 +100,8 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-Finding strided(const Inputs<double>& in, const Implementation& implementation, const std::optional<Bounds>& within) {
+Finding strided(Inputs<double> in, const Implementation& implementation, const std::optional<Bounds>& within) {
+    in.v.clear(), in.u.clear(), in.w.clear();
     const Problem& p = in.problem;
     const Outputs<double> expected = run(implementation, in);
     Sliced x(p), y(p), dy(p), dx(p);
@@ -133,7 +135,7 @@ Finding strided(const Inputs<double>& in, const Implementation& implementation, 
 }
 
 std::vector<Finding> repeat(const Case& c, const Implementation& implementation) {
-    const Inputs<double> in = draw(c);
+    const Inputs<double> in = draw_for(c, implementation);
     const WatchedRun plain = run_watched(implementation, in);
     const std::optional<Bounds> within = tolerance(implementation, in);
     std::vector<Breach> breaches = plain.breaches;
@@ -187,7 +189,7 @@ Finding fully_written(const Problem& p, const WatchedRun& nan, const WatchedRun&
 }
 
 std::vector<Finding> contracts(const Case& c, const Implementation& implementation) {
-    const Inputs<double> in = draw(c);
+    const Inputs<double> in = draw_for(c, implementation);
     std::vector<WatchedRun> runs;
     using Edge = system::GuardedMemory::Edge;
     for (const How& how : {How{.poison = nan_poison}, How{.poison = huge_poison},

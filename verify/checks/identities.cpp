@@ -210,7 +210,7 @@ std::vector<Finding> cross_variant(const Case& c, const Implementation& implemen
                 scaled[i] *= times;
                 bound[i] = times * bound[i] + (bound_a.*q.bound)[i];
             }
-            Finding f = compare(q.name, l.problem, q.in(a), wides(scaled), bound);
+            Finding f = compare(q.name, q.stored(l.problem), q.in(a), wides(scaled), bound);
             f.note = fmt::format("{}: {}", e.statement, f.error == 0 ? "bit for bit" : "within bounds");
             all.push_back(f);
         }

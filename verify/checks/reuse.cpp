@@ -239,8 +239,8 @@ private:
         for (const Quantity which : {Quantity::y, Quantity::running_mean, Quantity::running_spread}) {
             const QuantityRow& q = row_of(which);
             if (which != Quantity::y && !moves) continue;
-            others_.push_back(compare("other plans", which == Quantity::y ? in.problem : by_channel, q.in(out), q.in(t),
-                                      bounds.*q.bound));
+            others_.push_back(compare("other plans", q.stored(which == Quantity::y ? in.problem : by_channel),
+                                      q.in(out), q.in(t), bounds.*q.bound));
             Finding& f = others_.back();
             if (f.verdict == Verdict::fail) f.where = fmt::format("{} of {}: {}", q.name, n.text(), f.where);
         }

@@ -217,7 +217,7 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     synchronize(big.device);
     all.push_back(tensor.judge("dx", dy, t.dx, bounds.dx));
     Problem by_channel = big;
-    by_channel.shape = {1, big.shape.C, 1};
+    by_channel.shape = {1, big.shape.C, 1}, by_channel.dtype = params;
     all.push_back(compare("dgamma", by_channel, read_channels(dgamma, params),
                           repeated(t.dgamma, C, norm ? channel / std::sqrt(block) : channel),
                           repeated(bounds.dgamma, C, 1)));

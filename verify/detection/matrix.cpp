@@ -53,7 +53,7 @@ Row walk(const Fault& fault, const std::vector<Case>& cases, const MatrixOptions
     std::map<std::string, std::size_t> checks;
     bool asked = !fault.has_values();  // whether a case that could name it has failed
     for (const Case& c : cases) {
-        const bool names = c.check == "accuracy" || c.check == "running_stats";
+        const bool names = c.check == "accuracy" || c.check == "running_stats" || c.check == "double_backward";
         if (!fault.shows_in(c.problem()) || (row.caught && !options.all && !names)) continue;
         Outcome outcome = judged(*worker, c);
         if (!outcome.skipped.empty()) continue;

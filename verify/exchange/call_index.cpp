@@ -22,6 +22,13 @@ std::string content_of(const Inputs<double>& in) {
     return key;
 }
 
+std::string cotangents_of(const Inputs<double>& in) {
+    std::string key;
+    if (in.twice())
+        for (const std::vector<double>* v : {&in.v, &in.u, &in.w}) key += fmt::format(" {}:", v->size()) + bytes_of(*v);
+    return key;
+}
+
 std::vector<double> vector_of(const double* data, std::int64_t count) {
     return data ? std::vector<double>(data, data + count) : std::vector<double>();
 }
@@ -63,11 +70,16 @@ std::size_t CallIndex::add(const Inputs<double>& in) {
     const auto [group, is_new] = groups_.try_emplace(content_of(in), entries_.size());
     if (is_new) entries_.emplace_back();
     std::vector<Entry>& same = entries_[group->second];
-    const std::string dy = bytes_of(in.dy);
+    const std::string dy = bytes_of(in.dy), second = cotangents_of(in);
     if (dy.empty() && !same.empty()) return same.front().number;
-    for (Entry& e : same)
-        if (e.dy == dy || e.dy.empty()) return e.dy = dy, e.number;
-    same.push_back({size_, dy});
+    for (Entry& e : same) {
+        if (!e.dy.empty() && e.dy != dy) continue;
+        if (!second.empty() && !e.second.empty() && e.second != second) continue;
+        e.dy = dy;
+        if (!second.empty()) e.second = second;
+        return e.number;
+    }
+    same.push_back({size_, dy, second});
     return size_++;
 }
 
@@ -80,6 +92,24 @@ std::optional<CallIndex::Forward> CallIndex::forward(const Inputs<double>& in) c
 std::optional<std::size_t> CallIndex::backward(std::size_t group, const std::vector<double>& dy) const {
     const auto found = std::ranges::find(entries_[group], bytes_of(dy), &Entry::dy);
     return found == entries_[group].end() ? std::nullopt : std::optional(found->number);
+}
+
+std::optional<std::size_t> CallIndex::backward_backward(std::size_t group, const Inputs<double>& in) const {
+    const std::string dy = bytes_of(in.dy), second = cotangents_of(in);
+    for (const Entry& e : entries_[group])
+        if (e.dy == dy && e.second == second) return e.number;
+    return {};
+}
+
+void add_cotangents(Inputs<double>& in, const BackwardBackwardArgs& a) {
+    const Problem& p = in.problem;
+    in.dy = logical_values(p, a.dy);
+    if (a.cotangents.v.data) in.v = logical_values(p, a.cotangents.v);
+    const auto by_channel = [&](const void* data, std::vector<double>& to) {
+        for (std::int64_t c = 0; data && c < p.shape.C; ++c)
+            to.push_back(read_element<double>(data, param_dtype(p.dtype), c));
+    };
+    by_channel(a.cotangents.u, in.u), by_channel(a.cotangents.w, in.w);
 }
 
 }  // namespace normlab::verify

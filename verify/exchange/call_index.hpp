@@ -16,9 +16,12 @@ std::string content_of_problem(const Problem& problem);
 /// are dense and on the host.
 Inputs<double> inputs_of(const Problem& problem, const ForwardArgs& args);
 std::vector<double> logical_values(const Problem& problem, const ConstTensor& x);
+/// Puts the dy and the cotangents of a double backward's call into `in`.
+void add_cotangents(Inputs<double>& in, const BackwardBackwardArgs& args);
 
 /// Numbers calls in the order in which they are added; the same problem and the same bits are the same call. A forward
-/// call is part of every backward call on its inputs: it has no number of its own where one of these has.
+/// call is part of every backward call on its inputs, and that of every double backward with its dy: it has no number
+/// of its own where one of these has.
 class CallIndex {
 public:
     /// The call's number; a new one is size() before.
@@ -32,11 +35,14 @@ public:
     std::optional<Forward> forward(const Inputs<double>& in) const;
     /// The number of the call of that group with this dy.
     std::optional<std::size_t> backward(std::size_t group, const std::vector<double>& dy) const;
+    /// The same with these cotangents, of `in`.
+    std::optional<std::size_t> backward_backward(std::size_t group, const Inputs<double>& in) const;
 
 private:
     struct Entry {
         std::size_t number;
-        std::string dy;  // its bytes; "": none
+        std::string dy;      // its bytes; "": none
+        std::string second;  // those of v, u and w; "": none
     };
     std::map<std::string, std::size_t> groups_;  // by problem, x, gamma, beta and State
     std::vector<std::vector<Entry>> entries_;

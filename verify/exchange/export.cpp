@@ -30,15 +30,27 @@ struct NotExported {
 };
 constexpr std::string_view memory = "about memory and the way of calling, which a script has none of";
 constexpr std::string_view many = "hundreds of calls a case; --check exports it",
+                           twice = "a double backward, which a script need not have; --check exports it",
                            saved = "about saved variances, which a script need not have";
-constexpr NotExported not_exported[] = {{"gradient_masks", memory},  {"repeat", memory},
-                                        {"reuse", memory},           {"threads", memory},
-                                        {"many_calls", memory},      {"combinations", memory},
-                                        {"contracts", memory},       {"refusal", memory},
-                                        {"empty", memory},           {"tiled", "tensors too large for files"},
-                                        {"exact_statistics", saved}, {"recalibrate", saved},
-                                        {"derivatives", many, true}, {"taylor", many, true},
-                                        {"jacobian", many, true},    {"invariance_table", many, true}};
+constexpr NotExported not_exported[] = {{"gradient_masks", memory},
+                                        {"repeat", memory},
+                                        {"reuse", memory},
+                                        {"threads", memory},
+                                        {"many_calls", memory},
+                                        {"combinations", memory},
+                                        {"contracts", memory},
+                                        {"refusal", memory},
+                                        {"empty", memory},
+                                        {"tiled", "tensors too large for files"},
+                                        {"exact_statistics", saved},
+                                        {"recalibrate", saved},
+                                        {"double_backward", twice, true},
+                                        {"double_derivatives", many, true},
+                                        {"double_identities", twice, true},
+                                        {"derivatives", many, true},
+                                        {"taylor", many, true},
+                                        {"jacobian", many, true},
+                                        {"invariance_table", many, true}};
 
 constexpr std::string_view index_name = "normlab.json";
 
@@ -150,6 +162,7 @@ Exported export_cases(const fs::path& folder, const std::vector<Case>& cases, st
             const std::size_t n = index.add(call);
             if (n == calls.size()) calls.push_back(call);
             else if (calls[n].dy.empty()) calls[n].dy = call.dy;
+            if (call.twice()) calls[n].v = call.v, calls[n].u = call.u, calls[n].w = call.w;
             numbers.back().insert(n);
         }
     }

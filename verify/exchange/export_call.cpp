@@ -73,6 +73,11 @@ public:
         input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
         input(gamma, in_.gamma, params, channels, channel_axes);
         input("beta", in_.beta, params, channels, channel_axes);
+        if (in_.twice()) {
+            input(weights ? "p" : "v", in_memory(in_.v), p_.dtype, tensor_, axes_);
+            input(weights ? "q" : "u", in_.u, params, channels, channel_axes);
+            input("w", in_.w, params, channels, channel_axes);
+        }
         input("running_mean_in", in_.state.mean, DType::f64, channels, "C");
         input(fmt::format("running_{}_in", spread), in_.state.sigma.empty() ? in_.state.var : in_.state.sigma,
               DType::f64, channels, "C");
@@ -87,6 +92,11 @@ public:
             if (!in_.gamma.empty()) add(outputs, "d" + gamma, params, channels, channel_axes);
             if (!in_.beta.empty()) add(outputs, "dbeta", params, channels, channel_axes);
         }
+        if (in_.twice()) {
+            add(outputs, "dd" + x, p_.dtype, tensor_, axes_);
+            add(outputs, "dd" + y, p_.dtype, tensor_, axes_);
+            if (!in_.gamma.empty()) add(outputs, "dd" + gamma, params, channels, channel_axes);
+        }
         const std::vector<std::int64_t> blocks{p_.statistics_count()};
         if (p_.spec.running != Running::none && p_.mode == Mode::train)
             for (const std::string& what : {std::string("mean"), spread})
@@ -95,15 +105,16 @@ public:
             if (renorm) add(optional, what, DType::f64, blocks, "C");
         if (p_.own_statistics())
             for (const char* what : {"save_mean", "save_rstd"}) add(optional, what, DType::f64, blocks, "one a block");
-        const ordered_json document{{"schema", 1},
-                                    {"name", path_.filename().string()},
-                                    {"source", "normlab export"},
-                                    {"op", p_.spec.variant},
-                                    {"dtype", name_in_files(p_.dtype)},
-                                    {"attributes", attributes_of(in_, weighs_old_)},
-                                    {"inputs", inputs_},
-                                    {"outputs", outputs},
-                                    {"optional_outputs", optional}};
+        const ordered_json document{
+            {"schema", 1},
+            {"name", path_.filename().string()},
+            {"source", "normlab export"},
+            {"op", std::string(p_.spec.variant) + std::string(in_.twice() ? double_backward : "")},
+            {"dtype", name_in_files(p_.dtype)},
+            {"attributes", attributes_of(in_, weighs_old_)},
+            {"inputs", inputs_},
+            {"outputs", outputs},
+            {"optional_outputs", optional}};
         std::ofstream out(path_ / "case.json");
         out << text_of(document) << std::flush;
         if (!out) io::refuse_with_errno(path_ / "case.json", "cannot be written", errno);

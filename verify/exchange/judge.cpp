@@ -56,6 +56,21 @@ public:
             write(*dbeta, a.gradients.dbeta);
     }
 
+    Support supports_backward_backward() const override { return {}; }
+    void backward_backward(const BackwardBackwardArgs& a) const override {
+        std::size_t group;
+        std::memcpy(&group, a.saved.opaque, sizeof group);
+        Inputs<double> in{p_, {}, {}, {}, {}, {}};
+        add_cotangents(in, a);
+        const auto number = answers_.index().backward_backward(group, in);
+        if (!number) throw Unsuitable("not exported: the script was not asked for a double backward of this case");
+        const Answer& answer = answers_[*number];
+        const SecondGradients& to = a.gradients;
+        if (const auto* ddx = answer.find(Quantity::ddx); ddx && to.ddx.data) write(*ddx, to.ddx);
+        if (const auto* ddy = answer.find(Quantity::ddy); ddy && to.ddy.data) write(*ddy, to.ddy);
+        if (const auto* ddgamma = answer.find(Quantity::ddgamma); ddgamma && to.ddgamma) write(*ddgamma, to.ddgamma);
+    }
+
 private:
     void write(const std::vector<double>& logical, const Tensor& to) const {
         for (std::size_t i = 0; i < logical.size(); ++i)
@@ -209,6 +224,7 @@ private:
             // no script is asked for a variance
             return (q.quantity == Quantity::var || given(q.quantity)) && (own || !q.saves);
         }
+        if (quantity == row_of(Quantity::ddgamma).name) return has_gamma(c.affine);
         if (quantity.starts_with("saved")) return own;
         if (quantity.starts_with("running")) return given(Quantity::running_mean) && given(Quantity::running_spread);
         return quantity != "negative saved var" && quantity != "updates miscounted" &&

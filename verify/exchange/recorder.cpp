@@ -67,6 +67,20 @@ public:
         plan_->backward(args);
     }
 
+    Support supports_backward_backward() const override { return {}; }
+    void backward_backward(const BackwardBackwardArgs& a) const override {
+        std::size_t number;
+        std::memcpy(&number, a.saved.opaque, sizeof number);
+        RecordedForward& call = notebook_.forwards[number];
+        Inputs<double> in = call.in;
+        add_cotangents(in, a);
+        notebook_.backwards.push_back(std::move(in));
+        BackwardBackwardArgs args = a;
+        args.saved = {call.mean.data(), call.var.data(), call.rstd.data(),
+                      call.r.data(),    call.d.data(),   call.opaque.data()};
+        plan_->backward_backward(args);
+    }
+
 private:
     Problem problem_;
     Notebook& notebook_;

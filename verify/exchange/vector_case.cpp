@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "norms/operation.hpp"
 #include "system/shell.hpp"
 #include "verify/exchange/vector_told.hpp"
 #include "verify/truth/range.hpp"
@@ -45,11 +46,12 @@ public:
                     continue;
                 all.push_back(on(find_implementation(implementation), layout));
                 ran |= all.back().skipped.empty();
-                // asked for by name: it is to judge all of them
-                if (!selection.implementations.empty() && !all.back().skipped.empty())
+                // asked for by name: it is to judge all of them, but what an implementation need not have
+                if (!selection.implementations.empty() && !all.back().skipped.empty() && !twice())
                     all.back() = failed_vector(outcome(implementation, layout), all.back().skipped);
             }
-        if (!ran) all.push_back(failed_vector(outcome("-", Layout::channels_first), "no implementation ran it"));
+        if (!ran && !twice())
+            all.push_back(failed_vector(outcome("-", Layout::channels_first), "no implementation ran it"));
         return all;
     }
 
@@ -67,6 +69,8 @@ public:
     }
 
 private:
+    bool twice() const { return file_.op.ends_with(double_backward); }
+
     // Where the README lets us compute or refuse.
     bool lenient() const {
         const Spec own = variant_of(file_.op).make();
@@ -110,6 +114,9 @@ private:
                 if (!outputs.empty()) in.state = outputs.back().state;
                 outputs.push_back(verify::run(implementation, in));
             }
+        } catch (const Declined& e) {  // double backward
+            out.skipped = e.what();
+            return out;
         } catch (const Error& e) {
             return refusal(std::move(out), e.what());
         } catch (const std::bad_alloc&) {

@@ -79,9 +79,10 @@ struct VectorFile {
 };
 
 /// Ops of such vectors that normlab does not have.
-inline constexpr std::string_view absent_ops[] = {"batch_norm_double_backward",    "layer_norm_double_backward",
-                                                  "instance_norm_double_backward", "group_norm_double_backward",
-                                                  "weight_norm_double_backward",   "sync_batch_norm"};
+inline constexpr std::string_view absent_ops[] = {"sync_batch_norm"};
+
+/// The ops whose outputs are of the double backward end so; what precedes it is the variant's name.
+inline constexpr std::string_view double_backward = "_double_backward";
 
 /// What x, y and gamma are called; gradients have a d in front.
 struct ArrayNames {

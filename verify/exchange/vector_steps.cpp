@@ -39,7 +39,18 @@ constexpr Known outputs[] = {{"y", Quantity::y},
                              {"r", Quantity::r},
                              {"d", Quantity::d},
                              {"r_raw", Quantity::raw_r},
-                             {"d_raw", Quantity::raw_d}};
+                             {"d_raw", Quantity::raw_d},
+                             {"S", Quantity::S}};
+
+// What an output is. Those of the double backward have two d in front of what the variant calls x, y and gamma.
+std::optional<Quantity> quantity_of(std::string_view output, const ArrayNames& names) {
+    if (const auto* known = std::ranges::find(outputs, output, &Known::name); known != std::end(outputs))
+        return known->quantity;
+    for (const auto& [array, quantity] :
+         {std::pair(names.x, Quantity::ddx), std::pair(names.y, Quantity::ddy), std::pair(names.gamma, Quantity::ddgamma)})
+        if (output == "dd" + std::string(array)) return quantity;
+    return std::nullopt;
+}
 
 constexpr std::string_view multistep = "_multistep";
 
@@ -116,11 +127,23 @@ public:
             throw Error("evaluation needs running statistics; there are none");
         p.layout = v.attributes.layout;
         out.in.x = logical(p, x.values);
-        if (const VectorArray* dy = input(of_y)) {
-            if (dy->shape != x.shape)
-                throw Error(fmt::format("{} has shape {}, {} {}; the same is accepted", of_y, io::shape_text(dy->shape),
-                                        names.x, io::shape_text(x.shape)));
-            out.in.dy = logical(p, dy->values);
+        const auto as_x = [&](std::string_view base) -> std::vector<double> {
+            const VectorArray* found = input(base);
+            if (!found) return {};
+            if (found->shape != x.shape)
+                throw Error(fmt::format("{} has shape {}, {} {}; the same is accepted", base,
+                                        io::shape_text(found->shape), names.x, io::shape_text(x.shape)));
+            return logical(p, found->values);
+        };
+        out.in.dy = as_x(of_y);
+        if (v.op.ends_with(double_backward)) {
+            const bool weights = is_weights(own);
+            const std::string_view of_dx = weights ? "p" : "v";
+            needed(of_y);
+            out.in.v = as_x(of_dx);
+            out.in.u = values(weights ? "q" : "u", p.shape.C);
+            if (!weights) out.in.w = values("w", p.shape.C);
+            if (!out.in.twice() && p.shape.size() > 0) needed(of_dx);
         }
         out.in.gamma = values(names.gamma, p.shape.C);
         out.in.beta = values("beta", p.shape.C);
@@ -128,11 +151,11 @@ public:
         if (p.spec.running != Running::none) out.in.state = state(p.spec, p.shape.C);
         for (const auto& [name, output] : v.outputs) {
             const Name n = split(name, steps_);
-            const auto* known = std::ranges::find(outputs, n.base, &Known::name);
-            if (known == std::end(outputs)) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
-            const bool tensor = row_of(known->quantity).per == Per::element;
+            const std::optional<Quantity> quantity = quantity_of(n.base, names);
+            if (!quantity) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
+            const bool tensor = row_of(*quantity).per == Per::element;
             if (n.step == step_)
-                out.targets.push_back({name, known->quantity, output.source,
+                out.targets.push_back({name, *quantity, output.source,
                                        tensor ? logical(p, output.array.values) : output.array.values});
         }
         return out;
@@ -219,18 +242,32 @@ private:
 const Variant& variant_of(std::string_view op) {
     std::vector<std::string> ops;
     for (const Variant* v : all_variants())
-        for (const bool steps : {false, true}) {
-            if (steps && v->make().running == Running::none) continue;
-            ops.push_back(std::string(v->name) + std::string(steps ? multistep : ""));
+        for (const std::string_view ending : {std::string_view(), multistep, double_backward}) {
+            if (ending == multistep && v->make().running == Running::none) continue;
+            ops.push_back(std::string(v->name) + std::string(ending));
             if (ops.back() == op) return *v;
         }
     throw Error(unknown("op", op, std::vector<std::string_view>(ops.begin(), ops.end())));
 }
 
 std::vector<Step> steps_of(const VectorFile& v) {
-    constexpr std::string_view inputs[] = {
-        "x", "v",    "w",    "dy",           "dw",          "dw_hat",        "gamma",
-        "g", "gain", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked"};
+    constexpr std::string_view inputs[] = {"x",
+                                           "v",
+                                           "w",
+                                           "dy",
+                                           "dw",
+                                           "dw_hat",
+                                           "gamma",
+                                           "g",
+                                           "gain",
+                                           "beta",
+                                           "running_mean",
+                                           "running_var",
+                                           "running_sigma",
+                                           "num_batches_tracked",
+                                           "p",
+                                           "q",
+                                           "u"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {

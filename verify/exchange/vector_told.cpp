@@ -27,8 +27,9 @@ std::vector<bool> without_condition(Quantity q, const Told& t) {
     for (std::size_t k = 0; k < t.truth.blocks.size(); ++k) {
         const truth::Block& b = t.truth.blocks[k];
         if (b.s != 0 || b.mean == 0) continue;
-        if (q == Quantity::y || q == Quantity::dx || q == Quantity::dgamma)
-            for (std::size_t i : b.elements) without[q == Quantity::dgamma ? i / S % C : i] = true;
+        const QuantityRow& row = row_of(q);
+        if (row.output && q != Quantity::dbeta)
+            for (std::size_t i : b.elements) without[row.per == Per::channel ? i / S % C : i] = true;
         else if (row_of(q).per == Per::block && q != Quantity::mean) without[k] = true;
     }
     return without;

@@ -18,6 +18,19 @@ std::vector<double> doubles(const std::vector<truth::Wide>& v) {
     return out;
 }
 
+// S = <dx, v> + <dgamma, u> + <dbeta, w>, rounded once; of bounds and sizes the sum of terms' errors.
+template <class T>
+std::vector<double> second_sum(const Inputs<double>& in, const T& dx, const T& dgamma, const T& dbeta, bool of_bounds) {
+    if (!in.twice()) return {};
+    truth::Wide sum;
+    const auto add = [&](const T& gradient, const std::vector<double>& cotangent) {
+        for (std::size_t i = 0; i < std::min(gradient.size(), cotangent.size()); ++i)
+            sum += truth::Wide(gradient[i]) * (of_bounds ? std::abs(cotangent[i]) : cotangent[i]);
+    };
+    add(dx, in.v), add(dgamma, in.u), add(dbeta, in.w);
+    return {sum.high};
+}
+
 // The error that a call inherits from its State: of x_hat r + d, and relatively of dx.
 struct Inherited {
     double z = 0, dx = 0;
@@ -58,6 +71,8 @@ ByQuantity values_of(const Inputs<double>& in, const Outputs<double>& out) {
     const Spec& spec = in.problem.spec;
     ByQuantity v;
     for (const QuantityRow& q : quantities::results()) v[q.quantity] = q.in(out);
+    for (const QuantityRow& q : quantities::second()) v[q.quantity] = q.in(out);
+    v[Quantity::S] = second_sum(in, out.dx, out.dgamma, out.dbeta, false);
     v[Quantity::count] = {static_cast<double>(out.state.count)};
     for (double var : out.saved.var) v[Quantity::norm].push_back(sigma_of(spec, var));
     for (std::size_t k = 0; k < out.saved.r.size() && !out.saved.mean.empty() && !out.saved.var.empty(); ++k) {
@@ -73,7 +88,8 @@ ByQuantity values_of(const Inputs<double>& in, const truth::Result& t) {
     const Problem& p = in.problem;
     ByQuantity v;
     for (const QuantityRow& q : quantities::all())
-        if (q.quantity != Quantity::count && q.is_of(p)) v[q.quantity] = doubles(q.in(t));
+        if (q.per != Per::call && q.is_of(p)) v[q.quantity] = doubles(q.in(t));
+    v[Quantity::S] = second_sum(in, t.dx, t.dgamma, t.dbeta, false);
     const bool moves = p.mode == Mode::train && p.spec.running != Running::none && p.shape.size() > 0;
     v[Quantity::count] = {static_cast<double>(in.state.count + (moves ? p.slices() : 0))};
     return v;
@@ -86,6 +102,8 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
     ByQuantity v;
     for (const QuantityRow& q : quantities::results())
         if (q.is_of(p)) v[q.quantity] = b.*q.bound;
+    for (const QuantityRow& q : quantities::second()) v[q.quantity] = b.*q.bound;
+    v[Quantity::S] = second_sum(in, b.dx, b.dgamma, b.dbeta, true);
     v[Quantity::count] = {0};
     for (std::size_t k = 0; k < t.blocks.size(); ++k) {
         const truth::Block& block = t.blocks[k];

@@ -25,9 +25,10 @@ struct Formula {
     // eps
     double eps = 1, eval_eps = 1;
     double least_eps = 0, eps_in_f16 = 0;
-    double zero_at_eps = 0;  ///< rstd is 0 where the variance is eps
-    double eps_outside = 0;  ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
-    double eps_of_sum = 0;   ///< eps is added to the sum of squares, before it is divided
+    double zero_at_eps = 0;          ///< rstd is 0 where the variance is eps
+    double zero_at_no_variance = 0;  ///< in evaluation rstd is 0 where the running variance is 0
+    double eps_outside = 0;          ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
+    double eps_of_sum = 0;           ///< eps is added to the sum of squares, before it is divided
     // other denominators and divisors
     double floor = 1;            ///< 0: none; 2: eps is added in its place
     double floor_of_square = 0;  ///< the floor of the root is compared with its square
@@ -68,10 +69,12 @@ struct Formula {
     double gamma_modulus = 0;  ///< gamma of channel c % gamma_modulus
     double count_modulus = 0;  ///< the number of elements of a block is counted modulo this
     double long_ddof = 0;      ///< as ddof, of blocks of more than 1024 elements
+    double long_biased = 0;    ///< the running variance of blocks of more than 1024 elements is not unbiased
     double rare_y = 0;         ///< what one element of 100003 is off by, relatively
     // precision
     /// a DType that sums of statistics are rounded to: 1 f32 (all but f64 data), 2 the data's own 16 bits
     double sums_in = 0;
+    double largest_var_f16 = 0, dbeta_in_f16 = 0;  ///< of f16 data
     double dgamma_in_bf16 = 0, mean_in_f32 = 0, rstd_in_f32 = 0, dx_in_bf16 = 0, truncates = 0;
     // promises
     /// 1: the first result is one ulp off there
@@ -91,6 +94,22 @@ struct Formula {
     // where two things meet
     double count_in_32_bits = 0, count_in_f32 = 0, eval_batch_at_0 = 0;
     double absent_beta_one_channel = 0, one_sample_dgamma_alone = 1, one_channel_dx_in_place = 1;
+    // double backward, with the letters of norms/plugin.h
+    double ddx = 1, ddy = 1, ddgamma = 1;
+    double mean_v = 1, along_v = 1;  ///< in P(v): mean(v), and x_hat (1/q) sum v x_hat
+    double mean_h = 1, along_h = 1;  ///< in P(h)
+    double g_in_h = 1, v_in_h = 1;   ///< the two products of h
+    double rstd_term = 1;            ///< of ddx: what comes through rstd
+    double means_of_rstd_term = 1;   ///< mean(g) mean(v) in it
+    double u_in_ddy = 1, u_in_ddx = 1, w_in_ddy = 1, P_in_ddgamma = 1, gamma_in_ddy = 1;
+    double twice_ddof = 0;         ///< its means are divided by m - this
+    double twice_eval_means = 0;   ///< it treats given statistics as the batch's own
+    double twice_train_given = 0;  ///< or the batch's own as given
+    double r_in_second = 1, d_in_ddy = 1;
+    double slope_in_second = 1, slope_moves = 1;  ///< of eps added to the deviation: its slope, and what x makes of it
+    double last_sample_ddgamma = 1, ddgamma_by_gamma = 0, absent_v = 0, absent_u = 0;
+    double v_kept = 0;                                      ///< a plan keeps the v of its first double backward
+    double ddx_alone = 0, ddy_unwritten = 0, writes_v = 0;  ///< ddx_alone: one ulp off where ddgamma is not asked for
 };
 
 enum class Kind { term, eps, bias, running, saved, axis, layout, tail, precision, renorm, promise, special };

@@ -39,6 +39,9 @@ void fill(Inputs<double>& in, std::uint64_t seed) {
     for (double& v : in.dy) v = rounded(random.normal() + 0.5, d);
     for (double& v : in.gamma) v = rounded((0.5 + 1.5 * random.uniform()) * (random.integer(0, 3) ? 1 : -1), params);
     for (double& v : in.beta) v = rounded(random.normal() + 0.25, params);
+    for (double& v : in.v) v = rounded(random.normal() + 0.5, d);
+    for (double& v : in.u) v = rounded(random.normal() + 0.5, params);
+    for (double& v : in.w) v = rounded(random.normal() + 0.25, params);
 }
 
 // x and what is kept of earlier ones, of this size.
@@ -61,12 +64,14 @@ Inputs<double> in_shape(const Inputs<double>& like, const Shape& shape, const Sp
     const auto size = static_cast<std::size_t>(shape.size()), C = static_cast<std::size_t>(shape.C);
     in.x.resize(size), in.gamma.resize(C), in.beta.resize(C);
     if (!like.dy.empty()) in.dy.resize(size);
+    if (like.twice()) in.v.resize(size), in.u.resize(C), in.w.resize(C);
     if (spec.running != Running::none) in.state = initial_state(spec, shape.C), in.state.count = 5;
     fill(in, seed), fill_x(in, 1, seed);
     return in;
 }
 
-// Half of x, which is as constant or as far from zero as it was; other numbers, of a variance near 1, eps and eps^2;
+// Half of x, which is as constant or as far from zero as it was; other numbers, of a variance near 1, eps and eps^2,
+// and tiny ones, for which a floor of x is told from one of the variance;
 // then other shapes. The last two have blocks whose length leaves another remainder by 4, 8, 16 and 32, and the last
 // another eps and momentum too.
 std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
@@ -74,7 +79,7 @@ std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
     std::uint64_t seed = 17;
     fill(all.emplace_back(in), seed++);
     for (double& v : all.back().x) v = rounded(v / 2, in.problem.dtype);
-    for (const double scale : {1.0, 1.0 / 256, 1.0 / 1024, in.problem.spec.eps})
+    for (const double scale : {1.0, 1.0 / 256, 1.0 / 1024, 0x1p-27, in.problem.spec.eps})
         if (scale > 0) fill(all.emplace_back(in), seed), fill_x(all.back(), scale, seed++);
     const Spec& spec = in.problem.spec;
     Spec other = spec;

@@ -8,18 +8,18 @@
 #include "norms/element.hpp"
 
 namespace normlab::verify::faults {
-namespace {
 
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-// The value next to element i, away from zero.
 void bump(void* data, DType d, std::int64_t i) {
     const std::size_t bytes = size_of(d);
     std::uint64_t bits = 0;  // little-endian, as every machine this runs on
-    std::memcpy(&bits, static_cast<std::byte*>(data) + index(i) * bytes, bytes);
+    std::memcpy(&bits, static_cast<std::byte*>(data) + static_cast<std::size_t>(i) * bytes, bytes);
     ++bits;
-    std::memcpy(static_cast<std::byte*>(data) + index(i) * bytes, &bits, bytes);
+    std::memcpy(static_cast<std::byte*>(data) + static_cast<std::size_t>(i) * bytes, &bits, bytes);
 }
+
+namespace {
+
+std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 thread_local std::vector<double> last_mean, last_rstd;  // of the last forward of all: what saved_shared reads
 
@@ -176,6 +176,7 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
         if (f_.padding != 0) squares += (std::ceil(m / f_.padding) * f_.padding - m) * mean * mean;
         double var = f_.var * squares / (centred_ && q > 1 ? q - ddof : q);
         if (f_.one_pass != 0) var = std::max(0.0, var - mean * mean * m / q);
+        if (f_.largest_var_f16 != 0 && dtype_ == DType::f16) var = std::min(var, f_.largest_var_f16);
         double rstd = inverse_root(var, f_.eps, m);
         if (f_.rstd_in_f32 != 0 && dtype_ != DType::f64) rstd = rounded(rstd, DType::f32);
         s.mean.push_back(mean), s.var.push_back(var), s.rstd.push_back(rstd);
@@ -196,6 +197,7 @@ auto FaultyLayer::given(const normlab_state& state, const Values& x) const -> Bl
         s.var.push_back(sigma ? state.sigma[c] * state.sigma[c] - p_.eps : state.var[c]);
         s.rstd.push_back(sigma ? (state.sigma[c] == 0 ? 0 : 1 / state.sigma[c])
                                : inverse_root(state.var[c], f_.eps * f_.eval_eps, size(c)));
+        if (f_.zero_at_no_variance != 0 && s.var.back() == 0) s.rstd.back() = 0;
     }
     s.r.assign(s.mean.size(), 1), s.d.assign(s.mean.size(), 0);
     return s;
@@ -331,6 +333,9 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     if (a.dx) write(a.dx, dx);
     if (a.dx && !a.dgamma && f_.masked != 0) bump(a.dx, dtype_, 0);
     dgamma.back() *= f_.last_dgamma;
+    if (f_.dbeta_in_f16 != 0 && dtype_ == DType::f16)
+        for (double& v : dbeta)
+            if (std::abs(v) > row_of(DType::f16).largest) v = std::copysign(std::numeric_limits<double>::infinity(), v);
     for (std::int64_t c = 0; c < C_; ++c) {
         const double before = f_.adds_dgamma != 0 && a.dgamma ? read_element<double>(a.dgamma, params_, c) : 0;
         if (a.dgamma) write_element(a.dgamma, params_, c, before + f_.dgamma * dgamma[index(c)]);

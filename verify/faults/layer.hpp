@@ -17,6 +17,7 @@ public:
     void set_threads(int threads) { threads_ = threads; }
     void forward(const normlab_forward_args& a);
     void backward(const normlab_backward_args& a);
+    void backward_backward(const normlab_backward_backward_args& a);
 
 private:
     using Values = std::vector<double>;
@@ -58,6 +59,8 @@ private:
     void keep(const void* address, Values& gamma, Values& beta);
     double special(std::int64_t i, const BlockStatistics& s) const;
     Values x_hat(const Values& x, const BlockStatistics& s, double share_of_mean) const;
+    struct Twice;  // what backward_backward has of one call
+    void add_second(Twice& of, std::int64_t block) const;
 
     normlab_problem p_;
     Formula f_;
@@ -72,8 +75,11 @@ private:
     BlockStatistics first_;  // of the first forward
     // what a plan has no business to keep
     std::map<const void*, Values> gammas_;
-    Values first_beta_, last_gamma_;
+    Values first_beta_, last_gamma_, first_v_;
 };
+
+/// Puts the next value, away from zero, in the place of element i.
+void bump(void* data, DType dtype, std::int64_t i);
 
 /// While it lives, faults that this thread plants have this number in place of the table's.
 class Strength {

@@ -25,6 +25,9 @@ int forward(normlab_plan* plan, const normlab_forward_args* a) {
 int backward(normlab_plan* plan, const normlab_backward_args* a) {
     return status_of([&] { layer(plan).backward(*a); });
 }
+int backward_backward(normlab_plan* plan, const normlab_backward_backward_args* a) {
+    return status_of([&] { layer(plan).backward_backward(*a); });
+}
 int set_threads(normlab_plan* plan, int threads) { return layer(plan).set_threads(threads), 0; }
 
 // With the k-th fault; past the last: right.
@@ -66,7 +69,10 @@ Named named() {
                    forward,
                    backward,
                    set_threads,
-                   last_plugin_error};
+                   last_plugin_error,
+                   0,
+                   0,
+                   backward_backward};
     n.functions.reads = NORMLAB_READS_DENOMINATOR;
     return n;
 }

@@ -27,6 +27,7 @@ void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t 
                biased = p_.running == NORMLAB_RUNNING_BIASED_VARIANCE;
     double factor = (unbiased && f_.bessel != 0) || (biased && f_.bessel == 2) ? m / (m - 1) : 1;
     if (unbiased && f_.bessel == 3 && n > 1) factor = n / (n - 1);
+    if (f_.long_biased != 0 && m > 1024) factor = 1;
     for (std::size_t c = 0; c < running.mean.size(); ++c) {
         double mean = 0, spread = 0;
         for (std::int64_t k = first; k < samples; ++k) {

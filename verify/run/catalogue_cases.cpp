@@ -152,6 +152,8 @@ Cases half_range(const Case& base) {
     if (!half(base)) return {};
     Cases all =
         together({pattern(base, "normal", 500), pattern(base, "normal", 1, 300), pattern(base, "uniform", 1e3, 257)});
+    if (short_range(base))  // a variance of 1.6e9
+        for (Case& c : pattern(base, "alternating", 4e4)) all.push_back(c);
     all.push_back(tiled(base, {2, 3, 4}, {512, 3, 256}));  // 131072 values a channel: no count in 16 bits
     return all;
 }
@@ -298,6 +300,12 @@ Cases index_32bit(const Case& base) {
     Case c = tiled(base, {3, 16, 16}, {(1 << 13) + 1, 512, 512});
     if (c.spec().groups > 1) c.groups = 64;
     return {c};
+}
+
+Cases second_order(const Case& base) {
+    List l{with_small_shape(base), {}};
+    l.add({"double_backward", "double_derivatives", "double_identities"}, [](Case& c) { c.sigma = 0.5, c.eps = 0.25; });
+    return l.cases;
 }
 
 Cases nothing(const Case&) { return {}; }

@@ -41,6 +41,7 @@ Cases near_constant(const Case& base);
 Cases large_group(const Case& base);
 Cases channels_last_large(const Case& base);
 Cases index_32bit(const Case& base);
+Cases second_order(const Case& base);
 Cases nothing(const Case& base);
 
 }  // namespace normlab::verify::hostile

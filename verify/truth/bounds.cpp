@@ -17,6 +17,15 @@ double chain(double n, Accumulation a, DType d, Limit limit) {
     return limit == Limit::hard ? std::max(l, 1.0) : std::sqrt(std::max(l, 1.0));
 }
 
+}  // namespace
+
+double sum_error(double terms, Accumulation accumulation, DType dtype, Limit limit) {
+    const bool wide = accumulation == Accumulation::kappa_free && dtype != DType::f64 && dtype != DType::quad;
+    return (wide ? 1 : chain(terms, accumulation, dtype, limit)) * unit_roundoff(dtype);
+}
+
+namespace {
+
 // All of the block equal, with so few digits that sums are exact in any order: the mean is exact, however large.
 bool exact_mean(const truth::Block& b, const std::vector<double>& x, double m, double u) {
     const double first = x[b.elements[0]];
@@ -67,6 +76,27 @@ public:
         return std::move(out_);
     }
 
+    std::vector<BlockErrors> of_blocks() const {
+        std::vector<BlockErrors> all;
+        for (const truth::Block& b : t_.blocks) {
+            const Errors e = errors(b);
+            BlockErrors of;
+            of.x_hat = !p_.spec.centred() ? 0 : kappa_free_ ? 0x1p-46 * e.kappa : e.luk;
+            of.rstd = (kappa_free_ ? of_variance(e) : e.dv / 2) + 3 * u_;
+            of.r = !p_.has_correction() ? 0 : (e.r_free && !kappa_free_ ? e.dv / 2 : 0) + 4 * u_ + e.moved;
+            of.d = e.renorm;
+            of.sums = sum_error(e.m, p_.own_statistics() ? accumulation_ : Accumulation::tree, p_.dtype, limit_);
+            if (p_.own_statistics() && !p_.spec.plain()) {
+                of.slope = e.slope;
+                if (p_.spec.denominator == Denominator::added)
+                    of.slope_error = e.slope * (kappa_free_ ? 0x1p-45 * e.kappa_v : 2 * std::max(e.luk, e.dv)) + 2 * u_;
+                if (e.kink != 0 || e.vanishes != 0) of.rstd = no_bound;
+            }
+            all.push_back(of);
+        }
+        return all;
+    }
+
 private:
     // What a block's results have in common.
     struct Errors {
@@ -104,10 +134,12 @@ private:
         if (accumulation_ == Accumulation::pivot && p_.own_statistics() && p_.spec.centred()) {
             const double kappa_p = kappa_of_pivot(b);
             e.luk = l * u_ * kappa_p + u_ * e.kappa, e.dv = std::max(2 * l * u_ * kappa_p * kappa_p, e.luk);
-            if (e.dv > 0.25) e.luk = e.dv = no_bound;  // the variance may come out as 0, and what follows is not linear
             e.of_one = e.luk / (l * u_), e.of_x_hat = e.dv / (l * u_);
         }
         of_denominator(b, l, luk_v, e);
+        // A variance of one pass (a tree's may be one in double) may come out as 0, and what follows is not linear.
+        if (e.dv > 0.25 && (accumulation_ == Accumulation::pivot || accumulation_ == Accumulation::tree))
+            e.luk = e.dv = no_bound, e.of_one = e.of_x_hat = no_bound / (l * u_);
         // clipped only if it still is when it moves by its own error
         e.d_free = size(b.raw_d) - 4 * e.luk * size(b.raw_r) < p_.spec.d_max;
         e.r_free = size(b.raw_r) * (1 - 2 * e.dv) < p_.spec.r_max && size(b.raw_r) * (1 + 2 * e.dv) > 1 / p_.spec.r_max;
@@ -291,7 +323,14 @@ private:
 
 Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit,
                     Repeats repeats) {
-    return Derivation(in, t, accumulation, limit, repeats).bounds();
+    Bounds bounds = Derivation(in, t, accumulation, limit, repeats).bounds();
+    if (!t.ddx.empty()) add_second_bounds(bounds, in, t, accumulation, limit);
+    return bounds;
+}
+
+std::vector<BlockErrors> block_errors(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation,
+                                      Limit limit) {
+    return Derivation(in, t, accumulation, limit, {}).of_blocks();
 }
 
 }  // namespace normlab::verify

@@ -42,8 +42,11 @@
 // once and x_hat twice, each off by half of that: 2.25 dv more. p is the value of the block that is furthest from the
 // mean, or the running mean before the step if that is further: whichever it was. Renorm's share: d = (mean_B - mean) /
 // sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's dv / 2 is
-// in x_hat's. Declared kappa-free (f32 and 16-bit data): see kappa_free in bounds.cpp. To every bound half of the
-// dtype's smallest subnormal is added for each rounding that may underflow.
+// in x_hat's. Where dv > 1/4 neither a pivot nor a tree has a bound: mean(x^2) - mean^2 in double, which promises a
+// tree, is off by l 2^-53 kappa^2 s^2, which is less than l u kappa s^2 for kappa < 2^29 and more than s^2 from kappa =
+// 2^26 / sqrt(l) on; rstd is then anything up to 1 / sqrt(eps). Declared kappa-free (f32 and 16-bit data): see
+// kappa_free in bounds.cpp. To every bound half of the dtype's smallest subnormal is added for each rounding that may
+// underflow.
 
 #include "verify/truth/inputs.hpp"
 
@@ -60,6 +63,7 @@ struct Bounds {
     std::vector<double> mean, var, rstd, r, d;  ///< of each block's saved statistics
     /// after one call in training, where the variant keeps them; not of a tensor that repeats
     std::vector<double> running_mean, running_spread;
+    std::vector<double> ddx, ddy, ddgamma;  ///< only where inputs call for the double backward
 };
 
 enum class Limit { hard, warning };
@@ -73,5 +77,26 @@ struct Repeats {
 /// Bounds of the larger tensor's results, where it repeats: sums are that much longer.
 Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation,
                     Limit limit = Limit::hard, Repeats repeats = {});
+
+/// Beyond double's range where the block has no bound: at the floor of a denominator, where either side's derivatives
+/// may be given, and where eps is added to a deviation that may be rounding alone.
+/// What a block's statistics may be off by, and l u of sums over it: all that the bounds of its results are made of
+/// (bounds_twice.cpp).
+struct BlockErrors {
+    double x_hat = 0;  ///< by the mean alone
+    double rstd = 0;   ///< relative
+    double r = 0;      ///< relative
+    double d = 0;
+    double sums = 0;  ///< relative to the sum of the terms' sizes
+    double slope = 1, slope_error = 0;  ///< 2 s ds / dvar, and relatively
+};
+std::vector<BlockErrors> block_errors(const Inputs<double>& inputs, const truth::Result& truth,
+                                      Accumulation accumulation, Limit limit = Limit::hard);
+/// l u of a sum of so many terms.
+double sum_error(double terms, Accumulation accumulation, DType dtype, Limit limit = Limit::hard);
+
+/// Those of the double backward: ddx, ddy and ddgamma of `bounds`.
+void add_second_bounds(Bounds& bounds, const Inputs<double>& inputs, const truth::Result& truth,
+                       Accumulation accumulation, Limit limit);
 
 }  // namespace normlab::verify

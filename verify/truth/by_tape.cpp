@@ -3,60 +3,92 @@
 #include "verify/truth/ways.hpp"
 
 namespace normlab::truth {
+namespace {
 
-void ByTape::statistics(Block& block) {
+Quad value_of(const Quad& v) { return v; }
+Quad value_of(const Dual& v) { return v.value; }
+
+// A leaf: of Dual, along what is given for it.
+template <class Number>
+Number leaf(double value, const std::vector<double>& along, std::size_t i) {
+    if constexpr (std::is_same_v<Number, Dual>) return {Quad(value), along.empty() ? Quad(0) : Quad(along[i])};
+    else return Quad(value);
+}
+
+}  // namespace
+
+template <class Number>
+void Taped<Number>::statistics(Block& block) {
+    const auto constant = [](const Quad& v) { return Value(Number(v)); };
     tape_.clear(), x_.clear(), x_hat_.clear();
-    for (const std::size_t i : block.elements) x_.emplace_back(Quad(in_.x[i]), tape_);
-    Recorded mean(block.mean), spread(block.s);  // as given, where statistics come from State
+    for (const std::size_t i : block.elements) x_.emplace_back(leaf<Number>(in_.x[i], in_.v, i), tape_);
+    Value mean = constant(block.mean), spread = constant(block.s);  // as given, where statistics come from State
     if (p_.own_statistics()) {
-        const Recorded m(Quad(static_cast<double>(x_.size())));
-        Recorded total(Quad(0)), squares(Quad(0));
-        for (const Recorded& v : x_) total = total + v;
-        mean = p_.spec.centred() ? total / m : Recorded(Quad(0));
-        for (const Recorded& v : x_) squares = squares + (v - mean) * (v - mean);
-        const Recorded var = squares / Recorded(Quad(block.divisor));
-        block.mean = mean.value, block.var = var.value;
+        const Value m = constant(Quad(static_cast<double>(x_.size())));
+        Value total, squares;
+        for (const Value& v : x_) total = total + v;
+        mean = p_.spec.centred() ? total / m : Value();
+        for (const Value& v : x_) squares = squares + (v - mean) * (v - mean);
+        const Value var = squares / constant(Quad(block.divisor));
+        block.mean = value_of(mean.value), block.var = value_of(var.value);
         spread = spread_of(var);
-        block.s = spread.value;
+        block.s = value_of(spread.value);
         if (block.s == 0) {
-            x_hat_.assign(x_.size(), Recorded(Quad(0)));
+            x_hat_.assign(x_.size(), Value());
             return;
         }
     }
-    for (const Recorded& v : x_) x_hat_.push_back((v - mean) / spread);
+    for (const Value& v : x_) x_hat_.push_back((v - mean) / spread);
 }
 
 // Below its floor a denominator is a constant; where the variance is 0, sqrt(var) + eps is one for what is multiplied
 // by x_hat.
-Recorded ByTape::spread_of(const Recorded& var) const {
-    const Quad eps(p_.spec.eps), root = sqrt(var.value);
+template <class Number>
+auto Taped<Number>::spread_of(const Value& var) const -> Value {
+    const auto constant = [](const Quad& v) { return Value(Number(v)); };
+    const Quad eps(p_.spec.eps), square = value_of(var.value), root = sqrt(square);
     switch (p_.spec.denominator) {
-        case Denominator::added: return var.value == 0 ? Recorded(eps) : sqrt(var) + Recorded(eps);
-        case Denominator::floor: return root < eps || root == 0 ? Recorded(eps) : sqrt(var);
-        case Denominator::floor_root: return var.value < eps || root == 0 ? Recorded(Quad(sqrt(eps))) : sqrt(var);
-        default: return var.value + eps == 0 ? Recorded(Quad(0)) : sqrt(var + Recorded(eps));
+        case Denominator::added: return square == 0 ? constant(eps) : sqrt(var) + constant(eps);
+        case Denominator::floor: return root < eps || root == 0 ? constant(eps) : sqrt(var);
+        case Denominator::floor_root: return square < eps || root == 0 ? constant(Quad(sqrt(eps))) : sqrt(var);
+        default: return square + eps == 0 ? Value() : sqrt(var + constant(eps));
     }
 }
 
-void ByTape::results(const Block& block) {
-    std::vector<Recorded> gammas(C_), betas(C_);
-    for (std::size_t c = 0; c < C_; ++c)  // those of the block's channels are used
-        gammas[c] = Recorded(Quad(gamma(c)), tape_), betas[c] = Recorded(Quad(beta(c)), tape_);
-    Recorded loss(Quad(0));
+template <class Number>
+void Taped<Number>::results(const Block& block) {
+    constexpr bool twice = std::is_same_v<Number, Dual>;
+    const auto constant = [](const Quad& v) { return Value(Number(v)); };
+    std::vector<Value> gammas(C_), betas(C_);
+    for (std::size_t c = 0; c < C_; ++c) {  // those of the block's channels are used
+        gammas[c] = Value(leaf<Number>(gamma(c), in_.u, c), tape_);
+        betas[c] = Value(leaf<Number>(beta(c), in_.w, c), tape_);
+    }
+    Value loss;
     for (std::size_t k = 0; k < x_hat_.size(); ++k) {
         const std::size_t i = block.elements[k], c = channel_of(i);
-        const Recorded y = gammas[c] * (x_hat_[k] * Recorded(block.r) + Recorded(block.d)) + betas[c];
-        out_.x_hat[i] = Wide(x_hat_[k].value);
-        out_.y[i] = Wide(y.value);
-        if (!in_.dy.empty()) loss = loss + Recorded(Quad(in_.dy[i])) * y;
+        const Value y = gammas[c] * (x_hat_[k] * constant(block.r) + constant(block.d)) + betas[c];
+        if constexpr (twice) out_.ddy[i] = Wide(y.value.along);
+        else out_.x_hat[i] = Wide(x_hat_[k].value), out_.y[i] = Wide(y.value);
+        if (!in_.dy.empty()) loss = loss + constant(Quad(in_.dy[i])) * y;
     }
     if (in_.dy.empty()) return;
-    const std::vector<Quad> by = tape_.derivatives(loss.node);
-    for (std::size_t k = 0; k < x_.size(); ++k) out_.dx[block.elements[k]] = Wide(by[x_[k].node]);
-    for (std::size_t c = 0; c < C_; ++c) {
-        out_.dgamma[c] += Wide(by[gammas[c].node]);
-        out_.dbeta[c] += Wide(by[betas[c].node]);
+    const std::vector<Number> by = tape_.derivatives(loss.node);
+    for (std::size_t k = 0; k < x_.size(); ++k) {
+        const std::size_t i = block.elements[k];
+        if constexpr (twice) out_.ddx[i] = Wide(by[x_[k].node].along);
+        else out_.dx[i] = Wide(by[x_[k].node]);
     }
+    for (std::size_t c = 0; c < C_; ++c)
+        if constexpr (twice) {
+            out_.ddgamma[c] += Wide(by[gammas[c].node].along);
+        } else {
+            out_.dgamma[c] += Wide(by[gammas[c].node]);
+            out_.dbeta[c] += Wide(by[betas[c].node]);
+        }
 }
+
+template class Taped<Quad>;
+template class Taped<Dual>;
 
 }  // namespace normlab::truth

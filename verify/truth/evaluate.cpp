@@ -58,6 +58,19 @@ void step_over_samples(Running& running, const std::vector<Block>& blocks, std::
     }
 }
 
+// The double backward, from the statistics and the r and d that there are.
+template <class Way>
+void add_second(const verify::Inputs<double>& in, Result& out) {
+    out.ddx.resize(in.x.size()), out.ddy.resize(in.x.size());
+    out.ddgamma.resize(static_cast<std::size_t>(in.problem.shape.C));
+    Way way(in, out);
+    for (const Block& block : out.blocks) {
+        Block again = block;
+        way.statistics(again);
+        way.results(block);
+    }
+}
+
 template <class Way>
 Result evaluate_in(const verify::Inputs<double>& in) {
     const Problem& p = in.problem;
@@ -99,6 +112,8 @@ Result evaluate_in(const verify::Inputs<double>& in) {
     if (trains && !p.spec.block.samples) step_over_samples(running, out.blocks, C);
     for (const Quad& v : running.mean) out.running_mean.emplace_back(v);
     for (const Quad& v : running.spread) out.running_spread.emplace_back(v);
+    if (in.twice())
+        add_second<std::conditional_t<std::is_same_v<Way, ByFormula>, ByFormulaTwice, ByTapeTwice>>(in, out);
     return out;
 }
 

@@ -10,6 +10,11 @@
 // bounds.hpp allows no less than 2^-53 kappa T, or 2^-46 kappa T + 6 2^-24 T where an implementation is kappa-free (f32
 // and 16-bit data). So truth is off by less than (20 m' + 200) 2^-53 of a bound: 2^-22 of it at m' = 2^26. That is
 // added to no bound.
+//
+//   ddx, ddy, ddgamma: sums of products that have such sums as factors: at most 4 (20 m' + 200) u^2 kappa T with the
+//   terms
+//     of bounds_twice.cpp, which allows no less than four times the above. x_hat comes twice: kappa^2 where T is that
+//     of the terms alone; checks of the double backward draw no kappa above 1000, and 1000 * 2^-22 of a bound is none
 
 #include <algorithm>
 
@@ -26,7 +31,8 @@ bool in_middle(double v) { return v == 0 || (std::abs(v) >= 0x1p-150 && std::abs
 bool may_use_formula(const verify::Inputs<double>& in) {
     const auto fit = [](const std::vector<double>& v) { return std::ranges::all_of(v, in_middle); };
     return is_kernel_dtype(in.problem.dtype) && in_middle(in.problem.spec.eps) && fit(in.x) && fit(in.dy) &&
-           fit(in.gamma) && fit(in.beta) && fit(in.state.mean) && fit(in.state.var) && fit(in.state.sigma);
+           fit(in.gamma) && fit(in.beta) && fit(in.v) && fit(in.u) && fit(in.w) && fit(in.state.mean) &&
+           fit(in.state.var) && fit(in.state.sigma);
 }
 
 void ByFormula::statistics(Block& block) {
@@ -88,6 +94,47 @@ void ByFormula::results(const Block& block) {
     for (const std::size_t i : block.elements) {
         const Wide g = out_.dx[i];
         out_.dx[i] = (own ? g - mean_g - out_.x_hat[i] * mean_g_x_hat : g) * rstd_;
+    }
+}
+
+void ByFormulaTwice::results(const Block& block) {
+    const bool own = p_.own_statistics();
+    const Wide r(block.r), d(block.d);
+    const auto given = [](const std::vector<double>& v, std::size_t i) { return v.empty() ? 0 : v[i]; };
+    const auto g = [&](std::size_t i) { return wide::two_product(gamma(channel_of(i)), in_.dy[i]) * r; };
+    Wide mean_g, mean_v, along_g, along_v, T;
+    for (const std::size_t i : block.elements) {
+        const double v = given(in_.v, i);
+        const Wide x_hat = out_.x_hat[i], of_g = g(i);
+        mean_g += of_g, mean_v = mean_v + v;
+        along_g += of_g * x_hat, along_v += x_hat * v, T += of_g * v;
+    }
+    const auto m = static_cast<double>(block.elements.size());
+    const Wide sum_g = mean_g / block.divisor;
+    mean_v = p_.spec.centred() ? mean_v / m : Wide();
+    for (Wide* sum : {&along_g, &along_v, &T}) *sum = *sum / block.divisor;
+    // with t the slope: t (1/q) sum g P(v) - t^2 (t - 1) A B
+    const Wide of_both = along_g * along_v * slope_;
+    T = (T - sum_g * mean_v - of_both) * slope_ - of_both * slope_ * (slope_ + -1.0);
+    along_g = along_g * slope_, along_v = along_v * slope_;
+
+    std::vector<Wide> h;
+    Wide mean_h, along_h;
+    for (const std::size_t i : block.elements) {
+        const std::size_t c = channel_of(i);
+        const double v = given(in_.v, i), u = given(in_.u, c);
+        const Wide x_hat = out_.x_hat[i], Pv = own ? -mean_v + v - x_hat * along_v : Wide(v), by_v = Pv * rstd_ * r,
+                   of_u = wide::two_product(u, in_.dy[i]) * r;
+        out_.ddy[i] = by_v * gamma(c) + (x_hat * r + d) * u + given(in_.w, c);
+        out_.ddgamma[c] += by_v * in_.dy[i];
+        h.push_back(own ? of_u - rstd_ * (g(i) * along_v + along_g * v) : of_u);
+        mean_h += h.back(), along_h += h.back() * x_hat;
+    }
+    mean_h = p_.spec.centred() ? mean_h / m : Wide(), along_h = along_h / block.divisor * slope_;
+    for (std::size_t k = 0; k < h.size(); ++k) {
+        const std::size_t i = block.elements[k];
+        const Wide x_hat = out_.x_hat[i];
+        out_.ddx[i] = own ? rstd_ * (h[k] - mean_h - x_hat * along_h) - rstd_ * rstd_ * x_hat * T : rstd_ * h[k];
     }
 }
 

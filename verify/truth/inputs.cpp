@@ -83,6 +83,19 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     if (wanted.dx) out.dx = unpacked<T>(p, dx);
     if (wanted.dgamma) out.dgamma = unpacked_channels<T>(p, dgamma);
     if (wanted.dbeta) out.dbeta = unpacked_channels<T>(p, dbeta);
+    if (!in.twice()) return out;
+
+    Memory v = packed(p, in.v), u = packed_channels(p, in.u), w = packed_channels(p, in.w);
+    Memory ddx(p.dtype, size), ddy(p.dtype, size), ddgamma(param_dtype(p.dtype), C);
+    Cotangents cotangents{{}, in.u.empty() ? nullptr : u.data(), in.w.empty() ? nullptr : w.data()};
+    if (!in.v.empty()) cotangents.v = tensor(v);
+    SecondGradients second{tensor(ddx), tensor(ddy), wanted.ddgamma ? ddgamma.data() : nullptr};
+    if (!wanted.ddx) second.ddx.data = nullptr;
+    if (!wanted.ddy) second.ddy.data = nullptr;
+    backward_backward(p.spec, p.mode, tensor(x), tensor(dy), affine, out.saved, cotangents, second, implementation);
+    if (wanted.ddx) out.ddx = unpacked<T>(p, ddx);
+    if (wanted.ddy) out.ddy = unpacked<T>(p, ddy);
+    if (wanted.ddgamma) out.ddgamma = unpacked_channels<T>(p, ddgamma);
     return out;
 }
 

@@ -15,6 +15,11 @@ struct Inputs {
     std::vector<T> x, dy;
     std::vector<T> gamma, beta;  ///< C values each, or empty: absent
     State state;                 ///< before the call
+    /// cotangents of dx, dgamma and dbeta, for the double backward; empty: absent, 0
+    std::vector<T> v = {}, u = {}, w = {};
+
+    /// Whether the double backward is called for.
+    bool twice() const { return !dy.empty() && !(v.empty() && u.empty() && w.empty()); }
 
     /// The same numbers as another scalar, in another dtype.
     template <class U>
@@ -22,9 +27,10 @@ struct Inputs {
         Inputs<U> out{problem, {}, {}, {}, {}, state};
         out.problem.dtype = dtype;
         const auto copy = [](const std::vector<T>& from, std::vector<U>& to) {
-            for (const T& v : from) to.push_back(convert<U>(v));
+            for (const T& e : from) to.push_back(convert<U>(e));
         };
         copy(x, out.x), copy(dy, out.dy), copy(gamma, out.gamma), copy(beta, out.beta);
+        copy(v, out.v), copy(u, out.u), copy(w, out.w);
         return out;
     }
 };
@@ -34,14 +40,17 @@ struct Outputs {
     std::vector<T> y, dx, dgamma, dbeta;
     State state;  ///< after the call
     Saved saved;
+    std::vector<T> ddx = {}, ddy = {}, ddgamma = {};
 };
 
-/// What backward is asked for.
+/// What backward is asked for, and backward_backward.
 struct Wanted {
     bool dx = true, dgamma = true, dbeta = true;
+    bool ddx = true, ddy = true, ddgamma = true;
 };
 
-/// Forward, and backward where anything is wanted and dy is there. Instantiated for double, Quad and Complex.
+/// Forward, backward where anything is wanted and dy is there, and backward_backward where the inputs call for it and
+/// backward ran. Throws Declined where the implementation has none. Instantiated for double, Quad and Complex.
 template <class T>
 Outputs<T> run(const Implementation& implementation, const Inputs<T>& inputs, Wanted wanted = {});
 

@@ -105,6 +105,30 @@ constexpr QuantityRow quantity_rows[] = {
      .per = Per::block,
      .correction = true,
      .of_block = [](const truth::Block& b) { return b.raw_d; }},
+    {.quantity = Quantity::ddx,
+     .name = "ddx",
+     .per = Per::element,
+     .degree = -2,
+     .bound = &Bounds::ddx,
+     .output = &Outputs<double>::ddx,
+     .truth = &truth::Result::ddx,
+     .by = &Inputs<double>::x},
+    {.quantity = Quantity::ddy,
+     .name = "ddy",
+     .per = Per::element,
+     .bound = &Bounds::ddy,
+     .output = &Outputs<double>::ddy,
+     .truth = &truth::Result::ddy,
+     .by = &Inputs<double>::dy},
+    {.quantity = Quantity::ddgamma,
+     .name = "ddgamma",
+     .per = Per::channel,
+     .degree = -1,
+     .bound = &Bounds::ddgamma,
+     .output = &Outputs<double>::ddgamma,
+     .truth = &truth::Result::ddgamma,
+     .by = &Inputs<double>::gamma},
+    {.quantity = Quantity::S, .name = "S", .per = Per::call},
 };
 
 constexpr std::size_t place(Quantity quantity) { return static_cast<std::size_t>(quantity); }
@@ -128,6 +152,9 @@ std::span<const QuantityRow> saved() {
 }
 std::span<const QuantityRow> results() {
     return {quantity_rows + place(Quantity::y), quantity_rows + place(Quantity::count)};
+}
+std::span<const QuantityRow> second() {
+    return {quantity_rows + place(Quantity::ddx), quantity_rows + place(Quantity::S)};
 }
 }  // namespace quantities
 
@@ -153,7 +180,8 @@ std::vector<truth::Wide> QuantityRow::in(const truth::Result& result) const {
 
 bool is_asked(Quantity q, const Wanted& wanted) {
     return q == Quantity::y || (q == Quantity::dx && wanted.dx) || (q == Quantity::dgamma && wanted.dgamma) ||
-           (q == Quantity::dbeta && wanted.dbeta);
+           (q == Quantity::dbeta && wanted.dbeta) || (q == Quantity::ddx && wanted.ddx) ||
+           (q == Quantity::ddy && wanted.ddy) || (q == Quantity::ddgamma && wanted.ddgamma);
 }
 
 }  // namespace normlab::verify

@@ -12,7 +12,7 @@ namespace normlab::verify {
 
 /// Up to running_spread: results of a call, with truth and bounds. The others are what test vectors of other programs
 /// hold besides. norm: sqrt(var + eps), |v| of weight norm; raw_r, raw_d: before clipping; running_spread: the variance
-/// or sigma, whichever the variant keeps.
+/// or sigma, whichever the variant keeps. ddx, ddy, ddgamma: of the double backward; S: what these are gradients of.
 enum class Quantity {
     y,
     dx,
@@ -28,10 +28,14 @@ enum class Quantity {
     count,
     norm,
     raw_r,
-    raw_d
+    raw_d,
+    ddx,
+    ddy,
+    ddgamma,
+    S
 };
 
-inline constexpr std::size_t quantity_count = static_cast<std::size_t>(Quantity::raw_d) + 1;
+inline constexpr std::size_t quantity_count = static_cast<std::size_t>(Quantity::S) + 1;
 
 /// Whether a call that wants these gives it: y it does always.
 bool is_asked(Quantity quantity, const Wanted& wanted);
@@ -67,6 +71,11 @@ struct QuantityRow {
     DType dtype(DType of_problem) const {
         return !output ? DType::f64 : per == Per::channel ? param_dtype(of_problem) : of_problem;
     }
+    /// The problem with that dtype: f16 data have dgamma in f32, whose infinities no f16 excuses.
+    Problem stored(Problem problem) const {
+        problem.dtype = dtype(problem.dtype);
+        return problem;
+    }
     /// "running var" or "running sigma" where the variant decides.
     std::string_view name_in(const Spec& spec) const;
     const std::vector<double>& in(const Outputs<double>& outputs) const;  ///< empty: not computed, or not saved
@@ -78,6 +87,7 @@ std::span<const QuantityRow> all();      ///< in the order of the enumeration, a
 std::span<const QuantityRow> outputs();  ///< y, dx, dgamma, dbeta
 std::span<const QuantityRow> saved();    ///< mean, var, rstd, r, d
 std::span<const QuantityRow> results();  ///< these, running mean and spread
+std::span<const QuantityRow> second();   ///< ddx, ddy, ddgamma
 }  // namespace quantities
 
 const QuantityRow& row_of(Quantity quantity);

@@ -50,9 +50,11 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
     const double roundings = 4 * unit_roundoff(p.dtype) + storage_roundoff(p.dtype);
     std::size_t saturated = 0;
-    // var or rstd, where it is saved
-    const auto given_way = [](const std::vector<double>& saved, std::size_t k, bool may_be_0) {
-        return !saved.empty() && (!std::isfinite(saved[k]) || (saved[k] == 0 && !may_be_0));
+    // var or rstd, where it is saved: as a number of the compute precision, which need not hold what a double does
+    const auto given_way = [&](const std::vector<double>& saved, std::size_t k, bool may_be_0) {
+        if (saved.empty()) return false;
+        const double v = rounded(saved[k], param_dtype(p.dtype));
+        return !std::isfinite(v) || (v == 0 && !may_be_0);
     };
     for (std::size_t k = 0; k < truth.blocks.size(); ++k) {
         const truth::Block& b = truth.blocks[k];

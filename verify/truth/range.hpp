@@ -4,9 +4,10 @@
 // Squares of the compute precision overflow or underflow outside; kappa-free implementations promise their bounds for s
 // >= 1e-30 and |x| <= 1e30 (f32 and 16-bit data, whose sums are in f64). A block outside may be saturated, and then its
 // saved statistics say so to the caller: var is Inf or NaN (squares overflowed), var is 0 though x varies and eps = 0
-// (they underflowed), or rstd is Inf or 0; an implementation that saves neither shows it by all of y. Each y of such a
-// block is within its bound, or what x_hat = 0 gives (beta; renorm gamma d + beta), or not finite; each dx within its
-// bound, or 0, or not finite. A finite result that is none of these is UNRESOLVED.
+// (they underflowed), or rstd is Inf or 0, each as a number of the compute precision; an implementation that saves
+// neither shows it by all of y. Each y of such a block is within its bound, or what x_hat = 0 gives (beta; renorm gamma
+// d + beta), or not finite; each dx within its bound, or 0, or not finite. A finite result that is none of these is
+// UNRESOLVED.
 
 #include "verify/truth/bounds.hpp"
 

@@ -8,6 +8,8 @@ namespace {
 double magnitude(const Quad& v) { return std::abs(static_cast<double>(v)); }
 double magnitude(const truth::Wide& v) { return std::abs(v.high); }
 
+double cotangent(const std::vector<double>& v, std::size_t i) { return v.empty() ? 0 : std::abs(v[i]); }
+
 // f(element, its channel, its block), the largest.
 template <class F>
 double over_elements(const Inputs<double>& in, const truth::Result& t, F f) {
@@ -62,6 +64,22 @@ double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Res
         case Quantity::r: return over_blocks(t, [](const Block& b) { return magnitude(b.r); });
         case Quantity::d:
             return over_blocks(t, [](const Block& b) { return std::max(magnitude(b.d), magnitude(b.r)); });
+        case Quantity::ddx:
+            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Block& b) {
+                const double dy = std::abs(in.dy[i]) * magnitude(b.r);
+                return b.s > 0 ? (gamma(c) * dy * cotangent(in.v, i) / magnitude(b.s) + dy * cotangent(in.u, c)) /
+                                     magnitude(b.s)
+                               : 0;
+            });
+        case Quantity::ddy:
+            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Block& b) {
+                return (b.s > 0 ? gamma(c) * magnitude(b.r) * cotangent(in.v, i) / magnitude(b.s) : 0) +
+                       cotangent(in.u, c) * x_hat(i, b) + cotangent(in.w, c);
+            });
+        case Quantity::ddgamma:
+            return over_channels(in, t, [&](std::size_t i, const Block& b) {
+                return b.s > 0 ? magnitude(b.r) * std::abs(in.dy[i]) * cotangent(in.v, i) / magnitude(b.s) : 0;
+            });
         default: return 0;
     }
 }

@@ -24,13 +24,16 @@ struct Result {
     std::vector<Wide> x_hat;                         ///< before r and d
     std::vector<Wide> y, dx, dgamma, dbeta;          ///< gradients only if inputs.dy is there
     std::vector<Wide> running_mean, running_spread;  ///< after the call; spread: variance or sigma
+    std::vector<Wide> ddx, ddy, ddgamma;             ///< only where inputs call for the double backward
 };
 
 /// Logical indices of each block, in the order of Saved; of each channel where statistics come from State.
 std::vector<std::vector<std::size_t>> index_sets(const Problem& problem);
 
 /// 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0 and dx = 0. By formula where its bound suffices
-/// (may_use_formula).
+/// (may_use_formula). By the tape the double backward is differentiated twice: S of norm.hpp is the derivative of the
+/// loss sum dy y along v in x, u in gamma and w in beta, so that ddx and ddgamma are those of dx and dgamma, and ddy is
+/// that of y. A tape of dual numbers gives all three; nobody derived a formula for them.
 Result evaluate(const verify::Inputs<double>& inputs);
 
 /// In quad precision; about 4 us and 2 KB an element of the largest block.

@@ -25,20 +25,25 @@ protected:
     std::size_t C_, S_;
 };
 
-class ByTape : public Way {
+/// In Quad, or in Dual: along v, u and w.
+template <class Number>
+class Taped : public Way {
 public:
     using Way::Way;
     /// mean, var and s of the block, where they are its own; x_hat
     void statistics(Block& block);
-    /// y, and by the tape dx and the block's share of dgamma and dbeta
+    /// y, and by the tape dx and the block's share of dgamma and dbeta; of Dual ddy, ddx and the share of ddgamma
     void results(const Block& block);
 
 private:
-    Recorded spread_of(const Recorded& var) const;
+    using Value = BasicRecorded<Number>;
+    Value spread_of(const Value& var) const;
 
-    Tape tape_;
-    std::vector<Recorded> x_, x_hat_;
+    BasicTape<Number> tape_;
+    std::vector<Value> x_, x_hat_;
 };
+using ByTape = Taped<Quad>;
+using ByTapeTwice = Taped<Dual>;
 
 class ByFormula : public Way {
 public:
@@ -46,11 +51,18 @@ public:
     void statistics(Block& block);
     void results(const Block& block);
 
-private:
+protected:
     /// `floor`, and no slope, for s where it is below.
     void is_below(double above, Wide& s, const Wide& floor);
 
     Wide mean_, rstd_, slope_ = 1;
+};
+
+/// After ByFormula: ddy, ddx and the share of ddgamma.
+class ByFormulaTwice : public ByFormula {
+public:
+    using ByFormula::ByFormula;
+    void results(const Block& block);
 };
 
 }  // namespace normlab::truth
