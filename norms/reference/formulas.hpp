@@ -135,8 +135,8 @@ struct SecondGradient {
     Array<T> ddx, ddy, ddgamma;
 };
 
-/// u and w are 0 where they are absent, v too. d is read in ddy alone. The slope t depends on x, too, where eps is added
-/// to the deviation: along v by -(t - 1) t^2 rstd (1/q) sum v x_hat; elsewhere t is 1 or 0.
+/// u and w are 0 where they are absent, v too. d is read in ddy alone. The slope t depends on x, too, where eps is
+/// added to the deviation: along v by -(t - 1) t^2 rstd (1/q) sum v x_hat; elsewhere t is 1 or 0.
 template <class T>
 SecondGradient<T> backward_backward(const Problem& p, const Array<T>& x_hat, const StatisticsOfBlocks<T>& of,
                                     const Array<T>& r, const Array<T>& d, const Array<T>& gamma, const Array<T>& dy,

@@ -46,8 +46,8 @@ constexpr Known outputs[] = {{"y", Quantity::y},
 std::optional<Quantity> quantity_of(std::string_view output, const ArrayNames& names) {
     if (const auto* known = std::ranges::find(outputs, output, &Known::name); known != std::end(outputs))
         return known->quantity;
-    for (const auto& [array, quantity] :
-         {std::pair(names.x, Quantity::ddx), std::pair(names.y, Quantity::ddy), std::pair(names.gamma, Quantity::ddgamma)})
+    for (const auto& [array, quantity] : {std::pair(names.x, Quantity::ddx), std::pair(names.y, Quantity::ddy),
+                                          std::pair(names.gamma, Quantity::ddgamma)})
         if (output == "dd" + std::string(array)) return quantity;
     return std::nullopt;
 }
@@ -155,8 +155,8 @@ public:
             if (!quantity) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
             const bool tensor = row_of(*quantity).per == Per::element;
             if (n.step == step_)
-                out.targets.push_back({name, *quantity, output.source,
-                                       tensor ? logical(p, output.array.values) : output.array.values});
+                out.targets.push_back(
+                    {name, *quantity, output.source, tensor ? logical(p, output.array.values) : output.array.values});
         }
         return out;
     }
@@ -251,23 +251,10 @@ const Variant& variant_of(std::string_view op) {
 }
 
 std::vector<Step> steps_of(const VectorFile& v) {
-    constexpr std::string_view inputs[] = {"x",
-                                           "v",
-                                           "w",
-                                           "dy",
-                                           "dw",
-                                           "dw_hat",
-                                           "gamma",
-                                           "g",
-                                           "gain",
-                                           "beta",
-                                           "running_mean",
-                                           "running_var",
-                                           "running_sigma",
-                                           "num_batches_tracked",
-                                           "p",
-                                           "q",
-                                           "u"};
+    constexpr std::string_view inputs[] = {
+        "x", "v",    "w",    "dy",           "dw",          "dw_hat",        "gamma",
+        "g", "gain", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked",
+        "p", "q",    "u"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {

@@ -87,7 +87,7 @@ struct BlockErrors {
     double rstd = 0;   ///< relative
     double r = 0;      ///< relative
     double d = 0;
-    double sums = 0;  ///< relative to the sum of the terms' sizes
+    double sums = 0;                    ///< relative to the sum of the terms' sizes
     double slope = 1, slope_error = 0;  ///< 2 s ds / dvar, and relatively
 };
 std::vector<BlockErrors> block_errors(const Inputs<double>& inputs, const truth::Result& truth,

@@ -17,12 +17,12 @@
 //   ddx    rstd (e_P(h) + |P(h)| (e_rstd + 2 u)) + rstd^2 (e_x |T| + |x_hat| (e_T + (2 e_rstd + 3 u) |T|)) + 2 u
 //   |terms|
 // Of another denominator, whose slope is t = 2 s ds / dvar: |A| and |B| in P, h and ddx are t |A| and t |B|, off by t
-// times the above and by the slope's own error, relatively, 2 max(l u kappa, dv) t + 2 u (bounds.hpp: 1.5 l u kappa t of
-// itself); and T is t ((1/q) sum g v - (m/q) mean(g) mean(v) - t A B) - t^2 (t - 1) A B, with the sizes and the errors of
-// its terms. At a floor, and where a deviation may be rounding alone, there is no bound.
-// With statistics given, P(a) = a, and h = u dy is all of ddx. Four times all that, as of x_hat in bounds.hpp: for
-// other orders, the few roundings more of other forms (rstd^3, gamma multiplied in last), and what is not of first
-// order. Then u_io of the result, and what underflows.
+// times the above and by the slope's own error, relatively, 2 max(l u kappa, dv) t + 2 u (bounds.hpp: 1.5 l u kappa t
+// of itself); and T is t ((1/q) sum g v - (m/q) mean(g) mean(v) - t A B) - t^2 (t - 1) A B, with the sizes and the
+// errors of its terms. At a floor, and where a deviation may be rounding alone, there is no bound. With statistics
+// given, P(a) = a, and h = u dy is all of ddx. Four times all that, as of x_hat in bounds.hpp: for other orders, the
+// few roundings more of other forms (rstd^3, gamma multiplied in last), and what is not of first order. Then u_io of
+// the result, and what underflows.
 
 #include <cmath>
 
@@ -96,7 +96,8 @@ private:
     void add_block(const truth::Block& b, const BlockErrors& e) {
         const std::size_t m = b.elements.size();
         const double rstd = b.s == 0 ? 0 : 1 / size_of_quad(b.s), r = size_of_quad(b.r), d = size_of_quad(b.d);
-        q_ = b.divisor, L_ = e.sums + 2 * u_, m_ = static_cast<double>(m), slope_ = e.slope, slope_error_ = e.slope_error;
+        q_ = b.divisor, L_ = e.sums + 2 * u_, m_ = static_cast<double>(m), slope_ = e.slope,
+        slope_error_ = e.slope_error;
         x_hat_.resize(m), e_x_.resize(m);
         Known g{Values(m), Values(m)}, v = g, h = g;
         for (std::size_t k = 0; k < m; ++k) {
