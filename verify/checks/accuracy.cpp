@@ -42,6 +42,17 @@ std::vector<Case> settings(const Case& base) {
         });
     }
     add_forms(cases, Case(cases[0]));
+    // A floor below the variance and its square above: dx tells which of them the variance is compared with.
+    const auto add_floor = [&](Denominator denominator, Divisor divisor) {
+        add([&](Case& c) {
+            c.eps = 6;
+            if (denominator != spec.denominator) c.denominator = denominator;
+            if (divisor != spec.divisor) c.divisor = divisor;
+        });
+    };
+    if (spec.has_floor())
+        for (const Denominator d : {Denominator::floor, Denominator::floor_root}) add_floor(d, spec.divisor);
+    else if (!spec.plain()) add_floor(Denominator::floor_root, Divisor::one);
     if (spec.denominator == Denominator::floor && spec.moments == Moments::norm)  // at its floor, to the last bit
         add([](Case& c) { c.shape = {4, 8, 2}, c.x.pattern = "alternating", c.sigma = 0.5, c.eps = 2; });
     add([](Case& c) { c.shape.S = 31, c.dy.pattern = "tail"; });  // dy of a masked loss: 0 in most places

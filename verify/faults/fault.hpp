@@ -30,14 +30,15 @@ struct Formula {
     double eps_outside = 0;          ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
     double eps_of_sum = 0;           ///< eps is added to the sum of squares, before it is divided
     // other denominators and divisors
-    double floor = 1;            ///< 0: none; 2: eps is added in its place
-    double floor_of_square = 0;  ///< the floor of the root is compared with its square
-    double floor_of_root = 0;    ///< the floor of the square is compared with its root
-    double floor_term = 0;       ///< share of x_hat's term in dx below the floor
-    double floor_dx = 1;         ///< factor of dx there
-    double floor_by_size = 0;    ///< eps is multiplied by the size of a block where sums are not divided by it
-    double added_inside = 0;     ///< sqrt(var + eps) where eps is added to the root
-    double added_term = 1;       ///< 0: dx as if eps were inside the root
+    double floor = 1;              ///< 0: none; 2: eps is added in its place
+    double floor_of_square = 0;    ///< the floor of the root is compared with its square
+    double floor_of_root = 0;      ///< the floor of the square is compared with its root
+    double floor_term = 0;         ///< share of x_hat's term in dx below the floor
+    double floor_dx = 1;           ///< factor of dx there
+    double floor_mixed_in_dx = 0;  ///< dx compares the length where the square is meant, and the other way round
+    double floor_by_size = 0;      ///< eps is multiplied by the size of a block where sums are not divided by it
+    double added_inside = 0;       ///< sqrt(var + eps) where eps is added to the root
+    double added_term = 1;         ///< 0: dx as if eps were inside the root
     double plain_var = 0, plain_means = 0;  ///< divided by the size of a block, whatever is asked for
     // y
     double x_hat = 1, gamma = 1, beta = 1, last_gamma = 1, absent_gamma = 1, absent_beta = 0;

@@ -144,8 +144,9 @@ double FaultyLayer::denominator(double var, double eps, double m) const {
 }
 
 bool FaultyLayer::is_below_floor(double var) const {
-    return (p_.denominator == NORMLAB_FLOOR && std::sqrt(var) < eps_) ||
-           (p_.denominator == NORMLAB_FLOOR_ROOT && var < eps_);
+    if (p_.denominator != NORMLAB_FLOOR && p_.denominator != NORMLAB_FLOOR_ROOT) return false;
+    const bool of_root = (p_.denominator == NORMLAB_FLOOR) == (f_.floor_mixed_in_dx == 0);
+    return (of_root ? std::sqrt(var) : var) < eps_;
 }
 
 // What x_hat's term in dx is multiplied with.

@@ -321,6 +321,8 @@ inline constexpr Fault table[] = {
      Pass::backward, When::train, &Formula::floor_term, .01},
     {"floor_dx_zero", "dx = 0 below the floor", Kind::term, floored, Pass::backward, When::train, &Formula::floor_dx,
      0},
+    {"floor_mixed_in_dx", "dx compares the length with the floor where its square is meant, and the other way round",
+     Kind::eps, floored, Pass::backward, When::train, &Formula::floor_mixed_in_dx, 1},
     {"added_inside", "eps inside the root, sqrt(var + eps), where it is added to the deviation", Kind::eps,
      standardized, Pass::forward, When::train, &Formula::added_inside, 1},
     {"added_term_plain", "dx as if eps, which is added to the deviation, were inside the root", Kind::term,
