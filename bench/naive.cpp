@@ -41,13 +41,13 @@ public:
         Array mean, var;
         if (p_.spec.centred()) {
             mean = xt::mean<T>(x, axes, xt::keep_dims);
-            var = xt::mean<T>(xt::square(x - mean), axes, xt::keep_dims);
+            var = xt::sum<T>(xt::square(x - mean), axes, xt::keep_dims) / T(p_.divisor());
         } else {
             mean = xt::zeros<T>(statistic_dims());
-            if (p_.spec.moments == Moments::norm) var = xt::sum<T>(xt::square(x), axes, xt::keep_dims);
-            else var = xt::mean<T>(xt::square(x), axes, xt::keep_dims);
+            var = xt::sum<T>(xt::square(x), axes, xt::keep_dims) / T(p_.divisor());
         }
-        const Array sigma = xt::sqrt(var + T(p_.spec.eps));
+        Array sigma = var;
+        for (T& v : sigma) v = sigma_of<T>(p_.spec, v);
         const Array rstd = xt::where(xt::equal(sigma, T(0)), T(0), T(1) / sigma);
         keep(mean, var, rstd, args.saved);
         if (p_.has_correction()) {
@@ -77,14 +77,16 @@ public:
             const auto axes = block_axes();
             if (!p_.own_statistics()) {
                 dx = rstd * g;
-            } else if (p_.spec.centred()) {
-                const Array mean_g = xt::mean<T>(g, axes, xt::keep_dims),
-                            mean_g_x_hat = xt::mean<T>(g * x_hat, axes, xt::keep_dims);
-                dx = rstd * (g - mean_g - x_hat * mean_g_x_hat);
             } else {
-                Array product = xt::sum<T>(g * x_hat, axes, xt::keep_dims);
-                if (p_.spec.moments != Moments::norm) product /= static_cast<T>(p_.block_size());
-                dx = rstd * (g - x_hat * product);
+                Array slope = from_f64(args.saved.var, dims);
+                for (T& v : slope) v = slope_of<T>(p_.spec, v);
+                const Array mean_g_x_hat = xt::sum<T>(g * x_hat, axes, xt::keep_dims) * slope / T(p_.divisor());
+                if (p_.spec.centred()) {
+                    const Array mean_g = xt::mean<T>(g, axes, xt::keep_dims);
+                    dx = rstd * (g - mean_g - x_hat * mean_g_x_hat);
+                } else {
+                    dx = rstd * (g - x_hat * mean_g_x_hat);
+                }
             }
         }
         const auto axes = other_than_channels();

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "norms/element.hpp"
+#include "norms/running_stats.hpp"
 #include "verify/case/draw.hpp"
 
 namespace normlab::bench {
@@ -109,8 +110,8 @@ public:
             gs.push_back(gamma(i) * st.r * dy(i));
             g_sum += gs.back(), g_x_hat_sum += gs.back() * x_hat;
         });
-        const Real mean_g = p_.spec.centred() ? g_sum.value() / divisor : 0,
-                   mean_g_x_hat = g_x_hat_sum.value() / divisor;
+        const Real mean_g = p_.spec.centred() ? g_sum.value() / static_cast<Real>(block.elements.size()) : 0,
+                   mean_g_x_hat = g_x_hat_sum.value() / divisor * slope_of(p_.spec, st.var);
         for (std::size_t k = 0; k < gs.size(); ++k)
             probe.expected.dx.push_back(
                 wide(st.s == 0 ? 0 : (p_.own_statistics() ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s));
@@ -162,8 +163,8 @@ private:
         if (p_.spec.centred()) box.each([&](Index i) { sum += x(i); });
         st.mean = sum.value() / static_cast<Real>(shape.size());
         box.each([&](Index i) { squares += (x(i) - st.mean) * (x(i) - st.mean); });
-        st.var = squares.value() / (p_.spec.moments == Moments::norm ? Real(1) : static_cast<Real>(shape.size()));
-        st.s = std::sqrt(st.var + eps);
+        st.var = squares.value() / Real(p_.divisor());
+        st.s = sigma_of(p_.spec, st.var);
         if (p_.has_correction()) {
             st.raw_r = st.s / running_sigma(), st.raw_d = (st.mean - state.mean[c]) / running_sigma();
             st.r = std::clamp(st.raw_r, 1 / Real(p_.spec.r_max), Real(p_.spec.r_max));
@@ -175,7 +176,7 @@ private:
     truth::Block described(const BlockStatistics& st) const {
         truth::Block b;
         b.mean = st.mean, b.var = st.var, b.s = st.s, b.r = st.r, b.d = st.d, b.raw_r = st.raw_r, b.raw_d = st.raw_d;
-        b.divisor = p_.spec.moments == Moments::norm ? 1 : static_cast<double>(p_.block_size());
+        b.divisor = p_.divisor();
         const auto ratio = st.s == 0 ? 0 : static_cast<double>(st.mean / st.s);
         b.kappa = p_.spec.centred() ? std::sqrt(1 + ratio * ratio) : 1;
         return b;

@@ -21,7 +21,7 @@ struct Listed {
     bool both_layouts = false;
 };
 
-constexpr std::string_view sets[] = {"peers", "resnet50", "transformer", "unet", "weights"};
+constexpr std::string_view sets[] = {"peers", "resnet50", "transformer", "unet", "vision", "weights"};
 constexpr Listed rows[] = {
     {"peers", "batch_norm", {128, 64, 56, 56}, 1, true},
     {"peers", "batch_norm", {32, 64, 56, 56}, 1, true},
@@ -65,16 +65,27 @@ constexpr Listed rows[] = {
     {"unet", "group_norm", {2, 1280, 16, 16}, 32},
     {"unet", "group_norm", {2, 2560, 16, 16}, 32},
     {"unet", "group_norm", {2, 1280, 8, 8}, 32},
+    // ResNet-50 with filter response norm; embeddings of a contrastive loss, and of a search index
+    {"vision", "filter_response_norm", {32, 64, 112, 112}},
+    {"vision", "filter_response_norm", {32, 256, 56, 56}},
+    {"vision", "filter_response_norm", {32, 1024, 14, 14}},
+    {"vision", "filter_response_norm", {32, 2048, 7, 7}},
+    {"vision", "l2_norm", {4096, 128}},
+    {"vision", "l2_norm", {65536, 768}},
     {"weights", "weight_norm", {64, 3, 7, 7}},
     {"weights", "weight_norm", {256, 256, 3, 3}},
     {"weights", "weight_norm", {512, 512, 3, 3}},
     {"weights", "weight_norm", {2048, 1024, 1, 1}},
     {"weights", "weight_norm", {4096, 1024}},
     {"weights", "weight_norm", {4096, 4096}},
+    {"weights", "weight_standardization", {64, 3, 7, 7}},
+    {"weights", "weight_standardization", {256, 256, 3, 3}},
+    {"weights", "weight_standardization", {512, 512, 3, 3}},
+    {"weights", "weight_standardization", {2048, 1024, 1, 1}},
 };
 
 Shape shape_of(const Spec& spec, const std::vector<std::int64_t>& dims) {
-    if (spec.moments == Moments::norm) return weight_shape(dims, 0);
+    if (is_weights(spec)) return weight_shape(dims, 0);
     return spec.block.groups && spec.block.positions ? trailing_shape(dims, 1) : activation_shape(dims);
 }
 

@@ -188,8 +188,9 @@ void add_bench(CLI::App& app, int& status) {
     auto* verb = app.add_subcommand("bench", bench_help);
     const auto o = std::make_shared<Options>();
     in_group(*verb, "What is timed", "bench --shapes resnet50 --limit 3 --dtype f32,bf16");
-    reads(verb->add_option("--shapes", o->shapes,
-                           "peers (the default), resnet50, transformer, unet, weights, or a file (bench/README.md)"));
+    reads(verb->add_option(
+        "--shapes", o->shapes,
+        "peers (the default), resnet50, transformer, unet, vision, weights, or a file (bench/README.md)"));
     add_value(*verb, "--limit", o->limit, from_to(1, 1000000), "the first so many shapes only");
     add_list(*verb, "--variant", o->variants,
              "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"}, modes{"train", "eval"}, devices{"host", "cuda"};
 constexpr std::array<std::string_view, 4> runnings{"none", "unbiased", "biased", "sigma"};
+constexpr std::array<std::string_view, 4> denominators{"root", "added", "floor", "floor_root"};
+constexpr std::array<std::string_view, 3> divisors{"own", "less_one", "one"};
 constexpr std::array<std::string_view, 5> accumulations{"sequential", "tree", "f64", "kappa-free", "pivot"};
 
 constexpr auto dtypes = [] {
@@ -41,6 +43,8 @@ std::string_view name_of(Layout v) { return layouts[static_cast<std::size_t>(v)]
 std::string_view name_of(Mode v) { return modes[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Device v) { return devices[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Running v) { return runnings[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Denominator v) { return denominators[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Divisor v) { return divisors[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
 
 DType parse_dtype(std::string_view word) { return kernel_dtypes[place_of("dtype", word, dtypes)]; }
@@ -49,6 +53,10 @@ Mode parse_mode(std::string_view word) { return static_cast<Mode>(place_of("mode
 Running parse_running(std::string_view word) {
     return static_cast<Running>(place_of("running statistic", word, runnings));
 }
+Denominator parse_denominator(std::string_view word) {
+    return static_cast<Denominator>(place_of("denominator", word, denominators));
+}
+Divisor parse_divisor(std::string_view word) { return static_cast<Divisor>(place_of("divisor", word, divisors)); }
 Accumulation parse_accumulation(std::string_view word) {
     return static_cast<Accumulation>(place_of("accumulation", word, accumulations));
 }

@@ -9,6 +9,8 @@
 //   dx      = rstd * (g - [centred] mean(g) - x_hat * (1/q) sum g * x_hat),  g = gamma * dy (renorm: gamma * r * dy,
 //     and x_hat before r, d)
 //   dgamma  = sum dy * x_hat (renorm: after r and d),  dbeta = sum dy, over all elements of a channel
+// Another denominator than sqrt(var + eps), or another q (Spec::denominator, Spec::divisor): rstd is 1 / it, and
+// x_hat's term in dx has the factor 2 sigma d sigma / d var (slope_of in norms/running_stats.hpp).
 // In evaluation of variants that keep State, mean and var come from State, and dx = gamma * rstd * dy.
 // Double backward: the gradients of S = <dx, v> + <dgamma, u> + <dbeta, w> by x, dy and gamma; by beta it is 0. r, d
 // and State are constants. With P(a) = a - [centred] mean(a) - x_hat * (1/q) sum a * x_hat:

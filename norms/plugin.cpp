@@ -39,6 +39,8 @@ normlab_problem c_problem(const Problem& p) {
     c.eps = p.spec.eps;
     c.momentum = p.spec.momentum.value_or(-1);
     c.r_max = p.spec.r_max, c.d_max = p.spec.d_max;
+    c.denominator = static_cast<std::int32_t>(p.spec.denominator);
+    c.divisor = static_cast<std::int32_t>(p.spec.divisor);
     return c;
 }
 
@@ -48,6 +50,8 @@ static_assert(std::ranges::max(dtype_table, {}, &DTypeRow::plugin_code).plugin_c
 static_assert(NORMLAB_CHANNELS_LAST == static_cast<int>(Layout::channels_last) &&
               NORMLAB_EVAL == static_cast<int>(Mode::eval));
 static_assert(NORMLAB_CUDA == static_cast<int>(Device::cuda) && NORMLAB_NORM == static_cast<int>(Moments::norm));
+static_assert(NORMLAB_FLOOR_ROOT == static_cast<int>(Denominator::floor_root) &&
+              NORMLAB_DIVISOR_ONE == static_cast<int>(Divisor::one));
 static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) &&
               NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
 static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free) &&
@@ -163,6 +167,11 @@ public:
         if (row_of(problem.dtype).plugin_code < 0)
             return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
         if (!problem.dense) return {"strided tensors do not cross the plug-in interface"};
+        if (!problem.spec.plain() && !(table_.reads & NORMLAB_READS_DENOMINATOR))
+            return {table_.version < version_of_denominators
+                        ? "it was built for version " + version_text(table_.version) +
+                              " of norms/plugin.h, which has neither denominator nor divisor; 1.3 or later is asked"
+                        : "its table does not say that it reads denominator and divisor (NORMLAB_READS_DENOMINATOR)"};
         if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() &&
             !(saves().mean && saves().var))
             return {"it neither moves running statistics nor saves the mean and variance to move them with"};
@@ -187,6 +196,8 @@ public:
     }
 
 private:
+    static constexpr std::uint32_t version_of_denominators = 1u << 16 | 3;
+
     static Support answer(const char* reason) { return {!reason ? "" : *reason ? reason : "no reason given"}; }
 
     normlab_plugin table_;

@@ -11,6 +11,8 @@
  *     x_hat = (x - mean) * rstd     y = gamma * x_hat + beta                       (batch renorm: gamma * (x_hat * r + d) + beta)
  *     dx = rstd * (g - [centred] mean(g) - x_hat * (1/q) sum g * x_hat)            g = gamma * dy (batch renorm: gamma * r * dy)
  *     dgamma = sum dy * x_hat (batch renorm: x_hat * r + d)     dbeta = sum dy     over all elements of a channel
+ *     another denominator than sqrt(var + eps), or another q (l2 norm, weight standardization): problem.denominator, problem.divisor,
+ *     of which a plug-in is asked only where its table says that it reads them (reads)
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
@@ -34,7 +36,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 2
+#define NORMLAB_PLUGIN_MINOR 3
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -55,6 +57,13 @@ enum { NORMLAB_CHANNELS_FIRST, NORMLAB_CHANNELS_LAST };                        /
 enum { NORMLAB_TRAIN, NORMLAB_EVAL };                                          /* mode */
 enum { NORMLAB_HOST, NORMLAB_CUDA };                                           /* device */
 enum { NORMLAB_CENTRED, NORMLAB_MEAN_SQUARE, NORMLAB_NORM };                   /* moments: mean removed; not (rms norm); l2 norm (weight norm) */
+enum {                                                                         /* denominator: rstd is 1 / it, 0 where it is 0; dx has slope * x_hat * (1/q) sum g * x_hat */
+    NORMLAB_ROOT,                                                              /* sqrt(var + eps); slope = 1 */
+    NORMLAB_ADDED,                                                             /* sqrt(var) + eps; slope = (sqrt(var) + eps) / sqrt(var), 0 where var = 0 */
+    NORMLAB_FLOOR,                                                             /* max(sqrt(var), eps), and NaN where var is NaN (fmax would drop it); slope = 0 where sqrt(var) < eps, else 1 */
+    NORMLAB_FLOOR_ROOT                                                         /* sqrt(max(var, eps)), and NaN where var is NaN; slope = 0 where var < eps, else 1 */
+};
+enum { NORMLAB_DIVISOR_OWN, NORMLAB_DIVISOR_LESS_ONE, NORMLAB_DIVISOR_ONE };    /* divisor: as moments says; m - 1; 1. The mean, and mean(g), are over m always */
 enum { NORMLAB_NO_CORRECTION, NORMLAB_RENORM };                                /* correction: none; batch renormalization's r and d */
 enum {                                                                         /* running: what the state keeps beside the mean */
     NORMLAB_RUNNING_NONE,
@@ -77,6 +86,7 @@ enum {                                                                         /
                                                                                   value of the block or the running mean: errors grow with the square of (mean - p) / sigma */
 };
 enum { NORMLAB_SAVES_MEAN = 1, NORMLAB_SAVES_VAR = 2, NORMLAB_SAVES_RSTD = 4 };   /* saves: which statistics forward fills */
+enum { NORMLAB_READS_DENOMINATOR = 1 };                                        /* reads: which later fields of a problem a plug-in knows: denominator and divisor */
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
 typedef struct normlab_problem {
@@ -96,6 +106,10 @@ typedef struct normlab_problem {
     double r_max, d_max;       /* batch renorm: r is clipped to [1 / r_max, r_max], d to [-d_max, d_max] */
     int32_t epilogue;          /* 0. Later versions may ask here for something fused behind the norm: decline anything else */
     int32_t reserved;          /* 0 */
+
+    /* Since version 1.3. Where one of them is not 0, a plug-in is asked only if its table says that it reads it (normlab_plugin.reads). */
+    int32_t denominator;       /* of NORMLAB_ROOT, ...: what x - mean is divided by */
+    int32_t divisor;           /* of NORMLAB_DIVISOR_OWN, ...: q, by which sums of squares and of g * x_hat are divided */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training
@@ -145,6 +159,8 @@ typedef struct normlab_backward_args {
  *     ddy = gamma * r * rstd * P(v) + u * (x_hat * r + d) + w      ddgamma = sum r * rstd * dy * P(v) over all elements of a channel
  *     ddx = rstd * P(h) - rstd^2 * x_hat * (1/q) sum g * P(v)      h = r * u * dy - rstd * (g * (1/q) sum v * x_hat + v * (1/q) sum g * x_hat)
  *     statistics given:  ddy = gamma * rstd * v + u * x_hat + w,   ddgamma = sum rstd * dy * v,   ddx = rstd * dy * u
+ * Where the denominator has another slope t than 1 (problem.denominator), t stands before (1/q) sum a * x_hat in P and in h, and ddx has - rstd^2 * x_hat *
+ * (t * (1/q) sum g * P(v) - t^2 * (t - 1) * (1/q) sum g * x_hat * (1/q) sum v * x_hat); NORMLAB_DECLINED is an answer, too.
  * Nothing overlaps here. What `accumulation` says of sums holds for these, too. */
 typedef struct normlab_backward_backward_args {
     size_t size;
@@ -201,6 +217,8 @@ typedef struct normlab_plugin {
 
     /* Since version 1.2. Those of ddx, ddy, ddgamma that are not null; NORMLAB_DECLINED where the plan's problem has none. May be null: no problem has. */
     int (*backward_backward)(normlab_plan *plan, const normlab_backward_backward_args *args);
+    /* Since version 1.3. */
+    int32_t reads;             /* NORMLAB_READS_... added up. A problem in which another of these fields is not 0 is declined for the plug-in */
 } normlab_plugin;
 
 /* The one symbol that a plug-in exports. `host_version` is normlab's NORMLAB_PLUGIN_VERSION. `options` is what follows the colon in

@@ -20,10 +20,33 @@
 
 namespace normlab {
 
+/// What x - mean is divided by. A NaN stays one. Inlined, because the CPU kernels are compiled for several instruction
+/// sets, and the linker keeps one copy of any other function.
 template <class Real>
-NORMLAB_ANYWHERE Real sigma_of(const Spec& spec, const Real& var) {
+[[gnu::always_inline]] NORMLAB_ANYWHERE inline Real sigma_of(const Spec& spec, const Real& var) {
     using std::sqrt;
-    return sqrt(Real(var + Real(spec.eps)));
+    const Real eps(spec.eps);
+    switch (spec.denominator) {
+        case Denominator::added: return sqrt(var) + eps;
+        case Denominator::floor: return sqrt(var) < eps ? eps : Real(sqrt(var));
+        case Denominator::floor_root: return sqrt(var < eps ? eps : var);
+        default: return sqrt(Real(var + eps));
+    }
+}
+
+/// What x_hat (1/q) sum g x_hat in dx is multiplied by, 2 sigma d sigma / d var: 1 for the root, sigma / sqrt(var)
+/// where eps is added (the limit of its product with x_hat is 0 where var is), above a floor 1 and below 0. At the
+/// floor itself it is 1, as PyTorch's clamp_min has it.
+template <class Real>
+[[gnu::always_inline]] NORMLAB_ANYWHERE inline Real slope_of(const Spec& spec, const Real& var) {
+    using std::sqrt;
+    const Real eps(spec.eps);
+    switch (spec.denominator) {
+        case Denominator::added: return var > Real(0) ? Real(Real(sqrt(var) + eps) / sqrt(var)) : Real(0);
+        case Denominator::floor: return Real(sqrt(var) < eps ? 0 : 1);
+        case Denominator::floor_root: return Real(var < eps ? 0 : 1);
+        default: return Real(1);
+    }
 }
 
 /// The running sigma, from what State keeps: itself or a variance.

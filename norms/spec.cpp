@@ -93,7 +93,13 @@ void validate(const Problem& p) {
         throw Error(fmt::format(
             "{}: running statistics are a channel's mean and variance, which its blocks do not have; none is accepted",
             s.variant));
-    if (s.centred() && s.by_channel() && p.own_statistics() && p.shape.size() > 0 && p.block_size() == 1)
+    if (s.running != Running::none && !s.plain())
+        throw Error(fmt::format(
+            "{}: running statistics have the denominator root and the divisor own; none is accepted with another",
+            s.variant));
+    if (s.divisor == Divisor::less_one && p.shape.size() > 0 && p.block_size() == 1)
+        throw Error(fmt::format("{}: one element a block has no unbiased variance; 2 or more are accepted", s.variant));
+    if (s.centred() && s.by_channel() && !s.weights && p.own_statistics() && p.shape.size() > 0 && p.block_size() == 1)
         throw Error(fmt::format(
             "{}: one value a channel (N = {}, S = {}{}) has no variance to normalise by; {} > 1 is accepted, or "
             "evaluation with "

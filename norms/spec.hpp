@@ -20,11 +20,23 @@ enum class Moments {
     mean_square,  ///< mean not removed; sigma^2 = mean of x^2 (rms norm)
     norm          ///< mean not removed; sigma^2 = sum of x^2, the squared l2 norm (weight norm)
 };
+enum class Divisor {
+    own,       ///< of the sum of squares: as moments says
+    less_one,  ///< m - 1: the unbiased variance
+    one        ///< 1: sums, fan_in times the variance
+};
+enum class Denominator {
+    root,       ///< sqrt(sigma^2 + eps)
+    added,      ///< sqrt(sigma^2) + eps
+    floor,      ///< max(sqrt(sigma^2), eps)
+    floor_root  ///< sqrt(max(sigma^2, eps))
+};
 enum class Correction { none, renorm };  ///< renorm: batch renormalization's r and d, constants in the backward pass
 enum class Running { none, unbiased_variance, biased_variance, sigma };  ///< what State keeps beside the mean
 
 /// y = gamma * x_hat + beta, x_hat = (x - mean) / sqrt(sigma^2 + eps), by block; gamma and beta are per channel in
-/// every variant. Build one with a function of norms/variants/ and change its fields as needed.
+/// every variant. Denominator says where else eps may go. Build one with a function of norms/variants/ and change its
+/// fields as needed.
 struct Spec {
     std::string_view variant;  ///< for messages only; must outlive the Spec (a literal)
     Axes block;
@@ -37,8 +49,26 @@ struct Spec {
     /// samples normalised together when the block spans samples; divides N; 0: all N
     std::int64_t stat_batch = 0;
     double r_max = 3, d_max = 5;  ///< clipping of batch renormalization; r_max >= 1, d_max >= 0
+    Denominator denominator = Denominator::root;
+    Divisor divisor = Divisor::own;
+    bool weights = false;  ///< x is the weights of a layer, gamma their lengths
 
     bool centred() const { return moments == Moments::centred; }
+    /// q, what the sum of squares of a block of m elements is divided by.
+    constexpr double divisor_of(double m) const {
+        if (divisor == Divisor::less_one) return m - 1;
+        return divisor == Divisor::one || moments == Moments::norm ? 1 : m;
+    }
+    /// Below some sigma^2 it is eps alone that divides, and there dx has no term of x_hat.
+    constexpr bool has_floor() const {
+        return denominator == Denominator::floor || denominator == Denominator::floor_root;
+    }
+    /// k of f(a x; a^k eps) = f(x; eps).
+    constexpr int eps_degree() const {
+        return denominator == Denominator::root || denominator == Denominator::floor_root ? 2 : 1;
+    }
+    /// The textbook's denominator of its own variance.
+    constexpr bool plain() const { return denominator == Denominator::root && divisor == Divisor::own; }
     /// A block lies in one channel and has all of its positions: the blocks for which a channel can keep running
     /// statistics.
     bool by_channel() const { return !block.groups && !block.channels && block.positions; }
@@ -64,6 +94,8 @@ struct Problem {
     std::int64_t channels_per_group() const { return shape.C / spec.groups; }
     /// m, the number of elements in a block.
     std::int64_t block_size() const;
+    /// q, what the sum of squares of a block is divided by.
+    double divisor() const { return spec.divisor_of(static_cast<double>(block_size())); }
     /// Entries in Saved: one for each block, or one for each channel when statistics come from State; none for an empty
     /// tensor.
     std::int64_t statistics_count() const;
@@ -71,9 +103,9 @@ struct Problem {
 
 /// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not
 /// finite, momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the
-/// input, N % stat_batch != 0, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and centred,
-/// batch renorm without them, and one value a channel where training needs more (batch norm, batch renorm and instance
-/// norm with m = 1).
+/// input, N % stat_batch != 0, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and centred, or
+/// with another denominator or divisor than the textbook's, batch renorm without them, one element a block where m - 1
+/// divides, and one value a channel where training needs more (batch norm, batch renorm and instance norm with m = 1).
 void validate(const Problem& problem);
 
 }  // namespace normlab

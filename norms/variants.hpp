@@ -7,11 +7,14 @@
 #include "norms/variants/batch_norm.hpp"
 #include "norms/variants/batch_renorm.hpp"
 #include "norms/variants/channel_norm.hpp"
+#include "norms/variants/filter_response_norm.hpp"
 #include "norms/variants/group_norm.hpp"
 #include "norms/variants/instance_norm.hpp"
+#include "norms/variants/l2_norm.hpp"
 #include "norms/variants/layer_norm.hpp"
 #include "norms/variants/rms_norm.hpp"
 #include "norms/variants/weight_norm.hpp"
+#include "norms/variants/weight_standardization.hpp"
 
 namespace normlab {
 
@@ -31,6 +34,10 @@ inline constexpr Variant variants[] = {
     {"weight_norm", [] { return weight_norm(); }, "the weights of an output channel (l2 norm)"},
     {"rms_norm", [] { return rms_norm(); }, "a sample over channels and positions, mean not removed"},
     {"channel_norm", [] { return channel_norm(); }, "a position of a sample over channels"},
+    {"filter_response_norm", [] { return filter_response_norm(); },
+     "a channel of a sample over positions, mean not removed"},
+    {"l2_norm", [] { return l2_norm(); }, "a sample over channels and positions, its l2 norm with a floor"},
+    {"weight_standardization", [] { return weight_standardization(); }, "the weights of an output channel"},
 };
 
 /// The built-in variants, then those that were registered, in order.
@@ -46,7 +53,9 @@ const Variant& find_variant(std::string_view name);
 const Variant& register_variant(const Variant& variant);
 
 /// x is the weights of a layer, gamma their lengths.
-inline bool is_weights(const Spec& s) { return s.moments == Moments::norm; }
+inline bool is_weights(const Spec& s) { return s.weights; }
+/// Its layer has a beta by convention: a mean is removed, or channels are scaled one by one.
+inline bool has_beta(const Spec& s) { return !s.weights && (s.centred() || s.by_channel()); }
 /// A block is a whole sample: what has a gamma an element elsewhere, over trailing dimensions (trailing_shape).
 inline bool is_by_sample(const Spec& s) {
     return !s.block.samples && s.block.groups && s.block.channels && s.block.positions;
@@ -54,6 +63,6 @@ inline bool is_by_sample(const Spec& s) {
 /// A block is a group of channels: `groups` says of how many.
 inline bool is_by_group(const Spec& s) { return s.block.channels && !s.block.groups; }
 /// Its channels can keep running statistics, whether or not `running` says so.
-inline bool may_keep_state(const Spec& s) { return s.centred() && s.by_channel(); }
+inline bool may_keep_state(const Spec& s) { return s.centred() && s.by_channel() && !s.weights; }
 
 }  // namespace normlab

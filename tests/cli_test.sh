@@ -109,14 +109,14 @@ expect 2 "spoiled.npz: member 'x.npy': corrupt: its CRC-32" verify --input spoil
 
 # outside vectors: an op that normlab lacks is skipped, what cannot be judged fails, a folder without any is refused
 mkdir -p vectors/lacking empty
-printf '{"op": "weight_standardization", "dtype": "float32", "attributes": {}, "inputs": [], "outputs": []}' >vectors/lacking/case.json
-expect 0 "weight_standardization 1" verify --vectors vectors --json vectors.json
+printf '{"op": "sync_batch_norm", "dtype": "float32", "attributes": {}, "inputs": [], "outputs": []}' >vectors/lacking/case.json
+expect 0 "sync_batch_norm 1" verify --vectors vectors --json vectors.json
 grep -q '"SKIPPED"' vectors.json || complain "vectors.json does not say what was skipped"
 mkdir vectors/bad && printf '{"op": "layer_norm"}' >vectors/bad/case.json
 expect 1 "rerun: normlab verify --vectors vectors --only bad" verify --vectors vectors
 expect 1 "has no \"dtype\"" verify --vectors vectors --only bad
 expect 2 "did you mean bad" verify --vectors vectors --only bat
-expect 0 "normlab has no weight_standardization" verify --vectors vectors --only lacking --html vectors.html --junit vectors.xml
+expect 0 "normlab has no sync_batch_norm" verify --vectors vectors --only lacking --html vectors.html --junit vectors.xml
 expect 2 "holds no vector" verify --vectors empty
 expect 2 "is no folder" verify --vectors nowhere
 expect 2 "--only goes with" verify --only bad

@@ -50,8 +50,9 @@ TEST_CASE(
         const auto cases = plan_input(options, {.implementations = {"reference", "cpu"}}, left_out);
         CHECK(cases[0].shape == (layout == Layout::channels_first ? Shape{6, 4, 15} : Shape{6, 5, 12}));
         CHECK(cases[0].dtype == DType::f32);
-        REQUIRE(left_out.size() == 1);  // weight norm has 6 channels by dim 0, so gamma does not fit
+        REQUIRE(left_out.size() == 2);  // weights have 6 channels by dim 0, so gamma does not fit
         CHECK_THAT(left_out[0], Contains("weight_norm") && Contains("of shape (6,) here"));
+        CHECK_THAT(left_out[1], Contains("weight_standardization") && Contains("of shape (6,) here"));
         const Summary s = summarize(run_cases(cases, 1, [](auto, auto) {}));
         CHECK(s.held > 50);
         CHECK(s.good(false));

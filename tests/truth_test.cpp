@@ -34,8 +34,14 @@ Quad by_dual_numbers(const Spec& spec, const std::vector<double>& x, const std::
     if (spec.moments == Moments::centred)
         for (const Dual& e : v) mean = mean + e / m;
     for (const Dual& e : v) square = square + (e - mean) * (e - mean);
-    if (spec.moments != Moments::norm) square = square / m;
-    const Dual s = root(square + Dual{Quad(spec.eps), 0});
+    const bool sums = spec.divisor == Divisor::one || (spec.divisor == Divisor::own && spec.moments == Moments::norm);
+    if (!sums) square = square / (spec.divisor == Divisor::less_one ? m - Dual{1, 0} : m);
+    const Dual eps{Quad(spec.eps), 0}, length = root(square);
+    const Dual s = spec.denominator == Denominator::added   ? length + eps
+                   : spec.denominator == Denominator::floor ? (length.v < eps.v ? eps : length)
+                   : spec.denominator == Denominator::floor_root
+                       ? (square.v < eps.v ? Dual{Quad(sqrt(eps.v)), 0} : length)
+                       : root(square + eps);
     Dual loss;
     for (std::size_t i = 0; i < x.size(); ++i)
         loss = loss + Dual{Quad(dy[i]), 0} * Dual{Quad(gamma), 0} * ((v[i] - mean) / s);
@@ -45,15 +51,20 @@ Quad by_dual_numbers(const Spec& spec, const std::vector<double>& x, const std::
 }  // namespace
 
 TEST_CASE("truth's gradient by x is what dual numbers give, to quad precision") {
-    for (const Variant& variant : variants) {
-        Spec spec = variant.make();
+    std::vector<Spec> specs{l2_norm(1, Denominator::floor_root), l2_norm(100), l2_norm(100, Denominator::floor_root)};
+    for (const Standardization form : {Standardization::inside, Standardization::scaled})
+        for (const double eps : {0.1, 100.0}) specs.push_back(weight_standardization(form, eps));
+    for (const Variant& variant : variants) specs.push_back(variant.make());
+    for (Spec spec : specs) {
         spec.correction = Correction::none, spec.running = Running::none, spec.groups = 1;
         Random random(3);
         Inputs<double> in{{spec, {1, 1, 11}, DType::f64}, random.normals(11), random.normals(11), {1.7}, {-0.3}, {}};
         if (spec.block == Axes{.groups = true, .channels = true}) continue;  // one value a block here
         const truth::Result t = truth::evaluate_by_tape(in);
-        CAPTURE(variant.name);
+        const truth::Result by_formula = truth::evaluate_by_formula(in);
+        CAPTURE(spec.variant, spec.eps, static_cast<int>(spec.denominator), static_cast<int>(spec.divisor));
         for (std::size_t j = 0; j < 11; ++j) {
+            CHECK(std::abs(t.dx[j].high - by_formula.dx[j].high) < 1e-14);
             const Quad expected = by_dual_numbers(spec, in.x, in.dy, 1.7, j);
             // 11 terms of order 1, 2^-113 each, some hundred roundings
             CHECK(static_cast<double>(abs(Quad(t.dx[j]) - expected)) < 1e-31);

@@ -62,7 +62,7 @@ public:
     }
 
 private:
-    bool has_beta() const { return problem_.spec.centred(); }
+    bool has_beta() const { return normlab::has_beta(problem_.spec); }
     void sum_dy(const BackwardArgs& a) const {
         std::vector<double> sum(static_cast<std::size_t>(problem_.shape.C));
         const auto C = sum.size(), S = static_cast<std::size_t>(problem_.shape.S);

@@ -35,6 +35,13 @@ inline AppliedStatistics own_statistics(const Setup& s, const Moments2& moments,
     return {saved.mean[block], saved.rstd[block]};
 }
 
+/// The sums as they enter dx.
+inline Sums dx_sums(const Setup& s, const ConstSavedView& saved, std::int64_t block, Sums sums) {
+    if (!s.own) return {};
+    sums.gx *= slope_of(s.problem.spec, saved.var[block]);
+    return sums;
+}
+
 template <class View>
 AppliedStatistics saved_statistics(const View& saved, std::int64_t block) {
     return {saved.mean[block], saved.rstd[block], saved.r ? saved.r[block] : 1, saved.d ? saved.d[block] : 0};
@@ -147,7 +154,7 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
         return of_run.value();
     });
     if (!dx) return;
-    const Sums used = s.own ? sums : Sums{};
+    const Sums used = dx_sums(s, args.saved, block, sums);
     const bool centred = s.problem.spec.centred();
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
         const std::int64_t start = s.base(block) + r * s.g.run_stride;

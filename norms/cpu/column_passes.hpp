@@ -217,8 +217,8 @@ void backward_columns(const Setup& s, const BackwardArgs& args, int threads) {
             const double scale = by_row ? 1 : entry(gamma, s.rule.channel(block % s.g.inner, 0, k), 1);
             return Sums{scale * arrays.first[first + k], scale * arrays.second[first + k]};
         });
-        return BackwardTerms(dx_statistics(s, args.saved, block), channel < 0 ? 1 : entry(gamma, channel, 1), sums, s.m,
-                             s.q, centred);
+        return BackwardTerms(dx_statistics(s, args.saved, block), channel < 0 ? 1 : entry(gamma, channel, 1),
+                             dx_sums(s, args.saved, block, sums), s.m, s.q, centred);
     };
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t o = 0; o < s.g.outer; ++o)

@@ -34,7 +34,7 @@ private:
 struct Setup {
     NORMLAB_INLINE Setup(const Problem& p, const BlockLayout& layout)
         : problem(p), g(layout.blocks), rule(layout.params), kernel(kernel_for(layout.blocks, p.dtype)),
-          own(p.own_statistics()), m(static_cast<double>(p.block_size())), q(p.spec.moments == Moments::norm ? 1 : m) {}
+          own(p.own_statistics()), m(static_cast<double>(p.block_size())), q(p.spec.divisor_of(m)) {}
 
     Problem problem;
     Geometry g;

@@ -166,6 +166,7 @@ public:
     Support supports(const Problem& p) const override {
         if (!is_kernel_dtype(p.dtype)) return {"has kernels for " + kernel_dtype_names()};
         if (!p.dense) return {"wants dense tensors"};
+        if (!p.spec.plain()) return {"has kernels for sqrt(var + eps) alone, with no other denominator or divisor"};
         if (p.shape.size() > 0 && !block_layout(p))
             return {"has no kernel for blocks that keep channels and positions apart"};
         return {};

@@ -41,23 +41,55 @@ struct StatisticsOfBlocks {
     Array<T> mean, var, rstd;
 };
 
+/// eps alone divides.
 template <class T>
-Array<T> inverse_sigma(const Array<T>& var, double eps) {
+bool is_below_floor(const Spec& spec, const T& var) {
     using std::sqrt;
+    const T size = spec.denominator == Denominator::floor ? T(sqrt(var)) : var;
+    return spec.has_floor() && real_part(size) < real_part(T(spec.eps));
+}
+
+template <class T>
+T sigma(const Spec& spec, const T& var) {
+    using std::sqrt;
+    const T eps(spec.eps);
+    if (spec.denominator == Denominator::root) return sqrt(T(var + eps));
+    if (spec.denominator == Denominator::added) return T(sqrt(var)) + eps;
+    if (is_below_floor(spec, var)) return spec.denominator == Denominator::floor ? eps : T(sqrt(eps));
+    return sqrt(var);
+}
+
+template <class T>
+Array<T> inverse_sigma(const Spec& spec, const Array<T>& var) {
     Array<T> rstd = var;
-    for (T& v : rstd) v = v + T(eps) == T(0) ? T(0) : T(1) / sqrt(T(v + T(eps)));
+    for (T& v : rstd) {
+        const T s = v == T(0) && spec.eps == 0 ? T(0) : sigma(spec, v);
+        v = s == T(0) ? T(0) : T(1) / s;
+    }
     return rstd;
+}
+
+/// The part of sigma's derivative by var that a root alone does not have: 1 but for other denominators.
+template <class T>
+Array<T> slope(const Spec& spec, const Array<T>& var) {
+    using std::sqrt;
+    Array<T> out = var;
+    for (T& v : out) {
+        if (spec.denominator != Denominator::added) v = is_below_floor(spec, v) ? T(0) : T(1);
+        else v = v == T(0) ? T(0) : T(sigma(spec, v) / sqrt(v));
+    }
+    return out;
 }
 
 template <class T>
 StatisticsOfBlocks<T> block_statistics(const Problem& p, const Array<T>& x) {
     const AxisList axes = block_axes(p.spec.block);
-    const T m(static_cast<double>(p.block_size())), q = p.spec.moments == Moments::norm ? T(1) : m;
+    const T m(static_cast<double>(p.block_size())), q(p.divisor());
     Array<T> mean = add_up<T>(x, axes) / m;
     if (!p.spec.centred()) mean.fill(T(0));
     const Array<T> centred = x - mean;
     Array<T> var = add_up<T>(centred * centred, axes) / q;
-    Array<T> rstd = inverse_sigma(var, p.spec.eps);
+    Array<T> rstd = inverse_sigma(p.spec, var);
     return {mean, var, rstd};
 }
 
@@ -79,19 +111,19 @@ Array<T> forward(const Array<T>& x_hat, const Array<T>& r, const Array<T>& d, co
 }
 
 template <class T>
-Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const Array<T>& rstd, const Array<T>& r,
+Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const StatisticsOfBlocks<T>& of, const Array<T>& r,
                      const Array<T>& d, const Array<T>& gamma, const Array<T>& dy) {
     const Array<T> g = gamma * r * dy;
     Gradient<T> out;
     if (p.own_statistics()) {
         const AxisList axes = block_axes(p.spec.block);
-        const T m(static_cast<double>(p.block_size())), q = p.spec.moments == Moments::norm ? T(1) : m;
+        const T m(static_cast<double>(p.block_size())), q(p.divisor());
         Array<T> mean_g = add_up<T>(g, axes) / m;
         if (!p.spec.centred()) mean_g.fill(T(0));
-        const Array<T> mean_g_x_hat = add_up<T>(g * x_hat, axes) / q;
-        out.dx = rstd * (g - mean_g - x_hat * mean_g_x_hat);
+        const Array<T> mean_g_x_hat = add_up<T>(g * x_hat, axes) * slope(p.spec, of.var) / q;
+        out.dx = of.rstd * (g - mean_g - x_hat * mean_g_x_hat);
     } else {
-        out.dx = rstd * g;
+        out.dx = of.rstd * g;
     }
     out.dgamma = add_up<T>(dy * (x_hat * r + d), channel_axes);
     out.dbeta = add_up<T>(dy, channel_axes);
@@ -103,27 +135,32 @@ struct SecondGradient {
     Array<T> ddx, ddy, ddgamma;
 };
 
-/// u and w are 0 where they are absent, v too. d is read in ddy alone.
+/// u and w are 0 where they are absent, v too. d is read in ddy alone. The slope t depends on x, too, where eps is
+/// added to the deviation: along v by -(t - 1) t^2 rstd (1/q) sum v x_hat; elsewhere t is 1 or 0.
 template <class T>
-SecondGradient<T> backward_backward(const Problem& p, const Array<T>& x_hat, const Array<T>& rstd, const Array<T>& r,
-                                    const Array<T>& d, const Array<T>& gamma, const Array<T>& dy, const Array<T>& v,
-                                    const Array<T>& u, const Array<T>& w) {
+SecondGradient<T> backward_backward(const Problem& p, const Array<T>& x_hat, const StatisticsOfBlocks<T>& of,
+                                    const Array<T>& r, const Array<T>& d, const Array<T>& gamma, const Array<T>& dy,
+                                    const Array<T>& v, const Array<T>& u, const Array<T>& w) {
+    const Array<T>& rstd = of.rstd;
     const AxisList axes = block_axes(p.spec.block);
-    const T m(static_cast<double>(p.block_size())), q = p.spec.moments == Moments::norm ? T(1) : m;
+    const T m(static_cast<double>(p.block_size())), q(p.divisor());
+    const Array<T> t = slope(p.spec, of.var);
     const auto along_x_hat = [&](const Array<T>& a) -> Array<T> { return add_up<T>(a * x_hat, axes) / q; };
     const auto projected = [&](const Array<T>& a) -> Array<T> {
         if (!p.own_statistics()) return a;
         Array<T> mean = add_up<T>(a, axes) / m;
         if (!p.spec.centred()) mean.fill(T(0));
-        return a - mean - x_hat * along_x_hat(a);
+        return a - mean - x_hat * t * along_x_hat(a);
     };
     const Array<T> g = gamma * r * dy, Pv = projected(v);
     SecondGradient<T> out;
     out.ddy = gamma * r * rstd * Pv + u * (x_hat * r + d) + w;
     out.ddgamma = add_up<T>(r * rstd * dy * Pv, channel_axes);
     if (p.own_statistics()) {
-        const Array<T> h = r * u * dy - rstd * (g * along_x_hat(v) + v * along_x_hat(g));
-        const Array<T> by_rstd = add_up<T>(g * Pv, axes) / q;
+        const Array<T> A = along_x_hat(g), B = along_x_hat(v);
+        const Array<T> h = r * u * dy - rstd * t * (g * B + v * A);
+        const Array<T> g_Pv = add_up<T>(g * Pv, axes) / q;
+        const Array<T> by_rstd = t * g_Pv - t * t * (t - T(1)) * A * B;
         out.ddx = rstd * projected(h) - rstd * rstd * x_hat * by_rstd;
     } else {
         out.ddx = rstd * dy * u;

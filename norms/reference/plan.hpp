@@ -103,14 +103,14 @@ StatisticsOfBlocks<T> ReferencePlan<T>::running(const StateView& state) const {
             var.data()[i] = T(state.var[c]);
         }
     }
-    if (p_.spec.running != Running::sigma) rstd = inverse_sigma(var, p_.spec.eps);
+    if (p_.spec.running != Running::sigma) rstd = inverse_sigma(p_.spec, var);
     return {mean, var, rstd};
 }
 
-// Saved's f64 holds float and double exactly; wider scalars keep their own copy of mean, rstd, r and d.
+// Saved's f64 holds float and double exactly; wider scalars keep their own copy of mean, var, rstd, r and d.
 template <class T>
 std::size_t ReferencePlan<T>::opaque_bytes() const {
-    return fits_f64 ? 0 : 4 * sizeof(T) * static_cast<std::size_t>(p_.statistics_count());
+    return fits_f64 ? 0 : 5 * sizeof(T) * static_cast<std::size_t>(p_.statistics_count());
 }
 
 template <class T>
@@ -126,7 +126,7 @@ void ReferencePlan<T>::save(const StatisticsOfBlocks<T>& s, const Array<T>& r, c
     copy(d, saved.d);
     if constexpr (!fits_f64) {
         T* own = reinterpret_cast<T*>(saved.opaque);
-        for (const Array<T>* a : {&s.mean, &s.rstd, &r, &d}) {
+        for (const Array<T>* a : {&s.mean, &s.var, &s.rstd, &r, &d}) {
             std::uninitialized_copy(a->begin(), a->end(), own);
             own += p_.statistics_count();
         }
@@ -173,9 +173,9 @@ template <class T>
 void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const ConstSavedView& s = args.saved;
     const Array<T> x = load(args.x), dy = load(args.dy), gamma = load_channels(args.affine.gamma, 1);
-    const Array<T> mean = saved(s.mean, s, 0, 0), rstd = saved(s.rstd, s, 1, 0), r = saved(s.r, s, 2, 1),
-                   d = saved(s.d, s, 3, 0);
-    const Gradient<T> out = reference::backward(p_, normalized(x, mean, rstd), rstd, r, d, gamma, dy);
+    const StatisticsOfBlocks<T> of{saved(s.mean, s, 0, 0), saved(s.var, s, 1, 0), saved(s.rstd, s, 2, 0)};
+    const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
+    const Gradient<T> out = reference::backward(p_, normalized(x, of.mean, of.rstd), of, r, d, gamma, dy);
     if (args.gradients.dx.data) store(out.dx, args.gradients.dx);
     store_channels(out.dgamma, args.gradients.dgamma);
     store_channels(out.dbeta, args.gradients.dbeta);
@@ -184,11 +184,11 @@ void ReferencePlan<T>::backward(const BackwardArgs& args) const {
 template <class T>
 void ReferencePlan<T>::backward_backward(const BackwardBackwardArgs& args) const {
     const ConstSavedView& s = args.saved;
-    const Array<T> mean = saved(s.mean, s, 0, 0), rstd = saved(s.rstd, s, 1, 0), r = saved(s.r, s, 2, 1),
-                   d = saved(s.d, s, 3, 0);
+    const StatisticsOfBlocks<T> of{saved(s.mean, s, 0, 0), saved(s.var, s, 1, 0), saved(s.rstd, s, 2, 0)};
+    const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
     const Array<T> v = args.cotangents.v.data ? load(args.cotangents.v) : Array<T>(dims(), T(0));
     const SecondGradient<T> out = reference::backward_backward(
-        p_, normalized(load(args.x), mean, rstd), rstd, r, d, load_channels(args.affine.gamma, 1), load(args.dy), v,
+        p_, normalized(load(args.x), of.mean, of.rstd), of, r, d, load_channels(args.affine.gamma, 1), load(args.dy), v,
         load_channels(args.cotangents.u, 0), load_channels(args.cotangents.w, 0));
     if (args.gradients.ddx.data) store(out.ddx, args.gradients.ddx);
     if (args.gradients.ddy.data) store(out.ddy, args.gradients.ddy);

@@ -7,8 +7,11 @@ namespace normlab {
 /// weight_shape (dim 0, 1, ... or none), gamma is g, y is w; dy is dw, dx is dv (orthogonal to v), dgamma is dg. A zero
 /// v gives w = 0, dv = 0 and dg = 0 (eps = 0, rstd = 0). Salimans & Kingma 2016, equations 2 and 3.
 inline Spec weight_norm() {
-    return {
-        .variant = "weight_norm", .block = {.samples = true, .positions = true}, .moments = Moments::norm, .eps = 0};
+    return {.variant = "weight_norm",
+            .block = {.samples = true, .positions = true},
+            .moments = Moments::norm,
+            .eps = 0,
+            .weights = true};
 }
 
 /// g and b of the data-dependent initialisation: from pre-activations t = v.x / |v| of one batch, g = 1 / sigma[t], b =

@@ -4,6 +4,7 @@
 
 #include "norms/names.hpp"
 #include "norms/running_stats.hpp"
+#include "norms/variants.hpp"
 
 namespace normlab::nn {
 namespace {
@@ -23,7 +24,7 @@ const char* name_of(StatisticsFrom which) {
 Norm::Norm(const Setup& setup, std::int64_t channels, const Spec& spec, const NormOptions& options)
     : Layer(setup), spec_(spec), options_(options), implementation_(find_implementation(options.implementation)),
       channels_(channels) {
-    if (spec.moments == Moments::norm)
+    if (is_weights(spec))
         throw Error(
             fmt::format("{} is of weights, not of activations: it is an option of dense and conv", spec.variant));
     if (implementation_.device() != backend().device())

@@ -59,6 +59,8 @@ Spec Case::spec() const {
     if (d_max) s.d_max = *d_max;
     if (momentum) s.momentum = parse_momentum(*momentum);
     if (running) s.running = *running;
+    if (denominator) s.denominator = *denominator;
+    if (divisor) s.divisor = *divisor;
     s.stat_batch = stat_batch;
     return s;
 }

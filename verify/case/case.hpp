@@ -59,6 +59,8 @@ struct Case {
     std::optional<double> eps, r_max, d_max;
     std::optional<std::string> momentum;  ///< a number, or "none"
     std::optional<Running> running;
+    std::optional<Denominator> denominator;
+    std::optional<Divisor> divisor;
     std::int64_t stat_batch = 0;
     std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;

@@ -32,6 +32,8 @@ std::string shown(const T& v) {
 }
 std::string shown(const Shape& v) { return shape_text(v); }
 std::string shown(Running v) { return std::string(name_of(v)); }
+std::string shown(Denominator v) { return std::string(name_of(v)); }
+std::string shown(Divisor v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
@@ -92,6 +94,8 @@ std::int64_t parse_count(std::string_view key, const std::string& word) {
 std::int64_t parse_few(std::string_view key, const std::string& word) { return whole_in_range(key, word, 1024); }
 Shape parse_tile(std::string_view, const std::string& word) { return parse_shape(word); }
 Running parse_kept(std::string_view, const std::string& word) { return parse_running(word); }
+Denominator parse_form(std::string_view, const std::string& word) { return parse_denominator(word); }
+Divisor parse_count_of(std::string_view, const std::string& word) { return parse_divisor(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
 std::string checked_momentum(std::string_view, const std::string& word) {
@@ -109,6 +113,13 @@ std::string only_with_groups(const Case& c, std::string_view, std::string_view) 
 std::string only_with_renorm(const Case& c, std::string_view, std::string_view) {
     if ((!c.r_max && !c.d_max) || find_variant(c.variant).make().correction != Correction::none) return {};
     return fmt::format("{} has no r and d; a case of batch_renorm accepts r_max and d_max", c.variant);
+}
+
+std::string only_of_their_own(const Case& c, std::string_view, std::string_view) {
+    if ((!c.denominator && !c.divisor) || !find_variant(c.variant).make().plain()) return {};
+    return fmt::format(
+        "{} divides by sqrt(var + eps); a case of l2_norm or weight_standardization accepts denominator and divisor",
+        c.variant);
 }
 
 std::string only_tiled(const Case& c, std::string_view, std::string_view text) {
@@ -180,11 +191,25 @@ void draw_groups(Case& c, Random& random) {
 }
 void draw_stat_batch(Case& c, Random& random) {
     const Spec spec = c.spec();
-    if (spec.block.samples && spec.centred() && random.chance(0.15)) c.stat_batch = divisor(c.shape.N, random);
+    if (spec.block.samples && may_keep_state(spec) && random.chance(0.15)) c.stat_batch = divisor(c.shape.N, random);
 }
 void draw_eps(Case& c, Random& random) {
+    if (c.spec().has_floor()) {
+        if (random.chance(0.5)) c.eps = random.one_of<double>({0, 1e-8, 1e-3, 1, 30, 1e3});
+        return;
+    }
     if (c.spec().eps > 0 && random.chance(0.3)) c.eps = random.one_of<double>({0, 1e-12, 1e-8, 1e-3, 0.5, 1});
 }
+// The forms in use: of a floor either, of weights those of norms/variants/weight_standardization.hpp.
+void draw_denominator(Case& c, Random& random) {
+    const Spec own = find_variant(c.variant).make();
+    if (own.plain() || !random.chance(0.5)) return;
+    if (own.has_floor()) return void(c.denominator = Denominator::floor_root);
+    const bool scaled = random.chance(0.5);
+    c.denominator = scaled ? Denominator::floor_root : Denominator::root;
+    c.divisor = scaled ? Divisor::one : Divisor::own;
+}
+void draw_with_denominator(Case&, Random&) {}
 void draw_r_max(Case& c, Random& random) {
     if (c.spec().correction == Correction::renorm && random.chance(0.3)) c.r_max = random.one_of<double>({1, 1.5, 10});
 }
@@ -329,6 +354,18 @@ const Setting table[] = {
                                     .simplified = 2,
                                     .draw = draw_running,
                                     .take = take<&Case::running, &Spec::running>}),
+    of<&Case::denominator, parse_form>({.key = "denominator",
+                                        .part = Part::layer,
+                                        .simplified = 3,
+                                        .draw = draw_denominator,
+                                        .refused = only_of_their_own,
+                                        .take = take<&Case::denominator, &Spec::denominator>}),
+    of<&Case::divisor, parse_count_of>({.key = "divisor",
+                                        .part = Part::layer,
+                                        .simplified = 3,
+                                        .draw = draw_with_denominator,
+                                        .refused = only_of_their_own,
+                                        .take = take<&Case::divisor, &Spec::divisor>}),
     of<&Case::stat_batch, parse_integer>(
         {.key = "stat_batch", .part = Part::size, .simplified = 1, .draw = draw_stat_batch}),
     of<&Case::tile, parse_tile>({.key = "tile", .part = Part::fixed, .simplified = 0, .refused = only_tiled}),

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "norms/variants.hpp"
+
 namespace normlab::verify {
 
 Finding measured(std::string_view quantity, double error, double bound, std::string where) {
@@ -31,8 +33,8 @@ double fitted_slope(const std::vector<std::pair<double, double>>& points) {
 }
 
 Case with_state(Case c) {
-    const Spec s = c.spec();
-    if (s.running == Running::none && s.centred() && s.by_channel()) c.running = Running::unbiased_variance;
+    if (const Spec s = c.spec(); s.running == Running::none && may_keep_state(s))
+        c.running = Running::unbiased_variance;
     return c;
 }
 
@@ -72,7 +74,9 @@ Case with_block(Case c, std::int64_t m) {
     const Spec s = c.spec();
     const std::int64_t groups = s.groups;
     if (s.block.samples && s.block.positions)
-        c.shape = s.moments == Moments::norm ? Shape{1, 3, m} : m % 4 == 0 ? Shape{m / 4, 3, 4} : Shape{m, 3, 1};
+        c.shape = s.moments == Moments::norm || is_weights(s) ? Shape{1, 3, m}
+                  : m % 4 == 0                                ? Shape{m / 4, 3, 4}
+                                                              : Shape{m, 3, 1};
     else if (s.block.groups && s.block.positions) c.shape = m % 4 == 0 ? Shape{3, m / 4, 4} : Shape{3, m, 1};
     else if (s.block.groups) c.shape = {2, m, 2};
     else if (s.block.channels) c.shape = m % 4 == 0 ? Shape{2, groups * m / 4, 4} : Shape{2, groups * m, 1};
@@ -84,6 +88,26 @@ Case with_small_shape(Case c) {
     c.shape = {5, 6, 3};
     if (c.spec().block.channels && !c.spec().block.groups) c.groups = 3;
     return c;
+}
+
+void add_forms(std::vector<Case>& cases, const Case& base) {
+    const Spec own = base.spec();
+    const auto add = [&](Denominator denominator, Divisor divisor, double eps) {
+        if (denominator == own.denominator && divisor == own.divisor && eps == own.eps) return;
+        Case c = base;
+        if (denominator != own.denominator) c.denominator = denominator;
+        if (divisor != own.divisor) c.divisor = divisor;
+        if (eps != own.eps) c.eps = eps;
+        cases.push_back(c);
+    };
+    if (own.plain()) return;
+    if (own.has_floor()) {
+        for (const double eps : {own.eps, 1e3})  // above the floor and, unless the data are large, below it
+            for (const Denominator d : {Denominator::floor, Denominator::floor_root}) add(d, own.divisor, eps);
+        return;
+    }
+    add(Denominator::root, Divisor::own, own.eps);
+    for (const double eps : {own.eps, 1e6}) add(Denominator::floor_root, Divisor::one, eps);
 }
 
 }  // namespace normlab::verify

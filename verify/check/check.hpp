@@ -81,6 +81,9 @@ Case with_state(Case c);
 /// Of this shape, with running statistics where the variant may keep them.
 Case with_shape(const Case& c, const Shape& shape);
 
+/// Adds the case in the other forms of denominator that its variant has, above its floor and below.
+void add_forms(std::vector<Case>& cases, const Case& base);
+
 /// Whether the library accepts the problem.
 bool is_valid(const Case& c);
 

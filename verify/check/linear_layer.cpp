@@ -3,6 +3,8 @@
 #include <xtensor-blas/xlinalg.hpp>
 #include <xtensor/xadapt.hpp>
 
+#include "norms/variants.hpp"
+
 namespace normlab::verify {
 namespace {
 
@@ -161,8 +163,8 @@ LinearLayer draw_linear_layer(const Shape& shape, bool zero_padded, Random& rand
 
 LinearLayerOutputs run_linear_layer(const LinearLayer& layer, const NormSettings& norm,
                                     const Implementation& implementation) {
-    return norm.problem.spec.moments == Moments::norm ? norm_of_weights(layer, norm, implementation)
-                                                      : norm_of_activations(layer, norm, implementation);
+    return is_weights(norm.problem.spec) ? norm_of_weights(layer, norm, implementation)
+                                         : norm_of_activations(layer, norm, implementation);
 }
 
 }  // namespace normlab::verify

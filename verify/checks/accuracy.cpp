@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/checks/sizes.hpp"
 #include "verify/faults/naming.hpp"
@@ -43,6 +44,20 @@ std::vector<Case> settings(const Case& base) {
             if (c.groups) c.groups = 2;
         });
     }
+    add_forms(cases, Case(cases[0]));
+    // A floor below the variance and its square above: dx tells which of them the variance is compared with.
+    const auto add_floor = [&](Denominator denominator, Divisor divisor) {
+        add([&](Case& c) {
+            c.eps = 6;
+            if (denominator != spec.denominator) c.denominator = denominator;
+            if (divisor != spec.divisor) c.divisor = divisor;
+        });
+    };
+    if (spec.has_floor())
+        for (const Denominator d : {Denominator::floor, Denominator::floor_root}) add_floor(d, spec.divisor);
+    else if (!spec.plain()) add_floor(Denominator::floor_root, Divisor::one);
+    if (spec.denominator == Denominator::floor && spec.moments == Moments::norm)  // at its floor, to the last bit
+        add([](Case& c) { c.shape = {4, 8, 2}, c.x.pattern = "alternating", c.sigma = 0.5, c.eps = 2; });
     add([](Case& c) { c.shape.S = 31, c.dy.pattern = "tail"; });  // dy of a masked loss: 0 in most places
     // floors of a variance or a norm: 1e-10, 1e-12, 1e-20 are in use. rstd^3, which some form, stays a float.
     if (base.dtype != DType::f16)
@@ -58,7 +73,7 @@ std::vector<Case> settings(const Case& base) {
                 add([count](Case& c) { c.state = StateKind::zero, c.count = count; });
         if (spec.correction == Correction::none) add([](Case& c) { c.running = Running::none; });
     }
-    if (spec.block.samples && spec.centred()) {
+    if (may_keep_state(spec) && spec.block.samples) {
         for (const std::int64_t samples : {2, 1, 6}) add([samples](Case& c) { c.shape.N = 6, c.stat_batch = samples; });
         add([](Case& c) { c.momentum = "none"; });
         add([](Case& c) { c.running = Running::biased_variance; });
@@ -68,7 +83,7 @@ std::vector<Case> settings(const Case& base) {
         add([](Case& c) { c.running = Running::unbiased_variance; });
         add([](Case& c) { c.shape.N = 6, c.stat_batch = 2, c.state = StateKind::far; });
         add([](Case& c) { c.r_max = 1, c.d_max = 0; });
-    } else if (spec.running == Running::none && spec.centred() && spec.by_channel()) {
+    } else if (spec.running == Running::none && may_keep_state(spec)) {
         add([](Case& c) { c.running = Running::unbiased_variance; });
     }
     if (spec.block.channels && !spec.block.groups) {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/watched.hpp"
 #include "verify/truth/quantities.hpp"
@@ -25,7 +26,7 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
     };
     add({3, 37, 1}), add({2, 3, 65});
     if (base.mode == Mode::train && base.spec().block.samples && base.spec().correction == Correction::none &&
-        base.spec().centred()) {
+        may_keep_state(base.spec())) {
         add({6, 6, 3});
         cases.back().stat_batch = 2;
     }
@@ -59,7 +60,7 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // block, dgamma of the block's channels and the running statistics of its channel; of dy, in dx of its block, dgamma
 // and dbeta of its channel. In a centred block nothing stays finite; where the mean is not removed an infinity leaves
 // x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a kernel
-// multiplies it by 0.
+// multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const std::vector<std::size_t>& block, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -68,11 +69,12 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     (in_x ? bad.x : bad.dy)[at] = value;
     const Outputs<double> got = run(implementation, bad);
     const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
-    const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value);
+    const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value),
+               apart = !in_x && !p.spec.centred() && p.spec.has_floor();
     Reach y(size), dx(size), dgamma(C), dbeta(C), state(C);
     for (const std::size_t i : own ? block : std::vector{at}) {
         y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others);
-        dx.may[i] = true, dx.must[i] = own || !in_x;
+        dx.may[i] = true, dx.must[i] = apart ? i == at : own || !in_x;
         dgamma.may[i / S % C] = in_x || i == at;
     }
     dgamma.may[at / S % C] = dgamma.must[at / S % C] = true;
@@ -189,7 +191,9 @@ std::vector<Finding> refusal(const Case& c, const Implementation& implementation
             for (std::vector<double>* kept : {&w.state.mean, &w.state.var, &w.state.sigma})
                 if (!kept->empty()) return kept->pop_back();
         });
-    if (spec.centred() && spec.by_channel() && c.mode == Mode::train) {
+    if (spec.divisor == Divisor::less_one)
+        refuses("one element a block", [](auto& w) { w.problem.shape = {1, w.problem.shape.C, 1}; });
+    if (may_keep_state(spec) && c.mode == Mode::train) {
         refuses("one value a channel", [](auto& w) {
             w.problem.shape = {w.problem.spec.block.samples ? 1 : 3, w.problem.shape.C, 1};
         });

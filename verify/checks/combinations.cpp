@@ -33,7 +33,8 @@ T one(std::initializer_list<T> values, std::size_t level) {
 
 bool keeps_state(const Spec& s) { return may_keep_state(s); }
 bool has_groups(const Spec& s) { return s.block.channels && !s.block.groups; }
-bool has_slices(const Spec& s) { return s.block.samples && s.centred(); }
+bool has_slices(const Spec& s) { return s.block.samples && may_keep_state(s); }
+bool has_forms(const Spec& s) { return !s.plain(); }
 bool has_renorm(const Spec& s) { return s.correction == Correction::renorm; }
 
 void set_layout(Case& c, std::size_t k) { c.layout = static_cast<Layout>(k); }
@@ -48,6 +49,11 @@ void set_misaligned(Case& c, std::size_t k) { c.misaligned = one({0, 1, 3}, k); 
 void set_threads(Case& c, std::size_t k) { c.threads = one({1, 2, 0}, k); }
 void set_eps(Case& c, std::size_t k) {
     if (k == 1) c.eps = 0.5;
+}
+void set_form(Case& c, std::size_t k) {
+    std::vector<Case> forms{c};
+    add_forms(forms, c);
+    c = forms[std::min(k, forms.size() - 1)];
 }
 void set_groups(Case& c, std::size_t k) {
     const std::int64_t C = c.shape.C;
@@ -88,6 +94,7 @@ constexpr Factor factors[] = {
     {"misaligned", 3, set_misaligned},
     {"threads", 3, set_threads},
     {"eps", 2, set_eps},
+    {"denominator", 4, set_form, has_forms},
     {"groups", 4, set_groups, has_groups},
     {"stat_batch", 4, set_slices, has_slices},
     {"running", 4, set_running, keeps_state},

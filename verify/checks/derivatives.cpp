@@ -35,6 +35,7 @@ std::vector<Case> derivatives_cases(const Case& base, Tier tier) {
     add([](Case& c) { c.kappa = 1e3; });
     add([](Case& c) { c.kappa = 1e6; });
     if (base.spec().eps > 0) add([](Case& c) { c.sigma = 0.01; });  // sigma^2 = 10 eps: where eps faults show
+    add_forms(out, Case(out[0]));
     if (base.spec().correction == Correction::renorm)
         for (StateKind kind : {StateKind::far, StateKind::at}) add([kind](Case& c) { c.state = kind; });
     for (std::uint64_t seed = 2; seed < (tier == Tier::full ? 40u : 5u); ++seed) {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/exact.hpp"
 #include "verify/check/gradient.hpp"
@@ -50,14 +51,15 @@ std::vector<Case> double_backward_cases(const Case& base, Tier tier) {
         add([](Case& c) { c.sigma = 0.01; });
         add([](Case& c) { c.eps = 0.5; });
     }
-    if (spec.block.samples && spec.centred()) {
+    add_forms(cases, Case(cases[0]));
+    if (spec.block.samples && may_keep_state(spec)) {
         add([](Case& c) { c.shape.N = 6, c.stat_batch = 2; });
         if (spec.correction == Correction::none) add([](Case& c) { c.running = Running::none; });
     }
     if (spec.correction == Correction::renorm) {
         for (StateKind kind : {StateKind::far, StateKind::at}) add([kind](Case& c) { c.state = kind; });
         add([](Case& c) { c.running = Running::unbiased_variance; });
-    } else if (spec.running == Running::none && spec.centred() && spec.by_channel()) {
+    } else if (spec.running == Running::none && may_keep_state(spec)) {
         add([](Case& c) { c.running = Running::unbiased_variance; });
     }
     if (spec.block.channels && !spec.block.groups) {

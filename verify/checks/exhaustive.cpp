@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "norms/operation.hpp"
+#include "norms/running_stats.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/exact.hpp"
 #include "verify/checks/exhaustive.hpp"
@@ -139,9 +140,8 @@ private:
         const double mean = p_.spec.centred() ? (v[0] + v[1]) / 2 : 0, size = std::max(std::abs(v[0]), std::abs(v[1]));
         const double distance = std::max(std::abs(v[0] - mean), std::abs(v[1] - mean));
         const double squares = (v[0] - mean) * (v[0] - mean) + (v[1] - mean) * (v[1] - mean);
-        const double q = p_.spec.moments == Moments::norm ? 1 : 2;
-        return range_of(size, distance, std::sqrt(squares / q + p_.spec.eps), 2, p_.dtype, accumulation_) !=
-               Range::inside;
+        const double q = p_.spec.divisor_of(2);
+        return range_of(size, distance, sigma_of(p_.spec, squares / q), 2, p_.dtype, accumulation_) != Range::inside;
     }
 
     // As accept_saturation says it: the saved statistics show what happened, or nothing is saved.

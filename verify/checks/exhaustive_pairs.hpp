@@ -20,9 +20,11 @@ public:
     using Row = std::array<double, count>;
 
     explicit Pairs(const Problem& problem)
-        : moments_(problem.spec.moments), renorm_(problem.has_correction()), eps_(problem.spec.eps),
-          r_max_(problem.spec.r_max), d_max_(problem.spec.d_max), u_(unit_roundoff(problem.dtype)),
-          u_io_(storage_roundoff(problem.dtype)), tiny_(2 * row_of(problem.dtype).smallest_subnormal) {}
+        : spec_(problem.spec), renorm_(problem.has_correction()), r_max_(problem.spec.r_max),
+          d_max_(problem.spec.d_max), u_(unit_roundoff(problem.dtype)), u_io_(storage_roundoff(problem.dtype)),
+          tiny_(2 * row_of(problem.dtype).smallest_subnormal) {
+        slope_.fill(1);
+    }
 
     /// y of both, given one mean 0 and sigma 1 in running statistics for batch renorm.
     void forward(double a, const double* b);
@@ -32,10 +34,10 @@ public:
     Row truth[2], least[2];
 
 private:
-    Moments moments_;
+    Spec spec_;
     bool renorm_;
-    double eps_, r_max_, d_max_, u_, u_io_, tiny_;
-    Row x_hat_[2], rstd_, r_, d_;
+    double r_max_, d_max_, u_, u_io_, tiny_;
+    Row x_hat_[2], rstd_, slope_, r_, d_;
 };
 
 }  // namespace normlab::verify

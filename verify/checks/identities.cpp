@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/running_stats.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/truth/quantities.hpp"
 
@@ -80,7 +81,7 @@ std::vector<Quad> paper_dx(const Inputs<double>& in, const truth::Result& t) {
         for (std::size_t i : b.elements) {
             by_x_hat.push_back(Quad(in.dy[i]) * Quad(in.gamma.empty() ? 1 : in.gamma[i / S % C]) * b.r);
             const Quad centred = Quad(in.x[i]) - b.mean;
-            by_var += by_x_hat.back() * centred * Quad(-0.5) / (b.s * b.s * b.s);
+            by_var += by_x_hat.back() * centred * slope_of<Quad>(spec, b.var) * Quad(-0.5) / (b.s * b.s * b.s);
             by_mean -= by_x_hat.back() / b.s;
             sum_centred += centred;
         }
@@ -144,6 +145,14 @@ constexpr Equality equalities[] = {
      [](Case& l, Case& r) {
          l.shape = r.shape = {1, 1, 18};
      }},
+    {"filter_response_norm", "rms_norm", "one channel is rms norm",
+     [](Case& l, Case& r) { l.shape.C = r.shape.C = 1, r.affine = l.affine; }},
+    {"l2_norm", "weight_norm", "above its floor, one sample of one channel is weight norm",
+     [](Case& l, Case& r) {
+         l.shape = r.shape = {1, 1, 18}, l.eps = 0, r.affine = l.affine = AffineUse::gamma;
+     }},
+    {"weight_standardization", "batch_norm", "with eps inside the root it is batch norm",
+     [](Case& l, Case& r) { l.denominator = Denominator::root, l.divisor = Divisor::own, r.running = Running::none; }},
     {"rms_norm", "weight_norm", "sqrt(m) times weight norm of one channel",
      [](Case& l, Case& r) {
          l.shape = r.shape = {1, 1, 18}, l.eps = 0, r.affine = l.affine = AffineUse::gamma;
@@ -173,7 +182,8 @@ std::vector<Finding> cross_variant(const Case& c, const Implementation& implemen
         if (e.left != c.variant) continue;
         Case left = c, right = c;
         right.variant = e.right;
-        right.groups.reset(), right.running.reset(), right.r_max.reset(), right.d_max.reset();
+        right.groups.reset(), right.denominator.reset(), right.divisor.reset(), right.running.reset();
+        right.r_max.reset(), right.d_max.reset();
         right.stat_batch = 0;
         e.prepare(left, right);
         right.eps = left.spec().eps;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/variants.hpp"
 #include "verify/checks/linear_layer_cases.hpp"
 
 namespace normlab::verify {
@@ -68,7 +69,7 @@ std::vector<Finding> scale_invariance(const Case& c, const Implementation& imple
     LinearLayer scaled = layer;
     for (double& w : scaled.weight) w *= a;
     NormSettings along = norm;
-    along.problem.spec.eps *= a * a;  // f(ax; a^2 eps) = f(x; eps)
+    along.problem.spec.eps *= std::pow(a, norm.problem.spec.eps_degree());  // f(ax; a^2 eps) = f(x; eps)
     scale_state(along.state, a);
     const LinearLayerOutputs base = run_linear_layer(layer, norm, implementation),
                              moved = run_linear_layer(scaled, along, implementation);
@@ -77,14 +78,14 @@ std::vector<Finding> scale_invariance(const Case& c, const Implementation& imple
         same("d/du", norm.problem, moved.d_input, moved.d_input_bound, 1, base.d_input, base.d_input_bound),
         same("a d/d(aW)", norm.problem, moved.d_weight, moved.d_weight_bound, a, base.d_weight, base.d_weight_bound)};
     const Spec& spec = norm.problem.spec;
-    if (spec.eps > 0 && spec.correction == Correction::none && spec.moments != Moments::norm &&
-        norm.problem.block_size() > 1)
+    if (spec.eps > 0 && spec.correction == Correction::none && spec.denominator == Denominator::root &&
+        !is_weights(spec) && spec.moments != Moments::norm && norm.problem.block_size() > 1)
         all.push_back(eps_break(layer, norm, a, implementation));
     return all;
 }
 
 std::string scale_refuses(const Case& c) {
-    if (c.stat_batch && c.spec().moments == Moments::norm) return "weights have no normalisation batch";
+    if (c.stat_batch && is_weights(c.spec())) return "weights have no normalisation batch";
     return needs_training(c);
 }
 
@@ -108,8 +109,7 @@ std::vector<Finding> bias_invariance(const Case& c, const Implementation& implem
 }
 
 std::string bias_refuses(const Case& c) {
-    const Spec s = c.spec();
-    if (!s.centred() || !s.by_channel()) return "a bias a channel is no shift of a whole block in " + c.variant;
+    if (!may_keep_state(c.spec())) return "a bias a channel is no shift of a whole block in " + c.variant;
     return needs_training(c);
 }
 

@@ -9,7 +9,7 @@ namespace normlab::verify {
 namespace {
 
 // columns: W scaled, W + 1 gamma^T, one row scaled, one group scaled, data scaled, data + constant, one sample scaled,
-// bias
+// bias. Standardized weights add up to 0: they do not see a constant that is added to all data, and see one a feature.
 constexpr InvarianceRow rows[] = {
     {"batch_norm", "batch_norm", RenormRegime::none, "yny-yyny"},
     {"batch_renorm", "batch_renorm, inside its limits", RenormRegime::inside, "nnn-nnnn"},
@@ -21,6 +21,9 @@ constexpr InvarianceRow rows[] = {
     {"weight_norm", "weight_norm", RenormRegime::none, "yny-nnnn"},
     {"rms_norm", "rms_norm", RenormRegime::none, "ynn-ynyn"},
     {"channel_norm", "channel_norm", RenormRegime::none, "yyn-ynyn"},
+    {"filter_response_norm", "filter_response_norm", RenormRegime::none, "yny-ynyn"},
+    {"l2_norm", "l2_norm", RenormRegime::none, "ynn-ynyn"},
+    {"weight_standardization", "weight_standardization", RenormRegime::none, "yny-n-nn"},
 };
 
 }  // namespace

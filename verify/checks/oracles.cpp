@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "norms/variants.hpp"
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
@@ -62,8 +63,9 @@ std::vector<Case> oracle_cases(const Case& base, const Shape& shape) {
         for (StateKind kind : {StateKind::far, StateKind::at}) add([kind](Case& c) { c.state = kind; });
     if (repeats_training(base)) return cases;
     add([](Case& c) { c.kappa = demanding_kappa(c.dtype); });
+    add_forms(cases, Case(cases[0]));
     if (spec.eps > 0) add([](Case& c) { c.sigma = 0.01; });
-    if (spec.block.samples && spec.centred()) add([](Case& c) { c.stat_batch = c.shape.N / 2; });
+    if (spec.block.samples && may_keep_state(spec)) add([](Case& c) { c.stat_batch = c.shape.N / 2; });
     return cases;
 }
 

@@ -58,7 +58,7 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
         for (double& v : scaled.x) v *= a;
         // not exact in 16 bits
         if (std::ranges::any_of(scaled.x, [&](double v) { return rounded(v, c.dtype) != v; })) continue;
-        scaled.problem.spec.eps *= a * a;
+        scaled.problem.spec.eps *= std::pow(a, in.problem.spec.eps_degree());
         for (const StateArray& array : state_arrays)
             for (double& v : scaled.state.*array.values) v *= std::ldexp(1.0, array.degree * k);
         const Outputs<double> got = run(implementation, scaled);

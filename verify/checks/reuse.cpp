@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/session.hpp"
 
@@ -202,7 +203,7 @@ private:
         if (s.correction == Correction::renorm)
             add([](Case& n) { n.r_max = 1, n.d_max = 0, n.state = StateKind::far; });
         if (s.groups > 1) add([](Case& n) { n.groups = 1; });
-        if (s.block.samples && s.centred() && shape.N % 2 == 0) add([](Case& n) { n.stat_batch = 2; });
+        if (s.block.samples && may_keep_state(s) && shape.N % 2 == 0) add([](Case& n) { n.stat_batch = 2; });
         add([&](Case& n) { n.shape = {shape.N, shape.C * shape.S, 1}; });
         add([&](Case& n) { n.shape = {shape.N + 1, 2 * shape.C, shape.S}; });
         return all;

@@ -7,6 +7,7 @@
 
 #include "norms/operation.hpp"
 #include "norms/running_stats.hpp"
+#include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/running_roundings.hpp"
 #include "verify/faults/naming.hpp"
@@ -17,9 +18,8 @@ namespace {
 
 std::string needs_state(const Case& c) {
     const Spec s = c.spec();
-    return s.running == Running::none || !s.centred() || !s.by_channel()
-               ? c.variant + " keeps no running statistics here"
-               : needs_training(c);
+    return s.running == Running::none || !may_keep_state(s) ? c.variant + " keeps no running statistics here"
+                                                            : needs_training(c);
 }
 
 std::vector<Case> stateful_cases(const Case& base, Tier) { return {with_state(with_small_shape(base))}; }
@@ -259,9 +259,9 @@ std::string recalibrate_refuses(const Case& c) {
 }
 
 std::string ghost_refuses(const Case& c) {
-    return !c.spec().block.samples || !c.spec().centred() ? c.variant + " has no normalisation batch"
-           : c.stat_batch == 0                            ? "stat_batch is 0: there is one normalisation batch"
-                                                          : "";
+    return !c.spec().block.samples || !may_keep_state(c.spec()) ? c.variant + " has no normalisation batch"
+           : c.stat_batch == 0                                  ? "stat_batch is 0: there is one normalisation batch"
+                                                                : "";
 }
 
 std::vector<Case> ghost_cases(const Case& base, Tier) {

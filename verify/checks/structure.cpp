@@ -78,6 +78,17 @@ std::vector<Finding> zero_sum(const Case& c, const Implementation& implementatio
     })};
 }
 
+// 1 - 2 s (ds / dvar) var / s^2: what of g lies along x_hat stays in dx.
+Quad kept_along_x_hat(const Spec& spec, const truth::Block& b) {
+    const Quad eps(spec.eps);
+    switch (spec.denominator) {
+        case Denominator::added: return eps / b.s;
+        case Denominator::floor: return b.s == eps && b.var < eps * eps ? 1 : 0;
+        case Denominator::floor_root: return b.var < eps ? 1 : 0;
+        default: return eps / (b.s * b.s);
+    }
+}
+
 std::vector<Finding> xhat_dx(const Case& c, const Implementation& implementation) {
     const Run r = evaluate(draw(c), implementation);
     const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
@@ -85,7 +96,8 @@ std::vector<Finding> xhat_dx(const Case& c, const Implementation& implementation
         Quad difference = 0;
         double bound = 0;
         if (b.s == 0) return std::pair(difference, bound);
-        const Quad eps(r.in.problem.spec.eps), share = eps / (b.s * b.s) / b.s;
+        const Spec& spec = r.in.problem.spec;
+        const Quad share = kept_along_x_hat(spec, b) / b.s;
         for (std::size_t i : b.elements) {
             const Quad g = b.r * Quad(r.in.dy[i]) * Quad(r.in.gamma.empty() ? 1 : r.in.gamma[i / S % C]);
             difference += Quad(r.t.x_hat[i]) * (Quad(r.out.dx[i]) - share * g);

@@ -105,13 +105,15 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
 
 // phi of one block along d, exactly, but for a constant. With d in units of s, d_c = d - mean(d) where the mean is
 // removed, and g = gamma r dy: (A + h B) / sqrt(1 + 2 h P + h^2 W), A = sum g x_hat, B = sum g d_c, P = (1/q) sum x_hat
-// d_c, W = (1/q) sum d_c^2. No gradient of the implementation's is in it.
+// d_c, W = (1/q) sum d_c^2; where eps is added to the root, (A + h B) / (sqrt(v^2 + 2 h P + h^2 W) + 1 - v) with v =
+// sqrt(var) / s. No gradient of the implementation's is in it.
 struct Along {
-    double A = 0, B = 0, P = 0, W = 0;
+    double A = 0, B = 0, P = 0, W = 0, v = 1;
 
     double remainder(double h) const {
-        return std::abs((A + h * B) / std::sqrt(1 + 2 * h * P + h * h * W) - A - h * (B - A * P));
+        return std::abs((A + h * B) / (std::sqrt(v * v + 2 * h * P + h * h * W) + 1 - v) - A - h * (B - A * P / v));
     }
+    // where v is 1; it chooses among directions alone
     double curvature() const { return std::abs(A * (3 * P * P - W) / 2 - B * P); }
     // How far the order is from 2 between any two neighbouring steps.
     double departure(double length) const {
@@ -130,6 +132,7 @@ Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block
     if (in.problem.spec.centred())
         for (std::size_t i : b.elements) mean += d[i] / static_cast<double>(b.elements.size());
     Along out;
+    if (in.problem.spec.denominator == Denominator::added) out.v = static_cast<double>(Quad(sqrt(b.var) / b.s));
     for (std::size_t i : b.elements) {
         const double g =
             (in.gamma.empty() ? 1 : in.gamma[i / S % in.gamma.size()]) * static_cast<double>(b.r) * in.dy[i];
@@ -235,16 +238,33 @@ Finding linear(const Start& at, const Argument& a, const Parts& of, std::uint64_
     return judge(a.name, all, [&](std::size_t part) { return fmt::format("{} {}", of.kind, part); });
 }
 
+// Whether eps alone divides, so that phi is linear in x. Steps must not cross the floor.
+bool is_below_floor(const Inputs<double>& in, const truth::Result& t) {
+    const Spec& spec = in.problem.spec;
+    if (!spec.has_floor()) return false;
+    const double floor = spec.denominator == Denominator::floor ? spec.eps * spec.eps : spec.eps;
+    std::size_t below = 0, above = 0;
+    for (const truth::Block& b : t.blocks) {
+        const auto var = static_cast<double>(b.var);
+        below += var<floor / 4, above += var> 4 * floor;
+    }
+    if (below != t.blocks.size() && above != t.blocks.size())
+        throw Unsuitable(
+            "steps would cross the floor of the denominator; blocks far from it, on one side, are accepted");
+    return below > 0;
+}
+
 std::vector<Finding> taylor(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     const truth::Result t = truth::evaluate(in);
+    const bool curved = in.problem.own_statistics() && !is_below_floor(in, t);
     const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
     const Outputs<double> out = run(implementation, in);
     const Start at{in, t, bounds, out, implementation};
     std::vector<Finding> all;
     for (const Argument& a : arguments(in)) {
         const Parts of = parts(in, t, a);
-        all.push_back(a.is_x() && in.problem.own_statistics() ? order(at, a, of, c.seed) : linear(at, a, of, c.seed));
+        all.push_back(a.is_x() && curved ? order(at, a, of, c.seed) : linear(at, a, of, c.seed));
     }
     return all;
 }

@@ -174,6 +174,7 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     const bool norm = big.spec.moments == Moments::norm;  // grows with the tensor: w = (g / sqrt(repeats)) v / |tile|
 
     Inputs<double> as_tile = in;
+    if (norm) as_tile.problem.spec.eps /= std::pow(block, 0.5 * in.problem.spec.eps_degree());
     if (norm)
         for (double& g : as_tile.gamma) g /= std::sqrt(block);
     if (norm && in.gamma.empty())

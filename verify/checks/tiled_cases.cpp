@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "norms/registry.hpp"
+#include "norms/variants.hpp"
 #include "verify/checks/sizes.hpp"
 
 namespace normlab::verify {
@@ -16,6 +18,9 @@ void add_sizes(const Case& base, Add add) {
     const bool f32 = base.dtype == DType::f32, last = base.layout == Layout::channels_last;
     if (!f32 && last != (base.dtype == DType::f16)) return;  // each dtype in one layout, f32 in both
     const Spec spec = base.spec();
+    // ours: the kernels of instance, rms and batch norm, with another number to divide by
+    const bool alike = !spec.plain() || (spec.by_channel() && !spec.centred() && !is_weights(spec));
+    if (alike && find_implementation(base.implementation).origin().empty()) return;
     const bool four = spec.moments == Moments::norm && base.dtype == DType::f64;  // 4^j repeats
     const std::int64_t beyond = four ? 5 << 14 : 7 * 9363, period = four ? 5 : 7;
     add({period, 3, 2}, {beyond, 3, 2});
@@ -48,6 +53,8 @@ Case tile_of(const Case& c) {
 std::string tiled_refuses(const Case& c) {
     if (!c.tile) return "it repeats a tile: tile=NxCxS is needed";
     if (c.stat_batch) return "its statistics are those of the whole batch";
+    if (c.spec().divisor != Divisor::own)
+        return "a variance over another number than the block's grows with the tensor";
     const Shape &big = c.shape, &small = *c.tile;
     const auto divides = [](std::int64_t part, std::int64_t whole) { return part > 0 && whole % part == 0; };
     if (!divides(small.N, big.N) || !divides(small.C, big.C) || !divides(small.S, big.S))

@@ -42,6 +42,7 @@ std::string content_of_problem(const Problem& p) {
         fmt::format("{} {}x{}x{} {} {} {} {} {} {}", s.variant, p.shape.N, p.shape.C, p.shape.S, name_of(p.dtype),
                     name_of(p.layout), running && p.mode == Mode::eval, s.groups, s.eps, p.slices());
     if (running) key += fmt::format(" {} {}", name_of(s.running), s.momentum.value_or(-1));
+    if (!s.plain()) key += fmt::format(" {} {}", name_of(s.denominator), name_of(s.divisor));
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     return key;
 }

@@ -35,6 +35,8 @@ ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
     }
     if (s.correction == Correction::renorm) a["r_max"] = s.r_max, a["d_max"] = s.d_max;
     a["eps"] = s.eps;
+    if (!find_variant(s.variant).make().plain())
+        a["denominator"] = name_of(s.denominator), a["divisor"] = name_of(s.divisor);
     if (is_weights(s)) return a["dim"] = 1, a;
     a["affine"] = in.gamma.empty()  ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta"))
                   : in.beta.empty() ? ordered_json("gamma")
@@ -62,8 +64,9 @@ public:
         const bool weights = is_weights(p_.spec), renorm = p_.has_correction();
         const std::vector<std::int64_t> channels =
             weights ? std::vector<std::int64_t>{1, p_.shape.C, 1} : std::vector<std::int64_t>{p_.shape.C};
-        const std::string x = weights ? "v" : "x", y = weights ? "w" : "y", gamma = weights ? "g" : "gamma",
-                          spread = p_.spec.running == Running::sigma ? "sigma" : "var";
+        const ArrayNames& names = array_names(p_.spec);
+        const std::string x(names.x), y(names.y), gamma(names.gamma),
+            spread = p_.spec.running == Running::sigma ? "sigma" : "var";
         const std::string channel_axes = weights ? "1 C 1" : "C";
         const DType params = param_dtype(p_.dtype);
         input(x, in_memory(in_.x), p_.dtype, tensor_, axes_);

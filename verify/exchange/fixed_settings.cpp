@@ -22,6 +22,8 @@ constexpr Convention convention_table[] = {
 // clang-format on
 
 double eps_in(const Convention& c, const Spec& own, DType dtype) {
+    // of none of these libraries: l2 norm, weight standardization, filter response norm
+    if (!own.plain() || (own.by_channel() && !own.centred() && !is_weights(own))) return own.eps;
     if (is_weights(own)) return c.weight_eps.value_or(own.eps);
     if (own.block.samples) return c.batch_eps;
     if (own.centred()) return c.layer_eps;

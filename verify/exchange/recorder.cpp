@@ -123,8 +123,8 @@ std::string reason_not_to_export(const Inputs<double>& in) {
     const bool weights = is_weights(p.spec);
     if (is_by_sample(p.spec) && p.shape.S != 1)
         return fmt::format("{} of a script has a gamma an element: S = 1", p.spec.variant);
-    if (!p.spec.centred() && !in.beta.empty()) return fmt::format("{} of a script has no beta", p.spec.variant);
-    if (weights && in.gamma.empty()) return fmt::format("{} of a script has a g", p.spec.variant);
+    if (!has_beta(p.spec) && !in.beta.empty()) return fmt::format("{} of a script has no beta", p.spec.variant);
+    if (weights && !p.spec.centred() && in.gamma.empty()) return fmt::format("{} of a script has a g", p.spec.variant);
     if (weights && p.layout == Layout::channels_last) return "weights have no layout";
     return {};
 }

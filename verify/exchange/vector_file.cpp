@@ -10,6 +10,7 @@
 #include "io/json.hpp"
 #include "io/npy.hpp"
 #include "norms/names.hpp"
+#include "norms/variants.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -75,6 +76,13 @@ Running running_stat(std::string_view key, const json& value) {
     wrong(key, value, "\"sigma\", \"var_biased\" or \"var_unbiased\"");
 }
 
+Standardization standardization(std::string_view key, const json& value) {
+    if (value == "qiao") return Standardization::added;
+    if (value == "biased_inside") return Standardization::inside;
+    if (value == "scaled") return Standardization::scaled;
+    wrong(key, value, "\"qiao\", \"biased_inside\" or \"scaled\"");
+}
+
 VectorAttributes attributes_of(const json& object) {
     constexpr std::string_view known[] = {"training",
                                           "use_input_stats",
@@ -93,6 +101,11 @@ VectorAttributes attributes_of(const json& object) {
                                           "r_max",
                                           "d_max",
                                           "running_stat",
+                                          "denominator",
+                                          "divisor",
+                                          "variant",
+                                          "gain",
+                                          "out_dim",
                                           "steps",
                                           "layout",
                                           "running_mean_initial",
@@ -115,11 +128,17 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "num_groups") a.groups = whole(key, value);
         else if (key == "normalized_dims") a.normalized = whole(key, value);
         else if (key == "normalized_shape") a.normalized_shape = list(key, value, whole);
-        else if (key == "dim") a.dim = value.is_null() ? std::nullopt : std::optional(whole(key, value));
+        else if (key == "dim" || key == "out_dim")
+            a.dim = value.is_null() ? std::nullopt : std::optional(whole(key, value));
         else if (key == "r_max") a.r_max = numbers(key, value);
         else if (key == "d_max") a.d_max = numbers(key, value);
         else if (key == "running_stat") a.running_stat = running_stat(key, value);
-        else if (key == "layout") a.layout = parse_layout(text(key, value));
+        else if (key == "denominator") a.denominator = parse_denominator(text(key, value));
+        else if (key == "divisor") a.divisor = parse_divisor(text(key, value));
+        else if (key == "variant") {
+            const Spec form = weight_standardization(standardization(key, value));
+            a.denominator = form.denominator, a.divisor = form.divisor;
+        } else if (key == "layout") a.layout = parse_layout(text(key, value));
         else if (key == "steps") a.steps = whole(key, value);
         else if (key == "running_mean_initial") a.mean_initial = number(key, value);
         else if (key == "running_var_initial" || key == "running_sigma_initial") a.spread_initial = number(key, value);
@@ -199,6 +218,12 @@ VectorFile vector_of(const json& document, const std::filesystem::path& folder) 
 }
 
 }  // namespace
+
+const ArrayNames& array_names(const Spec& spec) {
+    static constexpr ArrayNames of_activations{"x", "y", "gamma"}, of_lengths{"v", "w", "g"},
+        of_weights{"w", "w_hat", "gain"};
+    return !is_weights(spec) ? of_activations : spec.centred() ? of_weights : of_lengths;
+}
 
 std::string_view name_in_files(DType d) {
     return d == DType::bf16 ? "bfloat16" : d == DType::f16 ? "float16" : row_of(d).numpy;

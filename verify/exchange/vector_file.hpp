@@ -58,6 +58,8 @@ struct VectorAttributes {
     std::vector<std::int64_t> normalized_shape;
     std::vector<double> r_max, d_max;  ///< one, or one a step
     std::optional<Running> running_stat;
+    std::optional<Denominator> denominator;
+    std::optional<Divisor> divisor;
     Layout layout = Layout::channels_first;  ///< of x, dy, y and dx in their files: [N, C, ...] or [N, ..., C]
     std::optional<double> mean_initial, spread_initial;
     std::int64_t batches_initial = 0;
@@ -77,10 +79,16 @@ struct VectorFile {
 };
 
 /// Ops of such vectors that normlab does not have.
-inline constexpr std::string_view absent_ops[] = {"weight_standardization", "sync_batch_norm"};
+inline constexpr std::string_view absent_ops[] = {"sync_batch_norm"};
 
 /// The ops whose outputs are of the double backward end so; what precedes it is the variant's name.
 inline constexpr std::string_view double_backward = "_double_backward";
+
+/// What x, y and gamma are called; gradients have a d in front.
+struct ArrayNames {
+    std::string_view x, y, gamma;
+};
+const ArrayNames& array_names(const Spec& spec);
 
 /// Reads and checks a case.json, of an absent op the op and dtype alone; opens no other file. Throws io::InputError
 /// naming the file, the offending key and what is accepted: no JSON, a key that is missing or of another type, an

@@ -17,10 +17,13 @@ struct Known {
 };
 constexpr Known outputs[] = {{"y", Quantity::y},
                              {"w", Quantity::y},
+                             {"w_hat", Quantity::y},
                              {"dx", Quantity::dx},
                              {"dv", Quantity::dx},
+                             {"dw", Quantity::dx},
                              {"dgamma", Quantity::dgamma},
                              {"dg", Quantity::dgamma},
+                             {"dgain", Quantity::dgamma},
                              {"dbeta", Quantity::dbeta},
                              {"running_mean", Quantity::running_mean},
                              {"running_var", Quantity::running_spread},
@@ -37,13 +40,17 @@ constexpr Known outputs[] = {{"y", Quantity::y},
                              {"d", Quantity::d},
                              {"r_raw", Quantity::raw_r},
                              {"d_raw", Quantity::raw_d},
-                             {"ddx", Quantity::ddx},
-                             {"ddv", Quantity::ddx},
-                             {"ddy", Quantity::ddy},
-                             {"ddw", Quantity::ddy},
-                             {"ddgamma", Quantity::ddgamma},
-                             {"ddg", Quantity::ddgamma},
                              {"S", Quantity::S}};
+
+// What an output is. Those of the double backward have two d in front of what the variant calls x, y and gamma.
+std::optional<Quantity> quantity_of(std::string_view output, const ArrayNames& names) {
+    if (const auto* known = std::ranges::find(outputs, output, &Known::name); known != std::end(outputs))
+        return known->quantity;
+    for (const auto& [array, quantity] : {std::pair(names.x, Quantity::ddx), std::pair(names.y, Quantity::ddy),
+                                          std::pair(names.gamma, Quantity::ddgamma)})
+        if (output == "dd" + std::string(array)) return quantity;
+    return std::nullopt;
+}
 
 constexpr std::string_view multistep = "_multistep";
 
@@ -106,8 +113,9 @@ public:
     Step step(const VectorFile& v, std::size_t number) const {
         const VectorAttributes& a = v.attributes;
         const Spec own = variant_of(v.op).make();
-        const bool weights = is_weights(own);
-        const VectorArray& x = needed(weights ? "v" : "x");
+        const ArrayNames& names = array_names(own);
+        const std::string of_y = "d" + std::string(names.y);
+        const VectorArray& x = needed(names.x);
         Step out;
         Problem& p = out.in.problem;
         p.spec = spec(number);
@@ -119,34 +127,36 @@ public:
             throw Error("evaluation needs running statistics; there are none");
         p.layout = v.attributes.layout;
         out.in.x = logical(p, x.values);
-        const auto as_x = [&](std::string_view name, std::string_view base) -> std::vector<double> {
+        const auto as_x = [&](std::string_view base) -> std::vector<double> {
             const VectorArray* found = input(base);
             if (!found) return {};
             if (found->shape != x.shape)
-                throw Error(fmt::format("{} has shape {}, x {}; the same is accepted", name,
-                                        io::shape_text(found->shape), io::shape_text(x.shape)));
+                throw Error(fmt::format("{} has shape {}, {} {}; the same is accepted", base,
+                                        io::shape_text(found->shape), names.x, io::shape_text(x.shape)));
             return logical(p, found->values);
         };
-        out.in.dy = as_x("dy", weights ? "dw" : "dy");
+        out.in.dy = as_x(of_y);
         if (v.op.ends_with(double_backward)) {
-            needed(weights ? "dw" : "dy");
-            out.in.v = as_x("v", weights ? "p" : "v");
+            const bool weights = is_weights(own);
+            const std::string_view of_dx = weights ? "p" : "v";
+            needed(of_y);
+            out.in.v = as_x(of_dx);
             out.in.u = values(weights ? "q" : "u", p.shape.C);
-            out.in.w = values("w", p.shape.C);
-            if (!out.in.twice() && p.shape.size() > 0) needed(weights ? "p" : "v");
+            if (!weights) out.in.w = values("w", p.shape.C);
+            if (!out.in.twice() && p.shape.size() > 0) needed(of_dx);
         }
-        out.in.gamma = values(weights ? "g" : "gamma", p.shape.C);
+        out.in.gamma = values(names.gamma, p.shape.C);
         out.in.beta = values("beta", p.shape.C);
         check_affine(out.in);
         if (p.spec.running != Running::none) out.in.state = state(p.spec, p.shape.C);
         for (const auto& [name, output] : v.outputs) {
             const Name n = split(name, steps_);
-            const auto* known = std::ranges::find(outputs, n.base, &Known::name);
-            if (known == std::end(outputs)) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
-            const bool tensor = row_of(known->quantity).per == Per::element;
+            const std::optional<Quantity> quantity = quantity_of(n.base, names);
+            if (!quantity) refuse(fmt::format("output {} is unknown", io::in_quotes(name)));
+            const bool tensor = row_of(*quantity).per == Per::element;
             if (n.step == step_)
-                out.targets.push_back({name, known->quantity, output.source,
-                                       tensor ? logical(p, output.array.values) : output.array.values});
+                out.targets.push_back(
+                    {name, *quantity, output.source, tensor ? logical(p, output.array.values) : output.array.values});
         }
         return out;
     }
@@ -162,6 +172,8 @@ private:
         if (a.eps) s.eps = *a.eps;
         if (a.has_momentum) s.momentum = a.momentum;
         if (a.groups) s.groups = *a.groups;
+        if (a.denominator) s.denominator = *a.denominator;
+        if (a.divisor) s.divisor = *a.divisor;
         const auto limit = [&](const std::vector<double>& limits, double own) {
             if (limits.empty()) return own;
             if (limits.size() > 1 && number >= limits.size() && step_ != "eval")
@@ -194,7 +206,7 @@ private:
         if (!vector_.attributes.affine || is_weights(spec) || vector_.expect_error) return;
         const AffineUse use = *vector_.attributes.affine;
         const bool gamma = use == AffineUse::both || use == AffineUse::gamma,
-                   beta = use == AffineUse::beta || (use == AffineUse::both && spec.centred());
+                   beta = use == AffineUse::beta || (use == AffineUse::both && has_beta(spec));
         if (gamma != !in.gamma.empty() && in.problem.shape.C)
             refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no",
                                gamma ? "none" : "one"));
@@ -239,21 +251,10 @@ const Variant& variant_of(std::string_view op) {
 }
 
 std::vector<Step> steps_of(const VectorFile& v) {
-    constexpr std::string_view inputs[] = {"x",
-                                           "v",
-                                           "dy",
-                                           "dw",
-                                           "gamma",
-                                           "g",
-                                           "beta",
-                                           "running_mean",
-                                           "running_var",
-                                           "running_sigma",
-                                           "num_batches_tracked",
-                                           "p",
-                                           "q",
-                                           "u",
-                                           "w"};
+    constexpr std::string_view inputs[] = {
+        "x", "v",    "w",    "dy",           "dw",          "dw_hat",        "gamma",
+        "g", "gain", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked",
+        "p", "q",    "u"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {

@@ -108,7 +108,8 @@ ByQuantity bounds_of(const Inputs<double>& in, const truth::Result& t, Accumulat
     for (std::size_t k = 0; k < t.blocks.size(); ++k) {
         const truth::Block& block = t.blocks[k];
         // |sqrt a - sqrt b| <= |a - b| / sqrt b
-        const double s = size(block.s), e_s = s > 0 ? b.var[k] / s + 2 * u64 * s : 0;
+        const double s = size(block.s), of_var = p.spec.plain() ? b.var[k] / s : s * s * b.rstd[k],
+                     e_s = s > 0 ? of_var + 2 * u64 * s : 0;
         v[Quantity::norm].push_back(e_s);
         if (!p.has_correction()) continue;
         const std::size_t c = k % in.state.mean.size();

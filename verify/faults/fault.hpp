@@ -28,12 +28,24 @@ struct Formula {
     double zero_at_eps = 0;          ///< rstd is 0 where the variance is eps
     double zero_at_no_variance = 0;  ///< in evaluation rstd is 0 where the running variance is 0
     double eps_outside = 0;          ///< 1: sqrt(var) + eps; 2: sqrt(var) + sqrt(eps); 3: sqrt(max(var, eps))
+    double eps_of_sum = 0;           ///< eps is added to the sum of squares, before it is divided
+    // other denominators and divisors
+    double floor = 1;              ///< 0: none; 2: eps is added in its place
+    double floor_of_square = 0;    ///< the floor of the root is compared with its square
+    double floor_of_root = 0;      ///< the floor of the square is compared with its root
+    double floor_term = 0;         ///< share of x_hat's term in dx below the floor
+    double floor_dx = 1;           ///< factor of dx there
+    double floor_mixed_in_dx = 0;  ///< dx compares the length where the square is meant, and the other way round
+    double floor_by_size = 0;      ///< eps is multiplied by the size of a block where sums are not divided by it
+    double added_inside = 0;       ///< sqrt(var + eps) where eps is added to the root
+    double added_term = 1;         ///< 0: dx as if eps were inside the root
+    double plain_var = 0, plain_means = 0;  ///< divided by the size of a block, whatever is asked for
     // y
-    double x_hat = 1, beta = 1, last_gamma = 1, absent_gamma = 1, absent_beta = 0;
+    double x_hat = 1, gamma = 1, beta = 1, last_gamma = 1, absent_gamma = 1, absent_beta = 0;
     double gamma_by_group = 0, affine_first = 0;  ///< affine_first: (gamma x_hat + beta) r + d
     // backward
-    double dx = 1, g = 1, mean_g = 1, x_hat_term = 1, gamma_in_g = 1, gamma_after_means = 0, means_ddof = 0,
-           last_dx = 1, eval_means = 0;
+    double dx = 1, g = 1, mean_g = 1, kept_mean_g = 0, x_hat_term = 1, gamma_in_g = 1, gamma_after_means = 0,
+           means_ddof = 0, last_dx = 1, eval_means = 0;
     double first_dx = 1;  ///< of the first element alone
     double dgamma = 1, dgamma_mean = 1, dgamma_of_g = 0, last_dgamma = 1, last_sample_dgamma = 1;
     double dbeta = 1, dbeta_of_g = 0, last_sample_dbeta = 1;
@@ -106,6 +118,7 @@ struct Formula {
     double twice_eval_means = 0;   ///< it treats given statistics as the batch's own
     double twice_train_given = 0;  ///< or the batch's own as given
     double r_in_second = 1, d_in_ddy = 1;
+    double slope_in_second = 1, slope_moves = 1;  ///< of eps added to the deviation: its slope, and what x makes of it
     double last_sample_ddgamma = 1, ddgamma_by_gamma = 0, absent_v = 0, absent_u = 0;
     double v_kept = 0;                                      ///< a plan keeps the v of its first double backward
     double ddx_alone = 0, ddy_unwritten = 0, writes_v = 0;  ///< ddx_alone: one ulp off where ddgamma is not asked for

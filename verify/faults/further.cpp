@@ -83,7 +83,7 @@ std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
         if (scale > 0) fill(all.emplace_back(in), seed), fill_x(all.back(), scale, seed++);
     const Spec& spec = in.problem.spec;
     Spec other = spec;
-    if (other.moments != Moments::norm) other.eps = spec.eps == 0x1p-9 ? 0x1p-8 : 0x1p-9;
+    if (other.moments != Moments::norm || other.eps > 0) other.eps = spec.eps == 0x1p-9 ? 0x1p-8 : 0x1p-9;
     if (other.momentum) other.momentum = *other.momentum == 0.375 ? 0.625 : 0.375;
     const std::int64_t slice = spec.stat_batch ? spec.stat_batch : 1, G = spec.groups;
     const bool positions = spec.block.positions;

@@ -117,13 +117,48 @@ double FaultyLayer::added(double sum, double term) const {
     return sum + term;
 }
 
-double FaultyLayer::inverse_root(double var, double factor) const {
-    const double eps = factor * eps_;
-    if (var + eps == 0 || (f_.zero_at_eps != 0 && var == eps)) return 0;
-    if (f_.eps_outside == 1) return 1 / (std::sqrt(var) + eps);
-    if (f_.eps_outside == 2) return 1 / (std::sqrt(var) + std::sqrt(eps));
-    if (f_.eps_outside == 3) return 1 / std::sqrt(std::max(var, eps));
-    return 1 / std::sqrt(var + eps);
+// What sums of squares are divided by.
+double FaultyLayer::divisor(double m, bool plain) const {
+    if (!plain && p_.divisor == NORMLAB_DIVISOR_LESS_ONE) return m - 1;
+    return p_.moments == NORMLAB_NORM || (!plain && p_.divisor == NORMLAB_DIVISOR_ONE) ? 1 : m;
+}
+
+double FaultyLayer::denominator(double var, double eps, double m) const {
+    const double root = std::sqrt(var);
+    const auto no_less = [](double v, double least) { return v < least ? least : v; };
+    switch (p_.denominator) {
+        case NORMLAB_ADDED: return f_.added_inside != 0 ? std::sqrt(var + eps) : root + eps;
+        case NORMLAB_FLOOR:
+        case NORMLAB_FLOOR_ROOT: break;
+        default:
+            if (f_.eps_outside == 1) return root + eps;
+            if (f_.eps_outside == 2) return root + std::sqrt(eps);
+            if (f_.eps_outside == 3) return std::sqrt(std::max(var, eps));
+            return std::sqrt(var + (f_.eps_of_sum != 0 ? eps / m : eps));
+    }
+    const bool of_root = p_.denominator == NORMLAB_FLOOR ? f_.floor_of_square == 0 : f_.floor_of_root != 0;
+    if (p_.divisor == NORMLAB_DIVISOR_ONE && f_.floor_by_size != 0) eps *= m;
+    if (f_.floor == 0) return root;
+    if (f_.floor == 2) return of_root ? root + eps : std::sqrt(var + eps);
+    return of_root ? no_less(root, eps) : std::sqrt(no_less(var, eps));
+}
+
+bool FaultyLayer::is_below_floor(double var) const {
+    if (p_.denominator != NORMLAB_FLOOR && p_.denominator != NORMLAB_FLOOR_ROOT) return false;
+    const bool of_root = (p_.denominator == NORMLAB_FLOOR) == (f_.floor_mixed_in_dx == 0);
+    return (of_root ? std::sqrt(var) : var) < eps_;
+}
+
+// What x_hat's term in dx is multiplied with.
+double FaultyLayer::x_hat_factor(double var) const {
+    if (is_below_floor(var)) return f_.floor_term;
+    if (p_.denominator != NORMLAB_ADDED || f_.added_term == 0) return 1;
+    return var == 0 ? 0 : (std::sqrt(var) + eps_) / std::sqrt(var);
+}
+
+double FaultyLayer::inverse_root(double var, double factor, double m) const {
+    const double eps = factor * eps_, s = denominator(var, eps, m);
+    return s == 0 || var + eps == 0 || (f_.zero_at_eps != 0 && var == eps) ? 0 : 1 / s;
 }
 
 auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
@@ -132,7 +167,7 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
         const Set& set = sums_[index(b)];
         double m = size(b);
         if (f_.count_modulus != 0 && m > f_.count_modulus) m = std::fmod(m, f_.count_modulus);
-        const double q = p_.moments == NORMLAB_NORM ? 1 : m, ddof = f_.ddof + (m > 1024 ? f_.long_ddof : 0);
+        const double q = divisor(m, f_.plain_var != 0), ddof = f_.ddof + (m > 1024 ? f_.long_ddof : 0);
         double sum = 0, squares = 0;
         for (const std::int64_t i : set) sum = added(sum, x[index(i)]);
         double mean = (centred_ ? f_.mean : f_.kept_mean) * sum / m;
@@ -140,10 +175,10 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
         const double about = f_.one_pass != 0 ? 0 : mean;
         for (const std::int64_t i : set) squares = added(squares, (x[index(i)] - about) * (x[index(i)] - about));
         if (f_.padding != 0) squares += (std::ceil(m / f_.padding) * f_.padding - m) * mean * mean;
-        double var = f_.var * squares / (centred_ && m > 1 ? q - ddof : q);
-        if (f_.one_pass != 0) var = std::max(0.0, var - mean * mean);
+        double var = f_.var * squares / (centred_ && q > 1 ? q - ddof : q);
+        if (f_.one_pass != 0) var = std::max(0.0, var - mean * mean * m / q);
         if (f_.largest_var_f16 != 0 && dtype_ == DType::f16) var = std::min(var, f_.largest_var_f16);
-        double rstd = inverse_root(var, f_.eps);
+        double rstd = inverse_root(var, f_.eps, m);
         if (f_.rstd_in_f32 != 0 && dtype_ != DType::f64) rstd = rounded(rstd, DType::f32);
         s.mean.push_back(mean), s.var.push_back(var), s.rstd.push_back(rstd);
     }
@@ -162,7 +197,7 @@ auto FaultyLayer::given(const normlab_state& state, const Values& x) const -> Bl
         if (share != 0) s.mean.back() += share * (batch - state.mean[c]);
         s.var.push_back(sigma ? state.sigma[c] * state.sigma[c] - p_.eps : state.var[c]);
         s.rstd.push_back(sigma ? (state.sigma[c] == 0 ? 0 : 1 / state.sigma[c])
-                               : inverse_root(state.var[c], f_.eps * f_.eval_eps));
+                               : inverse_root(state.var[c], f_.eps * f_.eval_eps, size(c)));
         if (f_.zero_at_no_variance != 0 && s.var.back() == 0) s.rstd.back() = 0;
     }
     s.r.assign(s.mean.size(), 1), s.d.assign(s.mean.size(), 0);
@@ -218,7 +253,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     for (std::size_t i = 0; i < y.size(); ++i) {
         const auto at = static_cast<std::int64_t>(i);
         const std::size_t b = index(block_[i]), c = index(channel(at));
-        const double g = gamma[index(gamma_index(at))] * (c + 1 == index(C_) ? f_.last_gamma : 1),
+        const double g = (f_.gamma != 0 ? gamma[index(gamma_index(at))] : 1) * (c + 1 == index(C_) ? f_.last_gamma : 1),
                      offset = f_.beta * beta[c];
         const double hat = f_.x_hat * y[i];
         y[i] = special(at, s) * (renorm_ && f_.affine_first != 0 ? (g * hat + offset) * s.r[b] + s.d[b]
@@ -274,7 +309,9 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     }
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
         const Set& set = sums_[index(b)];
-        const double m = size(b), q = p_.moments == NORMLAB_NORM ? 1 : m, wrong_m = m > 1 ? m / (m - f_.means_ddof) : 1;
+        const double m = size(b), q = divisor(m, f_.plain_means != 0), wrong_m = m > 1 ? m / (m - f_.means_ddof) : 1;
+        const double by = f_.x_hat_term * (own_ ? x_hat_factor(s.var[index(b)]) : 1);
+        const double below = own_ && is_below_floor(s.var[index(b)]) ? f_.floor_dx : 1;
         const double r = s.r[index(b)], d = s.d[index(b)], rstd = s.rstd[index(b)];
         double sum = 0, sum_hat = 0;
         for (const std::int64_t i : set) sum += g[index(i)], sum_hat += g[index(i)] * hat[index(i)];
@@ -288,9 +325,10 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
             const auto k = index(i);
             // 0 times NaN is NaN
             const double means =
-                share == 0 ? 0 : share * ((centred_ ? f_.mean_g * sum / m : 0) + f_.x_hat_term * hat[k] * sum_hat / q);
+                share == 0 ? 0
+                           : share * ((centred_ ? f_.mean_g : f_.kept_mean_g) * sum / m + by * hat[k] * sum_hat / q);
             const double term = (own_ ? f_.g : 1) * g[k] - means;
-            dx[k] = flat ? 0 : f_.dx * rstd * term * (f_.gamma_after_means != 0 ? gamma[index(channel(i))] : 1);
+            dx[k] = flat ? 0 : f_.dx * below * rstd * term * (f_.gamma_after_means != 0 ? gamma[index(channel(i))] : 1);
             if (channel(i) + 1 == C_) dx[k] *= f_.last_dx;
             if (i % 4096 == 4095) dx[k] *= 1 + f_.one_dx;
             if (f_.dx_in_bf16 != 0 && dtype_ == DType::f32) dx[k] = rounded(dx[k], DType::bf16);

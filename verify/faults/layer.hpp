@@ -45,7 +45,11 @@ private:
     Values read_channels(const void* data, double absent) const;
     double added(double sum, double term) const;
 
-    double inverse_root(double var, double factor) const;
+    double divisor(double m, bool plain) const;
+    double denominator(double var, double eps, double m) const;
+    bool is_below_floor(double var) const;
+    double x_hat_factor(double var) const;
+    double inverse_root(double var, double factor, double m) const;
     BlockStatistics of_blocks(const Values& x) const;
     BlockStatistics given(const normlab_state& state, const Values& x) const;
     Running before(const normlab_state& state) const;

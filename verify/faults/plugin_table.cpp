@@ -73,6 +73,7 @@ Named named() {
                    0,
                    0,
                    backward_backward};
+    n.functions.reads = NORMLAB_READS_DENOMINATOR;
     return n;
 }
 

@@ -13,6 +13,10 @@ inline bool everywhere(const Spec&) { return true; }
 inline bool centred(const Spec& s) { return s.centred(); }
 inline bool not_centred(const Spec& s) { return !s.centred(); }
 inline bool of_means(const Spec& s) { return s.moments != Moments::norm; }  // weight norm has sums, and no eps
+inline bool in_root(const Spec& s) { return of_means(s) && s.denominator == Denominator::root; }
+inline bool of_floor(const Spec& s) { return s.denominator == Denominator::floor; }
+inline bool floored(const Spec& s) { return s.has_floor(); }
+inline bool standardized(const Spec& s) { return is_weights(s) && s.centred(); }  // in one form or another
 inline bool renorm(const Spec& s) { return s.correction == Correction::renorm; }
 inline bool keeps_variance(const Spec& s) { return may_keep_state(s) && !renorm(s); }
 inline bool by_batch(const Spec& s) { return may_keep_state(s) && s.block.samples; }
@@ -80,18 +84,18 @@ inline constexpr Fault table[] = {
     {"eval_mean_terms", "1 % of the mean terms in evaluation's dx", Kind::term, may_keep_state, Pass::backward,
      When::eval, &Formula::eval_means, .01},
     // eps
-    {"eps_outside", "eps outside the root: sqrt(var) + eps", Kind::eps, of_means, Pass::forward, When::always,
+    {"eps_outside", "eps outside the root: sqrt(var) + eps", Kind::eps, in_root, Pass::forward, When::always,
      &Formula::eps_outside, 1},
-    {"eps_root_outside", "sqrt(var) + sqrt(eps)", Kind::eps, of_means, Pass::forward, When::always,
+    {"eps_root_outside", "sqrt(var) + sqrt(eps)", Kind::eps, in_root, Pass::forward, When::always,
      &Formula::eps_outside, 2},
-    {"eps_as_maximum", "sqrt(max(var, eps))", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps_outside,
+    {"eps_as_maximum", "sqrt(max(var, eps))", Kind::eps, in_root, Pass::forward, When::always, &Formula::eps_outside,
      3},
-    {"eps_dropped", "eps forgotten", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps, 0},
-    {"eps_times_10", "eps ten times too large", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps, 10},
-    {"eps_times_2", "eps added twice", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps, 2},
+    {"eps_dropped", "eps forgotten", Kind::eps, in_root, Pass::forward, When::always, &Formula::eps, 0},
+    {"eps_times_10", "eps ten times too large", Kind::eps, in_root, Pass::forward, When::always, &Formula::eps, 10},
+    {"eps_times_2", "eps added twice", Kind::eps, in_root, Pass::forward, When::always, &Formula::eps, 2},
     {"eps_clamped", "eps no smaller than 1e-5", Kind::eps, everywhere, Pass::forward, When::always, &Formula::least_eps,
      1e-5},
-    {"eps_in_f16", "eps rounded to f16", Kind::eps, of_means, Pass::forward, When::always, &Formula::eps_in_f16, 1},
+    {"eps_in_f16", "eps rounded to f16", Kind::eps, in_root, Pass::forward, When::always, &Formula::eps_in_f16, 1},
     {"eval_eps_dropped", "eps forgotten in evaluation", Kind::eps, keeps_variance, Pass::forward, When::eval,
      &Formula::eval_eps, 0},
     {"running_eps", "eps in the running variance", Kind::eps, keeps_variance, Pass::forward, When::train,
@@ -300,8 +304,39 @@ inline constexpr Fault table[] = {
     {"one_channel_dx_in_place", "dx 1 % too large for C = 1 where it overwrites dy", Kind::special, everywhere,
      Pass::backward, When::always, &Formula::one_channel_dx_in_place, 1.01},
     // compared with eps, where the sum of both was meant
-    {"zero_at_eps", "rstd 0 where the variance is eps", Kind::eps, of_means, Pass::forward, When::always,
+    {"zero_at_eps", "rstd 0 where the variance is eps", Kind::eps, in_root, Pass::forward, When::always,
      &Formula::zero_at_eps, 1},
+    // what other libraries divide by
+    {"eps_of_sum", "eps added to the sum of squares, not to their mean", Kind::eps, in_root, Pass::forward, When::train,
+     &Formula::eps_of_sum, 1},
+    {"floor_dropped", "no floor: a short vector is divided by its length", Kind::eps, floored, Pass::forward,
+     When::train, &Formula::floor, 0},
+    {"floor_added", "eps added to the length where it is the least one", Kind::eps, floored, Pass::forward, When::train,
+     &Formula::floor, 2},
+    {"floor_of_square", "the floor of the length compared with its square", Kind::eps, of_floor, Pass::forward,
+     When::train, &Formula::floor_of_square, 1},
+    {"floor_of_root", "the floor of the square compared with its root", Kind::eps, floored, Pass::forward, When::train,
+     &Formula::floor_of_root, 1},
+    {"floor_term_kept", "1 % of the term x_hat mean(g x_hat) of dx kept below the floor", Kind::term, floored,
+     Pass::backward, When::train, &Formula::floor_term, .01},
+    {"floor_dx_zero", "dx = 0 below the floor", Kind::term, floored, Pass::backward, When::train, &Formula::floor_dx,
+     0},
+    {"floor_mixed_in_dx", "dx compares the length with the floor where its square is meant, and the other way round",
+     Kind::eps, floored, Pass::backward, When::train, &Formula::floor_mixed_in_dx, 1},
+    {"added_inside", "eps inside the root, sqrt(var + eps), where it is added to the deviation", Kind::eps,
+     standardized, Pass::forward, When::train, &Formula::added_inside, 1},
+    {"added_term_plain", "dx as if eps, which is added to the deviation, were inside the root", Kind::term,
+     standardized, Pass::backward, When::train, &Formula::added_term, 0},
+    {"less_one_forgotten", "the variance over m where m - 1, or 1, divides", Kind::bias, standardized, Pass::forward,
+     When::train, &Formula::plain_var, 1},
+    {"less_one_forgotten_in_dx", "sum g x_hat in dx over m where m - 1, or 1, divides", Kind::bias, standardized,
+     Pass::backward, When::train, &Formula::plain_means, 1},
+    {"fan_in_of_floor", "the floor of a sum multiplied by the block's size", Kind::eps, standardized, Pass::forward,
+     When::train, &Formula::floor_by_size, 1},
+    {"gamma_forgotten", "gamma not multiplied in y", Kind::term, everywhere, Pass::forward, When::always,
+     &Formula::gamma, 0},
+    {"mean_g_kept", "1 % of mean(g) taken from dx where no mean is removed", Kind::term, not_centred, Pass::backward,
+     When::train, &Formula::kept_mean_g, .01},
     // at the ends of what numbers may be
     {"zero_at_no_variance", "rstd 0 in evaluation where the running variance is 0", Kind::eps, may_keep_state,
      Pass::forward, When::eval, &Formula::zero_at_no_variance, 1},
@@ -360,6 +395,11 @@ inline constexpr Fault table[] = {
      &Formula::r_in_second, 0},
     {"d_forgotten_in_ddy", "d forgotten in ddy", Kind::renorm, renorm, Pass::backward, When::train, &Formula::d_in_ddy,
      0},
+    {"slope_forgotten_in_second",
+     "the double backward as if eps, which is added to the deviation, were inside the root", Kind::term, standardized,
+     Pass::backward, When::train, &Formula::slope_in_second, 0},
+    {"slope_constant_in_second", "ddx without the change of (sqrt(var) + eps) / sqrt(var) with x", Kind::term,
+     standardized, Pass::backward, When::train, &Formula::slope_moves, 0},
     {"absent_v", "an absent v taken for 0.01", Kind::special, everywhere, Pass::backward, When::always,
      &Formula::absent_v, .01},
     {"absent_u", "an absent u taken for 0.01", Kind::special, everywhere, Pass::backward, When::always,

@@ -18,10 +18,11 @@ struct FaultyLayer::Twice {
 void FaultyLayer::add_second(Twice& of, std::int64_t block) const {
     const auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
     const Set& set = blocks_[at(block)];
-    const double m = static_cast<double>(set.size()), less = m > f_.twice_ddof ? m - f_.twice_ddof : m,
-                 q = p_.moments == NORMLAB_NORM ? 1 : less;
+    const double m = static_cast<double>(set.size()), ddof = m > f_.twice_ddof ? f_.twice_ddof : 0, less = m - ddof,
+                 own_q = divisor(m, false), q = own_q > 1 ? own_q - ddof : own_q;
     const double r = of.s.r[at(block)], d = of.s.d[at(block)], rstd = of.s.rstd[at(block)];
     const bool means = own_ ? f_.twice_train_given == 0 : f_.twice_eval_means != 0;
+    const double t = own_ && f_.slope_in_second != 0 ? x_hat_factor(of.s.var[at(block)]) : 1;
     const double r_of_second = f_.r_in_second != 0 ? r : 1;
 
     // of an array over the block: its mean, where that is removed, and (1/q) sum a x_hat
@@ -33,7 +34,7 @@ void FaultyLayer::add_second(Twice& of, std::int64_t block) const {
     const auto along = [&](const Values& a) {
         double sum = 0;
         for (std::size_t k = 0; k < a.size(); ++k) sum += a[k] * of.hat[at(set[k])];
-        return means ? sum / q : 0;
+        return means ? t * sum / q : 0;
     };
     Values g, v, P, h;
     for (const std::int64_t i : set) {
@@ -41,11 +42,13 @@ void FaultyLayer::add_second(Twice& of, std::int64_t block) const {
         v.push_back(of.v[at(i)]);
     }
     const double mean_v = mean(v), mean_g = mean(g), along_v = along(v), along_g = along(g);
-    double T = -f_.means_of_rstd_term * mean_g * mean_v - along_g * along_v;
+    // t (1/q) sum g P(v) - t^2 (t - 1) A B, where along is t A and t B
+    const double moved = f_.slope_moves != 0 ? t - 1 : 0;
+    double T = -t * f_.means_of_rstd_term * mean_g * mean_v * less / q - (1 + moved) * along_g * along_v;
     for (std::size_t k = 0; k < set.size(); ++k) {
         const auto i = set[k];
         const double hat = of.hat[at(i)], u = of.u[at(channel(i))];
-        T += g[k] * v[k] / q;
+        T += t * g[k] * v[k] / q;
         P.push_back(v[k] - f_.mean_v * mean_v - f_.along_v * hat * along_v);
         h.push_back(f_.u_in_ddx * r_of_second * u * of.dy[at(i)] -
                     (means ? rstd * (f_.g_in_h * g[k] * along_v + f_.v_in_h * v[k] * along_g) : 0));

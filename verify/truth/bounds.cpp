@@ -84,10 +84,16 @@ public:
             const Errors e = errors(b);
             BlockErrors of;
             of.x_hat = !p_.spec.centred() ? 0 : kappa_free_ ? 0x1p-46 * e.kappa : e.luk;
-            of.rstd = (kappa_free_ ? 0 : e.dv / 2) + 3 * u_;
+            of.rstd = (kappa_free_ ? of_variance(e) : e.dv / 2) + 3 * u_;
             of.r = !p_.has_correction() ? 0 : (e.r_free && !kappa_free_ ? e.dv / 2 : 0) + 4 * u_ + e.moved;
             of.d = e.renorm;
             of.sums = sum_error(e.m, p_.own_statistics() ? accumulation_ : Accumulation::tree, p_.dtype, limit_);
+            if (p_.own_statistics() && !p_.spec.plain()) {
+                of.slope = e.slope;
+                if (p_.spec.denominator == Denominator::added)
+                    of.slope_error = e.slope * (kappa_free_ ? 0x1p-45 * e.kappa_v : 2 * std::max(e.luk, e.dv)) + 2 * u_;
+                if (e.kink != 0 || e.vanishes != 0) of.rstd = no_bound;
+            }
             all.push_back(of);
         }
         return all;
@@ -96,7 +102,12 @@ public:
 private:
     // What a block's results have in common.
     struct Errors {
-        double m, s, r, d, kappa, luk, dv;
+        double m, s, r, d, kappa, lu, luk, dv;
+        double kappa_v;   // of the variance: kappa but for another divisor
+        double slope;     // of the denominator, 2 s ds / dvar
+        double vanishes;  // where the deviations may be rounding alone: how many times sum g their product is
+        double kink;      // 1 where a floor may be on either side, else 0
+        double var_lost;  // of a variance below a floor, which s does not depend on
         double of_x_hat;  // what luk and dv are in units of l u, in sums over x_hat: 1 but about a pivot
         double of_one;
         bool d_free, r_free;    // not clipped
@@ -120,13 +131,17 @@ private:
         // Then the mean is off by two roundings at most, of 1 / m and of a product with it.
         if (p_.own_statistics() && exact_sum(b, in_.x, e.m, u_))
             e.kappa = std::min(b.kappa, 1 + 2 * b.kappa / (in_f64_ ? e.m : l));
-        e.luk = l * u_ * e.kappa, e.dv = std::max(l * u_ + e.luk * e.luk, e.luk);
+        const double q = b.divisor;
+        e.kappa_v = p_.spec.centred() && q != e.m ? std::sqrt(1 + e.m / q * (e.kappa * e.kappa - 1)) : e.kappa;
+        const double luk_v = l * u_ * e.kappa_v;
+        e.lu = l * u_, e.luk = e.lu * e.kappa, e.dv = std::max(l * u_ + luk_v * luk_v, luk_v);
         e.of_one = e.kappa, e.of_x_hat = 1;
         if (accumulation_ == Accumulation::pivot && p_.own_statistics() && p_.spec.centred()) {
             const double kappa_p = kappa_of_pivot(b);
             e.luk = l * u_ * kappa_p + u_ * e.kappa, e.dv = std::max(2 * l * u_ * kappa_p * kappa_p, e.luk);
             e.of_one = e.luk / (l * u_), e.of_x_hat = e.dv / (l * u_);
         }
+        of_denominator(b, l, luk_v, e);
         // A variance of one pass (a tree's may be one in double) may come out as 0, and what follows is not linear.
         if (e.dv > 0.25 && (accumulation_ == Accumulation::pivot || accumulation_ == Accumulation::tree))
             e.luk = e.dv = no_bound, e.of_one = e.of_x_hat = no_bound / (l * u_);
@@ -142,6 +157,34 @@ private:
         e.reach = std::max({1.0, e.r, e.d_free && p_.has_correction() ? size(b.raw_r) : 0.0});
         e.inside = e.s == 0 ? 0 : tiny_param_ / e.s;
         return e;
+    }
+
+    void of_denominator(const truth::Block& b, double l, double luk_v, Errors& e) const {
+        const double eps = p_.spec.eps, floor = p_.spec.denominator == Denominator::floor ? eps * eps : eps;
+        const bool own = p_.own_statistics(), pivot = accumulation_ == Accumulation::pivot && p_.spec.centred();
+        e.slope = 1, e.kink = e.vanishes = e.var_lost = 0;
+        if (own && p_.spec.has_floor()) {
+            e.kink = std::abs(size(b.var) - floor) <= 4 * e.dv * floor ? 1 : 0;
+            if (size(b.var) < floor) e.slope = 0;
+            if (e.slope == 0 && e.kink == 0 && !pivot) below_floor(b, l, e);
+        }
+        if (!own || p_.spec.denominator != Denominator::added) return;
+        e.slope = b.var == 0 ? 0 : e.s / std::sqrt(size(b.var));
+        if (!pivot) e.dv = l * u_ + 2 * luk_v;
+        else if (e.dv < no_bound)
+            e.dv = 2 * (e.slope == 0 ? std::sqrt(e.dv) : std::min(std::sqrt(e.dv), e.dv * e.slope));
+        if (e.slope == 0) e.vanishes = 1;
+        else if (e.luk * e.slope > 0.25) e.vanishes = b.divisor;
+    }
+
+    // What s is made of is eps alone: one rounding of it, one of its root and one of 1 / s.
+    void below_floor(const truth::Block& b, double l, Errors& e) const {
+        const double var = size(b.var), mean = p_.spec.centred() && e.kappa != 1 ? size(b.mean) : 0;
+        const double from_mean = e.m / b.divisor * mean * mean, lu = l * u_;
+        e.var_lost = std::max(lu * var + lu * lu * (var + from_mean), lu * std::sqrt(var * (var + from_mean))) +
+                     e.m / b.divisor * row_of(param_dtype(p_.dtype)).smallest_normal;
+        e.kappa = e.of_one = std::sqrt(var + mean * mean) / e.s;
+        e.luk = lu * e.kappa, e.dv = 4 * u_;
     }
 
     static constexpr double no_bound = 0x1p300;
@@ -167,7 +210,8 @@ private:
     };
     Lost lost_by(const Errors& e) const {
         const double wide = unit_roundoff(DType::f64) * e.m * e.kappa;  // statistics summed and kept in f64
-        return in_f64_ ? Lost{wide, wide} : Lost{e.luk, e.dv};
+        const double wide_var = p_.spec.plain() ? wide : unit_roundoff(DType::f64) * e.m * (1 + 2 * e.kappa_v);
+        return in_f64_ ? Lost{wide, wide_var} : Lost{e.luk, e.dv};
     }
 
     // Batch renorm's slices see running statistics that earlier slices have moved, with the errors of their own means
@@ -198,7 +242,10 @@ private:
         const double given = p_.own_statistics() ? 0 : 4 * u * (e.s * e.s + p_.spec.eps);
         const double least = in_f64_ ? 0 : row_of(p_.dtype == DType::f64 ? p_.dtype : DType::f32).smallest_subnormal;
         out_.mean.push_back(2 * lost * e.s + 0x1p-50 * size(b.mean) + least);
-        out_.var.push_back(std::max(2 * lost_var * e.s * e.s, given) + 0x1p-50 * size(b.var));
+        const double far = p_.spec.denominator == Denominator::added ? std::max(1.0, (1 + lost_var / 4) / 2) : 1;
+        const double of_var =
+            e.var_lost > 0 ? (in_f64_ ? std::min(1.0, u64 / u_ * e.m) : 1) * e.var_lost : far * lost_var * e.s * e.s;
+        out_.var.push_back(std::max(2 * of_var, given) + 0x1p-50 * size(b.var));
         out_.rstd.push_back(e.s > 0 ? 4 * (lost_var / 2 + 3 * u) / e.s : 0);
         out_.r.push_back(4 * (e.r_free ? lost_var / 2 : 0) * e.r + (4 * u_ + e.moved) * e.r);
         out_.d.push_back((e.d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d);
@@ -209,11 +256,30 @@ private:
             const double x_hat = size(t_.x_hat[i]), result = e.r * x_hat + e.d;
             double& y = out_.y[i];
             y = u_io_ * size(t_.y[i]) + tiny_ + gamma(i) * e.inside;
-            if (kappa_free_) y += 6 * u_ * (gamma(i) * result + beta(i)) + 0x1p-46 * e.kappa * e.reach * gamma(i);
+            if (kappa_free_)
+                y += 6 * u_ * (gamma(i) * result + beta(i)) +
+                     (0x1p-46 * e.kappa * e.reach + of_variance(e) * x_hat) * gamma(i);
             else
                 y += gamma(i) * (e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm) +
                      2 * u_ * (gamma(i) * result + beta(i));
         }
+    }
+
+    // What a variance that is not the textbook's adds to x_hat, relatively, where it is summed in f64.
+    double of_variance(const Errors& e) const { return p_.spec.plain() ? 0 : 0x1p-46 * e.kappa_v; }
+
+    // dx of other denominators and divisors; bounds.hpp has the derivation. sum_g and of_g_x_hat are over q, mean_g
+    // over m.
+    double dx_bound(const Errors& e, double q, double g, double x_hat, double sum_g, double of_g_x_hat) const {
+        const double mean_g = p_.spec.centred() ? sum_g * q / e.m : 0, by = std::max(1.0, e.slope);
+        const double w = x_hat * (e.kink != 0 ? 1 : e.slope), gw = of_g_x_hat * by;
+        const double terms = g + mean_g + w * of_g_x_hat, inherited = (by + w) * of_g_x_hat * by + w * sum_g;
+        const double vanished = e.vanishes * sum_g, either = e.kink * x_hat * of_g_x_hat;
+        if (kappa_free_)
+            return (either + 8 * u_ * terms + 0x1p-45 * e.kappa_v * (terms + inherited + gw + vanished)) / e.s;
+        return (either + 12 * std::max(e.luk, e.dv) * terms + 12 * e.luk * (inherited + vanished) +
+                12 * std::max(e.luk, e.lu) * mean_g) /
+               e.s;
     }
 
     void add_dx(const truth::Block& b, const Errors& e) {
@@ -230,12 +296,14 @@ private:
             const double x_hat = size(t_.x_hat[i]), dy = std::abs(in_.dy[i]), g = gamma(i) * e.r * dy;
             sum_dy_[c] += dy;
             terms_[c] += dy != 0;
-            sum_dy_kappa_[c] += e.of_one * e.reach * dy;
+            sum_dy_kappa_[c] += e.of_one * e.reach * dy + (p_.spec.plain() ? 0 : e.kappa_v * x_hat * dy);
             sum_dy_x_hat_[c] += dy * (e.r * x_hat + e.d) * e.of_x_hat;
             double& dx = out_.dx[i];
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
             if (e.s == 0) continue;
-            if (kappa_free_)
+            if (own && !p_.spec.plain()) {
+                dx += dx_bound(e, b.divisor, g, x_hat, mean_g, mean_g_x_hat);
+            } else if (kappa_free_)
                 dx += 8 * u_ / e.s * (g + (own ? mean_g + x_hat * mean_g_x_hat : 0)) +
                       0x1p-46 * e.kappa / e.s * (1 + x_hat) * means;
             else if (own)

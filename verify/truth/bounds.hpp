@@ -20,6 +20,21 @@
 //   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u (s^2 + eps)), rstd 4 (dv / 2 + 3 u) / s, r
 //     likewise, d as renorm's share; with u = 2^-53 where statistics are
 //             declared to be in f64
+// Other denominators and divisors (Spec::plain is false), with kappa_v = sqrt(1 + (m / q) mean^2 / s^2), since m of the
+// mean's errors are in a sum of squares over q: dv as above with kappa_v. Eps added to the deviation, s = sqrt(var) +
+// eps: sqrt(var) is a length, so that by the triangle inequality it is off by no more than the mean, l u kappa s, and
+// half of l u of itself; hence dv = l u + 2 l u kappa_v, and var by (dv + dv^2 / 4) s^2. A floor moves s less than var
+// does; below it s is off by the roundings of eps alone, dv = 4 u, and kappa = sqrt(var + mean^2) / s, since the mean
+// is off by no more than l u times the block's root mean square. There var is off, absolutely, by what dv is with s =
+// sqrt(var).
+//   dx        12 max(l u kappa, dv) (1/s) [|g| + mean|g| + |w| G] + 12 l u kappa (1/s) [(t + |w|) t G + |w| (1/q)
+//     sum|g| +
+//     mean|g|],  G = (1/q) sum|g x_hat|, t = max(1, slope), w = slope x_hat, slope = 2 s ds / dvar
+//     w G has rstd, x_hat and G off by 3.5 max each, and two roundings; x_hat by l u kappa, absolutely, times t G and,
+//     inside G, times |w|; slope = s / sqrt(var) by 1.5 l u kappa t of itself. Where sqrt(var) is no larger than 4 l u
+//     kappa s the deviations may be rounding alone, and w any vector of that length: 12 l u kappa sum|g| more (equal
+//     elements: w = +-1, so the mean). Where the variance is within 4 dv of a floor, dx may be that of either side: the
+//     term of x_hat, |x_hat| G / s, is in the bound.
 // About a pivot p, with kappa_p = sqrt(1 + (mean - p)^2 / s^2): each x - p is rounded once, then summed, so that the
 // mean is off by l u mean|x - p| <= l u kappa_p s and by u |mean| <= u kappa s where p is added. The sum of squares is
 // off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so that dv <= 3 l u kappa_p^2.
@@ -63,6 +78,8 @@ struct Repeats {
 Bounds error_bounds(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation,
                     Limit limit = Limit::hard, Repeats repeats = {});
 
+/// Beyond double's range where the block has no bound: at the floor of a denominator, where either side's derivatives
+/// may be given, and where eps is added to a deviation that may be rounding alone.
 /// What a block's statistics may be off by, and l u of sums over it: all that the bounds of its results are made of
 /// (bounds_twice.cpp).
 struct BlockErrors {
@@ -70,7 +87,8 @@ struct BlockErrors {
     double rstd = 0;   ///< relative
     double r = 0;      ///< relative
     double d = 0;
-    double sums = 0;  ///< relative to the sum of the terms' sizes
+    double sums = 0;                    ///< relative to the sum of the terms' sizes
+    double slope = 1, slope_error = 0;  ///< 2 s ds / dvar, and relatively
 };
 std::vector<BlockErrors> block_errors(const Inputs<double>& inputs, const truth::Result& truth,
                                       Accumulation accumulation, Limit limit = Limit::hard);

@@ -16,9 +16,13 @@
 //   ddgamma   sum r rstd |dy| (e_P(v) + |P(v)| (e_rstd + e_r + 3 u + l u)), l of the sum over the channel
 //   ddx    rstd (e_P(h) + |P(h)| (e_rstd + 2 u)) + rstd^2 (e_x |T| + |x_hat| (e_T + (2 e_rstd + 3 u) |T|)) + 2 u
 //   |terms|
-// With statistics given, P(a) = a, and h = u dy is all of ddx. Four times all that, as of x_hat in bounds.hpp: for
-// other orders, the few roundings more of other forms (rstd^3, gamma multiplied in last), and what is not of first
-// order. Then u_io of the result, and what underflows.
+// Of another denominator, whose slope is t = 2 s ds / dvar: |A| and |B| in P, h and ddx are t |A| and t |B|, off by t
+// times the above and by the slope's own error, relatively, 2 max(l u kappa, dv) t + 2 u (bounds.hpp: 1.5 l u kappa t
+// of itself); and T is t ((1/q) sum g v - (m/q) mean(g) mean(v) - t A B) - t^2 (t - 1) A B, with the sizes and the
+// errors of its terms. At a floor, and where a deviation may be rounding alone, there is no bound. With statistics
+// given, P(a) = a, and h = u dy is all of ddx. Four times all that, as of x_hat in bounds.hpp: for other orders, the
+// few roundings more of other forms (rstd^3, gamma multiplied in last), and what is not of first order. Then u_io of
+// the result, and what underflows.
 
 #include <cmath>
 
@@ -70,11 +74,12 @@ private:
         Sums s;
         if (!p_.own_statistics()) return s;
         for (std::size_t k = 0; k < a.size.size(); ++k) {
-            s.mean += a.size[k] / q_, s.mean_error += a.error[k] / q_;
+            s.mean += a.size[k] / m_, s.mean_error += a.error[k] / m_;
             s.along += a.size[k] * x_hat_[k] / q_;
             s.along_error += (a.error[k] * x_hat_[k] + a.size[k] * e_x_[k]) / q_;
         }
-        s.mean_error += L_ * s.mean, s.along_error += L_ * s.along;
+        s.mean_error += L_ * s.mean, s.along_error = slope_ * (s.along_error + (L_ + slope_error_) * s.along);
+        s.along *= slope_;
         if (!p_.spec.centred()) s.mean = s.mean_error = 0;
         return s;
     }
@@ -91,7 +96,8 @@ private:
     void add_block(const truth::Block& b, const BlockErrors& e) {
         const std::size_t m = b.elements.size();
         const double rstd = b.s == 0 ? 0 : 1 / size_of_quad(b.s), r = size_of_quad(b.r), d = size_of_quad(b.d);
-        q_ = b.divisor, L_ = e.sums + 2 * u_;
+        q_ = b.divisor, L_ = e.sums + 2 * u_, m_ = static_cast<double>(m), slope_ = e.slope,
+        slope_error_ = e.slope_error;
         x_hat_.resize(m), e_x_.resize(m);
         Known g{Values(m), Values(m)}, v = g, h = g;
         for (std::size_t k = 0; k < m; ++k) {
@@ -104,18 +110,20 @@ private:
         }
         const Sums of_g = sums(g), of_v = sums(v);
         const Known P = projected(v, of_v);
-        double T = of_g.along * of_v.along + of_g.mean * of_v.mean,
-               T_error = of_g.mean_error * of_v.mean + of_g.mean * of_v.mean_error + of_g.along_error * of_v.along +
-                         of_g.along * of_v.along_error;
+        const double of_means = slope_ * m_ / q_, both = slope_ == 1 ? 1 : 1 + std::abs(slope_ - 1);
+        double T = of_g.along * of_v.along * both + of_g.mean * of_v.mean * of_means,
+               T_error = of_means * (of_g.mean_error * of_v.mean + of_g.mean * of_v.mean_error) +
+                         both * (of_g.along_error * of_v.along + of_g.along * of_v.along_error);
         for (std::size_t k = 0; k < m; ++k) {
             const std::size_t i = b.elements[k], c = channel_of(i);
             const double of_u = r * entry(in_.u, c, 0) * std::abs(in_.dy[i]);
             h.size[k] = rstd * (g.size[k] * of_v.along + v.size[k] * of_g.along) + of_u;
             h.error[k] = rstd * (g.size[k] * of_v.along_error + v.size[k] * of_g.along_error) +
                          (e.rstd + e.r + 6 * u_) * h.size[k];
-            T += g.size[k] * v.size[k] / q_, T_error += (L_ + e.r + 2 * u_) * g.size[k] * v.size[k] / q_;
+            const double gv = slope_ * g.size[k] * v.size[k] / q_;
+            T += gv, T_error += (L_ + e.r + 2 * u_) * gv;
         }
-        T_error += 3 * u_ * T;
+        T_error += (3 * u_ + slope_error_) * T;
         if (!p_.own_statistics()) T = T_error = 0;
         const Known Ph = projected(h, sums(h));
         const double inside = tiny_param_ * (1 + rstd) * (1 + rstd);
@@ -151,7 +159,7 @@ private:
     std::size_t C_, S_;
     Values sizes_, terms_;  // of each channel's ddgamma
     // of the block at hand
-    double q_ = 1, L_ = 0;
+    double q_ = 1, L_ = 0, m_ = 1, slope_ = 1, slope_error_ = 0;
     Values x_hat_, e_x_;
 };
 

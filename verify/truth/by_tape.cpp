@@ -31,15 +31,28 @@ void Taped<Number>::statistics(Block& block) {
         for (const Value& v : x_) squares = squares + (v - mean) * (v - mean);
         const Value var = squares / constant(Quad(block.divisor));
         block.mean = value_of(mean.value), block.var = value_of(var.value);
-        if (block.var + Quad(p_.spec.eps) == 0) {
-            block.s = 0;
+        spread = spread_of(var);
+        block.s = value_of(spread.value);
+        if (block.s == 0) {
             x_hat_.assign(x_.size(), Value());
             return;
         }
-        spread = sqrt(var + constant(Quad(p_.spec.eps)));
-        block.s = value_of(spread.value);
     }
     for (const Value& v : x_) x_hat_.push_back((v - mean) / spread);
+}
+
+// Below its floor a denominator is a constant; where the variance is 0, sqrt(var) + eps is one for what is multiplied
+// by x_hat.
+template <class Number>
+auto Taped<Number>::spread_of(const Value& var) const -> Value {
+    const auto constant = [](const Quad& v) { return Value(Number(v)); };
+    const Quad eps(p_.spec.eps), square = value_of(var.value), root = sqrt(square);
+    switch (p_.spec.denominator) {
+        case Denominator::added: return square == 0 ? constant(eps) : sqrt(var) + constant(eps);
+        case Denominator::floor: return root < eps || root == 0 ? constant(eps) : sqrt(var);
+        case Denominator::floor_root: return square < eps || root == 0 ? constant(Quad(sqrt(eps))) : sqrt(var);
+        default: return square + eps == 0 ? Value() : sqrt(var + constant(eps));
+    }
 }
 
 template <class Number>

@@ -81,7 +81,10 @@ Result evaluate_in(const verify::Inputs<double>& in) {
     Result out;
     for (auto& elements : index_sets(p)) {
         out.blocks.emplace_back();
-        out.blocks.back().divisor = p.spec.moments == Moments::norm ? 1 : static_cast<double>(elements.size());
+        const auto m = static_cast<double>(elements.size());
+        out.blocks.back().divisor = p.spec.divisor == Divisor::less_one                                 ? m - 1
+                                    : p.spec.divisor == Divisor::one || p.spec.moments == Moments::norm ? 1
+                                                                                                        : m;
         out.blocks.back().elements = std::move(elements);
     }
     out.x_hat.resize(in.x.size());

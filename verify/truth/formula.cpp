@@ -4,6 +4,7 @@
 //   mean    m additions and a quotient: off by (3 m + 15) u^2 mean|x| <= (3 m + 15) u^2 kappa s
 //   var     each deviation inherits that, each square 5 u^2, m additions: relatively (9 m + 40) u^2 kappa
 //   x_hat   (3 m + 15) u^2 kappa + |x_hat| (5 m + 50) u^2 kappa
+//   sqrt(var) + eps as sqrt(var + eps); its slope, s / sqrt(var), a quotient more, with the error of sqrt(var)
 //   y, dx, dgamma, dbeta: products and sums of these: at most (20 m' + 200) u^2 kappa T, m' the longest sum
 //
 // bounds.hpp allows no less than 2^-53 kappa T, or 2^-46 kappa T + 6 2^-24 T where an implementation is kappa-free (f32
@@ -50,10 +51,25 @@ void ByFormula::statistics(Block& block) {
             squares += away * away;
         }
         const Wide var = squares / block.divisor;
-        s = sqrt(var + p_.spec.eps);
+        const double eps = p_.spec.eps;
+        const Wide root = sqrt(var);
+        slope_ = 1;
+        switch (p_.spec.denominator) {
+            case Denominator::root: s = sqrt(var + eps); break;
+            case Denominator::added:
+                s = root + eps;
+                slope_ = root.high == 0 ? Wide() : s / root;
+                break;
+            case Denominator::floor: s = root, is_below((root - eps).high, s, eps); break;
+            case Denominator::floor_root: s = root, is_below((var - eps).high, s, sqrt(Wide(eps))); break;
+        }
         block.mean = Quad(mean_), block.var = Quad(var), block.s = Quad(s);
     }
     rstd_ = s.high == 0 ? Wide() : 1 / s;
+}
+
+void ByFormula::is_below(double above, Wide& s, const Wide& floor) {
+    if (above < 0) s = floor, slope_ = Wide();
 }
 
 void ByFormula::results(const Block& block) {
@@ -73,8 +89,8 @@ void ByFormula::results(const Block& block) {
         if (own) mean_g += g, mean_g_x_hat += g * x_hat;
     }
     if (in_.dy.empty()) return;
-    mean_g = p_.spec.centred() ? mean_g / block.divisor : Wide();
-    mean_g_x_hat = mean_g_x_hat / block.divisor;
+    mean_g = p_.spec.centred() ? mean_g / static_cast<double>(block.elements.size()) : Wide();
+    mean_g_x_hat = mean_g_x_hat / block.divisor * slope_;
     for (const std::size_t i : block.elements) {
         const Wide g = out_.dx[i];
         out_.dx[i] = (own ? g - mean_g - out_.x_hat[i] * mean_g_x_hat : g) * rstd_;
@@ -93,9 +109,14 @@ void ByFormulaTwice::results(const Block& block) {
         mean_g += of_g, mean_v = mean_v + v;
         along_g += of_g * x_hat, along_v += x_hat * v, T += of_g * v;
     }
-    for (Wide* sum : {&mean_g, &mean_v, &along_g, &along_v, &T}) *sum = *sum / block.divisor;
-    if (!p_.spec.centred()) mean_g = mean_v = Wide();
-    T = T - mean_g * mean_v - along_g * along_v;
+    const auto m = static_cast<double>(block.elements.size());
+    const Wide sum_g = mean_g / block.divisor;
+    mean_v = p_.spec.centred() ? mean_v / m : Wide();
+    for (Wide* sum : {&along_g, &along_v, &T}) *sum = *sum / block.divisor;
+    // with t the slope: t (1/q) sum g P(v) - t^2 (t - 1) A B
+    const Wide of_both = along_g * along_v * slope_;
+    T = (T - sum_g * mean_v - of_both) * slope_ - of_both * slope_ * (slope_ + -1.0);
+    along_g = along_g * slope_, along_v = along_v * slope_;
 
     std::vector<Wide> h;
     Wide mean_h, along_h;
@@ -109,7 +130,7 @@ void ByFormulaTwice::results(const Block& block) {
         h.push_back(own ? of_u - rstd_ * (g(i) * along_v + along_g * v) : of_u);
         mean_h += h.back(), along_h += h.back() * x_hat;
     }
-    mean_h = p_.spec.centred() ? mean_h / block.divisor : Wide(), along_h = along_h / block.divisor;
+    mean_h = p_.spec.centred() ? mean_h / m : Wide(), along_h = along_h / block.divisor * slope_;
     for (std::size_t k = 0; k < h.size(); ++k) {
         const std::size_t i = block.elements[k];
         const Wide x_hat = out_.x_hat[i];

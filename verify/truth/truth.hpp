@@ -13,7 +13,7 @@ namespace normlab::truth {
 struct Block {
     std::vector<std::size_t> elements;  ///< logical indices
     Quad mean = 0, var = 0;             ///< var as in norm.hpp
-    Quad s = 0;                         ///< sqrt(var + eps), or the running sigma
+    Quad s = 0;                         ///< sqrt(var + eps), another denominator, or the running sigma
     Quad r = 1, d = 0, raw_r = 1, raw_d = 0;
     double divisor = 1;  ///< q: what the block's sums are divided by
     double kappa = 1;    ///< sqrt(1 + mean^2 / s^2), 1 where the mean is not removed

@@ -37,6 +37,7 @@ public:
 
 private:
     using Value = BasicRecorded<Number>;
+    Value spread_of(const Value& var) const;
 
     BasicTape<Number> tape_;
     std::vector<Value> x_, x_hat_;
@@ -51,7 +52,10 @@ public:
     void results(const Block& block);
 
 protected:
-    Wide mean_, rstd_;
+    /// `floor`, and no slope, for s where it is below.
+    void is_below(double above, Wide& s, const Wide& floor);
+
+    Wide mean_, rstd_, slope_ = 1;
 };
 
 /// After ByFormula: ddy, ddx and the share of ddgamma.
