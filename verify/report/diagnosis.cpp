@@ -73,11 +73,13 @@ void finish(Cause& cause, const std::vector<Outcome>& outcomes) {
     if (!cause.earlier) cause.common = separation(failing, passing(cause, outcomes, seen));
     cause.example = cause.findings[0];
     const auto rank = [&](const Measured& m) {
-        // one that fails alone where another showed that it depends on earlier calls
+        // one that fails by itself where others showed that it depends on earlier calls
         if (cause.earlier)
             return 4 * (m.outcome->test.check == "reuse") + 2 * (m.outcome->again && !m.outcome->again->behind.empty()) +
                    m.outcome->again.has_value();
-        return 2 * (m.finding->verdict == Verdict::fail) + !m.outcome->smaller.empty();
+        const bool held_or_not = m.outcome->again && !holds_alone(*m.outcome, *m.finding);
+        return 4 * (held_or_not && !said_again(*m.outcome, *m.finding).empty()) +
+               2 * (m.finding->verdict == Verdict::fail) + !m.outcome->smaller.empty();
     };
     for (const Measured& m : cause.findings)
         if (rank(m) > rank(cause.example)) cause.example = m;
@@ -88,19 +90,21 @@ bool holds_alone(const Cause& cause) {
     const auto again = [](const Measured& m) { return m.outcome->again.has_value(); };
     return !cause.named && std::ranges::any_of(cause.findings, again) &&
            std::ranges::all_of(cause.findings, [&](const Measured& m) {
-               return !again(m) || holds_alone(*m.outcome, *m.finding);
+               return !again(m) || verify::holds_alone(*m.outcome, *m.finding);
            });
 }
 
 // Those that hold alone are one for each implementation, with what `reuse` found of it.
 void join_earlier(std::vector<Cause>& causes) {
     std::map<std::string, Cause> joined;
+    std::map<std::string, std::set<std::string>> titles_of;
     const auto take = [&](auto is_one) {
         for (Cause& c : causes) {
             if (c.findings.empty() || !is_one(c)) continue;
             Cause& all = joined[c.implementation];
-            all.title += (all.title.empty() ? "depends on earlier calls of the process, or differs from run to run: "
-                                            : ", ") + c.title;
+            if (std::set<std::string>& titles = titles_of[c.implementation]; titles.insert(c.title).second)
+                all.title += (all.title.empty() ? "depends on earlier calls of the process, or differs from run to run: "
+                                                : ", ") + c.title;
             if (all.findings.empty() || c.verdict == Verdict::fail) all.verdict = c.verdict;
             all.findings.insert(all.findings.end(), c.findings.begin(), c.findings.end());
             c.findings.clear();
@@ -164,7 +168,15 @@ std::vector<Cause> diagnose(const std::vector<Outcome>& outcomes) {
     return causes;
 }
 
-std::string Cause::again() const { return said_again(*example.outcome, *example.finding); }
+std::string Cause::again() const {
+    if (const std::string said = said_again(*example.outcome, *example.finding); !said.empty() || !earlier) return said;
+    // the example does it all by itself; of another, what shows it
+    const auto shows = [](const Measured& m) { return m.outcome->again && !m.outcome->again->behind.empty(); };
+    auto m = std::ranges::find_if(findings, shows);
+    if (m == findings.end()) m = std::ranges::find_if(findings, [](const Measured& f) { return f.outcome->again.has_value(); });
+    return m == findings.end() ? "" : fmt::format("{} of {}: {}", m->finding->quantity, m->outcome->test.text(),
+                                                  said_again(*m->outcome, *m->finding));
+}
 
 std::vector<std::size_t> cases_to_run_again(const std::vector<Outcome>& outcomes) {
     std::vector<std::size_t> places;

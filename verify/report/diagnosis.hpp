@@ -22,9 +22,9 @@ struct Cause {
     std::map<std::string, std::size_t> checks;  ///< findings of each
     std::size_t cases = 0;
     std::string common;  ///< separation() of these cases; may be empty
-    Measured example;    ///< the first that fails and has a smaller case, or else the first
+    Measured example;    ///< the first that differs from run to run, or else fails and has a smaller case, or the first
 
-    /// what running the example's case again says of it; mostly nothing
+    /// what running cases again says of it, of the example where it can; mostly nothing
     std::string again() const;
     /// "12 findings in 9 cases: accuracy 10, adjoint 2"
     std::string counts() const;
