@@ -29,6 +29,7 @@ struct Condition {
     std::function<bool(const Case&)> has;
     Keys keys;        // that it looks at, or that change with those
     bool way = false;  // on the layout, dtype, mode or variant: each case has its like with the others
+    std::string limited = {}, divided = {};  // the number whose limit it is, or whose remainder by 8 or more
 };
 
 // What a case is, key by key.
@@ -98,9 +99,9 @@ void add_limits(std::vector<Condition>& all, const std::vector<const Case*>& fai
     const double least = number(**std::ranges::min_element(failing, by_number)),
                  largest = number(**std::ranges::max_element(failing, by_number));
     all.push_back({least == 2 ? name + " > 1" : fmt::format("{} >= {:g}", name, least),
-                   [=](const Case& c) { return number(c) >= least; }, keys});
+                   [=](const Case& c) { return number(c) >= least; }, keys, false, name});
     all.push_back({largest == 1 ? name + " = 1" : fmt::format("{} <= {:g}", name, largest),
-                   [=](const Case& c) { return number(c) <= largest; }, keys});
+                   [=](const Case& c) { return number(c) <= largest; }, keys, false, name});
 }
 
 // Of numbers that differ otherwise.
@@ -117,7 +118,7 @@ void add_remainders(std::vector<Condition>& all, const std::vector<const Case*>&
             all.push_back({r == 0   ? fmt::format("{} a multiple of {}", name, d)
                            : d == 2 ? name + " odd"
                                     : fmt::format("{} % {} = {}", name, d, r),
-                           as_first, keys});
+                           as_first, keys, false, "", d < 8 ? "" : name});
         else if (each(no_multiple))
             all.push_back({fmt::format("{} no multiple of {}", name, d), no_multiple, keys});
     }
@@ -193,7 +194,7 @@ public:
         // two say more than one only by saying much more
         for (std::size_t a = 0; a < useful_.size(); ++a)
             for (std::size_t b = a + 1; b < useful_.size(); ++b)
-                if (const std::size_t n = count(too_[a], too_[b]); 2 * n < to_halve) pairs.push_back({{a, b}, n, 0});
+                if (const std::size_t n = count(too_[a], too_[b]); 2 * n < to_halve && (n == 0 || !is_range(a, b))) pairs.push_back({{a, b}, n, 0});
         std::ranges::stable_sort(pairs, {}, &Candidate::left);
         if (pairs.size() > most_pairs) pairs.resize(most_pairs);
         const auto [pair, pair_doubtful] = best_of(pairs);
@@ -203,10 +204,21 @@ public:
     std::string text(const Candidate& best) const {
         std::string text;
         for (const std::size_t k : best.conditions) text += (text.empty() ? "" : " and ") + useful_[k].text;
-        return text;
+        if (best.conditions.size() > 1) return text;
+        // beyond a limit there may be numbers of one remainder alone: which of both it is nobody knows
+        const std::string& number = useful_[best.conditions[0]].limited;
+        std::string divided;  // by the most
+        for (const Condition& c : useful_)
+            if (!number.empty() && c.divided == number) divided = c.text;
+        return divided.empty() ? text : fmt::format("{} (where all have {})", text, divided);
     }
 
 private:
+    // A range fits any few numbers that lie together.
+    bool is_range(std::size_t a, std::size_t b) const {
+        return !useful_[a].limited.empty() && useful_[a].limited == useful_[b].limited;
+    }
+
     // Whether each condition is needed: some failing cases have a like that passes, for which it alone does not hold,
     // and which differs in one other key at most. Notes how far these are.
     bool supported(Candidate& candidate) const {
