@@ -60,6 +60,18 @@ TEST_CASE("separation: the smallest description of what fails") {
                Contains("nhwc"));
 }
 
+TEST_CASE("separation: a case made small refutes what is not needed") {
+    std::vector<Case> all;
+    for (const char* layout : {"nchw", "nhwc"})
+        for (const int N : {3, 15, 64, 300, 496, 512, 1000, 4100})
+            all.push_back(parse_case(fmt::format("batch_norm reference f32 {} train {}x3x2 dy=tail", layout, N)));
+    std::vector<const Case*> failing, passing;
+    for (const Case& c : all) (c.shape.N > 4000 || c.shape.N == 496 ? failing : passing).push_back(&c);
+    CHECK(separation(failing, passing) == "only with N >= 496: 4 of 8 such cases");
+    const Case small = parse_case("batch_norm reference f32 nchw train 31x1x1");
+    CHECK(separation(failing, passing, {&small}).find("N >= ") == std::string::npos);
+}
+
 TEST_CASE("separation: remainders, and silence where it could be anything") {
     const auto text = [](const std::vector<std::string>& rest, auto fails) {
         std::vector<Case> all;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -62,6 +63,21 @@ std::vector<const Case*> passing(const Cause& cause, const std::vector<Outcome>&
     return cases;
 }
 
+// The case made small of an outcome, if it was made so for this finding: for the first that fails.
+std::optional<Case> smaller_case(const Measured& m) {
+    const auto first = std::ranges::find(m.outcome->findings, Verdict::fail, &Finding::verdict);
+    constexpr std::string_view begin = " --case \"";
+    const std::string& line = m.outcome->smaller;
+    const std::size_t at = line.find(begin);
+    if (first == m.outcome->findings.end() || &*first != m.finding || at == line.npos) return std::nullopt;
+    try {
+        const std::size_t from = at + begin.size();
+        return parse_case(line.substr(from, line.find('"', from) - from));
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
 void finish(Cause& cause, const std::vector<Outcome>& outcomes) {
     std::set<const Outcome*> seen;
     std::vector<const Case*> failing;
@@ -70,7 +86,12 @@ void finish(Cause& cause, const std::vector<Outcome>& outcomes) {
         if (seen.insert(m.outcome).second && m.outcome->name.empty()) failing.push_back(&m.outcome->test);
     }
     cause.cases = seen.size();
-    if (!cause.earlier) cause.common = separation(failing, passing(cause, outcomes, seen));
+    std::vector<Case> small;
+    std::vector<const Case*> smaller;
+    for (const Measured& m : cause.findings)
+        if (const std::optional<Case> c = smaller_case(m)) small.push_back(*c);
+    for (const Case& c : small) smaller.push_back(&c);
+    if (!cause.earlier) cause.common = separation(failing, passing(cause, outcomes, seen), smaller);
     cause.example = cause.findings[0];
     const auto rank = [&](const Measured& m) {
         // one that fails by itself where others showed that it depends on earlier calls

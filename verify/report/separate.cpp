@@ -110,17 +110,19 @@ void add_remainders(std::vector<Condition>& all, const std::vector<const Case*>&
     const double first = number(*failing[0]);
     const auto each = [&](auto has) { return std::ranges::all_of(failing, [&](const Case* c) { return has(*c); }); };
     if (each([&](const Case& c) { return number(c) == first; })) return;
-    for (const double d : {2., 4., 8., 16., 32., 64.}) {
+    // the remainder by the most, the multiple by the least: not more than is known
+    for (const double d : {64., 32., 16., 8., 4., 2.}) {
         const double r = std::fmod(first, d);
         const auto as_first = [=](const Case& c) { return std::fmod(number(c), d) == r; };
-        const auto no_multiple = [=](const Case& c) { return std::fmod(number(c), d) != 0; };
         if (each(as_first))
             all.push_back({r == 0   ? fmt::format("{} a multiple of {}", name, d)
                            : d == 2 ? name + " odd"
                                     : fmt::format("{} % {} = {}", name, d, r),
                            as_first, keys, false, "", d < 8 ? "" : name});
-        else if (each(no_multiple))
-            all.push_back({fmt::format("{} no multiple of {}", name, d), no_multiple, keys});
+    }
+    for (const double d : {2., 4., 8., 16., 32., 64.}) {
+        const auto no_multiple = [=](const Case& c) { return std::fmod(number(c), d) != 0; };
+        if (each(no_multiple)) all.push_back({fmt::format("{} no multiple of {}", name, d), no_multiple, keys});
     }
 }
 
@@ -166,10 +168,13 @@ struct Candidate {
 
 class Separation {
 public:
-    Separation(const std::vector<const Case*>& failing, const std::vector<const Case*>& passing)
+    Separation(const std::vector<const Case*>& failing, const std::vector<const Case*>& passing,
+               const std::vector<const Case*>& smaller)
         : failing_(failing.size()), passing_(evenly(passing, most_passing)) {
-        for (Condition& condition : conditions(failing, description_)) {
-            if (!std::ranges::all_of(failing, [&](const Case* c) { return condition.has(*c); })) continue;
+        std::vector<const Case*> all = failing;
+        all.insert(all.end(), smaller.begin(), smaller.end());
+        for (Condition& condition : conditions(all, description_)) {
+            if (!std::ranges::all_of(all, [&](const Case* c) { return condition.has(*c); })) continue;
             Bits too(passing_.size() / 64 + 1);
             for (std::size_t k = 0; k < passing_.size(); ++k)
                 too[k / 64] |= std::uint64_t{condition.has(*passing_[k])} << k % 64;
@@ -209,7 +214,7 @@ public:
         const std::string& number = useful_[best.conditions[0]].limited;
         std::string divided;  // by the most
         for (const Condition& c : useful_)
-            if (!number.empty() && c.divided == number) divided = c.text;
+            if (divided.empty() && !number.empty() && c.divided == number) divided = c.text;
         return divided.empty() ? text : fmt::format("{} (where all have {})", text, divided);
     }
 
@@ -284,9 +289,10 @@ private:
 
 }  // namespace
 
-std::string separation(const std::vector<const Case*>& failing, const std::vector<const Case*>& passing) {
+std::string separation(const std::vector<const Case*>& failing, const std::vector<const Case*>& passing,
+                       const std::vector<const Case*>& smaller) {
     if (failing.size() < fewest || passing.empty()) return {};
-    Separation separation(failing, passing);
+    Separation separation(failing, passing, smaller);
     const std::optional<Candidate> best = separation.best();
     if (!best) return {};
     const std::size_t left = best->left * (1 + passing.size() / most_passing);  // they were thinned out evenly

@@ -15,6 +15,8 @@ namespace normlab::verify {
 /// one other key at most, holds. Empty where there is none, where most cases with the condition hold (but for layout,
 /// dtype, mode and variant, in which each case has its like), where a condition on something else explains the
 /// failures as well, and where fewer than three fail.
-std::string separation(const std::vector<const Case*>& failing, const std::vector<const Case*>& passing);
+/// `smaller` fail too, and are not counted: cases made small, which have left out what is not needed.
+std::string separation(const std::vector<const Case*>& failing, const std::vector<const Case*>& passing,
+                       const std::vector<const Case*>& smaller = {});
 
 }  // namespace normlab::verify
