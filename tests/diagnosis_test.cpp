@@ -82,7 +82,8 @@ TEST_CASE("separation: remainders, and silence where it could be anything") {
     };
     std::vector<std::string> sizes, confounded;
     for (const char* layout : {"nchw", "nhwc"}) {
-        for (const int N : {5, 15, 31, 64, 257, 511, 512, 513, 519, 527, 1021, 1024, 2047, 2049, 2064, 4093, 4095, 8191})
+        for (const int N :
+             {5, 15, 31, 64, 257, 511, 512, 513, 519, 527, 1021, 1024, 2047, 2049, 2064, 4093, 4095, 8191})
             sizes.push_back(fmt::format("{} train {}x3x2 dy=tail", layout, N));
         for (const int N : {2, 5, 31}) sizes.push_back(fmt::format("{} train {}x6x3", layout, N));
         for (const int N : {5, 31}) confounded.push_back(fmt::format("{} train {}x3x2", layout, N));
@@ -108,7 +109,8 @@ TEST_CASE("separation: remainders, and silence where it could be anything") {
     std::vector<std::string> mixed;
     for (const char* x : {"constant", "pairs", "sorted", "normal", "alternating"})
         for (const char* shape : {"5x6x3", "2x7x4"})
-            mixed.push_back(fmt::format("nchw train {}{}", shape, std::string(x) == "normal" ? "" : fmt::format(" x={}", x)));
+            mixed.push_back(
+                fmt::format("nchw train {}{}", shape, std::string(x) == "normal" ? "" : fmt::format(" x={}", x)));
     CHECK(text(mixed, [](const Case& c) { return c.x.pattern != "pairs" && c.x.pattern != "sorted"; }).empty());
 }
 

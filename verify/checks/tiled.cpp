@@ -181,9 +181,9 @@ std::vector<Finding> in_place(Memory& over, std::string_view said, Call call) {
     for (std::size_t k = 0; k < all.size(); ++k)
         if (fails(all[k]))
             all[k].note = fmt::format("called in place, {}{}", said,
-                                      elsewhere.empty()      ? ""
+                                      elsewhere.empty()     ? ""
                                       : fails(elsewhere[k]) ? "; not in place it fails too"
-                                                             : "; not in place it holds");
+                                                            : "; not in place it holds");
     return all;
 }
 
@@ -260,12 +260,12 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
         tensor.fill(dy, in.dy);
         operation.backward(view(x), view(dy), affine, saved.view(), {view(dx), dgamma.data(), dbeta.data()});
         synchronize(big.device);
-        return std::vector{tensor.judge("dx", dx, t.dx, bounds.dx),
-                           compare("dgamma", by_channel, read_channels(dgamma, params),
-                                   repeated(t.dgamma, C, norm ? channel / std::sqrt(block) : channel),
-                                   repeated(bounds.dgamma, C, 1)),
-                           compare("dbeta", by_channel, read_channels(dbeta, params), repeated(t.dbeta, C, channel),
-                                   repeated(bounds.dbeta, C, 1))};
+        return std::vector{
+            tensor.judge("dx", dx, t.dx, bounds.dx),
+            compare("dgamma", by_channel, read_channels(dgamma, params),
+                    repeated(t.dgamma, C, norm ? channel / std::sqrt(block) : channel), repeated(bounds.dgamma, C, 1)),
+            compare("dbeta", by_channel, read_channels(dbeta, params), repeated(t.dbeta, C, channel),
+                    repeated(bounds.dbeta, C, 1))};
     }));
 
     // Sums over many rows, of which few are not 0: one that is lost is seen, however loose the bound of a long sum.
@@ -279,11 +279,11 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
         tensor.fill_places(dy, places);
         operation.backward(view(x), view(dy), affine, saved.view(), {view(dx), dgamma.data(), dbeta.data()});
         synchronize(big.device);
-        return std::vector{compare("dgamma of few rows", by_channel, read_channels(dgamma, params),
-                                   repeated(of_few.dgamma, C, norm ? 1 / std::sqrt(block) : 1),
-                                   repeated(few_bounds.dgamma, C, 1)),
-                           compare("dbeta of few rows", by_channel, read_channels(dbeta, params),
-                                   repeated(of_few.dbeta, C, 1), repeated(few_bounds.dbeta, C, 1))};
+        return std::vector{
+            compare("dgamma of few rows", by_channel, read_channels(dgamma, params),
+                    repeated(of_few.dgamma, C, norm ? 1 / std::sqrt(block) : 1), repeated(few_bounds.dgamma, C, 1)),
+            compare("dbeta of few rows", by_channel, read_channels(dbeta, params), repeated(of_few.dbeta, C, 1),
+                    repeated(few_bounds.dbeta, C, 1))};
     }));
 
     if (stateful && c.mode == Mode::train && big.spec.block.samples)

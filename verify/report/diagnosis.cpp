@@ -96,8 +96,8 @@ void finish(Cause& cause, const std::vector<Outcome>& outcomes) {
     const auto rank = [&](const Measured& m) {
         // one that fails by itself where others showed that it depends on earlier calls
         if (cause.earlier)
-            return 4 * (m.outcome->test.check == "reuse") + 2 * (m.outcome->again && !m.outcome->again->behind.empty()) +
-                   m.outcome->again.has_value();
+            return 4 * (m.outcome->test.check == "reuse") +
+                   2 * (m.outcome->again && !m.outcome->again->behind.empty()) + m.outcome->again.has_value();
         const bool held_or_not = m.outcome->again && !holds_alone(*m.outcome, *m.finding);
         return 4 * (held_or_not && !said_again(*m.outcome, *m.finding).empty()) +
                2 * (m.finding->verdict == Verdict::fail) + !m.outcome->smaller.empty();
@@ -124,8 +124,10 @@ void join_earlier(std::vector<Cause>& causes) {
             if (c.findings.empty() || !is_one(c)) continue;
             Cause& all = joined[c.implementation];
             if (std::set<std::string>& titles = titles_of[c.implementation]; titles.insert(c.title).second)
-                all.title += (all.title.empty() ? "depends on earlier calls of the process, or differs from run to run: "
-                                                : ", ") + c.title;
+                all.title +=
+                    (all.title.empty() ? "depends on earlier calls of the process, or differs from run to run: "
+                                       : ", ") +
+                    c.title;
             if (all.findings.empty() || c.verdict == Verdict::fail) all.verdict = c.verdict;
             all.findings.insert(all.findings.end(), c.findings.begin(), c.findings.end());
             c.findings.clear();
@@ -143,7 +145,8 @@ void join_earlier(std::vector<Cause>& causes) {
         if (std::ranges::any_of(cause.findings, [](const Measured& m) {
                 return m.outcome->test.check == "reuse" || (m.outcome->again && !m.outcome->again->behind.empty());
             }))
-            cause.title.erase(cause.title.find(", or differs"), std::string_view(", or differs from run to run").size());
+            cause.title.erase(cause.title.find(", or differs"),
+                              std::string_view(", or differs from run to run").size());
         causes.push_back(cause);
     }
 }
@@ -175,8 +178,11 @@ std::vector<Cause> diagnose(const std::vector<Outcome>& outcomes) {
             const auto verdict = static_cast<int>(f.cause.empty() ? f.verdict : Verdict::fail);
             const auto [at, added] =
                 index.try_emplace(fmt::format("{} {} {}", verdict, o.test.implementation, key), causes.size());
-            if (added) causes.push_back({.title = title, .implementation = o.test.implementation, .verdict = f.verdict,
-                                    .named = !f.cause.empty()});
+            if (added)
+                causes.push_back({.title = title,
+                                  .implementation = o.test.implementation,
+                                  .verdict = f.verdict,
+                                  .named = !f.cause.empty()});
             Cause& cause = causes[at->second];
             if (f.verdict == Verdict::fail) cause.verdict = Verdict::fail;
             cause.findings.push_back({&o, &f});
@@ -194,9 +200,11 @@ std::string Cause::again() const {
     // the example does it all by itself; of another, what shows it
     const auto shows = [](const Measured& m) { return m.outcome->again && !m.outcome->again->behind.empty(); };
     auto m = std::ranges::find_if(findings, shows);
-    if (m == findings.end()) m = std::ranges::find_if(findings, [](const Measured& f) { return f.outcome->again.has_value(); });
-    return m == findings.end() ? "" : fmt::format("{} of {}: {}", m->finding->quantity, m->outcome->test.text(),
-                                                  said_again(*m->outcome, *m->finding));
+    if (m == findings.end())
+        m = std::ranges::find_if(findings, [](const Measured& f) { return f.outcome->again.has_value(); });
+    return m == findings.end() ? ""
+                               : fmt::format("{} of {}: {}", m->finding->quantity, m->outcome->test.text(),
+                                             said_again(*m->outcome, *m->finding));
 }
 
 std::vector<std::size_t> cases_to_run_again(const std::vector<Outcome>& outcomes) {

@@ -16,7 +16,7 @@ namespace normlab::verify {
 struct Cause {
     std::string title, implementation;
     Verdict verdict = Verdict::fail;
-    bool named = false;  ///< by a planted fault
+    bool named = false;    ///< by a planted fault
     bool earlier = false;  ///< findings that hold alone: they depend on earlier calls, or differ from run to run
     std::vector<Measured> findings;
     std::map<std::string, std::size_t> checks;  ///< findings of each

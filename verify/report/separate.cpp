@@ -27,7 +27,7 @@ using Keys = std::uint64_t;  // a bit for each
 struct Condition {
     std::string text;
     std::function<bool(const Case&)> has;
-    Keys keys;        // that it looks at, or that change with those
+    Keys keys;         // that it looks at, or that change with those
     bool way = false;  // on the layout, dtype, mode or variant: each case has its like with the others
     std::string limited = {}, divided = {};  // the number whose limit it is, or whose remainder by 8 or more
 };
@@ -138,8 +138,10 @@ std::vector<Condition> conditions(const std::vector<const Case*>& failing, const
     for (const auto& [name, number, keys] : sizes) add_remainders(all, failing, name, number, keys);
     description.add_words(all, failing);
     for (const auto& [name, number, keys] : sizes) add_limits(all, failing, name, number, keys);
-    add_limits(all, failing, "kappa", [](const Case& c) { return c.kappa; }, description.keys({"kappa"}));
-    add_limits(all, failing, "sigma", [](const Case& c) { return c.sigma; }, description.keys({"sigma"}));
+    add_limits(
+        all, failing, "kappa", [](const Case& c) { return c.kappa; }, description.keys({"kappa"}));
+    add_limits(
+        all, failing, "sigma", [](const Case& c) { return c.sigma; }, description.keys({"sigma"}));
     return all;
 }
 
@@ -199,7 +201,8 @@ public:
         // two say more than one only by saying much more
         for (std::size_t a = 0; a < useful_.size(); ++a)
             for (std::size_t b = a + 1; b < useful_.size(); ++b)
-                if (const std::size_t n = count(too_[a], too_[b]); 2 * n < to_halve && (n == 0 || !is_range(a, b))) pairs.push_back({{a, b}, n, 0});
+                if (const std::size_t n = count(too_[a], too_[b]); 2 * n < to_halve && (n == 0 || !is_range(a, b)))
+                    pairs.push_back({{a, b}, n, 0});
         std::ranges::stable_sort(pairs, {}, &Candidate::left);
         if (pairs.size() > most_pairs) pairs.resize(most_pairs);
         const auto [pair, pair_doubtful] = best_of(pairs);
@@ -230,7 +233,8 @@ private:
         for (const std::size_t a : candidate.conditions) {
             std::vector<std::size_t> beyond;
             for (std::size_t k = 0; k < passing_.size(); ++k)
-                if (std::ranges::all_of(candidate.conditions, [&](std::size_t c) { return has(too_[c], k) == (c != a); }))
+                if (std::ranges::all_of(candidate.conditions,
+                                        [&](std::size_t c) { return has(too_[c], k) == (c != a); }))
                     beyond.push_back(k);
             if (beyond.empty()) return false;
             std::size_t near = 0, sum = 0;

@@ -8,8 +8,8 @@
 
 namespace normlab::verify {
 
-/// The smallest description, one condition or two, that all of `failing` have and as few of `passing` as can be: "in all
-/// 12 cases with nhwc, in none of 30 others"; "only with S > 1: 9 of 14 such cases". Conditions are the words and
+/// The smallest description, one condition or two, that all of `failing` have and as few of `passing` as can be: "in
+/// all 12 cases with nhwc, in none of 30 others"; "only with S > 1: 9 of 14 such cases". Conditions are the words and
 /// settings of a case, limits of its sizes and of kappa, and remainders of its sizes, which go before limits that
 /// explain no more. Each needs support: failing cases of which nearly the same, beyond that condition and different in
 /// one other key at most, holds. Empty where there is none, where most cases with the condition hold (but for layout,

@@ -58,9 +58,9 @@ const Finding* failing_again(const std::vector<Finding>& findings, const Finding
 
 bool holds_alone(const Outcome& o, const Finding& f) {
     return o.again && std::ranges::none_of(o.again->alone, [&](const std::vector<Finding>& alone) {
-        return failing_again(alone, f) || failing_again(alone, {.quantity = "process"}) ||
-               failing_again(alone, {.quantity = "time"});
-    });
+               return failing_again(alone, f) || failing_again(alone, {.quantity = "process"}) ||
+                      failing_again(alone, {.quantity = "time"});
+           });
 }
 
 void run_again(std::vector<Outcome>& outcomes, std::size_t which, bool behind) {
@@ -81,8 +81,8 @@ void run_again(std::vector<Outcome>& outcomes, std::size_t which, bool behind) {
         all.push_back(o.test);
         const std::optional<Outcome> last = before.empty() ? std::nullopt : runner.run_alone(all);
         const bool fails = last && std::ranges::any_of(o.findings, [&](const Finding& f) {
-            return bad(f) && holds_alone(o, f) && failing_again(last->findings, f);
-        });
+                               return bad(f) && holds_alone(o, f) && failing_again(last->findings, f);
+                           });
         if (fails) o.again->before = std::move(before), o.again->behind = last->findings;
         return fails;
     };
@@ -99,15 +99,15 @@ std::string said_again(const Outcome& o, const Finding& f) {
     const std::vector<std::vector<Finding>>& alone = o.again->alone;
     if (holds_alone(o, f)) {
         if (failing_again(o.again->behind, f))
-            return fmt::format("depends on earlier calls of the process: it holds when its case is run alone, and "
-                               "fails behind {}{}",
-                               o.again->before.size() > 1 ? fmt::format("{} others, the last of them ",
-                                                                        o.again->before.size())
-                                                          : "",
-                               o.again->before.back().text());
-        return fmt::format("holds when its case is run alone, {} of {} times: it depends on earlier calls of the "
-                           "process, or differs from run to run",
-                           alone.size(), alone.size());
+            return fmt::format(
+                "depends on earlier calls of the process: it holds when its case is run alone, and "
+                "fails behind {}{}",
+                o.again->before.size() > 1 ? fmt::format("{} others, the last of them ", o.again->before.size()) : "",
+                o.again->before.back().text());
+        return fmt::format(
+            "holds when its case is run alone, {} of {} times: it depends on earlier calls of the "
+            "process, or differs from run to run",
+            alone.size(), alone.size());
     }
     std::string errors;
     std::size_t fails = 0;

@@ -23,7 +23,7 @@ struct Outcome {
     std::string name = "", rerun = "";  ///< of an outside vector; empty: the case says them
     /// the line that runs a smaller case which fails likewise, if one was looked for and found
     std::string smaller = "";
-    double seconds = 0;  ///< that it took, where it was run by run_cases or run_vectors
+    double seconds = 0;               ///< that it took, where it was run by run_cases or run_vectors
     std::optional<Again> again = {};  ///< what came out when it was run again, if it was (again.hpp)
 
     std::string title() const { return name.empty() ? test.text() : name; }
