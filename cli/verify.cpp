@@ -18,10 +18,12 @@
 #include "system/interrupt.hpp"
 #include "verify/exchange/vectors.hpp"
 #include "verify/report/baseline.hpp"
+#include "verify/report/diagnosis.hpp"
 #include "verify/report/html.hpp"
 #include "verify/report/hunt_report.hpp"
 #include "verify/report/junit.hpp"
 #include "verify/report/report.hpp"
+#include "verify/run/again.hpp"
 #include "verify/run/explain.hpp"
 #include "verify/run/replay.hpp"
 #include "verify/run/run_cases.hpp"
@@ -68,6 +70,26 @@ std::vector<verify::Outcome> run_vectors(const VerifyOptions& o, std::size_t& no
     return outcomes;
 }
 
+// Those that stand for their causes, as long as that takes a small part of the run.
+void run_examples_again(std::vector<verify::Outcome>& outcomes) {
+    constexpr std::size_t most = 24, most_behind = 3;
+    constexpr double seconds = 10;
+    if (outcomes.size() < 2) return;  // a case that ran alone
+    const auto start = std::chrono::steady_clock::now();
+    std::size_t behind = 0, all = 0;
+    for (const std::size_t k : verify::cases_to_run_again(outcomes)) {
+        if (++all > most || system::interrupted() ||
+            std::chrono::steady_clock::now() - start > std::chrono::duration<double>(seconds - outcomes[k].seconds))
+            break;
+        try {
+            verify::run_again(outcomes, k, behind < most_behind);
+        } catch (const system::Interrupted&) {
+            break;
+        }
+        behind += outcomes[k].again && outcomes[k].again->alone.size() > 1;
+    }
+}
+
 void remember(const std::vector<verify::Case>& failing, const std::string& replay) {
     if (!replay.empty()) verify::add_to_replay(replay, failing);
 }
@@ -112,6 +134,7 @@ int run(const VerifyOptions& o) {
     const std::vector<verify::Case> failing =
         o.script ? std::vector<verify::Case>() : verify::shrink_failures(outcomes);
     if (!o.script) verify::explain_failures(outcomes);
+    if (!o.script) run_examples_again(outcomes);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::string command = command_name();
     verify::Summary summary = verify::summarize(outcomes);

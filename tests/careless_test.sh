@@ -43,10 +43,24 @@ leaves environment "environment variables"
 leaves umask "umask"
 leaves child "child processes"   # in another session
 expect 1 "loading it: rounding upward" verify --plugin "$careless:rounding_at_load" --case "$case check=contracts"
+case $out in *"; left behind by loading the plug-in"*) ;; *) complain "by whom: $out" ;; esac
 [ "$(uname -m)" != x86_64 ] || leaves traps "floating-point environment"
 for option in keeps keeps_history keeps_of_plan descriptor; do
   expect 1 "FAIL contracts kept from call to call" verify --plugin "$careless:$option" --case "$case check=contracts"
 done
+
+# What the diagnosis says beside the numbers: what comes out when a case is run again, alone or behind others.
+diagnosed() { # OPTION CHECKS TIER TEXT...
+  option=$1 checks=$2 tier=$3
+  shift 3
+  expect 1 "diagnosis:" verify --plugin "$careless:$option" --variant rms_norm --dtype f32 --layout nchw --check "$checks" --tier "$tier"
+  for text in "$@"; do case $out in *"$text"*) ;; *) complain "$option: no '$text' in $out" ;; esac; done
+}
+diagnosed keys_without_eps accuracy,reuse ci "1. careless: depends on earlier calls of the process: y, " "FAIL reuse other plans" \
+  "again: y of rms_norm careless f32 nchw train " "it holds when its case is run alone, and fails behind rms_norm careless f32 nchw "
+diagnosed by_the_clock accuracy smoke "1. careless: dx: " "again: differs from run to run"
+diagnosed wrong_in_place tiled ci "; called in place, y over x; not in place it holds"
+expect 1 "subsets that differ: error 2, bound 0 at dgamma differs when asked for dgamma; dgamma differs when asked for dgamma and dbeta" verify --plugin "$careless:dgamma_alone" --case "$case check=gradient_masks"
 
 # What it has started ends with it, in a session of its own too.
 marked() { for p in /proc/[0-9]*; do grep -qz "^CARELESS_MARK=$$" "$p/environ" 2>/dev/null && [ "${p#/proc/}" != $$ ] && case $(cat "$p/cmdline" | tr '\0' ' ') in *" worker "*) echo "$p" ;; esac; done; }

@@ -64,21 +64,28 @@ thread_local const void* last_of_thread = nullptr;
 float& at(const Tensor& t, std::int64_t i) { return static_cast<float*>(t.data)[i]; }
 float at(const ConstTensor& t, std::int64_t i) { return static_cast<const float*>(t.data)[i]; }
 
-// The quantities of the check that FAIL, over its ci cases of the variant in f32.
-std::set<std::string> failing(std::string_view check_name, std::string_view variant, const Wrong& wrong) {
+// What FAILs of the check, over its ci cases of the variant in f32.
+std::vector<verify::Finding> failures(std::string_view check_name, std::string_view variant, const Wrong& wrong) {
     const WrongImplementation implementation(wrong);
     const verify::Check& check = verify::find_check(check_name);
-    std::set<std::string> failed;
+    std::vector<verify::Finding> failed;
     for (const Mode mode : {Mode::train, Mode::eval}) {
         verify::Case base;
         base.variant = variant, base.check = check_name, base.dtype = DType::f32, base.mode = mode;
         for (const verify::Case& c : check.cases(base, verify::Tier::ci)) {
             if (!verify::is_valid(c) || !check.refuses(c).empty()) continue;
             for (const verify::Finding& f : check.run(c, implementation))
-                if (f.verdict == verify::Verdict::fail) failed.insert(f.quantity);
+                if (f.verdict == verify::Verdict::fail) failed.push_back(f);
         }
     }
     return failed;
+}
+
+// Their quantities.
+std::set<std::string> failing(std::string_view check_name, std::string_view variant, const Wrong& wrong) {
+    std::set<std::string> names;
+    for (const verify::Finding& f : failures(check_name, variant, wrong)) names.insert(f.quantity);
+    return names;
 }
 
 using Names = std::set<std::string>;
@@ -313,6 +320,8 @@ TEST_CASE("broken promises: an update of shared sums is lost, with many threads 
     };
     CHECK(failing("threads", "layer_norm", lost([](const Call& c) { return c.threads == 3; })) ==
           Names{"numbers of threads"});
+    CHECK(failures("threads", "layer_norm", lost([](const Call& c) { return c.threads > 3; }))[0].note ==
+          "1 of 2 calls differ: with 16 threads");
     const auto calls = std::make_shared<int>(0);
     CHECK(failing("threads", "batch_norm",
                   lost([calls](const Call& c) { return c.problem.shape.N > 4096 && ++*calls % 4 == 0; }))

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include "tests/catch.hpp"
 #include "tests/planted.hpp"
 #include "verify/report/accuracy_class.hpp"
@@ -45,16 +47,133 @@ TEST_CASE("separation: the smallest description of what fails") {
     };
     CHECK(text([](const Case& c) { return c.layout == Layout::channels_last; }) ==
           "in all 8 cases with nhwc, in none of 8 others");
-    CHECK(text([](const Case& c) { return c.shape.C > 1; }) == "in all 12 cases with C >= 4, in none of 4 others");
+    CHECK(text([](const Case& c) { return c.shape.C > 1; }) == "in all 12 cases with m >= 7, in none of 4 others");
     CHECK(text([](const Case& c) { return c.dtype == DType::bf16 && c.shape.S == 1; }).empty());  // two: by chance
     CHECK(text([](const Case& c) { return c.dtype == DType::bf16 && c.shape.C > 1; }) ==
-          "in all 6 cases with bf16 and C >= 4, in none of 10 others");
-    CHECK_THAT(text([](const Case& c) { return c.layout == Layout::channels_last && c.shape.N != 2; }),
-               Contains("nhwc and N >= 3"));
+          "in all 6 cases with bf16 and m >= 7, in none of 10 others");
+    // no case with another N that is like one with N != 2: the layout is all that is known
+    CHECK(text([](const Case& c) { return c.layout == Layout::channels_last && c.shape.N != 2; }) ==
+          "only with nhwc: 6 of 8 such cases");
     CHECK(text([](const Case&) { return true; }).empty());
     // an element of another kind: one case that does not fail
     CHECK_THAT(text([&](const Case& c) { return c.layout == Layout::channels_last && &c != &all[6]; }),
                Contains("nhwc"));
+}
+
+TEST_CASE("separation: a case made small refutes what is not needed") {
+    std::vector<Case> all;
+    for (const char* layout : {"nchw", "nhwc"})
+        for (const int N : {3, 15, 64, 300, 496, 512, 1000, 4100})
+            all.push_back(parse_case(fmt::format("batch_norm reference f32 {} train {}x3x2 dy=tail", layout, N)));
+    std::vector<const Case*> failing, passing;
+    for (const Case& c : all) (c.shape.N > 4000 || c.shape.N == 496 ? failing : passing).push_back(&c);
+    CHECK(separation(failing, passing) == "only with N >= 496: 4 of 8 such cases");
+    const Case small = parse_case("batch_norm reference f32 nchw train 31x1x1");
+    CHECK(separation(failing, passing, {&small}).find("N >= ") == std::string::npos);
+}
+
+TEST_CASE("separation: remainders, and silence where it could be anything") {
+    const auto text = [](const std::vector<std::string>& rest, auto fails) {
+        std::vector<Case> all;
+        for (const std::string& r : rest) all.push_back(parse_case("batch_norm reference f32 " + r));
+        std::vector<const Case*> failing, passing;
+        for (const Case& c : all) (fails(c) ? failing : passing).push_back(&c);
+        return separation(failing, passing);
+    };
+    std::vector<std::string> sizes, confounded;
+    for (const char* layout : {"nchw", "nhwc"}) {
+        for (const int N :
+             {5, 15, 31, 64, 257, 511, 512, 513, 519, 527, 1021, 1024, 2047, 2049, 2064, 4093, 4095, 8191})
+            sizes.push_back(fmt::format("{} train {}x3x2 dy=tail", layout, N));
+        for (const int N : {2, 5, 31}) sizes.push_back(fmt::format("{} train {}x6x3", layout, N));
+        for (const int N : {5, 31}) confounded.push_back(fmt::format("{} train {}x3x2", layout, N));
+        for (const int N : {1025, 4097, 65539}) confounded.push_back(fmt::format("{} train {}x3x2 count=3", layout, N));
+    }
+    // a remainder explains what a limit does not
+    CHECK(text(sizes, [](const Case& c) { return c.shape.N % 16 == 15 && c.shape.N > 500; }) ==
+          "in all 10 cases with N % 16 = 15 and N >= 511, in none of 32 others");
+    CHECK(text(sizes, [](const Case& c) { return c.shape.N % 2 == 1; }) ==
+          "in all 32 cases with N odd, in none of 10 others");
+    CHECK(text(sizes, [](const Case& c) { return c.shape.N > 1000; }) ==
+          "in all 16 cases with N >= 1021, in none of 26 others");
+    // beyond the limit nothing has another remainder
+    std::erase_if(sizes, [](const std::string& s) { return s.find(" 4093x") != s.npos; });
+    CHECK(text(sizes, [](const Case& c) { return c.shape.N > 4000; }) ==
+          "in all 4 cases with N >= 4095 (where all have N % 64 = 63), in none of 36 others");
+    // few of the large ones: neither a limit nor a remainder
+    CHECK(text(sizes, [](const Case& c) { return c.shape.N == 512 || c.shape.N == 1021 || c.shape.N == 5; }).empty());
+    // every large case has another count too: its size, or its count
+    const std::string either = text(confounded, [](const Case& c) { return c.shape.N > 1000; });
+    CHECK_THAT(either, !Contains("count"));
+    // names of hostile inputs and values that have nothing in common say nothing
+    std::vector<std::string> mixed;
+    for (const char* x : {"constant", "pairs", "sorted", "normal", "alternating"})
+        for (const char* shape : {"5x6x3", "2x7x4"})
+            mixed.push_back(
+                fmt::format("nchw train {}{}", shape, std::string(x) == "normal" ? "" : fmt::format(" x={}", x)));
+    CHECK(text(mixed, [](const Case& c) { return c.x.pattern != "pairs" && c.x.pattern != "sorted"; }).empty());
+}
+
+namespace {
+
+// accuracy's finding of dx in a case of this shape, and what came out when it ran again.
+Outcome failing_dx(const std::string& rest, const std::vector<double>& alone, bool behind = false) {
+    Outcome o{parse_case("layer_norm reference " + rest), {}, ""};
+    const auto dx = [](double error) { return std::vector{measured("dx", error, 0.5)}; };
+    o.findings = dx(1);
+    if (alone.empty()) return o;
+    o.again.emplace();
+    for (const double error : alone) o.again->alone.push_back(dx(error));
+    if (behind) o.again->before = {parse_case("layer_norm reference f32 nchw train 2x2x2")}, o.again->behind = dx(1);
+    return o;
+}
+
+}  // namespace
+
+TEST_CASE("diagnosis: what holds alone depends on earlier calls, and stands first") {
+    std::vector<Outcome> outcomes{failing_dx("f32 nchw train 5x6x3 check=accuracy", {0, 0, 0}, true),
+                                  failing_dx("f32 nchw train 5x6x4 check=accuracy", {}),
+                                  failing_dx("f32 nchw train 5x6x5 check=xhat_dx", {1})};
+    outcomes[0].smaller = "normlab verify --case smaller";
+    for (Finding f : {measured("sum x_hat dx", 1, 0), measured("sum x_hat dx, again", 1, 0)})
+        f.label = "s", outcomes[2].findings.push_back(f);
+    outcomes[2].findings.erase(outcomes[2].findings.begin());
+    outcomes[2].again.reset();
+    std::vector<Cause> causes = diagnose(outcomes);
+    REQUIRE(causes.size() == 3);
+    CHECK(causes[0].earlier);
+    CHECK(causes[0].title == "depends on earlier calls of the process: dx");
+    CHECK(causes[0].findings.size() == 2);
+    const std::string text = diagnosis_text(causes, "normlab");
+    CHECK_THAT(text, Contains("it holds when its case is run alone, and fails behind layer_norm reference f32 nchw "
+                              "train 2x2x2"));
+    CHECK_THAT(text, !Contains("smaller"));
+    // what reuse finds goes with it, and is the example: its case fails alone
+    outcomes.push_back(failing_dx("f32 nchw train 4x6x2 check=reuse", {}));
+    outcomes.back().findings[0].quantity = "other plans", outcomes.back().findings[0].bound = 0;
+    outcomes[0].again->behind.clear();
+    causes = diagnose(outcomes);
+    CHECK(causes[0].title == "depends on earlier calls of the process: dx, reuse: other plans");
+    CHECK(causes[0].example.outcome->test.check == "reuse");
+    outcomes.pop_back();
+    causes = diagnose(outcomes);
+    CHECK(causes[0].title == "depends on earlier calls of the process, or differs from run to run: dx");
+    CHECK_THAT(causes[0].again(), Contains("holds when its case is run alone, 3 of 3 times"));
+}
+
+TEST_CASE("diagnosis: what comes out otherwise when run again differs from run to run") {
+    const auto said = [](const std::vector<double>& alone) {
+        const std::vector<Outcome> outcomes{failing_dx("f32 nchw train 5x6x3 check=accuracy", alone)};
+        const std::vector<Cause> causes = diagnose(outcomes);
+        REQUIRE(causes.size() == 1);
+        CHECK_FALSE(causes[0].earlier);
+        return causes[0].again();
+    };
+    CHECK(said({}).empty());
+    CHECK(said({1}).empty());
+    CHECK(said({0, 1, 2}) == "differs from run to run: run alone, its case fails 2 of 3 times");
+    CHECK(said({3, 1, 2}) == "differs from run to run: run alone, its errors are 3, 1, 2");
+    CHECK(said({2, 2, 2}) == "differs from run to run: the error is 2 when its case is run alone");
 }
 
 TEST_CASE("diagnosis: findings of other checks go with the fault that accuracy names") {

@@ -45,6 +45,13 @@ struct EightBlocks {
             each[j] = static_cast<double>(values[s.rule.channel(inner[j], r, k)]);
         return load<double>(static_cast<const double*>(each), Full{});
     }
+    /// f of each block's number.
+    template <class F>
+    NORMLAB_INLINE D8 each_block(F f) const {
+        double each[lane_count];
+        for (std::int64_t j = 0; j < lane_count; ++j) each[j] = f(first + std::min(j, count - 1));
+        return load<double>(static_cast<const double*>(each), Full{});
+    }
     /// What is saved of each block; null: `absent`.
     NORMLAB_INLINE D8 saved(const double* values, double absent) const {
         return !values               ? absent
@@ -147,6 +154,9 @@ void few_backward(const Setup& s, const BackwardArgs& args, [[maybe_unused]] int
             x[n] = blocks.load_each(x_from + at) - mean;
             sum_g += g[n], sum_gx += g[n] * x[n];
         });
+        if (!s.problem.spec.plain())
+            sum_gx = sum_gx * blocks.each_block(
+                                  [&](std::int64_t block) { return slope_of(s.problem.spec, args.saved.var[block]); });
         const D8 offset = centred ? rstd * (r * sum_g / s.m) : D8{},
                  slope = rstd * (rstd * (rstd * (r * sum_gx / s.q)));
         for_elements(s, [&](std::int64_t n, std::int64_t, std::int64_t, std::int64_t at) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "system/clock.hpp"
 #include "verify/check/session.hpp"
@@ -31,19 +32,25 @@ std::size_t repeated(std::size_t most, double seconds, F f) {
 // The calls that differ from the first of all, and how many there were.
 class Rate {
 public:
-    void add(const Finding& f) {
+    /// `how` the call was made: named where it differs.
+    void add(const Finding& f, const std::string& how = "") {
         ++calls_;
-        if (f.verdict == Verdict::fail && differing_++ == 0) first_ = f;
+        if (f.verdict != Verdict::fail) return;
+        if (differing_++ == 0) first_ = f;
+        if (!how.empty() && std::ranges::find(differing_with_, how) == differing_with_.end())
+            differing_with_.push_back(how);
     }
     Finding finding(std::string_view quantity) const {
         Finding f = measured(quantity, static_cast<double>(differing_), 0, first_.where);
-        f.note = fmt::format("{} of {} calls differ", differing_, calls_);
+        f.note = fmt::format("{} of {} calls differ{}{}", differing_, calls_, differing_with_.empty() ? "" : ": with ",
+                             fmt::join(differing_with_, ", "));
         return f;
     }
 
 private:
     std::size_t calls_ = 0, differing_ = 0;
     Finding first_;
+    std::vector<std::string> differing_with_;
 };
 
 // --- threads ---------------------------------------------------------------------------------------------------------
@@ -74,11 +81,12 @@ std::vector<Finding> threads(const Case& c, const Implementation& implementation
         Session session(implementation, in.problem, {.threads = threads});
         session.write(in);
         session.forward(), session.backward();
-        any_number.add(same_bits("", in.problem, session.results(), expected, within));
+        const std::string how = threads ? fmt::format("{} threads", threads) : "the default number of threads";
+        any_number.add(same_bits("", in.problem, session.results(), expected, within), how);
         if (threads != 0 && threads != 2 && threads != 16) continue;
         repeated(ours ? 3 : 300, 0.1, [&] {  // sums that threads share: updates may be lost
             session.backward();
-            same_number.add(same_bits("", in.problem, session.results(), expected, within));
+            same_number.add(same_bits("", in.problem, session.results(), expected, within), how);
         });
     }
     return {any_number.finding("numbers of threads"), same_number.finding("backward repeated")};

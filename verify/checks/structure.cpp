@@ -137,13 +137,15 @@ std::vector<Finding> gradient_masks(const Case& c, const Implementation& impleme
                   : q.in(out).empty())
             return;
         different += 1;
-        where += fmt::format(" differs when asked for {}", mask);
+        where += fmt::format("{}{} {} when asked for {}", where.empty() ? "" : "; ", q.name,
+                             asked ? "differs" : "is written", mask);
     };
     for (int mask = 1; mask < 8; ++mask) {
         const Wanted wanted{(mask & 1) != 0, (mask & 2) != 0, (mask & 4) != 0};
         const Outputs<double> out = run(implementation, in, wanted);
-        const std::string asked =
-            fmt::format("{}{}{}", wanted.dx ? "dx " : "", wanted.dgamma ? "dgamma " : "", wanted.dbeta ? "dbeta" : "");
+        std::string asked;
+        for (const auto& [is, name] : {std::pair{wanted.dx, "dx"}, {wanted.dgamma, "dgamma"}, {wanted.dbeta, "dbeta"}})
+            if (is) asked += fmt::format("{}{}", asked.empty() ? "" : " and ", name);
         same(wanted.dx, row_of(Quantity::dx), out, asked), same(wanted.dgamma, row_of(Quantity::dgamma), out, asked),
             same(wanted.dbeta, row_of(Quantity::dbeta), out, asked);
     }

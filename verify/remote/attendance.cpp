@@ -60,11 +60,11 @@ void limit_memory() {
     setrlimit(RLIMIT_DATA, &limit);
 }
 
-std::vector<Finding> of(const std::vector<Left>& all) {
+std::vector<Finding> of(const std::vector<Left>& all, std::string_view by) {
     std::vector<Finding> findings;
     for (const Left& l : all) {
         findings.push_back(none_of(l.what, l.count, l.first));
-        findings.back().note = "left behind by a call of the plug-in";
+        findings.back().note = fmt::format("left behind by {}", by);
     }
     return findings;
 }
@@ -90,12 +90,12 @@ void attend_case(const Case& c) {
 }
 
 std::vector<Finding> attended(const Case& c, const Implementation& plugin) {
-    std::vector<Finding> findings = of(by_calls);
+    std::vector<Finding> findings = of(by_calls, "a call of the plug-in");
     by_calls.clear();
     const std::vector<system::Access> accesses = system::take_accesses();
     if (!accesses.empty()) findings.push_back(none_of("memory access", accesses.size(), accesses[0].text));
     if (c.check != "contracts") return findings;
-    for (const Finding& f : of(by_loading)) findings.push_back(f);
+    for (const Finding& f : of(by_loading, "loading the plug-in")) findings.push_back(f);
     if (findings.empty()) findings.push_back(none_of("process state", 0, ""));
     if (plugin.device() != Device::host) return findings;
     try {

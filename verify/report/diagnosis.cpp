@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "verify/report/separate.hpp"
+#include "verify/run/again.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -61,6 +63,21 @@ std::vector<const Case*> passing(const Cause& cause, const std::vector<Outcome>&
     return cases;
 }
 
+// The case made small of an outcome, if it was made so for this finding: for the first that fails.
+std::optional<Case> smaller_case(const Measured& m) {
+    const auto first = std::ranges::find(m.outcome->findings, Verdict::fail, &Finding::verdict);
+    constexpr std::string_view begin = " --case \"";
+    const std::string& line = m.outcome->smaller;
+    const std::size_t at = line.find(begin);
+    if (first == m.outcome->findings.end() || &*first != m.finding || at == line.npos) return std::nullopt;
+    try {
+        const std::size_t from = at + begin.size();
+        return parse_case(line.substr(from, line.find('"', from) - from));
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
 void finish(Cause& cause, const std::vector<Outcome>& outcomes) {
     std::set<const Outcome*> seen;
     std::vector<const Case*> failing;
@@ -69,13 +86,69 @@ void finish(Cause& cause, const std::vector<Outcome>& outcomes) {
         if (seen.insert(m.outcome).second && m.outcome->name.empty()) failing.push_back(&m.outcome->test);
     }
     cause.cases = seen.size();
-    cause.common = separation(failing, passing(cause, outcomes, seen));
+    std::vector<Case> small;
+    std::vector<const Case*> smaller;
+    for (const Measured& m : cause.findings)
+        if (const std::optional<Case> c = smaller_case(m)) small.push_back(*c);
+    for (const Case& c : small) smaller.push_back(&c);
+    if (!cause.earlier) cause.common = separation(failing, passing(cause, outcomes, seen), smaller);
     cause.example = cause.findings[0];
-    const auto rank = [](const Measured& m) {
-        return 2 * (m.finding->verdict == Verdict::fail) + !m.outcome->smaller.empty();
+    const auto rank = [&](const Measured& m) {
+        // one that fails by itself where others showed that it depends on earlier calls
+        if (cause.earlier)
+            return 4 * (m.outcome->test.check == "reuse") +
+                   2 * (m.outcome->again && !m.outcome->again->behind.empty()) + m.outcome->again.has_value();
+        const bool held_or_not = m.outcome->again && !holds_alone(*m.outcome, *m.finding);
+        return 4 * (held_or_not && !said_again(*m.outcome, *m.finding).empty()) +
+               2 * (m.finding->verdict == Verdict::fail) + !m.outcome->smaller.empty();
     };
     for (const Measured& m : cause.findings)
         if (rank(m) > rank(cause.example)) cause.example = m;
+}
+
+// Every finding of it whose case was run again held there, and one was.
+bool holds_alone(const Cause& cause) {
+    const auto again = [](const Measured& m) { return m.outcome->again.has_value(); };
+    return !cause.named && std::ranges::any_of(cause.findings, again) &&
+           std::ranges::all_of(cause.findings, [&](const Measured& m) {
+               return !again(m) || verify::holds_alone(*m.outcome, *m.finding);
+           });
+}
+
+// Those that hold alone are one for each implementation, with what `reuse` found of it.
+void join_earlier(std::vector<Cause>& causes) {
+    std::map<std::string, Cause> joined;
+    std::map<std::string, std::set<std::string>> titles_of;
+    const auto take = [&](auto is_one) {
+        for (Cause& c : causes) {
+            if (c.findings.empty() || !is_one(c)) continue;
+            Cause& all = joined[c.implementation];
+            if (std::set<std::string>& titles = titles_of[c.implementation]; titles.insert(c.title).second)
+                all.title +=
+                    (all.title.empty() ? "depends on earlier calls of the process, or differs from run to run: "
+                                       : ", ") +
+                    c.title;
+            if (all.findings.empty() || c.verdict == Verdict::fail) all.verdict = c.verdict;
+            all.findings.insert(all.findings.end(), c.findings.begin(), c.findings.end());
+            c.findings.clear();
+        }
+    };
+    take(holds_alone);
+    take([&](const Cause& c) {
+        return joined.contains(c.implementation) && !c.named &&
+               std::ranges::all_of(c.findings, [](const Measured& m) { return m.outcome->test.check == "reuse"; });
+    });
+    std::erase_if(causes, [](const Cause& c) { return c.findings.empty(); });
+    for (auto& [implementation, cause] : joined) {
+        cause.implementation = implementation, cause.earlier = true;
+        // for sure where it failed behind earlier calls: of others before it, or of its own, as reuse makes them
+        if (std::ranges::any_of(cause.findings, [](const Measured& m) {
+                return m.outcome->test.check == "reuse" || (m.outcome->again && !m.outcome->again->behind.empty());
+            }))
+            cause.title.erase(cause.title.find(", or differs"),
+                              std::string_view(", or differs from run to run").size());
+        causes.push_back(cause);
+    }
 }
 
 }  // namespace
@@ -105,16 +178,45 @@ std::vector<Cause> diagnose(const std::vector<Outcome>& outcomes) {
             const auto verdict = static_cast<int>(f.cause.empty() ? f.verdict : Verdict::fail);
             const auto [at, added] =
                 index.try_emplace(fmt::format("{} {} {}", verdict, o.test.implementation, key), causes.size());
-            if (added) causes.push_back({title, o.test.implementation, f.verdict, !f.cause.empty(), {}, {}, 0, "", {}});
+            if (added)
+                causes.push_back({.title = title,
+                                  .implementation = o.test.implementation,
+                                  .verdict = f.verdict,
+                                  .named = !f.cause.empty()});
             Cause& cause = causes[at->second];
             if (f.verdict == Verdict::fail) cause.verdict = Verdict::fail;
             cause.findings.push_back({&o, &f});
         }
+    join_earlier(causes);
     for (Cause& c : causes) finish(c, outcomes);
     std::ranges::stable_sort(causes, {}, [](const Cause& c) {
-        return std::tuple(c.verdict != Verdict::fail, !c.named, -std::ssize(c.findings));
+        return std::tuple(c.verdict != Verdict::fail, !c.earlier, !c.named, -std::ssize(c.findings));
     });
     return causes;
+}
+
+std::string Cause::again() const {
+    if (const std::string said = said_again(*example.outcome, *example.finding); !said.empty() || !earlier) return said;
+    // the example does it all by itself; of another, what shows it
+    const auto shows = [](const Measured& m) { return m.outcome->again && !m.outcome->again->behind.empty(); };
+    auto m = std::ranges::find_if(findings, shows);
+    if (m == findings.end())
+        m = std::ranges::find_if(findings, [](const Measured& f) { return f.outcome->again.has_value(); });
+    return m == findings.end() ? ""
+                               : fmt::format("{} of {}: {}", m->finding->quantity, m->outcome->test.text(),
+                                             said_again(*m->outcome, *m->finding));
+}
+
+std::vector<std::size_t> cases_to_run_again(const std::vector<Outcome>& outcomes) {
+    std::vector<std::size_t> places;
+    for (const Cause& c : diagnose(outcomes)) {
+        if (c.named || of_process(*c.example.finding)) continue;
+        for (const Measured& m : {c.example, c.findings[c.findings.size() / 2], c.findings.back()})
+            if (const auto at = static_cast<std::size_t>(m.outcome - outcomes.data());
+                m.outcome->name.empty() && std::ranges::find(places, at) == places.end())
+                places.push_back(at);
+    }
+    return places;
 }
 
 std::string diagnosis_text(const std::vector<Cause>& causes, const std::string& command) {
@@ -130,7 +232,8 @@ std::string diagnosis_text(const std::vector<Cause>& causes, const std::string& 
                             c.implementation, c.title, c.counts());
         if (!c.common.empty()) text += fmt::format("   {}\n", c.common);
         text += fmt::format("   {}\n     rerun: {}\n", finding_line(o, *c.example.finding), rerun_line(o, command));
-        if (!o.smaller.empty() && c.verdict == Verdict::fail)
+        if (const std::string again = c.again(); !again.empty()) text += fmt::format("     again: {}\n", again);
+        if (!o.smaller.empty() && c.verdict == Verdict::fail && !holds_alone(o, *c.example.finding))
             text += fmt::format("     smaller: {}\n", called(command, o.smaller));
     }
     return text;

@@ -20,6 +20,8 @@ std::string diagnosis_section(Page& page) {
                             c.common.empty() ? "" : "<br>" + xml_text(c.common));
         list += fmt::format("<p>First: <a href=\"{}\">{}</a></p>\n{}", page.link(o),
                             xml_text(finding_line(o, *c.example.finding)), rerun_box(rerun_line(o, page.info.command)));
+        if (const std::string again = c.again(); !again.empty())
+            list += fmt::format("<p>Again: {}</p>\n", xml_text(again));
         if (!o.smaller.empty()) list += "<p>Smaller:</p>\n" + rerun_box(called(page.info.command, o.smaller));
         list += "</li>\n";
     }

@@ -14,6 +14,7 @@
 #include "verify/report/diagnosis.hpp"
 #include "verify/report/digest.hpp"
 #include "verify/report/tabulate.hpp"
+#include "verify/run/again.hpp"
 #include "verify/run/catalogue.hpp"
 
 namespace normlab::verify {
@@ -141,11 +142,14 @@ std::string failures_text(const std::vector<Outcome>& outcomes, const std::strin
     std::string text;
     for (const Outcome& o : outcomes)
         for (const Finding& f : o.findings)
-            if (f.verdict == Verdict::fail || f.verdict == Verdict::unresolved)
-                text += fmt::format("{}\n  rerun: {}\n{}", finding_line(o, f), rerun_line(o, command),
-                                    o.smaller.empty() || f.verdict != Verdict::fail
+            if (f.verdict == Verdict::fail || f.verdict == Verdict::unresolved) {
+                const std::string again = said_again(o, f);
+                text += fmt::format("{}\n  rerun: {}\n{}{}", finding_line(o, f), rerun_line(o, command),
+                                    again.empty() ? "" : "  again: " + again + "\n",
+                                    o.smaller.empty() || f.verdict != Verdict::fail || holds_alone(o, f)
                                         ? ""
                                         : "  smaller: " + called(command, o.smaller) + "\n");
+            }
     return text;
 }
 
@@ -238,6 +242,7 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
                              {"example", finding_line(o, *c.example.finding)},
                              {"rerun", rerun_line(o, command)}});
         if (!o.smaller.empty()) diagnosis.back()["smaller"] = called(command, o.smaller);
+        if (const std::string again = c.again(); !again.empty()) diagnosis.back()["again"] = again;
     }
     return io::text_of({{"header", io::report_header("normlab verify")},
                         {"summary", summary},

@@ -16,6 +16,10 @@ public:
     /// Why a case cannot run: the check has nothing to say about it, or the implementation declines. Empty: it can.
     /// Throws Error if the problem itself is wrong.
     virtual std::string reason_to_skip(const Case& c) const = 0;
+
+    /// Runs cases one after another in a process that has run nothing before and nothing afterwards: the outcome of
+    /// the last. None where cases have no process of their own.
+    virtual std::optional<Outcome> run_alone(const std::vector<Case>&) const { return std::nullopt; }
 };
 
 }  // namespace normlab::verify
