@@ -148,14 +148,6 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
             const std::vector<Finding> findings = replaced(c, implementation, in, out, block, at, value, in_x, within);
             for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
         }
-    // where nothing comes back into the block, its NaN stays one: 0 times NaN is NaN
-    Inputs<double> idle = in;
-    const auto& block = blocks.back();
-    for (const std::size_t i : block) idle.dy[i] = 0;
-    const std::vector<Finding> of_idle =
-        replaced(c, implementation, idle, run(implementation, idle), block, block.front(),
-                 std::numeric_limits<double>::quiet_NaN(), true, within);
-    for (std::size_t q = 0; q < of_idle.size(); ++q) by_quantity[q].push_back(of_idle[q]);
     std::vector<Finding> findings;
     for (const auto& all : by_quantity) findings.push_back(worst(all));
     const auto channel = static_cast<std::size_t>(random.integer(0, c.shape.C - 1));

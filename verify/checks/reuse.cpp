@@ -156,7 +156,9 @@ private:
     Finding earlier_forward() {
         plan_.write(a_), plan_.forward();
         const std::vector<std::byte> kept = plan_.kept();
-        plan_.write(b_), plan_.forward();
+        Inputs<double> other = b_;  // of the same parameters: what forward keeps of these has a finding of its own
+        other.gamma = a_.gamma, other.beta = a_.beta;
+        plan_.write(other), plan_.forward();
         plan_.write(a_), plan_.bring_back(kept), plan_.backward();
         return gradients_as("backward of an earlier forward", fresh_a());
     }
