@@ -17,8 +17,8 @@ namespace {
 using Values = std::vector<long double>;
 
 struct Stored {  // numbers in a dtype
-    Stored(DType dtype, std::size_t count) : dtype(dtype), bytes(count * size_of(dtype)) {}
-    Stored(DType dtype, const Values& values) : Stored(dtype, values.size()) {
+    Stored(DType type, std::size_t count) : dtype(type), bytes(count * size_of(type)) {}
+    Stored(DType type, const Values& values) : Stored(type, values.size()) {
         for (std::size_t i = 0; i < values.size(); ++i)
             write_element(bytes.data(), dtype, static_cast<std::int64_t>(i), static_cast<double>(values[i]));
     }

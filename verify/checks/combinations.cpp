@@ -206,7 +206,8 @@ std::string combinations_coverage(std::string_view variant, Tier tier) {
 extern const Check combinations_check{
     "combinations",
     "settings together, every pair of them (tier full: every three): absent parameters, gradients asked for, one "
-    "sample, channel or position, layout, mode, in place, misaligned, threads, eps, groups, State and its age. Within "
+    "or many samples, channels or positions, layout, mode, in place, misaligned, threads, eps, groups, State and its "
+    "age. Within "
     "the bounds of truth",
     false,
     always,

@@ -129,8 +129,8 @@ private:
         const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_) : 1;
         e.kappa = b.kappa;
         // Then the mean is off by two roundings at most, of 1 / m and of a product with it.
-        if (p_.own_statistics() && exact_sum(b, in_.x, e.m, u_))
-            e.kappa = std::min(b.kappa, 1 + 2 * b.kappa / (in_f64_ ? e.m : l));
+        const bool equal = p_.own_statistics() && exact_sum(b, in_.x, e.m, u_);
+        if (equal) e.kappa = std::min(b.kappa, 1 + 2 * b.kappa / (in_f64_ ? e.m : l));
         const double q = b.divisor;
         e.kappa_v = p_.spec.centred() && q != e.m ? std::sqrt(1 + e.m / q * (e.kappa * e.kappa - 1)) : e.kappa;
         const double luk_v = l * u_ * e.kappa_v;
@@ -143,7 +143,8 @@ private:
         }
         of_denominator(b, l, luk_v, e);
         // A variance of one pass (a tree's may be one in double) may come out as 0, and what follows is not linear.
-        if (e.dv > 0.25 && (accumulation_ == Accumulation::pivot || accumulation_ == Accumulation::tree))
+        // So may that of equal elements, where it is corrected by the sum of x - mean.
+        if (e.dv > 0.25 && (accumulation_ == Accumulation::pivot || accumulation_ == Accumulation::tree || equal))
             e.luk = e.dv = no_bound, e.of_one = e.of_x_hat = no_bound / (l * u_);
         // clipped only if it still is when it moves by its own error
         e.d_free = size(b.raw_d) - 4 * e.luk * size(b.raw_r) < p_.spec.d_max;
