@@ -26,13 +26,14 @@ double sum_error(double terms, Accumulation accumulation, DType dtype, Limit lim
 
 namespace {
 
-// All of the block equal, with so few digits that sums are exact in any order.
-bool exact_sum(const truth::Block& b, const std::vector<double>& x, double m, double u) {
-    const double first = x[b.elements[0]];
-    if (std::ranges::any_of(b.elements, [&](std::size_t i) { return x[i] != first; })) return false;
+bool all_equal(const truth::Block& b, const std::vector<double>& x) {
+    return std::ranges::all_of(b.elements, [&](std::size_t i) { return x[i] == x[b.elements[0]]; });
+}
+
+// m times this number, which has so few digits that sums are exact in any order.
+bool exact_sum(double v, double m, double u) {
     int exponent = 0;
-    const double digits = std::ldexp(std::frexp(first, &exponent), 53);  // a whole number
-    double odd = std::abs(digits);
+    double odd = std::abs(std::ldexp(std::frexp(v, &exponent), 53));  // a whole number
     while (odd > 0 && std::fmod(odd, 2) == 0) odd /= 2;
     return odd * m <= 1 / u;
 }
@@ -129,8 +130,9 @@ private:
         const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_) : 1;
         e.kappa = b.kappa;
         // Then the mean is off by two roundings at most, of 1 / m and of a product with it.
-        const bool equal = p_.own_statistics() && exact_sum(b, in_.x, e.m, u_);
-        if (equal) e.kappa = std::min(b.kappa, 1 + 2 * b.kappa / (in_f64_ ? e.m : l));
+        const bool equal = p_.own_statistics() && all_equal(b, in_.x);
+        if (equal && exact_sum(in_.x[b.elements[0]], e.m, u_))
+            e.kappa = std::min(b.kappa, 1 + 2 * b.kappa / (in_f64_ ? e.m : l));
         const double q = b.divisor;
         e.kappa_v = p_.spec.centred() && q != e.m ? std::sqrt(1 + e.m / q * (e.kappa * e.kappa - 1)) : e.kappa;
         const double luk_v = l * u_ * e.kappa_v;
