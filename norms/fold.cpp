@@ -87,11 +87,11 @@ FoldBound fold_into_layer_behind(Affine affine, DType params, const LinearLayer&
                               beta = read(affine.beta, params, layer.in, 0);
     for (std::size_t i = 0; i < beta.size(); ++i)
         if (beta[i] != 0 && (layer.zero_padded || (layer.transposed && layer.kernel > 1)))
-            throw Error(fmt::format(
-                "beta[{}] = {}, but outputs at the border of {} sum over a part of the kernel, so that no bias is "
-                "right "
-                "for all; a beta of zeros is accepted",
-                i, beta[i], layer.zero_padded ? "a zero-padded layer" : "a transposed convolution"));
+            throw Error(
+                fmt::format("beta[{}] = {}, but outputs at the border of {} sum over a part of the kernel, so that no "
+                            "bias is right for "
+                            "all; a beta of zeros is accepted",
+                            i, beta[i], layer.zero_padded ? "a zero-padded layer" : "a transposed convolution"));
     FoldBound bound{2 * u64 + row_of(layer.dtype).roundoff, row_of(layer.dtype).smallest_subnormal / 2, {}};
     std::vector<double> bias = read(from.b, layer.dtype, layer.out, 0), terms(bias.size());
     for (std::size_t o = 0; o < bias.size(); ++o) terms[o] = std::abs(bias[o]);

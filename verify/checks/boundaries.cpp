@@ -42,6 +42,8 @@ struct Reach {
     explicit Reach(std::size_t size) : may(size), must(size) {}
 };
 
+using Blocks = std::vector<std::vector<std::size_t>>;  // elements of each
+
 Finding confined(std::string_view quantity, const Problem& p, const std::vector<double>& got,
                  std::vector<double> before, const Reach& reach, const std::vector<double>& within) {
     Finding f{std::string(quantity)};
@@ -62,7 +64,7 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a kernel
 // multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
-                              const Outputs<double>& out, const std::vector<std::size_t>& block, std::size_t at,
+                              const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
     const Problem& p = in.problem;
     Inputs<double> bad = in;
@@ -72,7 +74,7 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value),
                apart = !in_x && !p.spec.centred() && p.spec.has_floor();
     Reach y(size), dx(size), dgamma(C), dbeta(C), state(C);
-    for (const std::size_t i : own ? block : std::vector{at}) {
+    for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
         y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others);
         dx.may[i] = true, dx.must[i] = apart ? i == at : own || !in_x;
         dgamma.may[i / S % C] = in_x || i == at;
@@ -81,8 +83,6 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     dbeta.may[at / S % C] = dbeta.must[at / S % C] = !in_x;
     if (in_x && p.mode == Mode::train) state.may[at / S % C] = state.must[at / S % C] = true;
     if (p.spec.centred() && own && in_x && !got.saved.mean.empty()) {
-        const auto blocks = truth::index_sets(p);
-        const auto k = static_cast<std::size_t>(std::ranges::find(blocks, block) - blocks.begin());
         if (std::isfinite(got.saved.mean[k]))
             return {none_of("saved mean", 1,
                             fmt::format("{} at {} of x: saved mean {:.9g} of its block hides it", value,
@@ -107,7 +107,7 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
 // NaN in gamma or beta of one channel: in y of that channel (gamma: in dx of all blocks that it is in), and nowhere
 // else.
 Finding in_parameter(const Case& c, const Implementation& implementation, const Inputs<double>& in,
-                     const Outputs<double>& out, bool in_gamma, std::size_t channel,
+                     const Outputs<double>& out, const Blocks& blocks, bool in_gamma, std::size_t channel,
                      const std::optional<Bounds>& within) {
     const Problem& p = in.problem;
     Inputs<double> bad = in;
@@ -117,7 +117,7 @@ Finding in_parameter(const Case& c, const Implementation& implementation, const 
     Reach y(size), dx(size), none(C);
     for (std::size_t i = 0; i < size; ++i)
         if (i / S % C == channel) y.may[i] = y.must[i] = true;
-    for (const auto& block : truth::index_sets(p)) {
+    for (const auto& block : blocks) {
         bool met = false;
         for (const std::size_t i : block) met |= in_gamma && i / S % C == channel;
         for (const std::size_t i : block)
@@ -136,16 +136,17 @@ Finding in_parameter(const Case& c, const Implementation& implementation, const 
 std::vector<Finding> isolation(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     const Outputs<double> out = run(implementation, in);
-    const auto blocks = truth::index_sets(in.problem);
+    const Blocks blocks = truth::index_sets(in.problem);
     const std::optional<Bounds> within = tolerance(implementation, in);
     Random random(c.seed, 6000);
     constexpr double inf = std::numeric_limits<double>::infinity();
     std::vector<std::vector<Finding>> by_quantity(5);
     for (const double value : {std::numeric_limits<double>::quiet_NaN(), inf, -inf})
         for (const bool in_x : {true, false}) {
-            const auto& block = blocks[static_cast<std::size_t>(random.integer(0, std::ssize(blocks) - 1))];
-            const std::size_t at = block[static_cast<std::size_t>(random.integer(0, std::ssize(block) - 1))];
-            const std::vector<Finding> findings = replaced(c, implementation, in, out, block, at, value, in_x, within);
+            const auto k = static_cast<std::size_t>(random.integer(0, std::ssize(blocks) - 1));
+            const std::size_t at = blocks[k][static_cast<std::size_t>(random.integer(0, std::ssize(blocks[k]) - 1))];
+            const std::vector<Finding> findings =
+                replaced(c, implementation, in, out, blocks, k, at, value, in_x, within);
             for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
         }
     std::vector<Finding> findings;
@@ -154,7 +155,7 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
     std::vector<Finding> of_parameters;
     for (const bool in_gamma : {true, false})
         if (!(in_gamma ? in.gamma : in.beta).empty())
-            of_parameters.push_back(in_parameter(c, implementation, in, out, in_gamma, channel, within));
+            of_parameters.push_back(in_parameter(c, implementation, in, out, blocks, in_gamma, channel, within));
     if (!of_parameters.empty()) findings.push_back(worst(of_parameters));
     return findings;
 }

@@ -57,9 +57,10 @@ void set_form(Case& c, std::size_t k) {
 }
 void set_groups(Case& c, std::size_t k) {
     const std::int64_t C = c.shape.C;
-    c.groups = k == 1 ? 1 : k == 2 ? C : k == 3 && C % 3 == 0 ? C / 3 : C % 3 == 0 ? 3 : std::min<std::int64_t>(C, 2);
+    const std::int64_t some = C % 3 == 0 ? 3 : std::min<std::int64_t>(C, 2);
+    c.groups = one({some, std::int64_t{1}, C, C % 3 == 0 ? C / 3 : some}, k);
 }
-void set_slices(Case& c, std::size_t k) { c.stat_batch = k == 1 ? 2 : k == 2 ? 1 : k == 3 ? c.shape.N : 0; }
+void set_slices(Case& c, std::size_t k) { c.stat_batch = one<std::int64_t>({0, 2, 1, c.shape.N}, k); }
 void set_running(Case& c, std::size_t k) {
     if (k == 0) c = with_state(c);
     if (k == 1)
