@@ -102,6 +102,12 @@ std::vector<std::size_t> tail_places(std::size_t count, std::uint64_t seed) {
     return {places.begin(), places.end()};
 }
 
+// 2^90, or so much less that dy over a denominator of eps alone, which a block of zeros has, is below 2^100.
+double largest_scale(const Spec& spec) {
+    const double least = spec.eps_degree() == 2 ? std::sqrt(spec.eps) : spec.eps;
+    return least == 0 ? 0x1p90 : 0x1p90 * std::min(1.0, std::exp2(9 + std::floor(std::log2(least))));
+}
+
 void fill_others(const Case& c, Inputs<double>& in) {
     const DType params = param_dtype(c.dtype);
     in.gamma = drawn_or_given(c.gamma, in.gamma, params);
@@ -120,7 +126,7 @@ void fill_others(const Case& c, Inputs<double>& in) {
     if (c.dy.pattern == "grid")
         for (double& v : in.dy) v = static_cast<double>(random.integer(-4, 4));
     if (c.dy.pattern == "large")
-        for (double& v : in.dy) v = std::abs(v) * (c.dtype == DType::f16 ? 0x1p13 : 0x1p90);
+        for (double& v : in.dy) v = std::abs(v) * (c.dtype == DType::f16 ? 0x1p13 : largest_scale(in.problem.spec));
     if (c.dy.pattern == "tail") {
         fill(in.dy, 0);
         const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);

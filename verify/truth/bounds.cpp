@@ -58,7 +58,7 @@ public:
                   (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
           kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64),
           C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)), sum_dy_(C_),
-          sum_dy_kappa_(C_), sum_dy_x_hat_(C_), terms_(C_) {}
+          sum_dy_kappa_(C_), sum_dy_x_hat_(C_), terms_(C_), underflows_(C_) {}
 
     Bounds bounds() {
         follow_slices();
@@ -115,7 +115,7 @@ private:
         double moved, moved_d;  // by running statistics that move slice after slice
         double renorm;          // renorm's share
         double reach;           // how far an error of the mean goes: into x_hat r and d
-        double inside;          // what underflows before it is multiplied by 1 / s
+        double inside;          // what underflows in r x_hat: before it is multiplied by 1 / s, and after
     };
 
     bool has_dy() const { return !in_.dy.empty(); }
@@ -158,7 +158,7 @@ private:
         }
         e.renorm = p_.has_correction() ? (e.d_free ? 4 * e.luk * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d : 0;
         e.reach = std::max({1.0, e.r, e.d_free && p_.has_correction() ? size(b.raw_r) : 0.0});
-        e.inside = e.s == 0 ? 0 : tiny_param_ / e.s;
+        e.inside = e.s == 0 ? 0 : (tiny_param_ + tiny_param_ / e.s) * std::max(1.0, e.r);
         return e;
     }
 
@@ -301,9 +301,11 @@ private:
             terms_[c] += dy != 0;
             sum_dy_kappa_[c] += e.of_one * e.reach * dy + (p_.spec.plain() ? 0 : e.kappa_v * x_hat * dy);
             sum_dy_x_hat_[c] += dy * (e.r * x_hat + e.d) * e.of_x_hat;
+            underflows_[c] += dy * e.inside + (dy != 0 ? tiny_param_ / 8 : 0);
             double& dx = out_.dx[i];
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
             if (e.s == 0) continue;
+            if (own) dx += e.inside * (mean_g_x_hat + x_hat * mean_g) / e.s;
             if (own && !p_.spec.plain()) {
                 dx += dx_bound(e, b.divisor, g, x_hat, mean_g, mean_g_x_hat);
             } else if (kappa_free_)
@@ -322,9 +324,10 @@ private:
             const double terms = std::max(repeats_.channel * terms_[c], repeats_.least_terms);
             const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
             const double l_dy = chain(terms, accumulation_, p_.dtype, limit_);
-            out_.dgamma[c] =
-                tiny_param_ + repeats_.channel * (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
-                                                              : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c]));
+            out_.dgamma[c] = tiny_param_ +
+                             repeats_.channel *
+                                 (underflows_[c] + (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
+                                                                : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c])));
             out_.dbeta[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
         }
     }
@@ -360,8 +363,8 @@ private:
     double u_, u_io_, tiny_, tiny_param_;
     bool in_f64_, kappa_free_;
     std::size_t C_, S_;
-    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_;  // of each channel
-    std::vector<Move> moves_;                                           // of each block, where slices follow each other
+    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_, underflows_;  // of each channel
+    std::vector<Move> moves_;  // of each block, where slices follow each other
     Bounds out_;
 };
 

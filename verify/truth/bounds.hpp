@@ -46,7 +46,8 @@
 // tree, is off by l 2^-53 kappa^2 s^2, which is less than l u kappa s^2 for kappa < 2^29 and more than s^2 from kappa =
 // 2^26 / sqrt(l) on; rstd is then anything up to 1 / sqrt(eps). Declared kappa-free (f32 and 16-bit data): see
 // kappa_free in bounds.cpp. To every bound half of the dtype's smallest subnormal is added for each rounding that may
-// underflow.
+// underflow: x - mean does, and loses 1 / s times as much of x_hat, which may itself; dgamma has that |dy| times, and
+// dx has it in x_hat and inside mean(g x_hat).
 
 #include "verify/truth/inputs.hpp"
 
