@@ -142,7 +142,7 @@ public:
 private:
     Real x(Index i) const { return read_element<double>(data_.x.data(), p_.dtype, view_.offset(i.n, i.c, i.s)); }
     Real dy(Index i) const { return read_element<double>(data_.dy.data(), p_.dtype, view_.offset(i.n, i.c, i.s)); }
-    Real gamma(Index i) const { return data_.parameters.gamma[static_cast<std::size_t>(i.c)]; }
+    Real gamma(Index i) const { return p_.spec.factor(Real(data_.parameters.gamma[static_cast<std::size_t>(i.c)])); }
     Real beta(Index i) const { return data_.parameters.beta[static_cast<std::size_t>(i.c)]; }
 
     BlockStatistics compute(Index at) const {

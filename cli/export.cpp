@@ -15,18 +15,20 @@
 namespace normlab::cli {
 namespace {
 
-int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o, const verify::FixedSettings& fixed) {
+int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o, verify::FixedSettings fixed) {
     std::vector<std::string> left_out;
     std::vector<verify::Case> cases;
     for (const std::string& text : o.cases) {
         cases.push_back(verify::as_a_script(verify::parse_case(text)));
         cases.back().implementation = verify::script_name;
     }
-    if (!cases.empty() && !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode",
-                                        "--convention", "--eps", "--momentum", "--running"})
-                               .empty())
+    if (!cases.empty() &&
+        !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode", "--convention", "--eps",
+                      "--momentum", "--running", "--denominator", "--divisor", "--gamma-offset"})
+             .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
+    fixed.as_cases_say = !cases.empty();
     if (cases.empty()) cases = verify::plan_export(o.selection, o.tier.value_or(verify::Tier::smoke), left_out, fixed);
     Progress progress("export");
     system::catch_interrupts("export: stopping; nothing of the folder is kept\n");
@@ -70,6 +72,20 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
     add_value(
         verb, "--running", to.running, [](std::string_view, const std::string& word) { return parse_running(word); },
         "what is kept for evaluation: unbiased, biased (a variance), sigma or none");
+    add_value(
+        verb, "--denominator", to.denominator,
+        [](std::string_view, const std::string& word) { return parse_denominator(word); },
+        "what l2_norm or weight_standardization divides by: root, added, floor or floor_root (default: the variant's)");
+    add_value(
+        verb, "--divisor", to.divisor, [](std::string_view, const std::string& word) { return parse_divisor(word); },
+        "of their sums of squares: own, less_one or one (default: the variant's)");
+    add_value(
+        verb, "--gamma-offset", to.gamma_offset,
+        [](std::string_view flag, const std::string& word) {
+            if (word == "0" || word == "1") return static_cast<std::int32_t>(word[0] - '0');
+            throw Error(fmt::format("{} {}; 0 or 1 is accepted", flag, word));
+        },
+        "1: gamma is stored less 1, and x_hat multiplied by 1 + gamma");
 }
 
 }  // namespace

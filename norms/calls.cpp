@@ -240,7 +240,7 @@ ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType param
     for (std::size_t c = 0; c < C; ++c) {
         const auto i = static_cast<std::int64_t>(c);
         const double s = running_sigma(spec, sigma ? state.sigma[c] : state.var[c]);
-        const double gamma = affine.gamma ? read_element<double>(affine.gamma, params, i) : 1;
+        const double gamma = affine.gamma ? spec.factor(read_element<double>(affine.gamma, params, i)) : 1;
         map.scale[c] = s == 0 ? 0 : gamma / s;
         map.shift[c] = (affine.beta ? read_element<double>(affine.beta, params, i) : 0) - map.scale[c] * state.mean[c];
     }

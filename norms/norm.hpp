@@ -22,6 +22,7 @@
 // Ioffe & Szegedy 2015; Ioffe 2017 (renorm); Ba et al. 2016; Wu & He 2018; Salimans & Kingma 2016 (weight norm: x is v,
 // gamma is g, y is w).
 //
+// Where gamma is stored less an offset (Spec::gamma_offset), y and g have gamma_offset + gamma for it.
 // Pointers are host pointers. Arrays of parameters are contiguous, C elements of param_dtype(x.dtype). Aliasing: y may
 // be x and dx may be dy (same view); other overlaps are not allowed. An empty tensor (a dimension is 0) gives empty y
 // and dx, zero dgamma and dbeta, and leaves State alone. Every function throws Error for wrong arguments before

@@ -41,6 +41,7 @@ normlab_problem c_problem(const Problem& p) {
     c.r_max = p.spec.r_max, c.d_max = p.spec.d_max;
     c.denominator = static_cast<std::int32_t>(p.spec.denominator);
     c.divisor = static_cast<std::int32_t>(p.spec.divisor);
+    c.gamma_offset = p.spec.gamma_offset;
     return c;
 }
 
@@ -167,11 +168,7 @@ public:
         if (row_of(problem.dtype).plugin_code < 0)
             return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
         if (!problem.dense) return {"strided tensors do not cross the plug-in interface"};
-        if (!problem.spec.plain() && !(table_.reads & NORMLAB_READS_DENOMINATOR))
-            return {table_.version < version_of_denominators
-                        ? "it was built for version " + version_text(table_.version) +
-                              " of norms/plugin.h, which has neither denominator nor divisor; 1.3 or later is asked"
-                        : "its table does not say that it reads denominator and divisor (NORMLAB_READS_DENOMINATOR)"};
+        if (const std::string unread = not_read(problem.spec); !unread.empty()) return {unread};
         if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() &&
             !(saves().mean && saves().var))
             return {"it neither moves running statistics nor saves the mean and variance to move them with"};
@@ -196,8 +193,22 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t version_of_denominators = 1u << 16 | 3;
+    static constexpr std::uint32_t version_of_options = 1u << 16 | 3;
 
+    // A later field of a problem that the plug-in does not know; empty: none.
+    std::string not_read(const Spec& spec) const {
+        const auto unless = [&](bool asked, std::int32_t bit, std::string_view fields) {
+            if (!asked || (table_.reads & bit)) return std::string();
+            if (table_.version < version_of_options)
+                return fmt::format(
+                    "it was built for version {} of norms/plugin.h, which has no {}; 1.3 or later is asked",
+                    version_text(table_.version), fields);
+            return fmt::format("its table does not say that it reads {} (normlab_plugin.reads)", fields);
+        };
+        const std::string denominator = unless(!spec.plain(), NORMLAB_READS_DENOMINATOR, "denominator and divisor");
+        return denominator.empty() ? unless(spec.gamma_offset != 0, NORMLAB_READS_GAMMA_OFFSET, "gamma_offset")
+                                   : denominator;
+    }
     static Support answer(const char* reason) { return {!reason ? "" : *reason ? reason : "no reason given"}; }
 
     normlab_plugin table_;

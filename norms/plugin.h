@@ -86,7 +86,7 @@ enum {                                                                         /
                                                                                   value of the block or the running mean: errors grow with the square of (mean - p) / sigma */
 };
 enum { NORMLAB_SAVES_MEAN = 1, NORMLAB_SAVES_VAR = 2, NORMLAB_SAVES_RSTD = 4 };   /* saves: which statistics forward fills */
-enum { NORMLAB_READS_DENOMINATOR = 1 };                                        /* reads: which later fields of a problem a plug-in knows: denominator and divisor */
+enum { NORMLAB_READS_DENOMINATOR = 1, NORMLAB_READS_GAMMA_OFFSET = 2 };        /* reads: which later fields of a problem a plug-in knows: denominator and divisor; gamma_offset */
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
 typedef struct normlab_problem {
@@ -110,6 +110,8 @@ typedef struct normlab_problem {
     /* Since version 1.3. Where one of them is not 0, a plug-in is asked only if its table says that it reads it (normlab_plugin.reads). */
     int32_t denominator;       /* of NORMLAB_ROOT, ...: what x - mean is divided by */
     int32_t divisor;           /* of NORMLAB_DIVISOR_OWN, ...: q, by which sums of squares and of g * x_hat are divided */
+    int32_t gamma_offset;      /* 0 or 1: gamma_offset + gamma stands for gamma in y, in g and in ddy, formed in float (double for f64) and stored in no narrower type;
+                                  dgamma is the gradient by the gamma that is stored, as without. Where gamma is null it is 1, with an offset or without */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training

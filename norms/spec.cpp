@@ -83,6 +83,8 @@ void validate(const Problem& p) {
     if (s.stat_batch < 0 || (s.stat_batch > 0 && p.own_statistics() && p.shape.N % s.stat_batch != 0))
         throw Error(fmt::format("{}: stat_batch = {} does not divide N = {}; a divisor, or 0 for all, is accepted",
                                 s.variant, s.stat_batch, p.shape.N));
+    if (s.gamma_offset != 0 && s.gamma_offset != 1)
+        throw Error(fmt::format("{}: gamma_offset = {}; 0 or 1 is accepted", s.variant, s.gamma_offset));
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
         if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));

@@ -52,8 +52,16 @@ struct Spec {
     Denominator denominator = Denominator::root;
     Divisor divisor = Divisor::own;
     bool weights = false;  ///< x is the weights of a layer, gamma their lengths
+    /// 0 or 1: gamma is stored less that. x_hat is multiplied by gamma_offset + gamma, formed in f32 (f64 for f64) and
+    /// stored in no lower type; the gradient is that of the stored gamma. Where no gamma is given x_hat is left alone.
+    std::int32_t gamma_offset = 0;
 
     bool centred() const { return moments == Moments::centred; }
+    /// What x_hat is multiplied by, of a gamma that is given.
+    template <class T>
+    constexpr T factor(const T& gamma) const {
+        return gamma_offset == 0 ? gamma : T(T(gamma_offset) + gamma);
+    }
     /// q, what the sum of squares of a block of m elements is divided by.
     constexpr double divisor_of(double m) const {
         if (divisor == Divisor::less_one) return m - 1;
@@ -103,9 +111,10 @@ struct Problem {
 
 /// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not
 /// finite, momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the
-/// input, N % stat_batch != 0, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and centred, or
-/// with another denominator or divisor than the textbook's, batch renorm without them, one element a block where m - 1
-/// divides, and one value a channel where training needs more (batch norm, batch renorm and instance norm with m = 1).
+/// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, r_max < 1, d_max < 0, running statistics where
+/// blocks are not by_channel and centred, or with another denominator or divisor than the textbook's, batch renorm
+/// without them, one element a block where m - 1 divides, and one value a channel where training needs more (batch
+/// norm, batch renorm and instance norm with m = 1).
 void validate(const Problem& problem);
 
 }  // namespace normlab

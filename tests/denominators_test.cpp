@@ -104,13 +104,16 @@ TEST_CASE("a plug-in of an older version, or that does not say it reads them, is
     table.reads = 0;
     const auto silent = plugin_implementation(table, {"x.so", ""});
     CHECK(silent->supports(plain));
-    CHECK_THAT(silent->supports(floor).reason, Contains("NORMLAB_READS_DENOMINATOR"));
+    Problem offset = plain;
+    offset.spec.gamma_offset = 1;
+    CHECK_THAT(silent->supports(offset).reason, Contains("gamma_offset"));
+    CHECK_THAT(silent->supports(floor).reason, Contains("reads denominator and divisor (normlab_plugin.reads)"));
     table.reads = NORMLAB_READS_DENOMINATOR;  // beyond the end of a table of 1.1
     table.size = offsetof(normlab_plugin, reads);
     table.version = 1 << 16 | 1;
     const auto older = plugin_implementation(table, {"x.so", ""});
     CHECK(older->supports(plain));
     CHECK(older->supports(floor).reason ==
-          "it was built for version 1.1 of norms/plugin.h, which has neither "
-          "denominator nor divisor; 1.3 or later is asked");
+          "it was built for version 1.1 of norms/plugin.h, which has no "
+          "denominator and divisor; 1.3 or later is asked");
 }

@@ -125,6 +125,33 @@ TEST_CASE("a double backward is exported where its checks are named, and judged"
     CHECK(wrong.failing("ddy", "") == 0);
 }
 
+TEST_CASE("a script has an offset of gamma, or another denominator, where that is said") {
+    for (const auto& [variant, fixed] : {std::pair("rms_norm", FixedSettings{.gamma_offset = 1}),
+                                         {"batch_norm", FixedSettings{.gamma_offset = 1}},
+                                         {"l2_norm", FixedSettings{.denominator = Denominator::floor_root}}}) {
+        const Folder folder({.variants = {variant}, .checks = {"accuracy", "xhat_dx"}}, Tier::ci, fixed);
+        CAPTURE(variant);
+        REQUIRE(folder.exported.cases > 10);
+        fill_in(folder.path);
+        const Judgement right = judge(folder.path);
+        INFO(right.text);
+        CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
+        for (const Outcome& o : right.outcomes) {
+            CHECK(o.test.spec().gamma_offset == fixed.gamma_offset);
+            CHECK(o.test.spec().denominator == fixed.denominator.value_or(Denominator::root));
+        }
+        for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference", "cpu"}}, silent))
+            CHECK(failures_text({o}, "normlab") == "");
+        fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+            Inputs<double> without = in;
+            without.problem.spec.gamma_offset = 0,
+            without.problem.spec.denominator = find_variant(in.problem.spec.variant).make().denominator;
+            out = run(find_implementation("reference"), without);
+        });
+        CHECK(judge(folder.path).failing("y", "") > 0);
+    }
+}
+
 TEST_CASE("a filled in folder is a folder of outside vectors") {
     const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"},
                          .checks = {"accuracy", "zero_sum"},

@@ -111,6 +111,25 @@ TEST_CASE("handed over: weight norm over another dimension than the first") {
     });
 }
 
+TEST_CASE("handed over: gamma stored less one") {
+    if (!fs::exists(cases)) NORMLAB_SKIP("../shared/cases is not here");
+    const nlohmann::json c = handed_over("gamma_offset_1");
+    Spec spec = rms_norm(c.at("eps"));
+    spec.gamma_offset = c.at("gamma_offset");
+    for (const auto& [x, y] : {std::pair("x", "y_exact"), {"x2", "y2_exact"}}) {
+        const Inputs<double> in{{spec, {1, 2, 1}}, numbers(c.at(x)), {1, -2}, numbers(c.at("w")), {}, {}};
+        for_each_of_ours(in, [&](const Outputs<double>& out, DType dtype) {
+            check_near(out.y, numbers(c.at(y)), dtype);
+            Inputs<double> plain = in;  // the gradient is that of the stored gamma: as without an offset
+            plain.problem.spec.gamma_offset = 0, plain.problem.dtype = dtype;
+            check_near(out.dgamma, run(find_implementation("reference"), plain).dgamma, dtype);
+        });
+    }
+    Inputs<double> in{{spec, {1, 2, 1}, DType::bf16}, numbers(c.at("x")), {}, numbers(c.at("w")), {}, {}};
+    for (const char* name : {"reference", "cpu"})
+        CHECK(run(find_implementation(name), in).y == numbers(c.at("y_bf16")));
+}
+
 TEST_CASE("handed over: one element a block gives beta, and no gradient but dbeta, exactly") {
     if (!fs::exists(cases)) NORMLAB_SKIP("../shared/cases is not here");
     const nlohmann::json c = handed_over("one_element");

@@ -22,7 +22,7 @@ constexpr const char* kernel_name = "mine";
 // What is checked now; one at a time.
 struct Checked {
     const ErasedKernel* kernel = nullptr;
-    std::string_view variant;
+    Spec spec;  // of the caller
     Accumulation accumulation = Accumulation::sequential;
 };
 Checked checked;
@@ -84,7 +84,11 @@ public:
     Support available() const override { return {std::string(checked.kernel ? "" : finished)}; }
     Support supports(const Problem& p) const override {
         if (p.dtype != kernel().dtype) return {fmt::format("it is a kernel of {}", name_of(kernel().dtype))};
-        if (p.spec.variant != checked.variant) return {fmt::format("it is a kernel of {}", checked.variant)};
+        const Spec& spec = checked.spec;
+        if (p.spec.variant != spec.variant) return {fmt::format("it is a kernel of {}", spec.variant)};
+        if (p.spec.denominator != spec.denominator || p.spec.divisor != spec.divisor ||
+            p.spec.gamma_offset != spec.gamma_offset)
+            return {"the caller's Spec has another denominator, divisor or gamma_offset"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
         if (is_by_sample(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
         return {p.dense ? "" : "sliced views are packed"};
@@ -117,8 +121,12 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
     if (!cases.empty()) return cases;
     const verify::Selection selection{
         {std::string(spec.variant)}, {kernel_name}, options.checks, {kernel.dtype}, options.layouts, options.modes};
-    for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier)))
+    for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) {
+        if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
+            of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset)
+            continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
+    }
     return cases;
 }
 
@@ -132,7 +140,7 @@ CheckResult check(const ErasedKernel& erased, const Spec& spec, const CheckOptio
     struct Scope {
         ~Scope() { checked = {}; }
     } until_return;
-    checked = {&erased, spec.variant, options.accumulation};
+    checked = {&erased, spec, options.accumulation};
     std::vector<Case> cases = cases_of(erased, spec, options);
     if (cases.empty())
         throw Error(fmt::format("nothing to check: no check applies to {} in {}", spec.variant, name_of(erased.dtype)));

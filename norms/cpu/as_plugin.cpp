@@ -27,6 +27,7 @@ Problem problem_of(const normlab_problem& p) {
     spec.momentum = p.momentum < 0 ? std::nullopt : std::optional(p.momentum), spec.stat_batch = p.stat_batch;
     spec.r_max = p.r_max, spec.d_max = p.d_max;
     spec.denominator = static_cast<Denominator>(p.denominator), spec.divisor = static_cast<Divisor>(p.divisor);
+    spec.gamma_offset = p.gamma_offset;
     problem.shape = {p.N, p.C, p.S};
     problem.dtype = std::ranges::find(dtype_table, p.dtype, &DTypeRow::plugin_code)->type;
     problem.layout = static_cast<Layout>(p.layout), problem.mode = static_cast<Mode>(p.mode);
@@ -90,7 +91,7 @@ const normlab_plugin* normlab_plugin_entry(std::uint32_t, const char*) {
         t.name = "cpu_kernels", t.description = "the kernels of norms/cpu";
         t.saves = NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR | NORMLAB_SAVES_RSTD;
         std::ranges::fill(t.accumulation, NORMLAB_KAPPA_FREE);
-        t.reads = NORMLAB_READS_DENOMINATOR;
+        t.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET;
         t.supports = supports, t.create = create, t.destroy = destroy, t.workspace_bytes = workspace_bytes;
         t.forward = forward, t.backward = backward, t.set_threads = set_threads, t.last_error = last_plugin_error;
         return t;

@@ -167,6 +167,7 @@ public:
         if (!is_kernel_dtype(p.dtype)) return {"has kernels for " + kernel_dtype_names()};
         if (!p.dense) return {"wants dense tensors"};
         if (!p.spec.plain()) return {"has kernels for sqrt(var + eps) alone, with no other denominator or divisor"};
+        if (p.spec.gamma_offset != 0) return {"has no kernels that add an offset to gamma"};
         if (p.shape.size() > 0 && !block_layout(p))
             return {"has no kernel for blocks that keep channels and positions apart"};
         return {};

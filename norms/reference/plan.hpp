@@ -27,6 +27,7 @@ private:
     void store(const Array<T>&, const Tensor&) const;
     void store_channels(const Array<T>&, void*) const;
     Array<T> load_channels(const void*, double absent) const;
+    Array<T> factors(const void* gamma) const;  // of x_hat
     StatisticsOfBlocks<T> running(const StateView&) const;
     void save(const StatisticsOfBlocks<T>&, const Array<T>& r, const Array<T>& d, const SavedView&) const;
     Array<T> saved(const double*, const ConstSavedView&, std::size_t slot, double absent) const;
@@ -86,6 +87,14 @@ Array<T> ReferencePlan<T>::load_channels(const void* data, double absent) const 
     std::int64_t c = 0;
     if (data)
         for (T& v : a) v = read_element<T>(data, param_dtype(p_.dtype), c++);
+    return a;
+}
+
+template <class T>
+Array<T> ReferencePlan<T>::factors(const void* gamma) const {
+    Array<T> a = load_channels(gamma, 1);
+    if (gamma)
+        for (T& v : a) v = p_.spec.factor(v);
     return a;
 }
 
@@ -165,14 +174,14 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
         std::transform(factor_d.begin(), factor_d.end(), d.begin(), [](const Real& v) { return T(v); });
     }
     save(stats, r, d, args.saved);
-    const Array<T> gamma = load_channels(args.affine.gamma, 1), beta = load_channels(args.affine.beta, 0);
+    const Array<T> gamma = factors(args.affine.gamma), beta = load_channels(args.affine.beta, 0);
     store(reference::forward(normalized(x, stats.mean, stats.rstd), r, d, gamma, beta), args.y);
 }
 
 template <class T>
 void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const ConstSavedView& s = args.saved;
-    const Array<T> x = load(args.x), dy = load(args.dy), gamma = load_channels(args.affine.gamma, 1);
+    const Array<T> x = load(args.x), dy = load(args.dy), gamma = factors(args.affine.gamma);
     const StatisticsOfBlocks<T> of{saved(s.mean, s, 0, 0), saved(s.var, s, 1, 0), saved(s.rstd, s, 2, 0)};
     const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
     const Gradient<T> out = reference::backward(p_, normalized(x, of.mean, of.rstd), of, r, d, gamma, dy);
@@ -188,7 +197,7 @@ void ReferencePlan<T>::backward_backward(const BackwardBackwardArgs& args) const
     const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
     const Array<T> v = args.cotangents.v.data ? load(args.cotangents.v) : Array<T>(dims(), T(0));
     const SecondGradient<T> out = reference::backward_backward(
-        p_, normalized(load(args.x), of.mean, of.rstd), of, r, d, load_channels(args.affine.gamma, 1), load(args.dy), v,
+        p_, normalized(load(args.x), of.mean, of.rstd), of, r, d, factors(args.affine.gamma), load(args.dy), v,
         load_channels(args.cotangents.u, 0), load_channels(args.cotangents.w, 0));
     if (args.gradients.ddx.data) store(out.ddx, args.gradients.ddx);
     if (args.gradients.ddy.data) store(out.ddy, args.gradients.ddy);

@@ -61,6 +61,7 @@ Spec Case::spec() const {
     if (running) s.running = *running;
     if (denominator) s.denominator = *denominator;
     if (divisor) s.divisor = *divisor;
+    if (gamma_offset) s.gamma_offset = *gamma_offset;
     s.stat_batch = stat_batch;
     return s;
 }

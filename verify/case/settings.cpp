@@ -95,6 +95,9 @@ std::int64_t parse_few(std::string_view key, const std::string& word) { return w
 Shape parse_tile(std::string_view, const std::string& word) { return parse_shape(word); }
 Running parse_kept(std::string_view, const std::string& word) { return parse_running(word); }
 Denominator parse_form(std::string_view, const std::string& word) { return parse_denominator(word); }
+std::int32_t parse_one(std::string_view key, const std::string& word) {
+    return static_cast<std::int32_t>(whole_in_range(key, word, 1));
+}
 Divisor parse_count_of(std::string_view, const std::string& word) { return parse_divisor(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
@@ -232,6 +235,9 @@ void draw_running(Case& c, Random& random) {
         c.running = random.one_of<Running>({Running::unbiased_variance, Running::biased_variance});
 }
 
+void draw_gamma_offset(Case& c, Random& random) {
+    if (random.chance(0.1)) c.gamma_offset = 1;
+}
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
     if (c.x.pattern == "normal" && random.chance(0.5)) c.kappa = by_decades(decades_of_kappa(c.dtype), 100, random);
@@ -419,6 +425,11 @@ const Setting table[] = {
                                    .simplify = smaller_kappa}),
     of<&Case::sigma, parse_sigma>(
         {.key = "sigma", .part = Part::numbers, .simplified = 10, .draw = draw_sigma, .change = change_sigma}),
+    of<&Case::gamma_offset, parse_one>({.key = "gamma_offset",
+                                        .part = Part::numbers,
+                                        .simplified = 5,
+                                        .draw = draw_gamma_offset,
+                                        .take = take<&Case::gamma_offset, &Spec::gamma_offset>}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

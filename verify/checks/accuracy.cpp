@@ -44,6 +44,8 @@ std::vector<Case> settings(const Case& base) {
             if (c.groups) c.groups = 2;
         });
     }
+    for (const AffineUse use : {AffineUse::both, AffineUse::beta})  // an offset, and no gamma to add it to
+        add([use](Case& c) { c.gamma_offset = 1, c.affine = use; });
     add_forms(cases, Case(cases[0]));
     // A floor below the variance and its square above: dx tells which of them the variance is compared with.
     const auto add_floor = [&](Denominator denominator, Divisor divisor) {

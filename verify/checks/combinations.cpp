@@ -3,6 +3,7 @@
 
 #include "verify/checks/combinations.hpp"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -24,6 +25,8 @@ struct Factor {
     std::size_t levels;
     void (*set)(Case&, std::size_t level);
     bool (*has)(const Spec&) = [](const Spec&) { return true; };
+    /// Implementations may decline all levels but the first: cases of others stand beside those that have all pairs.
+    bool option = false;
 };
 
 template <class T>
@@ -78,6 +81,9 @@ void set_count(Case& c, std::size_t k) {
 void set_state(Case& c, std::size_t k) {
     if (c.spec().running != Running::none) c.state = one({StateKind::near, StateKind::far, StateKind::zero}, k);
 }
+void set_gamma_offset(Case& c, std::size_t k) {
+    if (k == 1) c.gamma_offset = 1;
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -103,6 +109,7 @@ constexpr Factor factors[] = {
     {"count", 6, set_count, keeps_state},
     {"state", 3, set_state, keeps_state},
     {"limits", 2, set_limits, has_renorm},
+    {.name = "gamma_offset", .levels = 2, .set = set_gamma_offset, .option = true},
 };
 
 std::vector<const Factor*> factors_of(std::string_view variant) {
@@ -128,14 +135,27 @@ const Covering& covering_of(std::string_view variant, std::size_t strength) {
     const auto [at, is_new] = known.try_emplace({std::string(variant), strength});
     if (is_new) {
         const std::vector<const Factor*> chosen = factors_of(variant);
-        std::vector<std::size_t> levels;
-        for (const Factor* f : chosen) levels.push_back(f->levels);
         Case base;
         base.variant = variant;
-        at->second = covering_array(levels, strength, [&](const Row& row) {
-            const Case c = combined(base, chosen, row);
-            return is_valid(c) && c.shape.size() <= 40000;
-        });
+        // The long ones are of other checks.
+        const auto with = [&](std::size_t option, std::size_t level, std::size_t covered) {
+            std::vector<std::size_t> levels;
+            for (const Factor* f : chosen) levels.push_back(f->option ? 1 : f->levels);
+            const auto put = [&](Row row) {
+                if (option < row.size()) row[option] = level;
+                return row;
+            };
+            Covering covering = covering_array(levels, covered, [&](const Row& row) {
+                const Case c = combined(base, chosen, put(row));
+                return is_valid(c) && c.shape.size() <= 40000;
+            });
+            for (Row& row : covering.rows) row = put(row);
+            return covering;
+        };
+        at->second = with(chosen.size(), 0, strength);
+        for (std::size_t k = 0; k < chosen.size(); ++k)
+            for (std::size_t level = 1; chosen[k]->option && level < chosen[k]->levels; ++level)
+                for (Row& row : with(k, level, 1).rows) at->second.rows.push_back(std::move(row));
     }
     return at->second;
 }
@@ -198,8 +218,11 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
 std::string combinations_coverage(std::string_view variant, Tier tier) {
     const std::size_t strength = strength_of(tier);
     const Covering& covering = covering_of(variant, strength);
-    std::string text = fmt::format("{} cases have all {} {} of levels of {} factors", covering.rows.size(),
-                                   covering.covered, strength == 2 ? "pairs" : "triples", factors_of(variant).size());
+    const std::vector<const Factor*> chosen = factors_of(variant);
+    const auto options = std::ranges::count(chosen, true, &Factor::option);
+    std::string text = fmt::format("{} cases have all {} {} of levels of {} factors, and each level beside {}",
+                                   covering.rows.size(), covering.covered, strength == 2 ? "pairs" : "triples",
+                                   std::ssize(chosen) - options, options == 1 ? "an option" : "each option");
     if (covering.impossible) text += fmt::format(" ({} more exclude each other)", covering.impossible);
     return text;
 }

@@ -117,13 +117,13 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
         const double s = static_cast<double>(b.s), r = static_cast<double>(b.r);
         double g = 0, g_x_hat = 0;
         for (std::size_t i : b.elements) {
-            const double dy = std::abs(in.dy[i]), gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[i / S % C]);
+            const double dy = std::abs(in.dy[i]), gamma = std::abs(in.factor(i / S % C));
             const double x_hat = std::abs(static_cast<double>(t.x_hat[i]));
             g += gamma * r * dy / b.divisor, g_x_hat += gamma * r * dy * x_hat / b.divisor;
             scale_gamma[i / S % C] += dy * (r * x_hat + 1), scale_beta[i / S % C] += dy;
         }
         for (std::size_t i : b.elements) {
-            const double gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[i / S % C]);
+            const double gamma = std::abs(in.factor(i / S % C));
             // the difference itself is a sum over the block: its rounding is that of sum|g|
             x.scale[i] = (gamma * r * std::abs(in.dy[i]) +
                           (1 + std::abs(static_cast<double>(t.x_hat[i]))) * (g + g_x_hat) + g * b.divisor) /

@@ -46,6 +46,8 @@ std::vector<Case> double_backward_cases(const Case& base, Tier tier) {
     if (tier == Tier::smoke || repeats_training(base)) return cases;
     for (AffineUse use : {AffineUse::gamma, AffineUse::none}) add([use](Case& c) { c.affine = use; });
     add([](Case& c) { c.gamma.pattern = "mixed"; });  // some are 0
+    for (const AffineUse use : {AffineUse::both, AffineUse::beta})
+        add([use](Case& c) { c.gamma_offset = 1, c.affine = use; });
     for (const Shape& shape : {Shape{1, 6, 3}, Shape{5, 1, 3}, Shape{5, 6, 1}, Shape{1, 1, 7}}) add_shape(shape);
     if (spec.eps > 0) {
         add([](Case& c) { c.sigma = 0.01; });
@@ -127,7 +129,7 @@ Outputs<double> by_complex_step(const Inputs<double>& in) {
     constexpr double h = 1e-200;
     Inputs<Complex> at = in.as<Complex>(DType::complex);
     const auto C = static_cast<std::size_t>(in.problem.shape.C);
-    if (at.gamma.empty()) at.gamma.assign(C, 1);
+    if (at.gamma.empty()) at.gamma.assign(C, 1.0 - in.problem.spec.gamma_offset);
     if (at.beta.empty()) at.beta.assign(C, 0);
     const auto step = [&](std::vector<Complex>& to, std::vector<Complex>& along) {
         for (std::size_t k = 0; k < along.size(); ++k) to[k] = {to[k].real(), h * along[k].real()};
@@ -155,7 +157,8 @@ std::vector<Finding> against_differences(const Inputs<double>& in, const truth::
     Random random(seed, 12000);
     Inputs<double> moving = in;
     moving.v.clear(), moving.u.clear(), moving.w.clear();
-    if (moving.gamma.empty()) moving.gamma.assign(static_cast<std::size_t>(in.problem.shape.C), 1);
+    if (moving.gamma.empty())
+        moving.gamma.assign(static_cast<std::size_t>(in.problem.shape.C), 1.0 - in.problem.spec.gamma_offset);
     const Vector p = random.normals(in.x.size()), q = random.normals(in.x.size()),
                  s = random.normals(moving.gamma.size());
     Vector of_x(p);  // in units of each block's s
@@ -392,8 +395,9 @@ private:
     // dx is linear in gamma, dgamma and dbeta do not depend on it: <ddgamma, gamma> = <dx, v>.
     Finding by_gamma() const {
         Sides sides;
-        const Vector ones(all_.out.ddgamma.size(), 1);
-        sides.add(1, all_.in.gamma.empty() ? ones : all_.in.gamma, all_.out.ddgamma, all_.bounds.ddgamma);
+        Vector factors;
+        for (std::size_t c = 0; c < all_.out.ddgamma.size(); ++c) factors.push_back(all_.in.factor(c));
+        sides.add(1, factors, all_.out.ddgamma, all_.bounds.ddgamma);
         sides.add(-1, all_.in.v, all_.out.dx, all_.bounds.dx);
         return sides.finding("<ddgamma, gamma> = <dx, v>");
     }

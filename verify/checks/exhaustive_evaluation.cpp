@@ -65,8 +65,8 @@ Finding judged(Quantity which, const Inputs<double>& in, const Outputs<double>& 
     for (std::size_t i = 0; i < got.size(); ++i) {
         const std::size_t c = i / static_cast<std::size_t>(p.shape.S) % in.gamma.size();
         const double s = in.state.var.empty() ? in.state.sigma[c] : std::sqrt(in.state.var[c] + p.spec.eps);
-        const double distance = in.x[i] - in.state.mean[c], scaled = in.gamma[c] * distance / s;
-        const double truth = which == Quantity::y ? scaled + in.beta[c] : in.gamma[c] * in.dy[i] / s;
+        const double distance = in.x[i] - in.state.mean[c], factor = in.factor(c), scaled = factor * distance / s;
+        const double truth = which == Quantity::y ? scaled + in.beta[c] : factor * in.dy[i] / s;
         const double own =
             which == Quantity::y ? 6 * u * std::abs(scaled) + 2 * u * std::abs(in.beta[c]) : 8 * u * std::abs(truth);
         if (std::abs(got[i] - truth) <= (1 - 1e-6) * (u_io * std::abs(truth) + own + tiny)) continue;

@@ -41,20 +41,26 @@ std::vector<Finding> identity(const Case& c, const Implementation& implementatio
     in.dy.clear(), in.gamma.clear(), in.beta.clear();
     const truth::Result plain = truth::evaluate(in);
     const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
-    std::vector<Quad> gamma(C), beta(C);
+    std::vector<Quad> gamma(C), beta(C), factor(C);
     for (const truth::Block& b : plain.blocks)
         for (std::size_t i : b.elements) {  // y = gamma (x_hat r + d) + beta with x_hat = (x - mean) / s
-            gamma[i / S % C] = b.s / b.r;
+            factor[i / S % C] = b.s / b.r;
             beta[i / S % C] = b.mean - b.d * b.s / b.r;
         }
+    const Quad offset(c.spec().gamma_offset);
     for (std::size_t ch = 0; ch < C; ++ch) {
+        gamma[ch] = factor[ch] - offset;
         in.gamma.push_back(rounded(static_cast<double>(gamma[ch]), param_dtype(c.dtype)));
         in.beta.push_back(rounded(static_cast<double>(beta[ch]), param_dtype(c.dtype)));
     }
     const truth::Result t = truth::evaluate(in);
     Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
-    for (std::size_t i = 0; i < in.x.size(); ++i)  // gamma and beta were rounded
-        bounds.y[i] += unit_roundoff(param_dtype(c.dtype)) * (std::abs(in.x[i]) + 2 * std::abs(in.beta[i / S % C]));
+    for (std::size_t i = 0; i < in.x.size(); ++i) {  // gamma and beta were rounded
+        const std::size_t ch = i / S % C;
+        const double size = std::abs(in.x[i]) + 2 * std::abs(in.beta[ch]),
+                     share = offset == 0 || factor[ch] == 0 ? 1 : static_cast<double>(abs(gamma[ch]) / factor[ch]);
+        bounds.y[i] += unit_roundoff(param_dtype(c.dtype)) * std::max(1.0, share) * size;
+    }
     return {compare("y = x", in.problem, run_forward(implementation, in).y, wides(in.x), bounds.y)};
 }
 
@@ -79,7 +85,8 @@ std::vector<Quad> paper_dx(const Inputs<double>& in, const truth::Result& t) {
         Quad by_var = 0, by_mean = 0, sum_centred = 0;
         std::vector<Quad> by_x_hat;
         for (std::size_t i : b.elements) {
-            by_x_hat.push_back(Quad(in.dy[i]) * Quad(in.gamma.empty() ? 1 : in.gamma[i / S % C]) * b.r);
+            by_x_hat.push_back(Quad(in.dy[i]) * (in.gamma.empty() ? Quad(1) : spec.factor(Quad(in.gamma[i / S % C]))) *
+                               b.r);
             const Quad centred = Quad(in.x[i]) - b.mean;
             by_var += by_x_hat.back() * centred * slope_of<Quad>(spec, b.var) * Quad(-0.5) / (b.s * b.s * b.s);
             by_mean -= by_x_hat.back() / b.s;

@@ -45,7 +45,7 @@ Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, 
                          growth = std::sqrt((v + e) / (v + e / (a * a))) - 1;
             for (std::size_t i : b.elements) {
                 const auto c = i / static_cast<std::size_t>(n.problem.shape.S) % n.gamma.size();
-                expected[i] = n.gamma[c] * static_cast<double>(base.truth.x_hat[i]) * growth;
+                expected[i] = n.problem.spec.factor(n.gamma[c]) * static_cast<double>(base.truth.x_hat[i]) * growth;
                 bound[i] = base.y_bound[i] + moved.y_bound[i] + 0x1p-48 * std::abs(expected[i]);
                 largest = std::max(largest, std::abs(expected[i]));
             }

@@ -89,7 +89,8 @@ std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result&
     std::vector<double> out(in.x.size());
     for (std::size_t i = 0; i < out.size(); ++i) {
         const std::size_t c = channel_of(in.problem, i);
-        if (a.is_x()) out[i] = (in.gamma.empty() ? 1 : std::abs(in.gamma[c])) * bounds.dx[i];
+        // an offset is added there too: one rounding more, where dx has eight and more
+        if (a.is_x()) out[i] = std::abs(in.factor(c)) * bounds.dx[i] * (in.problem.spec.gamma_offset ? 1.125 : 1);
         else
             out[i] =
                 std::abs(v[c]) * (a.values == &Inputs<double>::gamma ? bounds.y[i] : 2 * unit_roundoff(DType::f64));

@@ -99,7 +99,8 @@ std::vector<Finding> xhat_dx(const Case& c, const Implementation& implementation
         const Spec& spec = r.in.problem.spec;
         const Quad share = kept_along_x_hat(spec, b) / b.s;
         for (std::size_t i : b.elements) {
-            const Quad g = b.r * Quad(r.in.dy[i]) * Quad(r.in.gamma.empty() ? 1 : r.in.gamma[i / S % C]);
+            const Quad g =
+                b.r * Quad(r.in.dy[i]) * (r.in.gamma.empty() ? Quad(1) : spec.factor(Quad(r.in.gamma[i / S % C])));
             difference += Quad(r.t.x_hat[i]) * (Quad(r.out.dx[i]) - share * g);
             bound += std::abs(static_cast<double>(r.t.x_hat[i])) * r.bounds.dx[i];
         }

@@ -83,8 +83,8 @@ Finding tiny_x(Inputs<double> in, const Implementation& implementation) {
     const double l = p.own_statistics() ? static_cast<double>(call.t.blocks[0].elements.size()) + 2 : 0;
     std::vector<double> bound(in.x.size());
     for (std::size_t i = 0; i < bound.size(); ++i) {
-        const double gamma =
-            in.gamma.empty() ? 1 : std::abs(in.gamma[i / static_cast<std::size_t>(p.shape.S) % in.gamma.size()]);
+        const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+        const double gamma = std::abs(in.factor(i / S % C));
         bound[i] = gamma * call.inverse_s * 2 * l * u * largest + 4 * row_of(p.dtype).smallest_subnormal +
                    (8 * u + storage_roundoff(p.dtype)) * std::abs(static_cast<double>(call.t.y[i]));
     }
@@ -97,7 +97,7 @@ std::vector<Finding> subnormals(const Case& c, const Implementation& implementat
     const Inputs<double> in = draw(c);
     const Problem& p = in.problem;
     std::vector<Finding> findings;
-    if (!in.gamma.empty() && !p.has_correction()) {
+    if (!in.gamma.empty() && !p.has_correction() && p.spec.gamma_offset == 0) {
         Inputs<double> tiny_gamma = in;
         scale(tiny_gamma.gamma, tiny(p.dtype), param_dtype(p.dtype));
         tiny_gamma.beta.clear();

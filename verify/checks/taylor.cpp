@@ -89,10 +89,9 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
     if (in.problem.has_correction() && a.is_x())
         for (const truth::Block& b : t.blocks)
             for (std::size_t i : b.elements) {
-                const double gamma =
-                    in.gamma.empty()
-                        ? 1
-                        : std::abs(in.gamma[i / static_cast<std::size_t>(in.problem.shape.S) % in.gamma.size()]);
+                const auto C = static_cast<std::size_t>(in.problem.shape.C),
+                           S = static_cast<std::size_t>(in.problem.shape.S);
+                const double gamma = std::abs(in.factor(i / S % C));
                 const double size = static_cast<double>(b.r * (b.kappa + std::abs(t.x_hat[i].high)) + 2 * abs(b.d));
                 all[of.of_y[i]].rounding += 2 * unit_roundoff(DType::f64) * std::abs(in.dy[i]) * gamma * size;
             }
@@ -127,15 +126,14 @@ struct Along {
 };
 
 Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block& b, const std::vector<double>& d) {
-    const auto S = static_cast<std::size_t>(in.problem.shape.S);
+    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
     double mean = 0;
     if (in.problem.spec.centred())
         for (std::size_t i : b.elements) mean += d[i] / static_cast<double>(b.elements.size());
     Along out;
     if (in.problem.spec.denominator == Denominator::added) out.v = static_cast<double>(Quad(sqrt(b.var) / b.s));
     for (std::size_t i : b.elements) {
-        const double g =
-            (in.gamma.empty() ? 1 : in.gamma[i / S % in.gamma.size()]) * static_cast<double>(b.r) * in.dy[i];
+        const double g = in.factor(i / S % C) * static_cast<double>(b.r) * in.dy[i];
         const double x_hat = static_cast<double>(t.x_hat[i]), centred = d[i] - mean;
         out.A += g * x_hat, out.B += g * centred, out.P += x_hat * centred / b.divisor,
             out.W += centred * centred / b.divisor;
@@ -191,8 +189,7 @@ Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t
         for (std::size_t i : b.elements) {
             const std::size_t c = i / S % static_cast<std::size_t>(at.in.problem.shape.C);
             const double result = static_cast<double>(b.r * std::abs(at.t.x_hat[i].high) + abs(b.d));
-            const double gamma = at.in.gamma.empty() ? 1 : std::abs(at.in.gamma[c]),
-                         beta = at.in.beta.empty() ? 0 : std::abs(at.in.beta[c]);
+            const double gamma = std::abs(at.in.factor(c)), beta = at.in.beta.empty() ? 0 : std::abs(at.in.beta[c]);
             floor[index] += 100 * u * b.kappa * std::abs(at.in.dy[i]) * (gamma * result + beta);
             rounding[index] += 2 * std::abs(at.in.dy[i]) * at.bounds.y[i];
         }

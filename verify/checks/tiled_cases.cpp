@@ -56,6 +56,8 @@ std::string tiled_refuses(const Case& c) {
     if (c.stat_batch) return "its statistics are those of the whole batch";
     if (c.spec().divisor != Divisor::own)
         return "a variance over another number than the block's grows with the tensor";
+    if (c.gamma_offset && c.spec().moments == Moments::norm)
+        return "the norm of a tensor grows with it, and gamma less";
     const Shape &big = c.shape, &small = *c.tile;
     const auto divides = [](std::int64_t part, std::int64_t whole) { return part > 0 && whole % part == 0; };
     if (!divides(small.N, big.N) || !divides(small.C, big.C) || !divides(small.S, big.S))

@@ -30,6 +30,11 @@ struct FixedSettings {
     std::optional<double> eps;
     std::optional<std::string> momentum;  ///< in the convention's terms: a number, or "none"
     std::optional<Running> running;
+    /// Options; where nothing is said the script has none of them, and the variant's own denominator and divisor.
+    std::optional<Denominator> denominator;
+    std::optional<Divisor> divisor;
+    std::int32_t gamma_offset = 0;
+    bool as_cases_say = false;  ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }
     bool weighs_old() const { return convention && convention->weighs_old; }

@@ -103,6 +103,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "running_stat",
                                           "denominator",
                                           "divisor",
+                                          "gamma_offset",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -135,6 +136,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "running_stat") a.running_stat = running_stat(key, value);
         else if (key == "denominator") a.denominator = parse_denominator(text(key, value));
         else if (key == "divisor") a.divisor = parse_divisor(text(key, value));
+        else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "variant") {
             const Spec form = weight_standardization(standardization(key, value));
             a.denominator = form.denominator, a.divisor = form.divisor;

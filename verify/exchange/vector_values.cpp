@@ -54,7 +54,7 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
             bounds[Quantity::norm][k] += e_s, bounds[Quantity::rstd][k] += 2 * e_s / (sigma * sigma);
         }
         for (std::size_t i : b.elements) {
-            const double x_hat = size(t.x_hat[i]), gamma = in.gamma.empty() ? 1 : std::abs(in.gamma[i / S % C]);
+            const double x_hat = size(t.x_hat[i]), gamma = std::abs(in.factor(i / S % C));
             const Inherited off = p.has_correction() ? Inherited{x_hat * e_r + e_d, e_r / size(b.r)}
                                                      : Inherited{2 * (e_m + x_hat * e_s) / sigma, 2 * e_s / sigma};
             bounds[Quantity::y][i] += gamma * off.z;

@@ -27,7 +27,7 @@ std::string variants_text(Variants variants) {
         if (variants(v->make())) text += (text.empty() ? "" : ", ") + std::string(v->name);
         else all = false;
     }
-    return all ? "all" : text;
+    return all ? "all" : text.empty() ? "those with an option" : text;
 }
 
 }  // namespace normlab::verify::faults

@@ -43,10 +43,13 @@ struct Formula {
     // y
     double x_hat = 1, gamma = 1, beta = 1, last_gamma = 1, absent_gamma = 1, absent_beta = 0;
     double gamma_by_group = 0, affine_first = 0;  ///< affine_first: (gamma x_hat + beta) r + d
+    double offset = 1, offset_in_g = 1, offset_in_second = 1, offset_of_absent = 0,
+           factor_in_16_bits = 0;  ///< of a gamma stored less it
     // backward
     double dx = 1, g = 1, mean_g = 1, kept_mean_g = 0, x_hat_term = 1, gamma_in_g = 1, gamma_after_means = 0,
            means_ddof = 0, last_dx = 1, eval_means = 0;
-    double first_dx = 1;  ///< of the first element alone
+    double first_dx = 1;          ///< of the first element alone
+    double offset_in_dgamma = 0;  ///< the gradient is multiplied by it too
     double dgamma = 1, dgamma_mean = 1, dgamma_of_g = 0, last_dgamma = 1, last_sample_dgamma = 1;
     double dbeta = 1, dbeta_of_g = 0, last_sample_dbeta = 1;
     // batch renorm

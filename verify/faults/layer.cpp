@@ -111,6 +111,17 @@ auto FaultyLayer::read_channels(const void* data, double absent) const -> Values
     return v;
 }
 
+// What x_hat is multiplied by.
+auto FaultyLayer::factors(const void* gamma, double offset) const -> Values {
+    Values v = read_channels(gamma, f_.absent_gamma);
+    if (p_.gamma_offset == 0) return v;
+    for (double& factor : v) {
+        factor += p_.gamma_offset * (gamma ? offset : f_.offset_of_absent);
+        if (f_.factor_in_16_bits != 0 && gamma) factor = rounded(factor, size_of(dtype_) == 2 ? dtype_ : DType::bf16);
+    }
+    return v;
+}
+
 double FaultyLayer::added(double sum, double term) const {
     if (f_.sums_in == 1 && dtype_ != DType::f64) return rounded(sum + term, DType::f32);
     if (f_.sums_in == 2 && size_of(dtype_) == 2) return rounded(sum + term, dtype_);
@@ -233,7 +244,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     const bool has_nan = std::ranges::any_of(x, [](double v) { return std::isnan(v); });
     for (double& v : x)
         if (std::abs(v) < f_.small_x || (f_.nan_as_zero != 0 && std::isnan(v))) v = 0;
-    Values gamma = read_channels(a.gamma, f_.absent_gamma),
+    Values gamma = factors(a.gamma, f_.offset),
            beta = read_channels(a.beta, f_.absent_beta + (C_ == 1 ? f_.absent_beta_one_channel : 0));
     keep(a.gamma, gamma, beta);
     BlockStatistics s = own_ ? of_blocks(x) : given(a.state, x);
@@ -277,8 +288,9 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
 
 void FaultyLayer::backward(const normlab_backward_args& a) {
     const Values x = read(a.x, f_.x_layout != 0), dy = read(a.dy, f_.dy_layout != 0),
-                 gamma = f_.gamma_of_forward != 0 && !last_gamma_.empty() ? last_gamma_
-                                                                          : read_channels(a.gamma, f_.absent_gamma);
+                 gamma = f_.gamma_of_forward != 0 && !last_gamma_.empty()
+                             ? last_gamma_
+                             : factors(a.gamma, f_.offset * f_.offset_in_g);
     const bool loses = f_.lost_update != 0 && threads_ >= f_.lost_update && N_ > 4096;
     const auto kept = [&](const double* from, double absent) {
         return from ? Values(from, from + p_.statistics) : Values(index(p_.statistics), absent);
@@ -346,7 +358,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
             if (std::abs(v) > row_of(DType::f16).largest) v = std::copysign(std::numeric_limits<double>::infinity(), v);
     for (std::int64_t c = 0; c < C_; ++c) {
         const double before = f_.adds_dgamma != 0 && a.dgamma ? read_element<double>(a.dgamma, params_, c) : 0;
-        if (a.dgamma) write_element(a.dgamma, params_, c, before + f_.dgamma * dgamma[index(c)]);
+        const double by = a.gamma ? 1 + f_.offset_in_dgamma * p_.gamma_offset * (gamma[index(c)] - 1) : 1;
+        if (a.dgamma) write_element(a.dgamma, params_, c, before + by * f_.dgamma * dgamma[index(c)]);
         if (a.dbeta) write_element(a.dbeta, params_, c, f_.dbeta * dbeta[index(c)]);
     }
     if (f_.writes_dy != 0 && a.dx != a.dy) bump(const_cast<void*>(a.dy), dtype_, N_ * C_ * S_ - 1);

@@ -43,6 +43,7 @@ private:
     Values read(const void* tensor, bool channels_first) const;
     void write(void* tensor, const Values& values) const;
     Values read_channels(const void* data, double absent) const;
+    Values factors(const void* gamma, double offset) const;
     double added(double sum, double term) const;
 
     double divisor(double m, bool plain) const;

@@ -73,7 +73,7 @@ Named named() {
                    0,
                    0,
                    backward_backward};
-    n.functions.reads = NORMLAB_READS_DENOMINATOR;
+    n.functions.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET;
     return n;
 }
 

@@ -27,6 +27,9 @@ inline bool across_samples(const Spec& s) { return s.block.samples; }
 inline bool over_channels(const Spec& s) { return s.block.channels; }  // gamma varies within a block
 inline bool over_positions(const Spec& s) { return s.block.positions; }
 
+// Of options, whatever the variant.
+inline bool with_offset(const Spec& s) { return s.gamma_offset != 0; }
+
 inline constexpr Fault table[] = {
     // each term of the formulas
     {"mean_scaled", "the mean 1 % too large", Kind::term, centred, Pass::forward, When::train, &Formula::mean, 1.01},
@@ -432,6 +435,21 @@ inline constexpr Fault table[] = {
      Pass::forward, When::train, &Formula::constant_kept, 1},
     {"odd_threads", "another order of summation on 5, 6 or 7 threads", Kind::promise, everywhere, Pass::forward,
      When::always, &Formula::odd_threads, 1},
+    // gamma stored less one
+    {"offset_forgotten", "gamma's offset forgotten", Kind::term, with_offset, Pass::forward, When::always,
+     &Formula::offset, 0},
+    {"offset_twice", "gamma's offset added twice", Kind::term, with_offset, Pass::forward, When::always,
+     &Formula::offset, 2},
+    {"offset_forgotten_in_g", "gamma's offset forgotten in g", Kind::term, with_offset, Pass::backward, When::always,
+     &Formula::offset_in_g, 0},
+    {"offset_forgotten_in_second", "gamma's offset forgotten in the double backward", Kind::term, with_offset,
+     Pass::backward, When::always, &Formula::offset_in_second, 0},
+    {"offset_in_dgamma", "dgamma multiplied by offset + gamma", Kind::term, with_offset, Pass::backward, When::always,
+     &Formula::offset_in_dgamma, 1},
+    {"offset_of_absent", "gamma's offset added to the 1 of an absent one", Kind::special, with_offset, Pass::forward,
+     When::always, &Formula::offset_of_absent, 1},
+    {"factor_in_16_bits", "offset + gamma rounded to 16 bits before it is used", Kind::precision, with_offset,
+     Pass::forward, When::always, &Formula::factor_in_16_bits, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 

@@ -77,7 +77,7 @@ void FaultyLayer::backward_backward(const normlab_backward_backward_args& a) {
         {kept(a.saved.mean, 0), kept(a.saved.var, 0), kept(a.saved.rstd, 0), kept(a.saved.r, 1), kept(a.saved.d, 0)},
         {},
         read(a.dy, false),
-        read_channels(a.gamma, 1),
+        factors(a.gamma, f_.offset * f_.offset_in_second),
         a.v ? read(a.v, false) : Values(size, f_.absent_v),
         read_channels(a.u, f_.absent_u),
         read_channels(a.w, 0),

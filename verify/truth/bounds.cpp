@@ -56,6 +56,7 @@ public:
           tiny_param_(4 * row_of(param_dtype(p_.dtype)).smallest_subnormal),
           in_f64_(p_.dtype != DType::quad &&
                   (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
+          u_factor_(p_.spec.gamma_offset != 0 && !inputs.gamma.empty() ? u_ : 0),
           kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64),
           C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)), sum_dy_(C_),
           sum_dy_kappa_(C_), sum_dy_x_hat_(C_), terms_(C_), underflows_(C_) {}
@@ -120,7 +121,7 @@ private:
 
     bool has_dy() const { return !in_.dy.empty(); }
     std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
-    double gamma(std::size_t i) const { return size_of_entry(in_.gamma, channel_of(i), 1); }
+    double gamma(std::size_t i) const { return std::abs(in_.factor(channel_of(i))); }
     double beta(std::size_t i) const { return size_of_entry(in_.beta, channel_of(i), 0); }
 
     Errors errors(const truth::Block& b) const {
@@ -258,7 +259,7 @@ private:
         for (std::size_t i : b.elements) {
             const double x_hat = size(t_.x_hat[i]), result = e.r * x_hat + e.d;
             double& y = out_.y[i];
-            y = u_io_ * size(t_.y[i]) + tiny_ + gamma(i) * e.inside;
+            y = u_io_ * size(t_.y[i]) + tiny_ + gamma(i) * (e.inside + u_factor_ * result);
             if (kappa_free_)
                 y += 6 * u_ * (gamma(i) * result + beta(i)) +
                      (0x1p-46 * e.kappa * e.reach + of_variance(e) * x_hat) * gamma(i);
@@ -306,6 +307,8 @@ private:
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
             if (e.s == 0) continue;
             if (own) dx += e.inside * (mean_g_x_hat + x_hat * mean_g) / e.s;
+            if (u_factor_ > 0)
+                dx += u_factor_ / e.s * (g + (own ? mean_g + x_hat * std::max(1.0, e.slope) * mean_g_x_hat : 0));
             if (own && !p_.spec.plain()) {
                 dx += dx_bound(e, b.divisor, g, x_hat, mean_g, mean_g_x_hat);
             } else if (kappa_free_)
@@ -361,7 +364,9 @@ private:
     Repeats repeats_;
     // of the dtype, and of that which it is computed in and gradients of parameters have
     double u_, u_io_, tiny_, tiny_param_;
-    bool in_f64_, kappa_free_;
+    bool in_f64_;
+    double u_factor_;  // of the sum that x_hat is multiplied by
+    bool kappa_free_;
     std::size_t C_, S_;
     std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_, underflows_;  // of each channel
     std::vector<Move> moves_;  // of each block, where slices follow each other

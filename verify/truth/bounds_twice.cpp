@@ -19,7 +19,8 @@
 // Of another denominator, whose slope is t = 2 s ds / dvar: |A| and |B| in P, h and ddx are t |A| and t |B|, off by t
 // times the above and by the slope's own error, relatively, 2 max(l u kappa, dv) t + 2 u (bounds.hpp: 1.5 l u kappa t
 // of itself); and T is t ((1/q) sum g v - (m/q) mean(g) mean(v) - t A B) - t^2 (t - 1) A B, with the sizes and the
-// errors of its terms. At a floor, and where a deviation may be rounding alone, there is no bound. With statistics
+// errors of its terms. At a floor, and where a deviation may be rounding alone, there is no bound. gamma_offset +
+// gamma, for gamma, is off by u of itself: u more in e_g, in h, in T's first term, and of gamma in ddy. With statistics
 // given, P(a) = a, and h = u dy is all of ddx. Four times all that, as of x_hat in bounds.hpp: for other orders, the
 // few roundings more of other forms (rstd^3, gamma multiplied in last), and what is not of first order. Then u_io of
 // the result, and what underflows.
@@ -104,8 +105,8 @@ private:
             const std::size_t i = b.elements[k], c = channel_of(i);
             x_hat_[k] = std::abs(t_.x_hat[i].high);
             e_x_[k] = e.x_hat + x_hat_[k] * (e.rstd + 2 * u_);
-            g.size[k] = entry(in_.gamma, c, 1) * r * std::abs(in_.dy[i]);
-            g.error[k] = (e.r + 2 * u_) * g.size[k];
+            g.size[k] = std::abs(in_.factor(c)) * r * std::abs(in_.dy[i]);
+            g.error[k] = (e.r + 2 * u_ + u_factor_) * g.size[k];
             v.size[k] = entry(in_.v, i, 0);
         }
         const Sums of_g = sums(g), of_v = sums(v);
@@ -119,9 +120,9 @@ private:
             const double of_u = r * entry(in_.u, c, 0) * std::abs(in_.dy[i]);
             h.size[k] = rstd * (g.size[k] * of_v.along + v.size[k] * of_g.along) + of_u;
             h.error[k] = rstd * (g.size[k] * of_v.along_error + v.size[k] * of_g.along_error) +
-                         (e.rstd + e.r + 6 * u_) * h.size[k];
+                         (e.rstd + e.r + 6 * u_ + u_factor_) * h.size[k];
             const double gv = slope_ * g.size[k] * v.size[k] / q_;
-            T += gv, T_error += (L_ + e.r + 2 * u_) * gv;
+            T += gv, T_error += (L_ + e.r + 2 * u_ + u_factor_) * gv;
         }
         T_error += (3 * u_ + slope_error_) * T;
         if (!p_.own_statistics()) T = T_error = 0;
@@ -131,10 +132,10 @@ private:
             const std::size_t i = b.elements[k], c = channel_of(i);
             const double with_u = entry(in_.u, c, 0), dy = std::abs(in_.dy[i]),
                          of_P = P.error[k] + P.size[k] * (e.rstd + e.r + 3 * u_),
-                         ddy_size = entry(in_.gamma, c, 1) * r * rstd * P.size[k] + with_u * (r * x_hat_[k] + d) +
+                         ddy_size = std::abs(in_.factor(c)) * r * rstd * P.size[k] + with_u * (r * x_hat_[k] + d) +
                                     entry(in_.w, c, 0),
                          ddx_size = rstd * Ph.size[k] + rstd * rstd * x_hat_[k] * T;
-            const double ddy = entry(in_.gamma, c, 1) * r * rstd * of_P +
+            const double ddy = std::abs(in_.factor(c)) * r * rstd * (of_P + u_factor_ * P.size[k]) +
                                with_u * (r * (e_x_[k] + x_hat_[k] * (e.r + 2 * u_)) + e.d + 2 * u_ * d) +
                                2 * u_ * ddy_size;
             const double ddx = rstd * (Ph.error[k] + Ph.size[k] * (e.rstd + 2 * u_)) +
@@ -157,7 +158,8 @@ private:
     Limit limit_;
     double u_, u_io_, tiny_, tiny_param_;
     std::size_t C_, S_;
-    Values sizes_, terms_;  // of each channel's ddgamma
+    Values sizes_, terms_;                                                        // of each channel's ddgamma
+    double u_factor_ = p_.spec.gamma_offset != 0 && !in_.gamma.empty() ? u_ : 0;  // of gamma_offset + gamma
     // of the block at hand
     double q_ = 1, L_ = 0, m_ = 1, slope_ = 1, slope_error_ = 0;
     Values x_hat_, e_x_;

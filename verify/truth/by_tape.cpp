@@ -67,7 +67,8 @@ void Taped<Number>::results(const Block& block) {
     Value loss;
     for (std::size_t k = 0; k < x_hat_.size(); ++k) {
         const std::size_t i = block.elements[k], c = channel_of(i);
-        const Value y = gammas[c] * (x_hat_[k] * constant(block.r) + constant(block.d)) + betas[c];
+        const Value factor = has_offset() ? constant(Quad(p_.spec.gamma_offset)) + gammas[c] : gammas[c];
+        const Value y = factor * (x_hat_[k] * constant(block.r) + constant(block.d)) + betas[c];
         if constexpr (twice) out_.ddy[i] = Wide(y.value.along);
         else out_.x_hat[i] = Wide(x_hat_[k].value), out_.y[i] = Wide(y.value);
         if (!in_.dy.empty()) loss = loss + constant(Quad(in_.dy[i])) * y;

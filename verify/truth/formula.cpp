@@ -72,6 +72,10 @@ void ByFormula::is_below(double above, Wide& s, const Wide& floor) {
     if (above < 0) s = floor, slope_ = Wide();
 }
 
+Wide ByFormula::times_factor(const Wide& v, std::size_t c) const {
+    return has_offset() ? v * wide::two_sum(p_.spec.gamma_offset, gamma(c)) : v * gamma(c);
+}
+
 void ByFormula::results(const Block& block) {
     const bool renorm = p_.has_correction(), own = p_.own_statistics();
     const Wide r(block.r), d(block.d);
@@ -80,11 +84,11 @@ void ByFormula::results(const Block& block) {
         const std::size_t c = channel_of(i);
         const Wide x_hat = (-mean_ + in_.x[i]) * rstd_, corrected = renorm ? x_hat * r + d : x_hat;
         out_.x_hat[i] = x_hat;
-        out_.y[i] = corrected * gamma(c) + beta(c);
+        out_.y[i] = times_factor(corrected, c) + beta(c);
         if (in_.dy.empty()) continue;
         out_.dgamma[c] += corrected * in_.dy[i];
         out_.dbeta[c] = out_.dbeta[c] + in_.dy[i];
-        Wide& g = out_.dx[i] = wide::two_product(gamma(c), in_.dy[i]);
+        Wide& g = out_.dx[i] = times_factor(in_.dy[i], c);
         if (renorm) g = g * r;
         if (own) mean_g += g, mean_g_x_hat += g * x_hat;
     }
@@ -101,7 +105,7 @@ void ByFormulaTwice::results(const Block& block) {
     const bool own = p_.own_statistics();
     const Wide r(block.r), d(block.d);
     const auto given = [](const std::vector<double>& v, std::size_t i) { return v.empty() ? 0 : v[i]; };
-    const auto g = [&](std::size_t i) { return wide::two_product(gamma(channel_of(i)), in_.dy[i]) * r; };
+    const auto g = [&](std::size_t i) { return times_factor(in_.dy[i], channel_of(i)) * r; };
     Wide mean_g, mean_v, along_g, along_v, T;
     for (const std::size_t i : block.elements) {
         const double v = given(in_.v, i);
@@ -125,7 +129,7 @@ void ByFormulaTwice::results(const Block& block) {
         const double v = given(in_.v, i), u = given(in_.u, c);
         const Wide x_hat = out_.x_hat[i], Pv = own ? -mean_v + v - x_hat * along_v : Wide(v), by_v = Pv * rstd_ * r,
                    of_u = wide::two_product(u, in_.dy[i]) * r;
-        out_.ddy[i] = by_v * gamma(c) + (x_hat * r + d) * u + given(in_.w, c);
+        out_.ddy[i] = times_factor(by_v, c) + (x_hat * r + d) * u + given(in_.w, c);
         out_.ddgamma[c] += by_v * in_.dy[i];
         h.push_back(own ? of_u - rstd_ * (g(i) * along_v + along_g * v) : of_u);
         mean_h += h.back(), along_h += h.back() * x_hat;

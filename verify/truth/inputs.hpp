@@ -21,6 +21,9 @@ struct Inputs {
     /// Whether the double backward is called for.
     bool twice() const { return !dy.empty() && !(v.empty() && u.empty() && w.empty()); }
 
+    /// What x_hat of channel c is multiplied by.
+    T factor(std::size_t c) const { return gamma.empty() ? T(1) : problem.spec.factor(gamma[c]); }
+
     /// The same numbers as another scalar, in another dtype.
     template <class U>
     Inputs<U> as(DType dtype) const {

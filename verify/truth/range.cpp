@@ -62,7 +62,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
         const double d_saved = out.saved.d.empty() ? 0 : out.saved.d[k];
         const auto of_zero = [&](std::size_t i) {  // y where x_hat is 0, and its roundings
             const std::size_t c = i / S % C;
-            const double d = (in.gamma.empty() ? 1 : in.gamma[c]) * d_saved, beta = in.beta.empty() ? 0 : in.beta[c];
+            const double d = in.factor(c) * d_saved, beta = in.beta.empty() ? 0 : in.beta[c];
             return std::pair(d + beta, roundings * (std::abs(d) + std::abs(beta)));
         };
         const auto gives_way = [&](std::size_t i) {

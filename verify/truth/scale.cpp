@@ -39,7 +39,7 @@ double over_channels(const Inputs<double>& in, const truth::Result& t, F f) {
 
 double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Result& t) {
     using truth::Block;
-    const auto gamma = [&](std::size_t c) { return in.gamma.empty() ? 1 : std::abs(in.gamma[c]); };
+    const auto gamma = [&](std::size_t c) { return std::abs(in.factor(c)); };
     const auto x_hat = [&](std::size_t i, const Block& b) {
         return magnitude(t.x_hat[i]) * magnitude(b.r) + magnitude(b.d);
     };

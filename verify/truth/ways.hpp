@@ -17,6 +17,7 @@ public:
 protected:
     std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
     double gamma(std::size_t c) const { return in_.gamma.empty() ? 1 : in_.gamma[c]; }
+    bool has_offset() const { return p_.spec.gamma_offset != 0 && !in_.gamma.empty(); }
     double beta(std::size_t c) const { return in_.beta.empty() ? 0 : in_.beta[c]; }
 
     const verify::Inputs<double>& in_;
@@ -52,6 +53,8 @@ public:
     void results(const Block& block);
 
 protected:
+    /// v times what x_hat of channel c is multiplied by.
+    Wide times_factor(const Wide& v, std::size_t c) const;
     /// `floor`, and no slope, for s where it is below.
     void is_below(double above, Wide& s, const Wide& floor);
 
