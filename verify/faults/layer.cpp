@@ -358,7 +358,7 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
             if (std::abs(v) > row_of(DType::f16).largest) v = std::copysign(std::numeric_limits<double>::infinity(), v);
     for (std::int64_t c = 0; c < C_; ++c) {
         const double before = f_.adds_dgamma != 0 && a.dgamma ? read_element<double>(a.dgamma, params_, c) : 0;
-        const double by = a.gamma ? 1 + f_.offset_in_dgamma * p_.gamma_offset * (gamma[index(c)] - 1) : 1;
+        const double by = f_.offset_in_dgamma != 0 && p_.gamma_offset != 0 && a.gamma ? gamma[index(c)] : 1;
         if (a.dgamma) write_element(a.dgamma, params_, c, before + by * f_.dgamma * dgamma[index(c)]);
         if (a.dbeta) write_element(a.dbeta, params_, c, f_.dbeta * dbeta[index(c)]);
     }
