@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every option of every verb that takes a value, found in --help, is given what is no value of it: the call ends with 2, names the flag, and writes nothing.
 # usage: options_test.sh PROGRAM [EVERY]: every so many of these calls are made, 1 by default. Under a sanitizer, where a call takes as long to start as thirty
-# do without, a third of them: values and flags are 7 and dozens, so each value meets each kind of flag, and the code that parses a kind is the same for all verbs.
+# do without, one in eight: values and flags are 7 and dozens, so each value meets each kind of flag, and the code that parses a kind is the same for all verbs.
 set -u
 program=$1 every=${2:-1}
 . "$(dirname "$0")/expect.sh"
