@@ -110,4 +110,20 @@ void add_forms(std::vector<Case>& cases, const Case& base) {
     for (const double eps : {own.eps, 1e6}) add(Denominator::floor_root, Divisor::one, eps);
 }
 
+void add_near_floor(std::vector<Case>& cases, const Case& base) {
+    const Spec own = base.spec();
+    if (own.plain()) return;
+    for (const std::int64_t m : {5, 15, 33})
+        for (const Denominator d : {Denominator::floor, Denominator::floor_root})
+            for (const double factor : {1.0, 1.5}) {
+                Case c = with_block(base, m);
+                c.shape.N = 70;
+                if (d != own.denominator) c.denominator = d;
+                const auto elements = static_cast<double>(m);
+                const double length = factor * std::sqrt(elements / own.divisor_of(elements));
+                c.eps = d == Denominator::floor ? length : length * length;
+                if (is_valid(c)) cases.push_back(c);
+            }
+}
+
 }  // namespace normlab::verify

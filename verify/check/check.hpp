@@ -84,6 +84,10 @@ Case with_shape(const Case& c, const Shape& shape);
 /// Adds the case in the other forms of denominator that its variant has, above its floor and below.
 void add_forms(std::vector<Case>& cases, const Case& base);
 
+/// Blocks on both sides of a floor in one call, and not far from it, where the slope of a floor that is not taken
+/// shows; for those variants that have a floor, or may be asked for one.
+void add_near_floor(std::vector<Case>& cases, const Case& base);
+
 /// Whether the library accepts the problem.
 bool is_valid(const Case& c);
 

@@ -29,10 +29,10 @@ Inputs<double> draw_for(const Case& c, const Implementation& implementation) {
     return has_double_backward(c.problem(), implementation) ? draw_twice(c) : draw(c);
 }
 
-TwicePlan::TwicePlan(const Implementation& implementation, const Problem& problem)
-    : p_(problem_on(implementation, problem)), operation_(p_, implementation), saved_(operation_), x_(slot(true)),
-      dy_(slot(true)), v_(slot(true)), y_(slot(true)), ddx_(slot(true)), ddy_(slot(true)), gamma_(slot(false)),
-      beta_(slot(false)), u_(slot(false)), w_(slot(false)), ddgamma_(slot(false)) {
+TwicePlan::TwicePlan(const Implementation& implementation, const Problem& problem, int threads)
+    : p_(problem_on(implementation, problem)), operation_(p_, implementation, {.threads = threads}), saved_(operation_),
+      x_(slot(true)), dy_(slot(true)), v_(slot(true)), y_(slot(true)), ddx_(slot(true)), ddy_(slot(true)),
+      gamma_(slot(false)), beta_(slot(false)), u_(slot(false)), w_(slot(false)), ddgamma_(slot(false)) {
     const State kept = initial_state(p_.spec, p_.shape.C);
     for (const StateArray& a : state_arrays) state_.push_back(state_slot(kept.*a.values));
 }

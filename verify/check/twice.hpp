@@ -15,7 +15,8 @@ Inputs<double> draw_for(const Case& c, const Implementation& implementation);
 /// One plan, and arrays that stay where they are while their contents change.
 class TwicePlan {
 public:
-    TwicePlan(const Implementation& implementation, const Problem& problem);
+    /// threads: 0, the implementation's default.
+    TwicePlan(const Implementation& implementation, const Problem& problem, int threads = 0);
 
     /// Forward, then the double backward: ddx, ddy and ddgamma.
     Outputs<double> run(const Inputs<double>& in);

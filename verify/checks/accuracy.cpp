@@ -46,7 +46,23 @@ std::vector<Case> settings(const Case& base) {
     }
     for (const AffineUse use : {AffineUse::both, AffineUse::beta})  // an offset, and no gamma to add it to
         add([use](Case& c) { c.gamma_offset = 1, c.affine = use; });
+    for (const Shape& shape : {Shape{1, 6, 3}, Shape{3, 1026, 1}, Shape{67, 66, 2}})
+        add([&shape](Case& c) {
+            c.shape = shape, c.gamma_offset = 1;
+            if (c.groups && shape.C % 3 == 0) c.groups = 3;
+        });
     add_forms(cases, Case(cases[0]));
+    if (!spec.plain())
+        for (const Denominator d : {Denominator::root, Denominator::added, Denominator::floor, Denominator::floor_root})
+            for (const Divisor q : {Divisor::own, Divisor::less_one, Divisor::one})
+                for (const std::int64_t m : {6, 65})
+                    add([&](Case& c) {
+                        c = with_block(c, m);
+                        if (d != spec.denominator) c.denominator = d;
+                        if (q != spec.divisor) c.divisor = q;
+                        c.eps = 0.25;
+                    });
+    add_near_floor(cases, Case(cases[0]));
     // A floor below the variance and its square above: dx tells which of them the variance is compared with.
     const auto add_floor = [&](Denominator denominator, Divisor divisor) {
         add([&](Case& c) {

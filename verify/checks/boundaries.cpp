@@ -25,6 +25,7 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
         if (cases.back().groups) cases.back().groups = shape.C % 3 == 0 ? 3 : 1;
     };
     add({3, 37, 1}), add({2, 3, 65});
+    cases.push_back(cases[0]), cases.back().gamma_offset = 1;
     if (base.mode == Mode::train && base.spec().block.samples && base.spec().correction == Correction::none &&
         may_keep_state(base.spec())) {
         add({6, 6, 3});
@@ -104,8 +105,8 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     return findings;
 }
 
-// NaN in gamma or beta of one channel: in y of that channel (gamma: in dx of all blocks that it is in), and nowhere
-// else.
+// NaN in gamma or beta of one channel: in y of that channel (gamma: in dx of all blocks that it is in, but below a
+// floor, where no mean is removed, of the channel alone), and nowhere else.
 Finding in_parameter(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                      const Outputs<double>& out, const Blocks& blocks, bool in_gamma, std::size_t channel,
                      const std::optional<Bounds>& within) {
@@ -114,6 +115,7 @@ Finding in_parameter(const Case& c, const Implementation& implementation, const 
     (in_gamma ? bad.gamma : bad.beta)[channel] = std::numeric_limits<double>::quiet_NaN();
     const Outputs<double> got = run(implementation, bad);
     const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
+    const bool apart = !p.own_statistics() || (!p.spec.centred() && p.spec.has_floor());
     Reach y(size), dx(size), none(C);
     for (std::size_t i = 0; i < size; ++i)
         if (i / S % C == channel) y.may[i] = y.must[i] = true;
@@ -121,7 +123,10 @@ Finding in_parameter(const Case& c, const Implementation& implementation, const 
         bool met = false;
         for (const std::size_t i : block) met |= in_gamma && i / S % C == channel;
         for (const std::size_t i : block)
-            if (met && (p.own_statistics() || i / S % C == channel)) dx.may[i] = dx.must[i] = true;
+            if (met) {
+                dx.may[i] = p.own_statistics() || i / S % C == channel;
+                dx.must[i] = !apart || i / S % C == channel;
+            }
     }
     const Reach* const reach[] = {&y, &dx, &none, &none};
     std::vector<Finding> findings;

@@ -12,6 +12,7 @@
 #include "verify/check/gradient.hpp"
 #include "verify/check/twice.hpp"
 #include "verify/checks/oracles.hpp"
+#include "verify/checks/sizes.hpp"
 #include "verify/faults/naming.hpp"
 #include "verify/truth/quantities.hpp"
 #include "verify/truth/scale.hpp"
@@ -46,14 +47,19 @@ std::vector<Case> double_backward_cases(const Case& base, Tier tier) {
     if (tier == Tier::smoke || repeats_training(base)) return cases;
     for (AffineUse use : {AffineUse::gamma, AffineUse::none}) add([use](Case& c) { c.affine = use; });
     add([](Case& c) { c.gamma.pattern = "mixed"; });  // some are 0
+    add([](Case& c) { c.gamma.pattern = "zero"; });
     for (const AffineUse use : {AffineUse::both, AffineUse::beta})
         add([use](Case& c) { c.gamma_offset = 1, c.affine = use; });
     for (const Shape& shape : {Shape{1, 6, 3}, Shape{5, 1, 3}, Shape{5, 6, 1}, Shape{1, 1, 7}}) add_shape(shape);
     if (spec.eps > 0) {
         add([](Case& c) { c.sigma = 0.01; });
-        add([](Case& c) { c.eps = 0.5; });
+        for (const double eps : {0.5, 3.0}) add([eps](Case& c) { c.eps = eps; });
+        if (base.dtype != DType::f16) add([](Case& c) { c.sigma = 1e-4; });
     }
+    if (spec.correction == Correction::none) add([](Case& c) { c.eps = 0; });
     add_forms(cases, Case(cases[0]));
+    for (const std::int64_t m : {5, 64}) add_forms(cases, with_block(cases[0], m));
+    add_near_floor(cases, Case(cases[0]));
     if (spec.block.samples && may_keep_state(spec)) {
         add([](Case& c) { c.shape.N = 6, c.stat_batch = 2; });
         if (spec.correction == Correction::none) add([](Case& c) { c.running = Running::none; });
@@ -72,11 +78,14 @@ std::vector<Case> double_backward_cases(const Case& base, Tier tier) {
     if (spec.correction == Correction::none) add([](Case& c) { c.x.pattern = "constant", c.eps = 0; });  // 0 / 0
     add_block(8, 1), add_block(64, 1), add_block(8, 1e3), add_block(64, 100), add_block(251, 1);
     // tails, and paths that are chosen by size
-    if (f32) {
-        add_block(1021, 1);
-        add_shape({1021, 3, 2}), add_shape({2, 1023, 2});
-        if (base.layout == Layout::channels_first) add_block(4099, 1);
-    }
+    const bool first = base.layout == Layout::channels_first;
+    add_block(1021, 1), add_shape({67, 3, 2});
+    if (f32) add_shape({1021, 3, 2}), add_shape({2, 1023, 2});
+    if (f32 && first) add_block(4099, 1);
+    if (first && is_others(base))
+        add_block(8193, 1), add_block(16384, 1), add_shape({4099, 5, 1}), add_shape({3, 2049, 1});
+    add([](Case& c) { c.shape.C = 66, c.groups = c.groups ? 3 : c.groups, c.gamma_offset = 1; });
+    add_block(257, 1), cases.back().gamma_offset = 1;
     if (tier == Tier::full)
         for (std::uint64_t seed = 2; seed < 12; ++seed)
             for (const std::int64_t m : {8, 64, 257, 2048}) add_block(m, 1), cases.back().seed = seed;
@@ -212,7 +221,15 @@ std::vector<Finding> double_derivatives(const Case& c, const Implementation& imp
 
 // ---- what must hold of them ----
 
-std::vector<Case> double_identities_cases(const Case& base, Tier tier) { return small_cases(base, tier, {4, 6, 3}); }
+std::vector<Case> double_identities_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases = small_cases(base, tier, {4, 6, 3});
+    if (tier == Tier::smoke || repeats_training(base)) return cases;
+    for (const Shape& shape : {Shape{4, 6, 3}, Shape{3, 12, 5}}) {
+        cases.push_back(cases[0]);
+        cases.back().shape = shape, cases.back().gamma_offset = 1;
+    }
+    return cases;
+}
 
 // A call, with its bounds.
 struct Called {
@@ -234,8 +251,8 @@ public:
 
     std::vector<Finding> run_all() {
         of_v_ = with(true, false, false), of_u_ = with(false, true, false), of_w_ = with(false, false, true);
-        return {sum_of_parts(), some(),     scaled(),    absent(),  asked(),
-                by_dy(),        by_gamma(), symmetric(), shifted(), one_plan()};
+        return {sum_of_parts(), some(),      scaled(),  absent(),   asked(),      by_dy(),
+                by_gamma(),     symmetric(), shifted(), one_plan(), any_threads()};
     }
 
 private:
@@ -445,6 +462,21 @@ private:
                 each.push_back(same_values("one plan", problem(), q.in(got), q.in(fresh),
                                            within ? twice(*within.*q.bound) : Vector()));
                 each.back().where = fmt::format("{}: {}", q.name, each.back().where);
+            }
+        }
+        return worst(each);
+    }
+
+    // As a fresh plan with the default number gives it.
+    Finding any_threads() const {
+        std::vector<Finding> each{measured("numbers of threads", 0, 0)};
+        for (const int threads : {1, 2, 3, 4, 7, 16}) {
+            if (!implementation_.parallel()) break;
+            const Outputs<double> got = TwicePlan(implementation_, problem(), threads).run(all_.in);
+            for (const QuantityRow& q : quantities::second()) {
+                each.push_back(same_values("numbers of threads", problem(), q.in(got), q.in(all_.out),
+                                           implementation_.deterministic() ? Vector() : twice(all_.bounds.*q.bound)));
+                each.back().where = fmt::format("{} on {} threads: {}", q.name, threads, each.back().where);
             }
         }
         return worst(each);

@@ -70,18 +70,23 @@ void add_remainders(std::vector<Case>& cases, const Case& base) {
         if (const Case c = with_block(base, m); is_valid(c)) cases.push_back(c);
 }
 
-// Sizes that are common enough for a path of their own: widths of transformers, maps of convolutional nets and their
-// channels. Between them, widths in steps of an eighth: a path may be chosen for a range.
-void add_common(std::vector<Case>& cases, const Case& base) {
-    const bool one_layout =
-        base.layout == Layout::channels_first && base.mode == Mode::train && base.dtype != DType::f64;
+// Widths of transformers, which are common enough for a path of their own. Between them widths, and numbers of rows, in
+// steps of an eighth: a path may be chosen for a range.
+void add_widths(std::vector<Case>& cases, const Case& base) {
+    if (base.layout != Layout::channels_first || base.mode != Mode::train || base.dtype == DType::f64) return;
     for (const std::int64_t width :
          {128,  192,  256,  320,  384,  448,  512,  576,  640,  768,  896,   960,   1024,  1152,  1280,
           1408, 1536, 1600, 1664, 1792, 1920, 2048, 2304, 2560, 2688, 2880,  3072,  3200,  3584,  4096,
           4544, 4608, 5120, 5376, 5632, 6144, 6656, 7168, 8192, 9216, 10240, 11008, 12288, 14336, 16384})
-        if (one_layout) cases.push_back(of_shape(base, {2, width, 1}));
-    for (std::int64_t width = 67; one_layout && width < 16384; width += width / 8 | 1)
         cases.push_back(of_shape(base, {2, width, 1}));
+    for (std::int64_t size = 67; size < 16384; size += size / 8 | 1) {
+        cases.push_back(of_shape(base, {2, size, 1}));
+        if (size < 4096) cases.push_back(of_shape(base, {size, 3, 1}));
+    }
+}
+
+// Maps of convolutional nets and their channels, and sizes that are equal.
+void add_maps(std::vector<Case>& cases, const Case& base) {
     for (const std::int64_t map :
          {9,   16,  25,  36,  49,  50,  64,  81,  100,  121,  144,  169,  196,  197,  225,  256,  257,  289, 324,
           361, 400, 576, 577, 676, 729, 784, 961, 1024, 1025, 1225, 1444, 1600, 2304, 2704, 3025, 3136, 4096})
@@ -101,9 +106,10 @@ std::vector<Case> size_cases(const Case& base) {
     std::vector<Case> cases;
     add_lengths(cases, base);
     if (base.implementation == "reference") return cases;  // it chooses no path by size
-    // ours have been looked at often, and are the same code for all dtypes
+    // ours are the same code for all dtypes and widths
     if (is_others(base) || base.dtype == DType::f32 || base.dtype == DType::bf16) add_remainders(cases, base);
-    if (is_others(base) || base.dtype == DType::f32) add_common(cases, base);
+    if (is_others(base) || base.dtype == DType::f32) add_maps(cases, base);
+    if (is_others(base)) add_widths(cases, base);
     return cases;
 }
 

@@ -43,10 +43,11 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
                 }
             }
     if (tier != Tier::smoke) {
+        const bool is_reference = base.implementation == "reference";  // it is slow, and the same code for all sizes
         for (const std::int64_t m : {1025, 8193, 65539})
-            cases.push_back(with_state(with_block(base, m))), cases.back().count = 3;
+            if (m < 65536 || !is_reference) cases.push_back(with_state(with_block(base, m))), cases.back().count = 3;
         // rows that are averaged over or summed: every remainder of a piece of 64
-        for (std::int64_t r = 0; r < 64; r += base.implementation == "reference" ? 21 : 1)
+        for (std::int64_t r = 0; r < 64; r += is_reference ? 21 : 1)
             cases.push_back(with_shape(base, {64 + r, 3, 4})), cases.back().count = 3;
         cases.push_back(with_state(with_small_shape(base)));  // nothing varies, and the mean is far off
         cases.back().x.pattern = "constant", cases.back().offset = 3, cases.back().count = 3;

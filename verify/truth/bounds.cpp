@@ -1,7 +1,9 @@
 #include "verify/truth/bounds.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 #include "verify/truth/truth.hpp"
 
@@ -32,10 +34,10 @@ bool all_equal(const truth::Block& b, const std::vector<double>& x) {
 
 // m times this number, which has so few digits that sums are exact in any order.
 bool exact_sum(double v, double m, double u) {
+    if (!std::isfinite(v)) return false;
     int exponent = 0;
-    double odd = std::abs(std::ldexp(std::frexp(v, &exponent), 53));  // a whole number
-    while (odd > 0 && std::fmod(odd, 2) == 0) odd /= 2;
-    return odd * m <= 1 / u;
+    const auto digits = static_cast<std::uint64_t>(std::ldexp(std::abs(std::frexp(v, &exponent)), 53));
+    return digits == 0 || static_cast<double>(digits >> std::countr_zero(digits)) * m <= 1 / u;
 }
 
 double size(const Quad& v) { return std::abs(static_cast<double>(v)); }
@@ -140,8 +142,9 @@ private:
         e.lu = l * u_, e.luk = e.lu * e.kappa, e.dv = std::max(l * u_ + luk_v * luk_v, luk_v);
         e.of_one = e.kappa, e.of_x_hat = 1;
         if (accumulation_ == Accumulation::pivot && p_.own_statistics() && p_.spec.centred()) {
-            const double kappa_p = kappa_of_pivot(b);
-            e.luk = l * u_ * kappa_p + u_ * e.kappa, e.dv = std::max(2 * l * u_ * kappa_p * kappa_p, e.luk);
+            const double kappa_p = kappa_of_pivot(b, e.m / q);
+            e.luk = l * u_ * kappa_p * std::sqrt(q / e.m) + u_ * e.kappa,
+            e.dv = std::max(2 * l * u_ * kappa_p * kappa_p, e.luk);
             e.of_one = e.luk / (l * u_), e.of_x_hat = e.dv / (l * u_);
         }
         of_denominator(b, l, luk_v, e);
@@ -194,13 +197,13 @@ private:
     static constexpr double no_bound = 0x1p300;
 
     // Of the worst pivot that may have been taken. Without a spread there is no bound: a large number.
-    double kappa_of_pivot(const truth::Block& b) const {
+    double kappa_of_pivot(const truth::Block& b, double m_over_q) const {
         const auto mean = static_cast<double>(b.mean);
         double distance = 0;
         for (std::size_t i : b.elements) distance = std::max(distance, std::abs(in_.x[i] - mean));
         if (!in_.state.mean.empty())
             distance = std::max(distance, std::abs(in_.state.mean[channel_of(b.elements[0])] - mean));
-        return distance == 0 ? 1 : std::min(no_bound, std::hypot(1, distance / size(b.s)));
+        return distance == 0 ? 1 : std::min(no_bound, std::hypot(1, std::sqrt(m_over_q) * distance / size(b.s)));
     }
 
     // What running statistics are off before a slice: the mean, and sigma relative to itself.
@@ -281,8 +284,9 @@ private:
         const double vanished = e.vanishes * sum_g, either = e.kink * x_hat * of_g_x_hat;
         if (kappa_free_)
             return (either + 8 * u_ * terms + 0x1p-45 * e.kappa_v * (terms + inherited + gw + vanished)) / e.s;
-        return (either + 12 * std::max(e.luk, e.dv) * terms + 12 * e.luk * (inherited + vanished) +
-                12 * std::max(e.luk, e.lu) * mean_g) /
+        const double of_terms =
+            accumulation_ == Accumulation::pivot ? 12 * e.luk + 3 * e.dv : 12 * std::max(e.luk, e.dv);
+        return (either + of_terms * terms + 12 * e.luk * (inherited + vanished) + 12 * std::max(e.luk, e.lu) * mean_g) /
                e.s;
     }
 

@@ -36,19 +36,20 @@
 //     elements: w = +-1, so the mean). Where the variance is within 4 dv of a floor, dx may be that of either side: the
 //     term of x_hat, |x_hat| G / s, is in the bound.
 // A factor gamma_offset + gamma is rounded once: u |factor x_hat| more of y, u (1/s) [|g| + mean|g| + |w| G] of dx.
-// About a pivot p, with kappa_p = sqrt(1 + (mean - p)^2 / s^2): each x - p is rounded once, then summed, so that the
-// mean is off by l u mean|x - p| <= l u kappa_p s and by u |mean| <= u kappa s where p is added. The sum of squares is
-// off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so that dv <= 3 l u kappa_p^2.
-// Hence l u kappa_p + u kappa in place of l u kappa above, and dv = 2 l u kappa_p^2 (var's bound is 2 dv). dx has 1 / s
-// once and x_hat twice, each off by half of that: 2.25 dv more. p is the value of the block that is furthest from the
-// mean, or the running mean before the step if that is further: whichever it was. Renorm's share: d = (mean_B - mean) /
-// sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and raw r's dv / 2 is
-// in x_hat's. Where dv > 1/4 neither a pivot nor a tree has a bound: mean(x^2) - mean^2 in double, which promises a
-// tree, is off by l 2^-53 kappa^2 s^2, which is less than l u kappa s^2 for kappa < 2^29 and more than s^2 from kappa =
-// 2^26 / sqrt(l) on; rstd is then anything up to 1 / sqrt(eps). Declared kappa-free (f32 and 16-bit data): see
-// kappa_free in bounds.cpp. To every bound half of the dtype's smallest subnormal is added for each rounding that may
-// underflow: x - mean does, and loses 1 / s times as much of x_hat, which may itself; dgamma has that |dy| times, and
-// dx has it in x_hat and inside mean(g x_hat).
+// About a pivot p, with kappa_p = sqrt(1 + (m / q) (mean - p)^2 / s^2): each x - p is rounded once, then summed, so
+// that the mean is off by l u mean|x - p| <= l u sqrt(q / m) kappa_p s and by u |mean| <= u kappa s where p is added.
+// The sum of squares is off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so that dv
+// <= 3 l u kappa_p^2. Hence l u sqrt(q / m) kappa_p + u kappa in place of l u kappa above, and dv = 2 l u kappa_p^2
+// (var's bound is 2 dv). dx has 1 / s once and x_hat twice, each off by half of that: 2.25 dv more; with another
+// denominator also slope: 3 dv in place of what 12 max(l u kappa, dv) has of dv. p is the value of the block that is
+// furthest from the mean, or the running mean before the step if that is further: whichever it was. Renorm's share: d =
+// (mean_B - mean) / sigma inherits the mean's error, 4 l u kappa raw_r, unless clipped; its own roundings 4 u |d|; and
+// raw r's dv / 2 is in x_hat's. Where dv > 1/4 neither a pivot nor a tree has a bound: mean(x^2) - mean^2 in double,
+// which promises a tree, is off by l 2^-53 kappa^2 s^2, which is less than l u kappa s^2 for kappa < 2^29 and more than
+// s^2 from kappa = 2^26 / sqrt(l) on; rstd is then anything up to 1 / sqrt(eps). Declared kappa-free (f32 and 16-bit
+// data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest subnormal is added for each rounding
+// that may underflow: x - mean does, and loses 1 / s times as much of x_hat, which may itself; dgamma has that |dy|
+// times, and dx has it in x_hat and inside mean(g x_hat).
 
 #include "verify/truth/inputs.hpp"
 

@@ -18,19 +18,38 @@ Range range_of(double size, double distance, double s, double m, DType dtype, Ac
     return s > 0 && (wide ? s < 1e-30 : s * s < smallest) ? Range::below : Range::inside;
 }
 
-std::string outside_range(const truth::Block& b, const std::vector<double>& x, DType dtype, Accumulation accumulation) {
-    const double m = static_cast<double>(b.elements.size()), s = static_cast<double>(b.s),
-                 mean = static_cast<double>(b.mean);
+namespace {
+
+// The largest x of a block, and the largest distance from its mean.
+struct Extent {
     double size = 0, distance = 0;
+};
+
+Extent extent_of(const truth::Block& b, const std::vector<double>& x) {
+    const auto mean = static_cast<double>(b.mean);
+    Extent e;
     for (std::size_t i : b.elements) {
-        size = std::max(size, std::abs(x[i]));
-        distance = std::max(distance, std::abs(x[i] - mean));
+        e.size = std::max(e.size, std::abs(x[i]));
+        e.distance = std::max(e.distance, std::abs(x[i] - mean));
     }
-    const Range range = range_of(size, distance, s, m, dtype, accumulation);
+    return e;
+}
+
+Range range_of_block(const truth::Block& b, const Extent& e, DType dtype, Accumulation accumulation) {
+    return range_of(e.size, e.distance, static_cast<double>(b.s), static_cast<double>(b.elements.size()), dtype,
+                    accumulation);
+}
+
+}  // namespace
+
+std::string outside_range(const truth::Block& b, const std::vector<double>& x, DType dtype, Accumulation accumulation) {
+    const Extent e = extent_of(b, x);
+    const Range range = range_of_block(b, e, dtype, accumulation);
     if (range == Range::above)
-        return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", size);
+        return fmt::format("outside the range of the bounds: squares of values up to {:.1e} overflow", e.size);
     if (range == Range::below)
-        return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}", s);
+        return fmt::format("outside the range of the bounds: squares underflow at s = {:.1e}",
+                           static_cast<double>(b.s));
     return {};
 }
 
@@ -56,9 +75,17 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
         const double v = rounded(saved[k], param_dtype(p.dtype));
         return !std::isfinite(v) || (v == 0 && !may_be_0);
     };
+    const double smallest = row_of(param_dtype(p.dtype)).smallest_normal;
     for (std::size_t k = 0; k < truth.blocks.size(); ++k) {
         const truth::Block& b = truth.blocks[k];
-        if (outside_range(b, in.x, p.dtype, accumulation).empty()) continue;
+        const Extent extent = extent_of(b, in.x);
+        const Range range = range_of_block(b, extent, p.dtype, accumulation);
+        if (range == Range::inside) continue;
+        // Small squares are 0 only where they, or their mean, are no normal numbers, and never make var infinite.
+        const bool is_normal = range == Range::below &&
+                               std::min(extent.distance * extent.distance, static_cast<double>(b.var)) >= smallest;
+        const bool is_infinite = range == Range::below && !out.saved.var.empty() && std::isinf(out.saved.var[k]);
+        if (is_normal || is_infinite) continue;
         const double d_saved = out.saved.d.empty() ? 0 : out.saved.d[k];
         const auto of_zero = [&](std::size_t i) {  // y where x_hat is 0, and its roundings
             const std::size_t c = i / S % C;
