@@ -118,6 +118,7 @@ private:
         double moved, moved_d;  // by running statistics that move slice after slice
         double renorm;          // renorm's share
         double reach;           // how far an error of the mean goes: into x_hat r and d
+        bool arbitrary;         // x_hat: equal elements, nothing added to their variance, and a mean that rounds
         double inside;          // what underflows in r x_hat: before it is multiplied by 1 / s, and after
     };
 
@@ -136,6 +137,8 @@ private:
         const bool equal = p_.own_statistics() && all_equal(b, in_.x);
         if (equal && exact_sum(in_.x[b.elements[0]], e.m, u_))
             e.kappa = std::min(b.kappa, 1 + 2 * b.kappa / (in_f64_ ? e.m : l));
+        e.arbitrary =
+            equal && e.s == 0 && !exact_sum(in_.x[b.elements[0]], e.m, in_f64_ ? unit_roundoff(DType::f64) : u_);
         const double q = b.divisor;
         e.kappa_v = p_.spec.centred() && q != e.m ? std::sqrt(1 + e.m / q * (e.kappa * e.kappa - 1)) : e.kappa;
         const double luk_v = l * u_ * e.kappa_v;
@@ -248,12 +251,14 @@ private:
         // sigma rounded, squared, less eps
         const double given = p_.own_statistics() ? 0 : 4 * u * (e.s * e.s + p_.spec.eps);
         const double least = in_f64_ ? 0 : row_of(p_.dtype == DType::f64 ? p_.dtype : DType::f32).smallest_subnormal;
-        out_.mean.push_back(2 * lost * e.s + 0x1p-50 * size(b.mean) + least);
+        const double of_mean = e.arbitrary ? (in_f64_ ? u64 * e.m : e.lu) * size(b.mean) : 0;
+        out_.mean.push_back(2 * lost * e.s + 2 * of_mean + 0x1p-50 * size(b.mean) + least);
         const double far = p_.spec.denominator == Denominator::added ? std::max(1.0, (1 + lost_var / 4) / 2) : 1;
         const double of_var =
             e.var_lost > 0 ? (in_f64_ ? std::min(1.0, u64 / u_ * e.m) : 1) * e.var_lost : far * lost_var * e.s * e.s;
-        out_.var.push_back(std::max(2 * of_var, given) + 0x1p-50 * size(b.var));
-        out_.rstd.push_back(e.s > 0 ? 4 * (lost_var / 2 + 3 * u) / e.s : 0);
+        out_.var.push_back(std::max(2 * of_var, given) + 4 * of_mean * of_mean * e.m / b.divisor +
+                           0x1p-50 * size(b.var));
+        out_.rstd.push_back(e.s > 0 ? 4 * (lost_var / 2 + 3 * u) / e.s : e.arbitrary ? no_bound : 0);
         out_.r.push_back(4 * (e.r_free ? lost_var / 2 : 0) * e.r + (4 * u_ + e.moved) * e.r);
         out_.d.push_back((e.d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d);
     }
@@ -262,7 +267,8 @@ private:
         for (std::size_t i : b.elements) {
             const double x_hat = size(t_.x_hat[i]), result = e.r * x_hat + e.d;
             double& y = out_.y[i];
-            y = u_io_ * size(t_.y[i]) + tiny_ + gamma(i) * (e.inside + u_factor_ * result);
+            y = u_io_ * size(t_.y[i]) + tiny_ +
+                gamma(i) * (e.inside + u_factor_ * result + (e.arbitrary ? no_bound : 0));
             if (kappa_free_)
                 y += 6 * u_ * (gamma(i) * result + beta(i)) +
                      (0x1p-46 * e.kappa * e.reach + of_variance(e) * x_hat) * gamma(i);
@@ -309,6 +315,7 @@ private:
             underflows_[c] += dy * e.inside + (dy != 0 ? tiny_param_ / 8 : 0);
             double& dx = out_.dx[i];
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
+            if (e.arbitrary) dx = underflows_[c] = no_bound;
             if (e.s == 0) continue;
             if (own) dx += e.inside * (mean_g_x_hat + x_hat * mean_g) / e.s;
             if (u_factor_ > 0)

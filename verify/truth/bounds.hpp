@@ -47,7 +47,9 @@
 // raw r's dv / 2 is in x_hat's. Where dv > 1/4 neither a pivot nor a tree has a bound: mean(x^2) - mean^2 in double,
 // which promises a tree, is off by l 2^-53 kappa^2 s^2, which is less than l u kappa s^2 for kappa < 2^29 and more than
 // s^2 from kappa = 2^26 / sqrt(l) on; rstd is then anything up to 1 / sqrt(eps). Declared kappa-free (f32 and 16-bit
-// data): see kappa_free in bounds.cpp. To every bound half of the dtype's smallest subnormal is added for each rounding
+// data): see kappa_free in bounds.cpp. Equal elements with a variance of
+// 0 and nothing added to it have no bound either, unless their sum is exact: the mean's rounding, over its own size, is
+// x_hat. To every bound half of the dtype's smallest subnormal is added for each rounding
 // that may underflow: x - mean does, and loses 1 / s times as much of x_hat, which may itself; dgamma has that |dy|
 // times, and dx has it in x_hat and inside mean(g x_hat).
 
