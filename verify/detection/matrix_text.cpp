@@ -58,11 +58,12 @@ std::string matrix_text(const Matrix& matrix, const MatrixOptions& options, cons
     text += trimmed(line("no fault", "", alarms + unresolved, fmt::to_string(matrix.right_cases), "", "") +
                     cells(matrix.rival_alarms));
     text +=
-        "\nEach fault walks the cases of tier ci of the variants and the kind of statistics that it can show with, "
-        "smallest first, to the first\n"
-        "FAIL. named: the report of the first FAIL of accuracy or running_stats says which fault it is, perhaps among "
-        "others that give the\n"
-        "same. The columns on the right are our implementations of rules as described, on the data they use by "
+        "\nEach fault walks the cases of tier ci of the variants and the kind of statistics that it can show with, to "
+        "the first FAIL: the\nsmallest cases of each check first, and every check has an equal share of the time. "
+        "named: "
+        "the report of the first FAIL of\naccuracy or running_stats says which fault it is, perhaps among others that "
+        "give the same. The columns on the right are our\nimplementations of rules as described, on the data they use "
+        "by "
         "default:\n";
     for (const Rival& r : rivals()) text += fmt::format("  {:<15} {}, {}\n", r.name, r.rule, name_of(r.dtype));
     for (const Row& r : matrix.rows)
