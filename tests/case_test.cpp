@@ -72,6 +72,12 @@ TEST_CASE("a wrong case string is refused by the word that is wrong") {
     CHECK_THAT(message("instance_norm reference f32 nchw 5x3x1"), Contains("one value a channel"));
     CHECK_THAT(message("batch_norm reference f32 nchw 6x3x1 stat_batch=4"), Contains("stat_batch = 4"));
     CHECK_THAT(message("layer_norm reference f32 nchw 6x3x1 running=unbiased"), Contains("running statistics"));
+    const std::string calls = "batch_norm reference f32 nchw 6x3x1 check=sequence steps=";
+    CHECK_THAT(message(calls + "train,freeze"), Contains("'freeze'") && Contains("frozen"));
+    CHECK_THAT(message(calls + "train,momentum:2"), Contains("momentum:2") && Contains("from 0 to 1"));
+    CHECK_THAT(message(calls + "eval:2"), Contains("eval:2") && Contains("momentum alone"));
+    CHECK_THAT(message("batch_norm reference f32 nchw 6x3x1 steps=train"), Contains("check=sequence"));
+    CHECK(parse_case(calls + "train,momentum:none,eval,momentum").steps.size() == 4);
 }
 
 TEST_CASE("the same selection plans the same cases, and a filtered one a subset") {

@@ -72,7 +72,7 @@ TEST_CASE("an unbiased variance in the normalisation is named by the identity") 
 
 // The checks that look at running statistics.
 static bool sees_state(const std::string& failed) {
-    return std::ranges::any_of(std::array{"running_stats ", "tiled ", "combinations ", "reuse "},
+    return std::ranges::any_of(std::array{"running_stats ", "tiled ", "combinations ", "reuse ", "sequence "},
                                [&](const char* check) { return failed.starts_with(check); });
 }
 
@@ -89,6 +89,12 @@ TEST_CASE("a reversed momentum is named by the same, and by ghost_batch where r 
     CHECK(failed.contains("running_stats batch_renorm"));
     CHECK(std::ranges::all_of(failed,
                               [](const std::string& f) { return sees_state(f) || f == "ghost_batch batch_renorm"; }));
+}
+
+TEST_CASE("what is kept from one call of a training run for the next is caught by the check sequence") {
+    require_caught(planted::with_fault("eval_of_last_batch"), {"sequence batch_norm", "sequence batch_renorm"});
+    require_caught(planted::with_fault("momentum_of_last"), {"sequence batch_norm", "sequence instance_norm"});
+    require_caught(planted::with_fault("eval_moves_state"), {"sequence batch_norm"});
 }
 
 TEST_CASE("an r that is not frozen is named by the derivatives, which hold it still") {

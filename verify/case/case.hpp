@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "verify/case/steps.hpp"
 #include "verify/truth/inputs.hpp"
 
 namespace normlab::verify {
@@ -73,6 +74,7 @@ struct Case {
     InPlace in_place = InPlace::none;
     std::int64_t misaligned = 0;  ///< elements that arrays begin beyond an aligned address
     std::int64_t threads = 1;     ///< 0: the implementation's default
+    std::vector<CaseStep> steps;  ///< of the check sequence: its calls, in order
     Values x, dy, gamma, beta;
     double kappa = 1, sigma = 1;  ///< of the data drawn: mean about sigma * sqrt(kappa^2 - 1)
     double offset = 0;            ///< added to x

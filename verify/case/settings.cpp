@@ -38,6 +38,7 @@ std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
 std::string shown(Asked v) { return std::string(asked_names[static_cast<std::size_t>(v)]); }
+std::string shown(const std::vector<CaseStep>& v) { return steps_text(v); }
 std::string shown(const Values& v) { return v.given.empty() ? v.pattern : fmt::format("{}", fmt::join(v.given, ",")); }
 template <class T>
 std::string shown(const std::optional<T>& v) {
@@ -127,6 +128,11 @@ std::string only_of_their_own(const Case& c, std::string_view, std::string_view)
 
 std::string only_tiled(const Case& c, std::string_view, std::string_view text) {
     return c.tile && c.check != "tiled" ? fmt::format("case '{}': tile goes with check=tiled", text) : std::string();
+}
+
+std::string only_in_sequence(const Case& c, std::string_view key, std::string_view text) {
+    if (c.steps.empty() || c.check == "sequence") return {};
+    return fmt::format("case '{}': {} goes with check=sequence", text, key);
 }
 
 template <auto field>
@@ -267,6 +273,15 @@ void draw_count(Case& c, Random& random) {
     if (c.spec().running != Running::none && random.chance(0.3))
         c.count = random.one_of<std::int64_t>({0, 1, 2, 1000, 1000000, (1 << 24) + 1, (std::int64_t{1} << 32) + 5});
 }
+void draw_steps(Case& c, Random& random) {
+    if (c.check != "sequence") return;
+    for (std::int64_t k = random.integer(2, 6); k > 0; --k) {
+        CaseStep step{static_cast<Act>(random.integer(0, static_cast<std::int64_t>(Act::momentum)))};
+        if (step.act == Act::momentum && random.chance(0.7))
+            step.momentum = random.one_of<std::string>({"0", "0.5", "1", "none"});
+        c.steps.push_back(std::move(step));
+    }
+}
 void draw_asked(Case& c, Random& random) {
     if (c.check == "combinations") c.asked = static_cast<Asked>(random.integer(1, 7));
 }
@@ -294,6 +309,9 @@ void one_group(Case& c) {
     if (c.groups) c.groups = 1;
 }
 void no_affine(Case& c) { c.affine = AffineUse::none; }
+void last_step_dropped(Case& c) {
+    if (c.steps.size() > 1) c.steps.pop_back();
+}
 void gamma_ones(Case& c) { c.gamma.pattern = "ones"; }
 void beta_zero(Case& c) { c.beta.pattern = "zero"; }
 void smaller_kappa(Case& c) { c.kappa = std::max(1.0, std::floor(c.kappa / 10)); }
@@ -400,6 +418,12 @@ const Setting table[] = {
                                    .simplified = 6,
                                    .draw = draw_threads,
                                    .refused = only_combined<&Case::threads>}),
+    of<&Case::steps, parse_steps>({.key = "steps",
+                                   .part = Part::layer,
+                                   .simplified = 1,
+                                   .draw = draw_steps,
+                                   .simplify = last_step_dropped,
+                                   .refused = only_in_sequence}),
     of<&Case::x, parse_values<x_patterns>>(
         {.key = "x", .part = Part::numbers, .simplified = 8, .draw = draw_x, .refused = one_an_element<&Case::x>}),
     of<&Case::dy, parse_values<dy_patterns>>(

@@ -135,12 +135,7 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
         means.push_back(moved[0]), spreads.push_back(moved[1]);
         if (!out.saved.var.empty() && in.problem.slices() == 1) from_saved.push_back(by_saved(in, out, implementation));
         wrong_count += out.state.count != before.count + in.problem.slices();
-        in.state = before;  // as truth moves it: no call depends on what an earlier one gave
-        in.state.count += in.problem.slices();
-        for (std::size_t ch = 0; ch < in.state.mean.size(); ++ch)
-            in.state.mean[ch] = static_cast<double>(t.running_mean[ch]),
-            spread_of(in.state)[ch] = static_cast<double>(t.running_spread[ch]);
-
+        in.state = truth::state_after(in, t);
         evaluate(in);
     }
     std::vector<Finding> all{worst(means), worst(spreads), measured("updates miscounted", wrong_count, 0)};

@@ -14,7 +14,7 @@
     CHECK(zero_sum) CHECK(xhat_dx) CHECK(symmetry) \
     CHECK(scale_invariance) CHECK(bias_invariance) CHECK(invariance_table) \
     CHECK(identity) CHECK(chain_rule) CHECK(cross_variant) \
-    CHECK(running_stats) CHECK(fold) CHECK(recalibrate) CHECK(ghost_batch) \
+    CHECK(running_stats) CHECK(fold) CHECK(recalibrate) CHECK(ghost_batch) CHECK(sequence) \
     CHECK(gradient_masks) CHECK(power_of_two) CHECK(permutation) CHECK(batch_independence) CHECK(exact_statistics) \
     CHECK(double_backward) CHECK(double_derivatives) CHECK(double_identities) CHECK(double_isolation) \
     CHECK(repeat) CHECK(reuse) CHECK(threads) CHECK(many_calls) CHECK(combinations) \

@@ -59,7 +59,7 @@ struct Formula {
     double bessel = 1;
     double momentum = 1, momentum_reversed = 0, count_ahead = 0, count_steps = 1, count_once = 0, last_sample_only = 0,
            running_eps = 0, sigma_as_variance = 0;
-    double eval_batch_mean = 0, eval_moves_state = 0;
+    double eval_batch_mean = 0, eval_moves_state = 0, eval_of_last_batch = 0, momentum_of_last = 0;
     // Saved
     double saved_shared = 0, saved_stale = 0, saved_var_eps = 0, saved_var_ddof = 0;
     // layouts and indices

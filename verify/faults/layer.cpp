@@ -22,6 +22,7 @@ namespace {
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 thread_local std::vector<double> last_mean, last_rstd;  // of the last forward of all: what saved_shared reads
+thread_local bool last_trained = false;                 // it was in training
 
 }  // namespace
 
@@ -211,6 +212,8 @@ auto FaultyLayer::given(const normlab_state& state, const Values& x) const -> Bl
                                : inverse_root(state.var[c], f_.eps * f_.eval_eps, size(c)));
         if (f_.zero_at_no_variance != 0 && s.var.back() == 0) s.rstd.back() = 0;
     }
+    if (f_.eval_of_last_batch != 0 && last_trained && last_mean.size() == s.mean.size())
+        s.mean = last_mean, s.rstd = last_rstd;
     s.r.assign(s.mean.size(), 1), s.d.assign(s.mean.size(), 0);
     return s;
 }
@@ -258,7 +261,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
             s.var[b] * (m > 1 ? m / (m - (own_ ? f_.saved_var_ddof : 0)) : 1) + (own_ ? f_.saved_var_eps * eps_ : 0);
         if (renorm_) a.saved.r[b] = s.r[b], a.saved.d[b] = s.d[b];
     }
-    last_mean = s.mean, last_rstd = s.rstd;
+    last_mean = s.mean, last_rstd = s.rstd, last_trained = p_.mode == NORMLAB_TRAIN;
 
     Values y = x_hat(x, s, 1);
     for (std::size_t i = 0; i < y.size(); ++i) {

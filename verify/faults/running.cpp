@@ -3,11 +3,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "norms/element.hpp"
 #include "verify/faults/layer.hpp"
 
 namespace normlab::verify::faults {
+namespace {
+
+thread_local std::optional<double> last_momentum;  // of the last training call of all
+
+}  // namespace
 
 auto FaultyLayer::before(const normlab_state& state) const -> Running {
     const double* spread = p_.running == NORMLAB_RUNNING_SIGMA ? state.sigma : state.var;
@@ -17,9 +23,10 @@ auto FaultyLayer::before(const normlab_state& state) const -> Running {
 // running <- (1 - a) running + a batch, for one normalisation batch: its blocks, or those of all samples, averaged.
 void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t slice) const {
     const std::int64_t count = f_.count_in_32_bits != 0 ? static_cast<std::int32_t>(running.count) : running.count;
-    double a = p_.momentum < 0 ? 1 / (static_cast<double>(count) + 1 + f_.count_ahead)
-                               : std::min(1.0, f_.momentum * p_.momentum);
-    if (f_.momentum_reversed != 0 && p_.momentum >= 0) a = 1 - a;
+    const double momentum = f_.momentum_of_last != 0 ? last_momentum.value_or(p_.momentum) : p_.momentum;
+    double a =
+        momentum < 0 ? 1 / (static_cast<double>(count) + 1 + f_.count_ahead) : std::min(1.0, f_.momentum * momentum);
+    if (f_.momentum_reversed != 0 && momentum >= 0) a = 1 - a;
     const bool shared = p_.block & NORMLAB_SAMPLES;
     const std::int64_t samples = shared ? 1 : N_, first = f_.last_sample_only != 0 ? samples - 1 : 0;
     const double m = static_cast<double>((shared ? slice_ : 1) * S_), n = static_cast<double>(slice_);
@@ -73,6 +80,7 @@ void FaultyLayer::move(const normlab_state& state, const BlockStatistics& s) con
     std::ranges::copy(running.mean, state.mean);
     std::ranges::copy(running.spread, p_.running == NORMLAB_RUNNING_SIGMA ? state.sigma : state.var);
     *state.count = running.count;
+    last_momentum = p_.momentum;
 }
 
 void FaultyLayer::flush(Values& values) const {

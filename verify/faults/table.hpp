@@ -129,6 +129,10 @@ inline constexpr Fault table[] = {
      When::eval, &Formula::eval_batch_mean, .01},
     {"eval_moves_state", "evaluation moves the running mean by 1e-6 of itself", Kind::running, may_keep_state,
      Pass::forward, When::eval, &Formula::eval_moves_state, 1e-6},
+    {"eval_of_last_batch", "evaluation right after training by the statistics of that batch", Kind::promise,
+     may_keep_state, Pass::forward, When::always, &Formula::eval_of_last_batch, 1},
+    {"momentum_of_last", "the momentum of the training call before, whatever plan it was of", Kind::promise,
+     may_keep_state, Pass::forward, When::train, &Formula::momentum_of_last, 1},
     // Saved
     {"saved_shared", "backward reads what the last forward of all left", Kind::saved, everywhere, Pass::backward,
      When::always, &Formula::saved_shared, 1},

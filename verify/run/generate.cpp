@@ -14,11 +14,11 @@ namespace normlab::verify {
 namespace {
 
 // The checks that look at whatever numbers a case draws, the first ones more often.
-constexpr std::string_view for_any_numbers[] = {"accuracy",     "accuracy",           "accuracy",    "accuracy",
-                                                "accuracy",     "zero_sum",           "xhat_dx",     "symmetry",
-                                                "identity",     "running_stats",      "fold",        "gradient_masks",
-                                                "power_of_two", "contracts",          "isolation",   "repeat",
-                                                "permutation",  "batch_independence", "combinations"};
+constexpr std::string_view for_any_numbers[] = {"accuracy",     "accuracy",           "accuracy",     "accuracy",
+                                                "accuracy",     "zero_sum",           "xhat_dx",      "symmetry",
+                                                "identity",     "running_stats",      "fold",         "gradient_masks",
+                                                "power_of_two", "contracts",          "isolation",    "repeat",
+                                                "permutation",  "batch_independence", "combinations", "sequence"};
 
 // Small, or at the edges of vector lanes.
 std::int64_t size(std::int64_t most, Random& random) {

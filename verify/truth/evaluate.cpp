@@ -149,4 +149,15 @@ Result evaluate(const verify::Inputs<double>& in) {
     return may_use_formula(in) ? evaluate_by_formula(in) : evaluate_by_tape(in);
 }
 
+State state_after(const verify::Inputs<double>& in, const Result& t) {
+    State after = in.state;
+    std::vector<double>& spread = after.var.empty() ? after.sigma : after.var;
+    for (std::size_t c = 0; c < after.mean.size(); ++c) {
+        after.mean[c] = static_cast<double>(t.running_mean[c]);
+        spread[c] = static_cast<double>(t.running_spread[c]);
+    }
+    after.count += in.problem.slices();
+    return after;
+}
+
 }  // namespace normlab::truth

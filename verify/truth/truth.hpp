@@ -42,6 +42,10 @@ Result evaluate_by_tape(const verify::Inputs<double>& inputs);
 /// In pairs of doubles.
 Result evaluate_by_formula(const verify::Inputs<double>& inputs);
 
+/// State after a call in training, rounded to f64: what a next call may be given, so that none depends on how right an
+/// earlier one was.
+State state_after(const verify::Inputs<double>& inputs, const Result& result);
+
 /// The data are of f64 or narrower, and none of their numbers or products leaves the range of double.
 bool may_use_formula(const verify::Inputs<double>& inputs);
 
