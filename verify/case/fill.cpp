@@ -67,6 +67,7 @@ void fill_x(const Case& c, Inputs<double>& in) {
     if (!c.x.given.empty() || pattern == "normal") return;
     Random random(c.seed, 2000);
     const auto put = [&](std::size_t i, double v) { in.x[i] = rounded(c.sigma * v + c.offset, c.dtype); };
+    std::size_t kind = 0;
     for (const std::vector<std::size_t>& block : truth::index_sets(in.problem)) {
         const std::size_t m = block.size(),
                           chosen = static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(m) - 1));
@@ -88,7 +89,12 @@ void fill_x(const Case& c, Inputs<double>& in) {
             else if (pattern == "tag") put(i, static_cast<double>(i));
             else if (pattern == "uniform") put(i, random.uniform());
             else if (pattern == "edges") put(i, edge(c.dtype, random));
+            else if (pattern == "assorted") {
+                const double of_kind[] = {1.5, z[k], z[k] / 1000, k == chosen ? 100.0 : 1.0};
+                put(i, of_kind[kind % std::size(of_kind)]);
+            }
         }
+        ++kind;
         if (pattern == "ulp") in.x[block[chosen]] = next_above(in.x[block[chosen]], c.dtype);
     }
 }

@@ -13,9 +13,11 @@
 //   pairs        whole numbers d, -d, e, -e, ...: mean exactly offset; an odd last one is 0
 //   tag          the logical index of the element: no two are equal
 //   uniform      in (0, 1)
-//   tail         0 but for two pairs +d, -d, one of them at the end of the block, d a power of 2 that makes the
-//   variance
-//                about 1: a sum that loses an element, or the count, is off by a quarter and more, however long it is
+//   tail         0 but for two pairs +d, -d, one of them at the end of the block, d a power of 2 that makes
+//                the variance about 1: a sum that loses an element, or the count, is off by a quarter and more, however
+//                long it is
+//   assorted     blocks in turn constant, normal, normal and 1000 times smaller, 1 but for one 100: who computes
+//                several blocks at a time may decide by one of them
 //   edges        0, -0, subnormals, the smallest normal number, 1 and its neighbour, powers of two, both signs
 // dy: normal (draw.hpp's), ones, zero, x_hat, y, grid, tail (0 but for 1 in few places of each channel, most of them
 // near its end: a sum over rows that loses one of them is off by a tenth and more), large (|drawn| * 2^13 in f16, *
@@ -28,9 +30,9 @@
 
 namespace normlab::verify {
 
-inline constexpr std::string_view x_patterns[] = {"normal",  "grid",   "constant",    "ulp",   "spike",
-                                                  "outlier", "sorted", "alternating", "pairs", "tag",
-                                                  "uniform", "edges",  "tail"};
+inline constexpr std::string_view x_patterns[] = {"normal",  "grid",   "constant",    "ulp",     "spike",
+                                                  "outlier", "sorted", "alternating", "pairs",   "tag",
+                                                  "uniform", "edges",  "tail",        "assorted"};
 inline constexpr std::string_view dy_patterns[] = {"normal", "ones", "zero", "x_hat", "y", "grid", "tail", "large"};
 inline constexpr std::string_view gamma_patterns[] = {"normal", "ones", "zero", "negative", "mixed", "large"};
 inline constexpr std::string_view beta_patterns[] = {"normal", "zero"};

@@ -51,6 +51,12 @@ std::vector<Case> settings(const Case& base) {
             c.shape = shape, c.gamma_offset = 1;
             if (c.groups && shape.C % 3 == 0) c.groups = 3;
         });
+    add([](Case& c) {  // factors of 0, and those that 16 bits take for 1 or 0
+        c.gamma_offset = 1;
+        constexpr double stored[] = {-1, 1e-4, -1e-3, 0, 3e-8, -0.9999};
+        for (std::int64_t k = 0; k < c.shape.C; ++k) c.gamma.given.push_back(stored[k % std::ssize(stored)]);
+    });
+    add([](Case& c) { c.shape.N = 9, c.x.pattern = "assorted"; });
     add_forms(cases, Case(cases[0]));
     if (!spec.plain())
         for (const Denominator d : {Denominator::root, Denominator::added, Denominator::floor, Denominator::floor_root})

@@ -27,6 +27,9 @@ void add_lengths(std::vector<Case>& cases, const Case& base) {
         Case c = with_block(base, m);
         c.x.pattern = "tail";
         add(c);
+        if (m < 65536 || base.spec().plain()) continue;
+        for (const Divisor q : {Divisor::own, Divisor::less_one, Divisor::one})  // counted otherwise
+            if (q != base.spec().divisor) c.divisor = q, add(c);
     }
     for (const std::int64_t n : {127, 513, 1021, 2049, 4095, 8191})
         if (f32 || n == 1021 || n == 4095) {
