@@ -4,6 +4,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -22,6 +23,14 @@ std::pair<double, double> used_and_waited(const std::filesystem::path& thread) {
     double used = 0, waited = 0;
     file >> used >> waited;
     return {1e-9 * used, 1e-9 * waited};
+}
+
+// Whether it runs or waits for a processor now. The time that it waits is known only when it has one again.
+bool is_runnable(const std::filesystem::path& thread) {
+    std::ifstream file(thread / "stat");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t name_end = text.rfind(')');  // the name may hold anything
+    return name_end != std::string::npos && text.substr(name_end + 1, 2) == " R";
 }
 
 double used_by_all_threads(pid_t pid) {
@@ -52,19 +61,22 @@ bool Patience::lasts_for_threads(double passed) {
     if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid_)
         return false;
     double busiest = 0, waited = 0;
+    bool runnable = false;
     std::error_code error;
     for (const auto& thread : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid_), error)) {
         const auto [used, waits] = used_and_waited(thread.path());
         auto& [first_used, last_waits] =
             threads_.try_emplace(thread.path().filename().string(), first_ ? used : 0, waits).first->second;
         busiest = std::max(busiest, used - first_used);
+        runnable = runnable || is_runnable(thread.path());
         waited += waits - last_waits;
         last_waits = waits;
     }
     first_ = false;
     const double used = used_by_all_threads(pid_) - used_at_first_, lately = used - std::exchange(used_before_, used);
-    idle_ += std::max(0.0, passed - waited - lately);
-    delayed_ += std::clamp(waited, 0.0, std::max(0.0, passed - lately));
+    const double without = std::max(0.0, passed - lately);
+    if (!runnable) idle_ += std::max(0.0, without - waited);
+    delayed_ += runnable ? without : std::clamp(waited, 0.0, without);
     const double processors = std::max(1U, std::thread::hardware_concurrency());
     if (busiest > limit_ || used > limit_ * processors)
         why_ = fmt::format("did not end within {:.3g} s of processor time", limit_);
