@@ -21,7 +21,7 @@ double FaultyLayer::activated(double z) const {
     if (std::isinf(z) && z < 0 && p_.epilogue != NORMLAB_ACTIVATION_NONE) return 0;
     const bool by_erf = (p_.epilogue == NORMLAB_ACTIVATION_GELU) == (f_.gelu_exchanged == 0);
     switch (p_.epilogue) {
-        case NORMLAB_ACTIVATION_RELU: return z < 0 ? 0 : z;
+        case NORMLAB_ACTIVATION_RELU: return z < 0 || (f_.relu_drops_nan != 0 && std::isnan(z)) ? 0 : z;
         case NORMLAB_ACTIVATION_SILU: return z / (1 + std::exp(-z));
         case NORMLAB_ACTIVATION_GELU:
         case NORMLAB_ACTIVATION_GELU_TANH:

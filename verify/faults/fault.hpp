@@ -52,6 +52,7 @@ struct Formula {
     double slope_at_y = 0;        ///< act' is taken at y
     double gelu_exchanged = 0;    ///< gelu's two forms
     double relu_slope_at_0 = 0;
+    double relu_drops_nan = 0;  ///< as fmax does
     double z_in_16_bits = 0;
     double beta_in_z = 1;    ///< of the z that backward forms
     double dbeta_of_dy = 0;  ///< dbeta sums dy, not dz

@@ -473,6 +473,8 @@ inline constexpr Fault table[] = {
      When::always, &Formula::dbeta_of_dy, 1},
     {"relu_derivative_one_at_zero", "relu's derivative 1 at 0", Kind::special, with_relu, Pass::backward, When::always,
      &Formula::relu_slope_at_0, 1},
+    {"relu_drops_nan", "relu makes NaN 0", Kind::special, with_relu, Pass::forward, When::always,
+     &Formula::relu_drops_nan, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 
