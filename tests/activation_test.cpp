@@ -24,7 +24,8 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity(),
+                 no_number = std::numeric_limits<double>::quiet_NaN();
 constexpr Activation all[] = {Activation::relu, Activation::silu, Activation::gelu, Activation::gelu_tanh};
 
 }  // namespace
@@ -70,9 +71,9 @@ TEST_CASE("activation: limits, NaN and large numbers, in all that computes them"
             CHECK_FALSE(std::isnan(of_slope));
         }
     for (const Activation by : all) {
-        CHECK(std::isnan(activated(by, nan)));
-        CHECK(std::isnan(activation_slope(by, nan)));
-        CHECK(std::isnan(truth::activated(by, nan).high));
+        CHECK(std::isnan(activated(by, no_number)));
+        CHECK(std::isnan(activation_slope(by, no_number)));
+        CHECK(std::isnan(truth::activated(by, no_number).high));
         CHECK(activation_slope(by, 0.0) == (by == Activation::relu ? 0 : 0.5));
         // of complex numbers the step's derivative is the slope
         for (const double z : {-7.0, -0.3, 0.0, 0.8, 30.0}) {
