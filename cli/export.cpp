@@ -24,7 +24,7 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
     }
     if (!cases.empty() &&
         !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode", "--convention", "--eps",
-                      "--momentum", "--running", "--denominator", "--divisor", "--gamma-offset"})
+                      "--momentum", "--running", "--denominator", "--divisor", "--gamma-offset", "--activation"})
              .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
@@ -86,6 +86,10 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
             throw Error(fmt::format("{} {}; 0 or 1 is accepted", flag, word));
         },
         "1: gamma is stored less 1, and x_hat multiplied by 1 + gamma");
+    add_value(
+        verb, "--activation", to.activation,
+        [](std::string_view, const std::string& word) { return parse_activation(word); },
+        "behind the norm: relu, silu, gelu or gelu_tanh (default: none)");
 }
 
 }  // namespace

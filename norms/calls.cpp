@@ -232,6 +232,9 @@ void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor d
 ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType params) {
     if (spec.running == Running::none)
         refuse("{} keeps no running statistics: its evaluation is no fixed map and cannot be folded", spec.variant);
+    if (spec.activates())
+        refuse("{} with {} behind it is no affine map and cannot be folded; without an activation it is accepted",
+               spec.variant, name_of(spec.activation));
     const bool sigma = spec.running == Running::sigma;
     const std::size_t C = state.mean.size();
     if ((sigma ? state.sigma : state.var).size() != C)

@@ -64,6 +64,7 @@ void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSave
 }
 
 Support Operation::supports_backward_backward() const {
+    if (problem_.spec.activates()) return {"no double backward is asked for behind an activation"};
     return plan_ ? plan_->supports_backward_backward() : Support{};
 }
 

@@ -42,6 +42,7 @@ normlab_problem c_problem(const Problem& p) {
     c.denominator = static_cast<std::int32_t>(p.spec.denominator);
     c.divisor = static_cast<std::int32_t>(p.spec.divisor);
     c.gamma_offset = p.spec.gamma_offset;
+    c.epilogue = static_cast<std::int32_t>(p.spec.activation);
     return c;
 }
 
@@ -53,6 +54,7 @@ static_assert(NORMLAB_CHANNELS_LAST == static_cast<int>(Layout::channels_last) &
 static_assert(NORMLAB_CUDA == static_cast<int>(Device::cuda) && NORMLAB_NORM == static_cast<int>(Moments::norm));
 static_assert(NORMLAB_FLOOR_ROOT == static_cast<int>(Denominator::floor_root) &&
               NORMLAB_DIVISOR_ONE == static_cast<int>(Divisor::one));
+static_assert(NORMLAB_ACTIVATION_GELU_TANH == static_cast<int>(Activation::gelu_tanh));
 static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) &&
               NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
 static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free) &&
@@ -193,21 +195,25 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t version_of_options = 1u << 16 | 3;
-
     // A later field of a problem that the plug-in does not know; empty: none.
     std::string not_read(const Spec& spec) const {
-        const auto unless = [&](bool asked, std::int32_t bit, std::string_view fields) {
-            if (!asked || (table_.reads & bit)) return std::string();
-            if (table_.version < version_of_options)
+        const struct {
+            bool asked;
+            std::int32_t bit;
+            std::uint32_t since;  // minor version
+            std::string_view fields;
+        } later[] = {{!spec.plain(), NORMLAB_READS_DENOMINATOR, 3, "denominator and divisor"},
+                     {spec.gamma_offset != 0, NORMLAB_READS_GAMMA_OFFSET, 3, "gamma_offset"},
+                     {spec.activates(), NORMLAB_READS_EPILOGUE, 4, "epilogue"}};
+        for (const auto& [asked, bit, since, fields] : later) {
+            if (!asked || (table_.reads & bit)) continue;
+            if (const std::uint32_t least = 1u << 16 | since; table_.version < least)
                 return fmt::format(
-                    "it was built for version {} of norms/plugin.h, which has no {}; 1.3 or later is asked",
-                    version_text(table_.version), fields);
+                    "it was built for version {} of norms/plugin.h, which has no {}; {} or later is asked",
+                    version_text(table_.version), fields, version_text(least));
             return fmt::format("its table does not say that it reads {} (normlab_plugin.reads)", fields);
-        };
-        const std::string denominator = unless(!spec.plain(), NORMLAB_READS_DENOMINATOR, "denominator and divisor");
-        return denominator.empty() ? unless(spec.gamma_offset != 0, NORMLAB_READS_GAMMA_OFFSET, "gamma_offset")
-                                   : denominator;
+        }
+        return {};
     }
     static Support answer(const char* reason) { return {!reason ? "" : *reason ? reason : "no reason given"}; }
 

@@ -13,6 +13,7 @@
  *     dgamma = sum dy * x_hat (batch renorm: x_hat * r + d)     dbeta = sum dy     over all elements of a channel
  *     another denominator than sqrt(var + eps), or another q (l2 norm, weight standardization): problem.denominator, problem.divisor,
  *     of which a plug-in is asked only where its table says that it reads them (reads)
+ *     an activation behind the norm: y = act(z), where z is y above, and dz = dy * act'(z) stands for dy: problem.epilogue, likewise
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
@@ -36,7 +37,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 3
+#define NORMLAB_PLUGIN_MINOR 4
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -64,6 +65,14 @@ enum {                                                                         /
     NORMLAB_FLOOR_ROOT                                                         /* sqrt(max(var, eps)), and NaN where var is NaN; slope = 0 where var < eps, else 1 */
 };
 enum { NORMLAB_DIVISOR_OWN, NORMLAB_DIVISOR_LESS_ONE, NORMLAB_DIVISOR_ONE };    /* divisor: as moments says; m - 1; 1. The mean, and mean(g), are over m always */
+enum {                                                                         /* epilogue: act, behind the norm */
+    NORMLAB_ACTIVATION_NONE,                                                   /* z */
+    NORMLAB_ACTIVATION_RELU,                                                   /* max(z, 0), and NaN where z is NaN; act'(0) = 0 */
+    NORMLAB_ACTIVATION_SILU,                                                   /* z * s(z), s(z) = 1 / (1 + exp(-z)); act' = s(z) * (1 + z * (1 - s(z))) */
+    NORMLAB_ACTIVATION_GELU,                                                   /* z * Phi(z), Phi(z) = (1 + erf(z / sqrt(2))) / 2; act' = Phi(z) + z * exp(-z^2 / 2) / sqrt(2 pi) */
+    NORMLAB_ACTIVATION_GELU_TANH                                               /* z * (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) * (z + 0.044715 z^3);
+                                                                                  act' = (1 + t) / 2 + z * (1 - t^2) * u' / 2, u' = sqrt(2 / pi) * (1 + 0.134145 z^2) */
+};
 enum { NORMLAB_NO_CORRECTION, NORMLAB_RENORM };                                /* correction: none; batch renormalization's r and d */
 enum {                                                                         /* running: what the state keeps beside the mean */
     NORMLAB_RUNNING_NONE,
@@ -86,7 +95,7 @@ enum {                                                                         /
                                                                                   value of the block or the running mean: errors grow with the square of (mean - p) / sigma */
 };
 enum { NORMLAB_SAVES_MEAN = 1, NORMLAB_SAVES_VAR = 2, NORMLAB_SAVES_RSTD = 4 };   /* saves: which statistics forward fills */
-enum { NORMLAB_READS_DENOMINATOR = 1, NORMLAB_READS_GAMMA_OFFSET = 2 };        /* reads: which later fields of a problem a plug-in knows: denominator and divisor; gamma_offset */
+enum { NORMLAB_READS_DENOMINATOR = 1, NORMLAB_READS_GAMMA_OFFSET = 2, NORMLAB_READS_EPILOGUE = 4 };   /* reads: which later fields of a problem a plug-in knows: denominator and divisor; gamma_offset; epilogue */
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
 typedef struct normlab_problem {
@@ -104,7 +113,9 @@ typedef struct normlab_problem {
     double eps;                /* 0 or more */
     double momentum;           /* weight of the new value, 0 to 1; negative: cumulative average */
     double r_max, d_max;       /* batch renorm: r is clipped to [1 / r_max, r_max], d to [-d_max, d_max] */
-    int32_t epilogue;          /* 0. Later versions may ask here for something fused behind the norm: decline anything else */
+    int32_t epilogue;          /* of NORMLAB_ACTIVATION_NONE, ...; other than 0 since version 1.4, and only where the table says that it is read. z is formed in float (double for
+                                  f64) and stored in no narrower type; y = act(z) is rounded once. backward forms z again, from x, saved, gamma and beta. At z = -infinity and
+                                  +infinity act is 0 and infinity, act' is 0 and 1. Later versions may ask for something else: decline what is not known */
     int32_t reserved;          /* 0 */
 
     /* Since version 1.3. Where one of them is not 0, a plug-in is asked only if its table says that it reads it (normlab_plugin.reads). */
@@ -148,7 +159,7 @@ typedef struct normlab_forward_args {
 typedef struct normlab_backward_args {
     size_t size;
     const void *x, *dy;
-    const void *gamma, *beta;  /* those that count; forward may have had others */
+    const void *gamma, *beta;  /* those that count; forward may have had others. beta matters where epilogue is not 0 */
     normlab_saved saved;       /* as forward left it, to be read only; forward may have run on other plans or inputs since */
     void *dx, *dgamma, *dbeta; /* each may be null: not asked for */
     void *workspace;
@@ -163,7 +174,7 @@ typedef struct normlab_backward_args {
  *     statistics given:  ddy = gamma * rstd * v + u * x_hat + w,   ddgamma = sum rstd * dy * v,   ddx = rstd * dy * u
  * Where the denominator has another slope t than 1 (problem.denominator), t stands before (1/q) sum a * x_hat in P and in h, and ddx has - rstd^2 * x_hat *
  * (t * (1/q) sum g * P(v) - t^2 * (t - 1) * (1/q) sum g * x_hat * (1/q) sum v * x_hat); NORMLAB_DECLINED is an answer, too.
- * Nothing overlaps here. What `accumulation` says of sums holds for these, too. */
+ * Nothing overlaps here. What `accumulation` says of sums holds for these, too. It is not asked for where epilogue is not 0. */
 typedef struct normlab_backward_backward_args {
     size_t size;
     const void *x, *dy;

@@ -85,6 +85,9 @@ void validate(const Problem& p) {
                                 s.variant, s.stat_batch, p.shape.N));
     if (s.gamma_offset != 0 && s.gamma_offset != 1)
         throw Error(fmt::format("{}: gamma_offset = {}; 0 or 1 is accepted", s.variant, s.gamma_offset));
+    if (s.activation < Activation::none || s.activation > Activation::gelu_tanh)
+        throw Error(fmt::format("{}: activation = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.activation),
+                                static_cast<int>(Activation::gelu_tanh)));
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
         if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));

@@ -31,6 +31,13 @@ enum class Denominator {
     floor,      ///< max(sqrt(sigma^2), eps)
     floor_root  ///< sqrt(max(sigma^2, eps))
 };
+enum class Activation {
+    none,
+    relu,      ///< max(z, 0); its derivative is 0 at 0
+    silu,      ///< z / (1 + exp(-z))
+    gelu,      ///< z Phi(z), with the error function
+    gelu_tanh  ///< z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2
+};
 enum class Correction { none, renorm };  ///< renorm: batch renormalization's r and d, constants in the backward pass
 enum class Running { none, unbiased_variance, biased_variance, sigma };  ///< what State keeps beside the mean
 
@@ -55,7 +62,12 @@ struct Spec {
     /// 0 or 1: gamma is stored less that. x_hat is multiplied by gamma_offset + gamma, formed in f32 (f64 for f64) and
     /// stored in no lower type; the gradient is that of the stored gamma. Where no gamma is given x_hat is left alone.
     std::int32_t gamma_offset = 0;
+    /// Behind the norm: z takes y's place, is formed in f32 (f64 for f64) and stored in no lower type, and y = act(z)
+    /// is rounded once. The backward pass forms z again, from x, what is saved, gamma and beta. At +-infinity act and
+    /// its derivative are their limits: infinity and 0, 1 and 0.
+    Activation activation = Activation::none;
 
+    bool activates() const { return activation != Activation::none; }
     bool centred() const { return moments == Moments::centred; }
     /// What x_hat is multiplied by, of a gamma that is given.
     template <class T>

@@ -152,6 +152,25 @@ TEST_CASE("a script has an offset of gamma, or another denominator, where that i
     }
 }
 
+TEST_CASE("a script has an activation behind the norm where that is said") {
+    const FixedSettings fixed{.activation = Activation::gelu_tanh};
+    const Folder folder({.variants = {"group_norm"}, .checks = {"accuracy"}}, Tier::smoke, fixed);
+    REQUIRE(folder.exported.cases > 3);
+    fill_in(folder.path);
+    const Judgement right = judge(folder.path);
+    INFO(right.text);
+    CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
+    for (const Outcome& o : right.outcomes) CHECK(o.test.spec().activation == Activation::gelu_tanh);
+    for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference"}}, silent))
+        CHECK(failures_text({o}, "normlab") == "");
+    fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+        Inputs<double> other = in;
+        other.problem.spec.activation = Activation::gelu;
+        out = run(find_implementation("reference"), other);
+    });
+    CHECK(judge(folder.path).failing("y", "") > 0);
+}
+
 TEST_CASE("a filled in folder is a folder of outside vectors") {
     const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"},
                          .checks = {"accuracy", "zero_sum"},

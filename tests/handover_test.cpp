@@ -130,6 +130,25 @@ TEST_CASE("handed over: gamma stored less one") {
         CHECK(run(find_implementation(name), in).y == numbers(c.at("y_bf16")));
 }
 
+TEST_CASE("handed over: silu behind group norm") {
+    if (!fs::exists(cases)) NORMLAB_SKIP("../shared/cases is not here");
+    const nlohmann::json c = handed_over("silu_behind_group_norm");
+    Spec spec = group_norm(c.at("groups"), c.at("eps"));
+    spec.activation = Activation::silu;  // y here is z there
+    Inputs<double> in{{spec, {1, 4, 1}},      numbers(c.at("x")),    numbers(c.at("dz")),
+                      numbers(c.at("gamma")), numbers(c.at("beta")), {}};
+    for (const DType dtype : {DType::f64, DType::f32})
+        for (const Layout layout : {Layout::channels_first, Layout::channels_last}) {
+            in.problem.dtype = dtype, in.problem.layout = layout;
+            CAPTURE(name_of(dtype), name_of(layout));
+            const Outputs<double> out = run(find_implementation("reference"), in);
+            check_near(out.y, numbers(c.at("z")), dtype);
+            check_near(out.dx, numbers(c.at("dx")), dtype);
+            check_near(out.dgamma, numbers(c.at("dgamma")), dtype);
+            check_near(out.dbeta, numbers(c.at("dbeta")), dtype);
+        }
+}
+
 TEST_CASE("handed over: one element a block gives beta, and no gradient but dbeta, exactly") {
     if (!fs::exists(cases)) NORMLAB_SKIP("../shared/cases is not here");
     const nlohmann::json c = handed_over("one_element");

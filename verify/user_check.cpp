@@ -87,8 +87,8 @@ public:
         const Spec& spec = checked.spec;
         if (p.spec.variant != spec.variant) return {fmt::format("it is a kernel of {}", spec.variant)};
         if (p.spec.denominator != spec.denominator || p.spec.divisor != spec.divisor ||
-            p.spec.gamma_offset != spec.gamma_offset)
-            return {"the caller's Spec has another denominator, divisor or gamma_offset"};
+            p.spec.gamma_offset != spec.gamma_offset || p.spec.activation != spec.activation)
+            return {"the caller's Spec has another denominator, divisor, gamma_offset or activation"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
         if (is_by_sample(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
         return {p.dense ? "" : "sliced views are packed"};
@@ -123,7 +123,8 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
         {std::string(spec.variant)}, {kernel_name}, options.checks, {kernel.dtype}, options.layouts, options.modes};
     for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) {
         if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
-            of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset)
+            of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset ||
+            of.activation != own.activation)
             continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
     }

@@ -168,6 +168,7 @@ public:
         if (!p.dense) return {"wants dense tensors"};
         if (!p.spec.plain()) return {"has kernels for sqrt(var + eps) alone, with no other denominator or divisor"};
         if (p.spec.gamma_offset != 0) return {"has no kernels that add an offset to gamma"};
+        if (p.spec.activates()) return {"has no kernels with an activation behind the norm"};
         if (p.shape.size() > 0 && !block_layout(p))
             return {"has no kernel for blocks that keep channels and positions apart"};
         return {};

@@ -1,6 +1,7 @@
 #pragma once
 // From views to arrays and back, around formulas.hpp.
 
+#include "norms/activation.hpp"
 #include "norms/implementation.hpp"
 #include "norms/reference/formulas.hpp"
 
@@ -28,6 +29,9 @@ private:
     void store_channels(const Array<T>&, void*) const;
     Array<T> load_channels(const void*, double absent) const;
     Array<T> factors(const void* gamma) const;  // of x_hat
+    void activate(Array<T>& z) const;
+    /// dz of dy.
+    void multiply_by_slope(Array<T>& dy, const Array<T>& z) const;
     StatisticsOfBlocks<T> running(const StateView&) const;
     void save(const StatisticsOfBlocks<T>&, const Array<T>& r, const Array<T>& d, const SavedView&) const;
     Array<T> saved(const double*, const ConstSavedView&, std::size_t slot, double absent) const;
@@ -96,6 +100,17 @@ Array<T> ReferencePlan<T>::factors(const void* gamma) const {
     if (gamma)
         for (T& v : a) v = p_.spec.factor(v);
     return a;
+}
+
+template <class T>
+void ReferencePlan<T>::activate(Array<T>& z) const {
+    for (T& v : z) v = activated(p_.spec.activation, v);
+}
+
+template <class T>
+void ReferencePlan<T>::multiply_by_slope(Array<T>& dy, const Array<T>& z) const {
+    auto v = z.begin();
+    for (T& dz : dy) dz = dz * activation_slope(p_.spec.activation, *v++);
 }
 
 template <class T>
@@ -175,16 +190,22 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     }
     save(stats, r, d, args.saved);
     const Array<T> gamma = factors(args.affine.gamma), beta = load_channels(args.affine.beta, 0);
-    store(reference::forward(normalized(x, stats.mean, stats.rstd), r, d, gamma, beta), args.y);
+    Array<T> y = reference::forward(normalized(x, stats.mean, stats.rstd), r, d, gamma, beta);
+    if (p_.spec.activates()) activate(y);
+    store(y, args.y);
 }
 
 template <class T>
 void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const ConstSavedView& s = args.saved;
-    const Array<T> x = load(args.x), dy = load(args.dy), gamma = factors(args.affine.gamma);
+    const Array<T> x = load(args.x), gamma = factors(args.affine.gamma);
+    Array<T> dy = load(args.dy);
     const StatisticsOfBlocks<T> of{saved(s.mean, s, 0, 0), saved(s.var, s, 1, 0), saved(s.rstd, s, 2, 0)};
     const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
-    const Gradient<T> out = reference::backward(p_, normalized(x, of.mean, of.rstd), of, r, d, gamma, dy);
+    const Array<T> x_hat = normalized(x, of.mean, of.rstd);
+    if (p_.spec.activates())
+        multiply_by_slope(dy, reference::forward(x_hat, r, d, gamma, load_channels(args.affine.beta, 0)));
+    const Gradient<T> out = reference::backward(p_, x_hat, of, r, d, gamma, dy);
     if (args.gradients.dx.data) store(out.dx, args.gradients.dx);
     store_channels(out.dgamma, args.gradients.dgamma);
     store_channels(out.dbeta, args.gradients.dbeta);

@@ -1,6 +1,23 @@
+#include <boost/math/constants/constants.hpp>
+#include <boost/math/special_functions/erf.hpp>
+
+#include "norms/activation.hpp"
 #include "norms/quad.hpp"
 #include "norms/reference/plan.hpp"
 #include "norms/reference/plans.hpp"
+
+namespace normlab::activation {
+
+template <>
+Quad erfc_of<Quad>(const Quad& v) {
+    return boost::math::erfc(v);
+}
+template <>
+Quad two_over_root_pi<Quad>() {
+    return boost::math::constants::two_div_root_pi<Quad>();
+}
+
+}  // namespace normlab::activation
 
 namespace normlab::reference {
 

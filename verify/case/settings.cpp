@@ -34,6 +34,7 @@ std::string shown(const Shape& v) { return shape_text(v); }
 std::string shown(Running v) { return std::string(name_of(v)); }
 std::string shown(Denominator v) { return std::string(name_of(v)); }
 std::string shown(Divisor v) { return std::string(name_of(v)); }
+std::string shown(Activation v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
@@ -100,6 +101,7 @@ std::int32_t parse_one(std::string_view key, const std::string& word) {
     return static_cast<std::int32_t>(whole_in_range(key, word, 1));
 }
 Divisor parse_count_of(std::string_view, const std::string& word) { return parse_divisor(word); }
+Activation parse_behind(std::string_view, const std::string& word) { return parse_activation(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
 std::string checked_momentum(std::string_view, const std::string& word) {
@@ -243,6 +245,9 @@ void draw_running(Case& c, Random& random) {
 
 void draw_gamma_offset(Case& c, Random& random) {
     if (random.chance(0.1)) c.gamma_offset = 1;
+}
+void draw_activation(Case& c, Random& random) {
+    if (random.chance(0.05)) c.activation = static_cast<Activation>(random.integer(1, 4));
 }
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
@@ -454,6 +459,11 @@ const Setting table[] = {
                                         .simplified = 5,
                                         .draw = draw_gamma_offset,
                                         .take = take<&Case::gamma_offset, &Spec::gamma_offset>}),
+    of<&Case::activation, parse_behind>({.key = "activation",
+                                         .part = Part::numbers,
+                                         .simplified = 4,
+                                         .draw = draw_activation,
+                                         .take = take<&Case::activation, &Spec::activation>}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

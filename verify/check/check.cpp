@@ -8,6 +8,11 @@
 
 namespace normlab::verify {
 
+std::string Check::refuses(const Case& c) const {
+    if (c.spec().activates() && !activations) return "it is about the norm, with nothing behind it";
+    return refuses_norm(c);
+}
+
 Finding measured(std::string_view quantity, double error, double bound, std::string where) {
     Finding f{std::string(quantity), error, bound};
     f.verdict = error <= bound ? Verdict::pass : Verdict::fail;

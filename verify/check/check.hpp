@@ -43,11 +43,15 @@ struct Finding {
 struct Check {
     std::string_view name, statement;
     bool real_data;  ///< makes sense on a user's activations
-    /// why it has nothing to say about a case; empty: it has
-    std::string (*refuses)(const Case&);
+    /// why it has nothing to say about a case, whatever stands behind the norm; empty: it has
+    std::string (*refuses_norm)(const Case&);
     /// base: variant, implementation, dtype, layout, mode; refused ones are dropped
     std::vector<Case> (*cases)(const Case& base, Tier tier);
     std::vector<Finding> (*run)(const Case&, const Implementation&);
+    bool activations = false;  ///< its statement is one of activations behind a norm, too
+
+    /// Why it has nothing to say about a case.
+    std::string refuses(const Case&) const;
 };
 
 /// Check::refuses of a check that has something to say about every case.

@@ -11,6 +11,10 @@ namespace {
 std::vector<Case> adjoint_cases(const Case& base, Tier tier) {
     std::vector<Case> all = oracle_cases(base, {4, 6, 6});
     if (tier == Tier::smoke) return {all[0]};
+    if (base.layout == Layout::channels_first) {
+        all.push_back(all[0]);
+        all.back().activation = param_dtype(base.dtype) == DType::f64 ? Activation::relu : Activation::silu;
+    }
     const auto add_large = [&](std::int64_t m, std::uint64_t seed) {
         Case c = with_block(base, m);
         c.seed = seed;
@@ -98,6 +102,7 @@ std::vector<Finding> adjoint(const Case& c, const Implementation& implementation
 extern const Check adjoint_check{
     "adjoint",     "<J v, w> = <v, J^T w> in every block: J v by the complex step, J^T w by backward in its own dtype",
     false,         always,
-    adjoint_cases, adjoint};
+    adjoint_cases, adjoint,
+    true};
 
 }  // namespace normlab::verify

@@ -221,6 +221,7 @@ extern const Check batch_independence_check{"batch_independence",
                                             false,
                                             independence_refuses,
                                             independence_cases,
-                                            batch_independence};
+                                            batch_independence,
+                                            true};
 
 }  // namespace normlab::verify

@@ -26,6 +26,8 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
     };
     add({3, 37, 1}), add({2, 3, 65});
     cases.push_back(cases[0]), cases.back().gamma_offset = 1;
+    if (base.dtype == DType::f32 && base.layout == Layout::channels_first)  // max(z, 0) may drop NaN
+        cases.push_back(cases[0]), cases.back().activation = Activation::relu;
     if (base.mode == Mode::train && base.spec().block.samples && base.spec().correction == Correction::none &&
         may_keep_state(base.spec())) {
         add({6, 6, 3});
@@ -63,7 +65,8 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // block, dgamma of the block's channels and the running statistics of its channel; of dy, in dx of its block, dgamma
 // and dbeta of its channel. In a centred block nothing stays finite; where the mean is not removed an infinity leaves
 // x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a kernel
-// multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block.
+// multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block. Behind an activation dz
+// has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -73,15 +76,17 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const Outputs<double> got = run(implementation, bad);
     const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
     const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value),
-               apart = !in_x && !p.spec.centred() && p.spec.has_floor();
+               apart = !in_x && !p.spec.centred() && p.spec.has_floor(),
+               has_limit = p.spec.activates() && !own && std::isinf(value);
     Reach y(size), dx(size), dgamma(C), dbeta(C), state(C);
     for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
-        y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others);
+        y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others) && !has_limit;
         dx.may[i] = true, dx.must[i] = apart ? i == at : own || !in_x;
         dgamma.may[i / S % C] = in_x || i == at;
+        if (p.spec.activates()) dbeta.may[i / S % C] = in_x || i == at;
     }
     dgamma.may[at / S % C] = dgamma.must[at / S % C] = true;
-    dbeta.may[at / S % C] = dbeta.must[at / S % C] = !in_x;
+    dbeta.may[at / S % C] = !in_x || p.spec.activates(), dbeta.must[at / S % C] = !in_x;
     if (in_x && p.mode == Mode::train) state.may[at / S % C] = state.must[at / S % C] = true;
     if (p.spec.centred() && own && in_x && !got.saved.mean.empty()) {
         if (std::isfinite(got.saved.mean[k]))
@@ -106,7 +111,8 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
 }
 
 // NaN in gamma or beta of one channel: in y of that channel (gamma: in dx of all blocks that it is in, but below a
-// floor, where no mean is removed, of the channel alone), and nowhere else.
+// floor, where no mean is removed, of the channel alone), and nowhere else. Behind an activation dz of the channel is
+// NaN in both cases: the gradients have it, too.
 Finding in_parameter(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                      const Outputs<double>& out, const Blocks& blocks, bool in_gamma, std::size_t channel,
                      const std::optional<Bounds>& within) {
@@ -116,19 +122,21 @@ Finding in_parameter(const Case& c, const Implementation& implementation, const 
     const Outputs<double> got = run(implementation, bad);
     const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
     const bool apart = !p.own_statistics() || (!p.spec.centred() && p.spec.has_floor());
-    Reach y(size), dx(size), none(C);
+    const bool activates = p.spec.activates();
+    Reach y(size), dx(size), parameters(C);
+    parameters.may[channel] = parameters.must[channel] = activates;
     for (std::size_t i = 0; i < size; ++i)
         if (i / S % C == channel) y.may[i] = y.must[i] = true;
     for (const auto& block : blocks) {
         bool met = false;
-        for (const std::size_t i : block) met |= in_gamma && i / S % C == channel;
+        for (const std::size_t i : block) met |= (in_gamma || activates) && i / S % C == channel;
         for (const std::size_t i : block)
             if (met) {
                 dx.may[i] = p.own_statistics() || i / S % C == channel;
                 dx.must[i] = !apart || i / S % C == channel;
             }
     }
-    const Reach* const reach[] = {&y, &dx, &none, &none};
+    const Reach* const reach[] = {&y, &dx, &parameters, &parameters};
     std::vector<Finding> findings;
     for (const QuantityRow& q : quantities::outputs())
         findings.push_back(confined("NaN in gamma or beta", p, q.in(got), q.in(out),
@@ -288,7 +296,8 @@ extern const Check isolation_check{
     false,
     isolation_refuses,
     isolation_cases,
-    isolation};
+    isolation,
+    true};
 extern const Check refusal_check{"refusal",
                                  "what has no result is refused and nothing written; one element a block, its mean "
                                  "removed, gives y = beta and dx = 0",

@@ -84,6 +84,10 @@ void set_state(Case& c, std::size_t k) {
 void set_gamma_offset(Case& c, std::size_t k) {
     if (k == 1) c.gamma_offset = 1;
 }
+// Which, by the shape.
+void set_activation(Case& c, std::size_t k) {
+    if (k == 1) c.activation = static_cast<Activation>(1 + (c.shape.N + c.shape.C + c.shape.S) % 4);
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -110,6 +114,7 @@ constexpr Factor factors[] = {
     {"state", 3, set_state, keeps_state},
     {"limits", 2, set_limits, has_renorm},
     {.name = "gamma_offset", .levels = 2, .set = set_gamma_offset, .option = true},
+    {.name = "activation", .levels = 2, .set = set_activation, .option = true},
 };
 
 std::vector<const Factor*> factors_of(std::string_view variant) {
@@ -236,6 +241,7 @@ extern const Check combinations_check{
     false,
     always,
     combination_cases,
-    combinations};
+    combinations,
+    true};
 
 }  // namespace normlab::verify

@@ -214,7 +214,8 @@ extern const Check repeat_check{"repeat",
                                 false,
                                 always,
                                 memory_cases,
-                                repeat};
+                                repeat,
+                                true};
 extern const Check contracts_check{
     "contracts",
     "every output is written, nothing else is: no zone around an array, no input, no State in evaluation; nothing "
@@ -222,6 +223,7 @@ extern const Check contracts_check{
     false,
     always,
     memory_cases,
-    contracts};
+    contracts,
+    true};
 
 }  // namespace normlab::verify

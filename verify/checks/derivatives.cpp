@@ -16,6 +16,7 @@ namespace {
 std::string derivatives_refuses(const Case& c) {
     if (c.dtype != DType::f64)
         return "differences need an f64 forward pass (accuracy and the structure checks judge the other dtypes)";
+    if (c.activation == Activation::relu) return "differences do not cross a kink";
     return c.stat_batch && c.spec().correction == Correction::renorm
                ? "r and d of several slices cannot be held still at once"
                : "";
@@ -32,6 +33,8 @@ std::vector<Case> derivatives_cases(const Case& base, Tier tier) {
     };
     add([](Case&) {});
     if (tier == Tier::smoke) return out;
+    for (const Activation a : {Activation::silu, Activation::gelu, Activation::gelu_tanh})
+        if (base.layout == Layout::channels_first) add([a](Case& c) { c.activation = a; });
     add([](Case& c) { c.kappa = 1e3; });
     add([](Case& c) { c.kappa = 1e6; });
     if (base.spec().eps > 0) add([](Case& c) { c.sigma = 0.01; });  // sigma^2 = 10 eps: where eps faults show
@@ -176,6 +179,7 @@ extern const Check derivatives_check{
     false,
     derivatives_refuses,
     derivatives_cases,
-    derivatives};
+    derivatives,
+    true};
 
 }  // namespace normlab::verify

@@ -91,6 +91,7 @@ extern const Check jacobian_check{
     false,
     jacobian_refuses,
     jacobian_cases,
-    jacobian};
+    jacobian,
+    true};
 
 }  // namespace normlab::verify

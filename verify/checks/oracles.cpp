@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "norms/variants.hpp"
+#include "verify/truth/activation.hpp"
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
@@ -82,7 +83,9 @@ std::vector<double> tangent(const Inputs<double>& in, const Argument& a, const s
 std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result& t, const Argument& a,
                                   const std::vector<double>& v) {
     Inputs<double> plain = in;  // gamma = 1, beta = 0, in f64
-    plain.problem.dtype = DType::f64;
+    plain.problem.dtype = DType::f64, plain.problem.spec.activation = Activation::none;
+    Inputs<double> forward_only = plain;
+    forward_only.dy.clear();
     plain.gamma.clear(), plain.beta.clear();
     if (a.is_x()) plain.dy = v;
     const Bounds bounds = error_bounds(plain, t, Accumulation::sequential);
@@ -94,6 +97,15 @@ std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result&
         else
             out[i] =
                 std::abs(v[c]) * (a.values == &Inputs<double>::gamma ? bounds.y[i] : 2 * unit_roundoff(DType::f64));
+    }
+    if (!in.problem.spec.activates()) return out;
+    // Behind it the tangent is dy/dz times z's, which is off by out, and of no more than out over as many roundings: of
+    // x there are eight in dx's bound, of gamma and beta two.
+    constexpr double u = unit_roundoff(DType::f64);
+    const std::vector<double> of_z = error_bounds(forward_only, t, Accumulation::sequential).y;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const double slope = truth::activation_errors(in.problem.spec.activation, t.z[i].high, of_z[i], u).slope;
+        out[i] *= 1.13 + slope + slope / ((a.is_x() ? 8 : 2) * u);
     }
     return out;
 }

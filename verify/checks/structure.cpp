@@ -176,8 +176,12 @@ extern const Check xhat_dx_check{"xhat_dx",
 extern const Check symmetry_check{
     "symmetry", "the Jacobian of x_hat is symmetric: v.Ju = u.Jv", true, needs_own_statistics, structure_cases,
     symmetry};
-extern const Check gradient_masks_check{
-    "gradient_masks", "any subset of gradients gives the bits that all together give", false, masks_refuse, mask_cases,
-    gradient_masks};
+extern const Check gradient_masks_check{"gradient_masks",
+                                        "any subset of gradients gives the bits that all together give",
+                                        false,
+                                        masks_refuse,
+                                        mask_cases,
+                                        gradient_masks,
+                                        true};
 
 }  // namespace normlab::verify

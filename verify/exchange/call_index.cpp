@@ -43,6 +43,7 @@ std::string content_of_problem(const Problem& p) {
                     name_of(p.layout), running && p.mode == Mode::eval, s.groups, s.eps, p.slices());
     if (running) key += fmt::format(" {} {}", name_of(s.running), s.momentum.value_or(-1));
     if (!s.plain()) key += fmt::format(" {} {}", name_of(s.denominator), name_of(s.divisor));
+    if (s.activates()) key += fmt::format(" {}", name_of(s.activation));
     if (s.gamma_offset != 0) key += fmt::format(" offset {}", s.gamma_offset);
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     return key;

@@ -37,6 +37,7 @@ ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
     a["eps"] = s.eps;
     if (!find_variant(s.variant).make().plain())
         a["denominator"] = name_of(s.denominator), a["divisor"] = name_of(s.divisor);
+    if (s.activates()) a["activation"] = name_of(s.activation);
     if (s.gamma_offset != 0) a["gamma_offset"] = s.gamma_offset;
     if (is_weights(s)) return a["dim"] = 1, a;
     a["affine"] = in.gamma.empty()  ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta"))

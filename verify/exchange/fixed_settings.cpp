@@ -45,7 +45,7 @@ const Convention* find_convention(std::string_view name) {
 Spec FixedSettings::applied(Spec s, DType dtype) const {
     const Spec own = find_variant(s.variant).make();
     s.denominator = denominator.value_or(own.denominator), s.divisor = divisor.value_or(own.divisor);
-    s.gamma_offset = gamma_offset;
+    s.gamma_offset = gamma_offset, s.activation = activation;
     if (eps) s.eps = *eps;
     else if (convention) s.eps = eps_in(*convention, own, dtype);
     if (s.running == Running::none && own.running == Running::none) return s;
@@ -60,9 +60,10 @@ Spec FixedSettings::applied(Spec s, DType dtype) const {
 
 Case FixedSettings::applied(Case c) const {
     const Spec own = find_variant(c.variant).make(), fixed = applied(c.spec(), c.dtype);
-    c.denominator.reset(), c.divisor.reset(), c.gamma_offset.reset();
+    c.denominator.reset(), c.divisor.reset(), c.gamma_offset.reset(), c.activation.reset();
     if (fixed.denominator != own.denominator) c.denominator = fixed.denominator;
     if (fixed.divisor != own.divisor) c.divisor = fixed.divisor;
+    if (fixed.activates()) c.activation = fixed.activation;
     if (fixed.gamma_offset != own.gamma_offset) c.gamma_offset = fixed.gamma_offset;
     if (!any()) return c;
     c.eps.reset(), c.momentum.reset(), c.running.reset();
@@ -78,6 +79,7 @@ std::string FixedSettings::refuses(const Problem& p) const {
     const Spec fixed = applied(s, p.dtype);
     if (!as_cases_say && (fixed.denominator != s.denominator || fixed.divisor != s.divisor))
         return "what the script divides by is fixed";
+    if (!as_cases_say && fixed.activation != s.activation) return "the script's activation is fixed";
     if (!as_cases_say && fixed.gamma_offset != s.gamma_offset) return "the script's gamma_offset is fixed";
     if (fixed.eps != s.eps) return "the script's eps is fixed";
     if (fixed.running != s.running) return "what the script keeps is fixed";

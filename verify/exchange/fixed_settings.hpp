@@ -34,6 +34,7 @@ struct FixedSettings {
     std::optional<Denominator> denominator;
     std::optional<Divisor> divisor;
     std::int32_t gamma_offset = 0;
+    Activation activation = Activation::none;
     bool as_cases_say = false;  ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }

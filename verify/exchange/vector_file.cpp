@@ -104,6 +104,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "denominator",
                                           "divisor",
                                           "gamma_offset",
+                                          "activation",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -137,6 +138,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "denominator") a.denominator = parse_denominator(text(key, value));
         else if (key == "divisor") a.divisor = parse_divisor(text(key, value));
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
+        else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {
             const Spec form = weight_standardization(standardization(key, value));
             a.denominator = form.denominator, a.divisor = form.divisor;

@@ -174,7 +174,7 @@ private:
         if (a.groups) s.groups = *a.groups;
         if (a.denominator) s.denominator = *a.denominator;
         if (a.divisor) s.divisor = *a.divisor;
-        s.gamma_offset = a.gamma_offset;
+        s.gamma_offset = a.gamma_offset, s.activation = a.activation;
         const auto limit = [&](const std::vector<double>& limits, double own) {
             if (limits.empty()) return own;
             if (limits.size() > 1 && number >= limits.size() && step_ != "eval")

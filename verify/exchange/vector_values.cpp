@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "norms/running_stats.hpp"
+#include "verify/truth/activation.hpp"
 #include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
@@ -36,6 +37,21 @@ struct Inherited {
     double z = 0, dx = 0;
 };
 
+// What dz of element i, off by f, adds: to dx of all of its block where that has means, and to the parameters'.
+void add_of_dz(ByQuantity& bounds, const Inputs<double>& in, const truth::Result& t, const truth::Block& b,
+               std::size_t i, double f, double off_z) {
+    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
+    const std::size_t c = i / S % C;
+    const double x_hat = size(t.x_hat[i]), g = std::abs(in.factor(c)) * size(b.r) * f;
+    bounds[Quantity::dgamma][c] += f * (x_hat * size(b.r) + size(b.d)) + 0.13 * std::abs(in.dy[i]) * off_z;
+    bounds[Quantity::dbeta][c] += f;
+    if (!(b.s > 0)) return;
+    bounds[Quantity::dx][i] += g / size(b.s);
+    if (!in.problem.own_statistics() || g == 0) return;
+    for (const std::size_t k : b.elements)
+        bounds[Quantity::dx][k] += g * (1 + size(t.x_hat[k]) * x_hat) / (b.divisor * size(b.s));
+}
+
 void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Result& t, const StateError& before) {
     const Problem& p = in.problem;
     if (before.mean.empty() || (p.own_statistics() && !p.has_correction())) return;
@@ -57,10 +73,13 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
             const double x_hat = size(t.x_hat[i]), gamma = std::abs(in.factor(i / S % C));
             const Inherited off = p.has_correction() ? Inherited{x_hat * e_r + e_d, e_r / size(b.r)}
                                                      : Inherited{2 * (e_m + x_hat * e_s) / sigma, 2 * e_s / sigma};
-            bounds[Quantity::y][i] += gamma * off.z;
+            const auto [y, slope] =
+                truth::activation_errors(p.spec.activation, p.spec.activates() ? size(t.z[i]) : 0, gamma * off.z, 0);
+            bounds[Quantity::y][i] += y;
             if (in.dy.empty()) continue;
             bounds[Quantity::dx][i] += size(t.dx[i]) * off.dx;
             bounds[Quantity::dgamma][i / S % C] += std::abs(in.dy[i]) * off.z;
+            if (p.spec.activates()) add_of_dz(bounds, in, t, b, i, std::abs(in.dy[i]) * slope, off.z);
         }
     }
 }

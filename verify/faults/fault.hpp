@@ -45,6 +45,17 @@ struct Formula {
     double gamma_by_group = 0, affine_first = 0;  ///< affine_first: (gamma x_hat + beta) r + d
     double offset = 1, offset_in_g = 1, offset_in_second = 1, offset_of_absent = 0,
            factor_in_16_bits = 0;  ///< of a gamma stored less it
+    // behind the norm
+    double activates = 1;         ///< 0: y = z
+    double activates_first = 0;   ///< x_hat is activated, then multiplied by gamma
+    double activation_slope = 1;  ///< 0: dz = dy
+    double slope_at_y = 0;        ///< act' is taken at y
+    double gelu_exchanged = 0;    ///< gelu's two forms
+    double relu_slope_at_0 = 0;
+    double relu_drops_nan = 0;  ///< as fmax does
+    double z_in_16_bits = 0;
+    double beta_in_z = 1;    ///< of the z that backward forms
+    double dbeta_of_dy = 0;  ///< dbeta sums dy, not dz
     // backward
     double dx = 1, g = 1, mean_g = 1, kept_mean_g = 0, x_hat_term = 1, gamma_in_g = 1, gamma_after_means = 0,
            means_ddof = 0, last_dx = 1, eval_means = 0;

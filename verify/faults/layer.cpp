@@ -270,8 +270,11 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
         const double g = (f_.gamma != 0 ? gamma[index(gamma_index(at))] : 1) * (c + 1 == index(C_) ? f_.last_gamma : 1),
                      offset = f_.beta * beta[c];
         const double hat = f_.x_hat * y[i];
-        y[i] = special(at, s) * (renorm_ && f_.affine_first != 0 ? (g * hat + offset) * s.r[b] + s.d[b]
-                                                                 : g * (hat * s.r[b] + f_.d * s.d[b]) + offset);
+        const double inner = hat * s.r[b] + f_.d * s.d[b];
+        y[i] = special(at, s) * (renorm_ && f_.affine_first != 0
+                                     ? (g * hat + offset) * s.r[b] + s.d[b]
+                                     : g * (f_.activates_first != 0 ? activated(inner) : inner) + offset);
+        if (p_.epilogue != 0 && f_.activates != 0 && f_.activates_first == 0) y[i] = activated(y[i]);
     }
     if (f_.nan_leaks != 0 && has_nan) y.front() = y.back() = std::numeric_limits<double>::quiet_NaN();
     if (f_.flushed_y != 0) flush(y);
@@ -290,7 +293,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
 }
 
 void FaultyLayer::backward(const normlab_backward_args& a) {
-    const Values x = read(a.x, f_.x_layout != 0), dy = read(a.dy, f_.dy_layout != 0),
+    const Values x = read(a.x, f_.x_layout != 0), to_y = read(a.dy, f_.dy_layout != 0),
                  gamma = f_.gamma_of_forward != 0 && !last_gamma_.empty()
                              ? last_gamma_
                              : factors(a.gamma, f_.offset * f_.offset_in_g);
@@ -303,6 +306,12 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     if (f_.saved_shared != 0 && last_mean.size() == s.mean.size()) s.mean = last_mean, s.rstd = last_rstd;
     Values hat = x_hat(x, s, 1), gamma_hat = x_hat(x, s, f_.dgamma_mean);
     if (f_.hat_from_y != 0) hat = gamma_hat = recovered(hat, s, gamma, read_channels(a.beta, f_.absent_beta));
+
+    Values dy = to_y;
+    if (p_.epilogue != 0) {
+        const Values by = slopes(hat, s, gamma, read_channels(a.beta, 0));
+        for (std::size_t i = 0; i < dy.size(); ++i) dy[i] *= by[i];
+    }
 
     Values g(x.size()), dx(x.size()), dgamma(index(C_)), dbeta(index(C_));
     for (std::size_t i = 0; i < g.size(); ++i) {
@@ -319,8 +328,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
                                 (last && N_ > 32 && N_ % 32 == 16 ? f_.half_tile_dgamma : 1);
         dgamma[c] = f_.dgamma_in_bf16 != 0 && dtype_ == DType::bf16 ? rounded(dgamma[c] + to_gamma, DType::bf16)
                                                                     : dgamma[c] + to_gamma;
-        dbeta[c] += dy[i] * (f_.dbeta_of_g != 0 ? by : 1) * (last ? f_.last_sample_dbeta : 1) *
-                    (last && !a.dgamma && N_ > 64 ? f_.dbeta_alone : 1);
+        dbeta[c] += (f_.dbeta_of_dy != 0 ? to_y[i] : dy[i]) * (f_.dbeta_of_g != 0 ? by : 1) *
+                    (last ? f_.last_sample_dbeta : 1) * (last && !a.dgamma && N_ > 64 ? f_.dbeta_alone : 1);
     }
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
         const Set& set = sums_[index(b)];

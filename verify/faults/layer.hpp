@@ -44,6 +44,9 @@ private:
     void write(void* tensor, const Values& values) const;
     Values read_channels(const void* data, double absent) const;
     Values factors(const void* gamma, double offset) const;
+    double activated(double z) const;
+    double activation_slope(double z) const;
+    Values slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;
     double added(double sum, double term) const;
 
     double divisor(double m, bool plain) const;

@@ -17,7 +17,10 @@ FaultyLayer& layer(normlab_plan* plan) { return *reinterpret_cast<FaultyLayer*>(
 
 thread_local std::optional<double> strength;
 
-const char* supports(const normlab_problem* p) { return p->epilogue != 0 ? "nothing is fused behind it" : nullptr; }
+const char* supports(const normlab_problem* p) {
+    const bool known = p->epilogue >= NORMLAB_ACTIVATION_NONE && p->epilogue <= NORMLAB_ACTIVATION_GELU_TANH;
+    return known ? nullptr : "it does not know what is to stand behind it";
+}
 void destroy(normlab_plan* plan) { delete &layer(plan); }
 int forward(normlab_plan* plan, const normlab_forward_args* a) {
     return status_of([&] { layer(plan).forward(*a); });
@@ -73,7 +76,7 @@ Named named() {
                    0,
                    0,
                    backward_backward};
-    n.functions.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET;
+    n.functions.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET | NORMLAB_READS_EPILOGUE;
     return n;
 }
 

@@ -29,6 +29,10 @@ inline bool over_positions(const Spec& s) { return s.block.positions; }
 
 // Of options, whatever the variant.
 inline bool with_offset(const Spec& s) { return s.gamma_offset != 0; }
+inline bool with_activation(const Spec& s) { return s.activates(); }
+inline bool with_smooth(const Spec& s) { return s.activates() && s.activation != Activation::relu; }
+inline bool with_gelu(const Spec& s) { return s.activation == Activation::gelu; }
+inline bool with_relu(const Spec& s) { return s.activation == Activation::relu; }
 
 inline constexpr Fault table[] = {
     // each term of the formulas
@@ -454,6 +458,27 @@ inline constexpr Fault table[] = {
      When::always, &Formula::offset_of_absent, 1},
     {"factor_in_16_bits", "offset + gamma rounded to 16 bits before it is used", Kind::precision, with_offset,
      Pass::forward, When::always, &Formula::factor_in_16_bits, 1},
+    // an activation behind the norm
+    {"activation_forgotten", "the activation forgotten", Kind::term, with_activation, Pass::forward, When::always,
+     &Formula::activates, 0},
+    {"activation_before_affine", "x_hat activated, then multiplied by gamma", Kind::term, with_activation,
+     Pass::forward, When::always, &Formula::activates_first, 1},
+    {"gelu_tanh_for_erf", "gelu by tanh where erf is meant", Kind::term, with_gelu, Pass::forward, When::always,
+     &Formula::gelu_exchanged, 1},
+    {"z_in_16_bits", "z rounded to 16 bits before the activation", Kind::precision, with_activation, Pass::forward,
+     When::always, &Formula::z_in_16_bits, 1},
+    {"activation_forgotten_in_backward", "the activation forgotten in backward: dz = dy", Kind::term, with_activation,
+     Pass::backward, When::always, &Formula::activation_slope, 0},
+    {"activation_derivative_at_y", "the activation's derivative taken at y", Kind::term, with_smooth, Pass::backward,
+     When::always, &Formula::slope_at_y, 1},
+    {"beta_forgotten_in_z", "backward forms z without beta", Kind::term, with_activation, Pass::backward, When::always,
+     &Formula::beta_in_z, 0},
+    {"dbeta_of_dy", "dbeta sums dy where an activation makes it dz", Kind::term, with_activation, Pass::backward,
+     When::always, &Formula::dbeta_of_dy, 1},
+    {"relu_derivative_one_at_zero", "relu's derivative 1 at 0", Kind::special, with_relu, Pass::backward, When::always,
+     &Formula::relu_slope_at_0, 1},
+    {"relu_drops_nan", "relu makes NaN 0", Kind::special, with_relu, Pass::forward, When::always,
+     &Formula::relu_drops_nan, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "verify/truth/activation.hpp"
 #include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
@@ -61,7 +62,8 @@ public:
           u_factor_(p_.spec.gamma_offset != 0 && !inputs.gamma.empty() ? u_ : 0),
           kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64),
           C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)), sum_dy_(C_),
-          sum_dy_kappa_(C_), sum_dy_x_hat_(C_), terms_(C_), underflows_(C_) {}
+          sum_dy_kappa_(C_), sum_dy_x_hat_(C_), terms_(C_), underflows_(C_), of_dz_in_dgamma_(C_), of_dz_in_dbeta_(C_) {
+    }
 
     Bounds bounds() {
         follow_slices();
@@ -69,12 +71,15 @@ public:
         if (has_dy()) {
             out_.dx.resize(in_.x.size());
             out_.dgamma.resize(C_), out_.dbeta.resize(C_);
+            if (p_.spec.activates())
+                for (std::vector<double>* v : {&dz_, &dz_error_}) v->resize(in_.x.size());
         }
         for (const truth::Block& b : t_.blocks) {
             const Errors e = errors(b);
             add_saved(b, e);
             add_y(b, e);
             if (has_dy()) add_dx(b, e);
+            if (has_dy() && p_.spec.activates()) add_error_of_dz(b, e);
         }
         if (has_dy()) add_channels();
         if (p_.mode == Mode::train && p_.spec.running != Running::none && !t_.running_mean.empty()) add_running();
@@ -266,15 +271,47 @@ private:
     void add_y(const truth::Block& b, const Errors& e) {
         for (std::size_t i : b.elements) {
             const double x_hat = size(t_.x_hat[i]), result = e.r * x_hat + e.d;
-            double& y = out_.y[i];
-            y = u_io_ * size(t_.y[i]) + tiny_ +
-                gamma(i) * (e.inside + u_factor_ * result + (e.arbitrary ? no_bound : 0));
+            double z = gamma(i) * (e.inside + u_factor_ * result + (e.arbitrary ? no_bound : 0));
             if (kappa_free_)
-                y += 6 * u_ * (gamma(i) * result + beta(i)) +
+                z += 6 * u_ * (gamma(i) * result + beta(i)) +
                      (0x1p-46 * e.kappa * e.reach + of_variance(e) * x_hat) * gamma(i);
             else
-                y += gamma(i) * (e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm) +
+                z += gamma(i) * (e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm) +
                      2 * u_ * (gamma(i) * result + beta(i));
+            out_.y[i] = u_io_ * size(t_.y[i]) + tiny_ + (p_.spec.activates() ? activated(i, z) : z);
+        }
+    }
+
+    // What y is off where z is by `error`; dz, what stands for dy in the gradients, is kept. It is off by the slope's
+    // error, by its product's rounding, and where that underflows.
+    double activated(std::size_t i, double error) {
+        const double z = t_.z[i].high;
+        const auto [y, slope] = truth::activation_errors(p_.spec.activation, z, error, u_);
+        if (has_dy() && in_.dy[i] != 0) {
+            const double to_y = std::abs(in_.dy[i]), by = size(truth::activation_slope(p_.spec.activation, z));
+            dz_error_[i] = to_y * (slope + 2 * u_ * by) + tiny_param_;
+            dz_[i] = to_y * by + dz_error_[i];
+        }
+        return y;
+    }
+    double dy(std::size_t i) const { return dz_.empty() ? std::abs(in_.dy[i]) : dz_[i]; }
+
+    // dx, dgamma and dbeta are linear in dz.
+    void add_error_of_dz(const truth::Block& b, const Errors& e) {
+        double along_1 = 0, along_x_hat = 0;
+        for (const std::size_t i : b.elements) {
+            const std::size_t c = channel_of(i);
+            const double g = gamma(i) * e.r * dz_error_[i], x_hat = size(t_.x_hat[i]);
+            along_1 += g / e.m, along_x_hat += g * x_hat / b.divisor;
+            of_dz_in_dgamma_[c] += dz_error_[i] * (e.r * x_hat + e.d), of_dz_in_dbeta_[c] += dz_error_[i];
+        }
+        const bool own = p_.own_statistics();
+        along_1 *= repeats_.block;  // e.m is of the larger block
+        if (e.s == 0) return;
+        for (const std::size_t i : b.elements) {
+            const double means =
+                (p_.spec.centred() ? along_1 : 0) + size(t_.x_hat[i]) * std::max(1.0, e.slope) * along_x_hat;
+            out_.dx[i] += (gamma(i) * e.r * dz_error_[i] + (own ? means : 0)) / e.s;
         }
     }
 
@@ -299,7 +336,7 @@ private:
     void add_dx(const truth::Block& b, const Errors& e) {
         double mean_g = 0, mean_g_x_hat = 0;
         for (std::size_t i : b.elements) {
-            const double g = gamma(i) * e.r * std::abs(in_.dy[i]);
+            const double g = gamma(i) * e.r * dy(i);
             mean_g += g / b.divisor;
             mean_g_x_hat += g * size(t_.x_hat[i]) / b.divisor;
         }
@@ -307,12 +344,12 @@ private:
         const double means = own ? mean_g + mean_g_x_hat : 0;
         for (std::size_t i : b.elements) {
             const std::size_t c = channel_of(i);
-            const double x_hat = size(t_.x_hat[i]), dy = std::abs(in_.dy[i]), g = gamma(i) * e.r * dy;
-            sum_dy_[c] += dy;
-            terms_[c] += dy != 0;
-            sum_dy_kappa_[c] += e.of_one * e.reach * dy + (p_.spec.plain() ? 0 : e.kappa_v * x_hat * dy);
-            sum_dy_x_hat_[c] += dy * (e.r * x_hat + e.d) * e.of_x_hat;
-            underflows_[c] += dy * e.inside + (dy != 0 ? tiny_param_ / 8 : 0);
+            const double x_hat = size(t_.x_hat[i]), dz = dy(i), g = gamma(i) * e.r * dz;
+            sum_dy_[c] += dz;
+            terms_[c] += dz != 0;
+            sum_dy_kappa_[c] += e.of_one * e.reach * dz + (p_.spec.plain() ? 0 : e.kappa_v * x_hat * dz);
+            sum_dy_x_hat_[c] += dz * (e.r * x_hat + e.d) * e.of_x_hat;
+            underflows_[c] += dz * e.inside + (dz != 0 ? tiny_param_ / 8 : 0);
             double& dx = out_.dx[i];
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
             if (e.arbitrary) dx = underflows_[c] = no_bound;
@@ -343,6 +380,8 @@ private:
                                  (underflows_[c] + (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
                                                                 : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c])));
             out_.dbeta[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
+            out_.dgamma[c] += repeats_.channel * of_dz_in_dgamma_[c];
+            out_.dbeta[c] += repeats_.channel * of_dz_in_dbeta_[c];
         }
     }
 
@@ -380,7 +419,9 @@ private:
     bool kappa_free_;
     std::size_t C_, S_;
     std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_, underflows_;  // of each channel
-    std::vector<Move> moves_;  // of each block, where slices follow each other
+    std::vector<double> of_dz_in_dgamma_, of_dz_in_dbeta_;                           // likewise
+    std::vector<double> dz_, dz_error_;  // behind an activation: the size of dz and its error, of each element
+    std::vector<Move> moves_;            // of each block, where slices follow each other
     Bounds out_;
 };
 

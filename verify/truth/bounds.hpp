@@ -36,6 +36,11 @@
 //     elements: w = +-1, so the mean). Where the variance is within 4 dv of a floor, dx may be that of either side: the
 //     term of x_hat, |x_hat| G / s, is in the bound.
 // A factor gamma_offset + gamma is rounded once: u |factor x_hat| more of y, u (1/s) [|g| + mean|g| + |w| G] of dx.
+// Behind an activation y's bound, but for storage's rounding, is z's, e. Then y: max|act'| e over z +- e, and the
+// function's own rounding; u_io |y|. The gradients: dz = dy act'(z) stands for dy, and is off by f = |dy| (max|act''| e
+// + the slope's own rounding + 2 u |act'|): dx by (1/s) [|factor r f| + mean + |w| (1/q) sum |factor r f x_hat|] more,
+// dgamma by sum f |r x_hat + d|, dbeta by sum f. Where relu's kink is within e of z, f is |dy|: either side's
+// derivatives are within. activation.cpp has the roundings.
 // About a pivot p, with kappa_p = sqrt(1 + (m / q) (mean - p)^2 / s^2): each x - p is rounded once, then summed, so
 // that the mean is off by l u mean|x - p| <= l u sqrt(q / m) kappa_p s and by u |mean| <= u kappa s where p is added.
 // The sum of squares is off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so that dv

@@ -1,5 +1,6 @@
 // By the tape, in quad precision: x_hat by definition, y, and the loss sum dy y differentiated.
 
+#include "verify/truth/activation.hpp"
 #include "verify/truth/ways.hpp"
 
 namespace normlab::truth {
@@ -13,6 +14,27 @@ template <class Number>
 Number leaf(double value, const std::vector<double>& along, std::size_t i) {
     if constexpr (std::is_same_v<Number, Dual>) return {Quad(value), along.empty() ? Quad(0) : Quad(along[i])};
     else return Quad(value);
+}
+
+Quad factor_of_erf() {
+    static const Quad value("1.12837916709551257389615890312154517168810");
+    return value;
+}
+
+// Recorded with its derivative, the one that is no plain arithmetic of others.
+Quad erf(const Quad& v) { return erf_by_series(v, factor_of_erf(), Quad(exp(Quad(-v * v)))); }
+Dual erf(const Dual& v) { return {erf(v.value), v.along * factor_of_erf() * Quad(exp(Quad(-v.value * v.value)))}; }
+template <class N>
+BasicRecorded<N> erf(const BasicRecorded<N>& v) {
+    return recorded<N>(erf(v.value), v, N(factor_of_erf()) * exp(N(-v.value * v.value)), {}, 0);
+}
+
+template <class N>
+BasicRecorded<N> sigmoid(const BasicRecorded<N>& v) {
+    const BasicRecorded<N> one(N(1));
+    if (value_of(v.value) >= 0) return one / (one + exp(BasicRecorded<N>(N(0)) - v));
+    const BasicRecorded<N> e = exp(v);
+    return e / (one + e);
 }
 
 }  // namespace
@@ -55,6 +77,25 @@ auto Taped<Number>::spread_of(const Value& var) const -> Value {
     }
 }
 
+// At -infinity it is the constant 0, its limit.
+template <class Number>
+auto Taped<Number>::activated(const Value& z) const -> Value {
+    const auto constant = [](const Quad& v) { return Value(Number(v)); };
+    const Quad at = value_of(z.value), infinity = std::numeric_limits<Quad>::infinity();
+    const Quad half = Quad(1) / 2;
+    switch (p_.spec.activation) {
+        case Activation::none: return z;
+        case Activation::relu: return at <= 0 ? Value() : z;
+        default: break;
+    }
+    if (at == infinity || at == -infinity) return at > 0 ? z : Value();
+    if (p_.spec.activation == Activation::silu) return z * sigmoid(z);
+    if (p_.spec.activation == Activation::gelu)
+        return z * (constant(1) + erf(z * constant(Quad(sqrt(half))))) * constant(half);
+    const Value u = constant(factor_of_erf() * Quad(sqrt(half))) * (z + constant(Quad(44715) / 1000000) * z * z * z);
+    return z * sigmoid(u + u);
+}
+
 template <class Number>
 void Taped<Number>::results(const Block& block) {
     constexpr bool twice = std::is_same_v<Number, Dual>;
@@ -68,7 +109,9 @@ void Taped<Number>::results(const Block& block) {
     for (std::size_t k = 0; k < x_hat_.size(); ++k) {
         const std::size_t i = block.elements[k], c = channel_of(i);
         const Value factor = has_offset() ? constant(Quad(p_.spec.gamma_offset)) + gammas[c] : gammas[c];
-        const Value y = factor * (x_hat_[k] * constant(block.r) + constant(block.d)) + betas[c];
+        const Value z = factor * (x_hat_[k] * constant(block.r) + constant(block.d)) + betas[c];
+        const Value y = activated(z);
+        if (!twice && !out_.z.empty()) out_.z[i] = Wide(value_of(z.value));
         if constexpr (twice) out_.ddy[i] = Wide(y.value.along);
         else out_.x_hat[i] = Wide(x_hat_[k].value), out_.y[i] = Wide(y.value);
         if (!in_.dy.empty()) loss = loss + constant(Quad(in_.dy[i])) * y;

@@ -89,6 +89,7 @@ Result evaluate_in(const verify::Inputs<double>& in) {
     }
     out.x_hat.resize(in.x.size());
     out.y.resize(in.x.size());
+    if (p.spec.activates()) out.z.resize(in.x.size());
     if (!in.dy.empty()) out.dx.resize(in.x.size()), out.dgamma.resize(C), out.dbeta.resize(C);
     Way way(in, out);
     for (std::size_t b = 0; b < out.blocks.size(); ++b) {

@@ -11,6 +11,8 @@
 // and 16-bit data). So truth is off by less than (20 m' + 200) 2^-53 of a bound: 2^-22 of it at m' = 2^26. That is
 // added to no bound.
 //
+//   behind an activation: its value and slope, off by 2^-85 of |z| and of 1 (activation.hpp), where a bound allows 4 u
+//
 //   ddx, ddy, ddgamma: sums of products that have such sums as factors: at most 4 (20 m' + 200) u^2 kappa T with the
 //   terms
 //     of bounds_twice.cpp, which allows no less than four times the above. x_hat comes twice: kappa^2 where T is that
@@ -18,6 +20,7 @@
 
 #include <algorithm>
 
+#include "verify/truth/activation.hpp"
 #include "verify/truth/ways.hpp"
 
 namespace normlab::truth {
@@ -77,18 +80,24 @@ Wide ByFormula::times_factor(const Wide& v, std::size_t c) const {
 }
 
 void ByFormula::results(const Block& block) {
-    const bool renorm = p_.has_correction(), own = p_.own_statistics();
+    const bool renorm = p_.has_correction(), own = p_.own_statistics(), activates = p_.spec.activates();
     const Wide r(block.r), d(block.d);
     Wide mean_g, mean_g_x_hat;
     for (const std::size_t i : block.elements) {
         const std::size_t c = channel_of(i);
         const Wide x_hat = (-mean_ + in_.x[i]) * rstd_, corrected = renorm ? x_hat * r + d : x_hat;
         out_.x_hat[i] = x_hat;
-        out_.y[i] = times_factor(corrected, c) + beta(c);
+        Wide& y = out_.y[i] = times_factor(corrected, c) + beta(c);
+        Wide dz = in_.dy.empty() ? 0 : in_.dy[i];
+        if (activates) {
+            const Wide z = out_.z[i] = y;
+            y = activated(p_.spec.activation, z);
+            if (!in_.dy.empty()) dz = activation_slope(p_.spec.activation, z) * dz;
+        }
         if (in_.dy.empty()) continue;
-        out_.dgamma[c] += corrected * in_.dy[i];
-        out_.dbeta[c] = out_.dbeta[c] + in_.dy[i];
-        Wide& g = out_.dx[i] = times_factor(in_.dy[i], c);
+        out_.dgamma[c] += activates ? corrected * dz : corrected * dz.high;
+        out_.dbeta[c] = activates ? out_.dbeta[c] + dz : out_.dbeta[c] + dz.high;
+        Wide& g = out_.dx[i] = times_factor(dz, c);
         if (renorm) g = g * r;
         if (own) mean_g += g, mean_g_x_hat += g * x_hat;
     }

@@ -18,8 +18,8 @@ struct Inputs {
     /// cotangents of dx, dgamma and dbeta, for the double backward; empty: absent, 0
     std::vector<T> v = {}, u = {}, w = {};
 
-    /// Whether the double backward is called for.
-    bool twice() const { return !dy.empty() && !(v.empty() && u.empty() && w.empty()); }
+    /// Whether the double backward is called for. Behind an activation there is none.
+    bool twice() const { return !dy.empty() && !(v.empty() && u.empty() && w.empty()) && !problem.spec.activates(); }
 
     /// What x_hat of channel c is multiplied by.
     T factor(std::size_t c) const { return gamma.empty() ? T(1) : problem.spec.factor(gamma[c]); }

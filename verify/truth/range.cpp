@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "verify/truth/activation.hpp"
 #include "verify/truth/quantities.hpp"
 #include "verify/truth/truth.hpp"
 
@@ -90,7 +91,9 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
         const auto of_zero = [&](std::size_t i) {  // y where x_hat is 0, and its roundings
             const std::size_t c = i / S % C;
             const double d = in.factor(c) * d_saved, beta = in.beta.empty() ? 0 : in.beta[c];
-            return std::pair(d + beta, roundings * (std::abs(d) + std::abs(beta)));
+            const double y = truth::activated(p.spec.activation, d + beta).high;
+            // of an activation: its slope, and 4 u of its own, are less than twice as much
+            return std::pair(y, (p.spec.activates() ? 3 : 1) * roundings * (std::abs(d) + std::abs(beta)));
         };
         const auto gives_way = [&](std::size_t i) {
             return !std::isfinite(out.y[i]) || std::abs(out.y[i] - of_zero(i).first) <= of_zero(i).second;
@@ -107,11 +110,16 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
         for (std::size_t i : b.elements) {
             const std::size_t c = i / S % C;
             accept(out.y[i], truth.y[i], of_zero(i).first, of_zero(i).second);
+            if (p.spec.activates()) accept(out.y[i], truth.y[i], 0, 0);  // of -infinity
             if (in.dy.empty()) continue;
             accept(out.dx[i], truth.dx[i], 0, 0);
             accept(out.dgamma[c], truth.dgamma[c], 0, 0);
             // which may be missing
-            hard.dgamma[c] += std::abs(in.dy[i] * static_cast<double>(b.r) * truth.x_hat[i].high);
+            const double x_hat = std::abs(static_cast<double>(b.r) * truth.x_hat[i].high), dy = std::abs(in.dy[i]);
+            hard.dgamma[c] += dy * x_hat;
+            if (!p.spec.activates()) continue;
+            // the slope there may be any, between -0.13 and 1.13
+            hard.dgamma[c] += 1.3 * dy * (x_hat + std::abs(d_saved)), hard.dbeta[c] += 1.3 * dy;
         }
         for (const QuantityRow& q : quantities::saved())  // not judged
             if (std::vector<double>& saved = out.saved.*q.saved; !saved.empty())

@@ -34,6 +34,10 @@ inline Dual sqrt(const Dual& a) {
     const Quad root = sqrt(a.value);
     return {root, a.along / (2 * root)};
 }
+inline Dual exp(const Dual& a) {
+    const Quad e = exp(a.value);
+    return {e, a.along * e};
+}
 inline Dual& operator+=(Dual& a, const Dual& b) { return a = a + b; }
 inline bool operator==(const Dual& a, int b) { return a.value == b && a.along == 0; }
 
@@ -112,6 +116,12 @@ template <class N>
 BasicRecorded<N> sqrt(const BasicRecorded<N>& a) {
     const N root = sqrt(a.value);
     return recorded<N>(root, a, N(1) / (N(2) * root), {}, 0);
+}
+
+template <class N>
+BasicRecorded<N> exp(const BasicRecorded<N>& a) {
+    const N e = exp(a.value);
+    return recorded<N>(e, a, e, {}, 0);
 }
 
 }  // namespace normlab::truth

@@ -23,6 +23,7 @@ struct Result {
     std::vector<Block> blocks;
     std::vector<Wide> x_hat;                         ///< before r and d
     std::vector<Wide> y, dx, dgamma, dbeta;          ///< gradients only if inputs.dy is there
+    std::vector<Wide> z;                             ///< before an activation; empty where there is none
     std::vector<Wide> running_mean, running_spread;  ///< after the call; spread: variance or sigma
     std::vector<Wide> ddx, ddy, ddgamma;             ///< only where inputs call for the double backward
 };

@@ -39,6 +39,7 @@ public:
 private:
     using Value = BasicRecorded<Number>;
     Value spread_of(const Value& var) const;
+    Value activated(const Value& z) const;
 
     BasicTape<Number> tape_;
     std::vector<Value> x_, x_hat_;

@@ -1,0 +1,66 @@
+// What stands behind the norm, in this layer's own words.
+
+#include <cmath>
+#include <numbers>
+
+#include "norms/element.hpp"
+#include "verify/faults/layer.hpp"
+
+namespace normlab::verify::faults {
+namespace {
+
+constexpr double cubic = 0.044715;
+const double root_2_over_pi = std::sqrt(2 / std::numbers::pi);
+
+double tanh_of(double z) { return std::tanh(root_2_over_pi * (z + cubic * z * z * z)); }
+
+}  // namespace
+
+double FaultyLayer::activated(double z) const {
+    if (f_.z_in_16_bits != 0) z = rounded(z, size_of(dtype_) == 2 ? dtype_ : DType::bf16);
+    if (std::isinf(z) && z < 0 && p_.epilogue != NORMLAB_ACTIVATION_NONE) return 0;
+    const bool by_erf = (p_.epilogue == NORMLAB_ACTIVATION_GELU) == (f_.gelu_exchanged == 0);
+    switch (p_.epilogue) {
+        case NORMLAB_ACTIVATION_RELU: return z < 0 || (f_.relu_drops_nan != 0 && std::isnan(z)) ? 0 : z;
+        case NORMLAB_ACTIVATION_SILU: return z / (1 + std::exp(-z));
+        case NORMLAB_ACTIVATION_GELU:
+        case NORMLAB_ACTIVATION_GELU_TANH:
+            return by_erf ? z * std::erfc(-z / std::numbers::sqrt2) / 2 : z * (1 + tanh_of(z)) / 2;
+        default: return z;
+    }
+}
+
+double FaultyLayer::activation_slope(double z) const {
+    if (std::isinf(z) && p_.epilogue != NORMLAB_ACTIVATION_NONE) return z > 0 ? 1 : 0;
+    switch (p_.epilogue) {
+        case NORMLAB_ACTIVATION_RELU: return std::isnan(z) ? z : z > 0 ? 1 : z == 0 ? f_.relu_slope_at_0 : 0;
+        case NORMLAB_ACTIVATION_SILU: {
+            const double s = 1 / (1 + std::exp(-z));
+            return s * (1 + z * (1 - s));
+        }
+        case NORMLAB_ACTIVATION_GELU:
+            return std::erfc(-z / std::numbers::sqrt2) / 2 + z * std::exp(-z * z / 2) / std::sqrt(2 * std::numbers::pi);
+        case NORMLAB_ACTIVATION_GELU_TANH: {
+            const double t = tanh_of(z), by_t = (1 - t * t) * root_2_over_pi / 2;
+            return (1 + t) / 2 + (by_t == 0 ? 0 : z * by_t * (1 + 3 * cubic * z * z));
+        }
+        default: return 1;
+    }
+}
+
+// dz / dy of each element.
+auto FaultyLayer::slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const
+    -> Values {
+    Values by(hat.size(), 1);
+    if (f_.activation_slope == 0) return by;
+    for (std::size_t i = 0; i < by.size(); ++i) {
+        const auto at = static_cast<std::int64_t>(i);
+        const auto b = static_cast<std::size_t>(block_[i]), c = static_cast<std::size_t>(channel(at));
+        const double z =
+            gamma[static_cast<std::size_t>(gamma_index(at))] * (hat[i] * s.r[b] + s.d[b]) + f_.beta_in_z * beta[c];
+        by[i] = activation_slope(f_.slope_at_y != 0 ? activated(z) : z);
+    }
+    return by;
+}
+
+}  // namespace normlab::verify::faults
