@@ -42,6 +42,7 @@ normlab_problem c_problem(const Problem& p) {
     c.denominator = static_cast<std::int32_t>(p.spec.denominator);
     c.divisor = static_cast<std::int32_t>(p.spec.divisor);
     c.gamma_offset = p.spec.gamma_offset;
+    c.param_dtype = is_narrow(p.params()) ? 1 + row_of(p.params()).plugin_code : 0;
     return c;
 }
 
@@ -168,7 +169,7 @@ public:
         if (row_of(problem.dtype).plugin_code < 0)
             return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
         if (!problem.dense) return {"strided tensors do not cross the plug-in interface"};
-        if (const std::string unread = not_read(problem.spec); !unread.empty()) return {unread};
+        if (const std::string unread = not_read(problem); !unread.empty()) return {unread};
         if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() &&
             !(saves().mean && saves().var))
             return {"it neither moves running statistics nor saves the mean and variance to move them with"};
@@ -193,21 +194,26 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t version_of_options = 1u << 16 | 3;
+    static constexpr std::uint32_t version_of_options = 1u << 16 | 3, version_of_param_dtype = 1u << 16 | 4;
 
     // A later field of a problem that the plug-in does not know; empty: none.
-    std::string not_read(const Spec& spec) const {
-        const auto unless = [&](bool asked, std::int32_t bit, std::string_view fields) {
+    std::string not_read(const Problem& problem) const {
+        const Spec& spec = problem.spec;
+        const auto unless = [&](bool asked, std::int32_t bit, std::string_view fields,
+                                std::uint32_t since = version_of_options) {
             if (!asked || (table_.reads & bit)) return std::string();
-            if (table_.version < version_of_options)
+            if (table_.version < since)
                 return fmt::format(
-                    "it was built for version {} of norms/plugin.h, which has no {}; 1.3 or later is asked",
-                    version_text(table_.version), fields);
+                    "it was built for version {} of norms/plugin.h, which has no {}; {} or later is asked",
+                    version_text(table_.version), fields, version_text(since));
             return fmt::format("its table does not say that it reads {} (normlab_plugin.reads)", fields);
         };
-        const std::string denominator = unless(!spec.plain(), NORMLAB_READS_DENOMINATOR, "denominator and divisor");
-        return denominator.empty() ? unless(spec.gamma_offset != 0, NORMLAB_READS_GAMMA_OFFSET, "gamma_offset")
-                                   : denominator;
+        for (const std::string& unread :
+             {unless(!spec.plain(), NORMLAB_READS_DENOMINATOR, "denominator and divisor"),
+              unless(is_narrow(problem.params()), NORMLAB_READS_PARAM_DTYPE, "param_dtype", version_of_param_dtype),
+              unless(spec.gamma_offset != 0, NORMLAB_READS_GAMMA_OFFSET, "gamma_offset")})
+            if (!unread.empty()) return unread;
+        return {};
     }
     static Support answer(const char* reason) { return {!reason ? "" : *reason ? reason : "no reason given"}; }
 

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "norms/names.hpp"
+
 namespace normlab {
 namespace {
 
@@ -85,6 +87,10 @@ void validate(const Problem& p) {
                                 s.variant, s.stat_batch, p.shape.N));
     if (s.gamma_offset != 0 && s.gamma_offset != 1)
         throw Error(fmt::format("{}: gamma_offset = {}; 0 or 1 is accepted", s.variant, s.gamma_offset));
+    if (arithmetic_dtype(p.params()) != arithmetic_dtype(p.dtype))
+        throw Error(fmt::format("{}: param_dtype = {} beside data of {}; {} is accepted", s.variant, name_of(p.params()),
+                                name_of(p.dtype),
+                                is_narrow(p.dtype) || p.dtype == DType::f32 ? "f32, bf16 or f16" : name_of(p.dtype)));
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
         if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));

@@ -62,6 +62,7 @@ Spec Case::spec() const {
     if (denominator) s.denominator = *denominator;
     if (divisor) s.divisor = *divisor;
     if (gamma_offset) s.gamma_offset = *gamma_offset;
+    if (param_dtype) s.param_dtype = *param_dtype;
     s.stat_batch = stat_batch;
     return s;
 }

@@ -33,6 +33,7 @@ std::string shown(const T& v) {
 std::string shown(const Shape& v) { return shape_text(v); }
 std::string shown(Running v) { return std::string(name_of(v)); }
 std::string shown(Denominator v) { return std::string(name_of(v)); }
+std::string shown(DType v) { return std::string(name_of(v)); }
 std::string shown(Divisor v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
@@ -99,6 +100,7 @@ std::int32_t parse_one(std::string_view key, const std::string& word) {
     return static_cast<std::int32_t>(whole_in_range(key, word, 1));
 }
 Divisor parse_count_of(std::string_view, const std::string& word) { return parse_divisor(word); }
+DType parse_type(std::string_view, const std::string& word) { return parse_dtype(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
 std::string checked_momentum(std::string_view, const std::string& word) {
@@ -237,6 +239,11 @@ void draw_running(Case& c, Random& random) {
 
 void draw_gamma_offset(Case& c, Random& random) {
     if (random.chance(0.1)) c.gamma_offset = 1;
+}
+// Types of 16 bits, beside data whose arithmetic they may have.
+void draw_param_dtype(Case& c, Random& random) {
+    if (arithmetic_dtype(c.dtype) == DType::f32 && random.chance(0.1))
+        c.param_dtype = is_narrow(c.dtype) && random.chance(0.8) ? c.dtype : DType::bf16;
 }
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
@@ -423,6 +430,11 @@ const Setting table[] = {
                                    .draw = draw_kappa,
                                    .change = change_kappa,
                                    .simplify = smaller_kappa}),
+    of<&Case::param_dtype, parse_type>({.key = "param_dtype",
+                                        .part = Part::numbers,
+                                        .simplified = 5,
+                                        .draw = draw_param_dtype,
+                                        .take = take<&Case::param_dtype, &Spec::param_dtype>}),
     of<&Case::sigma, parse_sigma>(
         {.key = "sigma", .part = Part::numbers, .simplified = 10, .draw = draw_sigma, .change = change_sigma}),
     of<&Case::gamma_offset, parse_one>({.key = "gamma_offset",

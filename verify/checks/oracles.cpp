@@ -18,7 +18,7 @@ std::vector<Argument> arguments(const Inputs<double>& in) {
     std::vector<Argument> all;
     for (const QuantityRow& q : quantities::outputs())
         if (q.quantity == Quantity::dx || (q.by && !(in.*q.by).empty()))
-            all.push_back({q.name, q.by, q.by_complex, q.output, q.bound});
+            all.push_back({q.name, q.by, q.by_complex, q.output, q.bound, q.truth});
     return all;
 }
 
@@ -45,7 +45,7 @@ Parts parts(const Inputs<double>& in, const truth::Result& t, const Argument& a)
 // apart.
 double demanding_kappa(DType d) {
     const double largest = row_of(d).largest_kappa;
-    return param_dtype(d) == DType::f32 ? std::min(100.0, largest / 10) : largest;
+    return arithmetic_dtype(d) == DType::f32 ? std::min(100.0, largest / 10) : largest;
 }
 
 std::vector<Case> oracle_cases(const Case& base, const Shape& shape) {
@@ -81,8 +81,7 @@ std::vector<double> tangent(const Inputs<double>& in, const Argument& a, const s
 
 std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result& t, const Argument& a,
                                   const std::vector<double>& v) {
-    Inputs<double> plain = in;  // gamma = 1, beta = 0, in f64
-    plain.problem.dtype = DType::f64;
+    Inputs<double> plain = in.as<double>(DType::f64);  // gamma = 1, beta = 0
     plain.gamma.clear(), plain.beta.clear();
     if (a.is_x()) plain.dy = v;
     const Bounds bounds = error_bounds(plain, t, Accumulation::sequential);

@@ -45,6 +45,7 @@ private:
     Values read_channels(const void* data, double absent) const;
     Values factors(const void* gamma, double offset) const;
     double added(double sum, double term) const;
+    void write_gradient(void* to, std::int64_t c, double v, bool truncated) const;
 
     double divisor(double m, bool plain) const;
     double denominator(double var, double eps, double m) const;

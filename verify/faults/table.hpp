@@ -29,6 +29,7 @@ inline bool over_positions(const Spec& s) { return s.block.positions; }
 
 // Of options, whatever the variant.
 inline bool with_offset(const Spec& s) { return s.gamma_offset != 0; }
+inline bool with_params(const Spec& s) { return s.param_dtype && is_narrow(*s.param_dtype); }
 
 inline constexpr Fault table[] = {
     // each term of the formulas
@@ -435,6 +436,17 @@ inline constexpr Fault table[] = {
      Pass::forward, When::train, &Formula::constant_kept, 1},
     {"odd_threads", "another order of summation on 5, 6 or 7 threads", Kind::promise, everywhere, Pass::forward,
      When::always, &Formula::odd_threads, 1},
+    // gamma and beta of 16 bits
+    {"dgamma_in_param_dtype", "dgamma of 16 bits summed in 16 bits", Kind::precision, with_params, Pass::backward,
+     When::always, &Formula::dgamma_in_params, 1},
+    {"dbeta_in_param_dtype", "dbeta of 16 bits summed in 16 bits", Kind::precision, with_params, Pass::backward,
+     When::always, &Formula::dbeta_in_params, 1},
+    {"dgamma_truncated", "dgamma of 16 bits truncated, not rounded", Kind::precision, with_params, Pass::backward,
+     When::always, &Formula::dgamma_truncated, 1},
+    {"gradients_saturate", "dgamma and dbeta of 16 bits at most the largest number of their type", Kind::precision,
+     with_params, Pass::backward, When::always, &Formula::gradients_saturate, 1},
+    {"params_of_other_type", "the bits of bf16 gamma and beta read as f16, of f16 as bf16", Kind::precision,
+     with_params, Pass::forward, When::always, &Formula::params_of_other_type, 1},
     // gamma stored less one
     {"offset_forgotten", "gamma's offset forgotten", Kind::term, with_offset, Pass::forward, When::always,
      &Formula::offset, 0},
