@@ -14,7 +14,7 @@ Problem on(Problem problem, Device device) {
 }
 
 std::size_t bytes_of_parameter(const Problem& p) {
-    return (static_cast<std::size_t>(p.shape.C) * size_of(param_dtype(p.dtype)) + 255) / 256 * 256;
+    return (static_cast<std::size_t>(p.shape.C) * size_of(p.params()) + 255) / 256 * 256;
 }
 
 template <class T>
@@ -35,8 +35,8 @@ Parameters::Parameters(const Problem& p, std::uint64_t seed) : state(initial_sta
     Random random(seed);
     const auto between = [&](double low, double high) { return low + (high - low) * random.uniform(); };
     for (std::int64_t c = 0; c < p.shape.C; ++c) {
-        gamma.push_back(rounded(between(0.5, 2), param_dtype(p.dtype)));
-        beta.push_back(rounded(between(-1, 1), param_dtype(p.dtype)));
+        gamma.push_back(rounded(between(0.5, 2), p.params()));
+        beta.push_back(rounded(between(-1, 1), p.params()));
     }
     for (double& v : state.mean) v = between(-1, 1);
     for (auto* spread : {&state.var, &state.sigma})
@@ -49,7 +49,7 @@ Call::Call(Problem problem, const Implementation& implementation, int threads, c
       operation_(problem_, implementation, {.threads = threads}), parameter_bytes_(bytes_of_parameter(problem_)),
       parameters_(problem_.device, 4 * parameter_bytes_),
       running_(problem_.device, 2 * parameters.state.mean.size() * sizeof(double)), count_(parameters.state.count) {
-    const DType dtype = param_dtype(problem_.dtype);
+    const DType dtype = problem_.params();
     parameters_.upload(stored(parameters.gamma, dtype));
     parameters_.upload(stored(parameters.beta, dtype), parameter_bytes_);
     const State& state = parameters.state;
@@ -81,7 +81,7 @@ void Call::backward(const void* x, const void* dy, void* dx, std::size_t set) {
 }
 
 std::vector<double> Call::gradient(std::size_t i) const {
-    const DType dtype = param_dtype(problem_.dtype);
+    const DType dtype = problem_.params();
     std::vector<std::byte> bytes(static_cast<std::size_t>(problem_.shape.C) * size_of(dtype));
     parameters_.download(bytes, i * parameter_bytes_);
     std::vector<double> values;

@@ -12,7 +12,7 @@ namespace normlab::bench {
 /// [-1, 1], variances in [0.5, 2].
 struct Parameters {
     Parameters(const Problem& problem, std::uint64_t seed);
-    std::vector<double> gamma, beta;  ///< representable in param_dtype
+    std::vector<double> gamma, beta;  ///< representable in the type of parameters
     State state;
 };
 

@@ -28,7 +28,7 @@ Cache parse_cache(std::string_view word) { return static_cast<Cache>(place_of("c
 std::size_t tensor_bytes(const Problem& p) { return static_cast<std::size_t>(p.shape.size()) * size_of(p.dtype); }
 
 std::size_t minimal_bytes(const Problem& p, Direction direction) {
-    const std::size_t parameter = static_cast<std::size_t>(p.shape.C) * size_of(param_dtype(p.dtype)),
+    const std::size_t parameter = static_cast<std::size_t>(p.shape.C) * size_of(p.params()),
                       beta = p.spec.centred() ? 1 : 0;
     const std::size_t parameters = direction == Direction::forward ? 1 + beta : 2 + beta;
     return tensors(direction) * tensor_bytes(p) + parameters * parameter;

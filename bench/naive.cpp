@@ -164,6 +164,7 @@ public:
     Support supports(const Problem& p) const override {
         if (p.dtype != DType::f32 && p.dtype != DType::f64) return {"it works in f32 and f64"};
         if (p.device != Device::host || !p.dense) return {"it works on dense host memory"};
+        if (is_narrow(p.params())) return {"its gamma and beta are f32, or f64"};
         if (p.spec.gamma_offset != 0) return {"it adds no offset to gamma"};
         if (p.spec.activates()) return {"it has no activation behind the norm"};
         if (p.slices() > 1) return {"it has no stat_batch"};

@@ -22,10 +22,10 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
         cases.push_back(verify::as_a_script(verify::parse_case(text)));
         cases.back().implementation = verify::script_name;
     }
-    if (!cases.empty() &&
-        !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode", "--convention", "--eps",
-                      "--momentum", "--running", "--denominator", "--divisor", "--gamma-offset", "--activation"})
-             .empty())
+    if (!cases.empty() && !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode",
+                                        "--convention", "--eps", "--momentum", "--running", "--denominator",
+                                        "--divisor", "--gamma-offset", "--activation", "--param-dtype"})
+                               .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
     fixed.as_cases_say = !cases.empty();
@@ -79,6 +79,10 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
     add_value(
         verb, "--divisor", to.divisor, [](std::string_view, const std::string& word) { return parse_divisor(word); },
         "of their sums of squares: own, less_one or one (default: the variant's)");
+    add_value(
+        verb, "--param-dtype", to.param_dtype,
+        [](std::string_view, const std::string& word) { return parse_dtype(word); },
+        "the type of gamma, beta and their gradients: f32, bf16 or f16 (default: f32, f64 beside f64)");
     add_value(
         verb, "--gamma-offset", to.gamma_offset,
         [](std::string_view flag, const std::string& word) {

@@ -82,9 +82,11 @@ StateView checked_state(const Problem& problem, State* state) {
 
 std::size_t bytes_of(const std::vector<double>& v) { return v.size() * sizeof(double); }
 
-Affine staged(Staging& staging, const Affine& a, const ConstTensor& x) {
-    const std::size_t bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
-    return {staging.in("gamma", a.gamma, bytes, x.device), staging.in("beta", a.beta, bytes, x.device)};
+std::size_t bytes_of_parameters(const Problem& p) { return static_cast<std::size_t>(p.shape.C) * size_of(p.params()); }
+
+Affine staged(Staging& staging, const Affine& a, const Call& call, Device device) {
+    const std::size_t bytes = bytes_of_parameters(call.problem);
+    return {staging.in("gamma", a.gamma, bytes, device), staging.in("beta", a.beta, bytes, device)};
 }
 
 // Of a gradient's call: what its forward call left, checked and then staged.
@@ -169,8 +171,8 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
         out("saved rstd", saved.rstd), out("saved r", saved.r),
         out("saved d", saved.d),       staging.out("saved opaque", saved.opaque.data(), saved.opaque.size())};
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
-    operation.forward(staging.in("x", x), staged(staging, affine, x), staged(staging, running, call.problem), kept,
-                      staging.out("y", y));
+    operation.forward(staging.in("x", x), staged(staging, affine, call, x.device),
+                      staged(staging, running, call.problem), kept, staging.out("y", y));
     staging.finish();
 }
 
@@ -181,7 +183,7 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     check_view("dy", dy, x);
     if (dx.data) check_view("dx", dx, x);
     const Call call(spec, mode, x, x.dense() && dy.dense() && (!dx.data || dx.dense()), implementation);
-    const std::size_t channel_bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
+    const std::size_t channel_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();
     check_opaque(operation, saved, implementation);
@@ -192,7 +194,7 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
                            staging.out("dgamma", gradients.dgamma, channel_bytes, x.device),
                            staging.out("dbeta", gradients.dbeta, channel_bytes, x.device)};
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
-    operation.backward(staging.in("x", x), staging.in("dy", dy), staged(staging, affine, x), kept, wanted);
+    operation.backward(staging.in("x", x), staging.in("dy", dy), staged(staging, affine, call, x.device), kept, wanted);
     staging.finish();
 }
 
@@ -208,7 +210,7 @@ void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor d
     };
     look_at("v", cotangents.v), look_at("ddx", gradients.ddx), look_at("ddy", gradients.ddy);
     const Call call(spec, mode, x, dense, implementation);
-    const std::size_t channel_bytes = static_cast<std::size_t>(x.shape.C) * size_of(param_dtype(x.dtype));
+    const std::size_t channel_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();
     check_opaque(operation, saved, implementation);

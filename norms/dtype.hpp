@@ -17,7 +17,7 @@ struct DTypeRow {
     DType type;
     std::string_view name;
     std::size_t size;  ///< bytes of an element
-    DType params;      ///< type of gamma, beta and their gradients; results are computed in it
+    DType arithmetic;  ///< type that results are computed in, and gamma and beta are of unless a Spec says otherwise
     double roundoff;   ///< half the distance from 1 to the next larger number
     double largest, smallest_normal, smallest_subnormal;  ///< of quad and complex, those of f64
     double largest_kappa;    ///< of cases that are drawn: beyond it neighbours of a block are no longer told apart
@@ -27,7 +27,7 @@ struct DTypeRow {
 
 // clang-format off
 inline constexpr DTypeRow dtype_table[] = {
-    // type          name       size params          roundoff  largest                  normal     subnormal  kappa code numpy
+    // type          name       size arithmetic      roundoff  largest                  normal     subnormal  kappa code numpy
     {DType::f64,     "f64",      8,  DType::f64,     0x1p-53,  0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,   0,  "float64"},
     {DType::f32,     "f32",      4,  DType::f32,     0x1p-24,  0x1.fffffep127,          0x1p-126,  0x1p-149,  1e6,   1,  "float32"},
     {DType::bf16,    "bf16",     2,  DType::f32,     0x1p-8,   0x1.fep127,              0x1p-126,  0x1p-133,  1e2,   2,  ""},
@@ -44,17 +44,21 @@ static_assert(std::ranges::all_of(dtype_table, [](const DTypeRow& row) { return 
 /// Bytes of one element.
 constexpr std::size_t size_of(DType d) { return row_of(d).size; }
 
-/// The type of gamma, beta and their gradients: f32 for narrower data, otherwise the data's own.
-constexpr DType param_dtype(DType d) { return row_of(d).params; }
+/// The type that results are computed in: f32 for narrower ones, otherwise their own. Problem::params() says what type
+/// gamma, beta and their gradients have.
+constexpr DType arithmetic_dtype(DType d) { return row_of(d).arithmetic; }
 
 /// Stored in fewer digits than it is computed in: bf16, f16.
-constexpr bool is_narrow(DType d) { return param_dtype(d) != d; }
+constexpr bool is_narrow(DType d) { return arithmetic_dtype(d) != d; }
 
 /// Unit roundoff of the precision that a dtype is computed in.
-constexpr double unit_roundoff(DType d) { return row_of(param_dtype(d)).roundoff; }
+constexpr double unit_roundoff(DType d) { return row_of(arithmetic_dtype(d)).roundoff; }
 
 /// Unit roundoff of narrow storage, 0 for the others.
 constexpr double storage_roundoff(DType d) { return is_narrow(d) ? row_of(d).roundoff : 0; }
+
+/// What narrow storage loses where it underflows, 0 for the others.
+constexpr double storage_underflow(DType d) { return is_narrow(d) ? row_of(d).smallest_subnormal / 2 : 0; }
 
 /// Those that kernels are made for and that can be asked for by name; the others are made inside checks.
 constexpr bool is_kernel_dtype(DType d) { return row_of(d).plugin_code >= 0; }

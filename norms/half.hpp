@@ -66,7 +66,7 @@ struct DTypeOf {};
 NORMLAB_EACH_STORAGE_TYPE(NORMLAB_DTYPE_OF)
 #undef NORMLAB_DTYPE_OF
 
-/// Elements of param_dtype, for data of type T.
+/// Elements of arithmetic_dtype, for data of type T; of parameters too, where they are stored no narrower.
 template <class T>
 using ParamOf = std::conditional_t<(sizeof(T) < sizeof(float)), float, T>;
 

@@ -25,7 +25,9 @@
 // Where gamma is stored less an offset (Spec::gamma_offset), y and g have gamma_offset + gamma for it.
 // Behind an activation (Spec::activation): z is y above, y = act(z), and dz = dy act'(z) stands for dy. There is no
 // double backward of it.
-// Pointers are host pointers. Arrays of parameters are contiguous, C elements of param_dtype(x.dtype). Aliasing: y may
+// gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for f64, unless the Spec
+// says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
+// Pointers are host pointers. Arrays of parameters are contiguous, C elements of Problem::params(). Aliasing: y may
 // be x and dx may be dy (same view); other overlaps are not allowed. An empty tensor (a dimension is 0) gives empty y
 // and dx, zero dgamma and dbeta, and leaves State alone. Every function throws Error for wrong arguments before
 // anything is written.

@@ -78,8 +78,7 @@ void Operation::backward_backward(ConstTensor x, ConstTensor dy, Affine affine, 
 
 // Those of parameters, of an empty tensor.
 void Operation::write_zeros(std::initializer_list<void*> by_channel) const {
-    const std::vector<std::byte> zeros(static_cast<std::size_t>(problem_.shape.C) *
-                                       size_of(param_dtype(problem_.dtype)));
+    const std::vector<std::byte> zeros(static_cast<std::size_t>(problem_.shape.C) * size_of(problem_.params()));
     for (void* p : by_channel)
         if (p) copy(p, problem_.device, zeros.data(), Device::host, zeros.size());
 }

@@ -43,6 +43,7 @@ normlab_problem c_problem(const Problem& p) {
     c.divisor = static_cast<std::int32_t>(p.spec.divisor);
     c.gamma_offset = p.spec.gamma_offset;
     c.epilogue = static_cast<std::int32_t>(p.spec.activation);
+    c.param_dtype = is_narrow(p.params()) ? 1 + row_of(p.params()).plugin_code : 0;
     return c;
 }
 
@@ -170,7 +171,7 @@ public:
         if (row_of(problem.dtype).plugin_code < 0)
             return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
         if (!problem.dense) return {"strided tensors do not cross the plug-in interface"};
-        if (const std::string unread = not_read(problem.spec); !unread.empty()) return {unread};
+        if (const std::string unread = not_read(problem); !unread.empty()) return {unread};
         if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() &&
             !(saves().mean && saves().var))
             return {"it neither moves running statistics nor saves the mean and variance to move them with"};
@@ -196,7 +197,8 @@ public:
 
 private:
     // A later field of a problem that the plug-in does not know; empty: none.
-    std::string not_read(const Spec& spec) const {
+    std::string not_read(const Problem& problem) const {
+        const Spec& spec = problem.spec;
         const struct {
             bool asked;
             std::int32_t bit;
@@ -204,7 +206,8 @@ private:
             std::string_view fields;
         } later[] = {{!spec.plain(), NORMLAB_READS_DENOMINATOR, 3, "denominator and divisor"},
                      {spec.gamma_offset != 0, NORMLAB_READS_GAMMA_OFFSET, 3, "gamma_offset"},
-                     {spec.activates(), NORMLAB_READS_EPILOGUE, 4, "epilogue"}};
+                     {spec.activates(), NORMLAB_READS_EPILOGUE, 4, "epilogue"},
+                     {is_narrow(problem.params()), NORMLAB_READS_PARAM_DTYPE, 4, "param_dtype"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;
             if (const std::uint32_t least = 1u << 16 | since; table_.version < least)

@@ -17,7 +17,7 @@
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
- * (channels last). gamma, beta, dgamma and dbeta have C entries, of float, or double for NORMLAB_F64. Statistics are always double. Arrays are
+ * (channels last). gamma, beta, dgamma and dbeta have C entries, of the type that problem.param_dtype says: of float, or double for NORMLAB_F64, where it is 0. Statistics are always double. Arrays are
  * aligned to their element, no more; workspace to 256 bytes, opaque to 16. All of them lie on the device that the table names, but the count of the state, which is in host memory.
  * Only outputs may be written, all of an output must be, and nothing beyond its end. Nothing outside an array may be read either, whether or not the value
  * is used: an array may begin or end where mapped memory does, inputs may be mapped read-only (a write that is undone faults), and after a call its arrays may be gone.
@@ -95,7 +95,12 @@ enum {                                                                         /
                                                                                   value of the block or the running mean: errors grow with the square of (mean - p) / sigma */
 };
 enum { NORMLAB_SAVES_MEAN = 1, NORMLAB_SAVES_VAR = 2, NORMLAB_SAVES_RSTD = 4 };   /* saves: which statistics forward fills */
-enum { NORMLAB_READS_DENOMINATOR = 1, NORMLAB_READS_GAMMA_OFFSET = 2, NORMLAB_READS_EPILOGUE = 4 };   /* reads: which later fields of a problem a plug-in knows: denominator and divisor; gamma_offset; epilogue */
+enum {                                                                         /* reads: which later fields of a problem a plug-in knows */
+    NORMLAB_READS_DENOMINATOR = 1,                                             /* denominator and divisor */
+    NORMLAB_READS_GAMMA_OFFSET = 2,                                            /* gamma_offset */
+    NORMLAB_READS_EPILOGUE = 4,                                                /* epilogue */
+    NORMLAB_READS_PARAM_DTYPE = 8                                              /* param_dtype */
+};
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
 typedef struct normlab_problem {
@@ -123,6 +128,11 @@ typedef struct normlab_problem {
     int32_t divisor;           /* of NORMLAB_DIVISOR_OWN, ...: q, by which sums of squares and of g * x_hat are divided */
     int32_t gamma_offset;      /* 0 or 1: gamma_offset + gamma stands for gamma in y, in g and in ddy, formed in float (double for f64) and stored in no narrower type;
                                   dgamma is the gradient by the gamma that is stored, as without. Where gamma is null it is 1, with an offset or without */
+
+    /* Since version 1.4, likewise. */
+    int32_t param_dtype;       /* of gamma, beta, dgamma, dbeta (u, w, ddgamma): 0: float (double for NORMLAB_F64); otherwise 1 + NORMLAB_BF16 or 1 + NORMLAB_F16, beside data of
+                                  any dtype but NORMLAB_F64. They are read exactly; what is computed from them is rounded to no 16 bits. Gradients are summed as without, in float
+                                  or wider, and rounded once, to nearest: beyond the largest number of the type (65504 of NORMLAB_F16) to an infinity */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training

@@ -66,6 +66,9 @@ struct Spec {
     /// is rounded once. The backward pass forms z again, from x, what is saved, gamma and beta. At +-infinity act and
     /// its derivative are their limits: infinity and 0, 1 and 0.
     Activation activation = Activation::none;
+    /// Of gamma, beta and their gradients, where it is not that of the arithmetic: f32, bf16 or f16 beside data of any
+    /// of these. They are read exactly; gradients are summed as without and rounded once.
+    std::optional<DType> param_dtype = std::nullopt;
 
     bool activates() const { return activation != Activation::none; }
     bool centred() const { return moments == Moments::centred; }
@@ -104,6 +107,8 @@ struct Problem {
     Device device = Device::host;
     bool dense = true;  ///< no tensor of the call has a sample or position stride of its own
 
+    /// The type of gamma, beta and their gradients: f32 (f64 for f64) unless the Spec says otherwise.
+    DType params() const { return spec.param_dtype.value_or(arithmetic_dtype(dtype)); }
     /// Statistics come from the input itself (training, or no running statistics), not from State.
     bool own_statistics() const { return mode == Mode::train || spec.running == Running::none; }
     /// r and d are computed and kept: batch renorm in training.
@@ -123,7 +128,8 @@ struct Problem {
 
 /// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not
 /// finite, momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the
-/// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, r_max < 1, d_max < 0, running statistics where
+/// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, a param_dtype whose arithmetic is not that
+/// of the data, r_max < 1, d_max < 0, running statistics where
 /// blocks are not by_channel and centred, or with another denominator or divisor than the textbook's, batch renorm
 /// without them, one element a block where m - 1 divides, and one value a channel where training needs more (batch
 /// norm, batch renorm and instance norm with m = 1).

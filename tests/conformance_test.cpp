@@ -50,7 +50,7 @@ struct How {
 
 // All results of a forward and a backward call, as bytes.
 std::vector<std::vector<std::byte>> results(const Problem& p, const Implementation& implementation, How how) {
-    const std::size_t size = size_of(p.dtype), param = size_of(param_dtype(p.dtype));
+    const std::size_t size = size_of(p.dtype), param = size_of(p.params());
     const auto elements = static_cast<std::size_t>(p.shape.size()), C = static_cast<std::size_t>(p.shape.C);
     Watched x(elements * size, how.offset * size), y(elements * size, how.offset * size),
         dy(elements * size, how.offset * size), dx(elements * size, how.offset * size);
@@ -61,7 +61,7 @@ std::vector<std::vector<std::byte>> results(const Problem& p, const Implementati
         for (std::size_t i = 0; i < to.bytes() / size_of(dtype); ++i)
             write_element(to.data(), dtype, static_cast<std::int64_t>(i), 3 + random.normal());
     };
-    fill(x, p.dtype), fill(dy, p.dtype), fill(gamma, param_dtype(p.dtype)), fill(beta, param_dtype(p.dtype));
+    fill(x, p.dtype), fill(dy, p.dtype), fill(gamma, p.params()), fill(beta, p.params());
     const auto before = x.copy();
     State state = initial_state(p.spec, p.shape.C);
     for (auto* v : {&state.mean, &state.var, &state.sigma})

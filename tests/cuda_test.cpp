@@ -68,7 +68,7 @@ DeviceResult run_on_device(const Inputs<double>& in, bool in_place) {
     Operation operation(p, find_implementation("cuda"), {0, stream.get});
     const auto in_memory = [&](std::size_t i) { return place(p, i); };
     const auto by_channel = [](std::size_t c) { return static_cast<std::int64_t>(c); };
-    const DType params = param_dtype(p.dtype);
+    const DType params = p.params();
     const std::vector<double> nan(in.x.size(), std::nan("")),
         channel_nan(static_cast<std::size_t>(p.shape.C), std::nan(""));
     const Memory x = on_device(packed(in.x, p.dtype, in_memory)), dy = on_device(packed(in.dy, p.dtype, in_memory));
@@ -118,7 +118,7 @@ void check_case(Case c) {
         INFO(f.quantity << ": error " << f.error << ", bound " << f.bound << " " << f.where);
         CHECK(f.verdict == Verdict::pass);
     };
-    const DType params = param_dtype(p.dtype);
+    const DType params = p.params();
     judge("y", out.y, p.dtype, true, t.y, bounds.y);
     judge("dx", out.dx, p.dtype, true, t.dx, bounds.dx);
     judge("dgamma", out.dgamma, params, false, t.dgamma, bounds.dgamma);

@@ -62,7 +62,10 @@ constexpr const char* shows[] = {
     "f64 nchw train 5x6x3 gamma_offset=1 check=double_backward", "f64 nchw train 5x6x3 activation=silu check=accuracy",
     "f64 nchw train 5x6x3 activation=gelu check=accuracy", "f32 nchw train 5x6x3 activation=silu check=accuracy",
     "f64 nchw train 5x6x3 activation=relu gamma=zero beta=zero check=accuracy",
-    "f32 nchw train 5x6x3 activation=relu check=isolation",
+    "f32 nchw train 5x6x3 activation=relu check=isolation", "f32 nchw train 5x6x3 param_dtype=bf16 check=accuracy",
+    "bf16 nchw train 5x6x3 param_dtype=f16 check=accuracy",
+    "f32 nchw train 5x6x3 param_dtype=bf16 gamma_offset=1 check=accuracy",
+    "f16 nchw train 5x6x3 param_dtype=f16 sigma=100 dy=large check=accuracy",
     // slow ones last: those seen before are not run on them
     "f64 nchw train 67x3x1 check=accuracy", "f64 nchw train 2x3x1367 check=accuracy",
     "f64 nchw train 2x1032x1 check=accuracy", "f32 nchw train 5x3x1024 check=accuracy",

@@ -98,7 +98,7 @@ TEST_CASE("a norm folds into the layer before it, zero-padded or not, in every d
                 for (const bool plain : {false, true}) {
                     l.dtype = dtype, l.zero_padded = !l.transposed && l.kernel > 1 && !plain;
                     CAPTURE(l.in, l.out, l.kernel, l.groups, l.transposed, static_cast<int>(dtype), plain);
-                    const DType params = param_dtype(dtype);
+                    const DType params = arithmetic_dtype(dtype);
                     const auto C = static_cast<std::size_t>(l.out);
                     State state = initial_state(spec, l.out);
                     for (std::size_t c = 0; c < C; ++c) {
@@ -138,7 +138,7 @@ TEST_CASE("gamma and beta fold into the layer behind, in place too") {
                 l.dtype = dtype, l.zero_padded = !has_beta && !l.transposed;
                 if (has_beta && l.transposed && l.kernel > 1) continue;
                 CAPTURE(l.in, l.out, l.kernel, l.groups, l.transposed, static_cast<int>(dtype), has_beta);
-                const DType params = param_dtype(dtype);
+                const DType params = arithmetic_dtype(dtype);
                 const auto in = static_cast<std::size_t>(l.in), out = static_cast<std::size_t>(l.out);
                 const Stored gamma(params, drawn(in, 1, random)), beta(params, drawn(in, 0, random));
                 Stored W(dtype, drawn(static_cast<std::size_t>(l.weights()), 0, random)),

@@ -81,7 +81,7 @@ TEST_CASE("the table of dtypes says what the storage types do") {
             using Storage = decltype(tag);
             const auto stored = [](double v) { return convert<double>(convert<Storage>(v)); };
             CHECK((DTypeOf<Storage>::value == d && sizeof(Storage) == row.size &&
-                   sizeof(ParamOf<Storage>) == size_of(row.params)));
+                   sizeof(ParamOf<Storage>) == size_of(row.arithmetic)));
             CHECK((stored(1 + 2 * row.roundoff) == 1 + 2 * row.roundoff && stored(1 + row.roundoff) == 1));
             CHECK((stored(row.largest) == row.largest && std::isinf(stored(row.largest + row.largest * row.roundoff))));
             CHECK((stored(row.smallest_normal) == row.smallest_normal &&

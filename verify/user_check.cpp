@@ -70,7 +70,7 @@ private:
             sum[i / S % C] += read_element<double>(a.dy.data, problem_.dtype,
                                                    static_cast<std::int64_t>(verify::memory_index(problem_, i)));
         for (std::size_t c = 0; c < C; ++c)
-            write_element(a.gradients.dbeta, param_dtype(problem_.dtype), static_cast<std::int64_t>(c), sum[c]);
+            write_element(a.gradients.dbeta, problem_.params(), static_cast<std::int64_t>(c), sum[c]);
     }
 
     Problem problem_;
@@ -89,6 +89,7 @@ public:
         if (p.spec.denominator != spec.denominator || p.spec.divisor != spec.divisor ||
             p.spec.gamma_offset != spec.gamma_offset || p.spec.activation != spec.activation)
             return {"the caller's Spec has another denominator, divisor, gamma_offset or activation"};
+        if (is_narrow(p.params())) return {"its gamma and beta are float, or double"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
         if (is_by_sample(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
         return {p.dense ? "" : "sliced views are packed"};
@@ -124,7 +125,7 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
     for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) {
         if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
             of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset ||
-            of.activation != own.activation)
+            of.activation != own.activation || of.param_dtype)
             continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
     }
@@ -134,6 +135,11 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
 }  // namespace
 
 CheckResult check(const ErasedKernel& erased, const Spec& spec, const CheckOptions& options) {
+    if (spec.param_dtype && is_narrow(*spec.param_dtype))
+        throw Error(
+            fmt::format("param_dtype = {}: a kernel's gamma and beta are float (double for f64) here; none is "
+                        "accepted",
+                        name_of(*spec.param_dtype)));
     static std::mutex one;
     const std::lock_guard guard(one);
     const auto start = std::chrono::steady_clock::now();

@@ -28,6 +28,8 @@ Problem problem_of(const normlab_problem& p) {
     spec.r_max = p.r_max, spec.d_max = p.d_max;
     spec.denominator = static_cast<Denominator>(p.denominator), spec.divisor = static_cast<Divisor>(p.divisor);
     spec.gamma_offset = p.gamma_offset;
+    if (p.param_dtype != 0)
+        spec.param_dtype = std::ranges::find(dtype_table, p.param_dtype - 1, &DTypeRow::plugin_code)->type;
     problem.shape = {p.N, p.C, p.S};
     problem.dtype = std::ranges::find(dtype_table, p.dtype, &DTypeRow::plugin_code)->type;
     problem.layout = static_cast<Layout>(p.layout), problem.mode = static_cast<Mode>(p.mode);
@@ -91,7 +93,7 @@ const normlab_plugin* normlab_plugin_entry(std::uint32_t, const char*) {
         t.name = "cpu_kernels", t.description = "the kernels of norms/cpu";
         t.saves = NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR | NORMLAB_SAVES_RSTD;
         std::ranges::fill(t.accumulation, NORMLAB_KAPPA_FREE);
-        t.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET;
+        t.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET | NORMLAB_READS_PARAM_DTYPE;
         t.supports = supports, t.create = create, t.destroy = destroy, t.workspace_bytes = workspace_bytes;
         t.forward = forward, t.backward = backward, t.set_threads = set_threads, t.last_error = last_plugin_error;
         return t;

@@ -10,36 +10,78 @@ namespace normlab::cpu {
 namespace NORMLAB_CPU_LEVEL {
 namespace {
 
-// Factors of x_hat in the place of a gamma that is stored less an offset: C of them, of the parameters' type, at the
-// front of the workspace. The kernels know of no offset.
+// What the kernels have in the place of parameters that are stored less an offset or in 16 bits: C of each, of the type
+// that is computed in, at the front of the workspace. The kernels know of neither.
 template <class T>
-ParamOf<T>* take_factors(const Setup& s, Arena& arena) {
-    return s.problem.spec.gamma_offset == 0 ? nullptr : arena.take<ParamOf<T>>(s.problem.shape.C);
-}
+struct WideParameters {
+    using P = ParamOf<T>;
+    P *gamma = nullptr, *beta = nullptr, *dgamma = nullptr, *dbeta = nullptr;
+    std::size_t bytes;
 
-template <class T, class Args>
-Args with_factors(const Setup& s, Args args) {
-    Arena arena(args.workspace);
-    ParamOf<T>* factors = take_factors<T>(s, arena);
-    if (!factors) return args;
-    if (const auto* gamma = static_cast<const ParamOf<T>*>(args.affine.gamma)) {
-        const auto offset = static_cast<ParamOf<T>>(s.problem.spec.gamma_offset);
-        for (std::int64_t c = 0; c < s.problem.shape.C; ++c) factors[c] = offset + gamma[c];
-        args.affine.gamma = factors;
+    WideParameters(const Setup& s, void* workspace) : C_(s.problem.shape.C), params_(s.problem.params()) {
+        Arena arena(workspace);
+        if (narrow() || s.problem.spec.gamma_offset != 0) gamma = arena.take<P>(C_);
+        if (narrow()) beta = arena.take<P>(C_), dgamma = arena.take<P>(C_), dbeta = arena.take<P>(C_);
+        bytes = arena.used();
     }
-    args.workspace = static_cast<std::byte*>(args.workspace) + arena.used();
-    return args;
-}
+
+    template <class Args>
+    Args in_place_of(const Setup& s, Args args) const {
+        const auto widen = [&](const void*& from, P* to, std::int32_t offset) {
+            if (!from || !to) return;
+            in_groups([&](auto stored, std::int64_t c, auto count) {
+                store<P>(to + c, load<P>(static_cast<const decltype(stored)*>(from) + c, count), count);
+            });
+            for (std::int64_t c = 0; offset != 0 && c < C_; ++c) to[c] += static_cast<P>(offset);
+            from = to;
+        };
+        widen(args.affine.gamma, gamma, s.problem.spec.gamma_offset), widen(args.affine.beta, beta, 0);
+        args.workspace = static_cast<std::byte*>(args.workspace) + bytes;
+        return args;
+    }
+
+    Gradients in_place_of(Gradients gradients) const {
+        if (gradients.dgamma && dgamma) gradients.dgamma = dgamma;
+        if (gradients.dbeta && dbeta) gradients.dbeta = dbeta;
+        return gradients;
+    }
+    // The one rounding of gradients.
+    void round_into(const Gradients& to) const {
+        const auto narrow_to = [&](void* into, const P* sums) {
+            if (!into || !sums) return;
+            in_groups([&](auto stored, std::int64_t c, auto count) {
+                store<P>(static_cast<decltype(stored)*>(into) + c, load<P>(sums + c, count), count);
+            });
+        };
+        narrow_to(to.dgamma, dgamma), narrow_to(to.dbeta, dbeta);
+    }
+
+private:
+    bool narrow() const { return is_narrow(params_); }
+    // f(an element as it is stored, the first channel, how many), eight channels at a time.
+    template <class F>
+    void in_groups(F f) const {
+        with_storage_type(params_, [&](auto stored) {
+            if constexpr (sizeof stored <= sizeof(P))
+                for_groups(C_, [&](std::int64_t c, auto count) { f(stored, c, count); });
+        });
+    }
+
+    std::int64_t C_;
+    DType params_;
+};
 
 template <class T>
 Kernels kernels_of() {
     return {[](const Setup& s, const ForwardArgs& given, int threads) {
-                const ForwardArgs args = with_factors<T>(s, given);
+                const ForwardArgs args = WideParameters<T>(s, given.workspace).in_place_of(s, given);
                 if (s.has_few()) return few_forward<T>(s, args, threads);
                 s.kernel == Kernel::column ? forward_columns<T>(s, args, threads) : forward_blocks<T>(s, args, threads);
             },
             [](const Setup& s, const BackwardArgs& given, int threads) {
-                const BackwardArgs all = with_factors<T>(s, given);
+                const WideParameters<T> wide(s, given.workspace);
+                BackwardArgs all = wide.in_place_of(s, given);
+                all.gradients = wide.in_place_of(given.gradients);
                 BackwardArgs args = all;
                 const bool parameters = args.gradients.dgamma || args.gradients.dbeta;
                 if (s.has_few()) args.gradients.dx.data = nullptr;  // dgamma and dbeta first, as dx may replace dy
@@ -47,14 +89,15 @@ Kernels kernels_of() {
                     s.kernel == Kernel::column ? backward_columns<T>(s, args, threads)
                                                : backward_blocks<T>(s, args, threads);
                 if (s.has_few() && all.gradients.dx.data) few_backward<T>(s, all, threads);
+                wide.round_into(given.gradients);
             },
             [](const Setup& s) {
+                const std::size_t parameters = WideParameters<T>(s, nullptr).bytes;
+                if (s.kernel == Kernel::column)
+                    return parameters + ColumnArrays<ArithmeticOf<T>>(s, nullptr).arena.used();
                 Arena arena(nullptr);
-                take_factors<T>(s, arena);
-                const std::size_t factors = s.problem.spec.gamma_offset == 0 ? 0 : arena.used();
-                if (s.kernel == Kernel::column) return factors + ColumnArrays<ArithmeticOf<T>>(s, nullptr).arena.used();
                 take_parameter_sums(s, arena);
-                return arena.used();
+                return parameters + arena.used();
             }};
 }
 

@@ -107,7 +107,7 @@ void CudaPlan::forward_of(const ForwardArgs& args) const {
 
 void CudaPlan::backward(const BackwardArgs& args) const {
     if (p_.shape.size() > 0) return with_storage_type(p_.dtype, [&](auto tag) { backward_of<decltype(tag)>(args); });
-    const std::size_t bytes = static_cast<std::size_t>(p_.shape.C) * size_of(param_dtype(p_.dtype));
+    const std::size_t bytes = static_cast<std::size_t>(p_.shape.C) * size_of(p_.params());
     for (void* p : {args.gradients.dgamma, args.gradients.dbeta})
         if (p) clear(p, bytes, args.stream);
 }
@@ -169,6 +169,7 @@ public:
         if (!p.spec.plain()) return {"has kernels for sqrt(var + eps) alone, with no other denominator or divisor"};
         if (p.spec.gamma_offset != 0) return {"has no kernels that add an offset to gamma"};
         if (p.spec.activates()) return {"has no kernels with an activation behind the norm"};
+        if (is_narrow(p.params())) return {"has kernels for gamma and beta of f32 (f64 for f64) alone"};
         if (p.shape.size() > 0 && !block_layout(p))
             return {"has no kernel for blocks that keep channels and positions apart"};
         return {};

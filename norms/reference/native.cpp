@@ -4,7 +4,7 @@
 namespace normlab::reference {
 
 std::unique_ptr<Plan> native_plan(const Problem& p) {
-    if (param_dtype(p.dtype) == DType::f64) return std::make_unique<ReferencePlan<double>>(p);
+    if (arithmetic_dtype(p.dtype) == DType::f64) return std::make_unique<ReferencePlan<double>>(p);
     return std::make_unique<ReferencePlan<float>>(p);
 }
 

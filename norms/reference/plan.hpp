@@ -82,7 +82,7 @@ template <class T>
 void ReferencePlan<T>::store_channels(const Array<T>& a, void* to) const {
     std::int64_t c = 0;
     if (to)
-        for (const T& v : a) write_element(to, param_dtype(p_.dtype), c++, v);
+        for (const T& v : a) write_element(to, p_.params(), c++, v);
 }
 
 template <class T>
@@ -90,7 +90,7 @@ Array<T> ReferencePlan<T>::load_channels(const void* data, double absent) const 
     Array<T> a(channel_dims(), T(absent));
     std::int64_t c = 0;
     if (data)
-        for (T& v : a) v = read_element<T>(data, param_dtype(p_.dtype), c++);
+        for (T& v : a) v = read_element<T>(data, p_.params(), c++);
     return a;
 }
 

@@ -63,6 +63,7 @@ Spec Case::spec() const {
     if (divisor) s.divisor = *divisor;
     if (gamma_offset) s.gamma_offset = *gamma_offset;
     if (activation) s.activation = *activation;
+    if (param_dtype) s.param_dtype = *param_dtype;
     s.stat_batch = stat_batch;
     return s;
 }

@@ -51,7 +51,7 @@ Inputs<double> draw(const Case& c) {
     Inputs<double> in;
     in.problem = c.problem();
     const auto [N, C, S] = c.shape;
-    const DType params = param_dtype(c.dtype);
+    const DType params = in.problem.params();
     Random random(c.seed);
     const double centre = c.sigma * std::sqrt(std::max(0.0, c.kappa * c.kappa - 1)) * (random.integer(0, 1) ? 1 : -1);
     std::vector<double> by_channel(static_cast<std::size_t>(C)), by_sample(static_cast<std::size_t>(N));

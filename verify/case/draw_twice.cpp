@@ -4,7 +4,7 @@ namespace normlab::verify {
 
 Inputs<double> draw_twice(const Case& c) {
     Inputs<double> in = draw(c);
-    const DType params = param_dtype(c.dtype);
+    const DType params = in.problem.params();
     Random random(c.seed, 11000);
     for (const double dy : in.dy) in.v.push_back(rounded(random.normal() + 0.75 - 0.5 * dy, c.dtype));
     for (std::int64_t ch = 0; ch < c.shape.C; ++ch) {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/names.hpp"
 #include "system/random.hpp"
 #include "verify/truth/truth.hpp"
 
@@ -115,7 +116,7 @@ double largest_scale(const Spec& spec) {
 }
 
 void fill_others(const Case& c, Inputs<double>& in) {
-    const DType params = param_dtype(c.dtype);
+    const DType params = in.problem.params();
     in.gamma = drawn_or_given(c.gamma, in.gamma, params);
     in.beta = drawn_or_given(c.beta, in.beta, params);
     for (std::size_t k = 0; k < in.gamma.size(); ++k) {
@@ -125,6 +126,9 @@ void fill_others(const Case& c, Inputs<double>& in) {
         if (c.gamma.pattern == "negative") in.gamma[k] = -std::abs(in.gamma[k]);
     }
     if (c.beta.pattern == "zero") fill(in.beta, 0);
+    for (const std::vector<double>* v : {&in.gamma, &in.beta})
+        if (is_narrow(params) && std::ranges::any_of(*v, [&](double e) { return !std::isfinite(rounded(e, params)); }))
+            throw Unsuitable(fmt::format("gamma or beta overflows {}", name_of(params)));
 
     in.dy = drawn_or_given(c.dy, in.dy, c.dtype);
     if (c.dy.pattern == "ones" || c.dy.pattern == "zero") fill(in.dy, c.dy.pattern == "ones");

@@ -33,6 +33,7 @@ std::string shown(const T& v) {
 std::string shown(const Shape& v) { return shape_text(v); }
 std::string shown(Running v) { return std::string(name_of(v)); }
 std::string shown(Denominator v) { return std::string(name_of(v)); }
+std::string shown(DType v) { return std::string(name_of(v)); }
 std::string shown(Divisor v) { return std::string(name_of(v)); }
 std::string shown(Activation v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
@@ -102,6 +103,7 @@ std::int32_t parse_one(std::string_view key, const std::string& word) {
 }
 Divisor parse_count_of(std::string_view, const std::string& word) { return parse_divisor(word); }
 Activation parse_behind(std::string_view, const std::string& word) { return parse_activation(word); }
+DType parse_type(std::string_view, const std::string& word) { return parse_dtype(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
 std::string checked_momentum(std::string_view, const std::string& word) {
@@ -248,6 +250,11 @@ void draw_gamma_offset(Case& c, Random& random) {
 }
 void draw_activation(Case& c, Random& random) {
     if (random.chance(0.05)) c.activation = static_cast<Activation>(random.integer(1, 4));
+}
+// Types of 16 bits, beside data whose arithmetic they may have.
+void draw_param_dtype(Case& c, Random& random) {
+    if (arithmetic_dtype(c.dtype) == DType::f32 && random.chance(0.1))
+        c.param_dtype = is_narrow(c.dtype) && random.chance(0.8) ? c.dtype : DType::bf16;
 }
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
@@ -452,6 +459,11 @@ const Setting table[] = {
                                    .draw = draw_kappa,
                                    .change = change_kappa,
                                    .simplify = smaller_kappa}),
+    of<&Case::param_dtype, parse_type>({.key = "param_dtype",
+                                        .part = Part::numbers,
+                                        .simplified = 5,
+                                        .draw = draw_param_dtype,
+                                        .take = take<&Case::param_dtype, &Spec::param_dtype>}),
     of<&Case::sigma, parse_sigma>(
         {.key = "sigma", .part = Part::numbers, .simplified = 10, .draw = draw_sigma, .change = change_sigma}),
     of<&Case::gamma_offset, parse_one>({.key = "gamma_offset",

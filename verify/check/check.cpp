@@ -95,6 +95,11 @@ Case with_small_shape(Case c) {
     return c;
 }
 
+Case with_narrow_params(Case c) {
+    if (arithmetic_dtype(c.dtype) == DType::f32) c.param_dtype = is_narrow(c.dtype) ? c.dtype : DType::bf16;
+    return c;
+}
+
 void add_forms(std::vector<Case>& cases, const Case& base) {
     const Spec own = base.spec();
     const auto add = [&](Denominator denominator, Divisor divisor, double eps) {

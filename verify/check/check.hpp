@@ -82,6 +82,9 @@ Case with_small_shape(Case c);
 /// Instance norm with the running statistics that it keeps only on request; other variants as they are.
 Case with_state(Case c);
 
+/// With gamma and beta of 16 bits: the data's own, or bf16; f64 as it is.
+Case with_narrow_params(Case c);
+
 /// Of this shape, with running statistics where the variant may keep them.
 Case with_shape(const Case& c, const Shape& shape);
 

@@ -24,9 +24,9 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
       slots_(result + outputs_and_saved) {
     const auto size = static_cast<std::size_t>(p_.shape.size()), C = static_cast<std::size_t>(p_.shape.C),
                blocks = static_cast<std::size_t>(p_.statistics_count()), tensor_bytes = size * size_of(p_.dtype),
-               channel_bytes = C * size_of(param_dtype(p_.dtype));
+               channel_bytes = C * size_of(p_.params());
     const std::size_t shift = placement.offset * size_of(p_.dtype), wide = placement.offset * sizeof(double),
-                      of_params = placement.offset * size_of(param_dtype(p_.dtype));
+                      of_params = placement.offset * size_of(p_.params());
     const State kept = initial_state(p_.spec, p_.shape.C);
     const auto role_of = [](Quantity q) { return static_cast<Role>(result + static_cast<std::size_t>(q)); };
 
@@ -45,7 +45,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
                                       : q.per == Per::channel ? channel_bytes
                                                               : blocks * sizeof(double);
             end = add(role_of(q.quantity), bytes, end, q.per == Per::element ? shift : q.output ? of_params : wide);
-            results_.push_back({std::string(q.name), q.dtype(p_.dtype), std::vector<std::byte>(bytes)});
+            results_.push_back({std::string(q.name), q.dtype(p_), std::vector<std::byte>(bytes)});
         }
     }
     end = add(opaque, operation_.opaque_bytes(), end, 0);
@@ -74,7 +74,7 @@ void Session::pack(const Slot& s, const std::vector<double>& values, DType dtype
 }
 
 void Session::write(const Inputs<double>& in) {
-    const DType params = param_dtype(p_.dtype);
+    const DType params = p_.params();
     pack(slots_[x], in.x, p_.dtype, true), pack(slots_[dy], in.dy, p_.dtype, true);
     pack(slots_[gamma], in.gamma, params, false), pack(slots_[beta], in.beta, params, false);
     for (std::size_t k = 0; k < std::size(state_arrays); ++k)

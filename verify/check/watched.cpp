@@ -107,14 +107,12 @@ public:
     WatchedSession(const Implementation& implementation, const Inputs<double>& in, const How& how)
         : in_(in), how_(how), p_(on(implementation.device(), in.problem)),
           operation_(p_, implementation, {.threads = how.threads}), x_(array("x", p_.dtype, in.x.size())),
-          dy_(array("dy", p_.dtype, in.x.size())), gamma_(array("gamma", param_dtype(p_.dtype), in.gamma.size())),
-          beta_(array("beta", param_dtype(p_.dtype), in.beta.size())),
-          results_(arrays_of_results(implementation.saves())), state_(arrays_of_state()),
-          opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
+          dy_(array("dy", p_.dtype, in.x.size())), gamma_(array("gamma", p_.params(), in.gamma.size())),
+          beta_(array("beta", p_.params(), in.beta.size())), results_(arrays_of_results(implementation.saves())),
+          state_(arrays_of_state()), opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
           workspace_(bytes("workspace", operation_.workspace_bytes(), 256)) {
         operation_.use_workspace(workspace_.data());
-        gamma_.write(packed(in.gamma, param_dtype(p_.dtype), entry)),
-            beta_.write(packed(in.beta, param_dtype(p_.dtype), entry));
+        gamma_.write(packed(in.gamma, p_.params(), entry)), beta_.write(packed(in.beta, p_.params(), entry));
         for (const QuantityRow& q : quantities::saved())
             if (q.is_of(p_)) saved_.*q.view = result(q.quantity).data<double>();
         saved_.opaque = opaque_.data<std::byte>();
@@ -151,7 +149,7 @@ private:
     Arrays arrays_of_results(const Saves& saves) {
         Arrays arrays;
         for (const QuantityRow& q : quantities::outputs())
-            arrays.push_back(&array(std::string(q.name), q.dtype(p_.dtype),
+            arrays.push_back(&array(std::string(q.name), q.dtype(p_),
                                     static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
         for (const QuantityRow& q : quantities::saved())
             arrays.push_back(&array(std::string(q.name), DType::f64,
@@ -266,7 +264,7 @@ private:
     }
 
     void backward_backward() {
-        const DType params = param_dtype(p_.dtype);
+        const DType params = p_.params();
         Watched &v = array("v", p_.dtype, in_.v.size()), &u = array("u", params, in_.u.size()),
                 &w = array("w", params, in_.w.size());
         v.write(tensor_bytes(in_.v)), u.write(packed(in_.u, params, entry)), w.write(packed(in_.w, params, entry));
@@ -275,7 +273,7 @@ private:
             if (of != &dy_) of->write(of->read().bytes);
         Arrays results;
         for (const QuantityRow& q : quantities::second())
-            results.push_back(&array(std::string(q.name), q.dtype(p_.dtype),
+            results.push_back(&array(std::string(q.name), q.dtype(p_),
                                      static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
         if (how_.interleaved) forward_elsewhere();
         workspace_.fill(how_.dirt);

@@ -76,6 +76,14 @@ std::vector<Case> settings(const Case& base) {
         for (std::int64_t k = 0; k < c.shape.C; ++k) c.gamma.given.push_back(stored[k % std::ssize(stored)]);
     });
     add([](Case& c) { c.shape.N = 9, c.x.pattern = "assorted"; });
+    if (arithmetic_dtype(base.dtype) == DType::f32) {  // gamma, beta and their gradients in 16 bits
+        for (const DType params : {DType::bf16, DType::f16}) add([params](Case& c) { c.param_dtype = params; });
+        add([](Case& c) { c = with_narrow_params(c), c.gamma_offset = 1; });
+        if (base.dtype == DType::f16)  // sums beyond the largest f16
+            add([](Case& c) { c = with_narrow_params(c), c.dy.pattern = "large", c.sigma = 100; });
+        if (base.dtype == DType::bf16)  // sums that stand still where they are kept in 16 bits
+            add([](Case& c) { c = with_narrow_params(c), c.shape = {1021, 3, 1}, c.groups = c.groups ? 3 : c.groups; });
+    }
     add_forms(cases, Case(cases[0]));
     if (!spec.plain())
         for (const Denominator d : {Denominator::root, Denominator::added, Denominator::floor, Denominator::floor_root})

@@ -253,7 +253,7 @@ std::string empty_refuses(const Case& c) { return c.shape.size() == 0 ? "" : "it
 std::vector<Finding> empty(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     const Problem& p = in.problem;
-    const DType params = param_dtype(p.dtype);
+    const DType params = p.params();
     const auto C = static_cast<std::size_t>(c.shape.C);
     std::vector<std::byte> dgamma(C * size_of(params), std::byte{nan_poison}), dbeta = dgamma;
     State state = in.state;

@@ -88,6 +88,9 @@ void set_gamma_offset(Case& c, std::size_t k) {
 void set_activation(Case& c, std::size_t k) {
     if (k == 1) c.activation = static_cast<Activation>(1 + (c.shape.N + c.shape.C + c.shape.S) % 4);
 }
+void set_params(Case& c, std::size_t k) {
+    if (k == 1) c = with_narrow_params(c);
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -113,6 +116,7 @@ constexpr Factor factors[] = {
     {"count", 6, set_count, keeps_state},
     {"state", 3, set_state, keeps_state},
     {"limits", 2, set_limits, has_renorm},
+    {.name = "param_dtype", .levels = 2, .set = set_params, .option = true},
     {.name = "gamma_offset", .levels = 2, .set = set_gamma_offset, .option = true},
     {.name = "activation", .levels = 2, .set = set_activation, .option = true},
 };
@@ -165,12 +169,24 @@ const Covering& covering_of(std::string_view variant, std::size_t strength) {
     return at->second;
 }
 
+// Whether a row has an option that this case cannot have: f64 has no other type of parameters.
+bool lacks_option(const Case& base, const std::vector<const Factor*>& chosen, const Row& row) {
+    for (std::size_t k = 0; k < row.size(); ++k) {
+        if (!chosen[k]->option || row[k] == 0) continue;
+        Case c = base;
+        chosen[k]->set(c, row[k]);
+        if (c == base) return true;
+    }
+    return false;
+}
+
 // Those of the base's layout and mode, which are factors too.
 std::vector<Case> combination_cases(const Case& base, Tier tier) {
     const std::vector<const Factor*> chosen = factors_of(base.variant);
     std::vector<Case> cases;
     const std::vector<Row>& rows = covering_of(base.variant, strength_of(tier)).rows;
     for (std::size_t k = 0; k < rows.size(); ++k) {
+        if (lacks_option(base, chosen, rows[k])) continue;
         Case c = combined(base, chosen, rows[k]);
         c.seed = k + 1;
         if (c.layout == base.layout && c.mode == base.mode) cases.push_back(c);

@@ -107,7 +107,7 @@ Finding strided(Inputs<double> in, const Implementation& implementation, const s
     const Outputs<double> expected = run(implementation, in);
     Sliced x(p), y(p), dy(p), dx(p);
     x.write(in.x), dy.write(in.dy);
-    const DType params = param_dtype(p.dtype);
+    const DType params = p.params();
     std::vector<std::byte> gamma(in.gamma.size() * size_of(params)), beta(in.beta.size() * size_of(params));
     for (std::size_t c = 0; c < in.gamma.size(); ++c)
         write_element(gamma.data(), params, static_cast<std::int64_t>(c), in.gamma[c]);

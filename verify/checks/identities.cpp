@@ -2,9 +2,11 @@
 // the same thing on some shapes.
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
+#include "norms/names.hpp"
 #include "norms/running_stats.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/truth/quantities.hpp"
@@ -48,10 +50,14 @@ std::vector<Finding> identity(const Case& c, const Implementation& implementatio
             beta[i / S % C] = b.mean - b.d * b.s / b.r;
         }
     const Quad offset(c.spec().gamma_offset);
+    const DType params = in.problem.params();
     for (std::size_t ch = 0; ch < C; ++ch) {
         gamma[ch] = factor[ch] - offset;
-        in.gamma.push_back(rounded(static_cast<double>(gamma[ch]), param_dtype(c.dtype)));
-        in.beta.push_back(rounded(static_cast<double>(beta[ch]), param_dtype(c.dtype)));
+        in.gamma.push_back(rounded(static_cast<double>(gamma[ch]), params));
+        in.beta.push_back(rounded(static_cast<double>(beta[ch]), params));
+        if (is_narrow(params) && (!std::isfinite(in.gamma[ch]) || !std::isfinite(in.beta[ch]) ||
+                                  std::abs(in.gamma[ch]) < row_of(params).smallest_normal))
+            throw Unsuitable(fmt::format("sigma or the mean is no normal number of {}", name_of(params)));
     }
     const truth::Result t = truth::evaluate(in);
     Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
@@ -59,7 +65,7 @@ std::vector<Finding> identity(const Case& c, const Implementation& implementatio
         const std::size_t ch = i / S % C;
         const double size = std::abs(in.x[i]) + 2 * std::abs(in.beta[ch]),
                      share = offset == 0 || factor[ch] == 0 ? 1 : static_cast<double>(abs(gamma[ch]) / factor[ch]);
-        bounds.y[i] += unit_roundoff(param_dtype(c.dtype)) * std::max(1.0, share) * size;
+        bounds.y[i] += row_of(params).roundoff * std::max(1.0, share) * size;
     }
     return {compare("y = x", in.problem, run_forward(implementation, in).y, wides(in.x), bounds.y)};
 }
@@ -109,8 +115,7 @@ std::vector<Finding> chain_rule(const Case& c, const Implementation& implementat
                                      error_bounds(in, t, implementation.accumulation(c.dtype)).dx)};
     Inputs<Quad> wide = in.as<Quad>(DType::quad);
     if (!implementation.supports(wide.problem)) return all;
-    Inputs<double> wide_problem = in;
-    wide_problem.problem.dtype = DType::quad;
+    const Inputs<double> wide_problem = in.as<double>(DType::quad);
     const std::vector<double> bound = error_bounds(wide_problem, t, Accumulation::sequential).dx;
     const std::vector<Quad> dx = run(implementation, wide).dx;
     Finding worst_of;

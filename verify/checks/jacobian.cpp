@@ -60,7 +60,9 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
     in.dy.assign(n, 0);
     for (std::size_t i = 0; i < n; ++i) {
         in.dy[i] = 1;
-        for (std::size_t k = 0; k < n; ++k) t.dx[k] = truth::Wide(columns[0].J[k][i]);  // what 16-bit storage rounds
+        for (std::size_t a = 0; a < columns.size(); ++a)  // what 16-bit storage rounds
+            for (std::size_t k = 0; k < columns[a].J.size(); ++k)
+                (t.*all_arguments[a].truth)[k] = truth::Wide(columns[a].J[k][i]);
         const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
         const Outputs<double> out = run(implementation, in);
         in.dy[i] = 0;

@@ -27,8 +27,8 @@ inline std::vector<Case> linear_layer_cases(const Case& base, Tier tier) {
 
 inline NormSettings draw_norm(const Case& c, const LinearLayer& layer, Random& random) {
     NormSettings norm{c.problem(), {}, {}, {}, {}};
-    norm.gamma = rounded(random.normals(static_cast<std::size_t>(c.shape.C)), param_dtype(c.dtype));
-    norm.beta = rounded(random.normals(static_cast<std::size_t>(c.shape.C)), param_dtype(c.dtype));
+    norm.gamma = rounded(random.normals(static_cast<std::size_t>(c.shape.C)), norm.problem.params());
+    norm.beta = rounded(random.normals(static_cast<std::size_t>(c.shape.C)), norm.problem.params());
     norm.dy = rounded(random.normals(static_cast<std::size_t>(layer.shape.size())), c.dtype);
     norm.state = initial_state(norm.problem.spec, c.shape.C);
     for (double& v : norm.state.mean) v = random.normal();

@@ -19,7 +19,7 @@ std::vector<Argument> arguments(const Inputs<double>& in) {
     std::vector<Argument> all;
     for (const QuantityRow& q : quantities::outputs())
         if (q.quantity == Quantity::dx || (q.by && !(in.*q.by).empty()))
-            all.push_back({q.name, q.by, q.by_complex, q.output, q.bound});
+            all.push_back({q.name, q.by, q.by_complex, q.output, q.bound, q.truth});
     return all;
 }
 
@@ -46,7 +46,7 @@ Parts parts(const Inputs<double>& in, const truth::Result& t, const Argument& a)
 // apart.
 double demanding_kappa(DType d) {
     const double largest = row_of(d).largest_kappa;
-    return param_dtype(d) == DType::f32 ? std::min(100.0, largest / 10) : largest;
+    return arithmetic_dtype(d) == DType::f32 ? std::min(100.0, largest / 10) : largest;
 }
 
 std::vector<Case> oracle_cases(const Case& base, const Shape& shape) {
@@ -82,8 +82,8 @@ std::vector<double> tangent(const Inputs<double>& in, const Argument& a, const s
 
 std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result& t, const Argument& a,
                                   const std::vector<double>& v) {
-    Inputs<double> plain = in;  // gamma = 1, beta = 0, in f64
-    plain.problem.dtype = DType::f64, plain.problem.spec.activation = Activation::none;
+    Inputs<double> plain = in.as<double>(DType::f64);  // gamma = 1, beta = 0
+    plain.problem.spec.activation = Activation::none;
     Inputs<double> forward_only = plain;
     forward_only.dy.clear();
     plain.gamma.clear(), plain.beta.clear();

@@ -14,6 +14,7 @@ struct Argument {
     std::vector<Complex> Inputs<Complex>::*complex_values;
     std::vector<double> Outputs<double>::*gradient;
     std::vector<double> Bounds::*bound;  ///< of that gradient
+    std::vector<truth::Wide> truth::Result::*truth;
 
     bool is_x() const { return values == &Inputs<double>::x; }
 };

@@ -64,8 +64,8 @@ std::vector<Finding> power_of_two(const Case& c, const Implementation& implement
         const Outputs<double> got = run(implementation, scaled);
         const auto judge = [&](std::string_view quantity, const QuantityRow& q, const auto& values, double factor,
                                const auto& expected) {
-            Finding f = scaled_values(quantity, p, q.dtype(c.dtype), values, factor, expected,
-                                      tolerance_of(within, q.bound), left_out);
+            Finding f = scaled_values(quantity, p, q.dtype(p), values, factor, expected, tolerance_of(within, q.bound),
+                                      left_out);
             if (f.verdict == Verdict::fail) f.where = fmt::format("k={} {}", k, f.where);
             return f;
         };

@@ -69,7 +69,7 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
 Finding by_saved(const Inputs<double>& in, const Outputs<double>& out, const Implementation& implementation) {
     const Problem& p = in.problem;
     const auto C = static_cast<std::size_t>(p.shape.C), samples = out.saved.var.size() / C;
-    const double u = std::max(unit_roundoff(param_dtype(p.dtype)), unit_roundoff(implementation.state_dtype(p)));
+    const double u = std::max(unit_roundoff(p.dtype), unit_roundoff(implementation.state_dtype(p)));
     std::vector<truth::Wide> wanted;
     std::vector<double> bound;
     std::vector<Quad> var(out.saved.var.begin(), out.saved.var.end()), mean(var.size());
@@ -270,7 +270,7 @@ std::vector<Case> ghost_cases(const Case& base, Tier) {
 std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     const truth::Result t = truth::evaluate(in);
-    const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
+    Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
     const Outputs<double> whole = run(implementation, in);
     Outputs<double> parts;
     State state = in.state;
@@ -291,6 +291,10 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
         parts.dx.insert(parts.dx.end(), out.dx.begin(), out.dx.end());
         for (std::size_t ch = 0; ch < out.dgamma.size(); ++ch)
             parts.dgamma[ch] += out.dgamma[ch], parts.dbeta[ch] += out.dbeta[ch];
+        const DType params = in.problem.params();  // each part is rounded to it
+        for (const auto& [part, bound] : {std::pair(&out.dgamma, &bounds.dgamma), std::pair(&out.dbeta, &bounds.dbeta)})
+            for (std::size_t ch = 0; is_narrow(params) && ch < part->size(); ++ch)
+                (*bound)[ch] += storage_roundoff(params) * std::abs((*part)[ch]) + storage_underflow(params);
         state = out.state;
     }
     parts.state = state;

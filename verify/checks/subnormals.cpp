@@ -33,7 +33,7 @@ struct Call {
     Call(const Inputs<double>& inputs, const Implementation& implementation)
         : in(inputs), t(truth::evaluate(in)),
           bounds(error_bounds(in, t, implementation.accumulation(in.problem.dtype))), out(run(implementation, in)),
-          unit(4 * row_of(param_dtype(in.problem.dtype)).smallest_subnormal) {
+          unit(4 * row_of(arithmetic_dtype(in.problem.dtype)).smallest_subnormal) {
         for (const truth::Block& b : t.blocks)
             if (b.s != 0) inverse_s = std::max(inverse_s, static_cast<double>(1 / b.s));
         for (double v : in.x) x = std::max(x, std::abs(v));
@@ -49,10 +49,10 @@ struct Call {
         return unit * coefficients * (1 + inverse_s) * (1 + inverse_s) * (1 + x_hat) * dy * n;
     }
 
-    // Bounds have 8 roundings of the result's own type that may underflow. A narrow one is rounded to once.
+    // Bounds of elements have 8 roundings of the result's own type that may underflow. A narrow one is rounded to once.
     double kept(const QuantityRow& q) const {
-        const DType dtype = q.dtype(in.problem.dtype);
-        return is_narrow(dtype) ? 3.5 * row_of(dtype).smallest_subnormal : 0;
+        const DType dtype = q.dtype(in.problem);
+        return is_narrow(dtype) && q.per == Per::element ? 3.5 * row_of(dtype).smallest_subnormal : 0;
     }
 
     Finding judge(Quantity which, std::string_view what, std::vector<double> bound) const {
@@ -99,7 +99,7 @@ std::vector<Finding> subnormals(const Case& c, const Implementation& implementat
     std::vector<Finding> findings;
     if (!in.gamma.empty() && !p.has_correction() && p.spec.gamma_offset == 0) {
         Inputs<double> tiny_gamma = in;
-        scale(tiny_gamma.gamma, tiny(p.dtype), param_dtype(p.dtype));
+        scale(tiny_gamma.gamma, tiny(p.dtype), p.params());
         tiny_gamma.beta.clear();
         judge_all("tiny gamma", Call(tiny_gamma, implementation), {Quantity::y, Quantity::dx}, findings);
     }

@@ -191,7 +191,7 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     const Inputs<double> in = draw(tile_of(c));
     Problem big = c.problem();
     big.device = implementation.device();
-    const DType params = param_dtype(c.dtype);
+    const DType params = big.params();
     const auto C = static_cast<std::size_t>(big.shape.C);
     const double block = static_cast<double>(big.block_size()) / static_cast<double>(in.problem.block_size());
     const double channel =

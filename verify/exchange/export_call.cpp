@@ -39,6 +39,7 @@ ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
         a["denominator"] = name_of(s.denominator), a["divisor"] = name_of(s.divisor);
     if (s.activates()) a["activation"] = name_of(s.activation);
     if (s.gamma_offset != 0) a["gamma_offset"] = s.gamma_offset;
+    if (is_narrow(p.params())) a["param_dtype"] = name_in_files(p.params());
     if (is_weights(s)) return a["dim"] = 1, a;
     a["affine"] = in.gamma.empty()  ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta"))
                   : in.beta.empty() ? ordered_json("gamma")
@@ -70,7 +71,7 @@ public:
         const std::string x(names.x), y(names.y), gamma(names.gamma),
             spread = p_.spec.running == Running::sigma ? "sigma" : "var";
         const std::string channel_axes = weights ? "1 C 1" : "C";
-        const DType params = param_dtype(p_.dtype);
+        const DType params = p_.params();
         input(x, in_memory(in_.x), p_.dtype, tensor_, axes_);
         input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
         input(gamma, in_.gamma, params, channels, channel_axes);

@@ -35,7 +35,8 @@ struct FixedSettings {
     std::optional<Divisor> divisor;
     std::int32_t gamma_offset = 0;
     Activation activation = Activation::none;
-    bool as_cases_say = false;  ///< of options: no case is refused for them
+    std::optional<DType> param_dtype;  ///< beside data that it goes with
+    bool as_cases_say = false;         ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }
     bool weighs_old() const { return convention && convention->weighs_old; }

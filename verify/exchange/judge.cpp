@@ -78,7 +78,7 @@ private:
     }
     void write(const std::vector<double>& by_channel, void* to) const {
         for (std::size_t c = 0; c < by_channel.size(); ++c)
-            write_element(to, param_dtype(p_.dtype), static_cast<std::int64_t>(c), by_channel[c]);
+            write_element(to, p_.params(), static_cast<std::int64_t>(c), by_channel[c]);
     }
 
     Problem p_;

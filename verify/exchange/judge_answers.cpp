@@ -55,8 +55,7 @@ bool zero_over_zero(Answer& a, bool accept) {
         const auto found = a.outputs.find(q);
         if (found == a.outputs.end() || !no_number(found->second[i])) return;
         any = true;
-        if (accept)
-            found->second[i] = rounded(static_cast<double>(row_of(q).in(t)[i]), row_of(q).dtype(a.in.problem.dtype));
+        if (accept) found->second[i] = rounded(static_cast<double>(row_of(q).in(t)[i]), row_of(q).dtype(a.in.problem));
     };
     for (std::size_t k = 0; k < t.blocks.size(); ++k) {
         if (t.blocks[k].s != 0) continue;

@@ -62,6 +62,12 @@ std::vector<double> numbers(std::string_view key, const json& value) {
     return value.is_array() ? list(key, value, number) : std::vector{number(key, value)};
 }
 
+DType kernel_dtype(std::string_view key, const json& value) {
+    const auto found = std::ranges::find(kernel_dtypes, text(key, value), name_in_files);
+    if (found == kernel_dtypes.end()) wrong(key, value, "\"float32\", \"float64\", \"bfloat16\" or \"float16\"");
+    return *found;
+}
+
 AffineUse affine(std::string_view key, const json& value) {
     if (value.is_boolean()) return value.get<bool>() ? AffineUse::both : AffineUse::none;
     if (value == "gamma") return AffineUse::gamma;
@@ -105,6 +111,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "divisor",
                                           "gamma_offset",
                                           "activation",
+                                          "param_dtype",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -137,6 +144,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "running_stat") a.running_stat = running_stat(key, value);
         else if (key == "denominator") a.denominator = parse_denominator(text(key, value));
         else if (key == "divisor") a.divisor = parse_divisor(text(key, value));
+        else if (key == "param_dtype") a.param_dtype = kernel_dtype(key, value);
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {
@@ -189,11 +197,7 @@ VectorFile vector_of(const json& document, const std::filesystem::path& folder) 
     VectorFile v;
     v.folder = folder;
     v.op = text("op", member(document, "op"));
-    const std::string dtype = text("dtype", member(document, "dtype"));
-    const auto found = std::ranges::find(kernel_dtypes, dtype, name_in_files);
-    if (found == kernel_dtypes.end())
-        wrong("dtype", document["dtype"], "\"float32\", \"float64\", \"bfloat16\" or \"float16\"");
-    v.dtype = *found;
+    v.dtype = kernel_dtype("dtype", member(document, "dtype"));
     if (std::ranges::find(absent_ops, v.op) != std::end(absent_ops)) return v;
     v.attributes = attributes_of(member(document, "attributes"));
     if (document.contains("tags"))

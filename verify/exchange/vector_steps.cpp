@@ -175,6 +175,7 @@ private:
         if (a.denominator) s.denominator = *a.denominator;
         if (a.divisor) s.divisor = *a.divisor;
         s.gamma_offset = a.gamma_offset, s.activation = a.activation;
+        s.param_dtype = a.param_dtype;
         const auto limit = [&](const std::vector<double>& limits, double own) {
             if (limits.empty()) return own;
             if (limits.size() > 1 && number >= limits.size() && step_ != "eval")

@@ -94,7 +94,7 @@ Finding judged(const Target& target, const Told& t, const ByQuantity& got, const
     const Quantity q = target.quantity;
     Problem p = t.in.problem;
     if (row_of(q).per != Per::element) p.shape = {1, static_cast<std::int64_t>(target.values.size()), 1};
-    if (!row_of(q).output) p.dtype = DType::f64;  // State and Saved
+    if (!row_of(q).output || is_narrow(p.params())) p = row_of(q).stored(p);  // State and Saved are f64
     std::vector<double> ours = got[q], wanted = target.values, bound = bounds[q];
     const std::vector<double>& truth = t.values[q];
     Shown not_finite, no_condition;

@@ -152,12 +152,10 @@ std::vector<double> outside_error(const Target& target, const Inputs<double>& in
     const DType dtype = target.source != Source::f32  ? DType::f64
                         : is_narrow(in.problem.dtype) ? in.problem.dtype
                                                       : DType::f32;
+    const Inputs<double> same = dtype == in.problem.dtype ? in : in.as<double>(dtype);
     const double shorter = target.source == Source::ref80 ? 0x1p-11 : 1,
-                 rounding = row_of(target.quantity).per == Per::element
-                                ? std::max(unit_roundoff(dtype), storage_roundoff(dtype))
-                                : unit_roundoff(dtype);
-    Inputs<double> same = in;
-    same.problem.dtype = dtype;
+                 rounding =
+                     std::max(unit_roundoff(dtype), storage_roundoff(row_of(target.quantity).dtype(same.problem)));
     std::vector<double> error = bounds_of(same, t, Accumulation::sequential, {})[target.quantity];
     error.resize(target.values.size());
     double largest = 0;

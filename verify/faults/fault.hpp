@@ -91,6 +91,11 @@ struct Formula {
     double sums_in = 0;
     double largest_var_f16 = 0, dbeta_in_f16 = 0;  ///< of f16 data
     double dgamma_in_bf16 = 0, mean_in_f32 = 0, rstd_in_f32 = 0, dx_in_bf16 = 0, truncates = 0;
+    // parameters of 16 bits
+    double dgamma_in_params = 0, dbeta_in_params = 0;  ///< summed in their own type
+    double dgamma_truncated = 0;                       ///< rounded toward zero
+    double gradients_saturate = 0;                     ///< the largest number of the type stands for what is beyond it
+    double params_of_other_type = 0;                   ///< bf16 read as f16, and the other way round
     // promises
     /// 1: the first result is one ulp off there
     double order = 0, batch_size = 0, threads = 0, misaligned = 0, in_place = 0, second_call = 0, masked = 0;

@@ -35,7 +35,7 @@ std::string cause(const std::vector<Match>& matches) {
 
 void fill(Inputs<double>& in, std::uint64_t seed) {
     Random random(seed, 1);
-    const DType d = in.problem.dtype, params = param_dtype(d);
+    const DType d = in.problem.dtype, params = in.problem.params();
     for (double& v : in.dy) v = rounded(random.normal() + 0.5, d);
     for (double& v : in.gamma) v = rounded((0.5 + 1.5 * random.uniform()) * (random.integer(0, 3) ? 1 : -1), params);
     for (double& v : in.beta) v = rounded(random.normal() + 0.25, params);

@@ -20,6 +20,7 @@ void bump(void* data, DType d, std::int64_t i) {
 namespace {
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
+DType dtype_of(std::int32_t code) { return std::ranges::find(dtype_table, code, &DTypeRow::plugin_code)->type; }
 
 thread_local std::vector<double> last_mean, last_rstd;  // of the last forward of all: what saved_shared reads
 thread_local bool last_trained = false;                 // it was in training
@@ -27,8 +28,8 @@ thread_local bool last_trained = false;                 // it was in training
 }  // namespace
 
 FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
-    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N),
-      dtype_(std::ranges::find(dtype_table, p.dtype, &DTypeRow::plugin_code)->type), params_(param_dtype(dtype_)),
+    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(dtype_of(p.dtype)),
+      params_(p.param_dtype == 0 ? arithmetic_dtype(dtype_) : dtype_of(p.param_dtype - 1)),
       own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
       renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN), centred_(p.moments == NORMLAB_CENTRED),
       eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
@@ -107,8 +108,10 @@ void FaultyLayer::write(void* tensor, const Values& values) const {
 
 auto FaultyLayer::read_channels(const void* data, double absent) const -> Values {
     Values v(index(C_), absent);
+    const bool other = f_.params_of_other_type != 0 && is_narrow(params_);
+    const DType type = !other ? params_ : params_ == DType::bf16 ? DType::f16 : DType::bf16;
     if (data)
-        for (std::int64_t c = 0; c < C_; ++c) v[index(c)] = read_element<double>(data, params_, c);
+        for (std::int64_t c = 0; c < C_; ++c) v[index(c)] = read_element<double>(data, type, c);
     return v;
 }
 
@@ -118,9 +121,19 @@ auto FaultyLayer::factors(const void* gamma, double offset) const -> Values {
     if (p_.gamma_offset == 0) return v;
     for (double& factor : v) {
         factor += p_.gamma_offset * (gamma ? offset : f_.offset_of_absent);
-        if (f_.factor_in_16_bits != 0 && gamma) factor = rounded(factor, size_of(dtype_) == 2 ? dtype_ : DType::bf16);
+        if (f_.factor_in_16_bits != 0 && gamma)
+            factor = rounded(factor, is_narrow(params_) ? params_ : is_narrow(dtype_) ? dtype_ : DType::bf16);
     }
     return v;
+}
+
+// Of a parameter.
+void FaultyLayer::write_gradient(void* to, std::int64_t c, double v, bool truncated) const {
+    const double most = row_of(params_).largest;
+    if (f_.gradients_saturate != 0 && is_narrow(params_) && std::abs(v) > most) v = std::copysign(most, v);
+    write_element(to, params_, c, v);
+    if (truncated && is_narrow(params_) && std::abs(read_element<double>(to, params_, c)) > std::abs(v))
+        --static_cast<std::uint16_t*>(to)[c];
 }
 
 double FaultyLayer::added(double sum, double term) const {
@@ -328,8 +341,10 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
                                 (last && N_ > 32 && N_ % 32 == 16 ? f_.half_tile_dgamma : 1);
         dgamma[c] = f_.dgamma_in_bf16 != 0 && dtype_ == DType::bf16 ? rounded(dgamma[c] + to_gamma, DType::bf16)
                                                                     : dgamma[c] + to_gamma;
+        if (f_.dgamma_in_params != 0 && is_narrow(params_)) dgamma[c] = rounded(dgamma[c], params_);
         dbeta[c] += (f_.dbeta_of_dy != 0 ? to_y[i] : dy[i]) * (f_.dbeta_of_g != 0 ? by : 1) *
                     (last ? f_.last_sample_dbeta : 1) * (last && !a.dgamma && N_ > 64 ? f_.dbeta_alone : 1);
+        if (f_.dbeta_in_params != 0 && is_narrow(params_)) dbeta[c] = rounded(dbeta[c], params_);
     }
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
         const Set& set = sums_[index(b)];
@@ -371,8 +386,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     for (std::int64_t c = 0; c < C_; ++c) {
         const double before = f_.adds_dgamma != 0 && a.dgamma ? read_element<double>(a.dgamma, params_, c) : 0;
         const double by = f_.offset_in_dgamma != 0 && p_.gamma_offset != 0 && a.gamma ? gamma[index(c)] : 1;
-        if (a.dgamma) write_element(a.dgamma, params_, c, before + by * f_.dgamma * dgamma[index(c)]);
-        if (a.dbeta) write_element(a.dbeta, params_, c, f_.dbeta * dbeta[index(c)]);
+        if (a.dgamma) write_gradient(a.dgamma, c, before + by * f_.dgamma * dgamma[index(c)], f_.dgamma_truncated != 0);
+        if (a.dbeta) write_gradient(a.dbeta, c, f_.dbeta * dbeta[index(c)], false);
     }
     if (f_.writes_dy != 0 && a.dx != a.dy) bump(const_cast<void*>(a.dy), dtype_, N_ * C_ * S_ - 1);
     if (f_.writes_saved != 0) bump(a.saved.rstd, DType::f64, 0);

@@ -48,6 +48,7 @@ private:
     double activation_slope(double z) const;
     Values slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;
     double added(double sum, double term) const;
+    void write_gradient(void* to, std::int64_t c, double v, bool truncated) const;
 
     double divisor(double m, bool plain) const;
     double denominator(double var, double eps, double m) const;

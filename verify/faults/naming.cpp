@@ -109,9 +109,8 @@ Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, c
         for (const QuantityRow& q : rows)
             if (!(b.*q.bound).empty())
                 quantities_.push_back({q.name_in(in.problem.spec), as_doubles(q.in(t)), b.*q.bound, &q});
-    wide_ = in;
-    wide_from_ = in.problem.dtype;
-    wide_.problem.dtype = DType::f64;
+    wide_ = in.as<double>(DType::f64);
+    from_ = in.problem;
     for (const Fault* f : faults)
         if (f->has_values() && f->shows_in(in.problem)) given_.emplace_back(f, run_fault(*f, wide_));
 }
@@ -152,8 +151,7 @@ const Suspects::Quantity* Suspects::find(std::string_view name) const {
 // the wrong one, which may be larger. Statistics are doubles: roundings to the data's dtype are none of theirs, and
 // their bounds, which are relative to what they are of, grow with it, by what sums in the dtype leave at most.
 Values Suspects::tolerance(const Quantity& q, const Values& wrong) const {
-    const DType dtype = wide_from_;
-    const double u = unit_roundoff(dtype), u_io = q.row->per == Per::element ? storage_roundoff(dtype) : 0;
+    const double u = unit_roundoff(from_.dtype), u_io = storage_roundoff(q.row->dtype(from_));
     Values tolerance = q.bound;
     for (std::size_t i = 0; i < std::min(tolerance.size(), wrong.size()); ++i) {
         const double size = std::abs(wrong[i]);

@@ -64,7 +64,7 @@ private:
                     const std::vector<double>& got) const;
 
     Inputs<double> wide_;  // in f64
-    DType wide_from_ = DType::f64;
+    Problem from_;
     std::vector<Quantity> quantities_;
     std::vector<std::pair<const Fault*, Outputs<double>>> given_;
 };

@@ -33,6 +33,7 @@ inline bool with_activation(const Spec& s) { return s.activates(); }
 inline bool with_smooth(const Spec& s) { return s.activates() && s.activation != Activation::relu; }
 inline bool with_gelu(const Spec& s) { return s.activation == Activation::gelu; }
 inline bool with_relu(const Spec& s) { return s.activation == Activation::relu; }
+inline bool with_params(const Spec& s) { return s.param_dtype && is_narrow(*s.param_dtype); }
 
 inline constexpr Fault table[] = {
     // each term of the formulas
@@ -443,6 +444,17 @@ inline constexpr Fault table[] = {
      Pass::forward, When::train, &Formula::constant_kept, 1},
     {"odd_threads", "another order of summation on 5, 6 or 7 threads", Kind::promise, everywhere, Pass::forward,
      When::always, &Formula::odd_threads, 1},
+    // gamma and beta of 16 bits
+    {"dgamma_in_param_dtype", "dgamma of 16 bits summed in 16 bits", Kind::precision, with_params, Pass::backward,
+     When::always, &Formula::dgamma_in_params, 1},
+    {"dbeta_in_param_dtype", "dbeta of 16 bits summed in 16 bits", Kind::precision, with_params, Pass::backward,
+     When::always, &Formula::dbeta_in_params, 1},
+    {"dgamma_truncated", "dgamma of 16 bits truncated, not rounded", Kind::precision, with_params, Pass::backward,
+     When::always, &Formula::dgamma_truncated, 1},
+    {"gradients_saturate", "dgamma and dbeta of 16 bits at most the largest number of their type", Kind::precision,
+     with_params, Pass::backward, When::always, &Formula::gradients_saturate, 1},
+    {"params_of_other_type", "the bits of bf16 gamma and beta read as f16, of f16 as bf16", Kind::precision,
+     with_params, Pass::forward, When::always, &Formula::params_of_other_type, 1},
     // gamma stored less one
     {"offset_forgotten", "gamma's offset forgotten", Kind::term, with_offset, Pass::forward, When::always,
      &Formula::offset, 0},

@@ -25,7 +25,7 @@ struct List {
 bool has_eps(const Case& c) { return c.spec().eps > 0; }
 bool stateful(const Case& c) { return c.spec().running != Running::none; }
 bool half(const Case& c) { return is_narrow(c.dtype); }
-bool in_f32(const Case& c) { return param_dtype(c.dtype) == DType::f32; }
+bool in_f32(const Case& c) { return arithmetic_dtype(c.dtype) == DType::f32; }
 
 // Ordinary numbers reach the ends of the dtype's range.
 bool short_range(const Case& c) { return row_of(c.dtype).largest < 1e10; }

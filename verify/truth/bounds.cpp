@@ -56,7 +56,7 @@ public:
         : in_(inputs), t_(truth), p_(inputs.problem), accumulation_(accumulation), limit_(limit), repeats_(repeats),
           u_(unit_roundoff(p_.dtype)), u_io_(storage_roundoff(p_.dtype)),
           tiny_(4 * row_of(p_.dtype).smallest_subnormal),
-          tiny_param_(4 * row_of(param_dtype(p_.dtype)).smallest_subnormal),
+          tiny_wide_(4 * row_of(arithmetic_dtype(p_.dtype)).smallest_subnormal),
           in_f64_(p_.dtype != DType::quad &&
                   (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
           u_factor_(p_.spec.gamma_offset != 0 && !inputs.gamma.empty() ? u_ : 0),
@@ -170,7 +170,7 @@ private:
         }
         e.renorm = p_.has_correction() ? (e.d_free ? 4 * e.luk * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d : 0;
         e.reach = std::max({1.0, e.r, e.d_free && p_.has_correction() ? size(b.raw_r) : 0.0});
-        e.inside = e.s == 0 ? 0 : (tiny_param_ + tiny_param_ / e.s) * std::max(1.0, e.r);
+        e.inside = e.s == 0 ? 0 : (tiny_wide_ + tiny_wide_ / e.s) * std::max(1.0, e.r);
         return e;
     }
 
@@ -197,7 +197,7 @@ private:
         const double var = size(b.var), mean = p_.spec.centred() && e.kappa != 1 ? size(b.mean) : 0;
         const double from_mean = e.m / b.divisor * mean * mean, lu = l * u_;
         e.var_lost = std::max(lu * var + lu * lu * (var + from_mean), lu * std::sqrt(var * (var + from_mean))) +
-                     e.m / b.divisor * row_of(param_dtype(p_.dtype)).smallest_normal;
+                     e.m / b.divisor * row_of(arithmetic_dtype(p_.dtype)).smallest_normal;
         e.kappa = e.of_one = std::sqrt(var + mean * mean) / e.s;
         e.luk = lu * e.kappa, e.dv = 4 * u_;
     }
@@ -289,7 +289,7 @@ private:
         const auto [y, slope] = truth::activation_errors(p_.spec.activation, z, error, u_);
         if (has_dy() && in_.dy[i] != 0) {
             const double to_y = std::abs(in_.dy[i]), by = size(truth::activation_slope(p_.spec.activation, z));
-            dz_error_[i] = to_y * (slope + 2 * u_ * by) + tiny_param_;
+            dz_error_[i] = to_y * (slope + 2 * u_ * by) + tiny_wide_;
             dz_[i] = to_y * by + dz_error_[i];
         }
         return y;
@@ -349,7 +349,7 @@ private:
             terms_[c] += dz != 0;
             sum_dy_kappa_[c] += e.of_one * e.reach * dz + (p_.spec.plain() ? 0 : e.kappa_v * x_hat * dz);
             sum_dy_x_hat_[c] += dz * (e.r * x_hat + e.d) * e.of_x_hat;
-            underflows_[c] += dz * e.inside + (dz != 0 ? tiny_param_ / 8 : 0);
+            underflows_[c] += dz * e.inside + (dz != 0 ? tiny_wide_ / 8 : 0);
             double& dx = out_.dx[i];
             dx = u_io_ * size(t_.dx[i]) + tiny_ + (1 + x_hat) * e.inside;
             if (e.arbitrary) dx = underflows_[c] = no_bound;
@@ -369,17 +369,25 @@ private:
         }
     }
 
+    // One rounding to the type of parameters, where it is narrower.
+    double stored(const truth::Wide& sum) const {
+        const DType params = p_.params();
+        if (!is_narrow(params)) return 0;
+        return repeats_.channel * storage_roundoff(params) * size(sum) + storage_underflow(params);
+    }
+
     void add_channels() {
         const double block = t_.blocks.empty() ? 1 : repeats_.block * static_cast<double>(t_.blocks[0].elements.size());
         for (std::size_t c = 0; c < C_; ++c) {
             const double terms = std::max(repeats_.channel * terms_[c], repeats_.least_terms);
             const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
             const double l_dy = chain(terms, accumulation_, p_.dtype, limit_);
-            out_.dgamma[c] = tiny_param_ +
+            out_.dgamma[c] = stored(t_.dgamma[c]) + tiny_wide_ +
                              repeats_.channel *
                                  (underflows_[c] + (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
                                                                 : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c])));
-            out_.dbeta[c] = tiny_param_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
+            out_.dbeta[c] =
+                stored(t_.dbeta[c]) + tiny_wide_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
             out_.dgamma[c] += repeats_.channel * of_dz_in_dgamma_[c];
             out_.dbeta[c] += repeats_.channel * of_dz_in_dbeta_[c];
         }
@@ -412,8 +420,8 @@ private:
     Accumulation accumulation_;
     Limit limit_;
     Repeats repeats_;
-    // of the dtype, and of that which it is computed in and gradients of parameters have
-    double u_, u_io_, tiny_, tiny_param_;
+    // of the dtype, and of that which it is computed in
+    double u_, u_io_, tiny_, tiny_wide_;
     bool in_f64_;
     double u_factor_;  // of the sum that x_hat is multiplied by
     bool kappa_free_;

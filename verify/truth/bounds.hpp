@@ -35,6 +35,8 @@
 //     kappa s the deviations may be rounding alone, and w any vector of that length: 12 l u kappa sum|g| more (equal
 //     elements: w = +-1, so the mean). Where the variance is within 4 dv of a floor, dx may be that of either side: the
 //     term of x_hat, |x_hat| G / s, is in the bound.
+// dgamma, dbeta and ddgamma of 16 bits (Spec::param_dtype) are rounded once more: their u_io of themselves, and half
+// their smallest subnormal.
 // A factor gamma_offset + gamma is rounded once: u |factor x_hat| more of y, u (1/s) [|g| + mean|g| + |w| G] of dx.
 // Behind an activation y's bound, but for storage's rounding, is z's, e. Then y: max|act'| e over z +- e, and the
 // function's own rounding; u_io |y|. The gradients: dz = dy act'(z) stands for dy, and is off by f = |dy| (max|act''| e

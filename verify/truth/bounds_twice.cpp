@@ -44,8 +44,8 @@ public:
         : out_(bounds), in_(in), t_(t), p_(in.problem), accumulation_(accumulation), limit_(limit),
           u_(unit_roundoff(p_.dtype)), u_io_(storage_roundoff(p_.dtype)),
           tiny_(4 * row_of(p_.dtype).smallest_subnormal),
-          tiny_param_(4 * row_of(param_dtype(p_.dtype)).smallest_subnormal), C_(static_cast<std::size_t>(p_.shape.C)),
-          S_(static_cast<std::size_t>(p_.shape.S)), sizes_(C_), terms_(C_) {}
+          tiny_wide_(4 * row_of(arithmetic_dtype(p_.dtype)).smallest_subnormal),
+          C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)), sizes_(C_), terms_(C_) {}
 
     void add() {
         out_.ddx.resize(in_.x.size()), out_.ddy.resize(in_.x.size()), out_.ddgamma.resize(C_);
@@ -54,7 +54,8 @@ public:
         for (std::size_t c = 0; c < C_; ++c)
             out_.ddgamma[c] =
                 safety * (out_.ddgamma[c] + sum_error(terms_[c], accumulation_, p_.dtype, limit_) * sizes_[c]) +
-                tiny_param_;
+                tiny_wide_ + storage_roundoff(p_.params()) * std::abs(t_.ddgamma[c].high) +
+                storage_underflow(p_.params());
     }
 
 private:
@@ -127,7 +128,7 @@ private:
         T_error += (3 * u_ + slope_error_) * T;
         if (!p_.own_statistics()) T = T_error = 0;
         const Known Ph = projected(h, sums(h));
-        const double inside = tiny_param_ * (1 + rstd) * (1 + rstd);
+        const double inside = tiny_wide_ * (1 + rstd) * (1 + rstd);
         for (std::size_t k = 0; k < m; ++k) {
             const std::size_t i = b.elements[k], c = channel_of(i);
             const double with_u = entry(in_.u, c, 0), dy = std::abs(in_.dy[i]),
@@ -156,7 +157,7 @@ private:
     const Problem& p_;
     Accumulation accumulation_;
     Limit limit_;
-    double u_, u_io_, tiny_, tiny_param_;
+    double u_, u_io_, tiny_, tiny_wide_;
     std::size_t C_, S_;
     Values sizes_, terms_;                                                        // of each channel's ddgamma
     double u_factor_ = p_.spec.gamma_offset != 0 && !in_.gamma.empty() ? u_ : 0;  // of gamma_offset + gamma

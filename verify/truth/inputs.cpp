@@ -46,7 +46,7 @@ std::vector<T> unpacked(const Problem& p, const Memory& m) {
 
 template <class T>
 Memory packed_channels(const Problem& p, const std::vector<T>& values) {
-    Memory m(param_dtype(p.dtype), values.size());
+    Memory m(p.params(), values.size());
     for (std::size_t c = 0; c < values.size(); ++c) m.write(c, values[c]);
     return m;
 }
@@ -76,7 +76,7 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     out.y = unpacked<T>(p, y);
     if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta)) return out;
 
-    Memory dy = packed(p, in.dy), dx(p.dtype, size), dgamma(param_dtype(p.dtype), C), dbeta(param_dtype(p.dtype), C);
+    Memory dy = packed(p, in.dy), dx(p.dtype, size), dgamma(p.params(), C), dbeta(p.params(), C);
     Gradients gradients{tensor(dx), wanted.dgamma ? dgamma.data() : nullptr, wanted.dbeta ? dbeta.data() : nullptr};
     if (!wanted.dx) gradients.dx.data = nullptr;
     backward(p.spec, p.mode, tensor(x), tensor(dy), affine, out.saved, gradients, implementation);
@@ -86,7 +86,7 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     if (!in.twice()) return out;
 
     Memory v = packed(p, in.v), u = packed_channels(p, in.u), w = packed_channels(p, in.w);
-    Memory ddx(p.dtype, size), ddy(p.dtype, size), ddgamma(param_dtype(p.dtype), C);
+    Memory ddx(p.dtype, size), ddy(p.dtype, size), ddgamma(p.params(), C);
     Cotangents cotangents{{}, in.u.empty() ? nullptr : u.data(), in.w.empty() ? nullptr : w.data()};
     if (!in.v.empty()) cotangents.v = tensor(v);
     SecondGradients second{tensor(ddx), tensor(ddy), wanted.ddgamma ? ddgamma.data() : nullptr};

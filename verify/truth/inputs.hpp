@@ -28,7 +28,7 @@ struct Inputs {
     template <class U>
     Inputs<U> as(DType dtype) const {
         Inputs<U> out{problem, {}, {}, {}, {}, state};
-        out.problem.dtype = dtype;
+        out.problem.dtype = dtype, out.problem.spec.param_dtype.reset();
         const auto copy = [](const std::vector<T>& from, std::vector<U>& to) {
             for (const T& e : from) to.push_back(convert<U>(e));
         };

@@ -68,12 +68,12 @@ struct QuantityRow {
     /// whether the problem has it at all
     bool is_of(const Problem& problem) const { return !correction || problem.has_correction(); }
     /// Of its values in memory: State and Saved are f64.
-    DType dtype(DType of_problem) const {
-        return !output ? DType::f64 : per == Per::channel ? param_dtype(of_problem) : of_problem;
+    DType dtype(const Problem& problem) const {
+        return !output ? DType::f64 : per == Per::channel ? problem.params() : problem.dtype;
     }
     /// The problem with that dtype: f16 data have dgamma in f32, whose infinities no f16 excuses.
     Problem stored(Problem problem) const {
-        problem.dtype = dtype(problem.dtype);
+        problem.dtype = dtype(problem);
         return problem;
     }
     /// "running var" or "running sigma" where the variant decides.

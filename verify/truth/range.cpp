@@ -13,8 +13,8 @@ namespace normlab::verify {
 
 Range range_of(double size, double distance, double s, double m, DType dtype, Accumulation accumulation) {
     const bool wide = accumulation == Accumulation::kappa_free && dtype != DType::f64;
-    const double largest = row_of(param_dtype(dtype)).largest,
-                 smallest = row_of(param_dtype(dtype)).smallest_normal / unit_roundoff(dtype);
+    const double largest = row_of(arithmetic_dtype(dtype)).largest,
+                 smallest = row_of(arithmetic_dtype(dtype)).smallest_normal / unit_roundoff(dtype);
     if (wide ? size > 1e30 : m * size > largest / 4 || distance > std::sqrt(largest / 4 / m)) return Range::above;
     return s > 0 && (wide ? s < 1e-30 : s * s < smallest) ? Range::below : Range::inside;
 }
@@ -73,10 +73,10 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
     // var or rstd, where it is saved: as a number of the compute precision, which need not hold what a double does
     const auto given_way = [&](const std::vector<double>& saved, std::size_t k, bool may_be_0) {
         if (saved.empty()) return false;
-        const double v = rounded(saved[k], param_dtype(p.dtype));
+        const double v = rounded(saved[k], arithmetic_dtype(p.dtype));
         return !std::isfinite(v) || (v == 0 && !may_be_0);
     };
-    const double smallest = row_of(param_dtype(p.dtype)).smallest_normal;
+    const double smallest = row_of(arithmetic_dtype(p.dtype)).smallest_normal;
     for (std::size_t k = 0; k < truth.blocks.size(); ++k) {
         const truth::Block& b = truth.blocks[k];
         const Extent extent = extent_of(b, in.x);
