@@ -66,9 +66,10 @@ TEST_CASE("activation: limits, NaN and large numbers, in all that computes them"
                 else CHECK(std::abs(y) <= 1e-37);
                 CHECK(slope == Approx(z > 0 ? 1 : 0).margin(1e-37));
             }
-            const auto [of_y, of_slope] = truth::activation_errors(by, z, 1e300, 0x1p-24);
+            const auto [of_y, of_slope, steepness] = truth::activation_errors(by, z, 1e300, 0x1p-24);
             CHECK_FALSE(std::isnan(of_y));
             CHECK_FALSE(std::isnan(of_slope));
+            CHECK_FALSE(std::isnan(steepness));
         }
     for (const Activation by : all) {
         CHECK(std::isnan(activated(by, no_number)));

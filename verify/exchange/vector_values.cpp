@@ -73,13 +73,13 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
             const double x_hat = size(t.x_hat[i]), gamma = std::abs(in.factor(i / S % C));
             const Inherited off = p.has_correction() ? Inherited{x_hat * e_r + e_d, e_r / size(b.r)}
                                                      : Inherited{2 * (e_m + x_hat * e_s) / sigma, 2 * e_s / sigma};
-            const auto [y, slope] =
+            const truth::ActivationErrors errors =
                 truth::activation_errors(p.spec.activation, p.spec.activates() ? size(t.z[i]) : 0, gamma * off.z, 0);
-            bounds[Quantity::y][i] += y;
+            bounds[Quantity::y][i] += errors.y;
             if (in.dy.empty()) continue;
             bounds[Quantity::dx][i] += size(t.dx[i]) * off.dx;
             bounds[Quantity::dgamma][i / S % C] += std::abs(in.dy[i]) * off.z;
-            if (p.spec.activates()) add_of_dz(bounds, in, t, b, i, std::abs(in.dy[i]) * slope, off.z);
+            if (p.spec.activates()) add_of_dz(bounds, in, t, b, i, std::abs(in.dy[i]) * errors.slope, off.z);
         }
     }
 }

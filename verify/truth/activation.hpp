@@ -30,6 +30,7 @@ T erf_by_series(const T& x, const T& factor, const T& decay) {
 /// u.
 struct ActivationErrors {
     double y, slope;
+    double steepness;  ///< |act'(z)|, to some digits
 };
 ActivationErrors activation_errors(Activation by, double z, double error, double u);
 

@@ -286,9 +286,9 @@ private:
     // error, by its product's rounding, and where that underflows.
     double activated(std::size_t i, double error) {
         const double z = t_.z[i].high;
-        const auto [y, slope] = truth::activation_errors(p_.spec.activation, z, error, u_);
+        const auto [y, slope, by] = truth::activation_errors(p_.spec.activation, z, error, u_);
         if (has_dy() && in_.dy[i] != 0) {
-            const double to_y = std::abs(in_.dy[i]), by = size(truth::activation_slope(p_.spec.activation, z));
+            const double to_y = std::abs(in_.dy[i]);
             dz_error_[i] = to_y * (slope + 2 * u_ * by) + tiny_wide_;
             dz_[i] = to_y * by + dz_error_[i];
         }
