@@ -63,7 +63,7 @@ T activated(Activation by, const T& z) {
     if (x == std::numeric_limits<Real>::infinity()) return z;
     if (x == -std::numeric_limits<Real>::infinity()) return T(0);
     if (by == Activation::silu) return z * activation::sigmoid(z);
-    if (by == Activation::gelu) return z * activation::erfc_of<T>(-z * sqrt(T(0.5))) * T(0.5);
+    if (by == Activation::gelu) return z * (activation::erfc_of<T>(-z * sqrt(T(0.5))) * T(0.5));
     return z * activation::sigmoid(activation::TwiceU<T>(z).value);
 }
 

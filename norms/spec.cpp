@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "norms/names.hpp"
-
 namespace normlab {
 namespace {
 
@@ -91,9 +89,10 @@ void validate(const Problem& p) {
         throw Error(fmt::format("{}: activation = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.activation),
                                 static_cast<int>(Activation::gelu_tanh)));
     if (arithmetic_dtype(p.params()) != arithmetic_dtype(p.dtype))
-        throw Error(fmt::format("{}: param_dtype = {} beside data of {}; {} is accepted", s.variant,
-                                name_of(p.params()), name_of(p.dtype),
-                                is_narrow(p.dtype) || p.dtype == DType::f32 ? "f32, bf16 or f16" : name_of(p.dtype)));
+        throw Error(
+            fmt::format("{}: param_dtype = {} beside data of {}; {} is accepted", s.variant, row_of(p.params()).name,
+                        row_of(p.dtype).name,
+                        is_narrow(p.dtype) || p.dtype == DType::f32 ? "f32, bf16 or f16" : row_of(p.dtype).name));
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
         if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));

@@ -72,6 +72,7 @@ std::vector<Case> settings(const Case& base) {
         });
     add([](Case& c) {  // factors of 0, and those that 16 bits take for 1 or 0
         c.gamma_offset = 1;
+        c.gamma.pattern.clear();
         constexpr double stored[] = {-1, 1e-4, -1e-3, 0, 3e-8, -0.9999};
         for (std::int64_t k = 0; k < c.shape.C; ++k) c.gamma.given.push_back(stored[k % std::ssize(stored)]);
     });
