@@ -370,10 +370,10 @@ private:
     }
 
     // One rounding to the type of parameters, where it is narrower.
-    double stored(const truth::Wide& sum) const {
+    double stored(const std::vector<truth::Wide>& sums, std::size_t c) const {
         const DType params = p_.params();
         if (!is_narrow(params)) return 0;
-        return repeats_.channel * storage_roundoff(params) * size(sum) + storage_underflow(params);
+        return repeats_.channel * storage_roundoff(params) * size(sums[c]) + storage_underflow(params);
     }
 
     void add_channels() {
@@ -382,12 +382,12 @@ private:
             const double terms = std::max(repeats_.channel * terms_[c], repeats_.least_terms);
             const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
             const double l_dy = chain(terms, accumulation_, p_.dtype, limit_);
-            out_.dgamma[c] = stored(t_.dgamma[c]) + tiny_wide_ +
+            out_.dgamma[c] = stored(t_.dgamma, c) + tiny_wide_ +
                              repeats_.channel *
                                  (underflows_[c] + (kappa_free_ ? 8 * u_ * sum_dy_x_hat_[c] + 0x1p-46 * sum_dy_kappa_[c]
                                                                 : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c])));
             out_.dbeta[c] =
-                stored(t_.dbeta[c]) + tiny_wide_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
+                stored(t_.dbeta, c) + tiny_wide_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
             out_.dgamma[c] += repeats_.channel * of_dz_in_dgamma_[c];
             out_.dbeta[c] += repeats_.channel * of_dz_in_dbeta_[c];
         }
