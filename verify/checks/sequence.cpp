@@ -67,7 +67,7 @@ private:
         switch (step.act) {
             case Act::train: return differentiated(drawn(Mode::train));
             case Act::frozen: return differentiated(drawn(Mode::eval));
-            case Act::eval: return evaluate();
+            case Act::eval: return forward_alone(Mode::eval);
             case Act::accumulate: return accumulate();
             case Act::recompute: return recompute();
             case Act::recalibrate: return recalibrate();
@@ -100,8 +100,8 @@ private:
         judge(in, s.outputs());
     }
 
-    void evaluate() {
-        Inputs<double> in = drawn(Mode::eval);
+    void forward_alone(Mode mode) {
+        Inputs<double> in = drawn(mode);
         in.dy.clear();
         Session& s = plan(in.problem);
         s.write(in), s.forward();
@@ -141,7 +141,7 @@ private:
         s.write(in), s.forward();
         const std::vector<Array> first = s.results();
         state_ = after(in);
-        evaluate();
+        forward_alone(Mode::eval);
         s.write(in), s.forward();
         std::vector<Array> now, then;
         for (std::size_t k = 0; k < first.size(); ++k)
@@ -156,13 +156,7 @@ private:
     void recalibrate() {
         state_ = initial_state(case_.spec(), case_.shape.C);
         const auto before = std::exchange(momentum_, "none");
-        for (int k = 0; k < micro_batches; ++k) {
-            Inputs<double> in = drawn(Mode::train);
-            in.dy.clear();
-            Session& s = plan(in.problem);
-            s.write(in), s.forward();
-            judge(in, forward_of(s));
-        }
+        for (int k = 0; k < micro_batches; ++k) forward_alone(Mode::train);
         momentum_ = before;
     }
 
