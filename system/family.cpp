@@ -4,8 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -15,20 +14,19 @@
 
 #include <fmt/format.h>
 
+#include "system/proc.hpp"
+
 namespace normlab::system {
 
 void end_family(const std::string& family) {
     bool found = true;
     for (int tries = 0; found && tries < 8; ++tries) {  // they may be starting others
         if (std::exchange(found, false) && tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        std::error_code error;
-        for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-            const std::string name = entry.path().filename().string();
-            const pid_t pid = std::atoi(name.c_str());
+        for (const std::filesystem::path& entry : proc_entries("/proc")) {
+            const pid_t pid = std::atoi(entry.filename().c_str());
             if (pid <= 0 || pid == getpid()) continue;
-            std::ifstream file(entry.path() / "environ");
-            const std::string variables{std::istreambuf_iterator<char>(file), {}};
-            if (('\0' + variables).find('\0' + family + '\0') != std::string::npos) found |= kill(pid, SIGKILL) == 0;
+            if (('\0' + proc_text(entry / "environ")).find('\0' + family + '\0') != std::string::npos)
+                found |= kill(pid, SIGKILL) == 0;
         }
     }
 }
@@ -43,9 +41,8 @@ void end_children() {
     siginfo_t info{};
     while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0) {  // until there are none
         bool found = false;
-        std::error_code error;
-        for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", error)) {
-            std::ifstream children(thread.path() / "children");
+        for (const std::filesystem::path& thread : proc_entries("/proc/self/task")) {
+            std::istringstream children(proc_text(thread / "children"));
             for (pid_t child = 0; children >> child;) found |= kill(child, SIGKILL) == 0;
         }
         if (!found) end_own_family();  // a system that lists no children

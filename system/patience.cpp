@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <optional>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -13,22 +13,22 @@
 #include <fmt/format.h>
 
 #include "system/clock.hpp"
+#include "system/proc.hpp"
 
 namespace normlab::system {
 namespace {
 
-// Seconds that a thread has used a processor, and waited for one while others had it.
-std::pair<double, double> used_and_waited(const std::filesystem::path& thread) {
-    std::ifstream file(thread / "schedstat");
+// Seconds that a thread has used a processor, and waited for one while others had it; nothing if it has ended.
+std::optional<std::pair<double, double>> used_and_waited(const std::filesystem::path& thread) {
+    std::istringstream text(proc_text(thread / "schedstat"));
     double used = 0, waited = 0;
-    file >> used >> waited;
-    return {1e-9 * used, 1e-9 * waited};
+    if (!(text >> used >> waited)) return std::nullopt;
+    return std::pair{1e-9 * used, 1e-9 * waited};
 }
 
 // Whether it runs or waits for a processor now. The time that it waits is known only when it has one again.
 bool is_runnable(const std::filesystem::path& thread) {
-    std::ifstream file(thread / "stat");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::string text = proc_text(thread / "stat");
     const std::size_t name_end = text.rfind(')');  // the name may hold anything
     return name_end != std::string::npos && text.substr(name_end + 1, 2) == " R";
 }
@@ -62,13 +62,14 @@ bool Patience::lasts_for_threads(double passed) {
         return false;
     double busiest = 0, waited = 0;
     bool runnable = false;
-    std::error_code error;
-    for (const auto& thread : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid_), error)) {
-        const auto [used, waits] = used_and_waited(thread.path());
+    for (const std::filesystem::path& thread : proc_entries(fmt::format("/proc/{}/task", pid_))) {
+        const auto times = used_and_waited(thread);
+        if (!times) continue;
+        const auto [used, waits] = *times;
         auto& [first_used, last_waits] =
-            threads_.try_emplace(thread.path().filename().string(), first_ ? used : 0, waits).first->second;
+            threads_.try_emplace(thread.filename().string(), first_ ? used : 0, waits).first->second;
         busiest = std::max(busiest, used - first_used);
-        runnable = runnable || is_runnable(thread.path());
+        runnable = runnable || is_runnable(thread);
         waited += waits - last_waits;
         last_waits = waits;
     }

@@ -25,6 +25,7 @@
 #include <fmt/ranges.h>
 
 #include "system/family.hpp"
+#include "system/proc.hpp"
 
 extern char** environ;
 
@@ -277,10 +278,6 @@ std::vector<Change> ProcessState::put_back() const {
 }
 
 Held held_now() {
-    const auto entries = [](const char* folder) {
-        std::error_code error;
-        return std::distance(std::filesystem::directory_iterator(folder, error), {});
-    };
     Held held;
     const struct mallinfo2 m = mallinfo2();
     held.allocated = static_cast<std::int64_t>(m.uordblks + m.hblkhd);
@@ -290,7 +287,8 @@ Held held_now() {
         std::fclose(f);
     }
     held.resident = pages * sysconf(_SC_PAGESIZE);
-    held.descriptors = entries("/proc/self/fd"), held.threads = entries("/proc/self/task");
+    held.descriptors = std::ssize(proc_entries("/proc/self/fd")),
+    held.threads = std::ssize(proc_entries("/proc/self/task"));
     return held;
 }
 
