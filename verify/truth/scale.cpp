@@ -10,13 +10,21 @@ double magnitude(const truth::Wide& v) { return std::abs(v.high); }
 
 double cotangent(const std::vector<double>& v, std::size_t i) { return v.empty() ? 0 : std::abs(v[i]); }
 
+// The numbers of a block, as doubles once for all of its elements: each conversion costs as much as an element.
+struct Sizes {
+    explicit Sizes(const truth::Block& b) : s(magnitude(b.s)), r(magnitude(b.r)), d(magnitude(b.d)) {}
+    double s, r, d;
+};
+
 // f(element, its channel, its block), the largest.
 template <class F>
 double over_elements(const Inputs<double>& in, const truth::Result& t, F f) {
     const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
     double largest = 0;
-    for (const truth::Block& b : t.blocks)
-        for (const std::size_t i : b.elements) largest = std::max(largest, f(i, i / S % C, b));
+    for (const truth::Block& block : t.blocks) {
+        const Sizes b(block);
+        for (const std::size_t i : block.elements) largest = std::max(largest, f(i, i / S % C, b));
+    }
     return largest;
 }
 
@@ -31,7 +39,7 @@ double over_blocks(const truth::Result& t, F f) {
 template <class F>
 double over_channels(const Inputs<double>& in, const truth::Result& t, F f) {
     std::vector<double> sums(static_cast<std::size_t>(in.problem.shape.C));
-    over_elements(in, t, [&](std::size_t i, std::size_t c, const truth::Block& b) { return sums[c] += f(i, b); });
+    over_elements(in, t, [&](std::size_t i, std::size_t c, const Sizes& b) { return sums[c] += f(i, b); });
     return sums.empty() ? 0 : std::ranges::max(sums);
 }
 
@@ -40,23 +48,21 @@ double over_channels(const Inputs<double>& in, const truth::Result& t, F f) {
 double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Result& t) {
     using truth::Block;
     const auto gamma = [&](std::size_t c) { return std::abs(in.factor(c)); };
-    const auto x_hat = [&](std::size_t i, const Block& b) {
-        return magnitude(t.x_hat[i]) * magnitude(b.r) + magnitude(b.d);
-    };
+    const auto x_hat = [&](std::size_t i, const Sizes& b) { return magnitude(t.x_hat[i]) * b.r + b.d; };
     switch (q.quantity) {
         case Quantity::y:
-            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Block& b) {
+            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Sizes& b) {
                 return gamma(c) * x_hat(i, b) + (in.beta.empty() ? 0 : std::abs(in.beta[c]));
             });
         case Quantity::dx:
-            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Block& b) {
-                return b.s > 0 ? gamma(c) * magnitude(b.r) * std::abs(in.dy[i]) / magnitude(b.s) : 0;
+            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Sizes& b) {
+                return b.s > 0 ? gamma(c) * b.r * std::abs(in.dy[i]) / b.s : 0;
             });
         case Quantity::dgamma:
             return over_channels(in, t,
-                                 [&](std::size_t i, const Block& b) { return std::abs(in.dy[i]) * x_hat(i, b); });
+                                 [&](std::size_t i, const Sizes& b) { return std::abs(in.dy[i]) * x_hat(i, b); });
         case Quantity::dbeta:
-            return over_channels(in, t, [&](std::size_t i, const Block&) { return std::abs(in.dy[i]); });
+            return over_channels(in, t, [&](std::size_t i, const Sizes&) { return std::abs(in.dy[i]); });
         case Quantity::mean:
             return over_blocks(t, [](const Block& b) { return std::max(magnitude(b.mean), magnitude(b.s)); });
         case Quantity::var: return over_blocks(t, [](const Block& b) { return magnitude(b.s * b.s); });
@@ -65,20 +71,18 @@ double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Res
         case Quantity::d:
             return over_blocks(t, [](const Block& b) { return std::max(magnitude(b.d), magnitude(b.r)); });
         case Quantity::ddx:
-            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Block& b) {
-                const double dy = std::abs(in.dy[i]) * magnitude(b.r);
-                return b.s > 0 ? (gamma(c) * dy * cotangent(in.v, i) / magnitude(b.s) + dy * cotangent(in.u, c)) /
-                                     magnitude(b.s)
-                               : 0;
+            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Sizes& b) {
+                const double dy = std::abs(in.dy[i]) * b.r;
+                return b.s > 0 ? (gamma(c) * dy * cotangent(in.v, i) / b.s + dy * cotangent(in.u, c)) / b.s : 0;
             });
         case Quantity::ddy:
-            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Block& b) {
-                return (b.s > 0 ? gamma(c) * magnitude(b.r) * cotangent(in.v, i) / magnitude(b.s) : 0) +
-                       cotangent(in.u, c) * x_hat(i, b) + cotangent(in.w, c);
+            return over_elements(in, t, [&](std::size_t i, std::size_t c, const Sizes& b) {
+                return (b.s > 0 ? gamma(c) * b.r * cotangent(in.v, i) / b.s : 0) + cotangent(in.u, c) * x_hat(i, b) +
+                       cotangent(in.w, c);
             });
         case Quantity::ddgamma:
-            return over_channels(in, t, [&](std::size_t i, const Block& b) {
-                return b.s > 0 ? magnitude(b.r) * std::abs(in.dy[i]) * cotangent(in.v, i) / magnitude(b.s) : 0;
+            return over_channels(in, t, [&](std::size_t i, const Sizes& b) {
+                return b.s > 0 ? b.r * std::abs(in.dy[i]) * cotangent(in.v, i) / b.s : 0;
             });
         default: return 0;
     }
