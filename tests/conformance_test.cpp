@@ -98,8 +98,11 @@ std::vector<std::vector<std::byte>> results(const Problem& p, const Implementati
             as_bytes(state.sigma.data(), state.sigma.size())};
 }
 
+// f of every variant, dtype, layout and mode on these shapes, and of one in seven also behind an activation, each in
+// turn.
 template <class F>
 void for_problems(const std::vector<Shape>& shapes, F f) {
+    int count = 0;
     for (const Variant& v : variants)
         for (const DType dtype : kernel_dtypes)
             for (const Layout layout : {Layout::channels_first, Layout::channels_last})
@@ -112,6 +115,10 @@ void for_problems(const std::vector<Shape>& shapes, F f) {
                             (may_keep_state(p.spec) || p.spec.divisor == Divisor::less_one))
                             continue;
                         CAPTURE(v.name, name_of(dtype), name_of(layout), name_of(mode), shape.N, shape.C, shape.S);
+                        f(p);
+                        if (++count % 7) continue;
+                        p.spec.activation = static_cast<Activation>(1 + count / 7 % 4);
+                        CAPTURE(name_of(p.spec.activation));
                         f(p);
                     }
 }
@@ -140,6 +147,7 @@ TEST_CASE("conformance: sizes at the edges of lanes are within the bounds of tru
             c.variant = p.spec.variant, c.implementation = implementation->name(), c.dtype = p.dtype,
             c.layout = p.layout, c.mode = p.mode, c.shape = p.shape;
             if (p.spec.groups != 1 || p.spec.variant == "group_norm") c.groups = p.spec.groups;
+            if (p.spec.activates()) c.activation = p.spec.activation;
             const verify::Outcome outcome = verify::run_case(c);
             for (const verify::Finding& f : outcome.findings) {
                 CAPTURE(f.quantity, f.where, f.error, f.bound);

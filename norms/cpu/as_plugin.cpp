@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "norms/cpu/gelu.cpp"
 #include "norms/cpu/kernels.cpp"
 #include "norms/plugin.h"
 #include "norms/plugin_status.hpp"

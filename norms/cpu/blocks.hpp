@@ -71,32 +71,43 @@ double entry(const P* values, std::int64_t c, double absent) {
     return values ? static_cast<double>(values[c]) : absent;
 }
 
-template <class T>
-void block_forward(const Setup& s, const ForwardArgs& args, std::int64_t block, const AppliedStatistics& statistics) {
+/// The elements of a block, from x, gamma and beta; args: of forward or backward.
+template <class T, class Args, class Out>
+void block_elements(const Setup& s, const Args& args, std::int64_t block, const AppliedStatistics& statistics,
+                    const Out& out) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
+    const auto* x = static_cast<const T*>(args.x.data);
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* beta = static_cast<const P*>(args.affine.beta);
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
         const std::int64_t start = s.base(block) + r * s.g.run_stride;
         for_stretches(s, block % s.g.inner, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
-            const T* x = static_cast<const T*>(args.x.data) + start + k;
-            T* y = static_cast<T*>(args.y.data) + start + k;
+            const std::int64_t at = start + k;
             if (varies) {
                 const ForwardTerms terms(statistics, 1, 0);
                 const P *g = gamma ? gamma + c : nullptr, *b = beta ? beta + c : nullptr;
-                terms.template fit<A>() ? run_forward<A>(x, y, n, terms, g, b)
-                                        : run_forward<double>(x, y, n, terms, g, b);
+                terms.template fit<A>() ? run_forward<A>(x, at, n, terms, g, b, out)
+                                        : run_forward<double>(x, at, n, terms, g, b, out);
             } else {
                 const ForwardTerms terms(statistics, entry(gamma, c, 1), entry(beta, c, 0));
-                terms.template fit<A>() ? run_forward<A>(x, y, n, terms) : run_forward<double>(x, y, n, terms);
+                terms.template fit<A>() ? run_forward<A>(x, at, n, terms, out)
+                                        : run_forward<double>(x, at, n, terms, out);
             }
         });
     }
 }
 
-template <class T>
-void forward_blocks(const Setup& s, const ForwardArgs& args, [[maybe_unused]] int threads) {
+/// The elements of all blocks, from what is saved of them.
+template <class T, class Args, class Out>
+void elements_of_blocks(const Setup& s, const Args& args, const Out& out, [[maybe_unused]] int threads) {
+#pragma omp parallel for schedule(static) num_threads(s.team(threads))
+    for (std::int64_t block = 0; block < s.blocks(); ++block)
+        block_elements<T>(s, args, block, saved_statistics(args.saved, block), out);
+}
+
+template <class T, class Out>
+void forward_blocks(const Setup& s, const ForwardArgs& args, const Out& out, [[maybe_unused]] int threads) {
     const bool centred = s.problem.spec.centred(), corrected = s.problem.has_correction();
     const auto* x = static_cast<const T*>(args.x.data);
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
@@ -106,26 +117,25 @@ void forward_blocks(const Setup& s, const ForwardArgs& args, [[maybe_unused]] in
                 return run_moments(x + s.base(block) + r * s.g.run_stride, s.g.len, centred);
             });
             const AppliedStatistics statistics = own_statistics(s, moments, block, args.saved);
-            if (!corrected) block_forward<T>(s, args, block, statistics);
+            if (!corrected) block_elements<T>(s, args, block, statistics, out);
         } else {
-            block_forward<T>(s, args, block, given_statistics(s.problem.spec, args.state, block, args.saved));
+            block_elements<T>(s, args, block, given_statistics(s.problem.spec, args.state, block, args.saved), out);
         }
     }
     if (!corrected) return;
     renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
-#pragma omp parallel for schedule(static) num_threads(s.team(threads))
-    for (std::int64_t block = 0; block < s.blocks(); ++block)
-        block_forward<T>(s, args, block, saved_statistics(args.saved, block));
+    elements_of_blocks<T>(s, args, out, threads);
 }
 
-/// One block's dx, and its share of dgamma and dbeta where one of them is asked for.
-template <class T>
+/// One block's dx, and its share of dgamma and dbeta where one of them is asked for. G: of dy, or of what stands for
+/// it.
+template <class T, class G>
 void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block, const ParameterSums& to) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* x = static_cast<const T*>(args.x.data);
-    const auto* dy = static_cast<const T*>(args.dy.data);
+    const auto* dy = static_cast<const G*>(args.dy.data);
     auto* dx = static_cast<T*>(args.gradients.dx.data);
     const AppliedStatistics statistics = saved_statistics(args.saved, block);
     const std::int64_t i = block % s.g.inner;
@@ -134,7 +144,8 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
         const std::int64_t start = s.base(block) + r * s.g.run_stride;
         LongSums<T> of_run;
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
-            const T *at = x + start + k, *dy_at = dy + start + k;
+            const T* at = x + start + k;
+            const G* dy_at = dy + start + k;
             if (varies) {
                 of_run.add(gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c)
                                  : run_sums(at, dy_at, n, statistics.mean));
@@ -162,7 +173,8 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
             const BackwardTerms terms(dx_statistics(s, args.saved, block), varies ? 1 : entry(gamma, c, 1), used, s.m,
                                       s.q, centred);
             const P* each = varies && gamma ? gamma + c : nullptr;
-            const T *at = x + start + k, *dy_at = dy + start + k;
+            const T* at = x + start + k;
+            const G* dy_at = dy + start + k;
             terms.template fit<A>() ? run_backward<A>(at, dy_at, dx + start + k, n, terms, each)
                                     : run_backward<double>(at, dy_at, dx + start + k, n, terms, each);
         });
@@ -189,7 +201,7 @@ inline double* take_parameter_sums(const Setup& s, Arena& arena) {
     return arena.take<double>(s.partial_sets() * 4 * s.problem.shape.C);
 }
 
-template <class T>
+template <class T, class G>
 void backward_blocks(const Setup& s, const BackwardArgs& args, [[maybe_unused]] int threads) {
     const std::int64_t C = s.problem.shape.C, slices = s.slices_of_blocks(), sets = s.partial_sets();
     Arena arena(args.workspace);
@@ -199,7 +211,7 @@ void backward_blocks(const Setup& s, const BackwardArgs& args, [[maybe_unused]] 
     for (std::int64_t slice = 0; slice < slices; ++slice) {
         double* dgamma = partial + (sets == 1 ? 0 : slice) * 4 * C;
         for (std::int64_t block = s.blocks() * slice / slices; block < s.blocks() * (slice + 1) / slices; ++block)
-            block_backward<T>(s, args, block, {dgamma, dgamma + C, dgamma + 2 * C, dgamma + 3 * C});
+            block_backward<T, G>(s, args, block, {dgamma, dgamma + C, dgamma + 2 * C, dgamma + 3 * C});
     }
     add_rows(partial, sets, 4 * C);
     for (std::int64_t k = 0; k < 2 * C; ++k)

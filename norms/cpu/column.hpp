@@ -86,8 +86,8 @@ TileMoments tile_moments(const T* x, std::int64_t stride, std::int64_t first, st
 
 /// Sums of g = gamma dy and g (x - mean); gamma by row, or null: 1. Where there is a gamma by row, row_sums [2 rows]
 /// gets the row's sums of dy (x_hat) and dy.
-template <class T, class P>
-TileSums tile_sums(const T* x, const T* dy, std::int64_t stride, std::int64_t first, std::int64_t last,
+template <class T, class G, class P>
+TileSums tile_sums(const T* x, const G* dy, std::int64_t stride, std::int64_t first, std::int64_t last,
                    std::int64_t columns, const double* mean, const double* x_hat_factor, const P* gamma,
                    double* row_sums) {
     return by_row_chunks(first, last, [=](std::int64_t begin, std::int64_t end) {

@@ -19,9 +19,9 @@ void for_columns_of(const Setup& s, std::int64_t o, const F& f) {
 
 /// The elements of a task, all columns eight at a time; the wide ones once more in f64, by `scalar`, whose results
 /// replace the others.
-template <class A, class T, class Terms, class Vector, class Scalar>
-void column_rows(const Setup& s, const ColumnTask& task, T* out, const unsigned char* wide, const Terms& terms_of,
-                 const Vector& vector, const Scalar& scalar) {
+template <class A, class Out, class Terms, class Vector, class Scalar>
+void column_rows(const Setup& s, const ColumnTask& task, const Out& out, const unsigned char* wide,
+                 const Terms& terms_of, const Vector& vector, const Scalar& scalar) {
     struct Wide {
         std::int64_t column;
         decltype(terms_of(0, 0)) terms;
@@ -39,8 +39,8 @@ void column_rows(const Setup& s, const ColumnTask& task, T* out, const unsigned 
         const std::int64_t at = task.offset + r * task.stride;
         for (Wide& w : wide_columns) w.result = scalar(r, at + w.column, w.terms);  // before its input is overwritten
         for_groups(task.columns,
-                   [&](std::int64_t j, auto some) { store<A>(out + at + j, vector(r, j, at + j, some), some); });
-        for (const Wide& w : wide_columns) store<double>(out + at + w.column, D8(w.result), 1);
+                   [&](std::int64_t j, auto some) { out.template put<A>(at + j, vector(r, j, at + j, some), some); });
+        for (const Wide& w : wide_columns) out.template put<double>(at + w.column, D8(w.result), std::int64_t{1});
     }
 }
 
@@ -84,15 +84,14 @@ void column_statistics(const Setup& s, const ForwardArgs& args, ColumnArrays<A>&
         renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
 }
 
-template <class T>
-void forward_columns(const Setup& s, const ForwardArgs& args, int threads) {
-    using A = ArithmeticOf<T>;
+/// The elements of all blocks, from x, gamma, beta and what is saved; args: of forward or backward.
+template <class A, class T, class Args, class Out>
+void elements_of_columns(const Setup& s, const Args& args, const ColumnArrays<A>& arrays, const Out& out,
+                         [[maybe_unused]] int threads) {
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* beta = static_cast<const P*>(args.affine.beta);
     const auto* x = static_cast<const T*>(args.x.data);
-    ColumnArrays<A> arrays(s, args.workspace);
-    column_statistics<A, T>(s, args, arrays, threads);
     const auto terms_of = [&](std::int64_t block, std::int64_t channel) {
         return ForwardTerms(saved_statistics(args.saved, block), channel < 0 ? 1 : entry(gamma, channel, 1),
                             channel < 0 ? 0 : entry(beta, channel, 0));
@@ -124,8 +123,16 @@ void forward_columns(const Setup& s, const ForwardArgs& args, int threads) {
             const double v = (first_of(x + at) - terms.mean) * terms.factor + terms.shift;
             return by_row ? v * entry(gamma, r, 1) + entry(beta, r, 0) : v;
         };
-        column_rows<A>(s, t, static_cast<T*>(args.y.data), arrays.wide + first, terms_of, vector, scalar);
+        column_rows<A>(s, t, out, arrays.wide + first, terms_of, vector, scalar);
     }
+}
+
+template <class T, class Out>
+void forward_columns(const Setup& s, const ForwardArgs& args, const Out& out, int threads) {
+    using A = ArithmeticOf<T>;
+    ColumnArrays<A> arrays(s, args.workspace);
+    column_statistics<A, T>(s, args, arrays, threads);
+    elements_of_columns<A, T>(s, args, arrays, out, threads);
 }
 
 /// dgamma and dbeta from the columns' (or rows') sums, [outer][width].
@@ -157,7 +164,7 @@ void column_parameters(const Setup& s, const BackwardArgs& args, const ColumnArr
 }
 
 /// Sums of every column, merged over parts and copies: arrays.first and second become [outer][width].
-template <class A, class T>
+template <class A, class T, class G>
 void column_sums(const Setup& s, const BackwardArgs& args, ColumnArrays<A>& arrays, [[maybe_unused]] int threads) {
     const std::int64_t parts = s.parts(), columns = s.columns(), width = s.width();
     const bool by_row = s.channel_is_row();
@@ -177,7 +184,7 @@ void column_sums(const Setup& s, const BackwardArgs& args, ColumnArrays<A>& arra
         double* row_sums =
             by_row ? arrays.row_sums + (t.o * s.tiles() + t.first_column / Setup::tile) * s.g.runs * 2 : nullptr;
         const TileSums sums =
-            tile_sums(static_cast<const T*>(args.x.data) + t.offset, static_cast<const T*>(args.dy.data) + t.offset,
+            tile_sums(static_cast<const T*>(args.x.data) + t.offset, static_cast<const G*>(args.dy.data) + t.offset,
                       t.stride, t.first_row, t.last_row, t.columns, arrays.mean + column,
                       by_row ? arrays.x_hat_factor + column : nullptr, gamma, row_sums);
         if (t.left_over) std::fill_n(arrays.first + to, columns, 0.0), std::fill_n(arrays.second + to, columns, 0.0);
@@ -195,17 +202,17 @@ void column_sums(const Setup& s, const BackwardArgs& args, ColumnArrays<A>& arra
         }
 }
 
-template <class T>
+template <class T, class G>
 void backward_columns(const Setup& s, const BackwardArgs& args, int threads) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* x = static_cast<const T*>(args.x.data);
-    const auto* dy = static_cast<const T*>(args.dy.data);
+    const auto* dy = static_cast<const G*>(args.dy.data);
     const bool by_row = s.channel_is_row(), centred = s.problem.spec.centred();
     ColumnArrays<A> arrays(s, args.workspace);
     if (s.own || args.gradients.dgamma || args.gradients.dbeta) {
-        column_sums<A, T>(s, args, arrays, threads);
+        column_sums<A, T, G>(s, args, arrays, threads);
         column_parameters<A, T>(s, args, arrays);
     }
     auto* dx = static_cast<T*>(args.gradients.dx.data);
@@ -248,7 +255,7 @@ void backward_columns(const Setup& s, const BackwardArgs& args, int threads) {
             return first_of(dy + at) * terms.factor * (by_row ? entry(gamma, r, 1) : 1) -
                    (terms.offset + (first_of(x + at) - terms.mean) * terms.slope);
         };
-        column_rows<A>(s, t, dx, arrays.wide + first, terms_of, vector, scalar);
+        column_rows<A>(s, t, AsItIs<T>{dx}, arrays.wide + first, terms_of, vector, scalar);
     }
 }
 

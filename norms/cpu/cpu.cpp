@@ -52,7 +52,6 @@ public:
         if (p.device != Device::host) return {"it works on host memory"};
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
         if (!p.dense) return {"it wants dense tensors"};
-        if (p.spec.activates()) return {"it has no activation behind the norm"};
         if (p.shape.size() > 0 && !block_layout(p)) return {"its blocks are not of the row, slab or column kind"};
         return {};
     }

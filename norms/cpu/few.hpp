@@ -94,52 +94,62 @@ NORMLAB_INLINE void few_statistics(const Setup& s, const EightBlocks& blocks, co
 }
 
 template <class T>
-void few_forward(const Setup& s, const ForwardArgs& args, [[maybe_unused]] int threads) {
-    using P = ParamOf<T>;
-    const auto* gamma = static_cast<const P*>(args.affine.gamma);
-    const auto* beta = static_cast<const P*>(args.affine.beta);
-    const auto* from = static_cast<const T*>(args.x.data);
-    auto* to = static_cast<T*>(args.y.data);
+NORMLAB_INLINE void few_load(const Setup& s, const EightBlocks& blocks, const void* data, D8 (&x)[Setup::few]) {
+    for_elements(s, [&](std::int64_t n, std::int64_t, std::int64_t, std::int64_t at) {
+        x[n] = blocks.load_each(static_cast<const T*>(data) + at);
+    });
+}
+
+/// The elements of eight blocks, from x, gamma, beta and what is saved; args: of forward or backward.
+template <class T, class Args, class Out>
+NORMLAB_INLINE void few_elements(const Setup& s, const Args& args, const EightBlocks& blocks, const D8 (&x)[Setup::few],
+                                 const Out& out) {
+    const auto* gamma = static_cast<const ParamOf<T>*>(args.affine.gamma);
+    const auto* beta = static_cast<const ParamOf<T>*>(args.affine.beta);
     const bool corrected = s.problem.has_correction();
-    const auto elements = [&](const EightBlocks& blocks, D8(&x)[Setup::few]) {
-        for_elements(s, [&](std::int64_t n, std::int64_t, std::int64_t, std::int64_t at) {
-            x[n] = blocks.load_each(from + at);
-        });
-    };
-    const auto results = [&](const EightBlocks& blocks, const D8(&x)[Setup::few]) {
-        const D8 mean = blocks.saved(args.saved.mean, 0), d = blocks.saved(corrected ? args.saved.d : nullptr, 0),
-                 factor = blocks.saved(corrected ? args.saved.r : nullptr, 1) * blocks.saved(args.saved.rstd, 1);
-        for_elements(s, [&](std::int64_t n, std::int64_t r, std::int64_t k, std::int64_t at) {
-            const D8 g = blocks.entries(s, gamma, r, k, 1);
-            blocks.store_each(to + at, (x[n] - mean) * factor * g + (blocks.entries(s, beta, r, k, 0) + g * d));
-        });
-    };
+    const D8 mean = blocks.saved(args.saved.mean, 0), d = blocks.saved(corrected ? args.saved.d : nullptr, 0),
+             factor = blocks.saved(corrected ? args.saved.r : nullptr, 1) * blocks.saved(args.saved.rstd, 1);
+    for_elements(s, [&](std::int64_t n, std::int64_t r, std::int64_t k, std::int64_t at) {
+        const D8 g = blocks.entries(s, gamma, r, k, 1);
+        out.put_each(blocks, at, (x[n] - mean) * factor * g + (blocks.entries(s, beta, r, k, 0) + g * d));
+    });
+}
+
+/// The elements of all blocks, from what is saved of them.
+template <class T, class Args, class Out>
+void elements_of_few(const Setup& s, const Args& args, const Out& out, [[maybe_unused]] int threads) {
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t number = 0; number < EightBlocks::groups(s); ++number) {
         const EightBlocks blocks(s, number);
         D8 x[Setup::few];
-        elements(blocks, x);
-        few_statistics<T>(s, blocks, x, args.saved);
-        if (!corrected) results(blocks, x);
-    }
-    if (!corrected) return;
-    renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
-#pragma omp parallel for schedule(static) num_threads(s.team(threads))
-    for (std::int64_t number = 0; number < EightBlocks::groups(s); ++number) {
-        const EightBlocks blocks(s, number);
-        D8 x[Setup::few];
-        elements(blocks, x);
-        results(blocks, x);
+        few_load<T>(s, blocks, args.x.data, x);
+        few_elements<T>(s, args, blocks, x, out);
     }
 }
 
+template <class T, class Out>
+void few_forward(const Setup& s, const ForwardArgs& args, const Out& out, [[maybe_unused]] int threads) {
+    const bool corrected = s.problem.has_correction();
+#pragma omp parallel for schedule(static) num_threads(s.team(threads))
+    for (std::int64_t number = 0; number < EightBlocks::groups(s); ++number) {
+        const EightBlocks blocks(s, number);
+        D8 x[Setup::few];
+        few_load<T>(s, blocks, args.x.data, x);
+        few_statistics<T>(s, blocks, x, args.saved);
+        if (!corrected) few_elements<T>(s, args, blocks, x, out);
+    }
+    if (!corrected) return;
+    renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
+    elements_of_few<T>(s, args, out, threads);
+}
+
 /// dx alone.
-template <class T>
+template <class T, class G>
 void few_backward(const Setup& s, const BackwardArgs& args, [[maybe_unused]] int threads) {
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* x_from = static_cast<const T*>(args.x.data);
-    const auto* dy_from = static_cast<const T*>(args.dy.data);
+    const auto* dy_from = static_cast<const G*>(args.dy.data);
     auto* to = static_cast<T*>(args.gradients.dx.data);
     const bool centred = s.problem.spec.centred();
     const double scale = s.m == 1 && centred ? 0 : 1;  // as dx_statistics says

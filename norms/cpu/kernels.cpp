@@ -71,28 +71,61 @@ private:
     DType params_;
 };
 
+template <class T, class Out>
+void forward_to(const Setup& s, const ForwardArgs& args, const Out& out, int threads) {
+    if (s.has_few()) return few_forward<T>(s, args, out, threads);
+    s.kernel == Kernel::column ? forward_columns<T>(s, args, out, threads) : forward_blocks<T>(s, args, out, threads);
+}
+
+template <class T>
+void forward(const Setup& s, const ForwardArgs& args, int threads) {
+    T* y = static_cast<T*>(args.y.data);
+    s.problem.spec.activates() ? forward_to<T>(s, args, Activated<T>{y, s.problem.spec.activation}, threads)
+                               : forward_to<T>(s, args, AsItIs<T>{y}, threads);
+}
+
+// G: of dy, or of dz = dy act'(z) in its place.
+template <class T, class G>
+void backward(const Setup& s, const BackwardArgs& all, int threads) {
+    BackwardArgs args = all;
+    const bool parameters = args.gradients.dgamma || args.gradients.dbeta;
+    if (s.has_few()) args.gradients.dx.data = nullptr;  // dgamma and dbeta first, as dx may replace dy
+    if (!s.has_few() || parameters)
+        s.kernel == Kernel::column ? backward_columns<T, G>(s, args, threads) : backward_blocks<T, G>(s, args, threads);
+    if (s.has_few() && all.gradients.dx.data) few_backward<T, G>(s, all, threads);
+}
+
+// dz of the whole tensor, at the front of the workspace. z is formed again as forward formed it.
+template <class T>
+void backward_behind(const Setup& s, BackwardArgs args, int threads) {
+    using A = ArithmeticOf<T>;
+    Arena arena(args.workspace);
+    const BeforeActivation<T> out{static_cast<const T*>(args.dy.data), arena.take<A>(s.problem.shape.size()),
+                                  s.problem.spec.activation};
+    args.workspace = static_cast<std::byte*>(args.workspace) + arena.used();
+    if (s.has_few()) elements_of_few<T>(s, args, out, threads);
+    else if (s.kernel != Kernel::column) elements_of_blocks<T>(s, args, out, threads);
+    else elements_of_columns<A, T>(s, args, ColumnArrays<A>(s, args.workspace), out, threads);
+    args.dy.data = out.dz;
+    backward<T, A>(s, args, threads);
+}
+
 template <class T>
 Kernels kernels_of() {
     return {[](const Setup& s, const ForwardArgs& given, int threads) {
-                const ForwardArgs args = WideParameters<T>(s, given.workspace).in_place_of(s, given);
-                if (s.has_few()) return few_forward<T>(s, args, threads);
-                s.kernel == Kernel::column ? forward_columns<T>(s, args, threads) : forward_blocks<T>(s, args, threads);
+                forward<T>(s, WideParameters<T>(s, given.workspace).in_place_of(s, given), threads);
             },
             [](const Setup& s, const BackwardArgs& given, int threads) {
                 const WideParameters<T> wide(s, given.workspace);
-                BackwardArgs all = wide.in_place_of(s, given);
-                all.gradients = wide.in_place_of(given.gradients);
-                BackwardArgs args = all;
-                const bool parameters = args.gradients.dgamma || args.gradients.dbeta;
-                if (s.has_few()) args.gradients.dx.data = nullptr;  // dgamma and dbeta first, as dx may replace dy
-                if (!s.has_few() || parameters)
-                    s.kernel == Kernel::column ? backward_columns<T>(s, args, threads)
-                                               : backward_blocks<T>(s, args, threads);
-                if (s.has_few() && all.gradients.dx.data) few_backward<T>(s, all, threads);
+                BackwardArgs args = wide.in_place_of(s, given);
+                args.gradients = wide.in_place_of(given.gradients);
+                s.problem.spec.activates() ? backward_behind<T>(s, args, threads) : backward<T, T>(s, args, threads);
                 wide.round_into(given.gradients);
             },
             [](const Setup& s) {
-                const std::size_t parameters = WideParameters<T>(s, nullptr).bytes;
+                Arena dz(nullptr);
+                if (s.problem.spec.activates()) dz.take<ArithmeticOf<T>>(s.problem.shape.size());
+                const std::size_t parameters = WideParameters<T>(s, nullptr).bytes + dz.used();
                 if (s.kernel == Kernel::column)
                     return parameters + ColumnArrays<ArithmeticOf<T>>(s, nullptr).arena.used();
                 Arena arena(nullptr);

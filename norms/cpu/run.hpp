@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "norms/cpu/activation.hpp"
 #include "norms/cpu/statistics.hpp"
 
 namespace normlab::cpu {
@@ -71,8 +72,8 @@ Moments2 run_moments(const T* run, std::int64_t n, bool centred) {
 }
 
 /// Sums of dy and of dy (x - mean).
-template <class T>
-Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean) {
+template <class T, class G>
+Sums run_sums(const T* x, const G* dy, std::int64_t n, double mean) {
     return by_chunks(n, [=](std::int64_t offset, std::int64_t count) {
         D8 g{}, gx{};
         for_groups(count, [&](std::int64_t k, auto some) {
@@ -85,8 +86,8 @@ Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean) {
 }
 
 /// The same of gamma dy where gamma has an entry an element.
-template <class T, class P>
-Sums run_sums(const T* x, const T* dy, std::int64_t n, double mean, const P* gamma) {
+template <class T, class G, class P>
+Sums run_sums(const T* x, const G* dy, std::int64_t n, double mean, const P* gamma) {
     return by_chunks(n, [=](std::int64_t offset, std::int64_t count) {
         D8 g{}, gx{};
         for_groups(count, [&](std::int64_t k, auto some) {
@@ -135,8 +136,8 @@ NORMLAB_INLINE void add_to(double* total, double* lost, D8 v, auto some) {
 }
 
 /// Element by element: dbeta += dy, dgamma += dy (x - mean) * factor.
-template <class T>
-void add_parameter_sums(const T* x, const T* dy, std::int64_t n, double mean, double factor, const ParameterSums& to) {
+template <class T, class G>
+void add_parameter_sums(const T* x, const G* dy, std::int64_t n, double mean, double factor, const ParameterSums& to) {
     for_groups(n, [&](std::int64_t k, auto some) {
         const D8 w = load<double>(dy + k, some);
         add_to<T>(to.dbeta + k, to.dbeta_lost + k, w, some);
@@ -144,29 +145,31 @@ void add_parameter_sums(const T* x, const T* dy, std::int64_t n, double mean, do
     });
 }
 
-template <class A, class T>
-void run_forward(const T* x, T* y, std::int64_t n, const ForwardTerms& terms) {
+/// The elements from offset `at` on, to where `out` puts them (activation.hpp).
+template <class A, class T, class Out>
+void run_forward(const T* x, std::int64_t at, std::int64_t n, const ForwardTerms& terms, const Out& out) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
-        store<A>(y + k, ((load<A>(x + k, some) - c.hi) - c.lo) * c.factor + c.shift, some);
+        out.template put<A>(at + k, ((load<A>(x + at + k, some) - c.hi) - c.lo) * c.factor + c.shift, some);
     });
 }
 
 /// gamma and beta have an entry an element; null: 1 and 0.
-template <class A, class T, class P>
-void run_forward(const T* x, T* y, std::int64_t n, const ForwardTerms& terms, const P* gamma, const P* beta) {
+template <class A, class T, class P, class Out>
+void run_forward(const T* x, std::int64_t at, std::int64_t n, const ForwardTerms& terms, const P* gamma, const P* beta,
+                 const Out& out) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
-        Lanes<A> v = ((load<A>(x + k, some) - c.hi) - c.lo) * c.factor;
+        Lanes<A> v = ((load<A>(x + at + k, some) - c.hi) - c.lo) * c.factor;
         if (gamma) v = v * load<A>(gamma + k, some);
         if (beta) v = v + load<A>(beta + k, some);
-        store<A>(y + k, v, some);
+        out.template put<A>(at + k, v, some);
     });
 }
 
 /// gamma: an entry an element, or null where it is in the terms.
-template <class A, class T, class P>
-void run_backward(const T* x, const T* dy, T* dx, std::int64_t n, const BackwardTerms& terms, const P* gamma) {
+template <class A, class T, class G, class P>
+void run_backward(const T* x, const G* dy, T* dx, std::int64_t n, const BackwardTerms& terms, const P* gamma) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
         Lanes<A> g = load<A>(dy + k, some) * c.factor;  // before gamma: the size of dx
