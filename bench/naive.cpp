@@ -1,11 +1,13 @@
 #include "bench/naive.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xtensor.hpp>
 
+#include "norms/activation.hpp"
 #include "norms/registry.hpp"
 #include "norms/running_stats.hpp"
 
@@ -35,6 +37,7 @@ public:
             const Array var = sigma * sigma - T(p_.spec.eps);
             keep(mean, var, rstd, args.saved);
             y = gamma * (x - mean) * rstd + beta;
+            activate(y);
             return;
         }
         const auto axes = block_axes();
@@ -62,14 +65,25 @@ public:
         } else {
             y = gamma * (x - mean) * rstd + beta;
         }
+        activate(y);
     }
 
     void backward(const BackwardArgs& args) const override {
-        const auto x = view(args.x.data), dy = view(args.dy.data);
+        const auto x = view(args.x.data);
+        Array dy = view(args.dy.data);
         const auto gamma = parameters(args.affine.gamma, T(1));
         const Dims dims = p_.own_statistics() ? statistic_dims() : parameter_dims();
         const Array mean = from_f64(args.saved.mean, dims), rstd = from_f64(args.saved.rstd, dims);
         const Array x_hat = (x - mean) * rstd;
+        if (p_.spec.activates()) {
+            const auto beta = parameters(args.affine.beta, T(0));
+            const Array z =
+                args.saved.r
+                    ? Array(gamma * (x_hat * from_f64(args.saved.r, dims) + from_f64(args.saved.d, dims)) + beta)
+                    : Array(gamma * x_hat + beta);
+            std::ranges::transform(z, dy, dy.begin(),
+                                   [this](T v, T w) { return w * activation_slope(p_.spec.activation, v); });
+        }
         Array g = gamma * dy;
         if (args.saved.r) g *= from_f64(args.saved.r, dims);
         if (args.gradients.dx.data) {
@@ -102,6 +116,11 @@ public:
     }
 
 private:
+    void activate(auto& y) const {
+        if (p_.spec.activates())
+            for (auto& v : y) v = activated(p_.spec.activation, T(v));
+    }
+
     Dims in_order(std::int64_t n, std::int64_t g, std::int64_t d, std::int64_t s) const {
         const auto N = static_cast<std::size_t>(n), G = static_cast<std::size_t>(g), D = static_cast<std::size_t>(d),
                    S = static_cast<std::size_t>(s);
@@ -166,7 +185,6 @@ public:
         if (p.device != Device::host || !p.dense) return {"it works on dense host memory"};
         if (is_narrow(p.params())) return {"its gamma and beta are f32, or f64"};
         if (p.spec.gamma_offset != 0) return {"it adds no offset to gamma"};
-        if (p.spec.activates()) return {"it has no activation behind the norm"};
         if (p.slices() > 1) return {"it has no stat_batch"};
         return {};
     }

@@ -37,15 +37,15 @@ std::vector<const Implementation*> chosen(const Selection& s, const Watch& watch
 }
 
 std::string label(const Workload& w) {
-    return fmt::format("{}/{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : "");
+    return fmt::format("{}/{}{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : "",
+                       w.activation == Activation::none ? "" : fmt::format("/{}", name_of(w.activation)));
 }
 
 // With one channel or one position both layouts are the same memory.
 std::vector<Layout> layouts_of(const Workload& w, const std::vector<Layout>& asked) {
     std::vector<Layout> layouts = asked;
     if (asked.empty())
-        layouts = w.both_layouts ? std::vector{Layout::channels_first, Layout::channels_last}
-                                 : std::vector{Layout::channels_first};
+        layouts = w.both_layouts ? std::vector{Layout::channels_first, Layout::channels_last} : std::vector{w.layout};
     if (w.shape.S == 1 || w.shape.C == 1) layouts.resize(1);
     return layouts;
 }
@@ -59,7 +59,7 @@ public:
     TimingPlan make() {
         for (std::size_t w = 0; w < s_.workloads.size(); ++w)
             for (Layout layout : layouts_of(s_.workloads[w], s_.layouts))
-                for (DType dtype : s_.dtypes)
+                for (DType dtype : s_.dtypes.empty() ? std::vector{s_.workloads[w].dtype} : s_.dtypes)
                     for (Mode mode : s_.modes)
                         add(w, {s_.workloads[w].spec(), s_.workloads[w].shape, dtype, layout, mode});
         for (const auto& [reason, examples] : left_out_)

@@ -14,8 +14,8 @@ namespace normlab::bench {
 struct Selection {
     std::vector<Workload> workloads;
     std::vector<std::string> implementations;  ///< empty: all that can run here but the reference
-    std::vector<DType> dtypes{DType::f32};
-    std::vector<Layout> layouts;  ///< empty: nchw, and nhwc where the workload says so
+    std::vector<DType> dtypes;                 ///< empty: the workload's own
+    std::vector<Layout> layouts;               ///< likewise
     /// evaluation is timed forward, for variants that keep running statistics
     std::vector<Mode> modes{Mode::train};
     std::vector<Direction> directions{Direction::forward, Direction::backward};

@@ -19,9 +19,20 @@ struct Listed {
     std::array<std::int64_t, 4> dims;  // 0: absent
     std::int64_t groups = 1;
     bool both_layouts = false;
+    Activation activation = Activation::none;
 };
 
-constexpr std::string_view sets[] = {"peers", "resnet50", "transformer", "unet", "vision", "weights"};
+// What a set has where the command says nothing else.
+struct Set {
+    std::string_view name;
+    DType dtype = DType::f32;
+    Layout layout = Layout::channels_first;
+};
+constexpr Set sets[] = {{"peers"},       {"resnet50"},
+                        {"transformer"}, {"llm", DType::bf16},
+                        {"unet"},        {"diffusion", DType::bf16, Layout::channels_last},
+                        {"vision"},      {"weights"}};
+constexpr Activation silu = Activation::silu;
 constexpr Listed rows[] = {
     {"peers", "batch_norm", {128, 64, 56, 56}, 1, true},
     {"peers", "batch_norm", {32, 64, 56, 56}, 1, true},
@@ -65,6 +76,26 @@ constexpr Listed rows[] = {
     {"unet", "group_norm", {2, 1280, 16, 16}, 32},
     {"unet", "group_norm", {2, 2560, 16, 16}, 32},
     {"unet", "group_norm", {2, 1280, 8, 8}, 32},
+    // decoders of 1B to 400B: rows of their width, from one token to a long prompt, at most 2^26 elements
+    {"llm", "rms_norm", {1, 2048}},
+    {"llm", "rms_norm", {1, 4096}},
+    {"llm", "rms_norm", {1, 8192}},
+    {"llm", "rms_norm", {1, 16384}},
+    {"llm", "rms_norm", {64, 4096}},
+    {"llm", "rms_norm", {64, 8192}},
+    {"llm", "rms_norm", {2048, 2048}},
+    {"llm", "rms_norm", {2048, 4096}},
+    {"llm", "rms_norm", {2048, 8192}},
+    {"llm", "rms_norm", {2048, 16384}},
+    {"llm", "rms_norm", {16384, 2048}},
+    {"llm", "rms_norm", {16384, 4096}},
+    // the unet's shapes as they are run: channels last, with silu behind the norm
+    {"diffusion", "group_norm", {2, 320, 64, 64}, 32, false, silu},
+    {"diffusion", "group_norm", {2, 960, 64, 64}, 32, false, silu},
+    {"diffusion", "group_norm", {2, 640, 32, 32}, 32, false, silu},
+    {"diffusion", "group_norm", {2, 1920, 32, 32}, 32, false, silu},
+    {"diffusion", "group_norm", {2, 1280, 16, 16}, 32, false, silu},
+    {"diffusion", "group_norm", {2, 1280, 8, 8}, 32, false, silu},
     // ResNet-50 with filter response norm; embeddings of a contrastive loss, and of a search index
     {"vision", "filter_response_norm", {32, 64, 112, 112}},
     {"vision", "filter_response_norm", {32, 256, 56, 56}},
@@ -97,15 +128,23 @@ std::int64_t usual_groups(std::int64_t channels) {
 
 }  // namespace
 
+std::vector<std::string_view> shape_sets() {
+    std::vector<std::string_view> names;
+    for (const Set& set : sets) names.push_back(set.name);
+    return names;
+}
+
 Spec Workload::spec() const {
     Spec s = find_variant(variant).make();
     s.groups = groups;
     if (eps) s.eps = *eps;
+    s.activation = activation;
     return s;
 }
 
 std::string Workload::text() const {
-    return fmt::format("{} {}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : "");
+    return fmt::format("{} {}{}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : "",
+                       activation == Activation::none ? "" : fmt::format(" {}", name_of(activation)));
 }
 
 Workload make_workload(std::string_view variant, const std::vector<std::int64_t>& dims, std::int64_t groups) {
@@ -122,17 +161,19 @@ Workload make_workload(std::string_view variant, const std::vector<std::int64_t>
 }
 
 std::vector<Workload> find_workloads(const std::string& name) {
-    if (std::ranges::find(sets, name) == std::end(sets)) {
+    const auto set = std::ranges::find(sets, name, &Set::name);
+    if (set == std::end(sets)) {
         const bool path =
             name.find('/') != std::string::npos || name.find('.') != std::string::npos || std::filesystem::exists(name);
         if (path) return read_workloads(name);
-        throw Error(unknown("shape set", name, sets) + ", or a file's path");
+        throw Error(unknown("shape set", name, shape_sets()) + ", or a file's path");
     }
     std::vector<Workload> workloads;
     for (const Listed& row : rows) {
         if (row.set != name) continue;
         workloads.push_back(make_workload(row.variant, {row.dims.begin(), std::ranges::find(row.dims, 0)}, row.groups));
-        workloads.back().both_layouts = row.both_layouts;
+        workloads.back().both_layouts = row.both_layouts, workloads.back().activation = row.activation;
+        workloads.back().dtype = set->dtype, workloads.back().layout = set->layout;
     }
     return workloads;
 }

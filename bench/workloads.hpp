@@ -17,7 +17,11 @@ struct Workload {
     Shape shape;
     std::int64_t groups = 1;
     std::optional<double> eps;  ///< unset: the variant's own
-    bool both_layouts = false;  ///< unless a layout is asked for: nchw alone, or nhwc too
+    Activation activation = Activation::none;
+    // unless others are asked for:
+    DType dtype = DType::f32;
+    Layout layout = Layout::channels_first;
+    bool both_layouts = false;  ///< the other layout too
 
     Spec spec() const;
     std::string text() const;  ///< "group_norm 32x64x56x56 G=32"
@@ -28,9 +32,10 @@ struct Workload {
 /// empty one among them, and where groups do not divide C.
 Workload make_workload(std::string_view variant, const std::vector<std::int64_t>& dims, std::int64_t groups = 1);
 
-/// resnet50 (batch norm, 32 images), transformer (layer and rms norm), unet (group norm), weights (weight norm), or
-/// peers (batch, layer, group, instance and weight norm: the cases in which other libraries were measured); else a
-/// file. Throws Error naming the nearest set.
+/// The names of sets: bench/README.md says what they hold.
+std::vector<std::string_view> shape_sets();
+
+/// One of these sets, or else a file. Throws Error naming the nearest set.
 std::vector<Workload> find_workloads(const std::string& set_or_file);
 
 /// JSON: {"problems": [{"prim": "bnorm" | "lnorm" | "gnorm", "shape": [N, C, ...], "G": groups of gnorm, "eps":

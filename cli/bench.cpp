@@ -190,13 +190,14 @@ void add_bench(CLI::App& app, int& status) {
     in_group(*verb, "What is timed", "bench --shapes resnet50 --limit 3 --dtype f32,bf16");
     reads(verb->add_option(
         "--shapes", o->shapes,
-        "peers (the default), resnet50, transformer, unet, vision, weights, or a file (bench/README.md)"));
+        fmt::format("{}, or a file (default: peers; bench/README.md)", fmt::join(bench::shape_sets(), ", "))));
     add_value(*verb, "--limit", o->limit, from_to(1, 1000000), "the first so many shapes only");
     add_list(*verb, "--variant", o->variants,
              "variants, comma separated (default: the set's own); one that the set does not have runs on its shapes");
-    add_list(*verb, "--dtype", o->selection.dtypes, parse_dtype, dtype_words() + " (default: f32)");
+    add_list(*verb, "--dtype", o->selection.dtypes, parse_dtype,
+             dtype_words() + " (default: bf16 for llm and diffusion, otherwise f32)");
     add_list(*verb, "--layout", o->selection.layouts, parse_layout,
-             "nchw, nhwc (default: nchw, and nhwc where the set has it)");
+             "nchw, nhwc (default: nhwc for diffusion, otherwise nchw, and nhwc where the set has it)");
     add_list(*verb, "--mode", o->selection.modes, parse_mode,
              "train, eval (default: train); eval is timed forward only");
     add_list(*verb, "--direction", o->selection.directions, bench::parse_direction,

@@ -107,7 +107,8 @@ std::vector<std::string> words_after(const std::string& flag) {
     if (flag == "--layer") words = {"conv", "dense"};
     if (flag == "--direction") words = {"forward", "backward"};
     if (flag == "--cache") words = {"cold", "warm"};
-    if (flag == "--shapes") words = {"peers", "resnet50", "transformer", "unet", "vision", "weights"};
+    if (flag == "--shapes")
+        words = {"peers", "resnet50", "transformer", "llm", "unet", "diffusion", "vision", "weights"};
     if (flag == "SHELL") words = {"bash", "zsh", "fish"};
     return words;
 }

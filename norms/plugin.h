@@ -67,7 +67,7 @@ enum {                                                                         /
 enum { NORMLAB_DIVISOR_OWN, NORMLAB_DIVISOR_LESS_ONE, NORMLAB_DIVISOR_ONE };    /* divisor: as moments says; m - 1; 1. The mean, and mean(g), are over m always */
 enum {                                                                         /* epilogue: act, behind the norm */
     NORMLAB_ACTIVATION_NONE,                                                   /* z */
-    NORMLAB_ACTIVATION_RELU,                                                   /* max(z, 0), and NaN where z is NaN; act'(0) = 0 */
+    NORMLAB_ACTIVATION_RELU,                                                   /* max(z, 0), and NaN where z is NaN; act'(0) = 0. Where act' is 0, dz may be 0 whatever dy is */
     NORMLAB_ACTIVATION_SILU,                                                   /* z * s(z), s(z) = 1 / (1 + exp(-z)); act' = s(z) * (1 + z * (1 - s(z))) */
     NORMLAB_ACTIVATION_GELU,                                                   /* z * Phi(z), Phi(z) = (1 + erf(z / sqrt(2))) / 2; act' = Phi(z) + z * exp(-z^2 / 2) / sqrt(2 pi) */
     NORMLAB_ACTIVATION_GELU_TANH                                               /* z * (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) * (z + 0.044715 z^3);

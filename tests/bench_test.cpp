@@ -96,13 +96,16 @@ TEST_CASE("median and spread do not follow one outlier") {
 }
 
 TEST_CASE("every named shape set holds valid problems, and an unknown one is answered with the nearest") {
-    for (const char* set : {"peers", "resnet50", "transformer", "unet", "weights"}) {
-        const auto workloads = find_workloads(set);
+    for (const std::string_view set : shape_sets()) {
+        const auto workloads = find_workloads(std::string(set));
         CHECK(!workloads.empty());
         for (const Workload& w : workloads) CHECK_NOTHROW(validate({w.spec(), w.shape}));
     }
     CHECK(find_workloads("peers").size() == 13);
     CHECK(find_workloads("peers")[8].text() == "group_norm 32x64x56x56 G=32");
+    for (const Workload& w : find_workloads("llm")) CHECK((w.dtype == DType::bf16 && w.shape.size() <= 1 << 26));
+    CHECK(find_workloads("diffusion")[0].text() == "group_norm 2x320x64x64 G=32 silu");
+    CHECK(find_workloads("diffusion")[0].spec().activation == Activation::silu);
     CHECK(find_workloads("weights")[1].shape == Shape{1, 256, 256 * 9});
     CHECK_THROWS_WITH(find_workloads("resnet"),
                       Catch::Matchers::Contains("did you mean resnet50") && Catch::Matchers::Contains("a file"));

@@ -25,9 +25,14 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
         if (cases.back().groups) cases.back().groups = shape.C % 3 == 0 ? 3 : 1;
     };
     add({3, 37, 1}), add({2, 3, 65});
+    add({1, 6, 3}), add({5, 1, 3}), add({300, 3, 2}), add({2, 3, 1031});  // other ways through a kernel
+    cases.push_back(cases[0]), cases.back().affine = AffineUse::none;
+    cases.push_back(cases[0]), cases.back().gamma.pattern = "zero";  // 0 times NaN
+    cases.push_back(cases[0]), cases.back().dy.pattern = "zero";
     cases.push_back(cases[0]), cases.back().gamma_offset = 1;
-    if (base.dtype == DType::f32 && base.layout == Layout::channels_first)  // max(z, 0) may drop NaN
-        cases.push_back(cases[0]), cases.back().activation = Activation::relu;
+    if (base.dtype == DType::f32 && base.layout == Layout::channels_first)
+        for (const Activation a : {Activation::relu, Activation::silu, Activation::gelu, Activation::gelu_tanh})
+            cases.push_back(cases[0]), cases.back().activation = a;  // max(z, 0) may drop NaN
     if (base.mode == Mode::train && base.spec().block.samples && base.spec().correction == Correction::none &&
         may_keep_state(base.spec())) {
         add({6, 6, 3});
@@ -66,7 +71,8 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // and dbeta of its channel. In a centred block nothing stays finite; where the mean is not removed an infinity leaves
 // x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a kernel
 // multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block. Behind an activation dz
-// has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0.
+// has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0. Behind relu dz
+// may be chosen, not multiplied: 0 where act' is 0, whatever dy is.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -77,16 +83,17 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
     const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value),
                apart = !in_x && !p.spec.centred() && p.spec.has_floor(),
-               has_limit = p.spec.activates() && !own && std::isinf(value);
+               has_limit = p.spec.activates() && !own && std::isinf(value),
+               chosen = !in_x && p.spec.activation == Activation::relu;
     Reach y(size), dx(size), dgamma(C), dbeta(C), state(C);
     for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
         y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others) && !has_limit;
-        dx.may[i] = true, dx.must[i] = apart ? i == at : own || !in_x;
+        dx.may[i] = true, dx.must[i] = !chosen && (apart ? i == at : own || !in_x);
         dgamma.may[i / S % C] = in_x || i == at;
         if (p.spec.activates()) dbeta.may[i / S % C] = in_x || i == at;
     }
-    dgamma.may[at / S % C] = dgamma.must[at / S % C] = true;
-    dbeta.may[at / S % C] = !in_x || p.spec.activates(), dbeta.must[at / S % C] = !in_x;
+    dgamma.may[at / S % C] = true, dgamma.must[at / S % C] = !chosen;
+    dbeta.may[at / S % C] = !in_x || p.spec.activates(), dbeta.must[at / S % C] = !in_x && !chosen;
     if (in_x && p.mode == Mode::train) state.may[at / S % C] = state.must[at / S % C] = true;
     if (p.spec.centred() && own && in_x && !got.saved.mean.empty()) {
         if (std::isfinite(got.saved.mean[k]))
