@@ -52,6 +52,7 @@ public:
         if (p.device != Device::host) return {"it works on host memory"};
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
         if (!p.dense) return {"it wants dense tensors"};
+        if (p.spec.adds()) return {"it adds no residual before the norm"};
         if (p.spec.activates()) return {"it has no activation behind the norm"};
         if (p.shape.size() > 0 && !block_layout(p)) return {"its blocks are not of the row, slab or column kind"};
         return {};
