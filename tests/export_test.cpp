@@ -131,7 +131,7 @@ TEST_CASE("a script adds a residual where that is said") {
           FixedSettings{.residual = Residual::stored, .residual_dtype = DType::f32}}) {
         const Folder folder({.variants = {"rms_norm"}, .checks = {"accuracy"}, .dtypes = {DType::bf16}}, Tier::smoke,
                             fixed);
-        CAPTURE(name_of(fixed.residual));
+        CAPTURE(fixed.residual == Residual::stored, fixed.residual_dtype.has_value());
         REQUIRE(folder.exported.cases > 2);
         fill_in(folder.path);
         const Judgement right = judge(folder.path);

@@ -30,7 +30,7 @@ thread_local bool last_trained = false;                 // it was in training
 FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
     : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(dtype_of(p.dtype)),
       params_(p.param_dtype == 0 ? arithmetic_dtype(dtype_) : dtype_of(p.param_dtype - 1)),
-      sums_(p.residual_dtype == 0 ? dtype_ : dtype_of(p.residual_dtype - 1)),
+      sum_dtype_(p.residual_dtype == 0 ? dtype_ : dtype_of(p.residual_dtype - 1)),
       own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
       renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN), centred_(p.moments == NORMLAB_CENTRED),
       eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
@@ -257,7 +257,7 @@ double FaultyLayer::special(std::int64_t i, const BlockStatistics& s) const {
 
 void FaultyLayer::forward(const normlab_forward_args& a) {
     Values x = read(a.x, f_.x_layout != 0, dtype_), residual;
-    if (p_.residual != 0) residual = read(a.residual, f_.x_layout != 0, sums_), x = summed(x, residual, a);
+    if (p_.residual != 0) residual = read(a.residual, f_.x_layout != 0, sum_dtype_), x = summed(x, residual, a);
     const bool has_nan = std::ranges::any_of(x, [](double v) { return std::isnan(v); });
     for (double& v : x)
         if (std::abs(v) < f_.small_x || (f_.nan_as_zero != 0 && std::isnan(v))) v = 0;
@@ -308,7 +308,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
 }
 
 void FaultyLayer::backward(const normlab_backward_args& a) {
-    const Values x = read(a.x, f_.x_layout != 0, p_.residual != 0 ? sums_ : dtype_),
+    const Values x = read(a.x, f_.x_layout != 0, p_.residual != 0 ? sum_dtype_ : dtype_),
                  to_y = read(a.dy, f_.dy_layout != 0, dtype_),
                  gamma = f_.gamma_of_forward != 0 && !last_gamma_.empty()
                              ? last_gamma_

@@ -72,7 +72,7 @@ private:
     normlab_problem p_;
     Formula f_;
     std::int64_t N_, C_, S_, slice_;
-    DType dtype_, params_, sums_;
+    DType dtype_, params_, sum_dtype_;
     bool own_, renorm_, centred_;
     double eps_;
     // elements that a block's statistics apply to, and that they are summed over
