@@ -190,11 +190,66 @@ TEST_CASE("what declines a residual says so, and nothing is differentiated twice
     CHECK_THAT(operation.supports_backward_backward().reason, Contains("no double backward"));
 }
 
+TEST_CASE("the CPU kernels add a residual in the pass of the norm: the bits of the norm of s, at edges of lanes") {
+    const Implementation& cpu = find_implementation("cpu");
+    std::size_t served = 0;
+    for (const char* variant : {"layer_norm", "rms_norm", "group_norm", "l2_norm", "instance_norm"})
+        for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16})
+            for (const Shape& shape :
+                 {Shape{3, 8, 1}, Shape{3, 9, 1}, Shape{5, 17, 1}, Shape{3, 33, 2}, Shape{2, 3, 67}, Shape{3, 511, 1},
+                  Shape{2, 513, 1}, Shape{70, 6, 99}, Shape{2, 4099, 1}}) {
+                const Case c = with_residual(variant, dtype, Residual::stored, shape);
+                if (!is_valid(c) || !cpu.supports(c.problem())) continue;
+                CAPTURE(c.text());
+                const Inputs<double> in = draw(c);
+                Inputs<double> alone = in;
+                alone.ds.clear();
+                const Outputs<double> out = run(cpu, in), without = run(cpu, in.without_residual(in.stored()));
+                CHECK(out.s == in.stored());
+                CHECK(out.y == without.y);
+                CHECK(out.saved.rstd == without.saved.rstd);
+                CHECK(out.dgamma == without.dgamma);
+                CHECK(out.dbeta == without.dbeta);
+                CHECK(out.dx == out.d_residual);
+                CHECK(run(cpu, alone).dx == without.dx);
+                for (const Placement& p : {Placement{.threads = 2, .offset = 1}, Placement{.threads = 0},
+                                           Placement{.threads = 3, .offset = 3, .in_place = InPlace::both}}) {
+                    Session session(cpu, in.problem, p);
+                    session.write(in), session.forward(), session.backward();
+                    const Outputs<double> other = session.outputs();
+                    CHECK(other.s == out.s);
+                    CHECK(other.y == out.y);
+                    CHECK(other.dx == out.dx);
+                    CHECK(other.d_residual == out.d_residual);
+                    CHECK(other.dgamma == out.dgamma);
+                    session.backward({.dx = false, .dgamma = false, .dbeta = false});
+                    CHECK(session.outputs().d_residual == out.d_residual);
+                    session.backward({.d_residual = false});
+                    CHECK(session.outputs().dx == out.dx);
+                }
+                ++served;
+            }
+    CHECK(served > 100);
+}
+
+TEST_CASE("the CPU kernels decline the residuals that they do not add in their own pass") {
+    const auto reason = [](const Problem& p) { return find_implementation("cpu").supports(p).reason; };
+    Problem p{layer_norm(), {2, 16, 1}, DType::bf16};
+    p.spec.residual = Residual::stored;
+    CHECK(reason(p).empty());
+    p.spec.residual = Residual::wide;
+    CHECK_THAT(reason(p), Contains("normalizes it as it is stored"));
+    p.spec.residual = Residual::stored, p.spec.residual_dtype = DType::f32;
+    CHECK_THAT(reason(p), Contains("in the data's type"));
+    p.spec.residual_dtype.reset(), p.shape = {2, 7, 1};
+    CHECK_THAT(reason(p), Contains("few elements"));
+}
+
 TEST_CASE("wrong residuals are named") {
     const auto cause = [](std::string_view fault, const char* quantity) {
-        for (const Finding& f : find_check("accuracy").run(
-                 parse_case("layer_norm faulty f32 nchw train 5x6x3 residual=stored seed=3"),
-                 faults::implementation(&faults::find(fault))))
+        for (const Finding& f : find_check("accuracy")
+                                    .run(parse_case("layer_norm faulty f32 nchw train 5x6x3 residual=stored seed=3"),
+                                         faults::implementation(&faults::find(fault))))
             if (f.quantity == quantity) return f.cause;
         return std::string();
     };
