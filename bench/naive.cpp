@@ -185,6 +185,7 @@ public:
         if (p.device != Device::host || !p.dense) return {"it works on dense host memory"};
         if (is_narrow(p.params())) return {"its gamma and beta are f32, or f64"};
         if (p.spec.gamma_offset != 0) return {"it adds no offset to gamma"};
+        if (p.spec.adds()) return {"it adds no residual before the norm"};
         if (p.slices() > 1) return {"it has no stat_batch"};
         return {};
     }

@@ -22,10 +22,11 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
         cases.push_back(verify::as_a_script(verify::parse_case(text)));
         cases.back().implementation = verify::script_name;
     }
-    if (!cases.empty() && !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode",
-                                        "--convention", "--eps", "--momentum", "--running", "--denominator",
-                                        "--divisor", "--gamma-offset", "--activation", "--param-dtype"})
-                               .empty())
+    if (!cases.empty() &&
+        !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode", "--convention", "--eps",
+                      "--momentum", "--running", "--denominator", "--divisor", "--gamma-offset", "--activation",
+                      "--param-dtype", "--residual", "--residual-dtype"})
+             .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
     fixed.as_cases_say = !cases.empty();
@@ -94,6 +95,14 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
         verb, "--activation", to.activation,
         [](std::string_view, const std::string& word) { return parse_activation(word); },
         "behind the norm: relu, silu, gelu or gelu_tanh (default: none)");
+    add_value(
+        verb, "--residual", to.residual, [](std::string_view, const std::string& word) { return parse_residual(word); },
+        "s = x + residual before the norm, an output: stored (statistics of s) or wide (of the sum before it is "
+        "rounded; default: none)");
+    add_value(
+        verb, "--residual-dtype", to.residual_dtype,
+        [](std::string_view, const std::string& word) { return parse_dtype(word); },
+        "the type of residual and s: f32 beside data of 16 bits (default: the data's)");
 }
 
 }  // namespace

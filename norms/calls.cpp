@@ -36,6 +36,16 @@ void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& 
         refuse("{}: sample stride {}; 0, or at least {}, is accepted", what, t.sample_stride, least);
 }
 
+// A tensor that is to be as `like` is, but for its type.
+void check_view(std::string_view what, const ConstTensor& t, ConstTensor like, DType dtype) {
+    like.dtype = dtype;
+    check_view(what, t, like);
+}
+
+void check_residual(const Spec& spec, bool given) {
+    if (given && !spec.adds()) refuse("{} has no residual: no residual, s, ds or d_residual is accepted", spec.variant);
+}
+
 // A call as the implementation sees it: on its device, dense if it insists.
 struct Call {
     Call(const Spec& spec, Mode mode, const ConstTensor& x, bool dense, const Implementation& implementation)
@@ -143,10 +153,17 @@ State initial_state(const Spec& spec, std::int64_t channels) {
 }
 
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
-             const Implementation& implementation) {
+             const Implementation& implementation, Added added) {
     check_view("x", x, x);
     check_view("y", y, x);
-    const Call call(spec, mode, x, x.dense() && y.dense(), implementation);
+    check_residual(spec, added.residual.data || added.s.data);
+    bool dense = x.dense() && y.dense();
+    if (spec.adds()) {
+        const DType sums = spec.residual_dtype.value_or(x.dtype);
+        check_view("residual", added.residual, x, sums), check_view("s", added.s, x, sums);
+        dense = dense && added.residual.dense() && added.s.dense();
+    }
+    const Call call(spec, mode, x, dense, implementation);
     const StateView running = checked_state(call.problem, state);
     if (x.shape.size() == 0) {
         saved = {};
@@ -172,17 +189,28 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
         out("saved d", saved.d),       staging.out("saved opaque", saved.opaque.data(), saved.opaque.size())};
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
     operation.forward(staging.in("x", x), staged(staging, affine, call, x.device),
-                      staged(staging, running, call.problem), kept, staging.out("y", y));
+                      staged(staging, running, call.problem), kept, staging.out("y", y),
+                      spec.adds() ? Added{staging.in("residual", added.residual), staging.out("s", added.s)} : Added{});
     staging.finish();
 }
 
 void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
-              Gradients gradients, const Implementation& implementation) {
-    Tensor& dx = gradients.dx;
-    check_view("x", x, x);
-    check_view("dy", dy, x);
-    if (dx.data) check_view("dx", dx, x);
-    const Call call(spec, mode, x, x.dense() && dy.dense() && (!dx.data || dx.dense()), implementation);
+              Gradients gradients, const Implementation& implementation, ConstTensor ds) {
+    Tensor &dx = gradients.dx, &d_residual = gradients.d_residual;
+    check_residual(spec, ds.data || d_residual.data);
+    ConstTensor data = x;  // with a residual x is s, which may have another type than the data
+    if (spec.adds()) data.dtype = dy.dtype;
+    const DType sums = spec.residual_dtype.value_or(data.dtype);
+    check_view(spec.adds() ? "s" : "x", x, data, spec.adds() ? sums : x.dtype);
+    check_view("dy", dy, data);
+    bool dense = x.dense() && dy.dense();
+    const auto look_at = [&](const char* name, const ConstTensor& t, DType dtype) {
+        if (!t.data) return;
+        check_view(name, t, data, dtype);
+        dense = dense && t.dense();
+    };
+    look_at("dx", dx, data.dtype), look_at("ds", ds, sums), look_at("d_residual", d_residual, sums);
+    const Call call(spec, mode, data, dense, implementation);
     const std::size_t channel_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();
@@ -192,9 +220,12 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     const ConstSavedView kept = staged(staging, saved);
     const Gradients wanted{dx.data ? staging.out("dx", dx) : Tensor{},
                            staging.out("dgamma", gradients.dgamma, channel_bytes, x.device),
-                           staging.out("dbeta", gradients.dbeta, channel_bytes, x.device)};
+                           staging.out("dbeta", gradients.dbeta, channel_bytes, x.device),
+                           d_residual.data ? staging.out("d_residual", d_residual) : Tensor{}};
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
-    operation.backward(staging.in("x", x), staging.in("dy", dy), staged(staging, affine, call, x.device), kept, wanted);
+    operation.backward(staging.in(spec.adds() ? "s" : "x", x), staging.in("dy", dy),
+                       staged(staging, affine, call, x.device), kept, wanted,
+                       ds.data ? staging.in("ds", ds) : ConstTensor{});
     staging.finish();
 }
 
@@ -234,6 +265,9 @@ void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor d
 ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType params) {
     if (spec.running == Running::none)
         refuse("{} keeps no running statistics: its evaluation is no fixed map and cannot be folded", spec.variant);
+    if (spec.adds())
+        refuse("{} with a residual is no affine map of x and cannot be folded; without one it is accepted",
+               spec.variant);
     if (spec.activates())
         refuse("{} with {} behind it is no affine map and cannot be folded; without an activation it is accepted",
                spec.variant, name_of(spec.activation));

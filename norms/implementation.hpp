@@ -28,15 +28,17 @@ struct ForwardArgs {
     Tensor y;
     void* workspace = nullptr;  ///< aligned to 256 bytes, contents undefined
     void* stream = nullptr;     ///< a cudaStream_t for device tensors
+    Added added = {};           ///< of a layer with a residual
 };
 
 struct BackwardArgs {
-    ConstTensor x, dy;
+    ConstTensor x, dy;  ///< with a residual s stands for x, in its own type
     Affine affine;
     ConstSavedView saved;
     Gradients gradients;
     void* workspace = nullptr;
     void* stream = nullptr;
+    ConstTensor ds = {};  ///< the cotangent of s; null: 0
 };
 
 struct BackwardBackwardArgs {

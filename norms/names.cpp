@@ -15,6 +15,7 @@ constexpr std::array<std::string_view, 4> runnings{"none", "unbiased", "biased",
 constexpr std::array<std::string_view, 4> denominators{"root", "added", "floor", "floor_root"};
 constexpr std::array<std::string_view, 3> divisors{"own", "less_one", "one"};
 constexpr std::array<std::string_view, 5> activations{"none", "relu", "silu", "gelu", "gelu_tanh"};
+constexpr std::array<std::string_view, 3> residuals{"none", "stored", "wide"};
 constexpr std::array<std::string_view, 5> accumulations{"sequential", "tree", "f64", "kappa-free", "pivot"};
 
 constexpr auto dtypes = [] {
@@ -47,6 +48,7 @@ std::string_view name_of(Running v) { return runnings[static_cast<std::size_t>(v
 std::string_view name_of(Denominator v) { return denominators[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Divisor v) { return divisors[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Activation v) { return activations[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Residual v) { return residuals[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
 
 DType parse_dtype(std::string_view word) { return kernel_dtypes[place_of("dtype", word, dtypes)]; }
@@ -62,6 +64,7 @@ Divisor parse_divisor(std::string_view word) { return static_cast<Divisor>(place
 Activation parse_activation(std::string_view word) {
     return static_cast<Activation>(place_of("activation", word, activations));
 }
+Residual parse_residual(std::string_view word) { return static_cast<Residual>(place_of("residual", word, residuals)); }
 Accumulation parse_accumulation(std::string_view word) {
     return static_cast<Accumulation>(place_of("accumulation", word, accumulations));
 }

@@ -23,14 +23,16 @@
 // gamma is g, y is w).
 //
 // Where gamma is stored less an offset (Spec::gamma_offset), y and g have gamma_offset + gamma for it.
+// With a residual (Spec::residual): s = x + residual, a result, stands for x above. d = ds + dx, where ds is the
+// cotangent of s; dx and d_residual are d. Backward has s. There is no double backward of it.
 // Behind an activation (Spec::activation): z is y above, y = act(z), and dz = dy act'(z) stands for dy. There is no
 // double backward of it.
 // gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for f64, unless the Spec
 // says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
 // Pointers are host pointers. Arrays of parameters are contiguous, C elements of Problem::params(). Aliasing: y may
-// be x and dx may be dy (same view); other overlaps are not allowed. An empty tensor (a dimension is 0) gives empty y
-// and dx, zero dgamma and dbeta, and leaves State alone. Every function throws Error for wrong arguments before
-// anything is written.
+// be x, dx may be dy and s may be residual (same view); other overlaps are not allowed. An empty tensor (a dimension is
+// 0) gives empty y and dx, zero dgamma and dbeta, and leaves State alone. Every function throws Error for wrong
+// arguments before anything is written.
 
 #include <span>
 #include <vector>
@@ -50,13 +52,15 @@ const Implementation& default_implementation();
 /// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: evaluation reads it,
 /// training reads and updates it (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result
 /// is that of one call for each slice, in order. Throws Error also where the implementation declines the problem, with
-/// its reason.
+/// its reason. `added` is needed where spec.residual is not none.
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
-             const Implementation& implementation = default_implementation());
+             const Implementation& implementation = default_implementation(), Added added = {});
 
 /// Gradients of a loss, given dy = d loss / d y and the `saved` of a forward call of the same implementation.
+/// With a residual x is the s that forward gave, and ds = d loss / d s, or null: 0.
 void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
-              Gradients gradients, const Implementation& implementation = default_implementation());
+              Gradients gradients, const Implementation& implementation = default_implementation(),
+              ConstTensor ds = {});
 
 /// The gradients of S = <dx, v> + <dgamma, u> + <dbeta, w>, dx, dgamma and dbeta being what `backward` gives for the
 /// same arguments: ddx by x, ddy by dy, ddgamma by gamma (taken as 1 where it is absent). beta is not read. Nothing

@@ -35,9 +35,9 @@ Operation::Operation(const Problem& problem, const Implementation& implementatio
     workspace_at_ = workspace_.data();
 }
 
-void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y) {
+void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added) {
     if (problem_.shape.size() == 0) return;
-    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_});
+    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_, added});
     if (!moves_state_) return;
     if (problem_.device == Device::host) return update_running(problem_, state, saved.mean, saved.var);
     // Little, and rare: an implementation for a device that cares for speed moves them itself.
@@ -58,12 +58,14 @@ void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView
         copy(to, problem_.device, v->data(), Device::host, v->size() * sizeof(double));
 }
 
-void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients) {
+void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
+                         ConstTensor ds) {
     if (problem_.shape.size() == 0) return write_zeros({gradients.dgamma, gradients.dbeta});
-    plan_->backward({x, dy, affine, saved, gradients, workspace_at_, stream_});
+    plan_->backward({x, dy, affine, saved, gradients, workspace_at_, stream_, ds});
 }
 
 Support Operation::supports_backward_backward() const {
+    if (problem_.spec.adds()) return {"no double backward is asked for with a residual"};
     if (problem_.spec.activates()) return {"no double backward is asked for behind an activation"};
     return plan_ ? plan_->supports_backward_backward() : Support{};
 }

@@ -36,8 +36,10 @@ public:
 
     /// y = norm(x); fills `saved`; moves `state` in training where the variant keeps running statistics.
     /// Not from two threads at once: calls share the workspace.
-    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y);
-    void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients);
+    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added = {});
+    /// Of a layer with a residual, x is the s that forward gave.
+    void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
+                  ConstTensor ds = {});
     /// Whether this problem's double backward is there, or why not.
     Support supports_backward_backward() const;
     /// Throws Declined where it is not.

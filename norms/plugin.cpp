@@ -44,6 +44,8 @@ normlab_problem c_problem(const Problem& p) {
     c.gamma_offset = p.spec.gamma_offset;
     c.epilogue = static_cast<std::int32_t>(p.spec.activation);
     c.param_dtype = is_narrow(p.params()) ? 1 + row_of(p.params()).plugin_code : 0;
+    c.residual = static_cast<std::int32_t>(p.spec.residual);
+    c.residual_dtype = p.residuals() != p.dtype ? 1 + row_of(p.residuals()).plugin_code : 0;
     return c;
 }
 
@@ -56,6 +58,7 @@ static_assert(NORMLAB_CUDA == static_cast<int>(Device::cuda) && NORMLAB_NORM == 
 static_assert(NORMLAB_FLOOR_ROOT == static_cast<int>(Denominator::floor_root) &&
               NORMLAB_DIVISOR_ONE == static_cast<int>(Divisor::one));
 static_assert(NORMLAB_ACTIVATION_GELU_TANH == static_cast<int>(Activation::gelu_tanh));
+static_assert(NORMLAB_RESIDUAL_WIDE == static_cast<int>(Residual::wide));
 static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) &&
               NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
 static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free) &&
@@ -100,15 +103,26 @@ public:
 
     void forward(const ForwardArgs& a) const override {
         const normlab_state state{a.state.mean, a.state.var, a.state.sigma, a.state.count};
-        const normlab_forward_args args{sizeof args,      a.x.data, a.affine.gamma, a.affine.beta, state,
-                                        c_saved(a.saved), a.y.data, a.workspace,    a.stream};
+        const normlab_forward_args args{
+            sizeof args, a.x.data,    a.affine.gamma, a.affine.beta,         state,         c_saved(a.saved),
+            a.y.data,    a.workspace, a.stream,       a.added.residual.data, a.added.s.data};
         check("forward", [&] { return table_.forward(plan_, &args); });
     }
 
     void backward(const BackwardArgs& a) const override {
-        const normlab_backward_args args{
-            sizeof args,         a.x.data,           a.dy.data,         a.affine.gamma, a.affine.beta, c_saved(a.saved),
-            a.gradients.dx.data, a.gradients.dgamma, a.gradients.dbeta, a.workspace,    a.stream};
+        const normlab_backward_args args{sizeof args,
+                                         a.x.data,
+                                         a.dy.data,
+                                         a.affine.gamma,
+                                         a.affine.beta,
+                                         c_saved(a.saved),
+                                         a.gradients.dx.data,
+                                         a.gradients.dgamma,
+                                         a.gradients.dbeta,
+                                         a.workspace,
+                                         a.stream,
+                                         a.ds.data,
+                                         a.gradients.d_residual.data};
         check("backward", [&] { return table_.backward(plan_, &args); });
     }
 
@@ -207,7 +221,8 @@ private:
         } later[] = {{!spec.plain(), NORMLAB_READS_DENOMINATOR, 3, "denominator and divisor"},
                      {spec.gamma_offset != 0, NORMLAB_READS_GAMMA_OFFSET, 3, "gamma_offset"},
                      {spec.activates(), NORMLAB_READS_EPILOGUE, 4, "epilogue"},
-                     {is_narrow(problem.params()), NORMLAB_READS_PARAM_DTYPE, 4, "param_dtype"}};
+                     {is_narrow(problem.params()), NORMLAB_READS_PARAM_DTYPE, 4, "param_dtype"},
+                     {spec.adds(), NORMLAB_READS_RESIDUAL, 5, "residual"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;
             if (const std::uint32_t least = 1u << 16 | since; table_.version < least)

@@ -13,6 +13,7 @@
  *     dgamma = sum dy * x_hat (batch renorm: x_hat * r + d)     dbeta = sum dy     over all elements of a channel
  *     another denominator than sqrt(var + eps), or another q (l2 norm, weight standardization): problem.denominator, problem.divisor,
  *     of which a plug-in is asked only where its table says that it reads them (reads)
+ *     a residual before the norm: s = x + residual, another output, stands for x: problem.residual, likewise
  *     an activation behind the norm: y = act(z), where z is y above, and dz = dy * act'(z) stands for dy: problem.epilogue, likewise
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
@@ -22,7 +23,7 @@
  * Only outputs may be written, all of an output must be, and nothing beyond its end. Nothing outside an array may be read either, whether or not the value
  * is used: an array may begin or end where mapped memory does, inputs may be mapped read-only (a write that is undone faults), and after a call its arrays may be gone.
  * A call leaves the floating-point environment, locale, signal handlers and the rest of the process as it found them, and keeps nothing that grows with the number of calls.
- * y may be x, and dx may be dy (the same address); nothing else overlaps.
+ * y may be x, dx may be dy, and s may be residual (the same address); nothing else overlaps.
  *
  * Calls. One at a time: a plan is not called by two threads at once. An int result is 0 for success; anything else makes the call fail with the text
  * that last_error gives. Same bits are expected on every call and for any number of threads, unless table.nondeterministic says otherwise. normlab runs a plug-in in a process
@@ -37,7 +38,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 4
+#define NORMLAB_PLUGIN_MINOR 5
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -73,6 +74,12 @@ enum {                                                                         /
     NORMLAB_ACTIVATION_GELU_TANH                                               /* z * (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) * (z + 0.044715 z^3);
                                                                                   act' = (1 + t) / 2 + z * (1 - t^2) * u' / 2, u' = sqrt(2 / pi) * (1 + 0.134145 z^2) */
 };
+enum {                                                                         /* residual: what is added to x, and what sees the sum */
+    NORMLAB_RESIDUAL_NONE,
+    NORMLAB_RESIDUAL_STORED,                                                   /* statistics and x_hat are those of s as it is stored */
+    NORMLAB_RESIDUAL_WIDE                                                      /* forward's are those of the sum before it is rounded to the type of s; backward's x_hat is
+                                                                                  (s - mean) * rstd with s as stored, and mean and rstd as saved */
+};
 enum { NORMLAB_NO_CORRECTION, NORMLAB_RENORM };                                /* correction: none; batch renormalization's r and d */
 enum {                                                                         /* running: what the state keeps beside the mean */
     NORMLAB_RUNNING_NONE,
@@ -99,7 +106,8 @@ enum {                                                                         /
     NORMLAB_READS_DENOMINATOR = 1,                                             /* denominator and divisor */
     NORMLAB_READS_GAMMA_OFFSET = 2,                                            /* gamma_offset */
     NORMLAB_READS_EPILOGUE = 4,                                                /* epilogue */
-    NORMLAB_READS_PARAM_DTYPE = 8                                              /* param_dtype */
+    NORMLAB_READS_PARAM_DTYPE = 8,                                             /* param_dtype */
+    NORMLAB_READS_RESIDUAL = 16                                                /* residual and residual_dtype */
 };
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
@@ -133,6 +141,12 @@ typedef struct normlab_problem {
     int32_t param_dtype;       /* of gamma, beta, dgamma, dbeta (u, w, ddgamma): 0: float (double for NORMLAB_F64); otherwise 1 + NORMLAB_BF16 or 1 + NORMLAB_F16, beside data of
                                   any dtype but NORMLAB_F64. They are read exactly; what is computed from them is rounded to no 16 bits. Gradients are summed as without, in float
                                   or wider, and rounded once, to nearest: beyond the largest number of the type (65504 of NORMLAB_F16) to an infinity */
+
+    /* Since version 1.5, likewise. */
+    int32_t residual;          /* of NORMLAB_RESIDUAL_NONE, ...: s = x + residual, added in float (double for f64) with one rounding and rounded once to its type, stands for x in
+                                  all formulas, and is an output of forward. backward has s in the place of x. With ds, the cotangent of s, d = ds + dx as the formulas
+                                  have it, added before it is rounded; dx is d in the data's dtype, d_residual is d in the type of s. It is not asked for in double backward */
+    int32_t residual_dtype;    /* of residual, s, ds and d_residual, and of backward's x: 0: dtype; otherwise 1 + NORMLAB_F32, beside data of 16 bits */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training
@@ -165,16 +179,24 @@ typedef struct normlab_forward_args {
     void *y;
     void *workspace;           /* workspace_bytes(plan) bytes, contents undefined; may differ from call to call */
     void *stream;              /* NORMLAB_CUDA: the cudaStream_t to work on; need not be waited for. Host: null */
+
+    /* Since version 1.5: null where problem.residual is 0. Both lie as x does. */
+    const void *residual;
+    void *s;                   /* x + residual; may be residual */
 } normlab_forward_args;
 
 typedef struct normlab_backward_args {
     size_t size;
-    const void *x, *dy;
+    const void *x, *dy;        /* where problem.residual is not 0, x is the s that forward gave, in its type */
     const void *gamma, *beta;  /* those that count; forward may have had others. beta matters where epilogue is not 0 */
     normlab_saved saved;       /* as forward left it, to be read only; forward may have run on other plans or inputs since */
     void *dx, *dgamma, *dbeta; /* each may be null: not asked for */
     void *workspace;
     void *stream;
+
+    /* Since version 1.5: null where problem.residual is 0. */
+    const void *ds;            /* the cotangent of s; may be null: 0 */
+    void *d_residual;          /* may be null: not asked for */
 } normlab_backward_args;
 
 /* Since version 1.2. Double backward: the gradients by x, dy and gamma of S = <dx, v> + <dgamma, u> + <dbeta, w>, where dx, dgamma and dbeta are what backward gives
@@ -185,7 +207,7 @@ typedef struct normlab_backward_args {
  *     statistics given:  ddy = gamma * rstd * v + u * x_hat + w,   ddgamma = sum rstd * dy * v,   ddx = rstd * dy * u
  * Where the denominator has another slope t than 1 (problem.denominator), t stands before (1/q) sum a * x_hat in P and in h, and ddx has - rstd^2 * x_hat *
  * (t * (1/q) sum g * P(v) - t^2 * (t - 1) * (1/q) sum g * x_hat * (1/q) sum v * x_hat); NORMLAB_DECLINED is an answer, too.
- * Nothing overlaps here. What `accumulation` says of sums holds for these, too. It is not asked for where epilogue is not 0. */
+ * Nothing overlaps here. What `accumulation` says of sums holds for these, too. It is not asked for where epilogue or residual is not 0. */
 typedef struct normlab_backward_backward_args {
     size_t size;
     const void *x, *dy;

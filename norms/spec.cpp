@@ -93,6 +93,17 @@ void validate(const Problem& p) {
             fmt::format("{}: param_dtype = {} beside data of {}; {} is accepted", s.variant, row_of(p.params()).name,
                         row_of(p.dtype).name,
                         is_narrow(p.dtype) || p.dtype == DType::f32 ? "f32, bf16 or f16" : row_of(p.dtype).name));
+    if (s.residual < Residual::none || s.residual > Residual::wide)
+        throw Error(fmt::format("{}: residual = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.residual),
+                                static_cast<int>(Residual::wide)));
+    if (s.residual_dtype && !s.adds())
+        throw Error(fmt::format("{}: residual_dtype = {} without a residual; none is accepted", s.variant,
+                                row_of(*s.residual_dtype).name));
+    if (p.residuals() != p.dtype && p.residuals() != arithmetic_dtype(p.dtype))
+        throw Error(fmt::format(
+            "{}: residual_dtype = {} beside data of {}; {} is accepted", s.variant, row_of(p.residuals()).name,
+            row_of(p.dtype).name,
+            is_narrow(p.dtype) ? fmt::format("{} or f32", row_of(p.dtype).name) : std::string(row_of(p.dtype).name)));
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
         if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));

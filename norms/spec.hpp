@@ -38,6 +38,12 @@ enum class Activation {
     gelu,      ///< z Phi(z), with the error function
     gelu_tanh  ///< z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2
 };
+/// Added to x before the norm: s = x + residual, which is a result of its own.
+enum class Residual {
+    none,
+    stored,  ///< statistics, x_hat and backward see s as it is stored
+    wide     ///< forward's statistics and x_hat see the sum before it is rounded to its type; backward sees s as stored
+};
 enum class Correction { none, renorm };  ///< renorm: batch renormalization's r and d, constants in the backward pass
 enum class Running { none, unbiased_variance, biased_variance, sigma };  ///< what State keeps beside the mean
 
@@ -69,7 +75,13 @@ struct Spec {
     /// Of gamma, beta and their gradients, where it is not that of the arithmetic: f32, bf16 or f16 beside data of any
     /// of these. They are read exactly; gradients are summed as without and rounded once.
     std::optional<DType> param_dtype = std::nullopt;
+    /// s = x + residual, added in f32 (f64 for f64) and rounded once to residual_dtype, stands for x. Its gradient d is
+    /// that of the norm and ds, the cotangent of s; dx and d_residual are d, each in its type.
+    Residual residual = Residual::none;
+    /// Of residual, s and their gradients, where it is not the data's: f32 beside data of 16 bits.
+    std::optional<DType> residual_dtype = std::nullopt;
 
+    bool adds() const { return residual != Residual::none; }
     bool activates() const { return activation != Activation::none; }
     bool centred() const { return moments == Moments::centred; }
     /// What x_hat is multiplied by, of a gamma that is given.
@@ -109,6 +121,10 @@ struct Problem {
 
     /// The type of gamma, beta and their gradients: f32 (f64 for f64) unless the Spec says otherwise.
     DType params() const { return spec.param_dtype.value_or(arithmetic_dtype(dtype)); }
+    /// The type of residual, s and their gradients: the data's unless the Spec says otherwise.
+    DType residuals() const { return spec.residual_dtype.value_or(dtype); }
+    /// Forward's statistics see other numbers than those that are stored for backward.
+    bool sees_unrounded() const { return spec.residual == Residual::wide && is_narrow(residuals()); }
     /// Statistics come from the input itself (training, or no running statistics), not from State.
     bool own_statistics() const { return mode == Mode::train || spec.running == Running::none; }
     /// r and d are computed and kept: batch renorm in training.
@@ -129,10 +145,10 @@ struct Problem {
 /// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not
 /// finite, momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the
 /// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, a param_dtype whose arithmetic is not that
-/// of the data, r_max < 1, d_max < 0, running statistics where
-/// blocks are not by_channel and centred, or with another denominator or divisor than the textbook's, batch renorm
-/// without them, one element a block where m - 1 divides, and one value a channel where training needs more (batch
-/// norm, batch renorm and instance norm with m = 1).
+/// of the data, a residual_dtype without a residual, or that is neither the data's nor that of the arithmetic, r_max <
+/// 1, d_max < 0, running statistics where blocks are not by_channel and centred, or with another denominator or divisor
+/// than the textbook's, batch renorm without them, one element a block where m - 1 divides, and one value a channel
+/// where training needs more (batch norm, batch renorm and instance norm with m = 1).
 void validate(const Problem& problem);
 
 }  // namespace normlab

@@ -36,6 +36,14 @@ struct Gradients {
     Tensor dx;
     void* dgamma = nullptr;
     void* dbeta = nullptr;
+    Tensor d_residual = {};  ///< of a layer with a residual
+};
+
+/// Of a layer with a residual (Spec::residual): what forward reads and writes beside x and y. s may be residual (the
+/// same view).
+struct Added {
+    ConstTensor residual;
+    Tensor s;
 };
 
 /// Statistics where the tensors live (host or device). `count` is on the host.

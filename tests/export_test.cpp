@@ -125,6 +125,34 @@ TEST_CASE("a double backward is exported where its checks are named, and judged"
     CHECK(wrong.failing("ddy", "") == 0);
 }
 
+TEST_CASE("a script adds a residual where that is said") {
+    for (const FixedSettings& fixed :
+         {FixedSettings{.residual = Residual::stored}, FixedSettings{.residual = Residual::wide},
+          FixedSettings{.residual = Residual::stored, .residual_dtype = DType::f32}}) {
+        const Folder folder({.variants = {"rms_norm"}, .checks = {"accuracy"}, .dtypes = {DType::bf16}}, Tier::smoke,
+                            fixed);
+        CAPTURE(fixed.residual == Residual::stored, fixed.residual_dtype.has_value());
+        REQUIRE(folder.exported.cases > 1);
+        fill_in(folder.path);
+        const Judgement right = judge(folder.path);
+        INFO(right.text);
+        CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
+        for (const Outcome& o : right.outcomes) CHECK(o.test.residual == fixed.residual);
+        for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference"}}, silent))
+            CHECK(failures_text({o}, "normlab") == "");
+        fill_in(folder.path, [](const Inputs<double>&, Outputs<double>& out) {
+            for (double& v : out.s) v *= 1 + 0x1p-6;
+        });
+        CHECK(judge(folder.path).failing("s", "") > 0);
+        fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+            for (std::size_t i = 0; i < in.ds.size(); ++i) out.d_residual[i] -= in.ds[i];
+        });
+        const Judgement wrong = judge(folder.path);
+        CHECK(wrong.failing("d_residual", "") > 0);
+        CHECK(wrong.failing("dx", "") == 0);
+    }
+}
+
 TEST_CASE("a script has an offset of gamma, or another denominator, where that is said") {
     for (const auto& [variant, fixed] : {std::pair("rms_norm", FixedSettings{.gamma_offset = 1}),
                                          {"batch_norm", FixedSettings{.gamma_offset = 1}},

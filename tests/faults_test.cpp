@@ -66,6 +66,12 @@ constexpr const char* shows[] = {
     "bf16 nchw train 5x6x3 param_dtype=f16 check=accuracy",
     "f32 nchw train 5x6x3 param_dtype=bf16 gamma_offset=1 check=accuracy",
     "f16 nchw train 5x6x3 param_dtype=f16 sigma=100 dy=large check=accuracy",
+    "f64 nchw train 5x6x3 residual=stored check=accuracy", "f64 nchw train 5x6x3 residual=stored ds=none",
+    "bf16 nchw train 5x6x3 kappa=10 residual=stored check=accuracy",
+    "bf16 nchw train 5x6x3 kappa=10 residual=wide check=accuracy",
+    "bf16 nchw train 5x6x3 residual=stored residual_dtype=f32 check=accuracy",
+    "f32 nchw train 5x6x3 residual=stored check=contracts", "f32 nchw train 5x6x3 residual=stored check=repeat",
+    "f32 nchw train 5x6x3 residual=stored check=gradient_masks", "f32 nchw train 4x6x2 residual=stored check=reuse",
     // slow ones last: those seen before are not run on them
     "f64 nchw train 67x3x1 check=accuracy", "f64 nchw train 2x3x1367 check=accuracy",
     "f64 nchw train 2x1032x1 check=accuracy", "f32 nchw train 5x3x1024 check=accuracy",

@@ -149,6 +149,27 @@ TEST_CASE("handed over: silu behind group norm") {
         }
 }
 
+TEST_CASE("handed over: a residual before rms norm, whose sum has a cotangent of its own") {
+    if (!fs::exists(cases)) NORMLAB_SKIP("../shared/cases is not here");
+    const nlohmann::json c = handed_over("residual_before_rms_norm");
+    for (const Residual residual : {Residual::stored, Residual::wide}) {
+        Spec spec = rms_norm(c.at("eps"));
+        spec.residual = residual;
+        Inputs<double> in{{spec, {1, 3, 1}}, numbers(c.at("x")), numbers(c.at("dy")), numbers(c.at("gamma")), {}, {}};
+        in.residual = numbers(c.at("residual")), in.ds = numbers(c.at("ds"));
+        for (const DType dtype : {DType::f64, DType::f32}) {
+            in.problem.dtype = dtype;
+            CAPTURE(name_of(dtype));
+            const Outputs<double> out = run(find_implementation("reference"), in);
+            CHECK(out.s == numbers(c.at("s")));
+            check_near(out.y, numbers(c.at("y")), dtype);
+            check_near(out.dx, numbers(c.at("dx")), dtype);
+            check_near(out.d_residual, numbers(c.at("dresidual")), dtype);
+            check_near(out.dgamma, numbers(c.at("dgamma")), dtype);
+        }
+    }
+}
+
 TEST_CASE("handed over: one element a block gives beta, and no gradient but dbeta, exactly") {
     if (!fs::exists(cases)) NORMLAB_SKIP("../shared/cases is not here");
     const nlohmann::json c = handed_over("one_element");

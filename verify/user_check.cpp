@@ -89,6 +89,7 @@ public:
         if (p.spec.denominator != spec.denominator || p.spec.divisor != spec.divisor ||
             p.spec.gamma_offset != spec.gamma_offset || p.spec.activation != spec.activation)
             return {"the caller's Spec has another denominator, divisor, gamma_offset or activation"};
+        if (p.spec.adds()) return {"it adds no residual"};
         if (is_narrow(p.params())) return {"its gamma and beta are float, or double"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
         if (is_by_sample(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
@@ -125,7 +126,7 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
     for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) {
         if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
             of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset ||
-            of.activation != own.activation || of.param_dtype)
+            of.activation != own.activation || of.param_dtype || of.adds())
             continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
     }
@@ -140,6 +141,8 @@ CheckResult check(const ErasedKernel& erased, const Spec& spec, const CheckOptio
             fmt::format("param_dtype = {}: a kernel's gamma and beta are float (double for f64) here; none is "
                         "accepted",
                         name_of(*spec.param_dtype)));
+    if (spec.adds())
+        throw Error(fmt::format("residual = {}: a kernel adds none here; none is accepted", name_of(spec.residual)));
     static std::mutex one;
     const std::lock_guard guard(one);
     const auto start = std::chrono::steady_clock::now();

@@ -106,12 +106,26 @@ void elements_of_blocks(const Setup& s, const Args& args, const Out& out, [[mayb
         block_elements<T>(s, args, block, saved_statistics(args.saved, block), out);
 }
 
+template <class T>
+void block_sum(const Setup& s, const ForwardArgs& args, std::int64_t block) {
+    for (std::int64_t r = 0; r < s.g.runs; ++r) {
+        const std::int64_t start = s.base(block) + r * s.g.run_stride;
+        run_sum<ArithmeticOf<T>>(static_cast<const T*>(args.x.data) + start,
+                                 static_cast<const T*>(args.added.residual.data) + start,
+                                 static_cast<T*>(args.added.s.data) + start, s.g.len);
+    }
+}
+
+/// With a residual a block's s is written first, and normalized while it is in cache.
 template <class T, class Out>
-void forward_blocks(const Setup& s, const ForwardArgs& args, const Out& out, [[maybe_unused]] int threads) {
-    const bool centred = s.problem.spec.centred(), corrected = s.problem.has_correction();
+void forward_blocks(const Setup& s, const ForwardArgs& given, const Out& out, [[maybe_unused]] int threads) {
+    const bool centred = s.problem.spec.centred(), corrected = s.problem.has_correction(), adds = s.problem.spec.adds();
+    ForwardArgs args = given;
+    if (adds) args.x = given.added.s;
     const auto* x = static_cast<const T*>(args.x.data);
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t block = 0; block < s.blocks(); ++block) {
+        if (adds) block_sum<T>(s, given, block);
         if (s.own) {
             const Moments2 moments = pairwise(0, s.g.runs, [&](std::int64_t r) {
                 return run_moments(x + s.base(block) + r * s.g.run_stride, s.g.len, centred);
@@ -127,16 +141,16 @@ void forward_blocks(const Setup& s, const ForwardArgs& args, const Out& out, [[m
     elements_of_blocks<T>(s, args, out, threads);
 }
 
-/// One block's dx, and its share of dgamma and dbeta where one of them is asked for. G: of dy, or of what stands for
-/// it.
-template <class T, class G>
-void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block, const ParameterSums& to) {
+/// One block's dx, and its share of dgamma and dbeta where one of them is asked for. With a residual x is s. G: of dy,
+/// or of what stands for it.
+template <class T, class G, class To>
+void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block, const ParameterSums& to,
+                    const To& gradient) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* x = static_cast<const T*>(args.x.data);
     const auto* dy = static_cast<const G*>(args.dy.data);
-    auto* dx = static_cast<T*>(args.gradients.dx.data);
     const AppliedStatistics statistics = saved_statistics(args.saved, block);
     const std::int64_t i = block % s.g.inner;
     const bool parameters = args.gradients.dgamma || args.gradients.dbeta, summed = s.own || parameters;
@@ -164,7 +178,7 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
         });
         return of_run.value();
     });
-    if (!dx) return;
+    if (!args.gradients.dx.data && !args.gradients.d_residual.data) return;
     const Sums used = dx_sums(s, args.saved, block, sums);
     const bool centred = s.problem.spec.centred();
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
@@ -175,8 +189,9 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
             const P* each = varies && gamma ? gamma + c : nullptr;
             const T* at = x + start + k;
             const G* dy_at = dy + start + k;
-            terms.template fit<A>() ? run_backward<A>(at, dy_at, dx + start + k, n, terms, each)
-                                    : run_backward<double>(at, dy_at, dx + start + k, n, terms, each);
+            const To here = gradient.from(start + k);
+            terms.template fit<A>() ? run_backward<A>(at, dy_at, here, n, terms, each)
+                                    : run_backward<double>(at, dy_at, here, n, terms, each);
         });
     }
 }
@@ -207,11 +222,16 @@ void backward_blocks(const Setup& s, const BackwardArgs& args, [[maybe_unused]] 
     Arena arena(args.workspace);
     double* partial = take_parameter_sums(s, arena);
     std::fill_n(partial, sets * 4 * C, 0.0);
+    auto* dx = static_cast<T*>(args.gradients.dx.data);
+    auto* d_residual = static_cast<T*>(args.gradients.d_residual.data);
+    const auto* ds = static_cast<const T*>(args.ds.data);
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
     for (std::int64_t slice = 0; slice < slices; ++slice) {
         double* dgamma = partial + (sets == 1 ? 0 : slice) * 4 * C;
         for (std::int64_t block = s.blocks() * slice / slices; block < s.blocks() * (slice + 1) / slices; ++block)
-            block_backward<T, G>(s, args, block, {dgamma, dgamma + C, dgamma + 2 * C, dgamma + 3 * C});
+            if (const ParameterSums to{dgamma, dgamma + C, dgamma + 2 * C, dgamma + 3 * C}; s.problem.spec.adds())
+                block_backward<T, G>(s, args, block, to, ToBoth<T>{dx, ds, d_residual});
+            else block_backward<T, G>(s, args, block, to, ToInput<T>{dx});
     }
     add_rows(partial, sets, 4 * C);
     for (std::int64_t k = 0; k < 2 * C; ++k)

@@ -52,7 +52,13 @@ public:
         if (p.device != Device::host) return {"it works on host memory"};
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
         if (!p.dense) return {"it wants dense tensors"};
-        if (p.shape.size() > 0 && !block_layout(p)) return {"its blocks are not of the row, slab or column kind"};
+        const std::optional<BlockLayout> layout = p.shape.size() > 0 ? block_layout(p) : BlockLayout{};
+        if (!layout) return {"its blocks are not of the row, slab or column kind"};
+        if (!p.spec.adds()) return {};
+        if (p.residuals() != p.dtype || p.sees_unrounded())
+            return {"it keeps the sum with a residual in the data's type, and normalizes it as it is stored"};
+        if (const Setup setup(p, *layout); p.shape.size() > 0 && (setup.kernel == Kernel::column || setup.has_few()))
+            return {"it adds a residual to blocks of long runs alone, not to the column kind and not to few elements"};
         return {};
     }
     Accumulation accumulation(DType) const override { return Accumulation::kappa_free; }

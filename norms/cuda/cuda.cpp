@@ -168,6 +168,7 @@ public:
         if (!p.dense) return {"wants dense tensors"};
         if (!p.spec.plain()) return {"has kernels for sqrt(var + eps) alone, with no other denominator or divisor"};
         if (p.spec.gamma_offset != 0) return {"has no kernels that add an offset to gamma"};
+        if (p.spec.adds()) return {"has no kernels that add a residual before the norm"};
         if (p.spec.activates()) return {"has no kernels with an activation behind the norm"};
         if (is_narrow(p.params())) return {"has kernels for gamma and beta of f32 (f64 for f64) alone"};
         if (p.shape.size() > 0 && !block_layout(p))

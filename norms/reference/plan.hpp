@@ -29,6 +29,8 @@ private:
     void store_channels(const Array<T>&, void*) const;
     Array<T> load_channels(const void*, double absent) const;
     Array<T> factors(const void* gamma) const;  // of x_hat
+    /// What forward's statistics see of x + residual, of which s is written.
+    Array<T> summed(const Array<T>& x, const Added&) const;
     void activate(Array<T>& z) const;
     /// dz of dy.
     void multiply_by_slope(Array<T>& dy, const Array<T>& z) const;
@@ -103,6 +105,13 @@ Array<T> ReferencePlan<T>::factors(const void* gamma) const {
 }
 
 template <class T>
+Array<T> ReferencePlan<T>::summed(const Array<T>& x, const Added& added) const {
+    const Array<T> sum = x + load(added.residual);
+    store(sum, added.s);
+    return p_.spec.residual == Residual::stored ? load(added.s) : sum;
+}
+
+template <class T>
 void ReferencePlan<T>::activate(Array<T>& z) const {
     for (T& v : z) v = activated(p_.spec.activation, v);
 }
@@ -173,7 +182,8 @@ Array<T> ReferencePlan<T>::saved(const double* values, const ConstSavedView& sav
 
 template <class T>
 void ReferencePlan<T>::forward(const ForwardArgs& args) const {
-    const Array<T> x = load(args.x);
+    Array<T> x = load(args.x);
+    if (p_.spec.adds()) x = summed(x, args.added);
     const StatisticsOfBlocks<T> stats = p_.own_statistics() ? block_statistics(p_, x) : running(args.state);
     Array<T> r(statistic_dims(), T(1)), d(statistic_dims(), T(0));
     if (p_.has_correction()) {
@@ -205,7 +215,9 @@ void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const Array<T> x_hat = normalized(x, of.mean, of.rstd);
     if (p_.spec.activates())
         multiply_by_slope(dy, reference::forward(x_hat, r, d, gamma, load_channels(args.affine.beta, 0)));
-    const Gradient<T> out = reference::backward(p_, x_hat, of, r, d, gamma, dy);
+    Gradient<T> out = reference::backward(p_, x_hat, of, r, d, gamma, dy);
+    if (args.ds.data) out.dx += load(args.ds);
+    if (args.gradients.d_residual.data) store(out.dx, args.gradients.d_residual);
     if (args.gradients.dx.data) store(out.dx, args.gradients.dx);
     store_channels(out.dgamma, args.gradients.dgamma);
     store_channels(out.dbeta, args.gradients.dbeta);

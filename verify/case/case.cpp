@@ -64,6 +64,8 @@ Spec Case::spec() const {
     if (gamma_offset) s.gamma_offset = *gamma_offset;
     if (activation) s.activation = *activation;
     if (param_dtype) s.param_dtype = *param_dtype;
+    if (residual) s.residual = *residual;
+    if (residual_dtype) s.residual_dtype = *residual_dtype;
     s.stat_batch = stat_batch;
     return s;
 }

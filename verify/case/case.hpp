@@ -28,7 +28,7 @@ enum class StateKind {
     zero   ///< as near, but the running variance is 0: a channel that was constant all along
 };
 
-/// Which results lie where an input did: y in x, dx in dy.
+/// Which results lie where an input did: y in x, and s in residual; dx in dy.
 enum class InPlace { none, y, dx, both };
 
 /// The gradients that backward is asked for, as bits: dx, dgamma, dbeta.
@@ -65,6 +65,8 @@ struct Case {
     std::optional<std::int32_t> gamma_offset;
     std::optional<Activation> activation;
     std::optional<DType> param_dtype;
+    std::optional<Residual> residual;
+    std::optional<DType> residual_dtype;
     std::int64_t stat_batch = 0;
     std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;
@@ -78,6 +80,7 @@ struct Case {
     std::int64_t threads = 1;     ///< 0: the implementation's default
     std::vector<CaseStep> steps;  ///< of the check sequence: its calls, in order
     Values x, dy, gamma, beta;
+    Values ds;                    ///< of a layer with a residual
     double kappa = 1, sigma = 1;  ///< of the data drawn: mean about sigma * sqrt(kappa^2 - 1)
     double offset = 0;            ///< added to x
     std::uint64_t seed = 1;

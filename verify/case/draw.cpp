@@ -84,12 +84,13 @@ Inputs<double> draw(const Case& c) {
                 fmt::format("element {} overflows {}{}", i, name_of(c.dtype),
                             c.data ? fmt::format(" ({}); another --dtype is accepted", c.data->x[i])
                                    : fmt::format("; kappa, sigma or offset is too large, a smaller one is accepted")));
+    fill_residual(c, in);
     if (c.state == StateKind::at && !std::isfinite(c.problem().spec.r_max * c.problem().spec.d_max))
         throw Unsuitable("r and d have no limits to be at; finite r_max and d_max are accepted");
     if (!has_gamma(c.affine)) in.gamma.clear();
     if (!has_beta(c.affine)) in.beta.clear();
     if (in.problem.spec.running != Running::none) {
-        in.state = state_around(in.problem, in.x, c.state, random);
+        in.state = state_around(in.problem, in.seen(), c.state, random);
         in.state.count = c.count.value_or(in.state.count);
     }
     for (const StateArray& a : state_arrays)

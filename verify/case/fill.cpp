@@ -100,6 +100,20 @@ void fill_x(const Case& c, Inputs<double>& in) {
     }
 }
 
+void fill_residual(const Case& c, Inputs<double>& in) {
+    if (!in.problem.spec.adds()) return;
+    const DType sums = in.problem.residuals();
+    Random random(c.seed, 7000);
+    for (std::size_t i = 0; i < in.x.size(); ++i) {
+        in.residual.push_back(rounded(c.sigma * random.normal(), sums));
+        in.ds.push_back(rounded(random.normal(), sums));
+    }
+    in.ds = drawn_or_given(c.ds, in.ds, sums);
+    if (c.ds.pattern == "none") in.ds.clear();
+    for (const double s : in.stored())
+        if (!std::isfinite(s)) throw Unsuitable(fmt::format("x + residual overflows {}", name_of(sums)));
+}
+
 std::vector<std::size_t> tail_places(std::size_t count, std::uint64_t seed) {
     std::set<std::size_t> places;
     for (std::size_t back = 1; back <= count && back <= 129; back += back / 2 + 1) places.insert(count - back);

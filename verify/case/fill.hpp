@@ -8,6 +8,9 @@ namespace normlab::verify {
 /// Puts what the case says in the place of the normal x in `in`.
 void fill_x(const Case& c, Inputs<double>& in);
 
+/// Of a layer with a residual: what is added to x, and ds.
+void fill_residual(const Case& c, Inputs<double>& in);
+
 /// Where dy=tail is 1: places in a channel of `count` elements, ascending.
 std::vector<std::size_t> tail_places(std::size_t count, std::uint64_t seed);
 

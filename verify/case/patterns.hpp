@@ -23,7 +23,7 @@
 // near its end: a sum over rows that loses one of them is off by a tenth and more), large (|drawn| * 2^13 in f16, *
 // 2^90 or less elsewhere: sums of them leave the range of 16 bits, not that of dgamma and dbeta). gamma: normal (in
 // +-[0.5, 2]), ones, zero, negative, mixed (one channel of three 0), large (times 2^16: y of f16 leaves the range).
-// beta: normal, zero.
+// beta: normal, zero. ds, with a residual: normal, none (absent).
 
 #include <span>
 #include <string_view>
@@ -36,5 +36,6 @@ inline constexpr std::string_view x_patterns[] = {"normal",  "grid",   "constant
 inline constexpr std::string_view dy_patterns[] = {"normal", "ones", "zero", "x_hat", "y", "grid", "tail", "large"};
 inline constexpr std::string_view gamma_patterns[] = {"normal", "ones", "zero", "negative", "mixed", "large"};
 inline constexpr std::string_view beta_patterns[] = {"normal", "zero"};
+inline constexpr std::string_view ds_patterns[] = {"normal", "none"};
 
 }  // namespace normlab::verify

@@ -36,6 +36,7 @@ std::string shown(Denominator v) { return std::string(name_of(v)); }
 std::string shown(DType v) { return std::string(name_of(v)); }
 std::string shown(Divisor v) { return std::string(name_of(v)); }
 std::string shown(Activation v) { return std::string(name_of(v)); }
+std::string shown(Residual v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
@@ -103,6 +104,7 @@ std::int32_t parse_one(std::string_view key, const std::string& word) {
 }
 Divisor parse_count_of(std::string_view, const std::string& word) { return parse_divisor(word); }
 Activation parse_behind(std::string_view, const std::string& word) { return parse_activation(word); }
+Residual parse_sum(std::string_view, const std::string& word) { return parse_residual(word); }
 DType parse_type(std::string_view, const std::string& word) { return parse_dtype(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
@@ -128,6 +130,11 @@ std::string only_of_their_own(const Case& c, std::string_view, std::string_view)
     return fmt::format(
         "{} divides by sqrt(var + eps); a case of l2_norm or weight_standardization accepts denominator and divisor",
         c.variant);
+}
+
+std::string only_with_residual(const Case& c, std::string_view key, std::string_view text) {
+    if (c.ds == Values{} || c.spec().adds()) return {};
+    return fmt::format("case '{}': {} goes with residual=stored or wide", text, key);
 }
 
 std::string only_tiled(const Case& c, std::string_view, std::string_view text) {
@@ -277,6 +284,15 @@ void draw_gamma(Case& c, Random& random) {
     draw_pattern(c.gamma, std::span(gamma_patterns).first(std::size(gamma_patterns) - 1), 0.2, random);
 }
 void draw_beta(Case& c, Random& random) { draw_pattern(c.beta, beta_patterns, 0.1, random); }
+void draw_residual(Case& c, Random& random) {
+    if (random.chance(0.08)) c.residual = random.one_of<Residual>({Residual::stored, Residual::wide});
+}
+void draw_residual_dtype(Case& c, Random& random) {
+    if (c.residual && is_narrow(c.dtype) && random.chance(0.3)) c.residual_dtype = DType::f32;
+}
+void draw_ds(Case& c, Random& random) {
+    if (c.residual) draw_pattern(c.ds, ds_patterns, 0.3, random);
+}
 void draw_offset(Case& c, Random& random) {
     if (random.chance(0.1)) c.offset = static_cast<double>(random.integer(-200, 200));
 }
@@ -316,6 +332,8 @@ void change_kappa(Case& c, Random& random) {
 void change_sigma(Case& c, Random& random) { c.sigma = up_or_down(c.sigma, 1 + 2 * random.uniform(), random); }
 
 // ---- smaller ----
+
+void no_residual(Case& c) { c.residual.reset(), c.residual_dtype.reset(), c.ds = {}; }
 
 void one_group(Case& c) {
     if (c.groups) c.groups = 1;
@@ -476,6 +494,19 @@ const Setting table[] = {
                                          .simplified = 4,
                                          .draw = draw_activation,
                                          .take = take<&Case::activation, &Spec::activation>}),
+    of<&Case::residual, parse_sum>({.key = "residual",
+                                    .part = Part::numbers,
+                                    .simplified = 4,
+                                    .draw = draw_residual,
+                                    .simplify = no_residual,
+                                    .take = take<&Case::residual, &Spec::residual>}),
+    of<&Case::residual_dtype, parse_type>({.key = "residual_dtype",
+                                           .part = Part::numbers,
+                                           .simplified = 5,
+                                           .draw = draw_residual_dtype,
+                                           .take = take<&Case::residual_dtype, &Spec::residual_dtype>}),
+    of<&Case::ds, parse_values<ds_patterns>>(
+        {.key = "ds", .part = Part::numbers, .simplified = 5, .draw = draw_ds, .refused = only_with_residual}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

@@ -9,6 +9,7 @@
 namespace normlab::verify {
 
 std::string Check::refuses(const Case& c) const {
+    if (c.spec().adds() && !residuals) return "it is about the norm, with nothing added before it";
     if (c.spec().activates() && !activations) return "it is about the norm, with nothing behind it";
     return refuses_norm(c);
 }

@@ -49,6 +49,7 @@ struct Check {
     std::vector<Case> (*cases)(const Case& base, Tier tier);
     std::vector<Finding> (*run)(const Case&, const Implementation&);
     bool activations = false;  ///< its statement is one of activations behind a norm, too
+    bool residuals = false;    ///< and of a residual before it
 
     /// Why it has nothing to say about a case.
     std::string refuses(const Case&) const;

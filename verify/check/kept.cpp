@@ -22,6 +22,10 @@ public:
           saved_(operation_) {
         for (const std::vector<double>* v : {&in_.x, &in_.dy, &in_.x, &in_.x})
             tensors_.emplace_back(Device::host, v->size() * size_of(p_.dtype)), fill(tensors_.back(), *v, p_.dtype);
+        if (p_.spec.adds())
+            for (const std::vector<double>* v : {&in_.residual, &in_.ds, &in_.residual, &in_.residual})
+                sums_.emplace_back(Device::host, in_.x.size() * size_of(p_.residuals())),
+                    fill(sums_.back(), *v, p_.residuals());
         for (const std::vector<double>* v : {&in_.gamma, &in_.beta, &in_.gamma, &in_.beta})
             channels_.emplace_back(Device::host, static_cast<std::size_t>(p_.shape.C) * size_of(p_.params())),
                 fill(channels_.back(), *v, p_.params());
@@ -34,10 +38,13 @@ public:
                                    : StateView{at(state.mean), at(state.var), at(state.sigma), &state.count};
         const Affine affine{in_.gamma.empty() ? nullptr : channels_[0].data(),
                             in_.beta.empty() ? nullptr : channels_[1].data()};
-        operation.forward(tensor(0), affine, view, saved_.view(), tensor(2));
+        const bool adds = p_.spec.adds();
+        operation.forward(tensor(0), affine, view, saved_.view(), tensor(2),
+                          adds ? Added{of_sum(0), of_sum(2)} : Added{});
         if (in_.dy.size() == in_.x.size())
-            operation.backward(tensor(0), tensor(1), affine, saved_.view(),
-                               {tensor(3), channels_[2].data(), channels_[3].data()});
+            operation.backward(adds ? of_sum(2) : tensor(0), tensor(1), affine, saved_.view(),
+                               {tensor(3), channels_[2].data(), channels_[3].data(), adds ? of_sum(3) : Tensor{}},
+                               in_.ds.empty() ? Tensor{} : of_sum(1));
     }
     void of_one_plan() { run(operation_); }
     void of_a_new_plan() {
@@ -51,6 +58,7 @@ private:
             write_element(memory.data(), dtype, static_cast<std::int64_t>(i), values[i]);
     }
     Tensor tensor(std::size_t k) const { return {tensors_[k].data(), p_.dtype, p_.shape, p_.layout}; }
+    Tensor of_sum(std::size_t k) const { return {sums_[k].data(), p_.residuals(), p_.shape, p_.layout}; }
 
     const Implementation& implementation_;
     const Inputs<double> in_;
@@ -58,6 +66,7 @@ private:
     Operation operation_;
     SavedMemory saved_;
     std::vector<Memory> tensors_, channels_;
+    std::vector<Memory> sums_;  // with a residual: that, ds, s and d_residual
 };
 
 struct Resource {

@@ -15,7 +15,7 @@ Problem on(Device device, Problem p) {
     return p;
 }
 
-bool is_kept(Quantity q) { return q > Quantity::dbeta; }
+bool is_kept(Quantity q) { return q > Quantity::dbeta && q != Quantity::d_residual; }
 
 }  // namespace
 
@@ -24,28 +24,38 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
       slots_(result + outputs_and_saved) {
     const auto size = static_cast<std::size_t>(p_.shape.size()), C = static_cast<std::size_t>(p_.shape.C),
                blocks = static_cast<std::size_t>(p_.statistics_count()), tensor_bytes = size * size_of(p_.dtype),
+               sum_bytes = p_.spec.adds() ? size * size_of(p_.residuals()) : 0,
                channel_bytes = C * size_of(p_.params());
     const std::size_t shift = placement.offset * size_of(p_.dtype), wide = placement.offset * sizeof(double),
-                      of_params = placement.offset * size_of(p_.params());
+                      of_params = placement.offset * size_of(p_.params()),
+                      of_sums = placement.offset * size_of(p_.residuals());
     const State kept = initial_state(p_.spec, p_.shape.C);
     const auto role_of = [](Quantity q) { return static_cast<Role>(result + static_cast<std::size_t>(q)); };
 
     std::size_t end = add(x, tensor_bytes, 0, shift);
     end = add(dy, tensor_bytes, end, shift);
     end = add(gamma, channel_bytes, end, of_params), end = add(beta, channel_bytes, end, of_params);
+    end = add(ds, sum_bytes, end, of_sums);
     end = add(workspace, operation_.workspace_bytes(), end, 0);
+    results_.resize(outputs_and_saved);
     for (const bool after_forward : {false, true}) {
-        if (after_forward) kept_ = end;
+        // s may lie on residual
+        if (after_forward) kept_ = end, end = add(residual, sum_bytes, end, of_sums);
         for (std::size_t k = 0; k < outputs_and_saved; ++k) {
             const QuantityRow& q = quantities::results()[k];
             if (is_kept(q.quantity) != after_forward) continue;
             const bool there = q.is_of(p_) && (q.output || q.is_saved(p_, implementation.saves()));
             const std::size_t bytes = !there                  ? 0
+                                      : q.residual            ? sum_bytes
                                       : q.per == Per::element ? tensor_bytes
                                       : q.per == Per::channel ? channel_bytes
                                                               : blocks * sizeof(double);
-            end = add(role_of(q.quantity), bytes, end, q.per == Per::element ? shift : q.output ? of_params : wide);
-            results_.push_back({std::string(q.name), q.dtype(p_), std::vector<std::byte>(bytes)});
+            end = add(role_of(q.quantity), bytes, end,
+                      q.residual              ? of_sums
+                      : q.per == Per::element ? shift
+                      : q.output              ? of_params
+                                              : wide);
+            results_[k] = {std::string(q.name), q.dtype(p_), std::vector<std::byte>(bytes)};
         }
     }
     end = add(opaque, operation_.opaque_bytes(), end, 0);
@@ -58,6 +68,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
     image_.assign(end, poison);
     memory_ = Memory(p_.device, end);
     if (placement.in_place == InPlace::y || placement.in_place == InPlace::both) slot(Quantity::y) = slots_[x];
+    if (slot(Quantity::y) == slots_[x]) slot(Quantity::s) = slots_[residual];
     if (placement.in_place == InPlace::dx || placement.in_place == InPlace::both) slot(Quantity::dx) = slots_[dy];
 }
 
@@ -76,10 +87,11 @@ void Session::pack(const Slot& s, const std::vector<double>& values, DType dtype
 void Session::write(const Inputs<double>& in) {
     const DType params = p_.params();
     pack(slots_[x], in.x, p_.dtype, true), pack(slots_[dy], in.dy, p_.dtype, true);
+    pack(slots_[residual], in.residual, p_.residuals(), true), pack(slots_[ds], in.ds, p_.residuals(), true);
     pack(slots_[gamma], in.gamma, params, false), pack(slots_[beta], in.beta, params, false);
     for (std::size_t k = 0; k < std::size(state_arrays); ++k)
         pack(slots_[state + k], in.state.*state_arrays[k].values, DType::f64, false);
-    has_gamma_ = !in.gamma.empty(), has_beta_ = !in.beta.empty();
+    has_gamma_ = !in.gamma.empty(), has_beta_ = !in.beta.empty(), has_ds_ = !in.ds.empty();
     count_before_ = in.state.count;
 }
 
@@ -108,9 +120,10 @@ void Session::forward() {
         for (std::size_t k = 0; k < std::size(state_arrays); ++k)
             view.*state_arrays[k].view = static_cast<double*>(at(slots_[state + k]));
     }
-    operation_.forward(tensor(slots_[x]), affine(), view, saved(), tensor(slot(Quantity::y)));
+    operation_.forward(tensor(slots_[x]), affine(), view, saved(), tensor(slot(Quantity::y)),
+                       {of_sum(slots_[residual]), of_sum(slot(Quantity::s))});
     synchronize(p_.device);
-    fetch(0, slot(Quantity::y));
+    for (const Quantity q : {Quantity::y, Quantity::s}) fetch(static_cast<std::size_t>(q), slot(q));
     for (const QuantityRow& q : quantities::saved()) fetch(static_cast<std::size_t>(q.quantity), slot(q.quantity));
     for (std::size_t k = 0; k < std::size(state_arrays); ++k) fetch(outputs_and_saved + k, slots_[state + k]);
     write_element(results_[count_at].bytes.data(), DType::f64, 0, static_cast<double>(count_));
@@ -123,9 +136,11 @@ void Session::backward(Wanted wanted) {
     Gradients gradients{tensor(slot(Quantity::dx)), wanted.dgamma ? at(slot(Quantity::dgamma)) : nullptr,
                         wanted.dbeta ? at(slot(Quantity::dbeta)) : nullptr};
     if (!wanted.dx) gradients.dx.data = nullptr;
-    operation_.backward(tensor(slots_[x]), tensor(slots_[dy]), affine(), saved(), gradients);
+    if (wanted.d_residual) gradients.d_residual = of_sum(slot(Quantity::d_residual));
+    operation_.backward(p_.spec.adds() ? of_sum(slot(Quantity::s)) : tensor(slots_[x]), tensor(slots_[dy]), affine(),
+                        saved(), gradients, has_ds_ ? of_sum(slots_[ds]) : Tensor{});
     synchronize(p_.device);
-    for (const Quantity q : {Quantity::dx, Quantity::dgamma, Quantity::dbeta})
+    for (const Quantity q : {Quantity::dx, Quantity::dgamma, Quantity::dbeta, Quantity::d_residual})
         fetch(static_cast<std::size_t>(q), slot(q));
 }
 
@@ -142,6 +157,7 @@ void Session::exchange_addresses() {
         if (a.bytes == b.bytes) std::swap(a, b);
     };
     exchange(slots_[x], slots_[dy]), exchange(slots_[gamma], slots_[beta]);
+    exchange(slots_[residual], slot(Quantity::s));
     exchange(slot(Quantity::y), slot(Quantity::dx)), exchange(slot(Quantity::dgamma), slot(Quantity::dbeta));
     exchange(slot(Quantity::mean), slot(Quantity::var)), exchange(slot(Quantity::r), slot(Quantity::d));
     exchange(slots_[state], slots_[state + 1]), exchange(slots_[state], slots_[state + 2]);
@@ -153,13 +169,13 @@ Outputs<double> Session::outputs() const {
     const auto values = [&](std::size_t k) {
         const Array& a = results_[k];
         std::vector<double> v(a.size());
-        const bool tensor = k <= static_cast<std::size_t>(Quantity::dx);
+        const bool tensor = k < outputs_and_saved && quantities::results()[k].per == Per::element;
         for (std::size_t i = 0; i < v.size(); ++i)
             v[i] = read_element<double>(a.bytes.data(), a.dtype,
                                         static_cast<std::int64_t>(tensor ? memory_index(p_, i) : i));
         return v;
     };
-    for (const QuantityRow& q : quantities::outputs())
+    for (const QuantityRow& q : quantities::outputs(p_))
         if (is_asked(q.quantity, wanted_)) out.*q.output = values(static_cast<std::size_t>(q.quantity));
     for (const QuantityRow& q : quantities::saved()) out.saved.*q.saved = values(static_cast<std::size_t>(q.quantity));
     for (std::size_t k = 0; k < std::size(state_arrays); ++k)

@@ -42,7 +42,18 @@ private:
         std::size_t begin, bytes;
         bool operator==(const Slot&) const = default;
     };
-    enum Role : std::size_t { x, dy, gamma, beta, workspace, opaque, state, result = state + std::size(state_arrays) };
+    enum Role : std::size_t {
+        x,
+        dy,
+        gamma,
+        beta,
+        residual,
+        ds,
+        workspace,
+        opaque,
+        state,
+        result = state + std::size(state_arrays)
+    };
 
     Slot& slot(Quantity q) { return slots_[result + static_cast<std::size_t>(q)]; }
     std::size_t add(Role role, std::size_t bytes, std::size_t begin, std::size_t shift);
@@ -51,6 +62,7 @@ private:
     void fetch(std::size_t k, const Slot& from) { memory_.download(results_[k].bytes, from.begin); }
     void* at(const Slot& s) const { return s.bytes ? memory_.at(s.begin) : nullptr; }
     Tensor tensor(const Slot& s) const { return {at(s), p_.dtype, p_.shape, p_.layout, p_.device}; }
+    Tensor of_sum(const Slot& s) const { return {at(s), p_.residuals(), p_.shape, p_.layout, p_.device}; }
     Affine affine() const;
     SavedView saved();
 
@@ -60,7 +72,7 @@ private:
     std::size_t kept_ = 0;          // from here on lies what backward reads of forward
     std::vector<std::byte> image_;  // what the memory holds before a forward
     Memory memory_;
-    bool has_gamma_ = false, has_beta_ = false;
+    bool has_gamma_ = false, has_beta_ = false, has_ds_ = false;
     Wanted wanted_;
     std::int64_t count_ = 0, count_before_ = 0;
     std::vector<Array> results_;

@@ -107,11 +107,13 @@ public:
     WatchedSession(const Implementation& implementation, const Inputs<double>& in, const How& how)
         : in_(in), how_(how), p_(on(implementation.device(), in.problem)),
           operation_(p_, implementation, {.threads = how.threads}), x_(array("x", p_.dtype, in.x.size())),
-          dy_(array("dy", p_.dtype, in.x.size())), gamma_(array("gamma", p_.params(), in.gamma.size())),
+          dy_(array("dy", p_.dtype, in.x.size())), residual_(array("residual", p_.residuals(), in.residual.size())),
+          ds_(array("ds", p_.residuals(), in.ds.size())), gamma_(array("gamma", p_.params(), in.gamma.size())),
           beta_(array("beta", p_.params(), in.beta.size())), results_(arrays_of_results(implementation.saves())),
           state_(arrays_of_state()), opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
           workspace_(bytes("workspace", operation_.workspace_bytes(), 256)) {
         operation_.use_workspace(workspace_.data());
+        ds_.write(tensor_bytes(in.ds, p_.residuals()));
         gamma_.write(packed(in.gamma, p_.params(), entry)), beta_.write(packed(in.beta, p_.params(), entry));
         for (const QuantityRow& q : quantities::saved())
             if (q.is_of(p_)) saved_.*q.view = result(q.quantity).data<double>();
@@ -133,9 +135,10 @@ private:
         return p;
     }
     static std::size_t entry(std::size_t i) { return i; }
-    Bytes tensor_bytes(const std::vector<double>& values) const {
-        return packed(values, p_.dtype, [this](std::size_t i) { return memory_index(p_, i); });
+    Bytes tensor_bytes(const std::vector<double>& values, DType dtype) const {
+        return packed(values, dtype, [this](std::size_t i) { return memory_index(p_, i); });
     }
+    Bytes tensor_bytes(const std::vector<double>& values) const { return tensor_bytes(values, p_.dtype); }
 
     Watched& array(std::string name, DType dtype, std::size_t count) {
         const std::size_t width = size_of(dtype);
@@ -148,12 +151,14 @@ private:
 
     Arrays arrays_of_results(const Saves& saves) {
         Arrays arrays;
-        for (const QuantityRow& q : quantities::outputs())
-            arrays.push_back(&array(std::string(q.name), q.dtype(p_),
-                                    static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
-        for (const QuantityRow& q : quantities::saved())
-            arrays.push_back(&array(std::string(q.name), DType::f64,
-                                    q.is_saved(p_, saves) ? static_cast<std::size_t>(p_.statistics_count()) : 0));
+        for (const QuantityRow& q : quantities::results()) {
+            const std::int64_t count = q.saved                     ? (q.is_saved(p_, saves) ? p_.statistics_count() : 0)
+                                       : !q.is_of(p_) || !q.output ? 0
+                                       : q.per == Per::channel     ? p_.shape.C
+                                                                   : p_.shape.size();
+            if (q.saved || q.output)
+                arrays.push_back(&array(std::string(q.name), q.dtype(p_), static_cast<std::size_t>(count)));
+        }
         return arrays;
     }
     Arrays arrays_of_state() {
@@ -165,6 +170,7 @@ private:
     Watched& result(Quantity q) {
         if (how_.in_place && q == Quantity::y) return x_;
         if (how_.in_place && q == Quantity::dx) return dy_;
+        if (how_.in_place && q == Quantity::s) return residual_;
         return *results_[static_cast<std::size_t>(q)];
     }
 
@@ -172,16 +178,19 @@ private:
     Arrays written_by_forward() {
         Arrays arrays{&result(Quantity::y)};
         for (const QuantityRow& q : quantities::saved()) arrays.push_back(&result(q.quantity));
+        if (p_.spec.adds()) arrays.push_back(&result(Quantity::s));
         arrays.push_back(&opaque_);
         return arrays;
     }
     Arrays written_by_backward() {
-        return {&result(Quantity::dx), &result(Quantity::dgamma), &result(Quantity::dbeta)};
+        Arrays arrays{&result(Quantity::dx), &result(Quantity::dgamma), &result(Quantity::dbeta)};
+        if (p_.spec.adds()) arrays.push_back(&result(Quantity::d_residual));
+        return arrays;
     }
 
     void poison(const Arrays& arrays) {
         for (Watched* w : arrays)
-            if (w != &x_ && w != &dy_) w->fill(how_.poison);
+            if (w != &x_ && w != &dy_ && w != &residual_) w->fill(how_.poison);
     }
     // What is the plug-in's own need not be written whole, and shows in what backward makes of it.
     void read(const Arrays& arrays) {
@@ -190,6 +199,7 @@ private:
             out_.results.push_back(w->read());
             if (w == &x_) out_.results.back().name = "y";
             if (w == &dy_) out_.results.back().name = "dx";
+            if (w == &residual_) out_.results.back().name = "s";
         }
     }
     void enter(const char* function, Arrays written) {
@@ -206,6 +216,10 @@ private:
     }
 
     Tensor tensor(const Watched& w) const { return Tensor{w.data(), p_.dtype, p_.shape, p_.layout, p_.device}; }
+    // One with a residual; null without.
+    Tensor of_sum(const Watched& w) const {
+        return p_.spec.adds() ? Tensor{w.data(), p_.residuals(), p_.shape, p_.layout, p_.device} : Tensor{};
+    }
     Affine affine() const {
         return {in_.gamma.empty() ? nullptr : gamma_.data(), in_.beta.empty() ? nullptr : beta_.data()};
     }
@@ -226,13 +240,14 @@ private:
         if (how_.interleaved) forward_elsewhere();
         workspace_.fill(how_.dirt);
         for (int call = 0; call < how_.calls; ++call) {
-            x_.write(tensor_bytes(in_.x));
+            x_.write(tensor_bytes(in_.x)), residual_.write(tensor_bytes(in_.residual, p_.residuals()));
             for (std::size_t k = 0; k < state_.size(); ++k)
                 state_[k]->write(packed(in_.state.*state_arrays[k].values, DType::f64, entry));
             count = in_.state.count;
             poison(results);
             enter("forward", written);
-            operation_.forward(tensor(x_), affine(), state, saved_, tensor(result(Quantity::y)));
+            operation_.forward(tensor(x_), affine(), state, saved_, tensor(result(Quantity::y)),
+                               {of_sum(residual_), of_sum(result(Quantity::s))});
             check("forward", written);
             if (!moves_state && count != in_.state.count)
                 out_.breaches.push_back(
@@ -255,9 +270,11 @@ private:
             dy_.write(tensor_bytes(in_.dy));
             poison(results);
             enter("backward", results);
-            operation_.backward(
-                tensor(x_), tensor(dy_), affine(), saved_,
-                {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(), result(Quantity::dbeta).data()});
+            operation_.backward(p_.spec.adds() ? of_sum(result(Quantity::s)) : tensor(x_), tensor(dy_), affine(),
+                                saved_,
+                                {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(),
+                                 result(Quantity::dbeta).data(), of_sum(result(Quantity::d_residual))},
+                                in_.ds.empty() ? Tensor{} : of_sum(ds_));
             check("backward", results);
         }
         read(results);
@@ -308,8 +325,12 @@ private:
         for (const StateArray& a : state_arrays)
             if (const Bytes bytes = packed(in_.state.*a.values, DType::f64, entry); !bytes.empty())
                 state.*a.view = filled("other " + std::string(a.name), DType::f64, bytes).template data<double>();
+        const DType sums = p_.residuals();
+        const Watched& residual =
+            filled("other residual", sums, tensor_bytes({in_.residual.rbegin(), in_.residual.rend()}, sums));
+        const Watched& s = filled("other s", sums, Bytes(in_.residual.size() * size_of(sums)));
         const SavedMemory kept(operation_);
-        operation_.forward(tensor(x), affine(), state, kept.view(), tensor(y));
+        operation_.forward(tensor(x), affine(), state, kept.view(), tensor(y), {of_sum(residual), of_sum(s)});
         synchronize(p_.device);
     }
 
@@ -318,7 +339,7 @@ private:
     Problem p_;
     Operation operation_;
     std::deque<Watched> all_;
-    Watched &x_, &dy_, &gamma_, &beta_;
+    Watched &x_, &dy_, &residual_, &ds_, &gamma_, &beta_;
     Arrays results_;  // by Quantity
     Arrays state_;    // as state_arrays
     Watched &opaque_, &workspace_;

@@ -15,7 +15,7 @@ struct How {
     int threads = 1;             ///< 0: the implementation's default
     std::size_t offset = 0;      ///< every array begins this many of its elements beyond a multiple of 256 bytes
     std::size_t stagger = 0;     ///< and the k-th array k * stagger elements more
-    bool in_place = false;       ///< y = x, dx = dy
+    bool in_place = false;       ///< y = x, dx = dy, s = residual
     std::uint8_t poison = 0xff;  ///< bytes that outputs hold before; the zones around arrays follow from it
     /// bytes that the workspace holds before the first forward and the first backward call
     std::uint8_t dirt = 0;
@@ -39,8 +39,8 @@ struct Breach {
 };
 
 struct WatchedRun {
-    /// y, dx, dgamma, dbeta, saved mean, var, rstd (r, d), own bytes, running mean and spread, count; ddx, ddy, ddgamma
-    /// where the inputs call for the double backward and the implementation does not decline it
+    /// y, dx, dgamma, dbeta (s, d_residual), saved mean, var, rstd (r, d), own bytes, running mean and spread, count;
+    /// ddx, ddy, ddgamma where the inputs call for the double backward and the implementation does not decline it
     std::vector<Array> results;
     std::vector<Breach> breaches;
 };

@@ -194,6 +194,8 @@ std::vector<Finding> batch_independence(const Case& c, const Implementation& imp
             Inputs<double> some = in;
             some.problem.shape.N = B;
             some.x = rows(in.x), some.dy = rows(in.dy);
+            if (!in.residual.empty()) some.residual = rows(in.residual);
+            if (!in.ds.empty()) some.ds = rows(in.ds);
             const Outputs<double> got = run(implementation, some);
             for (std::size_t k = 0; k < by_element.size(); ++k) {
                 const QuantityRow& q = row_of(by_element[k]);
@@ -222,6 +224,7 @@ extern const Check batch_independence_check{"batch_independence",
                                             independence_refuses,
                                             independence_cases,
                                             batch_independence,
+                                            true,
                                             true};
 
 }  // namespace normlab::verify

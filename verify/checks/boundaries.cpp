@@ -30,6 +30,7 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
     cases.push_back(cases[0]), cases.back().gamma.pattern = "zero";  // 0 times NaN
     cases.push_back(cases[0]), cases.back().dy.pattern = "zero";
     cases.push_back(cases[0]), cases.back().gamma_offset = 1;
+    cases.push_back(cases[0]), cases.back().residual = Residual::stored;
     if (base.dtype == DType::f32 && base.layout == Layout::channels_first)
         for (const Activation a : {Activation::relu, Activation::silu, Activation::gelu, Activation::gelu_tanh})
             cases.push_back(cases[0]), cases.back().activation = a;  // max(z, 0) may drop NaN
@@ -72,7 +73,8 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a kernel
 // multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block. Behind an activation dz
 // has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0. Behind relu dz
-// may be chosen, not multiplied: 0 where act' is 0, whatever dy is.
+// may be chosen, not multiplied: 0 where act' is 0, whatever dy is. With a residual s has what x has there, and
+// d_residual is as dx.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -85,7 +87,8 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
                apart = !in_x && !p.spec.centred() && p.spec.has_floor(),
                has_limit = p.spec.activates() && !own && std::isinf(value),
                chosen = !in_x && p.spec.activation == Activation::relu;
-    Reach y(size), dx(size), dgamma(C), dbeta(C), state(C);
+    Reach y(size), dx(size), dgamma(C), dbeta(C), s(size), state(C);
+    s.may[at] = s.must[at] = in_x;
     for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
         y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others) && !has_limit;
         dx.may[i] = true, dx.must[i] = !chosen && (apart ? i == at : own || !in_x);
@@ -102,8 +105,8 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
                                         element_text(p, at), got.saved.mean[k]))};
     }
     std::vector<Finding> findings;
-    const Reach* const reach[] = {&y, &dx, &dgamma, &dbeta};
-    for (const QuantityRow& q : quantities::outputs())
+    const Reach* const reach[] = {&y, &dx, &dgamma, &dbeta, &s, &dx};
+    for (const QuantityRow& q : quantities::outputs(p))
         findings.push_back(confined(q.name, p, q.in(got), q.in(out), *reach[static_cast<std::size_t>(q.quantity)],
                                     tolerance_of(within, q.bound)));
     const auto kept = [&](const auto& after, const auto& before, auto bound) {
@@ -130,7 +133,7 @@ Finding in_parameter(const Case& c, const Implementation& implementation, const 
     const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
     const bool apart = !p.own_statistics() || (!p.spec.centred() && p.spec.has_floor());
     const bool activates = p.spec.activates();
-    Reach y(size), dx(size), parameters(C);
+    Reach y(size), dx(size), s(size), parameters(C);
     parameters.may[channel] = parameters.must[channel] = activates;
     for (std::size_t i = 0; i < size; ++i)
         if (i / S % C == channel) y.may[i] = y.must[i] = true;
@@ -143,9 +146,9 @@ Finding in_parameter(const Case& c, const Implementation& implementation, const 
                 dx.must[i] = !apart || i / S % C == channel;
             }
     }
-    const Reach* const reach[] = {&y, &dx, &parameters, &parameters};
+    const Reach* const reach[] = {&y, &dx, &parameters, &parameters, &s, &dx};
     std::vector<Finding> findings;
-    for (const QuantityRow& q : quantities::outputs())
+    for (const QuantityRow& q : quantities::outputs(p))
         findings.push_back(confined("NaN in gamma or beta", p, q.in(got), q.in(out),
                                     *reach[static_cast<std::size_t>(q.quantity)], tolerance_of(within, q.bound)));
     Finding f = worst(findings);
@@ -160,13 +163,14 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
     const std::optional<Bounds> within = tolerance(implementation, in);
     Random random(c.seed, 6000);
     constexpr double inf = std::numeric_limits<double>::infinity();
-    std::vector<std::vector<Finding>> by_quantity(5);
+    std::vector<std::vector<Finding>> by_quantity;
     for (const double value : {std::numeric_limits<double>::quiet_NaN(), inf, -inf})
         for (const bool in_x : {true, false}) {
             const auto k = static_cast<std::size_t>(random.integer(0, std::ssize(blocks) - 1));
             const std::size_t at = blocks[k][static_cast<std::size_t>(random.integer(0, std::ssize(blocks[k]) - 1))];
             const std::vector<Finding> findings =
                 replaced(c, implementation, in, out, blocks, k, at, value, in_x, within);
+            by_quantity.resize(std::max(by_quantity.size(), findings.size()));
             for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
         }
     std::vector<Finding> findings;

@@ -91,6 +91,13 @@ void set_activation(Case& c, std::size_t k) {
 void set_params(Case& c, std::size_t k) {
     if (k == 1) c = with_narrow_params(c);
 }
+void set_residual(Case& c, std::size_t k) {
+    if (k > 0) c.residual = k == 2 ? Residual::wide : Residual::stored;
+    if (k == 2 && c.shape.S % 2 == 0) c.ds.pattern = "none";
+}
+void set_residual_dtype(Case& c, std::size_t k) {
+    if (k == 1 && is_narrow(c.dtype)) c.residual = c.residual.value_or(Residual::stored), c.residual_dtype = DType::f32;
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -119,6 +126,8 @@ constexpr Factor factors[] = {
     {.name = "param_dtype", .levels = 2, .set = set_params, .option = true},
     {.name = "gamma_offset", .levels = 2, .set = set_gamma_offset, .option = true},
     {.name = "activation", .levels = 2, .set = set_activation, .option = true},
+    {.name = "residual", .levels = 3, .set = set_residual, .option = true},
+    {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
 };
 
 std::vector<const Factor*> factors_of(std::string_view variant) {
@@ -211,7 +220,7 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
     session.forward();
     if (asked != 0) session.backward(wanted);
     Outputs<double> out = session.outputs();
-    for (const QuantityRow& q : quantities::outputs())  // nothing is wrong with what is not asked for
+    for (const QuantityRow& q : quantities::outputs(in.problem))  // nothing is wrong with what is not asked for
         if (!is_asked(q.quantity, wanted))
             for (const truth::Wide& v : q.in(t)) (out.*q.output).push_back(v.high);
     accept_saturation(in, accumulation, out, t, bounds);
@@ -220,6 +229,7 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
     std::vector<Finding> all;
     for (const QuantityRow& q : quantities::results()) {
         const bool there = q.saved ? !q.in(out).empty() : q.output ? is_asked(q.quantity, wanted) : moves;
+        if (!q.is_of(in.problem) && q.output) continue;
         Problem p = in.problem;
         if (!q.output) p.dtype = DType::f64, p.shape = {1, static_cast<std::int64_t>(q.in(out).size()), 1};
         if (there) all.push_back(compare(q.name_in(p.spec), q.stored(p), q.in(out), q.in(t), bounds.*q.bound));
@@ -258,6 +268,7 @@ extern const Check combinations_check{
     always,
     combination_cases,
     combinations,
+    true,
     true};
 
 }  // namespace normlab::verify

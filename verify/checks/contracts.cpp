@@ -37,6 +37,9 @@ std::vector<Case> memory_cases(const Case& base, Tier tier) {
     else add(sized_cases(base, {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129, 255, 257, 513}, true));
     cases.push_back(cases[0]);
     cases.back().affine = AffineUse::none;
+    cases.push_back(cases[0]);
+    cases.back().residual = Residual::stored;
+    if (is_narrow(base.dtype)) cases.back().residual_dtype = DType::f32;
     if (base.spec().block.samples && may_keep_state(base.spec()) && base.mode == Mode::train) {
         cases.push_back(cases[0]);
         cases.back().shape.N = 6, cases.back().stat_batch = 2;
@@ -60,11 +63,11 @@ std::vector<Case> memory_cases(const Case& base, Tier tier) {
 // Views into larger host tensors, with a gap between samples and, channels-last, between positions.
 class Sliced {
 public:
-    explicit Sliced(const Problem& p)
-        : view_{nullptr, p.dtype, p.shape, p.layout, Device::host, p.shape.C * p.shape.S + 5, 0} {
+    Sliced(const Problem& p, DType dtype)
+        : view_{nullptr, dtype, p.shape, p.layout, Device::host, p.shape.C * p.shape.S + 5, 0} {
         if (p.layout == Layout::channels_last)
             view_.position_stride = p.shape.C + 3, view_.sample_stride = p.shape.S * view_.position_stride + 7;
-        bytes_.assign(static_cast<std::size_t>(p.shape.N * view_.sample_stride + 1) * size_of(p.dtype), filler);
+        bytes_.assign(static_cast<std::size_t>(p.shape.N * view_.sample_stride + 1) * size_of(dtype), filler);
     }
     Tensor view() {
         Tensor t = view_;
@@ -105,9 +108,13 @@ Finding strided(Inputs<double> in, const Implementation& implementation, const s
     in.v.clear(), in.u.clear(), in.w.clear();
     const Problem& p = in.problem;
     const Outputs<double> expected = run(implementation, in);
-    Sliced x(p), y(p), dy(p), dx(p);
+    Sliced x(p, p.dtype), y(p, p.dtype), dy(p, p.dtype), dx(p, p.dtype);
     x.write(in.x), dy.write(in.dy);
-    const DType params = p.params();
+    const DType params = p.params(), sums = p.residuals();
+    const bool adds = p.spec.adds();
+    Sliced residual(p, sums), ds(p, sums), s(p, sums), d_residual(p, sums);
+    if (adds) residual.write(in.residual);
+    if (!in.ds.empty()) ds.write(in.ds);
     std::vector<std::byte> gamma(in.gamma.size() * size_of(params)), beta(in.beta.size() * size_of(params));
     for (std::size_t c = 0; c < in.gamma.size(); ++c)
         write_element(gamma.data(), params, static_cast<std::int64_t>(c), in.gamma[c]);
@@ -118,19 +125,24 @@ Finding strided(Inputs<double> in, const Implementation& implementation, const s
     Saved saved;
     try {
         forward(p.spec, p.mode, x.view(), affine, p.spec.running == Running::none ? nullptr : &state, saved, y.view(),
-                implementation);
-        backward(p.spec, p.mode, x.view(), dy.view(), affine, saved, {dx.view(), nullptr, nullptr}, implementation);
+                implementation, adds ? Added{residual.view(), s.view()} : Added{});
+        backward(p.spec, p.mode, adds ? s.view() : x.view(), dy.view(), affine, saved,
+                 {dx.view(), nullptr, nullptr, adds ? d_residual.view() : Tensor{}}, implementation,
+                 in.ds.empty() ? Tensor{} : ds.view());
     } catch (const Error& e) {
         Finding f = none_of("strided", 0, "");
         f.note = fmt::format("sliced views are refused: {}", e.what());
         return f;
     }
-    if (!y.gaps_intact() || !dx.gaps_intact())
+    if (!y.gaps_intact() || !dx.gaps_intact() || !s.gaps_intact() || !d_residual.gaps_intact())
         return none_of("strided", 1, "elements between the samples of a sliced view were written");
     const auto same = [&](const auto& got, const auto& wanted, auto bound) {
         return same_values("strided", p, got, wanted, tolerance_of(within, bound));
     };
+    const auto of_sum = [&](Sliced& t) { return adds ? t.read() : std::vector<double>(); };
     return worst({same(y.read(), expected.y, &Bounds::y), same(dx.read(), expected.dx, &Bounds::dx),
+                  same(of_sum(s), expected.s, &Bounds::s),
+                  same(of_sum(d_residual), expected.d_residual, &Bounds::d_residual),
                   same(state.mean, expected.state.mean, &Bounds::running_mean),
                   same(saved.rstd, expected.saved.rstd, &Bounds::rstd)});
 }
@@ -215,6 +227,7 @@ extern const Check repeat_check{"repeat",
                                 always,
                                 memory_cases,
                                 repeat,
+                                true,
                                 true};
 extern const Check contracts_check{
     "contracts",
@@ -224,6 +237,7 @@ extern const Check contracts_check{
     always,
     memory_cases,
     contracts,
+    true,
     true};
 
 }  // namespace normlab::verify

@@ -21,6 +21,7 @@ std::vector<Case> reuse_cases(const Case& base, Tier tier) {
     add({4, 6, 2});
     if (tier == Tier::smoke) return cases;
     add({4, 63, 16});
+    add({4, 6, 2}), cases.back().residual = Residual::stored;
     add({4, 6, 2}), cases.back().gamma_offset = 1;  // factors that are formed once, and kept
     if (tier == Tier::full) add({64, 48, 13}), add({5, 258, 1}), add({3, 3, 1031});
     return cases;
@@ -33,11 +34,12 @@ Inputs<double> changed(Inputs<double> in, const Inputs<double>& other, F change)
         if (!to.empty() && to.size() == from.size()) change(to, from);
     };
     one(in.x, other.x), one(in.dy, other.dy), one(in.gamma, other.gamma), one(in.beta, other.beta);
+    one(in.residual, other.residual), one(in.ds, other.ds);
     for (const StateArray& a : state_arrays) one(in.state.*a.values, other.state.*a.values);
     return in;
 }
 
-constexpr std::size_t after_backward[] = {1, 2, 3};  // the rows of Session::results() that backward fills
+constexpr std::size_t after_backward[] = {1, 2, 3, 5};  // the rows of Session::results() that backward fills
 
 std::vector<Array> of_backward(const std::vector<Array>& results) {
     std::vector<Array> some;
@@ -133,7 +135,7 @@ private:
         plan_.write(a_), plan_.forward();
         for (const std::size_t which : after_backward)
             for (int times = 0; times < 2; ++times) {  // and again: sums that go on where they were
-                plan_.backward({.dx = which == 1, .dgamma = which == 2, .dbeta = which == 3});
+                plan_.backward({.dx = which == 1, .dgamma = which == 2, .dbeta = which == 3, .d_residual = which == 5});
                 all.push_back(
                     same_bits(quantity, a_.problem, {plan_.results()[which]}, {fresh_a()[which]}, tolerance_a_));
             }
@@ -289,6 +291,8 @@ extern const Check reuse_check{
     false,
     always,
     reuse_cases,
-    reuse};
+    reuse,
+    false,
+    true};
 
 }  // namespace normlab::verify

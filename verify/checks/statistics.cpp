@@ -303,7 +303,7 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
     const bool moved = !state.mean.empty() && c.mode == Mode::train;
     std::vector<Finding> all;
     for (const QuantityRow& q : quantities::results())
-        if (q.output || (!q.saved && moved))
+        if (q.is_of(in.problem) && (q.output || (!q.saved && moved)))
             all.push_back(compare(q.name, q.stored(q.output ? in.problem : by_channel), q.in(whole), wides(q.in(parts)),
                                   twice(bounds.*q.bound)));
     return all;

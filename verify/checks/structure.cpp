@@ -35,7 +35,15 @@ std::vector<Case> structure_cases(const Case& base, Tier tier) {
     return cases;
 }
 
+std::vector<Case> zero_sum_cases(const Case& base, Tier tier) {
+    std::vector<Case> cases = structure_cases(base, tier);
+    cases.push_back(cases[0]);
+    cases.back().residual = Residual::stored;
+    return cases;
+}
+
 std::string zero_sum_refuses(const Case& c) {
+    if (c.spec().residual == Residual::wide) return "backward's x_hat is not forward's";
     const std::string mean = needs_mean_removed(c);
     return mean.empty() ? needs_own_statistics(c) : mean;
 }
@@ -73,7 +81,10 @@ std::vector<Finding> zero_sum(const Case& c, const Implementation& implementatio
     return {by_block("sum dx", r.t, [&](const truth::Block& b) {
         Quad sum = 0;
         double bound = 0;
-        for (std::size_t i : b.elements) sum += Quad(r.out.dx[i]), bound += r.bounds.dx[i];
+        for (std::size_t i : b.elements) {
+            sum += Quad(r.out.dx[i]) - Quad(r.in.ds.empty() ? 0 : r.in.ds[i]);
+            bound += r.bounds.dx[i];
+        }
         return std::pair(sum, bound);
     })};
 }
@@ -141,14 +152,20 @@ std::vector<Finding> gradient_masks(const Case& c, const Implementation& impleme
         where += fmt::format("{}{} {} when asked for {}", where.empty() ? "" : "; ", q.name,
                              asked ? "differs" : "is written", mask);
     };
-    for (int mask = 1; mask < 8; ++mask) {
-        const Wanted wanted{(mask & 1) != 0, (mask & 2) != 0, (mask & 4) != 0};
+    const bool adds = in.problem.spec.adds();
+    for (unsigned mask = 1; mask < (adds ? 16 : 8); ++mask) {
+        const Wanted wanted{
+            .dx = (mask & 1) != 0, .dgamma = (mask & 2) != 0, .dbeta = (mask & 4) != 0, .d_residual = (mask & 8) != 0};
         const Outputs<double> out = run(implementation, in, wanted);
         std::string asked;
-        for (const auto& [is, name] : {std::pair{wanted.dx, "dx"}, {wanted.dgamma, "dgamma"}, {wanted.dbeta, "dbeta"}})
+        for (const auto& [is, name] : {std::pair{wanted.dx, "dx"},
+                                       {wanted.dgamma, "dgamma"},
+                                       {wanted.dbeta, "dbeta"},
+                                       {wanted.d_residual, "d_residual"}})
             if (is) asked += fmt::format("{}{}", asked.empty() ? "" : " and ", name);
         same(wanted.dx, row_of(Quantity::dx), out, asked), same(wanted.dgamma, row_of(Quantity::dgamma), out, asked),
             same(wanted.dbeta, row_of(Quantity::dbeta), out, asked);
+        if (adds) same(wanted.d_residual, row_of(Quantity::d_residual), out, asked);
     }
     return {measured("subsets that differ", different, 0, where)};
 }
@@ -159,14 +176,18 @@ std::vector<Case> mask_cases(const Case& base, Tier) {
         cases.push_back(with_small_shape(base));
         cases.back().affine = use;
     }
+    cases.push_back(with_small_shape(base));
+    cases.back().residual = Residual::stored;
     return cases;
 }
 
 }  // namespace
 
 extern const Check zero_sum_check{
-    "zero_sum", "dx of a block sums to zero where the mean is removed", true, zero_sum_refuses, structure_cases,
-    zero_sum};
+    "zero_sum",     "dx of a block (less ds, with a residual) sums to zero where the mean is removed",
+    true,           zero_sum_refuses,
+    zero_sum_cases, zero_sum,
+    false,          true};
 extern const Check xhat_dx_check{"xhat_dx",
                                  "sum x_hat dx = rstd * eps / (var + eps) * sum g x_hat in every block",
                                  true,
@@ -182,6 +203,7 @@ extern const Check gradient_masks_check{"gradient_masks",
                                         masks_refuse,
                                         mask_cases,
                                         gradient_masks,
+                                        true,
                                         true};
 
 }  // namespace normlab::verify

@@ -17,9 +17,15 @@ std::string bytes_of(const std::vector<double>& v) {
 std::string content_of(const Inputs<double>& in) {
     std::string key = content_of_problem(in.problem);
     if (in.problem.spec.running != Running::none) key += fmt::format(" {}", in.state.count);
-    for (const std::vector<double>* v : {&in.x, &in.gamma, &in.beta, &in.state.mean, &in.state.var, &in.state.sigma})
+    for (const std::vector<double>* v :
+         {&in.x, &in.residual, &in.gamma, &in.beta, &in.state.mean, &in.state.var, &in.state.sigma})
         key += fmt::format(" {}:", v->size()) + bytes_of(*v);
     return key;
+}
+
+// Of a backward call; none: "".
+std::string cotangent_of(const std::vector<double>& dy, const std::vector<double>& ds) {
+    return bytes_of(dy) + (dy.empty() || ds.empty() ? "" : " " + bytes_of(ds));
 }
 
 std::string cotangents_of(const Inputs<double>& in) {
@@ -45,15 +51,16 @@ std::string content_of_problem(const Problem& p) {
     if (!s.plain()) key += fmt::format(" {} {}", name_of(s.denominator), name_of(s.divisor));
     if (s.activates()) key += fmt::format(" {}", name_of(s.activation));
     if (s.gamma_offset != 0) key += fmt::format(" offset {}", s.gamma_offset);
+    if (s.adds()) key += fmt::format(" residual {} {}", name_of(s.residual), name_of(p.residuals()));
     if (is_narrow(p.params())) key += fmt::format(" params {}", name_of(p.params()));
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     return key;
 }
 
 std::vector<double> logical_values(const Problem& p, const ConstTensor& x) {
-    std::vector<double> v(static_cast<std::size_t>(p.shape.size()));
+    std::vector<double> v(x.data ? static_cast<std::size_t>(p.shape.size()) : 0);
     for (std::size_t i = 0; i < v.size(); ++i)
-        v[i] = read_element<double>(x.data, p.dtype, static_cast<std::int64_t>(memory_index(p, i)));
+        v[i] = read_element<double>(x.data, x.dtype, static_cast<std::int64_t>(memory_index(p, i)));
     return v;
 }
 
@@ -64,6 +71,7 @@ Inputs<double> inputs_of(const Problem& p, const ForwardArgs& a) {
         for (std::int64_t c = 0; data && c < C; ++c) to.push_back(read_element<double>(data, p.params(), c));
     };
     parameters(a.affine.gamma, in.gamma), parameters(a.affine.beta, in.beta);
+    in.residual = logical_values(p, a.added.residual);
     if (p.spec.running != Running::none)
         in.state = {vector_of(a.state.mean, C), vector_of(a.state.var, C), vector_of(a.state.sigma, C), *a.state.count};
     return in;
@@ -73,7 +81,7 @@ std::size_t CallIndex::add(const Inputs<double>& in) {
     const auto [group, is_new] = groups_.try_emplace(content_of(in), entries_.size());
     if (is_new) entries_.emplace_back();
     std::vector<Entry>& same = entries_[group->second];
-    const std::string dy = bytes_of(in.dy), second = cotangents_of(in);
+    const std::string dy = cotangent_of(in.dy, in.ds), second = cotangents_of(in);
     if (dy.empty() && !same.empty()) return same.front().number;
     for (Entry& e : same) {
         if (!e.dy.empty() && e.dy != dy) continue;
@@ -92,8 +100,9 @@ std::optional<CallIndex::Forward> CallIndex::forward(const Inputs<double>& in) c
     return Forward{found->second, entries_[found->second].front().number};
 }
 
-std::optional<std::size_t> CallIndex::backward(std::size_t group, const std::vector<double>& dy) const {
-    const auto found = std::ranges::find(entries_[group], bytes_of(dy), &Entry::dy);
+std::optional<std::size_t> CallIndex::backward(std::size_t group, const std::vector<double>& dy,
+                                               const std::vector<double>& ds) const {
+    const auto found = std::ranges::find(entries_[group], cotangent_of(dy, ds), &Entry::dy);
     return found == entries_[group].end() ? std::nullopt : std::optional(found->number);
 }
 

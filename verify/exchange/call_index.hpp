@@ -12,8 +12,8 @@ namespace normlab::verify {
 /// the call that training is.
 std::string content_of_problem(const Problem& problem);
 
-/// The numbers of a forward call, from the arrays of an implementation's plan; of dy alone for a backward call. Arrays
-/// are dense and on the host.
+/// The numbers of a forward call, from the arrays of an implementation's plan; of dy or ds alone (null: none) for a
+/// backward call. Arrays are dense and on the host.
 Inputs<double> inputs_of(const Problem& problem, const ForwardArgs& args);
 std::vector<double> logical_values(const Problem& problem, const ConstTensor& x);
 /// Puts the dy and the cotangents of a double backward's call into `in`.
@@ -33,15 +33,16 @@ public:
         std::size_t group, number;
     };
     std::optional<Forward> forward(const Inputs<double>& in) const;
-    /// The number of the call of that group with this dy.
-    std::optional<std::size_t> backward(std::size_t group, const std::vector<double>& dy) const;
+    /// The number of the call of that group with this dy and, of a layer with a residual, this ds.
+    std::optional<std::size_t> backward(std::size_t group, const std::vector<double>& dy,
+                                        const std::vector<double>& ds) const;
     /// The same with these cotangents, of `in`.
     std::optional<std::size_t> backward_backward(std::size_t group, const Inputs<double>& in) const;
 
 private:
     struct Entry {
         std::size_t number;
-        std::string dy;      // its bytes; "": none
+        std::string dy;      // its bytes, and those of ds; "": none
         std::string second;  // those of v, u and w; "": none
     };
     std::map<std::string, std::size_t> groups_;  // by problem, x, gamma, beta and State

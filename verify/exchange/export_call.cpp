@@ -39,6 +39,8 @@ ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
         a["denominator"] = name_of(s.denominator), a["divisor"] = name_of(s.divisor);
     if (s.activates()) a["activation"] = name_of(s.activation);
     if (s.gamma_offset != 0) a["gamma_offset"] = s.gamma_offset;
+    if (s.adds()) a["residual"] = name_of(s.residual);
+    if (p.residuals() != p.dtype) a["residual_dtype"] = name_in_files(p.residuals());
     if (is_narrow(p.params())) a["param_dtype"] = name_in_files(p.params());
     if (is_weights(s)) return a["dim"] = 1, a;
     a["affine"] = in.gamma.empty()  ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta"))
@@ -74,6 +76,9 @@ public:
         const DType params = p_.params();
         input(x, in_memory(in_.x), p_.dtype, tensor_, axes_);
         input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
+        const DType sums = p_.residuals();
+        input("residual", in_memory(in_.residual), sums, tensor_, axes_);
+        if (!in_.dy.empty()) input("ds", in_memory(in_.ds), sums, tensor_, axes_);
         input(gamma, in_.gamma, params, channels, channel_axes);
         input("beta", in_.beta, params, channels, channel_axes);
         if (in_.twice()) {
@@ -90,7 +95,9 @@ public:
         const auto add = [&](ordered_json& to, const std::string& name, DType dtype, const auto& shape,
                              const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
         add(outputs, y, p_.dtype, tensor_, axes_);
+        if (p_.spec.adds()) add(outputs, "s", sums, tensor_, axes_);
         if (!in_.dy.empty()) {
+            if (p_.spec.adds()) add(outputs, "dresidual", sums, tensor_, axes_);
             add(outputs, "d" + x, p_.dtype, tensor_, axes_);
             if (!in_.gamma.empty()) add(outputs, "d" + gamma, params, channels, channel_axes);
             if (!in_.beta.empty()) add(outputs, "dbeta", params, channels, channel_axes);

@@ -48,6 +48,9 @@ Spec FixedSettings::applied(Spec s, DType dtype) const {
     s.gamma_offset = gamma_offset, s.activation = activation;
     s.param_dtype.reset();
     if (param_dtype && arithmetic_dtype(*param_dtype) == arithmetic_dtype(dtype)) s.param_dtype = param_dtype;
+    s.residual = residual, s.residual_dtype.reset();
+    if (residual_dtype && s.adds() && (*residual_dtype == dtype || *residual_dtype == arithmetic_dtype(dtype)))
+        s.residual_dtype = residual_dtype;
     if (eps) s.eps = *eps;
     else if (convention) s.eps = eps_in(*convention, own, dtype);
     if (s.running == Running::none && own.running == Running::none) return s;
@@ -63,7 +66,9 @@ Spec FixedSettings::applied(Spec s, DType dtype) const {
 Case FixedSettings::applied(Case c) const {
     const Spec own = find_variant(c.variant).make(), fixed = applied(c.spec(), c.dtype);
     c.denominator.reset(), c.divisor.reset(), c.gamma_offset.reset(), c.activation.reset();
-    c.param_dtype = fixed.param_dtype;
+    c.param_dtype = fixed.param_dtype, c.residual_dtype = fixed.residual_dtype, c.residual.reset();
+    if (fixed.adds()) c.residual = fixed.residual;
+    else c.ds = {};
     if (fixed.denominator != own.denominator) c.denominator = fixed.denominator;
     if (fixed.divisor != own.divisor) c.divisor = fixed.divisor;
     if (fixed.activates()) c.activation = fixed.activation;
@@ -86,6 +91,9 @@ std::string FixedSettings::refuses(const Problem& p) const {
     if (!as_cases_say && fixed.gamma_offset != s.gamma_offset) return "the script's gamma_offset is fixed";
     if (!as_cases_say && Problem{fixed, p.shape, p.dtype}.params() != p.params())
         return "the type of the script's gamma and beta is fixed";
+    if (!as_cases_say &&
+        (fixed.residual != s.residual || Problem{fixed, p.shape, p.dtype}.residuals() != p.residuals()))
+        return "the script's residual is fixed";
     if (fixed.eps != s.eps) return "the script's eps is fixed";
     if (fixed.running != s.running) return "what the script keeps is fixed";
     if (s.running != Running::none && fixed.momentum != s.momentum) return "the script's momentum is fixed";

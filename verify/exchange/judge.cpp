@@ -33,6 +33,7 @@ public:
         std::memcpy(a.saved.opaque, &found->group, sizeof found->group);
         const Answer& answer = answers_[found->number];
         if (const auto* y = answer.find(Quantity::y)) write(*y, a.y);
+        if (const auto* s = answer.find(Quantity::s)) write(*s, a.added.s);
         const auto copy = [&](Quantity q, double* to) {
             if (const auto* values = answer.find(q); to && values) std::ranges::copy(*values, to);
         };
@@ -46,10 +47,12 @@ public:
     void backward(const BackwardArgs& a) const override {
         std::size_t group;
         std::memcpy(&group, a.saved.opaque, sizeof group);
-        const auto number = answers_.index().backward(group, logical_values(p_, a.dy));
+        const auto number = answers_.index().backward(group, logical_values(p_, a.dy), logical_values(p_, a.ds));
         if (!number) throw Unsuitable("not exported: the script was not asked for a gradient that this case takes");
         const Answer& answer = answers_[*number];
         if (const auto* dx = answer.find(Quantity::dx); dx && a.gradients.dx.data) write(*dx, a.gradients.dx);
+        if (const auto* d = answer.find(Quantity::d_residual); d && a.gradients.d_residual.data)
+            write(*d, a.gradients.d_residual);
         if (const auto* dgamma = answer.find(Quantity::dgamma); dgamma && a.gradients.dgamma)
             write(*dgamma, a.gradients.dgamma);
         if (const auto* dbeta = answer.find(Quantity::dbeta); dbeta && a.gradients.dbeta)
@@ -74,7 +77,7 @@ public:
 private:
     void write(const std::vector<double>& logical, const Tensor& to) const {
         for (std::size_t i = 0; i < logical.size(); ++i)
-            write_element(to.data, p_.dtype, static_cast<std::int64_t>(memory_index(p_, i)), logical[i]);
+            write_element(to.data, to.dtype, static_cast<std::int64_t>(memory_index(p_, i)), logical[i]);
     }
     void write(const std::vector<double>& by_channel, void* to) const {
         for (std::size_t c = 0; c < by_channel.size(); ++c)

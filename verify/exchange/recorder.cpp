@@ -59,7 +59,7 @@ public:
         RecordedForward& call = notebook_.forwards[number];
         call.differentiated = true;
         Inputs<double> in = call.in;
-        in.dy = logical_values(problem_, a.dy);
+        in.dy = logical_values(problem_, a.dy), in.ds = logical_values(problem_, a.ds);
         notebook_.backwards.push_back(std::move(in));
         BackwardArgs args = a;
         args.saved = {call.mean.data(), call.var.data(), call.rstd.data(),

@@ -145,6 +145,8 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "denominator") a.denominator = parse_denominator(text(key, value));
         else if (key == "divisor") a.divisor = parse_divisor(text(key, value));
         else if (key == "param_dtype") a.param_dtype = kernel_dtype(key, value);
+        else if (key == "residual") a.residual = parse_residual(text(key, value));
+        else if (key == "residual_dtype") a.residual_dtype = kernel_dtype(key, value);
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {

@@ -62,7 +62,8 @@ struct VectorAttributes {
     std::optional<Divisor> divisor;
     std::int32_t gamma_offset = 0;
     Activation activation = Activation::none;
-    std::optional<DType> param_dtype;
+    std::optional<DType> param_dtype, residual_dtype;
+    Residual residual = Residual::none;
     Layout layout = Layout::channels_first;  ///< of x, dy, y and dx in their files: [N, C, ...] or [N, ..., C]
     std::optional<double> mean_initial, spread_initial;
     std::int64_t batches_initial = 0;

@@ -25,6 +25,8 @@ constexpr Known outputs[] = {{"y", Quantity::y},
                              {"dg", Quantity::dgamma},
                              {"dgain", Quantity::dgamma},
                              {"dbeta", Quantity::dbeta},
+                             {"s", Quantity::s},
+                             {"dresidual", Quantity::d_residual},
                              {"running_mean", Quantity::running_mean},
                              {"running_var", Quantity::running_spread},
                              {"running_sigma", Quantity::running_spread},
@@ -136,6 +138,10 @@ public:
             return logical(p, found->values);
         };
         out.in.dy = as_x(of_y);
+        if (p.spec.adds()) {
+            needed("residual");
+            out.in.residual = as_x("residual"), out.in.ds = as_x("ds");
+        }
         if (v.op.ends_with(double_backward)) {
             const bool weights = is_weights(own);
             const std::string_view of_dx = weights ? "p" : "v";
@@ -175,7 +181,7 @@ private:
         if (a.denominator) s.denominator = *a.denominator;
         if (a.divisor) s.divisor = *a.divisor;
         s.gamma_offset = a.gamma_offset, s.activation = a.activation;
-        s.param_dtype = a.param_dtype;
+        s.param_dtype = a.param_dtype, s.residual = a.residual, s.residual_dtype = a.residual_dtype;
         const auto limit = [&](const std::vector<double>& limits, double own) {
             if (limits.empty()) return own;
             if (limits.size() > 1 && number >= limits.size() && step_ != "eval")
@@ -256,7 +262,7 @@ std::vector<Step> steps_of(const VectorFile& v) {
     constexpr std::string_view inputs[] = {
         "x", "v",    "w",    "dy",           "dw",          "dw_hat",        "gamma",
         "g", "gain", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked",
-        "p", "q",    "u"};
+        "p", "q",    "u",    "residual",     "ds"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {

@@ -45,6 +45,18 @@ struct Formula {
     double gamma_by_group = 0, affine_first = 0;  ///< affine_first: (gamma x_hat + beta) r + d
     double offset = 1, offset_in_g = 1, offset_in_second = 1, offset_of_absent = 0,
            factor_in_16_bits = 0;  ///< of a gamma stored less it
+    // before the norm
+    double residual = 1;                       ///< its factor in the sum
+    double residual_after = 0, norm_of_x = 0;  ///< y = norm(x) + residual; y = norm(x)
+    double s_is_x = 0;
+    double rounds_stored = 1, rounds_wide = 0;  ///< whether statistics see the sum as it is stored
+    double s_in_16_bits = 0, s_truncated = 0;
+    double ds = 1, absent_ds = 0;
+    double ds_in_d_residual = 1, dx_in_d_residual = 1, d_residual = 1;
+    double d_residual_in_16_bits = 0;
+    double ds_kept = 0;           ///< a plan keeps the ds of its first backward
+    double d_residual_alone = 0;  ///< one ulp off where dx is not asked for
+    double s_unwritten = 0, s_in_place = 0, writes_residual = 0;
     // behind the norm
     double activates = 1;         ///< 0: y = z
     double activates_first = 0;   ///< x_hat is activated, then multiplied by gamma

@@ -40,6 +40,7 @@ void fill(Inputs<double>& in, std::uint64_t seed) {
     for (double& v : in.gamma) v = rounded((0.5 + 1.5 * random.uniform()) * (random.integer(0, 3) ? 1 : -1), params);
     for (double& v : in.beta) v = rounded(random.normal() + 0.25, params);
     for (double& v : in.v) v = rounded(random.normal() + 0.5, d);
+    for (double& v : in.ds) v = rounded(random.normal() + 0.5, in.problem.residuals());
     for (double& v : in.u) v = rounded(random.normal() + 0.5, params);
     for (double& v : in.w) v = rounded(random.normal() + 0.25, params);
 }
@@ -48,6 +49,7 @@ void fill(Inputs<double>& in, std::uint64_t seed) {
 void fill_x(Inputs<double>& in, double scale, std::uint64_t seed) {
     Random random(seed);
     for (double& v : in.x) v = rounded(scale * (random.normal() + 2), in.problem.dtype);
+    for (double& v : in.residual) v = rounded(scale * (random.normal() + 0.25), in.problem.residuals());
     for (std::size_t c = 0; c < in.state.mean.size(); ++c) {
         in.state.mean[c] = scale * (2 + 0.3 * random.normal());
         const double var = scale * scale * (0.6 + random.uniform());
@@ -64,6 +66,8 @@ Inputs<double> in_shape(const Inputs<double>& like, const Shape& shape, const Sp
     const auto size = static_cast<std::size_t>(shape.size()), C = static_cast<std::size_t>(shape.C);
     in.x.resize(size), in.gamma.resize(C), in.beta.resize(C);
     if (!like.dy.empty()) in.dy.resize(size);
+    if (!like.residual.empty()) in.residual.resize(size);
+    if (!like.ds.empty()) in.ds.resize(size);
     if (like.twice()) in.v.resize(size), in.u.resize(C), in.w.resize(C);
     if (spec.running != Running::none) in.state = initial_state(spec, shape.C), in.state.count = 5;
     fill(in, seed), fill_x(in, 1, seed);
@@ -79,6 +83,7 @@ std::vector<Inputs<double>> further_inputs(const Inputs<double>& in) {
     std::uint64_t seed = 17;
     fill(all.emplace_back(in), seed++);
     for (double& v : all.back().x) v = rounded(v / 2, in.problem.dtype);
+    for (double& v : all.back().residual) v = rounded(v / 2, in.problem.residuals());
     for (const double scale : {1.0, 1.0 / 256, 1.0 / 1024, 0x1p-27, in.problem.spec.eps})
         if (scale > 0) fill(all.emplace_back(in), seed), fill_x(all.back(), scale, seed++);
     const Spec& spec = in.problem.spec;

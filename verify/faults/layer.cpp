@@ -30,6 +30,7 @@ thread_local bool last_trained = false;                 // it was in training
 FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
     : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(dtype_of(p.dtype)),
       params_(p.param_dtype == 0 ? arithmetic_dtype(dtype_) : dtype_of(p.param_dtype - 1)),
+      sum_dtype_(p.residual_dtype == 0 ? dtype_ : dtype_of(p.residual_dtype - 1)),
       own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
       renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN), centred_(p.moments == NORMLAB_CENTRED),
       eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
@@ -85,23 +86,22 @@ std::int64_t FaultyLayer::gamma_index(std::int64_t i) const {
     return f_.gamma_layout != 0 ? place(i, false) / S_ % C_ : channel(i);
 }
 
-auto FaultyLayer::read(const void* tensor, bool channels_first) const -> Values {
+auto FaultyLayer::read(const void* tensor, bool channels_first, DType dtype) const -> Values {
     Values v(block_.size());
     for (std::size_t i = 0; i < v.size(); ++i)
-        v[i] = read_element<double>(tensor, dtype_, place(static_cast<std::int64_t>(i), channels_first));
+        v[i] = read_element<double>(tensor, dtype, place(static_cast<std::int64_t>(i), channels_first));
     if (f_.flushed_x != 0) flush(v);
     return v;
 }
 
-void FaultyLayer::write(void* tensor, const Values& values) const {
-    const std::int64_t size = N_ * C_ * S_, unwritten = f_.last_unwritten != 0 ? 1 : 0;
+void FaultyLayer::write(void* tensor, const Values& values, DType dtype, bool last_unwritten) const {
+    const std::int64_t size = N_ * C_ * S_, unwritten = last_unwritten ? 1 : 0;
     for (std::int64_t i = 0; i < size; ++i) {
         const std::int64_t at = p_.layout == NORMLAB_CHANNELS_FIRST ? i : (sample(i) * S_ + i % S_) * C_ + channel(i);
         const double v = values[index(i)];
         if (at >= size - unwritten) continue;
-        write_element(tensor, dtype_, at, v);
-        if (f_.truncates != 0 && size_of(dtype_) == 2 &&
-            std::abs(read_element<double>(tensor, dtype_, at)) > std::abs(v))
+        write_element(tensor, dtype, at, v);
+        if (f_.truncates != 0 && size_of(dtype) == 2 && std::abs(read_element<double>(tensor, dtype, at)) > std::abs(v))
             --static_cast<std::uint16_t*>(tensor)[at];
     }
 }
@@ -256,7 +256,8 @@ double FaultyLayer::special(std::int64_t i, const BlockStatistics& s) const {
 }
 
 void FaultyLayer::forward(const normlab_forward_args& a) {
-    Values x = read(a.x, f_.x_layout != 0);
+    Values x = read(a.x, f_.x_layout != 0, dtype_), residual;
+    if (p_.residual != 0) residual = read(a.residual, f_.x_layout != 0, sum_dtype_), x = summed(x, residual, a);
     const bool has_nan = std::ranges::any_of(x, [](double v) { return std::isnan(v); });
     for (double& v : x)
         if (std::abs(v) < f_.small_x || (f_.nan_as_zero != 0 && std::isnan(v))) v = 0;
@@ -288,10 +289,11 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
                                      ? (g * hat + offset) * s.r[b] + s.d[b]
                                      : g * (f_.activates_first != 0 ? activated(inner) : inner) + offset);
         if (p_.epilogue != 0 && f_.activates != 0 && f_.activates_first == 0) y[i] = activated(y[i]);
+        if (f_.residual_after != 0 && p_.residual != 0) y[i] += residual[i];
     }
     if (f_.nan_leaks != 0 && has_nan) y.front() = y.back() = std::numeric_limits<double>::quiet_NaN();
     if (f_.flushed_y != 0) flush(y);
-    write(a.y, y);
+    write(a.y, y, dtype_, f_.last_unwritten != 0);
 
     const std::int64_t elements = N_ * C_ * S_;
     if (f_.order != 0 || (f_.batch_size != 0 && N_ > 200) || (f_.threads != 0 && threads_ == 3) ||
@@ -306,7 +308,8 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
 }
 
 void FaultyLayer::backward(const normlab_backward_args& a) {
-    const Values x = read(a.x, f_.x_layout != 0), to_y = read(a.dy, f_.dy_layout != 0),
+    const Values x = read(a.x, f_.x_layout != 0, p_.residual != 0 ? sum_dtype_ : dtype_),
+                 to_y = read(a.dy, f_.dy_layout != 0, dtype_),
                  gamma = f_.gamma_of_forward != 0 && !last_gamma_.empty()
                              ? last_gamma_
                              : factors(a.gamma, f_.offset * f_.offset_in_g);
@@ -375,9 +378,10 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     }
     dx.front() *= f_.first_dx;
     if (f_.flushed_dx != 0) flush(dx);
+    if (p_.residual != 0) join(dx, a);
     if (C_ == 1 && a.dx == a.dy)
         for (double& v : dx) v *= f_.one_channel_dx_in_place;
-    if (a.dx) write(a.dx, dx);
+    if (a.dx) write(a.dx, dx, dtype_, f_.last_unwritten != 0);
     if (a.dx && !a.dgamma && f_.masked != 0) bump(a.dx, dtype_, 0);
     dgamma.back() *= f_.last_dgamma;
     if (f_.dbeta_in_f16 != 0 && dtype_ == DType::f16)

@@ -40,8 +40,10 @@ private:
 
     void flush(Values& values) const;
     Values recovered(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;
-    Values read(const void* tensor, bool channels_first) const;
-    void write(void* tensor, const Values& values) const;
+    Values read(const void* tensor, bool channels_first, DType dtype) const;
+    void write(void* tensor, const Values& values, DType dtype, bool last_unwritten) const;
+    Values summed(const Values& x, const Values& residual, const normlab_forward_args& a) const;
+    void join(Values& dx, const normlab_backward_args& a);
     Values read_channels(const void* data, double absent) const;
     Values factors(const void* gamma, double offset) const;
     double activated(double z) const;
@@ -70,7 +72,7 @@ private:
     normlab_problem p_;
     Formula f_;
     std::int64_t N_, C_, S_, slice_;
-    DType dtype_, params_;
+    DType dtype_, params_, sum_dtype_;
     bool own_, renorm_, centred_;
     double eps_;
     // elements that a block's statistics apply to, and that they are summed over
@@ -80,7 +82,7 @@ private:
     BlockStatistics first_;  // of the first forward
     // what a plan has no business to keep
     std::map<const void*, Values> gammas_;
-    Values first_beta_, last_gamma_, first_v_;
+    Values first_beta_, last_gamma_, first_v_, first_ds_;
 };
 
 /// Puts the next value, away from zero, in the place of element i.

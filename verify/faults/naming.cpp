@@ -70,7 +70,7 @@ bool says_strength(const Values& got, const Values& right, const Values& bound) 
 // fault is.
 bool Suspects::is_input_of(const Quantity& saved, const Quantity& asked) {
     return saved.row->saved && saved.row->quantity != verify::Quantity::var && asked.row->output &&
-           asked.row->quantity != verify::Quantity::dbeta;
+           asked.row->quantity != verify::Quantity::dbeta && asked.row->quantity != verify::Quantity::s;
 }
 
 std::vector<Match> best(std::vector<Match> matches) {

@@ -35,6 +35,10 @@ inline bool with_gelu(const Spec& s) { return s.activation == Activation::gelu; 
 inline bool with_relu(const Spec& s) { return s.activation == Activation::relu; }
 inline bool with_params(const Spec& s) { return s.param_dtype && is_narrow(*s.param_dtype); }
 
+inline bool with_residual(const Spec& s) { return s.adds(); }
+inline bool with_stored(const Spec& s) { return s.residual == Residual::stored; }
+inline bool with_wide(const Spec& s) { return s.residual == Residual::wide; }
+
 inline constexpr Fault table[] = {
     // each term of the formulas
     {"mean_scaled", "the mean 1 % too large", Kind::term, centred, Pass::forward, When::train, &Formula::mean, 1.01},
@@ -491,6 +495,48 @@ inline constexpr Fault table[] = {
      &Formula::relu_slope_at_0, 1},
     {"relu_drops_nan", "relu makes NaN 0", Kind::special, with_relu, Pass::forward, When::always,
      &Formula::relu_drops_nan, 1},
+    // a residual before the norm
+    {"residual_scaled", "the residual 1 % too large in the sum", Kind::term, with_residual, Pass::forward, When::always,
+     &Formula::residual, 1.01},
+    {"residual_after_norm", "the residual added behind the norm", Kind::term, with_residual, Pass::forward,
+     When::always, &Formula::residual_after, 1},
+    {"norm_of_x", "statistics and x_hat of x, not of s", Kind::term, with_residual, Pass::forward, When::always,
+     &Formula::norm_of_x, 1},
+    {"s_is_x", "s is x", Kind::term, with_residual, Pass::forward, When::always, &Formula::s_is_x, 1},
+    {"s_not_rounded", "statistics see the unrounded sum where they are to see s", Kind::precision, with_stored,
+     Pass::forward, When::always, &Formula::rounds_stored, 0},
+    {"s_rounded_early", "statistics see s where they are to see the unrounded sum", Kind::precision, with_wide,
+     Pass::forward, When::always, &Formula::rounds_wide, 1},
+    {"s_in_data_dtype", "s of f32 beside data of 16 bits rounded to 16 bits", Kind::precision, with_residual,
+     Pass::forward, When::always, &Formula::s_in_16_bits, 1},
+    {"s_truncated", "s of 16 bits truncated, not rounded", Kind::precision, with_residual, Pass::forward, When::always,
+     &Formula::s_truncated, 1},
+    {"ds_forgotten", "the cotangent of s forgotten", Kind::term, with_residual, Pass::backward, When::always,
+     &Formula::ds, 0},
+    {"ds_twice", "the cotangent of s added twice", Kind::term, with_residual, Pass::backward, When::always,
+     &Formula::ds, 2},
+    {"ds_scaled", "the cotangent of s 1 % too large", Kind::term, with_residual, Pass::backward, When::always,
+     &Formula::ds, 1.01},
+    {"ds_forgotten_in_d_residual", "d_residual without the cotangent of s", Kind::term, with_residual, Pass::backward,
+     When::always, &Formula::ds_in_d_residual, 0},
+    {"d_residual_is_ds", "d_residual without the gradient of the norm", Kind::term, with_residual, Pass::backward,
+     When::always, &Formula::dx_in_d_residual, 0},
+    {"d_residual_scaled", "d_residual 1 % too large", Kind::term, with_residual, Pass::backward, When::always,
+     &Formula::d_residual, 1.01},
+    {"d_residual_in_data_dtype", "d_residual of f32 beside data of 16 bits rounded to 16 bits", Kind::precision,
+     with_residual, Pass::backward, When::always, &Formula::d_residual_in_16_bits, 1},
+    {"absent_ds", "an absent cotangent of s taken for 0.01", Kind::special, with_residual, Pass::backward, When::always,
+     &Formula::absent_ds, .01},
+    {"ds_kept", "a plan keeps the cotangent of s of its first backward", Kind::promise, with_residual, Pass::backward,
+     When::always, &Formula::ds_kept, 1},
+    {"d_residual_alone", "d_residual one ulp off where dx is not asked for", Kind::promise, with_residual,
+     Pass::backward, When::always, &Formula::d_residual_alone, 1},
+    {"s_unwritten", "the last element of s is not written", Kind::promise, with_residual, Pass::forward, When::always,
+     &Formula::s_unwritten, 1},
+    {"s_in_place", "another s where it lies on the residual", Kind::promise, with_residual, Pass::forward, When::always,
+     &Formula::s_in_place, 1},
+    {"residual_modified", "forward writes to the residual", Kind::promise, with_residual, Pass::forward, When::always,
+     &Formula::writes_residual, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 

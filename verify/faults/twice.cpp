@@ -76,24 +76,24 @@ void FaultyLayer::backward_backward(const normlab_backward_backward_args& a) {
     Twice of{
         {kept(a.saved.mean, 0), kept(a.saved.var, 0), kept(a.saved.rstd, 0), kept(a.saved.r, 1), kept(a.saved.d, 0)},
         {},
-        read(a.dy, false),
+        read(a.dy, false, dtype_),
         factors(a.gamma, f_.offset * f_.offset_in_second),
-        a.v ? read(a.v, false) : Values(size, f_.absent_v),
+        a.v ? read(a.v, false, dtype_) : Values(size, f_.absent_v),
         read_channels(a.u, f_.absent_u),
         read_channels(a.w, 0),
         Values(size),
         Values(size),
         Values(static_cast<std::size_t>(C_))};
     if (f_.v_kept != 0) of.v = first_v_ = first_v_.empty() ? of.v : first_v_;
-    of.hat = x_hat(read(a.x, false), of.s, 1);
+    of.hat = x_hat(read(a.x, false, dtype_), of.s, 1);
     for (std::int64_t b = 0; b < p_.statistics; ++b) add_second(of, b);
-    if (a.ddx) write(a.ddx, of.ddx);
+    if (a.ddx) write(a.ddx, of.ddx, dtype_, f_.last_unwritten != 0);
     if (a.ddx && !a.ddgamma && f_.ddx_alone != 0) bump(a.ddx, dtype_, 0);
     if (a.ddy) {
         const std::int64_t end = (N_ * C_ * S_ - 1) * static_cast<std::int64_t>(size_of(dtype_));
         std::byte before[8], *last = static_cast<std::byte*>(a.ddy) + end;
         std::memcpy(before, last, size_of(dtype_));
-        write(a.ddy, of.ddy);
+        write(a.ddy, of.ddy, dtype_, f_.last_unwritten != 0);
         if (f_.ddy_unwritten != 0) std::memcpy(last, before, size_of(dtype_));
     }
     for (std::int64_t c = 0; c < C_ && a.ddgamma; ++c)

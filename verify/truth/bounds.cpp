@@ -433,10 +433,34 @@ private:
     Bounds out_;
 };
 
+// Those of the layer behind the sum, with the roundings of d.
+Bounds with_residual(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit,
+                     Repeats repeats) {
+    const Inputs<double> seen = in.without_residual(in.seen());
+    Bounds bounds = Derivation(seen, t, accumulation, limit, repeats).bounds();
+    bounds.s.resize(in.x.size());
+    if (in.dy.empty()) return bounds;
+    if (!t.backward.empty()) {
+        Bounds of = Derivation(seen, t.backward[0], accumulation, limit, repeats).bounds();
+        bounds.dx = std::move(of.dx), bounds.dgamma = std::move(of.dgamma), bounds.dbeta = std::move(of.dbeta);
+    }
+    const auto rounding = [](DType dtype, double v) {
+        return storage_roundoff(dtype) * v + 4 * row_of(dtype).smallest_subnormal;
+    };
+    const DType data = in.problem.dtype, sums = in.problem.residuals();
+    for (std::size_t i = 0; i < bounds.dx.size(); ++i) {
+        const double d = size(t.dx[i]);
+        if (!in.ds.empty()) bounds.dx[i] += 2 * unit_roundoff(data) * d;
+        bounds.d_residual.push_back(bounds.dx[i] - rounding(data, d) + rounding(sums, d));
+    }
+    return bounds;
+}
+
 }  // namespace
 
 Bounds error_bounds(const Inputs<double>& in, const truth::Result& t, Accumulation accumulation, Limit limit,
                     Repeats repeats) {
+    if (in.problem.spec.adds()) return with_residual(in, t, accumulation, limit, repeats);
     Bounds bounds = Derivation(in, t, accumulation, limit, repeats).bounds();
     if (!t.ddx.empty()) add_second_bounds(bounds, in, t, accumulation, limit);
     return bounds;

@@ -43,6 +43,10 @@
 // + the slope's own rounding + 2 u |act'|): dx by (1/s) [|factor r f| + mean + |w| (1/q) sum |factor r f x_hat|] more,
 // dgamma by sum f |r x_hat + d|, dbeta by sum f. Where relu's kink is within e of z, f is |dy|: either side's
 // derivatives are within. activation.cpp has the roundings.
+// With a residual all that is of s or, where forward sees the unrounded sum, of that in forward; x_hat and z are then
+// others in backward, (s - mean) / sigma and what follows from it, and take their places in the bounds of gradients. s
+// is right to the bit: one addition and one rounding of given numbers. d = ds + dx is a sum more, 2 u |d|, and rounded
+// to two types: u_io of the data for dx, of the residual for d_residual.
 // About a pivot p, with kappa_p = sqrt(1 + (m / q) (mean - p)^2 / s^2): each x - p is rounded once, then summed, so
 // that the mean is off by l u mean|x - p| <= l u sqrt(q / m) kappa_p s and by u |mean| <= u kappa s where p is added.
 // The sum of squares is off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so that dv
@@ -75,7 +79,8 @@ struct Bounds {
     std::vector<double> mean, var, rstd, r, d;  ///< of each block's saved statistics
     /// after one call in training, where the variant keeps them; not of a tensor that repeats
     std::vector<double> running_mean, running_spread;
-    std::vector<double> ddx, ddy, ddgamma;  ///< only where inputs call for the double backward
+    std::vector<double> ddx, ddy, ddgamma;        ///< only where inputs call for the double backward
+    std::vector<double> s = {}, d_residual = {};  ///< only with a residual
 };
 
 enum class Limit { hard, warning };

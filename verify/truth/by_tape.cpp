@@ -50,8 +50,12 @@ void Taped<Number>::statistics(Block& block) {
         Value total, squares;
         for (const Value& v : x_) total = total + v;
         mean = p_.spec.centred() ? total / m : Value();
-        for (const Value& v : x_) squares = squares + (v - mean) * (v - mean);
-        const Value var = squares / constant(Quad(block.divisor));
+        Value about = mean;
+        // moved to what is given: the derivatives of both stay those of the formulas
+        if (given_) mean = mean + constant(block.mean - value_of(mean.value)), about = constant(block.mean);
+        for (const Value& v : x_) squares = squares + (v - about) * (v - about);
+        Value var = squares / constant(Quad(block.divisor));
+        if (given_) var = var + constant(block.var - value_of(var.value));
         block.mean = value_of(mean.value), block.var = value_of(var.value);
         spread = spread_of(var);
         block.s = value_of(spread.value);

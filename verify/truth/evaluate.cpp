@@ -118,6 +118,41 @@ Result evaluate_in(const verify::Inputs<double>& in) {
     return out;
 }
 
+// Gradients, and what they are made of, from what backward reads: statistics as forward left them.
+template <class Way>
+Result backward_from(const verify::Inputs<double>& in, const std::vector<Block>& blocks) {
+    Result out;
+    out.blocks = blocks;
+    for (std::vector<Wide>* v : {&out.x_hat, &out.y, &out.dx}) v->resize(in.x.size());
+    if (in.problem.spec.activates()) out.z.resize(in.x.size());
+    for (std::vector<Wide>* v : {&out.dgamma, &out.dbeta}) v->resize(static_cast<std::size_t>(in.problem.shape.C));
+    Way way(in, out, true);
+    for (Block& block : out.blocks) way.statistics(block), way.results(block);
+    return out;
+}
+
+// The layer behind the sum, and d = ds + dx.
+Result with_residual(const verify::Inputs<double>& in, bool by_formula) {
+    const auto of = by_formula ? evaluate_in<ByFormula> : evaluate_in<ByTape>;
+    const auto from = by_formula ? backward_from<ByFormula> : backward_from<ByTape>;
+    const bool apart = in.problem.sees_unrounded() && !in.dy.empty();
+    verify::Inputs<double> seen = in.without_residual(in.seen());
+    if (apart) seen.dy.clear();
+    Result out = of(seen);
+    const std::vector<double> s = in.stored();
+    out.s.assign(s.begin(), s.end());
+    if (in.dy.empty()) return out;
+    if (apart) {
+        out.backward.push_back(from(in.without_residual(s), out.blocks));
+        Result& back = out.backward[0];
+        out.dx = back.dx, out.dgamma = back.dgamma, out.dbeta = back.dbeta;
+    }
+    for (std::size_t i = 0; i < in.ds.size(); ++i) out.dx[i] = out.dx[i] + in.ds[i];
+    if (apart) out.backward[0].dx = out.dx;
+    out.d_residual = out.dx;
+    return out;
+}
+
 }  // namespace
 
 std::vector<std::vector<std::size_t>> index_sets(const Problem& p) {
@@ -144,8 +179,12 @@ std::vector<std::vector<std::size_t>> index_sets(const Problem& p) {
     return sets;
 }
 
-Result evaluate_by_tape(const verify::Inputs<double>& in) { return evaluate_in<ByTape>(in); }
-Result evaluate_by_formula(const verify::Inputs<double>& in) { return evaluate_in<ByFormula>(in); }
+Result evaluate_by_tape(const verify::Inputs<double>& in) {
+    return in.problem.spec.adds() ? with_residual(in, false) : evaluate_in<ByTape>(in);
+}
+Result evaluate_by_formula(const verify::Inputs<double>& in) {
+    return in.problem.spec.adds() ? with_residual(in, true) : evaluate_in<ByFormula>(in);
+}
 Result evaluate(const verify::Inputs<double>& in) {
     return may_use_formula(in) ? evaluate_by_formula(in) : evaluate_by_tape(in);
 }

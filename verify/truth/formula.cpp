@@ -33,6 +33,8 @@ bool in_middle(double v) { return v == 0 || (std::abs(v) >= 0x1p-150 && std::abs
 
 bool may_use_formula(const verify::Inputs<double>& in) {
     const auto fit = [](const std::vector<double>& v) { return std::ranges::all_of(v, in_middle); };
+    if (in.problem.spec.adds())
+        return fit(in.ds) && may_use_formula(in.without_residual(in.seen())) && fit(in.stored());
     return is_kernel_dtype(in.problem.dtype) && in_middle(in.problem.spec.eps) && fit(in.x) && fit(in.dy) &&
            fit(in.gamma) && fit(in.beta) && fit(in.v) && fit(in.u) && fit(in.w) && fit(in.state.mean) &&
            fit(in.state.var) && fit(in.state.sigma);
@@ -48,12 +50,12 @@ void ByFormula::statistics(Block& block) {
         bool equal = true;
         for (const std::size_t i : block.elements) total = total + in_.x[i], equal = equal && in_.x[i] == first;
         // a quotient is not exact, and equal elements have no variance
-        if (p_.spec.centred()) mean_ = equal ? Wide(first) : total / m;
+        if (p_.spec.centred() && !given_) mean_ = equal ? Wide(first) : total / m;
         for (const std::size_t i : block.elements) {
             const Wide away = -mean_ + in_.x[i];
             squares += away * away;
         }
-        const Wide var = squares / block.divisor;
+        const Wide var = given_ ? Wide(block.var) : squares / block.divisor;
         const double eps = p_.spec.eps;
         const Wide root = sqrt(var);
         slope_ = 1;

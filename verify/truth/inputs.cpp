@@ -31,10 +31,15 @@ private:
 };
 
 template <class T>
-Memory packed(const Problem& p, const std::vector<T>& values) {
-    Memory m(p.dtype, values.size());
+Memory packed(const Problem& p, const std::vector<T>& values, DType dtype) {
+    Memory m(dtype, values.size());
     for (std::size_t i = 0; i < values.size(); ++i) m.write(memory_index(p, i), values[i]);
     return m;
+}
+
+template <class T>
+Memory packed(const Problem& p, const std::vector<T>& values) {
+    return packed(p, values, p.dtype);
 }
 
 template <class T>
@@ -68,18 +73,29 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     Memory gamma = packed_channels(p, in.gamma), beta = packed_channels(p, in.beta);
     const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data()};
     const auto tensor = [&](Memory& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout}; };
+    const bool adds = p.spec.adds();
+    const DType sums = p.residuals();
+    Memory residual = packed(p, in.residual, sums), s(sums, adds ? size : 0);
+    const auto of_sum = [&](Memory& m) { return Tensor{m.data(), sums, p.shape, p.layout}; };
 
     Outputs<T> out;
     out.state = in.state;
     State* state = p.spec.running == Running::none ? nullptr : &out.state;
-    forward(p.spec, p.mode, tensor(x), affine, state, out.saved, tensor(y), implementation);
+    forward(p.spec, p.mode, tensor(x), affine, state, out.saved, tensor(y), implementation,
+            adds ? Added{of_sum(residual), of_sum(s)} : Added{});
     out.y = unpacked<T>(p, y);
-    if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta)) return out;
+    if (adds) out.s = unpacked<T>(p, s);
+    const bool d_residual = adds && wanted.d_residual;
+    if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta || d_residual)) return out;
 
     Memory dy = packed(p, in.dy), dx(p.dtype, size), dgamma(p.params(), C), dbeta(p.params(), C);
     Gradients gradients{tensor(dx), wanted.dgamma ? dgamma.data() : nullptr, wanted.dbeta ? dbeta.data() : nullptr};
     if (!wanted.dx) gradients.dx.data = nullptr;
-    backward(p.spec, p.mode, tensor(x), tensor(dy), affine, out.saved, gradients, implementation);
+    Memory ds = packed(p, in.ds, sums), of_residual(sums, d_residual ? size : 0);
+    if (d_residual) gradients.d_residual = of_sum(of_residual);
+    backward(p.spec, p.mode, adds ? of_sum(s) : tensor(x), tensor(dy), affine, out.saved, gradients, implementation,
+             in.ds.empty() ? Tensor{} : of_sum(ds));
+    if (d_residual) out.d_residual = unpacked<T>(p, of_residual);
     if (wanted.dx) out.dx = unpacked<T>(p, dx);
     if (wanted.dgamma) out.dgamma = unpacked_channels<T>(p, dgamma);
     if (wanted.dbeta) out.dbeta = unpacked_channels<T>(p, dbeta);

@@ -17,9 +17,25 @@ struct Inputs {
     State state;                 ///< before the call
     /// cotangents of dx, dgamma and dbeta, for the double backward; empty: absent, 0
     std::vector<T> v = {}, u = {}, w = {};
+    /// of a layer with a residual, otherwise empty; the cotangent of s, empty: absent, 0
+    std::vector<T> residual = {}, ds = {};
 
-    /// Whether the double backward is called for. Behind an activation there is none.
-    bool twice() const { return !dy.empty() && !(v.empty() && u.empty() && w.empty()) && !problem.spec.activates(); }
+    /// Whether the double backward is called for. Behind an activation and with a residual there is none.
+    bool twice() const {
+        return !dy.empty() && !(v.empty() && u.empty() && w.empty()) && !problem.spec.activates() &&
+               !problem.spec.adds();
+    }
+
+    /// What is normalized: x, or what forward's statistics see of x + residual.
+    std::vector<T> seen() const { return summed(problem.spec.residual == Residual::stored); }
+    /// What backward reads: x, or s.
+    std::vector<T> stored() const { return summed(true); }
+    /// The same layer behind the sum, on these numbers.
+    Inputs without_residual(std::vector<T> normalized) const {
+        Inputs out{problem, std::move(normalized), dy, gamma, beta, state};
+        out.problem.spec.residual = Residual::none, out.problem.spec.residual_dtype.reset();
+        return out;
+    }
 
     /// What x_hat of channel c is multiplied by.
     T factor(std::size_t c) const { return gamma.empty() ? T(1) : problem.spec.factor(gamma[c]); }
@@ -29,12 +45,30 @@ struct Inputs {
     Inputs<U> as(DType dtype) const {
         Inputs<U> out{problem, {}, {}, {}, {}, state};
         out.problem.dtype = dtype, out.problem.spec.param_dtype.reset();
+        out.problem.spec.residual_dtype.reset();
         const auto copy = [](const std::vector<T>& from, std::vector<U>& to) {
             for (const T& e : from) to.push_back(convert<U>(e));
         };
         copy(x, out.x), copy(dy, out.dy), copy(gamma, out.gamma), copy(beta, out.beta);
-        copy(v, out.v), copy(u, out.u), copy(w, out.w);
+        copy(v, out.v), copy(u, out.u), copy(w, out.w), copy(ds, out.ds);
+        if (residual.empty()) return out;
+        const std::vector<T> sum = seen();  // is the sum there, too, where nothing rounds to fewer digits
+        for (std::size_t i = 0; i < sum.size(); ++i) out.residual.push_back(convert<U>(sum[i]) - convert<U>(x[i]));
         return out;
+    }
+
+private:
+    // One addition in the type of the arithmetic; in double that of two floats is right after one rounding more.
+    std::vector<T> summed(bool as_stored) const {
+        std::vector<T> sum = x;
+        for (std::size_t i = 0; i < residual.size(); ++i) {
+            sum[i] += residual[i];
+            if constexpr (std::is_same_v<T, double>) {
+                sum[i] = rounded(sum[i], arithmetic_dtype(problem.dtype));
+                if (as_stored) sum[i] = rounded(sum[i], problem.residuals());
+            }
+        }
+        return sum;
     }
 };
 
@@ -44,12 +78,14 @@ struct Outputs {
     State state;  ///< after the call
     Saved saved;
     std::vector<T> ddx = {}, ddy = {}, ddgamma = {};
+    std::vector<T> s = {}, d_residual = {};  ///< of a layer with a residual
 };
 
 /// What backward is asked for, and backward_backward.
 struct Wanted {
     bool dx = true, dgamma = true, dbeta = true;
     bool ddx = true, ddy = true, ddgamma = true;
+    bool d_residual = true;
 };
 
 /// Forward, backward where anything is wanted and dy is there, and backward_backward where the inputs call for it and
@@ -60,7 +96,7 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& inputs, Wa
 /// Forward only.
 template <class T>
 Outputs<T> run_forward(const Implementation& implementation, const Inputs<T>& inputs) {
-    return run(implementation, inputs, {false, false, false});
+    return run(implementation, inputs, {.dx = false, .dgamma = false, .dbeta = false, .d_residual = false});
 }
 
 /// Place in dense memory of logical element i = (n * C + c) * S + s.

@@ -35,6 +35,23 @@ constexpr QuantityRow quantity_rows[] = {
      .truth = &truth::Result::dbeta,
      .by = &Inputs<double>::beta,
      .by_complex = &Inputs<Complex>::beta},
+    {.quantity = Quantity::s,
+     .name = "s",
+     .per = Per::element,
+     .degree = 1,
+     .residual = true,
+     .bound = &Bounds::s,
+     .output = &Outputs<double>::s,
+     .truth = &truth::Result::s},
+    {.quantity = Quantity::d_residual,
+     .name = "d_residual",
+     .per = Per::element,
+     .degree = -1,
+     .residual = true,
+     .bound = &Bounds::d_residual,
+     .output = &Outputs<double>::d_residual,
+     .truth = &truth::Result::d_residual,
+     .by = &Inputs<double>::residual},
     {.quantity = Quantity::mean,
      .name = "saved mean",
      .per = Per::block,
@@ -145,7 +162,11 @@ static_assert(rows_are_in_order() && std::size(quantity_rows) == quantity_count)
 namespace quantities {
 std::span<const QuantityRow> all() { return quantity_rows; }
 std::span<const QuantityRow> outputs() {
-    return {quantity_rows + place(Quantity::y), quantity_rows + place(Quantity::mean)};
+    return {quantity_rows + place(Quantity::y), quantity_rows + place(Quantity::s)};
+}
+std::span<const QuantityRow> outputs(const Problem& problem) {
+    return {quantity_rows + place(Quantity::y),
+            quantity_rows + place(problem.spec.adds() ? Quantity::mean : Quantity::s)};
 }
 std::span<const QuantityRow> saved() {
     return {quantity_rows + place(Quantity::mean), quantity_rows + place(Quantity::running_mean)};
@@ -179,7 +200,8 @@ std::vector<truth::Wide> QuantityRow::in(const truth::Result& result) const {
 }
 
 bool is_asked(Quantity q, const Wanted& wanted) {
-    return q == Quantity::y || (q == Quantity::dx && wanted.dx) || (q == Quantity::dgamma && wanted.dgamma) ||
+    return q == Quantity::y || q == Quantity::s || (q == Quantity::d_residual && wanted.d_residual) ||
+           (q == Quantity::dx && wanted.dx) || (q == Quantity::dgamma && wanted.dgamma) ||
            (q == Quantity::dbeta && wanted.dbeta) || (q == Quantity::ddx && wanted.ddx) ||
            (q == Quantity::ddy && wanted.ddy) || (q == Quantity::ddgamma && wanted.ddgamma);
 }

@@ -18,6 +18,8 @@ enum class Quantity {
     dx,
     dgamma,
     dbeta,
+    s,
+    d_residual,
     mean,
     var,
     rstd,
@@ -49,6 +51,7 @@ struct QuantityRow {
     Per per;
     int degree = 0;           ///< f(a x; a^2 eps) = a^degree f(x; eps)
     bool correction = false;  ///< batch renorm's: elsewhere r = 1 and d = 0
+    bool residual = false;    ///< of a layer with a residual alone
     std::vector<double> Bounds::*bound = nullptr;
     // y and gradients
     std::vector<double> Outputs<double>::*output = nullptr;
@@ -66,10 +69,15 @@ struct QuantityRow {
         return saves ? kept.*saves : problem.has_correction();
     }
     /// whether the problem has it at all
-    bool is_of(const Problem& problem) const { return !correction || problem.has_correction(); }
+    bool is_of(const Problem& problem) const {
+        return (!correction || problem.has_correction()) && (!residual || problem.spec.adds());
+    }
     /// Of its values in memory: State and Saved are f64.
     DType dtype(const Problem& problem) const {
-        return !output ? DType::f64 : per == Per::channel ? problem.params() : problem.dtype;
+        return !output               ? DType::f64
+               : per == Per::channel ? problem.params()
+               : residual            ? problem.residuals()
+                                     : problem.dtype;
     }
     /// The problem with that dtype: f16 data have dgamma in f32, whose infinities no f16 excuses.
     Problem stored(Problem problem) const {
@@ -83,11 +91,12 @@ struct QuantityRow {
 };
 
 namespace quantities {
-std::span<const QuantityRow> all();      ///< in the order of the enumeration, as the following
-std::span<const QuantityRow> outputs();  ///< y, dx, dgamma, dbeta
-std::span<const QuantityRow> saved();    ///< mean, var, rstd, r, d
-std::span<const QuantityRow> results();  ///< these, running mean and spread
-std::span<const QuantityRow> second();   ///< ddx, ddy, ddgamma
+std::span<const QuantityRow> all();                            ///< in the order of the enumeration, as the following
+std::span<const QuantityRow> outputs();                        ///< y, dx, dgamma, dbeta
+std::span<const QuantityRow> outputs(const Problem& problem);  ///< these; with a residual s and d_residual
+std::span<const QuantityRow> saved();                          ///< mean, var, rstd, r, d
+std::span<const QuantityRow> results();                        ///< these, running mean and spread
+std::span<const QuantityRow> second();                         ///< ddx, ddy, ddgamma
 }  // namespace quantities
 
 const QuantityRow& row_of(Quantity quantity);

@@ -55,8 +55,9 @@ std::string outside_range(const truth::Block& b, const std::vector<double>& x, D
 }
 
 std::string out_of_range(const Inputs<double>& in, const truth::Result& truth, Accumulation accumulation) {
+    const std::vector<double> x = in.seen();
     for (const truth::Block& b : truth.blocks)
-        if (std::string reason = outside_range(b, in.x, in.problem.dtype, accumulation); !reason.empty()) return reason;
+        if (std::string reason = outside_range(b, x, in.problem.dtype, accumulation); !reason.empty()) return reason;
     return {};
 }
 
@@ -69,6 +70,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
     const Problem& p = in.problem;
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
     const double roundings = 4 * unit_roundoff(p.dtype) + storage_roundoff(p.dtype);
+    const std::vector<double> x = in.seen();
     std::size_t saturated = 0;
     // var or rstd, where it is saved: as a number of the compute precision, which need not hold what a double does
     const auto given_way = [&](const std::vector<double>& saved, std::size_t k, bool may_be_0) {
@@ -79,7 +81,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
     const double smallest = row_of(arithmetic_dtype(p.dtype)).smallest_normal;
     for (std::size_t k = 0; k < truth.blocks.size(); ++k) {
         const truth::Block& b = truth.blocks[k];
-        const Extent extent = extent_of(b, in.x);
+        const Extent extent = extent_of(b, x);
         const Range range = range_of_block(b, extent, p.dtype, accumulation);
         if (range == Range::inside) continue;
         // Small squares are 0 only where they, or their mean, are no normal numbers, and never make var infinite.
@@ -112,7 +114,9 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             accept(out.y[i], truth.y[i], of_zero(i).first, of_zero(i).second);
             if (p.spec.activates()) accept(out.y[i], truth.y[i], 0, 0);  // of -infinity
             if (in.dy.empty()) continue;
-            accept(out.dx[i], truth.dx[i], 0, 0);
+            const double ds = in.ds.empty() ? 0 : in.ds[i];  // what d is where dx is 0
+            accept(out.dx[i], truth.dx[i], ds, roundings * std::abs(ds));
+            if (p.spec.adds()) accept(out.d_residual[i], truth.d_residual[i], ds, 0);
             accept(out.dgamma[c], truth.dgamma[c], 0, 0);
             // which may be missing
             const double x_hat = std::abs(static_cast<double>(b.r) * truth.x_hat[i].high), dy = std::abs(in.dy[i]);

@@ -55,8 +55,9 @@ double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Res
                 return gamma(c) * x_hat(i, b) + (in.beta.empty() ? 0 : std::abs(in.beta[c]));
             });
         case Quantity::dx:
+        case Quantity::d_residual:
             return over_elements(in, t, [&](std::size_t i, std::size_t c, const Sizes& b) {
-                return b.s > 0 ? gamma(c) * b.r * std::abs(in.dy[i]) / b.s : 0;
+                return cotangent(in.ds, i) + (b.s > 0 ? gamma(c) * b.r * std::abs(in.dy[i]) / b.s : 0);
             });
         case Quantity::dgamma:
             return over_channels(in, t,

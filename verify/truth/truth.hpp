@@ -26,11 +26,15 @@ struct Result {
     std::vector<Wide> z;                             ///< before an activation; empty where there is none
     std::vector<Wide> running_mean, running_spread;  ///< after the call; spread: variance or sigma
     std::vector<Wide> ddx, ddy, ddgamma;             ///< only where inputs call for the double backward
+    std::vector<Wide> s, d_residual;                 ///< only with a residual
+    /// what backward makes of the s that it reads, where forward's statistics saw other numbers; otherwise empty
+    std::vector<Result> backward = {};
 };
 
 /// Logical indices of each block, in the order of Saved; of each channel where statistics come from State.
 std::vector<std::vector<std::size_t>> index_sets(const Problem& problem);
 
+/// With a residual the layer behind it sees s, which is exact: two floats are added and rounded as the definition says.
 /// 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0 and dx = 0. By formula where its bound suffices
 /// (may_use_formula). By the tape the double backward is differentiated twice: S of norm.hpp is the derivative of the
 /// loss sum dy y along v in x, u in gamma and w in beta, so that ddx and ddgamma are those of dx and dgamma, and ddy is

@@ -10,8 +10,9 @@ namespace normlab::truth {
 /// Results of blocks, written to `out`.
 class Way {
 public:
-    Way(const verify::Inputs<double>& in, Result& out)
-        : in_(in), out_(out), p_(in.problem), C_(static_cast<std::size_t>(p_.shape.C)),
+    /// given: mean and var of blocks are what forward made of other numbers, as backward reads them.
+    Way(const verify::Inputs<double>& in, Result& out, bool given = false)
+        : in_(in), out_(out), p_(in.problem), given_(given), C_(static_cast<std::size_t>(p_.shape.C)),
           S_(static_cast<std::size_t>(p_.shape.S)) {}
 
 protected:
@@ -23,6 +24,7 @@ protected:
     const verify::Inputs<double>& in_;
     Result& out_;
     const Problem& p_;
+    bool given_;
     std::size_t C_, S_;
 };
 

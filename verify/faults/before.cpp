@@ -1,0 +1,55 @@
+// What stands before the norm, in this layer's own words: s = x + residual, and d = ds + dx.
+
+#include <cmath>
+
+#include "norms/element.hpp"
+#include "verify/faults/layer.hpp"
+
+namespace normlab::verify::faults {
+
+namespace {
+
+double toward_zero(double v, DType narrow) {
+    std::uint16_t bits[sizeof(Complex) / 2] = {};  // room for whatever an element may be
+    write_element(bits, narrow, 0, v);
+    if (std::abs(read_element<double>(bits, narrow, 0)) > std::abs(v)) --bits[0];
+    return read_element<double>(bits, narrow, 0);
+}
+
+}  // namespace
+
+// What the norm sees of the sum; s is written.
+auto FaultyLayer::summed(const Values& x, const Values& residual, const normlab_forward_args& a) const -> Values {
+    Values seen(x.size()), s(x.size());
+    const bool rounds = (p_.residual == NORMLAB_RESIDUAL_STORED ? f_.rounds_stored : f_.rounds_wide) != 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const double sum = rounded(x[i] + f_.residual * residual[i], arithmetic_dtype(dtype_));
+        s[i] = f_.s_in_16_bits != 0 && is_narrow(dtype_) ? rounded(sum, dtype_) : sum;
+        if (f_.s_truncated != 0 && is_narrow(sum_dtype_)) s[i] = toward_zero(sum, sum_dtype_);
+        seen[i] = f_.norm_of_x != 0 || f_.residual_after != 0 ? x[i] : rounds ? rounded(s[i], sum_dtype_) : sum;
+        if (f_.s_is_x != 0) s[i] = x[i];
+    }
+    const std::int64_t elements = N_ * C_ * S_;
+    if (f_.writes_residual != 0 && a.s != a.residual) bump(const_cast<void*>(a.residual), sum_dtype_, elements - 1);
+    write(a.s, s, sum_dtype_, f_.s_unwritten != 0);
+    if (f_.s_in_place != 0 && a.s == a.residual) bump(a.s, sum_dtype_, 0);
+    return seen;
+}
+
+// d takes the place of dx; d_residual is written.
+void FaultyLayer::join(Values& dx, const normlab_backward_args& a) {
+    Values ds = a.ds ? read(a.ds, false, sum_dtype_) : Values(dx.size(), f_.absent_ds);
+    if (first_ds_.empty()) first_ds_ = ds;
+    if (f_.ds_kept != 0) ds = first_ds_;
+    Values d_residual(dx.size());
+    for (std::size_t i = 0; i < dx.size(); ++i) {
+        const double d = f_.dx_in_d_residual * dx[i] + f_.ds_in_d_residual * f_.ds * ds[i];
+        d_residual[i] = f_.d_residual * (f_.d_residual_in_16_bits != 0 && is_narrow(dtype_) ? rounded(d, dtype_) : d);
+        dx[i] += f_.ds * ds[i];
+    }
+    if (!a.d_residual) return;
+    write(a.d_residual, d_residual, sum_dtype_, f_.last_unwritten != 0);
+    if (!a.dx && f_.d_residual_alone != 0) bump(a.d_residual, sum_dtype_, 0);
+}
+
+}  // namespace normlab::verify::faults
