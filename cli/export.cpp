@@ -24,7 +24,7 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
     }
     if (!cases.empty() && !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode",
                                         "--convention", "--eps", "--momentum", "--running", "--denominator",
-                                        "--divisor", "--gamma-offset", "--activation", "--param-dtype"})
+                                        "--divisor", "--gamma-offset", "--activation", "--param-dtype", "--affine-set"})
                                .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
@@ -94,6 +94,10 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
         verb, "--activation", to.activation,
         [](std::string_view, const std::string& word) { return parse_activation(word); },
         "behind the norm: relu, silu, gelu or gelu_tanh (default: none)");
+    add_value(
+        verb, "--affine-set", to.affine_set,
+        [](std::string_view, const std::string& word) { return parse_affine_set(word); },
+        "what gamma and beta have one entry of: channel, element, sample_channel or group (default: channel)");
 }
 
 }  // namespace

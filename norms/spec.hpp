@@ -38,12 +38,20 @@ enum class Activation {
     gelu,      ///< z Phi(z), with the error function
     gelu_tanh  ///< z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2
 };
+/// What gamma and beta have one entry of. An element uses the entry of its place; dgamma and dbeta of an entry sum over
+/// the elements that use it, and no others. Entries lie row by row as written, whatever the layout of the data.
+enum class AffineSet {
+    channel,         ///< [C]
+    element,         ///< [C, S]: elements of a sample, as layer norm over an image has them
+    sample_channel,  ///< [N, C]: adaptive norms, whose gamma and beta another network gives for each sample
+    group            ///< [G]: channel c is of group c / (C / G)
+};
 enum class Correction { none, renorm };  ///< renorm: batch renormalization's r and d, constants in the backward pass
 enum class Running { none, unbiased_variance, biased_variance, sigma };  ///< what State keeps beside the mean
 
 /// y = gamma * x_hat + beta, x_hat = (x - mean) / sqrt(sigma^2 + eps), by block; gamma and beta are per channel in
-/// every variant. Denominator says where else eps may go. Build one with a function of norms/variants/ and change its
-/// fields as needed.
+/// every variant, unless affine_set says otherwise. Denominator says where else eps may go. Build one with a function
+/// of norms/variants/ and change its fields as needed.
 struct Spec {
     std::string_view variant;  ///< for messages only; must outlive the Spec (a literal)
     Axes block;
@@ -69,6 +77,7 @@ struct Spec {
     /// Of gamma, beta and their gradients, where it is not that of the arithmetic: f32, bf16 or f16 beside data of any
     /// of these. They are read exactly; gradients are summed as without and rounded once.
     std::optional<DType> param_dtype = std::nullopt;
+    AffineSet affine_set = AffineSet::channel;  ///< what gamma, beta and their gradients have one entry of
 
     bool activates() const { return activation != Activation::none; }
     bool centred() const { return moments == Moments::centred; }
@@ -109,6 +118,18 @@ struct Problem {
 
     /// The type of gamma, beta and their gradients: f32 (f64 for f64) unless the Spec says otherwise.
     DType params() const { return spec.param_dtype.value_or(arithmetic_dtype(dtype)); }
+    /// Entries of gamma, beta and their gradients.
+    std::int64_t affine_count() const;
+    /// That which logical element i = (n * C + c) * S + s uses.
+    std::size_t affine_entry(std::size_t i) const {
+        const auto C = static_cast<std::size_t>(shape.C), S = static_cast<std::size_t>(shape.S);
+        switch (spec.affine_set) {
+            case AffineSet::element: return i % (C * S);
+            case AffineSet::sample_channel: return i / S;
+            case AffineSet::group: return i / S % C / static_cast<std::size_t>(channels_per_group());
+            default: return i / S % C;
+        }
+    }
     /// Statistics come from the input itself (training, or no running statistics), not from State.
     bool own_statistics() const { return mode == Mode::train || spec.running == Running::none; }
     /// r and d are computed and kept: batch renorm in training.
@@ -128,11 +149,11 @@ struct Problem {
 
 /// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not
 /// finite, momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the
-/// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, a param_dtype whose arithmetic is not that
-/// of the data, r_max < 1, d_max < 0, running statistics where
-/// blocks are not by_channel and centred, or with another denominator or divisor than the textbook's, batch renorm
-/// without them, one element a block where m - 1 divides, and one value a channel where training needs more (batch
-/// norm, batch renorm and instance norm with m = 1).
+/// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, an affine_set that is none, a param_dtype whose
+/// arithmetic is not that of the data, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and
+/// centred, or with another denominator or divisor than the textbook's, batch renorm without them, one element a block
+/// where m - 1 divides, and one value a channel where training needs more (batch norm, batch renorm and instance norm
+/// with m = 1).
 void validate(const Problem& problem);
 
 }  // namespace normlab

@@ -66,6 +66,11 @@ constexpr const char* shows[] = {
     "bf16 nchw train 5x6x3 param_dtype=f16 check=accuracy",
     "f32 nchw train 5x6x3 param_dtype=bf16 gamma_offset=1 check=accuracy",
     "f16 nchw train 5x6x3 param_dtype=f16 sigma=100 dy=large check=accuracy",
+    "f64 nchw train 5x6x3 affine_set=element check=accuracy", "f64 nhwc train 5x6x3 affine_set=element check=accuracy",
+    "f64 nchw train 5x6x3 affine_set=sample_channel check=accuracy",
+    "f64 nchw train 5x6x3 affine_set=group check=accuracy",
+    "f64 nchw train 5x6x3 affine_set=element activation=silu check=isolation",
+    "f64 nchw train 4x6x3 affine_set=sample_channel check=double_identities",
     // slow ones last: those seen before are not run on them
     "f64 nchw train 67x3x1 check=accuracy", "f64 nchw train 2x3x1367 check=accuracy",
     "f64 nchw train 2x1032x1 check=accuracy", "f32 nchw train 5x3x1024 check=accuracy",

@@ -53,6 +53,7 @@ public:
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
         if (!p.dense) return {"it wants dense tensors"};
         if (p.spec.activates()) return {"it has no activation behind the norm"};
+        if (p.spec.affine_set != AffineSet::channel) return {"it has gamma and beta one a channel"};
         if (p.shape.size() > 0 && !block_layout(p)) return {"its blocks are not of the row, slab or column kind"};
         return {};
     }

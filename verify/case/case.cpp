@@ -64,6 +64,7 @@ Spec Case::spec() const {
     if (gamma_offset) s.gamma_offset = *gamma_offset;
     if (activation) s.activation = *activation;
     if (param_dtype) s.param_dtype = *param_dtype;
+    if (affine_set) s.affine_set = *affine_set;
     s.stat_batch = stat_batch;
     return s;
 }

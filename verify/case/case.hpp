@@ -65,6 +65,7 @@ struct Case {
     std::optional<std::int32_t> gamma_offset;
     std::optional<Activation> activation;
     std::optional<DType> param_dtype;
+    std::optional<AffineSet> affine_set;
     std::int64_t stat_batch = 0;
     std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;

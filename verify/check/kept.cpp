@@ -23,7 +23,7 @@ public:
         for (const std::vector<double>* v : {&in_.x, &in_.dy, &in_.x, &in_.x})
             tensors_.emplace_back(Device::host, v->size() * size_of(p_.dtype)), fill(tensors_.back(), *v, p_.dtype);
         for (const std::vector<double>* v : {&in_.gamma, &in_.beta, &in_.gamma, &in_.beta})
-            channels_.emplace_back(Device::host, static_cast<std::size_t>(p_.shape.C) * size_of(p_.params())),
+            channels_.emplace_back(Device::host, static_cast<std::size_t>(p_.affine_count()) * size_of(p_.params())),
                 fill(channels_.back(), *v, p_.params());
     }
     void run(Operation& operation) {

@@ -22,9 +22,9 @@ bool is_kept(Quantity q) { return q > Quantity::dbeta; }
 Session::Session(const Implementation& implementation, const Problem& problem, const Placement& placement)
     : p_(on(implementation.device(), problem)), operation_(p_, implementation, {.threads = placement.threads}),
       slots_(result + outputs_and_saved) {
-    const auto size = static_cast<std::size_t>(p_.shape.size()), C = static_cast<std::size_t>(p_.shape.C),
+    const auto size = static_cast<std::size_t>(p_.shape.size()), entries = static_cast<std::size_t>(p_.affine_count()),
                blocks = static_cast<std::size_t>(p_.statistics_count()), tensor_bytes = size * size_of(p_.dtype),
-               channel_bytes = C * size_of(p_.params());
+               parameter_bytes = entries * size_of(p_.params());
     const std::size_t shift = placement.offset * size_of(p_.dtype), wide = placement.offset * sizeof(double),
                       of_params = placement.offset * size_of(p_.params());
     const State kept = initial_state(p_.spec, p_.shape.C);
@@ -32,7 +32,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
 
     std::size_t end = add(x, tensor_bytes, 0, shift);
     end = add(dy, tensor_bytes, end, shift);
-    end = add(gamma, channel_bytes, end, of_params), end = add(beta, channel_bytes, end, of_params);
+    end = add(gamma, parameter_bytes, end, of_params), end = add(beta, parameter_bytes, end, of_params);
     end = add(workspace, operation_.workspace_bytes(), end, 0);
     for (const bool after_forward : {false, true}) {
         if (after_forward) kept_ = end;
@@ -42,7 +42,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
             const bool there = q.is_of(p_) && (q.output || q.is_saved(p_, implementation.saves()));
             const std::size_t bytes = !there                  ? 0
                                       : q.per == Per::element ? tensor_bytes
-                                      : q.per == Per::channel ? channel_bytes
+                                      : q.per == Per::entry   ? parameter_bytes
                                                               : blocks * sizeof(double);
             end = add(role_of(q.quantity), bytes, end, q.per == Per::element ? shift : q.output ? of_params : wide);
             results_.push_back({std::string(q.name), q.dtype(p_), std::vector<std::byte>(bytes)});

@@ -149,8 +149,7 @@ private:
     Arrays arrays_of_results(const Saves& saves) {
         Arrays arrays;
         for (const QuantityRow& q : quantities::outputs())
-            arrays.push_back(&array(std::string(q.name), q.dtype(p_),
-                                    static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
+            arrays.push_back(&array(std::string(q.name), q.dtype(p_), q.count(p_)));
         for (const QuantityRow& q : quantities::saved())
             arrays.push_back(&array(std::string(q.name), DType::f64,
                                     q.is_saved(p_, saves) ? static_cast<std::size_t>(p_.statistics_count()) : 0));
@@ -273,8 +272,7 @@ private:
             if (of != &dy_) of->write(of->read().bytes);
         Arrays results;
         for (const QuantityRow& q : quantities::second())
-            results.push_back(&array(std::string(q.name), q.dtype(p_),
-                                     static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
+            results.push_back(&array(std::string(q.name), q.dtype(p_), q.count(p_)));
         if (how_.interleaved) forward_elsewhere();
         workspace_.fill(how_.dirt);
         for (int call = 0; call < how_.calls; ++call) {

@@ -91,6 +91,10 @@ void set_activation(Case& c, std::size_t k) {
 void set_params(Case& c, std::size_t k) {
     if (k == 1) c = with_narrow_params(c);
 }
+// Which, by the shape.
+void set_entries(Case& c, std::size_t k) {
+    if (k == 1) c.affine_set = static_cast<AffineSet>(1 + (c.shape.N + 2 * c.shape.C + c.shape.S) % 3);
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -119,6 +123,7 @@ constexpr Factor factors[] = {
     {.name = "param_dtype", .levels = 2, .set = set_params, .option = true},
     {.name = "gamma_offset", .levels = 2, .set = set_gamma_offset, .option = true},
     {.name = "activation", .levels = 2, .set = set_activation, .option = true},
+    {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},
 };
 
 std::vector<const Factor*> factors_of(std::string_view variant) {

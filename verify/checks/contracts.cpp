@@ -37,6 +37,8 @@ std::vector<Case> memory_cases(const Case& base, Tier tier) {
     else add(sized_cases(base, {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129, 255, 257, 513}, true));
     cases.push_back(cases[0]);
     cases.back().affine = AffineUse::none;
+    if (base.dtype == DType::f32)
+        for (const AffineSet set : other_sets) cases.push_back(cases[0]), cases.back().affine_set = set;
     if (base.spec().block.samples && may_keep_state(base.spec()) && base.mode == Mode::train) {
         cases.push_back(cases[0]);
         cases.back().shape.N = 6, cases.back().stat_batch = 2;

@@ -98,7 +98,7 @@ private:
 
 Case as_a_script(Case c) {
     const Spec s = c.spec();
-    if (is_by_sample(s) && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
+    if (is_by_element(s) && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
         c.shape = {c.shape.N, c.shape.C * c.shape.S, 1};
     if (!has_beta(s) && c.affine == AffineUse::both) c.affine = AffineUse::gamma;
     return c;

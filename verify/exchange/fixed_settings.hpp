@@ -36,7 +36,8 @@ struct FixedSettings {
     std::int32_t gamma_offset = 0;
     Activation activation = Activation::none;
     std::optional<DType> param_dtype;  ///< beside data that it goes with
-    bool as_cases_say = false;         ///< of options: no case is refused for them
+    AffineSet affine_set = AffineSet::channel;
+    bool as_cases_say = false;  ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }
     bool weighs_old() const { return convention && convention->weighs_old; }

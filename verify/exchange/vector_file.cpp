@@ -112,6 +112,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "gamma_offset",
                                           "activation",
                                           "param_dtype",
+                                          "affine_set",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -145,6 +146,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "denominator") a.denominator = parse_denominator(text(key, value));
         else if (key == "divisor") a.divisor = parse_divisor(text(key, value));
         else if (key == "param_dtype") a.param_dtype = kernel_dtype(key, value);
+        else if (key == "affine_set") a.affine_set = parse_affine_set(text(key, value));
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {

@@ -63,6 +63,7 @@ struct VectorAttributes {
     std::int32_t gamma_offset = 0;
     Activation activation = Activation::none;
     std::optional<DType> param_dtype;
+    AffineSet affine_set = AffineSet::channel;
     Layout layout = Layout::channels_first;  ///< of x, dy, y and dx in their files: [N, C, ...] or [N, ..., C]
     std::optional<double> mean_initial, spread_initial;
     std::int64_t batches_initial = 0;

@@ -10,13 +10,12 @@ double magnitude(const truth::Wide& v) { return std::abs(v.high); }
 
 double cotangent(const std::vector<double>& v, std::size_t i) { return v.empty() ? 0 : std::abs(v[i]); }
 
-// f(element, its channel, its block), the largest.
+// f(element, its entry of gamma and beta, its block), the largest.
 template <class F>
 double over_elements(const Inputs<double>& in, const truth::Result& t, F f) {
-    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
     double largest = 0;
     for (const truth::Block& b : t.blocks)
-        for (const std::size_t i : b.elements) largest = std::max(largest, f(i, i / S % C, b));
+        for (const std::size_t i : b.elements) largest = std::max(largest, f(i, in.problem.affine_entry(i), b));
     return largest;
 }
 
@@ -27,10 +26,10 @@ double over_blocks(const truth::Result& t, F f) {
     return largest;
 }
 
-// The sums over each channel of f, the largest.
+// The sums over each entry of f, the largest.
 template <class F>
-double over_channels(const Inputs<double>& in, const truth::Result& t, F f) {
-    std::vector<double> sums(static_cast<std::size_t>(in.problem.shape.C));
+double over_entries(const Inputs<double>& in, const truth::Result& t, F f) {
+    std::vector<double> sums(static_cast<std::size_t>(in.problem.affine_count()));
     over_elements(in, t, [&](std::size_t i, std::size_t c, const truth::Block& b) { return sums[c] += f(i, b); });
     return sums.empty() ? 0 : std::ranges::max(sums);
 }
@@ -53,10 +52,9 @@ double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Res
                 return b.s > 0 ? gamma(c) * magnitude(b.r) * std::abs(in.dy[i]) / magnitude(b.s) : 0;
             });
         case Quantity::dgamma:
-            return over_channels(in, t,
-                                 [&](std::size_t i, const Block& b) { return std::abs(in.dy[i]) * x_hat(i, b); });
+            return over_entries(in, t, [&](std::size_t i, const Block& b) { return std::abs(in.dy[i]) * x_hat(i, b); });
         case Quantity::dbeta:
-            return over_channels(in, t, [&](std::size_t i, const Block&) { return std::abs(in.dy[i]); });
+            return over_entries(in, t, [&](std::size_t i, const Block&) { return std::abs(in.dy[i]); });
         case Quantity::mean:
             return over_blocks(t, [](const Block& b) { return std::max(magnitude(b.mean), magnitude(b.s)); });
         case Quantity::var: return over_blocks(t, [](const Block& b) { return magnitude(b.s * b.s); });
@@ -77,7 +75,7 @@ double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Res
                        cotangent(in.u, c) * x_hat(i, b) + cotangent(in.w, c);
             });
         case Quantity::ddgamma:
-            return over_channels(in, t, [&](std::size_t i, const Block& b) {
+            return over_entries(in, t, [&](std::size_t i, const Block& b) {
                 return b.s > 0 ? magnitude(b.r) * std::abs(in.dy[i]) * cotangent(in.v, i) / magnitude(b.s) : 0;
             });
         default: return 0;
