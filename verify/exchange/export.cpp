@@ -121,7 +121,7 @@ std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::s
             reasons[without->why].insert(c.check);
             continue;
         }
-        c = fixed.applied(as_a_script(std::move(c)));
+        c = as_a_script(fixed.applied(std::move(c)));
         c.implementation = script_name;
         if (fixed.running == Running::none && c.spec().correction == Correction::renorm) {
             reasons["r and d need running statistics"].insert(c.variant);
