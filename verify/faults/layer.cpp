@@ -430,7 +430,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     for (std::int64_t c = 0; c < entries_; ++c) {
         const double before = f_.adds_dgamma != 0 && a.dgamma ? read_element<double>(a.dgamma, params_, c) : 0;
         const double by = f_.offset_in_dgamma != 0 && p_.gamma_offset != 0 && a.gamma ? gamma[index(c)] : 1;
-        const bool is_written = f_.entries_unwritten == 0 || c < entries_ - entries_ % 4;
+        const bool is_written =
+            f_.entries_unwritten == 0 || p_.affine_set == NORMLAB_AFFINE_CHANNEL || c < entries_ - entries_ % 4;
         if (a.dgamma && is_written)
             write_gradient(a.dgamma, c, before + by * f_.dgamma * dgamma[index(c)], f_.dgamma_truncated != 0);
         if (a.dbeta) write_gradient(a.dbeta, c, f_.dbeta * dbeta[index(c)], false);
