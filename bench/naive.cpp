@@ -186,6 +186,7 @@ public:
         if (is_narrow(p.params())) return {"its gamma and beta are f32, or f64"};
         if (p.spec.gamma_offset != 0) return {"it adds no offset to gamma"};
         if (p.spec.adds()) return {"it adds no residual before the norm"};
+        if (p.spec.affine_set != AffineSet::channel) return {"it has gamma and beta one a channel"};
         if (p.slices() > 1) return {"it has no stat_batch"};
         return {};
     }

@@ -25,7 +25,7 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
     if (!cases.empty() &&
         !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode", "--convention", "--eps",
                       "--momentum", "--running", "--denominator", "--divisor", "--gamma-offset", "--activation",
-                      "--param-dtype", "--residual", "--residual-dtype"})
+                      "--param-dtype", "--affine-set", "--residual", "--residual-dtype"})
              .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
@@ -103,6 +103,10 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
         verb, "--residual-dtype", to.residual_dtype,
         [](std::string_view, const std::string& word) { return parse_dtype(word); },
         "the type of residual and s: f32 beside data of 16 bits (default: the data's)");
+        verb, "--affine-set", to.affine_set,
+        [](std::string_view, const std::string& word) {
+        return parse_affine_set(word); },
+        "what gamma and beta have one entry of: channel, element, sample_channel or group (default: channel)");
 }
 
 }  // namespace

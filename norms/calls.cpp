@@ -92,7 +92,9 @@ StateView checked_state(const Problem& problem, State* state) {
 
 std::size_t bytes_of(const std::vector<double>& v) { return v.size() * sizeof(double); }
 
-std::size_t bytes_of_parameters(const Problem& p) { return static_cast<std::size_t>(p.shape.C) * size_of(p.params()); }
+std::size_t bytes_of_parameters(const Problem& p) {
+    return static_cast<std::size_t>(p.affine_count()) * size_of(p.params());
+}
 
 Affine staged(Staging& staging, const Affine& a, const Call& call, Device device) {
     const std::size_t bytes = bytes_of_parameters(call.problem);
@@ -211,7 +213,7 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     };
     look_at("dx", dx, data.dtype), look_at("ds", ds, sums), look_at("d_residual", d_residual, sums);
     const Call call(spec, mode, data, dense, implementation);
-    const std::size_t channel_bytes = bytes_of_parameters(call.problem);
+    const std::size_t parameter_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();
     check_opaque(operation, saved, implementation);
@@ -219,8 +221,8 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     Staging staging = call.staging("backward");
     const ConstSavedView kept = staged(staging, saved);
     const Gradients wanted{dx.data ? staging.out("dx", dx) : Tensor{},
-                           staging.out("dgamma", gradients.dgamma, channel_bytes, x.device),
-                           staging.out("dbeta", gradients.dbeta, channel_bytes, x.device),
+                           staging.out("dgamma", gradients.dgamma, parameter_bytes, x.device),
+                           staging.out("dbeta", gradients.dbeta, parameter_bytes, x.device),
                            d_residual.data ? staging.out("d_residual", d_residual) : Tensor{}};
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
     operation.backward(staging.in(spec.adds() ? "s" : "x", x), staging.in("dy", dy),
@@ -241,7 +243,7 @@ void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor d
     };
     look_at("v", cotangents.v), look_at("ddx", gradients.ddx), look_at("ddy", gradients.ddy);
     const Call call(spec, mode, x, dense, implementation);
-    const std::size_t channel_bytes = bytes_of_parameters(call.problem);
+    const std::size_t parameter_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();
     check_opaque(operation, saved, implementation);
@@ -251,13 +253,13 @@ void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor d
     Staging staging = call.staging("backward_backward");
     const ConstSavedView kept = staged(staging, saved);
     const Cotangents with{cotangents.v.data ? staging.in("v", cotangents.v) : ConstTensor{},
-                          staging.in("u", cotangents.u, channel_bytes, x.device),
-                          staging.in("w", cotangents.w, channel_bytes, x.device)};
+                          staging.in("u", cotangents.u, parameter_bytes, x.device),
+                          staging.in("w", cotangents.w, parameter_bytes, x.device)};
     const SecondGradients wanted{gradients.ddx.data ? staging.out("ddx", gradients.ddx) : Tensor{},
                                  gradients.ddy.data ? staging.out("ddy", gradients.ddy) : Tensor{},
-                                 staging.out("ddgamma", gradients.ddgamma, channel_bytes, x.device)};
+                                 staging.out("ddgamma", gradients.ddgamma, parameter_bytes, x.device)};
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
-    const Affine gamma_alone{staging.in("gamma", affine.gamma, channel_bytes, x.device), nullptr};
+    const Affine gamma_alone{staging.in("gamma", affine.gamma, parameter_bytes, x.device), nullptr};
     operation.backward_backward(staging.in("x", x), staging.in("dy", dy), gamma_alone, kept, with, wanted);
     staging.finish();
 }
@@ -271,6 +273,9 @@ ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType param
     if (spec.activates())
         refuse("{} with {} behind it is no affine map and cannot be folded; without an activation it is accepted",
                spec.variant, name_of(spec.activation));
+    if (spec.affine_set != AffineSet::channel)
+        refuse("{} with a gamma for each {} cannot be folded into a map a channel; affine_set = channel is accepted",
+               spec.variant, name_of(spec.affine_set));
     const bool sigma = spec.running == Running::sigma;
     const std::size_t C = state.mean.size();
     if ((sigma ? state.sigma : state.var).size() != C)

@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 4> denominators{"root", "added", "floor",
 constexpr std::array<std::string_view, 3> divisors{"own", "less_one", "one"};
 constexpr std::array<std::string_view, 5> activations{"none", "relu", "silu", "gelu", "gelu_tanh"};
 constexpr std::array<std::string_view, 3> residuals{"none", "stored", "wide"};
+constexpr std::array<std::string_view, 4> affine_sets{"channel", "element", "sample_channel", "group"};
 constexpr std::array<std::string_view, 5> accumulations{"sequential", "tree", "f64", "kappa-free", "pivot"};
 
 constexpr auto dtypes = [] {
@@ -49,6 +50,7 @@ std::string_view name_of(Denominator v) { return denominators[static_cast<std::s
 std::string_view name_of(Divisor v) { return divisors[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Activation v) { return activations[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Residual v) { return residuals[static_cast<std::size_t>(v)]; }
+std::string_view name_of(AffineSet v) { return affine_sets[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
 
 DType parse_dtype(std::string_view word) { return kernel_dtypes[place_of("dtype", word, dtypes)]; }
@@ -65,6 +67,9 @@ Activation parse_activation(std::string_view word) {
     return static_cast<Activation>(place_of("activation", word, activations));
 }
 Residual parse_residual(std::string_view word) { return static_cast<Residual>(place_of("residual", word, residuals)); }
+AffineSet parse_affine_set(std::string_view word) {
+    return static_cast<AffineSet>(place_of("affine set", word, affine_sets));
+}
 Accumulation parse_accumulation(std::string_view word) {
     return static_cast<Accumulation>(place_of("accumulation", word, accumulations));
 }

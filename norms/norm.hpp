@@ -8,7 +8,7 @@
 //   x_hat   = (x - mean) * rstd,  with batch renorm x_hat * r + d,  y = gamma * x_hat + beta
 //   dx      = rstd * (g - [centred] mean(g) - x_hat * (1/q) sum g * x_hat),  g = gamma * dy (renorm: gamma * r * dy,
 //     and x_hat before r, d)
-//   dgamma  = sum dy * x_hat (renorm: after r and d),  dbeta = sum dy, over all elements of a channel
+//   dgamma  = sum dy * x_hat (renorm: after r and d),  dbeta = sum dy, over all elements of a channel (of an entry)
 // Another denominator than sqrt(var + eps), or another q (Spec::denominator, Spec::divisor): rstd is 1 / it, and
 // x_hat's term in dx has the factor 2 sigma d sigma / d var (slope_of in norms/running_stats.hpp).
 // In evaluation of variants that keep State, mean and var come from State, and dx = gamma * rstd * dy.
@@ -27,12 +27,14 @@
 // cotangent of s; dx and d_residual are d. Backward has s. There is no double backward of it.
 // Behind an activation (Spec::activation): z is y above, y = act(z), and dz = dy act'(z) stands for dy. There is no
 // double backward of it.
+// Where gamma and beta have another entry than one a channel (Spec::affine_set), an element has the gamma and beta of
+// its entry, and dgamma, dbeta and ddgamma of an entry sum over the elements that use it.
 // gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for f64, unless the Spec
 // says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
-// Pointers are host pointers. Arrays of parameters are contiguous, C elements of Problem::params(). Aliasing: y may
-// be x, dx may be dy and s may be residual (same view); other overlaps are not allowed. An empty tensor (a dimension is
-// 0) gives empty y and dx, zero dgamma and dbeta, and leaves State alone. Every function throws Error for wrong
-// arguments before anything is written.
+// Pointers are host pointers. Arrays of parameters are contiguous, Problem::affine_count() elements of
+// Problem::params(). Aliasing: y may be x, dx may be dy and s may be residual (same view); other overlaps are not
+// allowed. An empty tensor (a dimension is 0) gives empty y and dx, zero dgamma and dbeta, and leaves State alone.
+// Every function throws Error for wrong arguments before anything is written.
 
 #include <span>
 #include <vector>

@@ -79,9 +79,9 @@ void Operation::backward_backward(ConstTensor x, ConstTensor dy, Affine affine, 
 }
 
 // Those of parameters, of an empty tensor.
-void Operation::write_zeros(std::initializer_list<void*> by_channel) const {
-    const std::vector<std::byte> zeros(static_cast<std::size_t>(problem_.shape.C) * size_of(problem_.params()));
-    for (void* p : by_channel)
+void Operation::write_zeros(std::initializer_list<void*> gradients) const {
+    const std::vector<std::byte> zeros(static_cast<std::size_t>(problem_.affine_count()) * size_of(problem_.params()));
+    for (void* p : gradients)
         if (p) copy(p, problem_.device, zeros.data(), Device::host, zeros.size());
 }
 

@@ -47,7 +47,7 @@ public:
                            SecondGradients gradients);
 
 private:
-    void write_zeros(std::initializer_list<void*> by_channel) const;
+    void write_zeros(std::initializer_list<void*> gradients) const;
 
     Problem problem_;
     const Implementation* implementation_;

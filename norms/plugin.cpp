@@ -46,6 +46,7 @@ normlab_problem c_problem(const Problem& p) {
     c.param_dtype = is_narrow(p.params()) ? 1 + row_of(p.params()).plugin_code : 0;
     c.residual = static_cast<std::int32_t>(p.spec.residual);
     c.residual_dtype = p.residuals() != p.dtype ? 1 + row_of(p.residuals()).plugin_code : 0;
+    c.affine_set = static_cast<std::int32_t>(p.spec.affine_set);
     return c;
 }
 
@@ -59,6 +60,7 @@ static_assert(NORMLAB_FLOOR_ROOT == static_cast<int>(Denominator::floor_root) &&
               NORMLAB_DIVISOR_ONE == static_cast<int>(Divisor::one));
 static_assert(NORMLAB_ACTIVATION_GELU_TANH == static_cast<int>(Activation::gelu_tanh));
 static_assert(NORMLAB_RESIDUAL_WIDE == static_cast<int>(Residual::wide));
+static_assert(NORMLAB_AFFINE_GROUP == static_cast<int>(AffineSet::group));
 static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) &&
               NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
 static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free) &&
@@ -222,7 +224,9 @@ private:
                      {spec.gamma_offset != 0, NORMLAB_READS_GAMMA_OFFSET, 3, "gamma_offset"},
                      {spec.activates(), NORMLAB_READS_EPILOGUE, 4, "epilogue"},
                      {is_narrow(problem.params()), NORMLAB_READS_PARAM_DTYPE, 4, "param_dtype"},
-                     {spec.adds(), NORMLAB_READS_RESIDUAL, 5, "residual"}};
+                     {spec.adds(), NORMLAB_READS_RESIDUAL, 5, "residual"},
+
+                     {spec.affine_set != AffineSet::channel, NORMLAB_READS_AFFINE, 5, "affine_set"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;
             if (const std::uint32_t least = 1u << 16 | since; table_.version < least)

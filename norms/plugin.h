@@ -10,7 +10,7 @@
  *     mean = (1/m) sum x (0 where not centred)    var = (1/q) sum (x - mean)^2    rstd = 1 / sqrt(var + eps), 0 where var + eps = 0
  *     x_hat = (x - mean) * rstd     y = gamma * x_hat + beta                       (batch renorm: gamma * (x_hat * r + d) + beta)
  *     dx = rstd * (g - [centred] mean(g) - x_hat * (1/q) sum g * x_hat)            g = gamma * dy (batch renorm: gamma * r * dy)
- *     dgamma = sum dy * x_hat (batch renorm: x_hat * r + d)     dbeta = sum dy     over all elements of a channel
+ *     dgamma = sum dy * x_hat (batch renorm: x_hat * r + d)     dbeta = sum dy     over all elements of a channel (of an entry: problem.affine_set)
  *     another denominator than sqrt(var + eps), or another q (l2 norm, weight standardization): problem.denominator, problem.divisor,
  *     of which a plug-in is asked only where its table says that it reads them (reads)
  *     a residual before the norm: s = x + residual, another output, stands for x: problem.residual, likewise
@@ -18,7 +18,7 @@
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
- * (channels last). gamma, beta, dgamma and dbeta have C entries, of the type that problem.param_dtype says: of float, or double for NORMLAB_F64, where it is 0. Statistics are always double. Arrays are
+ * (channels last). gamma, beta, dgamma and dbeta have C entries (others where problem.affine_set says so), of the type that problem.param_dtype says: of float, or double for NORMLAB_F64, where it is 0. Statistics are always double. Arrays are
  * aligned to their element, no more; workspace to 256 bytes, opaque to 16. All of them lie on the device that the table names, but the count of the state, which is in host memory.
  * Only outputs may be written, all of an output must be, and nothing beyond its end. Nothing outside an array may be read either, whether or not the value
  * is used: an array may begin or end where mapped memory does, inputs may be mapped read-only (a write that is undone faults), and after a call its arrays may be gone.
@@ -66,6 +66,13 @@ enum {                                                                         /
     NORMLAB_FLOOR_ROOT                                                         /* sqrt(max(var, eps)), and NaN where var is NaN; slope = 0 where var < eps, else 1 */
 };
 enum { NORMLAB_DIVISOR_OWN, NORMLAB_DIVISOR_LESS_ONE, NORMLAB_DIVISOR_ONE };    /* divisor: as moments says; m - 1; 1. The mean, and mean(g), are over m always */
+enum {                                                                         /* affine_set: entries of gamma, beta, dgamma and dbeta, and which of them element n, c, s
+                                                                                  uses. This is their order, whatever the layout of the data: channels last has no other */
+    NORMLAB_AFFINE_CHANNEL,                                                    /* [C], at c */
+    NORMLAB_AFFINE_ELEMENT,                                                    /* [C, S], at c * S + s: sums run over samples alone */
+    NORMLAB_AFFINE_SAMPLE_CHANNEL,                                             /* [N, C], at n * C + c: sums run over positions alone */
+    NORMLAB_AFFINE_GROUP                                                       /* [groups], at c / (C / groups) */
+};
 enum {                                                                         /* epilogue: act, behind the norm */
     NORMLAB_ACTIVATION_NONE,                                                   /* z */
     NORMLAB_ACTIVATION_RELU,                                                   /* max(z, 0), and NaN where z is NaN; act'(0) = 0. Where act' is 0, dz may be 0 whatever dy is */
@@ -107,7 +114,8 @@ enum {                                                                         /
     NORMLAB_READS_GAMMA_OFFSET = 2,                                            /* gamma_offset */
     NORMLAB_READS_EPILOGUE = 4,                                                /* epilogue */
     NORMLAB_READS_PARAM_DTYPE = 8,                                             /* param_dtype */
-    NORMLAB_READS_RESIDUAL = 16                                                /* residual and residual_dtype */
+    NORMLAB_READS_RESIDUAL = 16,                                               /* residual and residual_dtype */
+    NORMLAB_READS_AFFINE = 64                                                  /* affine_set */
 };
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
@@ -147,6 +155,8 @@ typedef struct normlab_problem {
                                   all formulas, and is an output of forward. backward has s in the place of x. With ds, the cotangent of s, d = ds + dx as the formulas
                                   have it, added before it is rounded; dx is d in the data's dtype, d_residual is d in the type of s. It is not asked for in double backward */
     int32_t residual_dtype;    /* of residual, s, ds and d_residual, and of backward's x: 0: dtype; otherwise 1 + NORMLAB_F32, beside data of 16 bits */
+    int32_t affine_set;        /* of NORMLAB_AFFINE_CHANNEL, ...: what gamma and beta have one entry of. Element n, c, s uses gamma[entry] and beta[entry], in y and in g;
+                                  dgamma[entry] and dbeta[entry] (ddgamma, and u and w) are of the elements that use it, and of no others */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training

@@ -65,6 +65,15 @@ std::int64_t Problem::statistics_count() const {
     return own_statistics() ? size / block_size() : shape.C;
 }
 
+std::int64_t Problem::affine_count() const {
+    switch (spec.affine_set) {
+        case AffineSet::element: return shape.C * shape.S;
+        case AffineSet::sample_channel: return shape.N * shape.C;
+        case AffineSet::group: return spec.groups;
+        default: return shape.C;
+    }
+}
+
 void validate(const Problem& p) {
     const Spec& s = p.spec;
     product(std::vector{p.shape.N, p.shape.C, p.shape.S});
@@ -88,6 +97,9 @@ void validate(const Problem& p) {
     if (s.activation < Activation::none || s.activation > Activation::gelu_tanh)
         throw Error(fmt::format("{}: activation = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.activation),
                                 static_cast<int>(Activation::gelu_tanh)));
+    if (s.affine_set < AffineSet::channel || s.affine_set > AffineSet::group)
+        throw Error(fmt::format("{}: affine_set = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.affine_set),
+                                static_cast<int>(AffineSet::group)));
     if (arithmetic_dtype(p.params()) != arithmetic_dtype(p.dtype))
         throw Error(
             fmt::format("{}: param_dtype = {} beside data of {}; {} is accepted", s.variant, row_of(p.params()).name,

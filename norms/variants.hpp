@@ -60,6 +60,8 @@ inline bool has_beta(const Spec& s) { return !s.weights && (s.centred() || s.by_
 inline bool is_by_sample(const Spec& s) {
     return !s.block.samples && s.block.groups && s.block.channels && s.block.positions;
 }
+/// Likewise, and gamma is one a channel here: an element where positions are folded into channels.
+inline bool is_by_element(const Spec& s) { return is_by_sample(s) && s.affine_set == AffineSet::channel; }
 /// A block is a group of channels: `groups` says of how many.
 inline bool is_by_group(const Spec& s) { return s.block.channels && !s.block.groups; }
 /// Its channels can keep running statistics, whether or not `running` says so.

@@ -210,6 +210,30 @@ TEST_CASE("a script has an activation behind the norm where that is said") {
     CHECK(judge(folder.path).failing("y", "") > 0);
 }
 
+TEST_CASE("a script has other entries of gamma and beta where that is said") {
+    for (const auto& [variant, set] : {std::pair("layer_norm", AffineSet::element),
+                                       {"instance_norm", AffineSet::sample_channel},
+                                       {"group_norm", AffineSet::group}}) {
+        const FixedSettings fixed{.affine_set = set};
+        const Folder folder({.variants = {variant}, .checks = {"accuracy"}}, Tier::smoke, fixed);
+        CAPTURE(variant);
+        REQUIRE(folder.exported.cases > 3);
+        fill_in(folder.path);
+        const Judgement right = judge(folder.path);
+        INFO(right.text);
+        CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
+        for (const Outcome& o : right.outcomes) CHECK(o.test.spec().affine_set == set);
+        for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference"}}, silent))
+            CHECK(failures_text({o}, "normlab") == "");
+        fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+            Inputs<double> other = in;
+            std::ranges::reverse(other.gamma);
+            out = run(find_implementation("reference"), other);
+        });
+        CHECK(judge(folder.path).failing("y", "") > 0);
+    }
+}
+
 TEST_CASE("a filled in folder is a folder of outside vectors") {
     const Folder folder({.variants = {"batch_norm", "layer_norm", "weight_norm"},
                          .checks = {"accuracy", "zero_sum"},

@@ -72,6 +72,11 @@ constexpr const char* shows[] = {
     "bf16 nchw train 5x6x3 residual=stored residual_dtype=f32 check=accuracy",
     "f32 nchw train 5x6x3 residual=stored check=contracts", "f32 nchw train 5x6x3 residual=stored check=repeat",
     "f32 nchw train 5x6x3 residual=stored check=gradient_masks", "f32 nchw train 4x6x2 residual=stored check=reuse",
+    "f64 nchw train 5x6x3 affine_set=element check=accuracy", "f64 nhwc train 5x6x3 affine_set=element check=accuracy",
+    "f64 nchw train 5x6x3 affine_set=sample_channel check=accuracy",
+    "f64 nchw train 5x6x3 affine_set=group check=accuracy",
+    "f64 nchw train 5x6x3 affine_set=element activation=silu check=isolation",
+    "f64 nchw train 4x6x3 affine_set=sample_channel check=double_identities",
     // slow ones last: those seen before are not run on them
     "f64 nchw train 67x3x1 check=accuracy", "f64 nchw train 2x3x1367 check=accuracy",
     "f64 nchw train 2x1032x1 check=accuracy", "f32 nchw train 5x3x1024 check=accuracy",

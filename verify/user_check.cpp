@@ -64,13 +64,12 @@ public:
 private:
     bool has_beta() const { return normlab::has_beta(problem_.spec); }
     void sum_dy(const BackwardArgs& a) const {
-        std::vector<double> sum(static_cast<std::size_t>(problem_.shape.C));
-        const auto C = sum.size(), S = static_cast<std::size_t>(problem_.shape.S);
+        std::vector<double> sum(static_cast<std::size_t>(problem_.affine_count()));
         for (std::size_t i = 0; i < static_cast<std::size_t>(problem_.shape.size()); ++i)
-            sum[i / S % C] += read_element<double>(a.dy.data, problem_.dtype,
-                                                   static_cast<std::int64_t>(verify::memory_index(problem_, i)));
-        for (std::size_t c = 0; c < C; ++c)
-            write_element(a.gradients.dbeta, problem_.params(), static_cast<std::int64_t>(c), sum[c]);
+            sum[problem_.affine_entry(i)] += read_element<double>(
+                a.dy.data, problem_.dtype, static_cast<std::int64_t>(verify::memory_index(problem_, i)));
+        for (std::size_t k = 0; k < sum.size(); ++k)
+            write_element(a.gradients.dbeta, problem_.params(), static_cast<std::int64_t>(k), sum[k]);
     }
 
     Problem problem_;
@@ -87,12 +86,13 @@ public:
         const Spec& spec = checked.spec;
         if (p.spec.variant != spec.variant) return {fmt::format("it is a kernel of {}", spec.variant)};
         if (p.spec.denominator != spec.denominator || p.spec.divisor != spec.divisor ||
-            p.spec.gamma_offset != spec.gamma_offset || p.spec.activation != spec.activation)
-            return {"the caller's Spec has another denominator, divisor, gamma_offset or activation"};
+            p.spec.gamma_offset != spec.gamma_offset || p.spec.activation != spec.activation ||
+            p.spec.affine_set != spec.affine_set)
+            return {"the caller's Spec has another denominator, divisor, gamma_offset, activation or affine_set"};
         if (p.spec.adds()) return {"it adds no residual"};
         if (is_narrow(p.params())) return {"its gamma and beta are float, or double"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
-        if (is_by_sample(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
+        if (is_by_element(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
         return {p.dense ? "" : "sliced views are packed"};
     }
     Accumulation accumulation(DType) const override { return checked.accumulation; }
@@ -126,7 +126,7 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
     for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) {
         if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
             of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset ||
-            of.activation != own.activation || of.param_dtype || of.adds())
+            of.activation != own.activation || of.affine_set != own.affine_set || of.param_dtype || of.adds())
             continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
     }

@@ -38,9 +38,10 @@ template <class T>
 struct Arrays {
     using Param = ParamOf<T>;
 
-    const T *x = nullptr, *dy = nullptr;            ///< dy: in backward
-    const Param *gamma = nullptr, *beta = nullptr;  ///< null: 1, 0; rms_norm and weight_norm have no beta
-    T *y = nullptr, *dx = nullptr;                  ///< written: y by forward, dx by backward unless null
+    const T *x = nullptr, *dy = nullptr;  ///< dy: in backward
+    /// problem.affine_count() each, or null: 1, 0; rms_norm and weight_norm have no beta
+    const Param *gamma = nullptr, *beta = nullptr;
+    T *y = nullptr, *dx = nullptr;  ///< written: y by forward, dx by backward unless null
     /// written by backward unless null, whether gamma and beta are there or not
     Param *dgamma = nullptr, *dbeta = nullptr;
     /// C each, as spec.running says; moved by forward in training

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include <fmt/format.h>
 
 #ifdef _OPENMP
@@ -27,6 +29,23 @@ int default_threads() {
 #endif
 }
 
+// The problem with gamma and beta one a channel, which is all that kernels know, on the same memory: positions are
+// channels too where a block is a whole sample, samples are where no block spans them. Nothing where no view is so.
+std::optional<Problem> by_channel(Problem p) {
+    const AffineSet set = std::exchange(p.spec.affine_set, AffineSet::channel);
+    if (set == AffineSet::channel) return p;
+    if (p.layout != Layout::channels_first || !p.own_statistics()) return std::nullopt;
+    const auto [N, C, S] = p.shape;
+    Axes& block = p.spec.block;
+    if (set == AffineSet::element && block == Axes{false, true, true, true}) {
+        p.shape = {N, C * S, 1}, p.spec.groups = 1;
+        return p;
+    }
+    if (set != AffineSet::sample_channel || block.samples) return std::nullopt;
+    p.shape = {1, N * C, S}, p.spec.groups = N * (block.groups ? 1 : p.spec.groups), block.groups = false;
+    return p;
+}
+
 class CpuPlan final : public Plan {
 public:
     CpuPlan(const Problem& problem, const BlockLayout& layout)
@@ -52,18 +71,25 @@ public:
         if (p.device != Device::host) return {"it works on host memory"};
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
         if (!p.dense) return {"it wants dense tensors"};
-        const std::optional<BlockLayout> layout = p.shape.size() > 0 ? block_layout(p) : BlockLayout{};
+        const std::optional<Problem> seen = by_channel(p);
+        if (!seen)
+            return {
+                "of gamma and beta that are not one a channel it has, channels first, an element's in blocks that are "
+                "samples, and a sample's and channel's in blocks within a sample"};
+        const std::optional<BlockLayout> layout = p.shape.size() > 0 ? block_layout(*seen) : BlockLayout{};
         if (!layout) return {"its blocks are not of the row, slab or column kind"};
         if (!p.spec.adds()) return {};
         if (p.residuals() != p.dtype || p.sees_unrounded())
             return {"it keeps the sum with a residual in the data's type, and normalizes it as it is stored"};
-        if (const Setup setup(p, *layout); p.shape.size() > 0 && (setup.kernel == Kernel::column || setup.has_few()))
+        if (const Setup setup(*seen, *layout);
+            p.shape.size() > 0 && (setup.kernel == Kernel::column || setup.has_few()))
             return {"it adds a residual to blocks of long runs alone, not to the column kind and not to few elements"};
         return {};
     }
     Accumulation accumulation(DType) const override { return Accumulation::kappa_free; }
     std::unique_ptr<Plan> plan(const Problem& p) const override {
-        return std::make_unique<CpuPlan>(p, p.shape.size() > 0 ? *block_layout(p) : BlockLayout{});
+        const Problem seen = *by_channel(p);
+        return std::make_unique<CpuPlan>(seen, p.shape.size() > 0 ? *block_layout(seen) : BlockLayout{});
     }
 };
 

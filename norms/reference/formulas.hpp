@@ -29,7 +29,15 @@ inline AxisList block_axes(const Axes& block) {
     if (block.positions) axes.push_back(4);
     return axes;
 }
-inline const AxisList channel_axes{0, 1, 4};  // what the sums for dgamma and dbeta run over
+/// What the sums for dgamma and dbeta run over.
+inline AxisList summed_axes(AffineSet set) {
+    switch (set) {
+        case AffineSet::element: return {0, 1};
+        case AffineSet::sample_channel: return {4};
+        case AffineSet::group: return {0, 1, 3, 4};
+        default: return {0, 1, 4};
+    }
+}
 
 template <class T, class E>
 Array<T> add_up(const E& e, const AxisList& axes) {
@@ -125,8 +133,9 @@ Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const StatisticsOf
     } else {
         out.dx = of.rstd * g;
     }
-    out.dgamma = add_up<T>(dy * (x_hat * r + d), channel_axes);
-    out.dbeta = add_up<T>(dy, channel_axes);
+    const AxisList summed = summed_axes(p.spec.affine_set);
+    out.dgamma = add_up<T>(dy * (x_hat * r + d), summed);
+    out.dbeta = add_up<T>(dy, summed);
     return out;
 }
 
@@ -155,7 +164,7 @@ SecondGradient<T> backward_backward(const Problem& p, const Array<T>& x_hat, con
     const Array<T> g = gamma * r * dy, Pv = projected(v);
     SecondGradient<T> out;
     out.ddy = gamma * r * rstd * Pv + u * (x_hat * r + d) + w;
-    out.ddgamma = add_up<T>(r * rstd * dy * Pv, channel_axes);
+    out.ddgamma = add_up<T>(r * rstd * dy * Pv, summed_axes(p.spec.affine_set));
     if (p.own_statistics()) {
         const Array<T> A = along_x_hat(g), B = along_x_hat(v);
         const Array<T> h = r * u * dy - rstd * t * (g * B + v * A);

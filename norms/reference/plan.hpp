@@ -22,12 +22,13 @@ private:
     static constexpr bool fits_f64 = std::is_same_v<T, float> || std::is_same_v<T, double>;
 
     Dims dims() const;          // of the data
-    Dims channel_dims() const;  // of gamma, beta and statistics from State
+    Dims channel_dims() const;  // of statistics from State
+    Dims parameter_dims() const;
     Dims statistic_dims() const;
     Array<T> load(const ConstTensor&) const;
     void store(const Array<T>&, const Tensor&) const;
-    void store_channels(const Array<T>&, void*) const;
-    Array<T> load_channels(const void*, double absent) const;
+    void store_parameters(const Array<T>&, void*) const;
+    Array<T> load_parameters(const void*, double absent) const;
     Array<T> factors(const void* gamma) const;  // of x_hat
     /// What forward's statistics see of x + residual, of which s is written.
     Array<T> summed(const Array<T>& x, const Added&) const;
@@ -51,6 +52,13 @@ auto ReferencePlan<T>::dims() const -> Dims {
 template <class T>
 auto ReferencePlan<T>::channel_dims() const -> Dims {
     return {1, 1, dims()[2], dims()[3], 1};
+}
+
+template <class T>
+auto ReferencePlan<T>::parameter_dims() const -> Dims {
+    Dims d = dims();
+    for (std::size_t axis : summed_axes(p_.spec.affine_set)) d[axis] = 1;
+    return d;
 }
 
 template <class T>
@@ -81,24 +89,24 @@ void ReferencePlan<T>::store(const Array<T>& a, const Tensor& t) const {
 }
 
 template <class T>
-void ReferencePlan<T>::store_channels(const Array<T>& a, void* to) const {
-    std::int64_t c = 0;
+void ReferencePlan<T>::store_parameters(const Array<T>& a, void* to) const {
+    std::int64_t k = 0;
     if (to)
-        for (const T& v : a) write_element(to, p_.params(), c++, v);
+        for (const T& v : a) write_element(to, p_.params(), k++, v);
 }
 
 template <class T>
-Array<T> ReferencePlan<T>::load_channels(const void* data, double absent) const {
-    Array<T> a(channel_dims(), T(absent));
-    std::int64_t c = 0;
+Array<T> ReferencePlan<T>::load_parameters(const void* data, double absent) const {
+    Array<T> a(parameter_dims(), T(absent));
+    std::int64_t k = 0;
     if (data)
-        for (T& v : a) v = read_element<T>(data, p_.params(), c++);
+        for (T& v : a) v = read_element<T>(data, p_.params(), k++);
     return a;
 }
 
 template <class T>
 Array<T> ReferencePlan<T>::factors(const void* gamma) const {
-    Array<T> a = load_channels(gamma, 1);
+    Array<T> a = load_parameters(gamma, 1);
     if (gamma)
         for (T& v : a) v = p_.spec.factor(v);
     return a;
@@ -199,7 +207,7 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
         std::transform(factor_d.begin(), factor_d.end(), d.begin(), [](const Real& v) { return T(v); });
     }
     save(stats, r, d, args.saved);
-    const Array<T> gamma = factors(args.affine.gamma), beta = load_channels(args.affine.beta, 0);
+    const Array<T> gamma = factors(args.affine.gamma), beta = load_parameters(args.affine.beta, 0);
     Array<T> y = reference::forward(normalized(x, stats.mean, stats.rstd), r, d, gamma, beta);
     if (p_.spec.activates()) activate(y);
     store(y, args.y);
@@ -214,13 +222,13 @@ void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
     const Array<T> x_hat = normalized(x, of.mean, of.rstd);
     if (p_.spec.activates())
-        multiply_by_slope(dy, reference::forward(x_hat, r, d, gamma, load_channels(args.affine.beta, 0)));
+        multiply_by_slope(dy, reference::forward(x_hat, r, d, gamma, load_parameters(args.affine.beta, 0)));
     Gradient<T> out = reference::backward(p_, x_hat, of, r, d, gamma, dy);
     if (args.ds.data) out.dx += load(args.ds);
     if (args.gradients.d_residual.data) store(out.dx, args.gradients.d_residual);
     if (args.gradients.dx.data) store(out.dx, args.gradients.dx);
-    store_channels(out.dgamma, args.gradients.dgamma);
-    store_channels(out.dbeta, args.gradients.dbeta);
+    store_parameters(out.dgamma, args.gradients.dgamma);
+    store_parameters(out.dbeta, args.gradients.dbeta);
 }
 
 template <class T>
@@ -231,10 +239,10 @@ void ReferencePlan<T>::backward_backward(const BackwardBackwardArgs& args) const
     const Array<T> v = args.cotangents.v.data ? load(args.cotangents.v) : Array<T>(dims(), T(0));
     const SecondGradient<T> out = reference::backward_backward(
         p_, normalized(load(args.x), of.mean, of.rstd), of, r, d, factors(args.affine.gamma), load(args.dy), v,
-        load_channels(args.cotangents.u, 0), load_channels(args.cotangents.w, 0));
+        load_parameters(args.cotangents.u, 0), load_parameters(args.cotangents.w, 0));
     if (args.gradients.ddx.data) store(out.ddx, args.gradients.ddx);
     if (args.gradients.ddy.data) store(out.ddy, args.gradients.ddy);
-    store_channels(out.ddgamma, args.gradients.ddgamma);
+    store_parameters(out.ddgamma, args.gradients.ddgamma);
 }
 
 }  // namespace normlab::reference

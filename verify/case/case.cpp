@@ -66,6 +66,7 @@ Spec Case::spec() const {
     if (param_dtype) s.param_dtype = *param_dtype;
     if (residual) s.residual = *residual;
     if (residual_dtype) s.residual_dtype = *residual_dtype;
+    if (affine_set) s.affine_set = *affine_set;
     s.stat_batch = stat_batch;
     return s;
 }

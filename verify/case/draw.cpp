@@ -65,7 +65,7 @@ Inputs<double> draw(const Case& c) {
                 in.x.push_back(rounded(c.offset + centre + c.sigma * (z + shift), c.dtype));
                 in.dy.push_back(rounded(random.normal() + 0.5 * z + 0.5, c.dtype));
             }
-    for (std::int64_t ch = 0; ch < C; ++ch) {
+    for (std::int64_t k = in.problem.affine_count(); k > 0; --k) {
         const double gamma = (0.5 + 1.5 * random.uniform()) * (random.integer(0, 3) ? 1 : -1);
         in.gamma.push_back(rounded(gamma, params));
         in.beta.push_back(rounded(random.normal(), params));
@@ -73,6 +73,9 @@ Inputs<double> draw(const Case& c) {
     if (c.data) {
         in.x = rounded(c.data->x, c.dtype);
         const auto take = [&](const std::vector<double>& from, std::vector<double>& to) {
+            if (!from.empty() && from.size() != to.size())
+                throw Unsuitable(fmt::format("gamma and beta of the file have {} values; affine_set={} has {} entries",
+                                             from.size(), name_of(in.problem.spec.affine_set), to.size()));
             for (std::size_t i = 0; i < from.size(); ++i) to[i] = rounded(from[i], params);
         };
         take(c.data->gamma, in.gamma), take(c.data->beta, in.beta);

@@ -22,7 +22,7 @@
 // dy: normal (draw.hpp's), ones, zero, x_hat, y, grid, tail (0 but for 1 in few places of each channel, most of them
 // near its end: a sum over rows that loses one of them is off by a tenth and more), large (|drawn| * 2^13 in f16, *
 // 2^90 or less elsewhere: sums of them leave the range of 16 bits, not that of dgamma and dbeta). gamma: normal (in
-// +-[0.5, 2]), ones, zero, negative, mixed (one channel of three 0), large (times 2^16: y of f16 leaves the range).
+// +-[0.5, 2]), ones, zero, negative, mixed (one entry of three 0), large (times 2^16: y of f16 leaves the range).
 // beta: normal, zero. ds, with a residual: normal, none (absent).
 
 #include <span>

@@ -37,6 +37,7 @@ std::string shown(DType v) { return std::string(name_of(v)); }
 std::string shown(Divisor v) { return std::string(name_of(v)); }
 std::string shown(Activation v) { return std::string(name_of(v)); }
 std::string shown(Residual v) { return std::string(name_of(v)); }
+std::string shown(AffineSet v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
@@ -105,6 +106,7 @@ std::int32_t parse_one(std::string_view key, const std::string& word) {
 Divisor parse_count_of(std::string_view, const std::string& word) { return parse_divisor(word); }
 Activation parse_behind(std::string_view, const std::string& word) { return parse_activation(word); }
 Residual parse_sum(std::string_view, const std::string& word) { return parse_residual(word); }
+AffineSet parse_set(std::string_view, const std::string& word) { return parse_affine_set(word); }
 DType parse_type(std::string_view, const std::string& word) { return parse_dtype(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
@@ -163,8 +165,10 @@ std::string one_an_element(const Case& c, std::string_view key, std::string_view
 }
 
 template <auto field>
-std::string one_a_channel(const Case& c, std::string_view key, std::string_view text) {
-    return only_this_many(c.*field, c.tile.value_or(c.shape).C, key, text);
+std::string one_an_entry(const Case& c, std::string_view key, std::string_view text) {
+    Problem p = c.problem();
+    p.shape = c.tile.value_or(c.shape);
+    return only_this_many(c.*field, p.affine_count(), key, text);
 }
 
 template <auto field, auto spec_field>
@@ -262,6 +266,9 @@ void draw_activation(Case& c, Random& random) {
 void draw_param_dtype(Case& c, Random& random) {
     if (arithmetic_dtype(c.dtype) == DType::f32 && random.chance(0.1))
         c.param_dtype = is_narrow(c.dtype) && random.chance(0.8) ? c.dtype : DType::bf16;
+}
+void draw_affine_set(Case& c, Random& random) {
+    if (random.chance(0.06)) c.affine_set = static_cast<AffineSet>(random.integer(1, 3));
 }
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
@@ -463,13 +470,13 @@ const Setting table[] = {
                                                     .simplified = 5,
                                                     .draw = draw_gamma,
                                                     .simplify = gamma_ones,
-                                                    .refused = one_a_channel<&Case::gamma>}),
+                                                    .refused = one_an_entry<&Case::gamma>}),
     of<&Case::beta, parse_values<beta_patterns>>({.key = "beta",
                                                   .part = Part::numbers,
                                                   .simplified = 5,
                                                   .draw = draw_beta,
                                                   .simplify = beta_zero,
-                                                  .refused = one_a_channel<&Case::beta>}),
+                                                  .refused = one_an_entry<&Case::beta>}),
     of<&Case::offset, parse_offset>({.key = "offset", .part = Part::numbers, .simplified = 9, .draw = draw_offset}),
     of<&Case::kappa, parse_kappa>({.key = "kappa",
                                    .part = Part::numbers,
@@ -507,6 +514,11 @@ const Setting table[] = {
                                            .take = take<&Case::residual_dtype, &Spec::residual_dtype>}),
     of<&Case::ds, parse_values<ds_patterns>>(
         {.key = "ds", .part = Part::numbers, .simplified = 5, .draw = draw_ds, .refused = only_with_residual}),
+    of<&Case::affine_set, parse_set>({.key = "affine_set",
+                                      .part = Part::numbers,
+                                      .simplified = 13,
+                                      .draw = draw_affine_set,
+                                      .take = take<&Case::affine_set, &Spec::affine_set>}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

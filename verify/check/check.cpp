@@ -67,6 +67,9 @@ std::string needs_own_statistics(const Case& c) {
 std::string needs_mean_removed(const Case& c) {
     return c.spec().centred() ? "" : c.variant + " does not remove the mean";
 }
+std::string needs_one_a_channel(const Case& c) {
+    return c.spec().affine_set == AffineSet::channel ? "" : "its gamma and beta are one a channel";
+}
 std::string needs_training(const Case& c) { return c.mode == Mode::train ? "" : "it looks at training mode"; }
 
 bool repeats_training(const Case& c) { return c.mode == Mode::eval && c.spec().running == Running::none; }

@@ -83,6 +83,9 @@ Case with_small_shape(Case c);
 /// Instance norm with the running statistics that it keeps only on request; other variants as they are.
 Case with_state(Case c);
 
+/// What gamma and beta may have one entry of, beside a channel.
+inline constexpr AffineSet other_sets[] = {AffineSet::element, AffineSet::sample_channel, AffineSet::group};
+
 /// With gamma and beta of 16 bits: the data's own, or bf16; f64 as it is.
 Case with_narrow_params(Case c);
 
@@ -101,6 +104,7 @@ bool is_valid(const Case& c);
 
 /// Reasons that several checks share; empty where there is none.
 std::string needs_own_statistics(const Case& c);
+std::string needs_one_a_channel(const Case& c);  // of gamma and beta
 std::string needs_mean_removed(const Case& c);
 std::string needs_training(const Case& c);
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "verify/check/exact.hpp"
 
 namespace normlab::verify {
 
@@ -51,10 +52,8 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
     if (got.empty()) return worst_of;
     worst_of.warning = beyond;
     worst_of.rounding = std::max(unit_roundoff(p.dtype), storage_roundoff(p.dtype)) * std::abs(truth[at].high);
-    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-    const std::string place = got.size() == C && C != static_cast<std::size_t>(p.shape.size())
-                                  ? fmt::format("c={}", at)
-                                  : fmt::format("n={} c={} s={}", at / (C * S), at / S % C, at % S);
+    const bool of_entry = std::ssize(got) == p.affine_count() && std::ssize(got) != p.shape.size();
+    const std::string place = of_entry ? entry_text(p, at) : element_text(p, at);
     worst_of.where = fmt::format("{}: {}", place, against_truth(got[at], truth[at].high, p.dtype));
     return worst_of;
 }

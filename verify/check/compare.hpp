@@ -9,7 +9,8 @@ namespace normlab::verify {
 /// How far `got` is from truth. 0 for an infinity where truth, or what its bound allows, is beyond the dtype's largest.
 double error_of(double got, const truth::Wide& truth, double bound, DType dtype);
 
-/// got against truth, element by element. `size` C or N*C*S decides how `where` names the element.
+/// got against truth, element by element. Their number, of entries of gamma
+/// and beta or N*C*S, decides how `where` names the element.
 Finding compare(std::string_view quantity, const Problem& problem, const std::vector<double>& got,
                 const std::vector<truth::Wide>& truth, const std::vector<double>& bound,
                 const std::vector<double>& warning = {});

@@ -52,6 +52,16 @@ std::string element_text(const Problem& p, std::size_t i) {
     return fmt::format("n={} c={} s={}", i / (C * S), i / S % C, i % S);
 }
 
+std::string entry_text(const Problem& p, std::size_t entry) {
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    switch (p.spec.affine_set) {
+        case AffineSet::element: return fmt::format("c={} s={}", entry / S, entry % S);
+        case AffineSet::sample_channel: return fmt::format("n={} c={}", entry / C, entry % C);
+        case AffineSet::group: return fmt::format("g={}", entry);
+        default: return fmt::format("c={}", entry);
+    }
+}
+
 Finding none_of(std::string_view quantity, std::size_t count, std::string first) {
     return measured(quantity, static_cast<double>(count), 0, std::move(first));
 }

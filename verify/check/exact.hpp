@@ -41,5 +41,7 @@ Finding none_of(std::string_view quantity, std::size_t count, std::string first)
 
 /// "n=1 c=2 s=0" of logical element i.
 std::string element_text(const Problem& problem, std::size_t i);
+/// "c=2", "c=2 s=0", "n=1 c=2" or "g=0" of an entry of gamma and beta.
+std::string entry_text(const Problem& problem, std::size_t entry);
 
 }  // namespace normlab::verify

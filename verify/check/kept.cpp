@@ -27,7 +27,7 @@ public:
                 sums_.emplace_back(Device::host, in_.x.size() * size_of(p_.residuals())),
                     fill(sums_.back(), *v, p_.residuals());
         for (const std::vector<double>* v : {&in_.gamma, &in_.beta, &in_.gamma, &in_.beta})
-            channels_.emplace_back(Device::host, static_cast<std::size_t>(p_.shape.C) * size_of(p_.params())),
+            channels_.emplace_back(Device::host, static_cast<std::size_t>(p_.affine_count()) * size_of(p_.params())),
                 fill(channels_.back(), *v, p_.params());
     }
     void run(Operation& operation) {

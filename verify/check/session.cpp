@@ -22,10 +22,10 @@ bool is_kept(Quantity q) { return q > Quantity::dbeta && q != Quantity::d_residu
 Session::Session(const Implementation& implementation, const Problem& problem, const Placement& placement)
     : p_(on(implementation.device(), problem)), operation_(p_, implementation, {.threads = placement.threads}),
       slots_(result + outputs_and_saved) {
-    const auto size = static_cast<std::size_t>(p_.shape.size()), C = static_cast<std::size_t>(p_.shape.C),
+    const auto size = static_cast<std::size_t>(p_.shape.size()), entries = static_cast<std::size_t>(p_.affine_count()),
                blocks = static_cast<std::size_t>(p_.statistics_count()), tensor_bytes = size * size_of(p_.dtype),
                sum_bytes = p_.spec.adds() ? size * size_of(p_.residuals()) : 0,
-               channel_bytes = C * size_of(p_.params());
+               parameter_bytes = entries * size_of(p_.params());
     const std::size_t shift = placement.offset * size_of(p_.dtype), wide = placement.offset * sizeof(double),
                       of_params = placement.offset * size_of(p_.params()),
                       of_sums = placement.offset * size_of(p_.residuals());
@@ -34,7 +34,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
 
     std::size_t end = add(x, tensor_bytes, 0, shift);
     end = add(dy, tensor_bytes, end, shift);
-    end = add(gamma, channel_bytes, end, of_params), end = add(beta, channel_bytes, end, of_params);
+    end = add(gamma, parameter_bytes, end, of_params), end = add(beta, parameter_bytes, end, of_params);
     end = add(ds, sum_bytes, end, of_sums);
     end = add(workspace, operation_.workspace_bytes(), end, 0);
     results_.resize(outputs_and_saved);
@@ -48,7 +48,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
             const std::size_t bytes = !there                  ? 0
                                       : q.residual            ? sum_bytes
                                       : q.per == Per::element ? tensor_bytes
-                                      : q.per == Per::channel ? channel_bytes
+                                      : q.per == Per::entry   ? parameter_bytes
                                                               : blocks * sizeof(double);
             end = add(role_of(q.quantity), bytes, end,
                       q.residual              ? of_sums

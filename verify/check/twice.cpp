@@ -39,8 +39,8 @@ TwicePlan::TwicePlan(const Implementation& implementation, const Problem& proble
 
 TwicePlan::Slot TwicePlan::slot(bool tensor) const {
     const DType dtype = tensor ? p_.dtype : p_.params();
-    return {Memory(p_.device, static_cast<std::size_t>(tensor ? p_.shape.size() : p_.shape.C) * size_of(dtype)), dtype,
-            tensor};
+    return {Memory(p_.device, static_cast<std::size_t>(tensor ? p_.shape.size() : p_.affine_count()) * size_of(dtype)),
+            dtype, tensor};
 }
 
 TwicePlan::Slot TwicePlan::state_slot(const std::vector<double>& values) const {

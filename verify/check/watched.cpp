@@ -152,12 +152,11 @@ private:
     Arrays arrays_of_results(const Saves& saves) {
         Arrays arrays;
         for (const QuantityRow& q : quantities::results()) {
-            const std::int64_t count = q.saved                     ? (q.is_saved(p_, saves) ? p_.statistics_count() : 0)
-                                       : !q.is_of(p_) || !q.output ? 0
-                                       : q.per == Per::channel     ? p_.shape.C
-                                                                   : p_.shape.size();
-            if (q.saved || q.output)
-                arrays.push_back(&array(std::string(q.name), q.dtype(p_), static_cast<std::size_t>(count)));
+            const std::size_t count =
+                q.saved ? (q.is_saved(p_, saves) ? static_cast<std::size_t>(p_.statistics_count()) : 0)
+                : !q.is_of(p_) || !q.output ? 0
+                                            : q.count(p_);
+            if (q.saved || q.output) arrays.push_back(&array(std::string(q.name), q.dtype(p_), count));
         }
         return arrays;
     }
@@ -290,8 +289,7 @@ private:
             if (of != &dy_) of->write(of->read().bytes);
         Arrays results;
         for (const QuantityRow& q : quantities::second())
-            results.push_back(&array(std::string(q.name), q.dtype(p_),
-                                     static_cast<std::size_t>(q.per == Per::channel ? p_.shape.C : p_.shape.size())));
+            results.push_back(&array(std::string(q.name), q.dtype(p_), q.count(p_)));
         if (how_.interleaved) forward_elsewhere();
         workspace_.fill(how_.dirt);
         for (int call = 0; call < how_.calls; ++call) {

@@ -108,6 +108,16 @@ std::vector<Case> settings(const Case& base) {
         constexpr double stored[] = {-1, 1e-4, -1e-3, 0, 3e-8, -0.9999};
         for (std::int64_t k = 0; k < c.shape.C; ++k) c.gamma.given.push_back(stored[k % std::ssize(stored)]);
     });
+    for (const AffineSet set : other_sets) {  // other entries of gamma and beta than one a channel
+        add([set](Case& c) { c.affine_set = set; });
+        if (base.dtype == DType::f32) add([set](Case& c) { c.affine_set = set, c.gamma_offset = 1, c.shape.N = 1; });
+    }
+    if (base.dtype == DType::f32)
+        for (const Shape& shape : {Shape{70, 2, 67}, Shape{3, 66, 5}, Shape{5, 6, 1}})
+            add([&shape](Case& c) {
+                c.affine_set = AffineSet::element, c.shape = shape;
+                if (c.groups && shape.C % 3 != 0) c.groups = 2;
+            });
     add([](Case& c) { c.shape.N = 9, c.x.pattern = "assorted"; });
     if (arithmetic_dtype(base.dtype) == DType::f32) {  // gamma, beta and their gradients in 16 bits
         for (const DType params : {DType::bf16, DType::f16}) add([params](Case& c) { c.param_dtype = params; });

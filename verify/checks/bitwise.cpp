@@ -49,6 +49,13 @@ Order elements_in_order(const Shape& shape, const Order& samples, const Order& c
     return order;
 }
 
+// Of entries of gamma and beta, from that of elements.
+Order entries_in_order(const Problem& p, const Order& elements) {
+    Order order(static_cast<std::size_t>(p.affine_count()));
+    for (std::size_t i = 0; i < elements.size(); ++i) order[p.affine_entry(i)] = p.affine_entry(elements[i]);
+    return order;
+}
+
 State in_order(const State& s, const Order& channels) {
     State moved{.count = s.count};
     for (const StateArray& a : state_arrays) moved.*a.values = in_order(s.*a.values, channels);
@@ -63,26 +70,27 @@ std::vector<Finding> whole_blocks(const Case& c, const Implementation& implement
     const auto N = static_cast<std::size_t>(c.shape.N), C = static_cast<std::size_t>(c.shape.C);
     const Order samples = block.samples ? identity(N) : shuffled(N, random),
                 channels = block.channels || block.groups ? identity(C) : shuffled(C, random);
-    const Order elements = elements_in_order(c.shape, samples, channels);
+    const Order elements = elements_in_order(c.shape, samples, channels), entries = entries_in_order(p, elements);
     Inputs<double> moved = in;
     moved.x = in_order(in.x, elements), moved.dy = in_order(in.dy, elements);
-    moved.gamma = in_order(in.gamma, channels), moved.beta = in_order(in.beta, channels);
+    moved.gamma = in_order(in.gamma, entries), moved.beta = in_order(in.beta, entries);
     moved.state = in_order(in.state, channels);
     const Outputs<double> out = run(implementation, in), got = run(implementation, moved);
-    // sums over a channel are sums inside its block, or else taken in another order: within their bounds
+    // sums over an entry are sums inside its block, or else taken in another order: within their bounds
+    const bool inside = block.samples && p.spec.affine_set != AffineSet::group;
     const Bounds bounds =
-        block.samples ? Bounds{} : error_bounds(in, truth::evaluate(in), implementation.accumulation(c.dtype));
+        inside ? Bounds{} : error_bounds(in, truth::evaluate(in), implementation.accumulation(c.dtype));
     const std::optional<Bounds> within = tolerance(implementation, in);
     const auto same = [&](const QuantityRow& q, const std::vector<double>& expected, const Order& order) {
         return same_values(q.name, p, q.in(got), expected, in_order(tolerance_of(within, q.bound), order));
     };
     std::vector<Finding> findings;
     for (const QuantityRow& q : quantities::outputs()) {
-        const Order& order = q.per == Per::element ? elements : channels;
+        const Order& order = q.per == Per::element ? elements : entries;
         const std::vector<double> expected = in_order(q.in(out), order);
-        findings.push_back(q.per == Per::element || block.samples ? same(q, expected, order)
-                                                                  : compare(q.name, p, q.in(got), wides(expected),
-                                                                            in_order(twice(bounds.*q.bound), order)));
+        findings.push_back(q.per == Per::element || inside ? same(q, expected, order)
+                                                           : compare(q.name, p, q.in(got), wides(expected),
+                                                                     in_order(twice(bounds.*q.bound), order)));
     }
     if (!block.samples) return findings;
     for (const Quantity which : {Quantity::running_mean, Quantity::running_spread}) {
@@ -196,6 +204,9 @@ std::vector<Finding> batch_independence(const Case& c, const Implementation& imp
             some.x = rows(in.x), some.dy = rows(in.dy);
             if (!in.residual.empty()) some.residual = rows(in.residual);
             if (!in.ds.empty()) some.ds = rows(in.ds);
+            if (in.problem.spec.affine_set == AffineSet::sample_channel)
+                for (std::vector<double>* v : {&some.gamma, &some.beta})
+                    if (!v->empty()) *v = {v->begin() + first * c.shape.C, v->begin() + (first + B) * c.shape.C};
             const Outputs<double> got = run(implementation, some);
             for (std::size_t k = 0; k < by_element.size(); ++k) {
                 const QuantityRow& q = row_of(by_element[k]);

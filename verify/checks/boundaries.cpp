@@ -30,6 +30,8 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
     cases.push_back(cases[0]), cases.back().gamma.pattern = "zero";  // 0 times NaN
     cases.push_back(cases[0]), cases.back().dy.pattern = "zero";
     cases.push_back(cases[0]), cases.back().gamma_offset = 1;
+    if (base.dtype == DType::f32 && base.layout == Layout::channels_first)
+        for (const AffineSet set : other_sets) cases.push_back(cases[0]), cases.back().affine_set = set;
     cases.push_back(cases[0]), cases.back().residual = Residual::stored;
     if (base.dtype == DType::f32 && base.layout == Layout::channels_first)
         for (const Activation a : {Activation::relu, Activation::silu, Activation::gelu, Activation::gelu_tanh})
@@ -45,7 +47,7 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
     return cases;
 }
 
-// What may change, and what has to be no number any more: an entry an element or a channel.
+// What may change, and what has to be no number any more: one of each value.
 struct Reach {
     std::vector<bool> may, must;
     explicit Reach(std::size_t size) : may(size), must(size) {}
@@ -58,8 +60,9 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
     Finding f{std::string(quantity)};
     for (std::size_t i = 0; i < got.size(); ++i) {
         if (reach.must[i] && std::isfinite(got[i])) {
-            const std::string at =
-                got.size() == static_cast<std::size_t>(p.shape.C) ? fmt::format("c={}", i) : element_text(p, i);
+            const std::string at = std::ssize(got) == p.shape.size()     ? element_text(p, i)
+                                   : std::ssize(got) == p.affine_count() ? entry_text(p, i)
+                                                                         : fmt::format("c={}", i);
             return none_of(quantity, 1, fmt::format("{}: {:.9g} hides that its data are no numbers", at, got[i]));
         }
         if (reach.may[i]) before[i] = got[i];
@@ -68,8 +71,8 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 }
 
 // One value of x, or of dy, is replaced. Where it may be seen follows from the formulas: of x, in y and dx of its
-// block, dgamma of the block's channels and the running statistics of its channel; of dy, in dx of its block, dgamma
-// and dbeta of its channel. In a centred block nothing stays finite; where the mean is not removed an infinity leaves
+// block, dgamma of the block's entries and the running statistics of its channel; of dy, in dx of its block, dgamma
+// and dbeta of its entry. In a centred block nothing stays finite; where the mean is not removed an infinity leaves
 // x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a kernel
 // multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block. Behind an activation dz
 // has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0. Behind relu dz
@@ -82,21 +85,23 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     Inputs<double> bad = in;
     (in_x ? bad.x : bad.dy)[at] = value;
     const Outputs<double> got = run(implementation, bad);
-    const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
+    const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S),
+               entries = static_cast<std::size_t>(p.affine_count()), entry = p.affine_entry(at);
     const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value),
                apart = !in_x && !p.spec.centred() && p.spec.has_floor(),
                has_limit = p.spec.activates() && !own && std::isinf(value),
                chosen = !in_x && p.spec.activation == Activation::relu;
-    Reach y(size), dx(size), dgamma(C), dbeta(C), s(size), state(C);
+    Reach y(size), dx(size), dgamma(entries), dbeta(entries), s(size), state(C);
     s.may[at] = s.must[at] = in_x;
     for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
         y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others) && !has_limit;
         dx.may[i] = true, dx.must[i] = !chosen && (apart ? i == at : own || !in_x);
-        dgamma.may[i / S % C] = in_x || i == at;
-        if (p.spec.activates()) dbeta.may[i / S % C] = in_x || i == at;
+        if (in_x) dgamma.may[p.affine_entry(i)] = true;
+        if (in_x && p.spec.activates()) dbeta.may[p.affine_entry(i)] = true;
     }
-    dgamma.may[at / S % C] = true, dgamma.must[at / S % C] = !chosen;
-    dbeta.may[at / S % C] = !in_x || p.spec.activates(), dbeta.must[at / S % C] = !in_x && !chosen;
+    dgamma.may[entry] = true, dgamma.must[entry] = !chosen;
+    if (!in_x || p.spec.activates()) dbeta.may[entry] = true;
+    dbeta.must[entry] = !in_x && !chosen;
     if (in_x && p.mode == Mode::train) state.may[at / S % C] = state.must[at / S % C] = true;
     if (p.spec.centred() && own && in_x && !got.saved.mean.empty()) {
         if (std::isfinite(got.saved.mean[k]))
@@ -120,30 +125,29 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     return findings;
 }
 
-// NaN in gamma or beta of one channel: in y of that channel (gamma: in dx of all blocks that it is in, but below a
-// floor, where no mean is removed, of the channel alone), and nowhere else. Behind an activation dz of the channel is
+// NaN in one entry of gamma or beta: in y of its elements (gamma: in dx of all blocks that they are in, but below a
+// floor, where no mean is removed, of the elements alone), and nowhere else. Behind an activation dz of the elements is
 // NaN in both cases: the gradients have it, too.
-Finding in_parameter(const Case& c, const Implementation& implementation, const Inputs<double>& in,
-                     const Outputs<double>& out, const Blocks& blocks, bool in_gamma, std::size_t channel,
-                     const std::optional<Bounds>& within) {
+Finding in_parameter(const Implementation& implementation, const Inputs<double>& in, const Outputs<double>& out,
+                     const Blocks& blocks, bool in_gamma, std::size_t entry, const std::optional<Bounds>& within) {
     const Problem& p = in.problem;
     Inputs<double> bad = in;
-    (in_gamma ? bad.gamma : bad.beta)[channel] = std::numeric_limits<double>::quiet_NaN();
+    (in_gamma ? bad.gamma : bad.beta)[entry] = std::numeric_limits<double>::quiet_NaN();
     const Outputs<double> got = run(implementation, bad);
-    const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
+    const auto size = in.x.size();
     const bool apart = !p.own_statistics() || (!p.spec.centred() && p.spec.has_floor());
     const bool activates = p.spec.activates();
-    Reach y(size), dx(size), s(size), parameters(C);
-    parameters.may[channel] = parameters.must[channel] = activates;
+    Reach y(size), dx(size), s(size), parameters(static_cast<std::size_t>(p.affine_count()));
+    parameters.may[entry] = parameters.must[entry] = activates;
     for (std::size_t i = 0; i < size; ++i)
-        if (i / S % C == channel) y.may[i] = y.must[i] = true;
+        if (p.affine_entry(i) == entry) y.may[i] = y.must[i] = true;
     for (const auto& block : blocks) {
         bool met = false;
-        for (const std::size_t i : block) met |= (in_gamma || activates) && i / S % C == channel;
+        for (const std::size_t i : block) met |= (in_gamma || activates) && p.affine_entry(i) == entry;
         for (const std::size_t i : block)
             if (met) {
-                dx.may[i] = p.own_statistics() || i / S % C == channel;
-                dx.must[i] = !apart || i / S % C == channel;
+                dx.may[i] = p.own_statistics() || p.affine_entry(i) == entry;
+                dx.must[i] = !apart || p.affine_entry(i) == entry;
             }
     }
     const Reach* const reach[] = {&y, &dx, &parameters, &parameters, &s, &dx};
@@ -152,7 +156,7 @@ Finding in_parameter(const Case& c, const Implementation& implementation, const 
         findings.push_back(confined("NaN in gamma or beta", p, q.in(got), q.in(out),
                                     *reach[static_cast<std::size_t>(q.quantity)], tolerance_of(within, q.bound)));
     Finding f = worst(findings);
-    if (f.verdict == Verdict::fail) f.where = fmt::format("{}[{}]: {}", in_gamma ? "gamma" : "beta", channel, f.where);
+    if (f.verdict == Verdict::fail) f.where = fmt::format("{}[{}]: {}", in_gamma ? "gamma" : "beta", entry, f.where);
     return f;
 }
 
@@ -175,11 +179,11 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
         }
     std::vector<Finding> findings;
     for (const auto& all : by_quantity) findings.push_back(worst(all));
-    const auto channel = static_cast<std::size_t>(random.integer(0, c.shape.C - 1));
+    const auto entry = static_cast<std::size_t>(random.integer(0, in.problem.affine_count() - 1));
     std::vector<Finding> of_parameters;
     for (const bool in_gamma : {true, false})
         if (!(in_gamma ? in.gamma : in.beta).empty())
-            of_parameters.push_back(in_parameter(c, implementation, in, out, blocks, in_gamma, channel, within));
+            of_parameters.push_back(in_parameter(implementation, in, out, blocks, in_gamma, entry, within));
     if (!of_parameters.empty()) findings.push_back(worst(of_parameters));
     return findings;
 }
@@ -265,8 +269,8 @@ std::vector<Finding> empty(const Case& c, const Implementation& implementation) 
     const Inputs<double> in = draw(c);
     const Problem& p = in.problem;
     const DType params = p.params();
-    const auto C = static_cast<std::size_t>(c.shape.C);
-    std::vector<std::byte> dgamma(C * size_of(params), std::byte{nan_poison}), dbeta = dgamma;
+    const auto entries = static_cast<std::size_t>(p.affine_count());
+    std::vector<std::byte> dgamma(entries * size_of(params), std::byte{nan_poison}), dbeta = dgamma;
     State state = in.state;
     Saved saved;
     const Tensor nothing{nullptr, p.dtype, p.shape, p.layout};
@@ -275,7 +279,7 @@ std::vector<Finding> empty(const Case& c, const Implementation& implementation) 
     backward(p.spec, p.mode, nothing, nothing, {}, saved, {nothing, dgamma.data(), dbeta.data()}, implementation);
     const WatchedRun watched = run_watched(implementation, in);
 
-    const std::vector<std::byte> zeros(C * size_of(params));
+    const std::vector<std::byte> zeros(entries * size_of(params));
     std::vector<Array> got{{"dgamma", params, dgamma}, {"dbeta", params, dbeta}},
         expected{{"dgamma", params, zeros}, {"dbeta", params, zeros}};
     for (const Array& a : watched.results)

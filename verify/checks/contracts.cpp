@@ -40,6 +40,8 @@ std::vector<Case> memory_cases(const Case& base, Tier tier) {
     cases.push_back(cases[0]);
     cases.back().residual = Residual::stored;
     if (is_narrow(base.dtype)) cases.back().residual_dtype = DType::f32;
+    if (base.dtype == DType::f32)
+        for (const AffineSet set : other_sets) cases.push_back(cases[0]), cases.back().affine_set = set;
     if (base.spec().block.samples && may_keep_state(base.spec()) && base.mode == Mode::train) {
         cases.push_back(cases[0]);
         cases.back().shape.N = 6, cases.back().stat_batch = 2;

@@ -88,7 +88,7 @@ std::vector<Numeric> differences(const Inputs<double>& in, const truth::Result& 
     return derivative;
 }
 
-// The expected size of a derivative is the root mean square over its block, or over all channels: they are seen, or
+// The expected size of a derivative is the root mean square over its block, or over all entries: they are seen, or
 // not, as a whole.
 Finding opinion(const Argument& a, const Parts& parts, const std::vector<double>& analytic,
                 const std::vector<Numeric>& numeric, const std::vector<double>& tolerance) {
@@ -112,21 +112,21 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
     const double u = unit_roundoff(c.dtype);
 
     Scaled x;
-    const std::size_t n = in.x.size(), C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    const std::size_t n = in.x.size(), entries = static_cast<std::size_t>(p.affine_count());
     x.scale.resize(n), x.kappa.resize(n), x.step.resize(n);
     double kappa = 1;
-    std::vector<double> scale_gamma(C), scale_beta(C);
+    std::vector<double> scale_gamma(entries), scale_beta(entries);
     for (const truth::Block& b : t.blocks) {
         const double s = static_cast<double>(b.s), r = static_cast<double>(b.r);
         double g = 0, g_x_hat = 0;
         for (std::size_t i : b.elements) {
-            const double dy = std::abs(in.dy[i]), gamma = std::abs(in.factor(i / S % C));
+            const double dy = std::abs(in.dy[i]), gamma = std::abs(in.factor_of(i));
             const double x_hat = std::abs(static_cast<double>(t.x_hat[i]));
             g += gamma * r * dy / b.divisor, g_x_hat += gamma * r * dy * x_hat / b.divisor;
-            scale_gamma[i / S % C] += dy * (r * x_hat + 1), scale_beta[i / S % C] += dy;
+            scale_gamma[p.affine_entry(i)] += dy * (r * x_hat + 1), scale_beta[p.affine_entry(i)] += dy;
         }
         for (std::size_t i : b.elements) {
-            const double gamma = std::abs(in.factor(i / S % C));
+            const double gamma = std::abs(in.factor_of(i));
             // the difference itself is a sum over the block: its rounding is that of sum|g|
             x.scale[i] = (gamma * r * std::abs(in.dy[i]) +
                           (1 + std::abs(static_cast<double>(t.x_hat[i]))) * (g + g_x_hat) + g * b.divisor) /
@@ -139,9 +139,10 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
     }
     std::vector<Finding> all;
     for (const Argument& argument : arguments(in)) {
-        const Scaled a = argument.is_x() ? Scaled{argument, x.scale, x.kappa, x.step}
-                                         : Scaled{argument, argument.name == "dgamma" ? scale_gamma : scale_beta,
-                                                  std::vector<double>(C, kappa), std::vector<double>(C, 0.5)};
+        const Scaled a = argument.is_x()
+                             ? Scaled{argument, x.scale, x.kappa, x.step}
+                             : Scaled{argument, argument.name == "dgamma" ? scale_gamma : scale_beta,
+                                      std::vector<double>(entries, kappa), std::vector<double>(entries, 0.5)};
         const std::vector<double>& bound = bounds.*argument.bound;
         std::vector<double> exact_tolerance, difference_tolerance;
         for (std::size_t k = 0; k < bound.size(); ++k) {

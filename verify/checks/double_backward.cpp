@@ -51,6 +51,7 @@ std::vector<Case> double_backward_cases(const Case& base, Tier tier) {
     for (const AffineUse use : {AffineUse::both, AffineUse::beta})
         add([use](Case& c) { c.gamma_offset = 1, c.affine = use; });
     if (arithmetic_dtype(base.dtype) == DType::f32) add([](Case& c) { c = with_narrow_params(c); });
+    for (const AffineSet set : other_sets) add([set](Case& c) { c.affine_set = set; });
     for (const Shape& shape : {Shape{1, 6, 3}, Shape{5, 1, 3}, Shape{5, 6, 1}, Shape{1, 1, 7}}) add_shape(shape);
     if (spec.eps > 0) {
         add([](Case& c) { c.sigma = 0.01; });
@@ -138,9 +139,9 @@ std::vector<Case> double_derivatives_cases(const Case& base, Tier tier) { return
 Outputs<double> by_complex_step(const Inputs<double>& in) {
     constexpr double h = 1e-200;
     Inputs<Complex> at = in.as<Complex>(DType::complex);
-    const auto C = static_cast<std::size_t>(in.problem.shape.C);
-    if (at.gamma.empty()) at.gamma.assign(C, 1.0 - in.problem.spec.gamma_offset);
-    if (at.beta.empty()) at.beta.assign(C, 0);
+    const auto entries = static_cast<std::size_t>(in.problem.affine_count());
+    if (at.gamma.empty()) at.gamma.assign(entries, 1.0 - in.problem.spec.gamma_offset);
+    if (at.beta.empty()) at.beta.assign(entries, 0);
     const auto step = [&](std::vector<Complex>& to, std::vector<Complex>& along) {
         for (std::size_t k = 0; k < along.size(); ++k) to[k] = {to[k].real(), h * along[k].real()};
         along.clear();
@@ -168,7 +169,7 @@ std::vector<Finding> against_differences(const Inputs<double>& in, const truth::
     Inputs<double> moving = in;
     moving.v.clear(), moving.u.clear(), moving.w.clear();
     if (moving.gamma.empty())
-        moving.gamma.assign(static_cast<std::size_t>(in.problem.shape.C), 1.0 - in.problem.spec.gamma_offset);
+        moving.gamma.assign(static_cast<std::size_t>(in.problem.affine_count()), 1.0 - in.problem.spec.gamma_offset);
     const Vector p = random.normals(in.x.size()), q = random.normals(in.x.size()),
                  s = random.normals(moving.gamma.size());
     Vector of_x(p);  // in units of each block's s
@@ -381,7 +382,7 @@ private:
         return measured("outputs one by one", different, 0, where);
     }
 
-    // S is linear in dy: <ddy, dy> = S, of v, of u and of w alone, by block and by channel.
+    // S is linear in dy: <ddy, dy> = S, of v, of u and of w alone, by block and by entry of gamma.
     Finding by_dy() const {
         const Vector& dy = all_.in.dy;
         std::vector<Finding> each;
@@ -393,17 +394,17 @@ private:
             }
             each.push_back(sides.finding("<ddy, dy> = S", fmt::format("of v, block {}", each.size())));
         }
-        const auto C = static_cast<std::size_t>(problem().shape.C), S = static_cast<std::size_t>(problem().shape.S);
-        std::vector<Sides> of_u(C), of_w(C);
+        const auto entries = static_cast<std::size_t>(problem().affine_count());
+        std::vector<Sides> of_u(entries), of_w(entries);
         for (std::size_t i = 0; i < dy.size(); ++i) {
-            of_u[i / S % C].add(dy[i], of_u_.out.ddy[i], of_u_.bounds.ddy[i]);
-            of_w[i / S % C].add(dy[i], of_w_.out.ddy[i], of_w_.bounds.ddy[i]);
+            of_u[problem().affine_entry(i)].add(dy[i], of_u_.out.ddy[i], of_u_.bounds.ddy[i]);
+            of_w[problem().affine_entry(i)].add(dy[i], of_w_.out.ddy[i], of_w_.bounds.ddy[i]);
         }
-        for (std::size_t c = 0; c < C; ++c) {
+        for (std::size_t c = 0; c < entries; ++c) {
             if (!all_.in.u.empty()) of_u[c].add(-all_.in.u[c], of_u_.out.dgamma[c], of_u_.bounds.dgamma[c]);
             if (!all_.in.w.empty()) of_w[c].add(-all_.in.w[c], of_w_.out.dbeta[c], of_w_.bounds.dbeta[c]);
-            each.push_back(of_u[c].finding("<ddy, dy> = S", fmt::format("of u, channel {}", c)));
-            each.push_back(of_w[c].finding("<ddy, dy> = S", fmt::format("of w, channel {}", c)));
+            each.push_back(of_u[c].finding("<ddy, dy> = S", fmt::format("of u, {}", entry_text(problem(), c))));
+            each.push_back(of_w[c].finding("<ddy, dy> = S", fmt::format("of w, {}", entry_text(problem(), c))));
         }
         return worst(each);
     }

@@ -18,6 +18,7 @@ std::vector<Case> double_isolation_cases(const Case& base, Tier tier) {
     if (tier == Tier::smoke || repeats_training(base)) return cases;
     cases.push_back(cases[0]), cases.back().shape = {3, 12, 5};
     cases.push_back(cases[0]), cases.back().gamma_offset = 1;
+    cases.push_back(cases[0]), cases.back().affine_set = AffineSet::element;
     return cases;
 }
 
@@ -27,11 +28,11 @@ std::string double_isolation_refuses(const Case& c) {
                : "";
 }
 
-// One element of an array of a tensor's size, or one channel of another, is made NaN.
+// One element of an array of a tensor's size, or one entry of another, is made NaN.
 struct Replaced {
     std::string_view name;
     std::vector<double> Inputs<double>::*array;
-    bool of_channel, in_ddx, in_ddy, in_ddgamma;  // where it must show
+    bool of_entry, in_ddx, in_ddy, in_ddgamma;  // where it must show
 };
 
 std::vector<Finding> double_isolation(const Case& c, const Implementation& implementation) {
@@ -44,8 +45,7 @@ std::vector<Finding> double_isolation(const Case& c, const Implementation& imple
         within = error_bounds(in, truth::evaluate(in), implementation.accumulation(c.dtype));
     const std::vector<std::vector<std::size_t>> blocks = truth::index_sets(p);
     const std::vector<std::size_t>& block = blocks[blocks.size() / 2];
-    const std::size_t at = block.back(), S = static_cast<std::size_t>(p.shape.S),
-                      channel = at / S % static_cast<std::size_t>(p.shape.C);
+    const std::size_t at = block.back(), entry = p.affine_entry(at);
     // x is in ddx through the statistics, unless a floor takes their place.
     const bool through_statistics = p.own_statistics() && !p.spec.has_floor();
     std::vector<Finding> shown{measured("NaN", 0, 0)}, others{measured("other blocks", 0, 0)};
@@ -55,7 +55,7 @@ std::vector<Finding> double_isolation(const Case& c, const Implementation& imple
                               {"u", &Inputs<double>::u, true, true, true, false},
                               {"w", &Inputs<double>::w, true, false, true, false}}) {
         Inputs<double> bad = in;
-        (bad.*r.array)[r.of_channel ? channel : at] = std::numeric_limits<double>::quiet_NaN();
+        (bad.*r.array)[r.of_entry ? entry : at] = std::numeric_limits<double>::quiet_NaN();
         const Outputs<double> got = run(implementation, bad);
         const auto shows = [&](bool must, std::string_view of, double value) {
             shown.push_back(
@@ -63,8 +63,8 @@ std::vector<Finding> double_isolation(const Case& c, const Implementation& imple
                         fmt::format("{} at {}: {} {:.9g} hides it", r.name, element_text(p, at), of, value)));
         };
         shows(r.in_ddx, "ddx", got.ddx[at]), shows(r.in_ddy, "ddy", got.ddy[at]);
-        shows(r.in_ddgamma, "ddgamma", got.ddgamma[channel]);
-        if (r.of_channel) continue;
+        shows(r.in_ddgamma, "ddgamma", got.ddgamma[entry]);
+        if (r.of_entry) continue;
         for (const Quantity quantity : {Quantity::ddx, Quantity::ddy}) {
             const QuantityRow& q = row_of(quantity);
             std::vector<double> expected = q.in(out);

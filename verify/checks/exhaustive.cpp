@@ -211,6 +211,7 @@ private:
 };
 
 std::string exhaustive_refuses(const Case& c) {
+    if (const std::string reason = needs_one_a_channel(c); !reason.empty()) return reason;
     if (!is_narrow(c.dtype)) return "there are too many pairs of more than 16 bits";
     const Problem p = c.problem();
     if (!p.own_statistics())

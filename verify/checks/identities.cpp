@@ -35,7 +35,8 @@ std::string identity_refuses(const Case& c) {
     const Axes block = c.spec().block;
     if ((!block.samples && c.shape.N > 1) || (!block.positions && c.shape.S > 1) || c.stat_batch)
         return "gamma and beta, one a channel, cannot undo several blocks of a channel";
-    return needs_training(c);
+    const std::string by_channel = needs_one_a_channel(c);
+    return by_channel.empty() ? needs_training(c) : by_channel;
 }
 
 std::vector<Finding> identity(const Case& c, const Implementation& implementation) {
@@ -83,7 +84,6 @@ std::vector<Case> chain_rule_cases(const Case& base, Tier tier) {
 // Ioffe & Szegedy 2015, section 3, before simplification: by x_hat, by the variance, by the mean, by x.
 std::vector<Quad> paper_dx(const Inputs<double>& in, const truth::Result& t) {
     const Spec& spec = in.problem.spec;
-    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
     std::vector<Quad> dx(in.x.size(), Quad(0));
     for (const truth::Block& b : t.blocks) {
         if (b.s == 0) continue;
@@ -91,8 +91,8 @@ std::vector<Quad> paper_dx(const Inputs<double>& in, const truth::Result& t) {
         Quad by_var = 0, by_mean = 0, sum_centred = 0;
         std::vector<Quad> by_x_hat;
         for (std::size_t i : b.elements) {
-            by_x_hat.push_back(Quad(in.dy[i]) * (in.gamma.empty() ? Quad(1) : spec.factor(Quad(in.gamma[i / S % C]))) *
-                               b.r);
+            const Quad factor = in.gamma.empty() ? Quad(1) : spec.factor(Quad(in.gamma[in.problem.affine_entry(i)]));
+            by_x_hat.push_back(Quad(in.dy[i]) * factor * b.r);
             const Quad centred = Quad(in.x[i]) - b.mean;
             by_var += by_x_hat.back() * centred * slope_of<Quad>(spec, b.var) * Quad(-0.5) / (b.s * b.s * b.s);
             by_mean -= by_x_hat.back() / b.s;
@@ -177,7 +177,8 @@ std::vector<Case> equality_cases(const Case& base, Tier) { return {with_small_sh
 std::string equality_refuses(const Case& c) {
     if (std::ranges::none_of(equalities, [&](const Equality& e) { return e.left == c.variant; }))
         return "no equality is listed under " + c.variant;
-    return needs_training(c);
+    const std::string by_channel = needs_one_a_channel(c);
+    return by_channel.empty() ? needs_training(c) : by_channel;
 }
 
 std::vector<Finding> cross_variant(const Case& c, const Implementation& implementation) {

@@ -85,6 +85,7 @@ std::vector<Finding> scale_invariance(const Case& c, const Implementation& imple
 }
 
 std::string scale_refuses(const Case& c) {
+    if (const std::string reason = needs_one_a_channel(c); !reason.empty()) return reason;
     if (c.stat_batch && is_weights(c.spec())) return "weights have no normalisation batch";
     return needs_training(c);
 }
@@ -109,6 +110,7 @@ std::vector<Finding> bias_invariance(const Case& c, const Implementation& implem
 }
 
 std::string bias_refuses(const Case& c) {
+    if (const std::string reason = needs_one_a_channel(c); !reason.empty()) return reason;
     if (!may_keep_state(c.spec())) return "a bias a channel is no shift of a whole block in " + c.variant;
     return needs_training(c);
 }

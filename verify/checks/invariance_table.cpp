@@ -116,6 +116,7 @@ Finding measure(const InvarianceRow& row, InvarianceColumn column, bool expected
 }
 
 std::string invariance_table_refuses(const Case& c) {
+    if (const std::string reason = needs_one_a_channel(c); !reason.empty()) return reason;
     if (is_narrow(c.dtype)) return "scaled and shifted inputs would not be exact in 16 bits";
     if (c.shape.N < 2 || c.shape.C < 2)
         return "it changes one sample and one channel of several: N >= 2 and C >= 2 are accepted";

@@ -65,6 +65,7 @@ std::vector<Case> thread_cases(const Case& base, Tier tier) {
     if (tier == Tier::full || (first && base.mode == Mode::train))
         add({8209, 6, 1}), add({11, 4101, 1}), add({3, 6, 2741});
     if (first && base.mode == Mode::train) add({131, 24, 17}), cases.back().gamma_offset = 1;
+    if (first && base.mode == Mode::train) add({131, 24, 17}), cases.back().affine_set = AffineSet::element;
     if (tier == Tier::smoke) cases.resize(1);
     if (tier == Tier::full) add({100003, 3, 3}), add({3, 65538, 2}), add({2, 3, 250007});
     return cases;

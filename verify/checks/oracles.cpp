@@ -7,13 +7,6 @@
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
-namespace {
-
-std::size_t channel_of(const Problem& p, std::size_t i) {
-    return i / static_cast<std::size_t>(p.shape.S) % static_cast<std::size_t>(p.shape.C);
-}
-
-}  // namespace
 
 std::vector<Argument> arguments(const Inputs<double>& in) {
     std::vector<Argument> all;
@@ -34,10 +27,10 @@ Parts parts(const Inputs<double>& in, const truth::Result& t, const Argument& a)
         out.of_argument = out.of_y;
     } else {
         out.count = (in.*a.values).size();
-        out.kind = "channel";
+        out.kind = "entry";
         out.of_argument.resize(out.count);
         std::iota(out.of_argument.begin(), out.of_argument.end(), std::size_t{0});
-        for (std::size_t i = 0; i < in.x.size(); ++i) out.of_y[i] = channel_of(in.problem, i);
+        for (std::size_t i = 0; i < in.x.size(); ++i) out.of_y[i] = in.problem.affine_entry(i);
     }
     return out;
 }
@@ -91,7 +84,7 @@ std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result&
     const Bounds bounds = error_bounds(plain, t, Accumulation::sequential);
     std::vector<double> out(in.x.size());
     for (std::size_t i = 0; i < out.size(); ++i) {
-        const std::size_t c = channel_of(in.problem, i);
+        const std::size_t c = in.problem.affine_entry(i);
         // an offset is added there too: one rounding more, where dx has eight and more
         if (a.is_x()) out[i] = std::abs(in.factor(c)) * bounds.dx[i] * (in.problem.spec.gamma_offset ? 1.125 : 1);
         else

@@ -22,11 +22,11 @@ struct Argument {
 /// Those that the inputs have.
 std::vector<Argument> arguments(const Inputs<double>& inputs);
 
-/// The derivative of y by an argument is zero between different parts: blocks for x, channels for gamma and beta.
+/// The derivative of y by an argument is zero between different parts: blocks for x, entries of gamma and beta.
 struct Parts {
     std::size_t count = 0;
     std::vector<std::size_t> of_argument, of_y;  ///< the part of each element
-    std::string_view kind;                       ///< "block" or "channel"
+    std::string_view kind;                       ///< "block" or "entry"
 };
 Parts parts(const Inputs<double>& inputs, const truth::Result& truth, const Argument& argument);
 

@@ -23,6 +23,7 @@ std::vector<Case> reuse_cases(const Case& base, Tier tier) {
     add({4, 63, 16});
     add({4, 6, 2}), cases.back().residual = Residual::stored;
     add({4, 6, 2}), cases.back().gamma_offset = 1;  // factors that are formed once, and kept
+    if (base.layout == Layout::channels_first) add({4, 6, 3}), cases.back().affine_set = AffineSet::element;
     if (tier == Tier::full) add({64, 48, 13}), add({5, 258, 1}), add({3, 3, 1031});
     return cases;
 }

@@ -144,6 +144,11 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
     return all;
 }
 
+std::string fold_refuses(const Case& c) {
+    const std::string state = needs_state(c);
+    return state.empty() ? needs_one_a_channel(c) : state;
+}
+
 std::vector<Finding> fold_equals_evaluation(const Case& c, const Implementation& implementation) {
     Inputs<double> in = draw(c);
     in.dy.clear();
@@ -255,6 +260,7 @@ std::string recalibrate_refuses(const Case& c) {
 }
 
 std::string ghost_refuses(const Case& c) {
+    if (const std::string reason = needs_one_a_channel(c); !reason.empty()) return reason;
     return !c.spec().block.samples || !may_keep_state(c.spec()) ? c.variant + " has no normalisation batch"
            : c.stat_batch == 0                                  ? "stat_batch is 0: there is one normalisation batch"
                                                                 : "";
@@ -319,7 +325,7 @@ extern const Check running_stats_check{
     running_cases,
     running_stats};
 extern const Check fold_check{
-    "fold", "evaluation equals its folded affine map", false, needs_state, stateful_cases, fold_equals_evaluation};
+    "fold", "evaluation equals its folded affine map", false, fold_refuses, stateful_cases, fold_equals_evaluation};
 extern const Check recalibrate_check{
     "recalibrate",
     "population statistics of a stream of batches: the paper's average and the pooled moments",

@@ -102,7 +102,6 @@ Quad kept_along_x_hat(const Spec& spec, const truth::Block& b) {
 
 std::vector<Finding> xhat_dx(const Case& c, const Implementation& implementation) {
     const Run r = evaluate(draw(c), implementation);
-    const auto C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S);
     return {by_block("sum x_hat dx", r.t, [&](const truth::Block& b) {
         Quad difference = 0;
         double bound = 0;
@@ -110,8 +109,9 @@ std::vector<Finding> xhat_dx(const Case& c, const Implementation& implementation
         const Spec& spec = r.in.problem.spec;
         const Quad share = kept_along_x_hat(spec, b) / b.s;
         for (std::size_t i : b.elements) {
-            const Quad g =
-                b.r * Quad(r.in.dy[i]) * (r.in.gamma.empty() ? Quad(1) : spec.factor(Quad(r.in.gamma[i / S % C])));
+            const Quad factor =
+                r.in.gamma.empty() ? Quad(1) : spec.factor(Quad(r.in.gamma[r.in.problem.affine_entry(i)]));
+            const Quad g = b.r * Quad(r.in.dy[i]) * factor;
             difference += Quad(r.t.x_hat[i]) * (Quad(r.out.dx[i]) - share * g);
             bound += std::abs(static_cast<double>(r.t.x_hat[i])) * r.bounds.dx[i];
         }

@@ -45,7 +45,8 @@ struct Call {
     double lost(const QuantityRow& q) const {
         const double coefficients = (1 + inverse_s) * (1 + x + x_hat);
         if (q.quantity == Quantity::y) return unit * coefficients;
-        const double n = q.per == Per::channel ? static_cast<double>(in.problem.shape.N * in.problem.shape.S) : 1;
+        const double n =
+            q.per == Per::entry ? static_cast<double>(in.problem.shape.size() / in.problem.affine_count()) : 1;
         return unit * coefficients * (1 + inverse_s) * (1 + inverse_s) * (1 + x_hat) * dy * n;
     }
 
@@ -83,8 +84,7 @@ Finding tiny_x(Inputs<double> in, const Implementation& implementation) {
     const double l = p.own_statistics() ? static_cast<double>(call.t.blocks[0].elements.size()) + 2 : 0;
     std::vector<double> bound(in.x.size());
     for (std::size_t i = 0; i < bound.size(); ++i) {
-        const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-        const double gamma = std::abs(in.factor(i / S % C));
+        const double gamma = std::abs(in.factor_of(i));
         bound[i] = gamma * call.inverse_s * 2 * l * u * largest + 4 * row_of(p.dtype).smallest_subnormal +
                    (8 * u + storage_roundoff(p.dtype)) * std::abs(static_cast<double>(call.t.y[i]));
     }

@@ -30,6 +30,8 @@ std::vector<Case> taylor_cases(const Case& base, Tier tier) {
     };
     std::vector<Case> all = small();
     if (tier == Tier::smoke) return {all[0]};
+    if (base.layout == Layout::channels_first)
+        for (const AffineSet set : other_sets) all.push_back(all[0]), all.back().affine_set = set;
     for (std::uint64_t seed = 2; seed < (tier == Tier::full ? 40u : 3u); ++seed)
         for (Case c : small()) {
             c.seed = seed;
@@ -89,9 +91,7 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
     if (in.problem.has_correction() && a.is_x())
         for (const truth::Block& b : t.blocks)
             for (std::size_t i : b.elements) {
-                const auto C = static_cast<std::size_t>(in.problem.shape.C),
-                           S = static_cast<std::size_t>(in.problem.shape.S);
-                const double gamma = std::abs(in.factor(i / S % C));
+                const double gamma = std::abs(in.factor_of(i));
                 const double size = static_cast<double>(b.r * (b.kappa + std::abs(t.x_hat[i].high)) + 2 * abs(b.d));
                 all[of.of_y[i]].rounding += 2 * unit_roundoff(DType::f64) * std::abs(in.dy[i]) * gamma * size;
             }
@@ -126,14 +126,13 @@ struct Along {
 };
 
 Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block& b, const std::vector<double>& d) {
-    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
     double mean = 0;
     if (in.problem.spec.centred())
         for (std::size_t i : b.elements) mean += d[i] / static_cast<double>(b.elements.size());
     Along out;
     if (in.problem.spec.denominator == Denominator::added) out.v = static_cast<double>(Quad(sqrt(b.var) / b.s));
     for (std::size_t i : b.elements) {
-        const double g = in.factor(i / S % C) * static_cast<double>(b.r) * in.dy[i];
+        const double g = in.factor_of(i) * static_cast<double>(b.r) * in.dy[i];
         const double x_hat = static_cast<double>(t.x_hat[i]), centred = d[i] - mean;
         out.A += g * x_hat, out.B += g * centred, out.P += x_hat * centred / b.divisor,
             out.W += centred * centred / b.divisor;
@@ -182,12 +181,11 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
 // 0.05. Together 2 +- 0.1.
 Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t seed) {
     const double u = unit_roundoff(DType::f64);
-    const auto S = static_cast<std::size_t>(at.in.problem.shape.S);
     std::vector<double> floor(of.count), rounding(of.count);  // 100 u kappa |phi|, of its terms; and of two phi
     for (std::size_t index = 0; index < of.count; ++index) {
         const truth::Block& b = at.t.blocks[index];
         for (std::size_t i : b.elements) {
-            const std::size_t c = i / S % static_cast<std::size_t>(at.in.problem.shape.C);
+            const std::size_t c = at.in.problem.affine_entry(i);
             const double result = static_cast<double>(b.r * std::abs(at.t.x_hat[i].high) + abs(b.d));
             const double gamma = std::abs(at.in.factor(c)), beta = at.in.beta.empty() ? 0 : std::abs(at.in.beta[c]);
             floor[index] += 100 * u * b.kappa * std::abs(at.in.dy[i]) * (gamma * result + beta);

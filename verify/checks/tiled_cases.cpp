@@ -55,6 +55,7 @@ Case tile_of(const Case& c) {
 std::string tiled_refuses(const Case& c) {
     if (!c.tile) return "it repeats a tile: tile=NxCxS is needed";
     if (c.stat_batch) return "its statistics are those of the whole batch";
+    if (const std::string reason = needs_one_a_channel(c); !reason.empty()) return reason;
     if (c.spec().divisor != Divisor::own)
         return "a variance over another number than the block's grows with the tensor";
     if (c.gamma_offset && c.spec().moments == Moments::norm)

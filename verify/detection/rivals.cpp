@@ -126,11 +126,10 @@ bool fixed_step(const Implementation& f, const Inputs<double>& in) {
 bool benchdnn(const Implementation& f, const Inputs<double>& in) {
     const Outputs<double> out = run(f, in);
     const truth::Result t = truth::evaluate(in);
-    const auto S = static_cast<std::size_t>(in.problem.shape.S), C = static_cast<std::size_t>(in.problem.shape.C);
     for (std::size_t i = 0; i < out.y.size(); ++i) {
         const double right = rounded(static_cast<double>(t.y[i]), DType::f32), off = std::abs(out.y[i] - right),
                      size = std::abs(right);
-        const double without_beta = in.beta.empty() ? 0 : std::abs(right - in.beta[i / S % C]);
+        const double without_beta = in.beta.empty() ? 0 : std::abs(right - in.beta[in.problem.affine_entry(i)]);
         const bool cancels = !in.beta.empty() && without_beta > size && off <= 6e-7 * without_beta;
         if (!(off <= 6e-7 * (size > 1e-5 ? size : 1)) && !cancels) return false;
     }

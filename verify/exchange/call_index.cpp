@@ -52,6 +52,7 @@ std::string content_of_problem(const Problem& p) {
     if (s.activates()) key += fmt::format(" {}", name_of(s.activation));
     if (s.gamma_offset != 0) key += fmt::format(" offset {}", s.gamma_offset);
     if (s.adds()) key += fmt::format(" residual {} {}", name_of(s.residual), name_of(p.residuals()));
+    if (s.affine_set != AffineSet::channel) key += fmt::format(" by {}", name_of(s.affine_set));
     if (is_narrow(p.params())) key += fmt::format(" params {}", name_of(p.params()));
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     return key;
@@ -68,7 +69,8 @@ Inputs<double> inputs_of(const Problem& p, const ForwardArgs& a) {
     const std::int64_t C = p.shape.C;
     Inputs<double> in{p, logical_values(p, a.x), {}, {}, {}, {}};
     const auto parameters = [&](const void* data, std::vector<double>& to) {
-        for (std::int64_t c = 0; data && c < C; ++c) to.push_back(read_element<double>(data, p.params(), c));
+        for (std::int64_t k = 0; data && k < p.affine_count(); ++k)
+            to.push_back(read_element<double>(data, p.params(), k));
     };
     parameters(a.affine.gamma, in.gamma), parameters(a.affine.beta, in.beta);
     in.residual = logical_values(p, a.added.residual);
@@ -117,10 +119,11 @@ void add_cotangents(Inputs<double>& in, const BackwardBackwardArgs& a) {
     const Problem& p = in.problem;
     in.dy = logical_values(p, a.dy);
     if (a.cotangents.v.data) in.v = logical_values(p, a.cotangents.v);
-    const auto by_channel = [&](const void* data, std::vector<double>& to) {
-        for (std::int64_t c = 0; data && c < p.shape.C; ++c) to.push_back(read_element<double>(data, p.params(), c));
+    const auto parameters = [&](const void* data, std::vector<double>& to) {
+        for (std::int64_t k = 0; data && k < p.affine_count(); ++k)
+            to.push_back(read_element<double>(data, p.params(), k));
     };
-    by_channel(a.cotangents.u, in.u), by_channel(a.cotangents.w, in.w);
+    parameters(a.cotangents.u, in.u), parameters(a.cotangents.w, in.w);
 }
 
 }  // namespace normlab::verify

@@ -98,7 +98,7 @@ private:
 
 Case as_a_script(Case c) {
     const Spec s = c.spec();
-    if (is_by_sample(s) && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
+    if (is_by_element(s) && !c.tile && c.gamma.given.empty() && c.beta.given.empty())
         c.shape = {c.shape.N, c.shape.C * c.shape.S, 1};
     if (!has_beta(s) && c.affine == AffineUse::both) c.affine = AffineUse::gamma;
     return c;
@@ -121,7 +121,7 @@ std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::s
             reasons[without->why].insert(c.check);
             continue;
         }
-        c = fixed.applied(as_a_script(std::move(c)));
+        c = as_a_script(fixed.applied(std::move(c)));
         c.implementation = script_name;
         if (fixed.running == Running::none && c.spec().correction == Correction::renorm) {
             reasons["r and d need running statistics"].insert(c.variant);

@@ -42,11 +42,12 @@ ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
     if (s.adds()) a["residual"] = name_of(s.residual);
     if (p.residuals() != p.dtype) a["residual_dtype"] = name_in_files(p.residuals());
     if (is_narrow(p.params())) a["param_dtype"] = name_in_files(p.params());
+    if (s.affine_set != AffineSet::channel) a["affine_set"] = name_of(s.affine_set);
     if (is_weights(s)) return a["dim"] = 1, a;
     a["affine"] = in.gamma.empty()  ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta"))
                   : in.beta.empty() ? ordered_json("gamma")
                                     : ordered_json(true);
-    if (is_by_sample(s)) a["normalized_shape"] = {p.shape.C};
+    if (is_by_element(s)) a["normalized_shape"] = {p.shape.C};
     if (is_by_group(s)) a["num_groups"] = s.groups;
     if (p.layout == Layout::channels_last) a["layout"] = "nhwc";
     return a;
@@ -58,7 +59,7 @@ public:
         : path_(path), in_(in), p_(in.problem), weighs_old_(weighs_old) {
         fs::create_directory(path);
         const auto& [N, C, S] = p_.shape;
-        const bool elements = is_by_sample(p_.spec);  // S = 1
+        const bool elements = is_by_element(p_.spec);  // S = 1
         tensor_ = elements                             ? std::vector{N, C}
                   : p_.layout == Layout::channels_last ? std::vector{N, S, C}
                                                        : std::vector{N, C, S};
@@ -67,24 +68,23 @@ public:
 
     std::size_t write() {
         const bool weights = is_weights(p_.spec), renorm = p_.has_correction();
-        const std::vector<std::int64_t> channels =
-            weights ? std::vector<std::int64_t>{1, p_.shape.C, 1} : std::vector<std::int64_t>{p_.shape.C};
+        const std::vector<std::int64_t> channels{p_.shape.C}, parameters = weights ? weight_parameters() : by_entry();
         const ArrayNames& names = array_names(p_.spec);
         const std::string x(names.x), y(names.y), gamma(names.gamma),
             spread = p_.spec.running == Running::sigma ? "sigma" : "var";
-        const std::string channel_axes = weights ? "1 C 1" : "C";
+        const std::string parameter_axes = weights ? "1 C 1" : entry_axes();
         const DType params = p_.params();
         input(x, in_memory(in_.x), p_.dtype, tensor_, axes_);
         input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
         const DType sums = p_.residuals();
         input("residual", in_memory(in_.residual), sums, tensor_, axes_);
         if (!in_.dy.empty()) input("ds", in_memory(in_.ds), sums, tensor_, axes_);
-        input(gamma, in_.gamma, params, channels, channel_axes);
-        input("beta", in_.beta, params, channels, channel_axes);
+        input(gamma, in_.gamma, params, parameters, parameter_axes);
+        input("beta", in_.beta, params, parameters, parameter_axes);
         if (in_.twice()) {
             input(weights ? "p" : "v", in_memory(in_.v), p_.dtype, tensor_, axes_);
-            input(weights ? "q" : "u", in_.u, params, channels, channel_axes);
-            input("w", in_.w, params, channels, channel_axes);
+            input(weights ? "q" : "u", in_.u, params, parameters, parameter_axes);
+            input("w", in_.w, params, parameters, parameter_axes);
         }
         input("running_mean_in", in_.state.mean, DType::f64, channels, "C");
         input(fmt::format("running_{}_in", spread), in_.state.sigma.empty() ? in_.state.var : in_.state.sigma,
@@ -99,13 +99,13 @@ public:
         if (!in_.dy.empty()) {
             if (p_.spec.adds()) add(outputs, "dresidual", sums, tensor_, axes_);
             add(outputs, "d" + x, p_.dtype, tensor_, axes_);
-            if (!in_.gamma.empty()) add(outputs, "d" + gamma, params, channels, channel_axes);
-            if (!in_.beta.empty()) add(outputs, "dbeta", params, channels, channel_axes);
+            if (!in_.gamma.empty()) add(outputs, "d" + gamma, params, parameters, parameter_axes);
+            if (!in_.beta.empty()) add(outputs, "dbeta", params, parameters, parameter_axes);
         }
         if (in_.twice()) {
             add(outputs, "dd" + x, p_.dtype, tensor_, axes_);
             add(outputs, "dd" + y, p_.dtype, tensor_, axes_);
-            if (!in_.gamma.empty()) add(outputs, "dd" + gamma, params, channels, channel_axes);
+            if (!in_.gamma.empty()) add(outputs, "dd" + gamma, params, parameters, parameter_axes);
         }
         const std::vector<std::int64_t> blocks{p_.statistics_count()};
         if (p_.spec.running != Running::none && p_.mode == Mode::train)
@@ -132,6 +132,20 @@ public:
     }
 
 private:
+    std::vector<std::int64_t> weight_parameters() const { return {1, p_.shape.C, 1}; }
+    std::vector<std::int64_t> by_entry() const {
+        switch (p_.spec.affine_set) {
+            case AffineSet::element: return {p_.shape.C, p_.shape.S};
+            case AffineSet::sample_channel: return {p_.shape.N, p_.shape.C};
+            case AffineSet::group: return {p_.spec.groups};
+            default: return {p_.shape.C};
+        }
+    }
+    std::string entry_axes() const {
+        constexpr std::string_view axes[] = {"C", "C S", "N C", "G"};
+        return std::string(axes[static_cast<std::size_t>(p_.spec.affine_set)]);
+    }
+
     static ordered_json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape,
                               const std::string& axes) {
         ordered_json e{{"name", name}, {"file", name + ".npy"}, {"dtype", name_in_files(dtype)}};

@@ -38,7 +38,8 @@ struct FixedSettings {
     std::optional<DType> param_dtype;  ///< beside data that it goes with
     Residual residual = Residual::none;
     std::optional<DType> residual_dtype;  ///< likewise
-    bool as_cases_say = false;            ///< of options: no case is refused for them
+    AffineSet affine_set = AffineSet::channel;
+    bool as_cases_say = false;  ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }
     bool weighs_old() const { return convention && convention->weighs_old; }

@@ -49,7 +49,6 @@ bool zero_over_zero(Answer& a, bool accept) {
         }))
         return false;
     const truth::Result t = truth::evaluate(a.in);
-    const auto C = static_cast<std::size_t>(a.in.problem.shape.C), S = static_cast<std::size_t>(a.in.problem.shape.S);
     bool any = false;
     const auto look = [&](Quantity q, std::size_t i) {
         const auto found = a.outputs.find(q);
@@ -61,7 +60,7 @@ bool zero_over_zero(Answer& a, bool accept) {
         if (t.blocks[k].s != 0) continue;
         look(Quantity::rstd, k);
         for (const std::size_t i : t.blocks[k].elements)
-            look(Quantity::y, i), look(Quantity::dx, i), look(Quantity::dgamma, i / S % C);
+            look(Quantity::y, i), look(Quantity::dx, i), look(Quantity::dgamma, a.in.problem.affine_entry(i));
     }
     return any;
 }

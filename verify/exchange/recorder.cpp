@@ -121,10 +121,11 @@ const Recorder& recorder() {
 std::string reason_not_to_export(const Inputs<double>& in) {
     const Problem& p = in.problem;
     const bool weights = is_weights(p.spec);
-    if (is_by_sample(p.spec) && p.shape.S != 1)
+    if (is_by_element(p.spec) && p.shape.S != 1)
         return fmt::format("{} of a script has a gamma an element: S = 1", p.spec.variant);
     if (!has_beta(p.spec) && !in.beta.empty()) return fmt::format("{} of a script has no beta", p.spec.variant);
     if (weights && !p.spec.centred() && in.gamma.empty()) return fmt::format("{} of a script has a g", p.spec.variant);
+    if (weights && p.spec.affine_set != AffineSet::channel) return "weights have a length a channel";
     if (weights && p.layout == Layout::channels_last) return "weights have no layout";
     return {};
 }

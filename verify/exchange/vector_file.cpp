@@ -112,6 +112,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "gamma_offset",
                                           "activation",
                                           "param_dtype",
+                                          "affine_set",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -147,6 +148,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "param_dtype") a.param_dtype = kernel_dtype(key, value);
         else if (key == "residual") a.residual = parse_residual(text(key, value));
         else if (key == "residual_dtype") a.residual_dtype = kernel_dtype(key, value);
+        else if (key == "affine_set") a.affine_set = parse_affine_set(text(key, value));
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {

@@ -147,12 +147,12 @@ public:
             const std::string_view of_dx = weights ? "p" : "v";
             needed(of_y);
             out.in.v = as_x(of_dx);
-            out.in.u = values(weights ? "q" : "u", p.shape.C);
-            if (!weights) out.in.w = values("w", p.shape.C);
+            out.in.u = values(weights ? "q" : "u", p.affine_count());
+            if (!weights) out.in.w = values("w", p.affine_count());
             if (!out.in.twice() && p.shape.size() > 0) needed(of_dx);
         }
-        out.in.gamma = values(names.gamma, p.shape.C);
-        out.in.beta = values("beta", p.shape.C);
+        out.in.gamma = values(names.gamma, p.affine_count());
+        out.in.beta = values("beta", p.affine_count());
         check_affine(out.in);
         if (p.spec.running != Running::none) out.in.state = state(p.spec, p.shape.C);
         for (const auto& [name, output] : v.outputs) {
@@ -182,6 +182,7 @@ private:
         if (a.divisor) s.divisor = *a.divisor;
         s.gamma_offset = a.gamma_offset, s.activation = a.activation;
         s.param_dtype = a.param_dtype, s.residual = a.residual, s.residual_dtype = a.residual_dtype;
+        s.affine_set = a.affine_set;
         const auto limit = [&](const std::vector<double>& limits, double own) {
             if (limits.empty()) return own;
             if (limits.size() > 1 && number >= limits.size() && step_ != "eval")
@@ -199,7 +200,7 @@ private:
     Shape shape(const Spec& spec, const std::vector<std::int64_t>& dims) const {
         const VectorAttributes& a = vector_.attributes;
         if (is_weights(spec)) return weight_shape(dims, a.dim);
-        if (!is_by_sample(spec)) return activation_shape(dims, a.layout);
+        if (!is_by_sample(spec) || a.affine_set != AffineSet::channel) return activation_shape(dims, a.layout);
         const auto rank = static_cast<std::int64_t>(a.normalized_shape.size()),
                    normalized = a.normalized.value_or(rank);
         const Shape s = trailing_shape(dims, normalized);
@@ -215,10 +216,10 @@ private:
         const AffineUse use = *vector_.attributes.affine;
         const bool gamma = use == AffineUse::both || use == AffineUse::gamma,
                    beta = use == AffineUse::beta || (use == AffineUse::both && has_beta(spec));
-        if (gamma != !in.gamma.empty() && in.problem.shape.C)
+        if (gamma != !in.gamma.empty() && in.problem.affine_count() > 0)
             refuse(fmt::format("affine says that there is {} gamma, the inputs that there is {}", gamma ? "a" : "no",
                                gamma ? "none" : "one"));
-        if (beta && in.beta.empty() && in.problem.shape.C)
+        if (beta && in.beta.empty() && in.problem.affine_count() > 0)
             refuse("affine says that there is a beta, the inputs that there is none");
     }
 

@@ -22,14 +22,13 @@ State state_of(const Inputs<double>& in, const ByQuantity& values) {
 // Which elements of a quantity come from a block with var + eps = 0 and a mean: its condition is infinite, what any
 // arithmetic gives there says nothing.
 std::vector<bool> without_condition(Quantity q, const Told& t) {
-    const auto C = static_cast<std::size_t>(t.in.problem.shape.C), S = static_cast<std::size_t>(t.in.problem.shape.S);
     std::vector<bool> without(t.values[q].size());
     for (std::size_t k = 0; k < t.truth.blocks.size(); ++k) {
         const truth::Block& b = t.truth.blocks[k];
         if (b.s != 0 || b.mean == 0) continue;
         const QuantityRow& row = row_of(q);
         if (row.output && q != Quantity::dbeta)
-            for (std::size_t i : b.elements) without[row.per == Per::channel ? i / S % C : i] = true;
+            for (std::size_t i : b.elements) without[row.per == Per::entry ? t.in.problem.affine_entry(i) : i] = true;
         else if (row_of(q).per == Per::block && q != Quantity::mean) without[k] = true;
     }
     return without;

@@ -40,8 +40,7 @@ struct Inherited {
 // What dz of element i, off by f, adds: to dx of all of its block where that has means, and to the parameters'.
 void add_of_dz(ByQuantity& bounds, const Inputs<double>& in, const truth::Result& t, const truth::Block& b,
                std::size_t i, double f, double off_z) {
-    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
-    const std::size_t c = i / S % C;
+    const std::size_t c = in.problem.affine_entry(i);
     const double x_hat = size(t.x_hat[i]), g = std::abs(in.factor(c)) * size(b.r) * f;
     bounds[Quantity::dgamma][c] += f * (x_hat * size(b.r) + size(b.d)) + 0.13 * std::abs(in.dy[i]) * off_z;
     bounds[Quantity::dbeta][c] += f;
@@ -55,7 +54,7 @@ void add_of_dz(ByQuantity& bounds, const Inputs<double>& in, const truth::Result
 void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Result& t, const StateError& before) {
     const Problem& p = in.problem;
     if (before.mean.empty() || (p.own_statistics() && !p.has_correction())) return;
-    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
+    const auto C = static_cast<std::size_t>(p.shape.C);
     for (std::size_t k = 0; k < t.blocks.size(); ++k) {
         const truth::Block& b = t.blocks[k];
         const std::size_t c = k % C;
@@ -70,7 +69,7 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
             bounds[Quantity::norm][k] += e_s, bounds[Quantity::rstd][k] += 2 * e_s / (sigma * sigma);
         }
         for (std::size_t i : b.elements) {
-            const double x_hat = size(t.x_hat[i]), gamma = std::abs(in.factor(i / S % C));
+            const double x_hat = size(t.x_hat[i]), gamma = std::abs(in.factor_of(i));
             const Inherited off = p.has_correction() ? Inherited{x_hat * e_r + e_d, e_r / size(b.r)}
                                                      : Inherited{2 * (e_m + x_hat * e_s) / sigma, 2 * e_s / sigma};
             const truth::ActivationErrors errors =
@@ -78,7 +77,7 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
             bounds[Quantity::y][i] += errors.y;
             if (in.dy.empty()) continue;
             bounds[Quantity::dx][i] += size(t.dx[i]) * off.dx;
-            bounds[Quantity::dgamma][i / S % C] += std::abs(in.dy[i]) * off.z;
+            bounds[Quantity::dgamma][p.affine_entry(i)] += std::abs(in.dy[i]) * off.z;
             if (p.spec.activates()) add_of_dz(bounds, in, t, b, i, std::abs(in.dy[i]) * errors.slope, off.z);
         }
     }

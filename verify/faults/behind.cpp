@@ -55,9 +55,9 @@ auto FaultyLayer::slopes(const Values& hat, const BlockStatistics& s, const Valu
     if (f_.activation_slope == 0) return by;
     for (std::size_t i = 0; i < by.size(); ++i) {
         const auto at = static_cast<std::int64_t>(i);
-        const auto b = static_cast<std::size_t>(block_[i]), c = static_cast<std::size_t>(channel(at));
-        const double z =
-            gamma[static_cast<std::size_t>(gamma_index(at))] * (hat[i] * s.r[b] + s.d[b]) + f_.beta_in_z * beta[c];
+        const auto b = static_cast<std::size_t>(block_[i]);
+        const double z = gamma[static_cast<std::size_t>(gamma_index(at))] * (hat[i] * s.r[b] + s.d[b]) +
+                         f_.beta_in_z * beta[static_cast<std::size_t>(beta_index(at))];
         by[i] = activation_slope(f_.slope_at_y != 0 ? activated(z) : z);
     }
     return by;

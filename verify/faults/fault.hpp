@@ -68,6 +68,15 @@ struct Formula {
     double z_in_16_bits = 0;
     double beta_in_z = 1;    ///< of the z that backward forms
     double dbeta_of_dy = 0;  ///< dbeta sums dy, not dz
+    // entries of gamma and beta, where they are not one a channel
+    double entries_transposed = 0;                                       ///< [S, C] for [C, S], [C, N] for [N, C]
+    double entries_in_memory = 0;                                        ///< likewise, where the data are channels last
+    double group_by_modulus = 0;                                         ///< c % G for c / (C / G)
+    double gamma_of_first_sample = 0;                                    ///< gamma and beta of sample 0, for all
+    double gamma_of_channel_n = 0;                                       ///< of channel n % C, for c
+    double gamma_by_channel = 0, beta_by_channel = 0, g_by_channel = 0;  ///< read at the channel
+    double dgamma_by_channel = 0, dbeta_by_channel = 0;                  ///< an entry sums over the whole channel
+    double entries_unwritten = 0;                                        ///< of dgamma, beyond a multiple of 4
     // backward
     double dx = 1, g = 1, mean_g = 1, kept_mean_g = 0, x_hat_term = 1, gamma_in_g = 1, gamma_after_means = 0,
            means_ddof = 0, last_dx = 1, eval_means = 0;

@@ -63,12 +63,13 @@ Inputs<double> in_shape(const Inputs<double>& like, const Shape& shape, const Sp
     Inputs<double> in;
     in.problem = like.problem;
     in.problem.shape = shape, in.problem.spec = spec;
-    const auto size = static_cast<std::size_t>(shape.size()), C = static_cast<std::size_t>(shape.C);
-    in.x.resize(size), in.gamma.resize(C), in.beta.resize(C);
+    const auto size = static_cast<std::size_t>(shape.size()),
+               entries = static_cast<std::size_t>(in.problem.affine_count());
+    in.x.resize(size), in.gamma.resize(entries), in.beta.resize(entries);
     if (!like.dy.empty()) in.dy.resize(size);
     if (!like.residual.empty()) in.residual.resize(size);
     if (!like.ds.empty()) in.ds.resize(size);
-    if (like.twice()) in.v.resize(size), in.u.resize(C), in.w.resize(C);
+    if (like.twice()) in.v.resize(size), in.u.resize(entries), in.w.resize(entries);
     if (spec.running != Running::none) in.state = initial_state(spec, shape.C), in.state.count = 5;
     fill(in, seed), fill_x(in, 1, seed);
     return in;

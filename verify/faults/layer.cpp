@@ -22,14 +22,23 @@ namespace {
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 DType dtype_of(std::int32_t code) { return std::ranges::find(dtype_table, code, &DTypeRow::plugin_code)->type; }
 
+std::int64_t entries_of(const normlab_problem& p) {
+    switch (p.affine_set) {
+        case NORMLAB_AFFINE_ELEMENT: return p.C * p.S;
+        case NORMLAB_AFFINE_SAMPLE_CHANNEL: return p.N * p.C;
+        case NORMLAB_AFFINE_GROUP: return p.groups;
+        default: return p.C;
+    }
+}
+
 thread_local std::vector<double> last_mean, last_rstd;  // of the last forward of all: what saved_shared reads
 thread_local bool last_trained = false;                 // it was in training
 
 }  // namespace
 
 FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
-    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), dtype_(dtype_of(p.dtype)),
-      params_(p.param_dtype == 0 ? arithmetic_dtype(dtype_) : dtype_of(p.param_dtype - 1)),
+    : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), entries_(entries_of(p)),
+      dtype_(dtype_of(p.dtype)), params_(p.param_dtype == 0 ? arithmetic_dtype(dtype_) : dtype_of(p.param_dtype - 1)),
       sum_dtype_(p.residual_dtype == 0 ? dtype_ : dtype_of(p.residual_dtype - 1)),
       own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
       renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN), centred_(p.moments == NORMLAB_CENTRED),
@@ -80,7 +89,39 @@ std::int64_t FaultyLayer::place(std::int64_t i, bool channels_first) const {
     return f_.index_modulus != 0 ? at % static_cast<std::int64_t>(f_.index_modulus) : at;
 }
 
+// Where gamma and beta of an element lie, and their gradients.
+std::int64_t FaultyLayer::entry(std::int64_t i) const {
+    const std::int64_t n = sample(i), c = channel(i), s = i % S_;
+    const bool transposed =
+        f_.entries_transposed != 0 || (f_.entries_in_memory != 0 && p_.layout == NORMLAB_CHANNELS_LAST);
+    switch (p_.affine_set) {
+        case NORMLAB_AFFINE_ELEMENT: return transposed ? s * C_ + c : c * S_ + s;
+        case NORMLAB_AFFINE_SAMPLE_CHANNEL: return f_.entries_transposed != 0 ? c * N_ + n : n * C_ + c;
+        case NORMLAB_AFFINE_GROUP: return f_.group_by_modulus != 0 ? c % p_.groups : c / (C_ / p_.groups);
+        default: return c;
+    }
+}
+
+// Where they are read.
+std::int64_t FaultyLayer::parameter_index(std::int64_t i, bool by_channel) const {
+    if (p_.affine_set == NORMLAB_AFFINE_CHANNEL || by_channel) return channel_as_entry(i);
+    if (p_.affine_set == NORMLAB_AFFINE_SAMPLE_CHANNEL && f_.gamma_of_first_sample != 0) return channel(i);
+    if (p_.affine_set == NORMLAB_AFFINE_SAMPLE_CHANNEL && f_.gamma_of_channel_n != 0)
+        return sample(i) * C_ + sample(i) % C_;
+    return entry(i);
+}
+
+void FaultyLayer::sum_by_channel(Values& gradient) const {
+    Values sums(index(C_));
+    const auto at = [&](std::size_t k) {
+        return p_.affine_set == NORMLAB_AFFINE_ELEMENT ? k / index(S_) : k % index(C_);
+    };
+    for (std::size_t k = 0; k < gradient.size(); ++k) sums[at(k)] += gradient[k];
+    for (std::size_t k = 0; k < gradient.size(); ++k) gradient[k] = sums[at(k)];
+}
+
 std::int64_t FaultyLayer::gamma_index(std::int64_t i) const {
+    if (p_.affine_set != NORMLAB_AFFINE_CHANNEL) return parameter_index(i, f_.gamma_by_channel != 0);
     if (f_.gamma_by_group != 0) return channel(i) / (C_ / p_.groups);
     if (f_.gamma_modulus != 0) return channel(i) % static_cast<std::int64_t>(f_.gamma_modulus);
     return f_.gamma_layout != 0 ? place(i, false) / S_ % C_ : channel(i);
@@ -106,18 +147,18 @@ void FaultyLayer::write(void* tensor, const Values& values, DType dtype, bool la
     }
 }
 
-auto FaultyLayer::read_channels(const void* data, double absent) const -> Values {
-    Values v(index(C_), absent);
+auto FaultyLayer::read_parameters(const void* data, double absent) const -> Values {
+    Values v(index(entries_), absent);
     const bool other = f_.params_of_other_type != 0 && is_narrow(params_);
     const DType type = !other ? params_ : params_ == DType::bf16 ? DType::f16 : DType::bf16;
     if (data)
-        for (std::int64_t c = 0; c < C_; ++c) v[index(c)] = read_element<double>(data, type, c);
+        for (std::int64_t k = 0; k < entries_; ++k) v[index(k)] = read_element<double>(data, type, k);
     return v;
 }
 
 // What x_hat is multiplied by.
 auto FaultyLayer::factors(const void* gamma, double offset) const -> Values {
-    Values v = read_channels(gamma, f_.absent_gamma);
+    Values v = read_parameters(gamma, f_.absent_gamma);
     if (p_.gamma_offset == 0) return v;
     for (double& factor : v) {
         factor += p_.gamma_offset * (gamma ? offset : f_.offset_of_absent);
@@ -128,12 +169,12 @@ auto FaultyLayer::factors(const void* gamma, double offset) const -> Values {
 }
 
 // Of a parameter.
-void FaultyLayer::write_gradient(void* to, std::int64_t c, double v, bool truncated) const {
+void FaultyLayer::write_gradient(void* to, std::int64_t k, double v, bool truncated) const {
     const double most = row_of(params_).largest;
     if (f_.gradients_saturate != 0 && is_narrow(params_) && std::abs(v) > most) v = std::copysign(most, v);
-    write_element(to, params_, c, v);
-    if (truncated && is_narrow(params_) && std::abs(read_element<double>(to, params_, c)) > std::abs(v))
-        --static_cast<std::uint16_t*>(to)[c];
+    write_element(to, params_, k, v);
+    if (truncated && is_narrow(params_) && std::abs(read_element<double>(to, params_, k)) > std::abs(v))
+        --static_cast<std::uint16_t*>(to)[k];
 }
 
 double FaultyLayer::added(double sum, double term) const {
@@ -262,7 +303,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     for (double& v : x)
         if (std::abs(v) < f_.small_x || (f_.nan_as_zero != 0 && std::isnan(v))) v = 0;
     Values gamma = factors(a.gamma, f_.offset),
-           beta = read_channels(a.beta, f_.absent_beta + (C_ == 1 ? f_.absent_beta_one_channel : 0));
+           beta = read_parameters(a.beta, f_.absent_beta + (C_ == 1 ? f_.absent_beta_one_channel : 0));
     keep(a.gamma, gamma, beta);
     BlockStatistics s = own_ ? of_blocks(x) : given(a.state, x);
     if ((f_.saved_stale != 0 || (!own_ && f_.state_kept != 0)) && forwards_ > 0) s = first_;
@@ -282,7 +323,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
         const auto at = static_cast<std::int64_t>(i);
         const std::size_t b = index(block_[i]), c = index(channel(at));
         const double g = (f_.gamma != 0 ? gamma[index(gamma_index(at))] : 1) * (c + 1 == index(C_) ? f_.last_gamma : 1),
-                     offset = f_.beta * beta[c];
+                     offset = f_.beta * beta[index(beta_index(at))];
         const double hat = f_.x_hat * y[i];
         const double inner = hat * s.r[b] + f_.d * s.d[b];
         y[i] = special(at, s) * (renorm_ && f_.affine_first != 0
@@ -321,20 +362,21 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
                       kept(a.saved.d, 0)};
     if (f_.saved_shared != 0 && last_mean.size() == s.mean.size()) s.mean = last_mean, s.rstd = last_rstd;
     Values hat = x_hat(x, s, 1), gamma_hat = x_hat(x, s, f_.dgamma_mean);
-    if (f_.hat_from_y != 0) hat = gamma_hat = recovered(hat, s, gamma, read_channels(a.beta, f_.absent_beta));
+    if (f_.hat_from_y != 0) hat = gamma_hat = recovered(hat, s, gamma, read_parameters(a.beta, f_.absent_beta));
 
     Values dy = to_y;
     if (p_.epilogue != 0) {
-        const Values by = slopes(hat, s, gamma, read_channels(a.beta, 0));
+        const Values by = slopes(hat, s, gamma, read_parameters(a.beta, 0));
         for (std::size_t i = 0; i < dy.size(); ++i) dy[i] *= by[i];
     }
 
-    Values g(x.size()), dx(x.size()), dgamma(index(C_)), dbeta(index(C_));
+    Values g(x.size()), dx(x.size()), dgamma(index(entries_)), dbeta(index(entries_));
     for (std::size_t i = 0; i < g.size(); ++i) {
         const auto at = static_cast<std::int64_t>(i);
-        const std::size_t b = index(block_[i]), c = index(channel(at));
-        const double by = gamma[index(gamma_index(at))];
-        g[i] = (f_.gamma_in_g != 0 && f_.gamma_after_means == 0 ? by : 1) * (f_.r_in_dx != 0 ? s.r[b] : 1) * dy[i];
+        const std::size_t b = index(block_[i]), c = index(entry(at));
+        const double by = gamma[index(gamma_index(at))],
+                     in_g = f_.g_by_channel != 0 ? gamma[index(channel_as_entry(at))] : by;
+        g[i] = (f_.gamma_in_g != 0 && f_.gamma_after_means == 0 ? in_g : 1) * (f_.r_in_dx != 0 ? s.r[b] : 1) * dy[i];
         const bool last = sample(at) + 1 == N_;
         const auto rows = static_cast<std::int64_t>(f_.rows_by);
         if (rows > 0 && N_ > rows && sample(at) >= N_ - N_ % rows) continue;
@@ -370,7 +412,7 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
                 share == 0 ? 0
                            : share * ((centred_ ? f_.mean_g : f_.kept_mean_g) * sum / m + by * hat[k] * sum_hat / q);
             const double term = (own_ ? f_.g : 1) * g[k] - means;
-            dx[k] = flat ? 0 : f_.dx * below * rstd * term * (f_.gamma_after_means != 0 ? gamma[index(channel(i))] : 1);
+            dx[k] = flat ? 0 : f_.dx * below * rstd * term * (f_.gamma_after_means != 0 ? gamma[index(entry(i))] : 1);
             if (channel(i) + 1 == C_) dx[k] *= f_.last_dx;
             if (i % 4096 == 4095) dx[k] *= 1 + f_.one_dx;
             if (f_.dx_in_bf16 != 0 && dtype_ == DType::f32) dx[k] = rounded(dx[k], DType::bf16);
@@ -384,13 +426,18 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     if (a.dx) write(a.dx, dx, dtype_, f_.last_unwritten != 0);
     if (a.dx && !a.dgamma && f_.masked != 0) bump(a.dx, dtype_, 0);
     dgamma.back() *= f_.last_dgamma;
+    if (f_.dgamma_by_channel != 0) sum_by_channel(dgamma);
+    if (f_.dbeta_by_channel != 0) sum_by_channel(dbeta);
     if (f_.dbeta_in_f16 != 0 && dtype_ == DType::f16)
         for (double& v : dbeta)
             if (std::abs(v) > row_of(DType::f16).largest) v = std::copysign(std::numeric_limits<double>::infinity(), v);
-    for (std::int64_t c = 0; c < C_; ++c) {
+    for (std::int64_t c = 0; c < entries_; ++c) {
         const double before = f_.adds_dgamma != 0 && a.dgamma ? read_element<double>(a.dgamma, params_, c) : 0;
         const double by = f_.offset_in_dgamma != 0 && p_.gamma_offset != 0 && a.gamma ? gamma[index(c)] : 1;
-        if (a.dgamma) write_gradient(a.dgamma, c, before + by * f_.dgamma * dgamma[index(c)], f_.dgamma_truncated != 0);
+        const bool is_written =
+            f_.entries_unwritten == 0 || p_.affine_set == NORMLAB_AFFINE_CHANNEL || c < entries_ - entries_ % 4;
+        if (a.dgamma && is_written)
+            write_gradient(a.dgamma, c, before + by * f_.dgamma * dgamma[index(c)], f_.dgamma_truncated != 0);
         if (a.dbeta) write_gradient(a.dbeta, c, f_.dbeta * dbeta[index(c)], false);
     }
     if (f_.writes_dy != 0 && a.dx != a.dy) bump(const_cast<void*>(a.dy), dtype_, N_ * C_ * S_ - 1);

@@ -35,7 +35,12 @@ private:
     std::int64_t sample(std::int64_t i) const { return i / (C_ * S_); }
     std::int64_t channel(std::int64_t i) const { return i / S_ % C_; }
     std::int64_t place(std::int64_t i, bool channels_first) const;  // in memory
+    std::int64_t channel_as_entry(std::int64_t i) const { return channel(i) % entries_; }
+    std::int64_t entry(std::int64_t i) const;
+    std::int64_t parameter_index(std::int64_t i, bool by_channel) const;
     std::int64_t gamma_index(std::int64_t i) const;
+    std::int64_t beta_index(std::int64_t i) const { return parameter_index(i, f_.beta_by_channel != 0); }
+    void sum_by_channel(Values& gradient) const;
     double size(std::int64_t block) const { return static_cast<double>(sums_[static_cast<std::size_t>(block)].size()); }
 
     void flush(Values& values) const;
@@ -44,13 +49,13 @@ private:
     void write(void* tensor, const Values& values, DType dtype, bool last_unwritten) const;
     Values summed(const Values& x, const Values& residual, const normlab_forward_args& a) const;
     void join(Values& dx, const normlab_backward_args& a);
-    Values read_channels(const void* data, double absent) const;
+    Values read_parameters(const void* data, double absent) const;
     Values factors(const void* gamma, double offset) const;
     double activated(double z) const;
     double activation_slope(double z) const;
     Values slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;
     double added(double sum, double term) const;
-    void write_gradient(void* to, std::int64_t c, double v, bool truncated) const;
+    void write_gradient(void* to, std::int64_t k, double v, bool truncated) const;
 
     double divisor(double m, bool plain) const;
     double denominator(double var, double eps, double m) const;
@@ -71,7 +76,7 @@ private:
 
     normlab_problem p_;
     Formula f_;
-    std::int64_t N_, C_, S_, slice_;
+    std::int64_t N_, C_, S_, slice_, entries_;  // of gamma and beta
     DType dtype_, params_, sum_dtype_;
     bool own_, renorm_, centred_;
     double eps_;

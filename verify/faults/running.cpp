@@ -93,7 +93,7 @@ auto FaultyLayer::recovered(const Values& hat, const BlockStatistics& s, const V
     Values from_y = hat;
     for (std::size_t i = 0; i < hat.size(); ++i) {
         const std::size_t b = static_cast<std::size_t>(block_[i]),
-                          c = static_cast<std::size_t>(channel(static_cast<std::int64_t>(i)));
+                          c = static_cast<std::size_t>(entry(static_cast<std::int64_t>(i)));
         const double y = rounded(gamma[c] * (hat[i] * s.r[b] + s.d[b]) + beta[c], params_);
         if (gamma[c] != 0) from_y[i] = ((y - beta[c]) / gamma[c] - s.d[b]) / s.r[b];
     }

@@ -33,6 +33,11 @@ inline bool with_activation(const Spec& s) { return s.activates(); }
 inline bool with_smooth(const Spec& s) { return s.activates() && s.activation != Activation::relu; }
 inline bool with_gelu(const Spec& s) { return s.activation == Activation::gelu; }
 inline bool with_relu(const Spec& s) { return s.activation == Activation::relu; }
+inline bool with_set(const Spec& s) { return s.affine_set != AffineSet::channel; }
+inline bool with_elements(const Spec& s) { return s.affine_set == AffineSet::element; }
+inline bool with_samples(const Spec& s) { return s.affine_set == AffineSet::sample_channel; }
+inline bool with_rows(const Spec& s) { return with_elements(s) || with_samples(s); }  // of several axes
+inline bool with_groups(const Spec& s) { return s.affine_set == AffineSet::group && s.groups > 1; }
 inline bool with_params(const Spec& s) { return s.param_dtype && is_narrow(*s.param_dtype); }
 
 inline bool with_residual(const Spec& s) { return s.adds(); }
@@ -474,6 +479,31 @@ inline constexpr Fault table[] = {
      When::always, &Formula::offset_of_absent, 1},
     {"factor_in_16_bits", "offset + gamma rounded to 16 bits before it is used", Kind::precision, with_offset,
      Pass::forward, When::always, &Formula::factor_in_16_bits, 1},
+    // gamma and beta of other entries than one a channel
+    {"entries_transposed", "gamma [C, S] read as [S, C], [N, C] as [C, N], and gradients written so", Kind::layout,
+     with_rows, Pass::forward, When::always, &Formula::entries_transposed, 1},
+    {"entries_in_memory", "gamma [C, S] read as [S, C] beside data that are channels last", Kind::layout, with_elements,
+     Pass::forward, When::always, &Formula::entries_in_memory, 1},
+    {"group_by_modulus", "gamma of group c % G for c / (C / G)", Kind::layout, with_groups, Pass::forward, When::always,
+     &Formula::group_by_modulus, 1},
+    {"gamma_of_first_sample", "gamma and beta of sample 0 for all samples", Kind::axis, with_samples, Pass::forward,
+     When::always, &Formula::gamma_of_first_sample, 1},
+    {"gamma_of_channel_n", "gamma and beta of channel n for sample n", Kind::axis, with_samples, Pass::forward,
+     When::always, &Formula::gamma_of_channel_n, 1},
+    {"gamma_by_channel", "gamma read at the channel where it has other entries", Kind::axis, with_set, Pass::forward,
+     When::always, &Formula::gamma_by_channel, 1},
+    {"beta_by_channel", "beta read at the channel where it has other entries", Kind::axis, with_set, Pass::forward,
+     When::always, &Formula::beta_by_channel, 1},
+    {"g_by_channel", "gamma read at the channel in g alone", Kind::axis, with_set, Pass::backward, When::always,
+     &Formula::g_by_channel, 1},
+    {"dgamma_over_samples", "dgamma of [N, C] summed over samples too", Kind::axis, with_samples, Pass::backward,
+     When::always, &Formula::dgamma_by_channel, 1},
+    {"dgamma_over_positions", "dgamma of [C, S] summed over positions too", Kind::axis, with_elements, Pass::backward,
+     When::always, &Formula::dgamma_by_channel, 1},
+    {"dbeta_over_samples", "dbeta of [N, C] summed over samples too", Kind::axis, with_samples, Pass::backward,
+     When::always, &Formula::dbeta_by_channel, 1},
+    {"entries_unwritten", "the last entries of dgamma, beyond a multiple of 4, not written", Kind::promise, with_set,
+     Pass::backward, When::always, &Formula::entries_unwritten, 1},
     // an activation behind the norm
     {"activation_forgotten", "the activation forgotten", Kind::term, with_activation, Pass::forward, When::always,
      &Formula::activates, 0},

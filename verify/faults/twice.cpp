@@ -38,7 +38,7 @@ void FaultyLayer::add_second(Twice& of, std::int64_t block) const {
     };
     Values g, v, P, h;
     for (const std::int64_t i : set) {
-        g.push_back(of.gamma[at(channel(i))] * r_of_second * of.dy[at(i)]);
+        g.push_back(of.gamma[at(entry(i))] * r_of_second * of.dy[at(i)]);
         v.push_back(of.v[at(i)]);
     }
     const double mean_v = mean(v), mean_g = mean(g), along_v = along(v), along_g = along(g);
@@ -47,7 +47,7 @@ void FaultyLayer::add_second(Twice& of, std::int64_t block) const {
     double T = -t * f_.means_of_rstd_term * mean_g * mean_v * less / q - (1 + moved) * along_g * along_v;
     for (std::size_t k = 0; k < set.size(); ++k) {
         const auto i = set[k];
-        const double hat = of.hat[at(i)], u = of.u[at(channel(i))];
+        const double hat = of.hat[at(i)], u = of.u[at(entry(i))];
         T += t * g[k] * v[k] / q;
         P.push_back(v[k] - f_.mean_v * mean_v - f_.along_v * hat * along_v);
         h.push_back(f_.u_in_ddx * r_of_second * u * of.dy[at(i)] -
@@ -56,7 +56,7 @@ void FaultyLayer::add_second(Twice& of, std::int64_t block) const {
     const double mean_h = mean(h), along_h = along(h);
     for (std::size_t k = 0; k < set.size(); ++k) {
         const std::int64_t i = set[k];
-        const std::size_t c = at(channel(i));
+        const std::size_t c = at(entry(i));
         const double hat = of.hat[at(i)], last = sample(i) + 1 == N_ ? f_.last_sample_ddgamma : 1;
         of.ddy[at(i)] =
             f_.ddy * ((f_.gamma_in_ddy != 0 ? of.gamma[c] : 1) * r_of_second * rstd * P[k] +
@@ -79,11 +79,11 @@ void FaultyLayer::backward_backward(const normlab_backward_backward_args& a) {
         read(a.dy, false, dtype_),
         factors(a.gamma, f_.offset * f_.offset_in_second),
         a.v ? read(a.v, false, dtype_) : Values(size, f_.absent_v),
-        read_channels(a.u, f_.absent_u),
-        read_channels(a.w, 0),
+        read_parameters(a.u, f_.absent_u),
+        read_parameters(a.w, 0),
         Values(size),
         Values(size),
-        Values(static_cast<std::size_t>(C_))};
+        Values(static_cast<std::size_t>(entries_))};
     if (f_.v_kept != 0) of.v = first_v_ = first_v_.empty() ? of.v : first_v_;
     of.hat = x_hat(read(a.x, false, dtype_), of.s, 1);
     for (std::int64_t b = 0; b < p_.statistics; ++b) add_second(of, b);
@@ -96,7 +96,7 @@ void FaultyLayer::backward_backward(const normlab_backward_backward_args& a) {
         write(a.ddy, of.ddy, dtype_, f_.last_unwritten != 0);
         if (f_.ddy_unwritten != 0) std::memcpy(last, before, size_of(dtype_));
     }
-    for (std::int64_t c = 0; c < C_ && a.ddgamma; ++c)
+    for (std::int64_t c = 0; c < entries_ && a.ddgamma; ++c)
         write_element(a.ddgamma, params_, c, f_.ddgamma * of.ddgamma[static_cast<std::size_t>(c)]);
     if (f_.writes_v != 0 && a.v) bump(const_cast<void*>(a.v), dtype_, N_ * C_ * S_ - 1);
 }

@@ -61,16 +61,17 @@ public:
                   (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
           u_factor_(p_.spec.gamma_offset != 0 && !inputs.gamma.empty() ? u_ : 0),
           kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64),
-          C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)), sum_dy_(C_),
-          sum_dy_kappa_(C_), sum_dy_x_hat_(C_), terms_(C_), underflows_(C_), of_dz_in_dgamma_(C_), of_dz_in_dbeta_(C_) {
-    }
+          C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)),
+          entries_(static_cast<std::size_t>(p_.affine_count())), sum_dy_(entries_), sum_dy_kappa_(entries_),
+          sum_dy_x_hat_(entries_), terms_(entries_), underflows_(entries_), of_dz_in_dgamma_(entries_),
+          of_dz_in_dbeta_(entries_) {}
 
     Bounds bounds() {
         follow_slices();
         out_.y.resize(in_.x.size());
         if (has_dy()) {
             out_.dx.resize(in_.x.size());
-            out_.dgamma.resize(C_), out_.dbeta.resize(C_);
+            out_.dgamma.resize(entries_), out_.dbeta.resize(entries_);
             if (p_.spec.activates())
                 for (std::vector<double>* v : {&dz_, &dz_error_}) v->resize(in_.x.size());
         }
@@ -81,7 +82,7 @@ public:
             if (has_dy()) add_dx(b, e);
             if (has_dy() && p_.spec.activates()) add_error_of_dz(b, e);
         }
-        if (has_dy()) add_channels();
+        if (has_dy()) add_entries();
         if (p_.mode == Mode::train && p_.spec.running != Running::none && !t_.running_mean.empty()) add_running();
         return std::move(out_);
     }
@@ -129,8 +130,8 @@ private:
 
     bool has_dy() const { return !in_.dy.empty(); }
     std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
-    double gamma(std::size_t i) const { return std::abs(in_.factor(channel_of(i))); }
-    double beta(std::size_t i) const { return size_of_entry(in_.beta, channel_of(i), 0); }
+    double gamma(std::size_t i) const { return std::abs(in_.factor_of(i)); }
+    double beta(std::size_t i) const { return size_of_entry(in_.beta, p_.affine_entry(i), 0); }
 
     Errors errors(const truth::Block& b) const {
         Errors e{};
@@ -300,7 +301,7 @@ private:
     void add_error_of_dz(const truth::Block& b, const Errors& e) {
         double along_1 = 0, along_x_hat = 0;
         for (const std::size_t i : b.elements) {
-            const std::size_t c = channel_of(i);
+            const std::size_t c = p_.affine_entry(i);
             const double g = gamma(i) * e.r * dz_error_[i], x_hat = size(t_.x_hat[i]);
             along_1 += g / e.m, along_x_hat += g * x_hat / b.divisor;
             of_dz_in_dgamma_[c] += dz_error_[i] * (e.r * x_hat + e.d), of_dz_in_dbeta_[c] += dz_error_[i];
@@ -343,7 +344,7 @@ private:
         const bool own = p_.own_statistics();
         const double means = own ? mean_g + mean_g_x_hat : 0;
         for (std::size_t i : b.elements) {
-            const std::size_t c = channel_of(i);
+            const std::size_t c = p_.affine_entry(i);
             const double x_hat = size(t_.x_hat[i]), dz = dy(i), g = gamma(i) * e.r * dz;
             sum_dy_[c] += dz;
             terms_[c] += dz != 0;
@@ -376,9 +377,9 @@ private:
         return repeats_.channel * storage_roundoff(params) * size(sums[c]) + storage_underflow(params);
     }
 
-    void add_channels() {
+    void add_entries() {
         const double block = t_.blocks.empty() ? 1 : repeats_.block * static_cast<double>(t_.blocks[0].elements.size());
-        for (std::size_t c = 0; c < C_; ++c) {
+        for (std::size_t c = 0; c < entries_; ++c) {
             const double terms = std::max(repeats_.channel * terms_[c], repeats_.least_terms);
             const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
             const double l_dy = chain(terms, accumulation_, p_.dtype, limit_);
@@ -425,8 +426,8 @@ private:
     bool in_f64_;
     double u_factor_;  // of the sum that x_hat is multiplied by
     bool kappa_free_;
-    std::size_t C_, S_;
-    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_, underflows_;  // of each channel
+    std::size_t C_, S_, entries_;
+    std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_, underflows_;  // of each entry of gamma and beta
     std::vector<double> of_dz_in_dgamma_, of_dz_in_dbeta_;                           // likewise
     std::vector<double> dz_, dz_error_;  // behind an activation: the size of dz and its error, of each element
     std::vector<Move> moves_;            // of each block, where slices follow each other

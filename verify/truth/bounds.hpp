@@ -15,8 +15,8 @@
 //     with divisor q
 //   dx, given statistics: 8 u (1/s) |g| + u_io |dx|           rstd has three roundings, two products follow
 //   dgamma    8 l u (kappa max(1, r, raw_r unless d is clipped) sum|dy| + sum|dy x_hat|),  dbeta  4 l u sum|dy|
-//     x_hat's error enters times r. Adding 0 rounds nothing: l counts the dy that are not 0; in dgamma it is no less
-//     than that of the block
+//     sums over the elements of an entry (Spec::affine_set), l by their number. x_hat's error enters times r. Adding 0
+//     rounds nothing: l counts the dy that are not 0; in dgamma it is no less than that of the block
 //   Saved     mean 2 l u kappa s, var 2 dv s^2 (given as sigma: 4 u (s^2 + eps)), rstd 4 (dv / 2 + 3 u) / s, r
 //     likewise, d as renorm's share; with u = 2^-53 where statistics are
 //             declared to be in f64
@@ -74,7 +74,7 @@ struct Result;  // truth.hpp, whose Quad most of those who know bounds can do wi
 namespace normlab::verify {
 
 struct Bounds {
-    /// per element, per channel; dx, dgamma, dbeta only if inputs.dy is there
+    /// per element, per entry of gamma and beta; dx, dgamma, dbeta only if inputs.dy is there
     std::vector<double> y, dx, dgamma, dbeta;
     std::vector<double> mean, var, rstd, r, d;  ///< of each block's saved statistics
     /// after one call in training, where the variant keeps them; not of a tensor that repeats

@@ -45,13 +45,13 @@ public:
           u_(unit_roundoff(p_.dtype)), u_io_(storage_roundoff(p_.dtype)),
           tiny_(4 * row_of(p_.dtype).smallest_subnormal),
           tiny_wide_(4 * row_of(arithmetic_dtype(p_.dtype)).smallest_subnormal),
-          C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)), sizes_(C_), terms_(C_) {}
+          entries_(static_cast<std::size_t>(p_.affine_count())), sizes_(entries_), terms_(entries_) {}
 
     void add() {
-        out_.ddx.resize(in_.x.size()), out_.ddy.resize(in_.x.size()), out_.ddgamma.resize(C_);
+        out_.ddx.resize(in_.x.size()), out_.ddy.resize(in_.x.size()), out_.ddgamma.resize(entries_);
         const std::vector<BlockErrors> errors = block_errors(in_, t_, accumulation_, limit_);
         for (std::size_t k = 0; k < t_.blocks.size(); ++k) add_block(t_.blocks[k], errors[k]);
-        for (std::size_t c = 0; c < C_; ++c)
+        for (std::size_t c = 0; c < entries_; ++c)
             out_.ddgamma[c] =
                 safety * (out_.ddgamma[c] + sum_error(terms_[c], accumulation_, p_.dtype, limit_) * sizes_[c]) +
                 tiny_wide_ + storage_roundoff(p_.params()) * std::abs(t_.ddgamma[c].high) +
@@ -70,7 +70,6 @@ private:
     };
 
     static double entry(const Values& v, std::size_t i, double absent) { return v.empty() ? absent : std::abs(v[i]); }
-    std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
 
     Sums sums(const Known& a) const {
         Sums s;
@@ -103,7 +102,7 @@ private:
         x_hat_.resize(m), e_x_.resize(m);
         Known g{Values(m), Values(m)}, v = g, h = g;
         for (std::size_t k = 0; k < m; ++k) {
-            const std::size_t i = b.elements[k], c = channel_of(i);
+            const std::size_t i = b.elements[k], c = p_.affine_entry(i);
             x_hat_[k] = std::abs(t_.x_hat[i].high);
             e_x_[k] = e.x_hat + x_hat_[k] * (e.rstd + 2 * u_);
             g.size[k] = std::abs(in_.factor(c)) * r * std::abs(in_.dy[i]);
@@ -117,7 +116,7 @@ private:
                T_error = of_means * (of_g.mean_error * of_v.mean + of_g.mean * of_v.mean_error) +
                          both * (of_g.along_error * of_v.along + of_g.along * of_v.along_error);
         for (std::size_t k = 0; k < m; ++k) {
-            const std::size_t i = b.elements[k], c = channel_of(i);
+            const std::size_t i = b.elements[k], c = p_.affine_entry(i);
             const double of_u = r * entry(in_.u, c, 0) * std::abs(in_.dy[i]);
             h.size[k] = rstd * (g.size[k] * of_v.along + v.size[k] * of_g.along) + of_u;
             h.error[k] = rstd * (g.size[k] * of_v.along_error + v.size[k] * of_g.along_error) +
@@ -130,7 +129,7 @@ private:
         const Known Ph = projected(h, sums(h));
         const double inside = tiny_wide_ * (1 + rstd) * (1 + rstd);
         for (std::size_t k = 0; k < m; ++k) {
-            const std::size_t i = b.elements[k], c = channel_of(i);
+            const std::size_t i = b.elements[k], c = p_.affine_entry(i);
             const double with_u = entry(in_.u, c, 0), dy = std::abs(in_.dy[i]),
                          of_P = P.error[k] + P.size[k] * (e.rstd + e.r + 3 * u_),
                          ddy_size = std::abs(in_.factor(c)) * r * rstd * P.size[k] + with_u * (r * x_hat_[k] + d) +
@@ -158,8 +157,8 @@ private:
     Accumulation accumulation_;
     Limit limit_;
     double u_, u_io_, tiny_, tiny_wide_;
-    std::size_t C_, S_;
-    Values sizes_, terms_;                                                        // of each channel's ddgamma
+    std::size_t entries_;
+    Values sizes_, terms_;                                                        // of each entry of ddgamma
     double u_factor_ = p_.spec.gamma_offset != 0 && !in_.gamma.empty() ? u_ : 0;  // of gamma_offset + gamma
     // of the block at hand
     double q_ = 1, L_ = 0, m_ = 1, slope_ = 1, slope_error_ = 0;

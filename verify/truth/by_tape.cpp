@@ -1,5 +1,7 @@
 // By the tape, in quad precision: x_hat by definition, y, and the loss sum dy y differentiated.
 
+#include <map>
+
 #include "verify/truth/activation.hpp"
 #include "verify/truth/ways.hpp"
 
@@ -104,16 +106,19 @@ template <class Number>
 void Taped<Number>::results(const Block& block) {
     constexpr bool twice = std::is_same_v<Number, Dual>;
     const auto constant = [](const Quad& v) { return Value(Number(v)); };
-    std::vector<Value> gammas(C_), betas(C_);
-    for (std::size_t c = 0; c < C_; ++c) {  // those of the block's channels are used
-        gammas[c] = Value(leaf<Number>(gamma(c), in_.u, c), tape_);
-        betas[c] = Value(leaf<Number>(beta(c), in_.w, c), tape_);
+    std::map<std::size_t, std::pair<Value, Value>> parameters;  // gamma and beta, of the entries that the block uses
+    for (const std::size_t i : block.elements) {
+        const auto [at, is_new] = parameters.try_emplace(entry_of(i));
+        if (!is_new) continue;
+        const std::size_t e = at->first;
+        at->second = {Value(leaf<Number>(gamma(e), in_.u, e), tape_), Value(leaf<Number>(beta(e), in_.w, e), tape_)};
     }
     Value loss;
     for (std::size_t k = 0; k < x_hat_.size(); ++k) {
-        const std::size_t i = block.elements[k], c = channel_of(i);
-        const Value factor = has_offset() ? constant(Quad(p_.spec.gamma_offset)) + gammas[c] : gammas[c];
-        const Value z = factor * (x_hat_[k] * constant(block.r) + constant(block.d)) + betas[c];
+        const std::size_t i = block.elements[k];
+        const auto& [of_gamma, of_beta] = parameters.at(entry_of(i));
+        const Value factor = has_offset() ? constant(Quad(p_.spec.gamma_offset)) + of_gamma : of_gamma;
+        const Value z = factor * (x_hat_[k] * constant(block.r) + constant(block.d)) + of_beta;
         const Value y = activated(z);
         if (!twice && !out_.z.empty()) out_.z[i] = Wide(value_of(z.value));
         if constexpr (twice) out_.ddy[i] = Wide(y.value.along);
@@ -127,12 +132,12 @@ void Taped<Number>::results(const Block& block) {
         if constexpr (twice) out_.ddx[i] = Wide(by[x_[k].node].along);
         else out_.dx[i] = Wide(by[x_[k].node]);
     }
-    for (std::size_t c = 0; c < C_; ++c)
+    for (const auto& [entry, values] : parameters)
         if constexpr (twice) {
-            out_.ddgamma[c] += Wide(by[gammas[c].node].along);
+            out_.ddgamma[entry] += Wide(by[values.first.node].along);
         } else {
-            out_.dgamma[c] += Wide(by[gammas[c].node]);
-            out_.dbeta[c] += Wide(by[betas[c].node]);
+            out_.dgamma[entry] += Wide(by[values.first.node]);
+            out_.dbeta[entry] += Wide(by[values.second.node]);
         }
 }
 

@@ -62,7 +62,7 @@ void step_over_samples(Running& running, const std::vector<Block>& blocks, std::
 template <class Way>
 void add_second(const verify::Inputs<double>& in, Result& out) {
     out.ddx.resize(in.x.size()), out.ddy.resize(in.x.size());
-    out.ddgamma.resize(static_cast<std::size_t>(in.problem.shape.C));
+    out.ddgamma.resize(static_cast<std::size_t>(in.problem.affine_count()));
     Way way(in, out);
     for (const Block& block : out.blocks) {
         Block again = block;
@@ -90,7 +90,8 @@ Result evaluate_in(const verify::Inputs<double>& in) {
     out.x_hat.resize(in.x.size());
     out.y.resize(in.x.size());
     if (p.spec.activates()) out.z.resize(in.x.size());
-    if (!in.dy.empty()) out.dx.resize(in.x.size()), out.dgamma.resize(C), out.dbeta.resize(C);
+    const auto entries = static_cast<std::size_t>(p.affine_count());
+    if (!in.dy.empty()) out.dx.resize(in.x.size()), out.dgamma.resize(entries), out.dbeta.resize(entries);
     Way way(in, out);
     for (std::size_t b = 0; b < out.blocks.size(); ++b) {
         Block& block = out.blocks[b];

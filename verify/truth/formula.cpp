@@ -77,8 +77,8 @@ void ByFormula::is_below(double above, Wide& s, const Wide& floor) {
     if (above < 0) s = floor, slope_ = Wide();
 }
 
-Wide ByFormula::times_factor(const Wide& v, std::size_t c) const {
-    return has_offset() ? v * wide::two_sum(p_.spec.gamma_offset, gamma(c)) : v * gamma(c);
+Wide ByFormula::times_factor(const Wide& v, std::size_t entry) const {
+    return has_offset() ? v * wide::two_sum(p_.spec.gamma_offset, gamma(entry)) : v * gamma(entry);
 }
 
 void ByFormula::results(const Block& block) {
@@ -86,10 +86,10 @@ void ByFormula::results(const Block& block) {
     const Wide r(block.r), d(block.d);
     Wide mean_g, mean_g_x_hat;
     for (const std::size_t i : block.elements) {
-        const std::size_t c = channel_of(i);
+        const std::size_t entry = entry_of(i);
         const Wide x_hat = (-mean_ + in_.x[i]) * rstd_, corrected = renorm ? x_hat * r + d : x_hat;
         out_.x_hat[i] = x_hat;
-        Wide& y = out_.y[i] = times_factor(corrected, c) + beta(c);
+        Wide& y = out_.y[i] = times_factor(corrected, entry) + beta(entry);
         Wide dz = in_.dy.empty() ? 0 : in_.dy[i];
         if (activates) {
             const Wide z = out_.z[i] = y;
@@ -97,9 +97,9 @@ void ByFormula::results(const Block& block) {
             if (!in_.dy.empty()) dz = activation_slope(p_.spec.activation, z) * dz;
         }
         if (in_.dy.empty()) continue;
-        out_.dgamma[c] += activates ? corrected * dz : corrected * dz.high;
-        out_.dbeta[c] = activates ? out_.dbeta[c] + dz : out_.dbeta[c] + dz.high;
-        Wide& g = out_.dx[i] = times_factor(dz, c);
+        out_.dgamma[entry] += activates ? corrected * dz : corrected * dz.high;
+        out_.dbeta[entry] = activates ? out_.dbeta[entry] + dz : out_.dbeta[entry] + dz.high;
+        Wide& g = out_.dx[i] = times_factor(dz, entry);
         if (renorm) g = g * r;
         if (own) mean_g += g, mean_g_x_hat += g * x_hat;
     }
@@ -116,7 +116,7 @@ void ByFormulaTwice::results(const Block& block) {
     const bool own = p_.own_statistics();
     const Wide r(block.r), d(block.d);
     const auto given = [](const std::vector<double>& v, std::size_t i) { return v.empty() ? 0 : v[i]; };
-    const auto g = [&](std::size_t i) { return times_factor(in_.dy[i], channel_of(i)) * r; };
+    const auto g = [&](std::size_t i) { return times_factor(in_.dy[i], entry_of(i)) * r; };
     Wide mean_g, mean_v, along_g, along_v, T;
     for (const std::size_t i : block.elements) {
         const double v = given(in_.v, i);
@@ -136,12 +136,12 @@ void ByFormulaTwice::results(const Block& block) {
     std::vector<Wide> h;
     Wide mean_h, along_h;
     for (const std::size_t i : block.elements) {
-        const std::size_t c = channel_of(i);
-        const double v = given(in_.v, i), u = given(in_.u, c);
+        const std::size_t entry = entry_of(i);
+        const double v = given(in_.v, i), u = given(in_.u, entry);
         const Wide x_hat = out_.x_hat[i], Pv = own ? -mean_v + v - x_hat * along_v : Wide(v), by_v = Pv * rstd_ * r,
                    of_u = wide::two_product(u, in_.dy[i]) * r;
-        out_.ddy[i] = times_factor(by_v, c) + (x_hat * r + d) * u + given(in_.w, c);
-        out_.ddgamma[c] += by_v * in_.dy[i];
+        out_.ddy[i] = times_factor(by_v, entry) + (x_hat * r + d) * u + given(in_.w, entry);
+        out_.ddgamma[entry] += by_v * in_.dy[i];
         h.push_back(own ? of_u - rstd_ * (g(i) * along_v + along_g * v) : of_u);
         mean_h += h.back(), along_h += h.back() * x_hat;
     }

@@ -50,16 +50,16 @@ std::vector<T> unpacked(const Problem& p, const Memory& m) {
 }
 
 template <class T>
-Memory packed_channels(const Problem& p, const std::vector<T>& values) {
+Memory packed_parameters(const Problem& p, const std::vector<T>& values) {
     Memory m(p.params(), values.size());
-    for (std::size_t c = 0; c < values.size(); ++c) m.write(c, values[c]);
+    for (std::size_t k = 0; k < values.size(); ++k) m.write(k, values[k]);
     return m;
 }
 
 template <class T>
-std::vector<T> unpacked_channels(const Problem& p, const Memory& m) {
-    std::vector<T> values(static_cast<std::size_t>(p.shape.C));
-    for (std::size_t c = 0; c < values.size(); ++c) values[c] = m.read<T>(c);
+std::vector<T> unpacked_parameters(const Problem& p, const Memory& m) {
+    std::vector<T> values(static_cast<std::size_t>(p.affine_count()));
+    for (std::size_t k = 0; k < values.size(); ++k) values[k] = m.read<T>(k);
     return values;
 }
 
@@ -68,9 +68,9 @@ std::vector<T> unpacked_channels(const Problem& p, const Memory& m) {
 template <class T>
 Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted wanted) {
     const Problem& p = in.problem;
-    const auto size = static_cast<std::size_t>(p.shape.size()), C = static_cast<std::size_t>(p.shape.C);
+    const auto size = static_cast<std::size_t>(p.shape.size()), entries = static_cast<std::size_t>(p.affine_count());
     Memory x = packed(p, in.x), y(p.dtype, size);
-    Memory gamma = packed_channels(p, in.gamma), beta = packed_channels(p, in.beta);
+    Memory gamma = packed_parameters(p, in.gamma), beta = packed_parameters(p, in.beta);
     const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data()};
     const auto tensor = [&](Memory& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout}; };
     const bool adds = p.spec.adds();
@@ -88,7 +88,7 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     const bool d_residual = adds && wanted.d_residual;
     if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta || d_residual)) return out;
 
-    Memory dy = packed(p, in.dy), dx(p.dtype, size), dgamma(p.params(), C), dbeta(p.params(), C);
+    Memory dy = packed(p, in.dy), dx(p.dtype, size), dgamma(p.params(), entries), dbeta(p.params(), entries);
     Gradients gradients{tensor(dx), wanted.dgamma ? dgamma.data() : nullptr, wanted.dbeta ? dbeta.data() : nullptr};
     if (!wanted.dx) gradients.dx.data = nullptr;
     Memory ds = packed(p, in.ds, sums), of_residual(sums, d_residual ? size : 0);
@@ -97,12 +97,12 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
              in.ds.empty() ? Tensor{} : of_sum(ds));
     if (d_residual) out.d_residual = unpacked<T>(p, of_residual);
     if (wanted.dx) out.dx = unpacked<T>(p, dx);
-    if (wanted.dgamma) out.dgamma = unpacked_channels<T>(p, dgamma);
-    if (wanted.dbeta) out.dbeta = unpacked_channels<T>(p, dbeta);
+    if (wanted.dgamma) out.dgamma = unpacked_parameters<T>(p, dgamma);
+    if (wanted.dbeta) out.dbeta = unpacked_parameters<T>(p, dbeta);
     if (!in.twice()) return out;
 
-    Memory v = packed(p, in.v), u = packed_channels(p, in.u), w = packed_channels(p, in.w);
-    Memory ddx(p.dtype, size), ddy(p.dtype, size), ddgamma(p.params(), C);
+    Memory v = packed(p, in.v), u = packed_parameters(p, in.u), w = packed_parameters(p, in.w);
+    Memory ddx(p.dtype, size), ddy(p.dtype, size), ddgamma(p.params(), entries);
     Cotangents cotangents{{}, in.u.empty() ? nullptr : u.data(), in.w.empty() ? nullptr : w.data()};
     if (!in.v.empty()) cotangents.v = tensor(v);
     SecondGradients second{tensor(ddx), tensor(ddy), wanted.ddgamma ? ddgamma.data() : nullptr};
@@ -111,7 +111,7 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     backward_backward(p.spec, p.mode, tensor(x), tensor(dy), affine, out.saved, cotangents, second, implementation);
     if (wanted.ddx) out.ddx = unpacked<T>(p, ddx);
     if (wanted.ddy) out.ddy = unpacked<T>(p, ddy);
-    if (wanted.ddgamma) out.ddgamma = unpacked_channels<T>(p, ddgamma);
+    if (wanted.ddgamma) out.ddgamma = unpacked_parameters<T>(p, ddgamma);
     return out;
 }
 

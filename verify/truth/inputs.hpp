@@ -13,7 +13,7 @@ template <class T>
 struct Inputs {
     Problem problem;
     std::vector<T> x, dy;
-    std::vector<T> gamma, beta;  ///< C values each, or empty: absent
+    std::vector<T> gamma, beta;  ///< Problem::affine_count() values each, or empty: absent
     State state;                 ///< before the call
     /// cotangents of dx, dgamma and dbeta, for the double backward; empty: absent, 0
     std::vector<T> v = {}, u = {}, w = {};
@@ -37,8 +37,9 @@ struct Inputs {
         return out;
     }
 
-    /// What x_hat of channel c is multiplied by.
-    T factor(std::size_t c) const { return gamma.empty() ? T(1) : problem.spec.factor(gamma[c]); }
+    /// What x_hat is multiplied by where this entry of gamma is used, and that of element i.
+    T factor(std::size_t entry) const { return gamma.empty() ? T(1) : problem.spec.factor(gamma[entry]); }
+    T factor_of(std::size_t i) const { return factor(problem.affine_entry(i)); }
 
     /// The same numbers as another scalar, in another dtype.
     template <class U>

@@ -43,7 +43,13 @@ inline constexpr std::size_t quantity_count = static_cast<std::size_t>(Quantity:
 bool is_asked(Quantity quantity, const Wanted& wanted);
 
 /// What a quantity has one value of.
-enum class Per { element, channel, block, call };
+enum class Per {
+    element,
+    entry,  ///< of gamma and beta
+    channel,
+    block,
+    call
+};
 
 struct QuantityRow {
     Quantity quantity;
@@ -74,10 +80,14 @@ struct QuantityRow {
     }
     /// Of its values in memory: State and Saved are f64.
     DType dtype(const Problem& problem) const {
-        return !output               ? DType::f64
-               : per == Per::channel ? problem.params()
-               : residual            ? problem.residuals()
-                                     : problem.dtype;
+        return !output             ? DType::f64
+               : per == Per::entry ? problem.params()
+               : residual          ? problem.residuals()
+                                   : problem.dtype;
+    }
+    /// How many values: of y, gradients and second ones.
+    std::size_t count(const Problem& problem) const {
+        return static_cast<std::size_t>(per == Per::entry ? problem.affine_count() : problem.shape.size());
     }
     /// The problem with that dtype: f16 data have dgamma in f32, whose infinities no f16 excuses.
     Problem stored(Problem problem) const {

@@ -68,7 +68,6 @@ std::string out_of_range(const Inputs<double>& in, Accumulation accumulation) {
 std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulation, Outputs<double>& out,
                               const truth::Result& truth, Bounds& hard) {
     const Problem& p = in.problem;
-    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
     const double roundings = 4 * unit_roundoff(p.dtype) + storage_roundoff(p.dtype);
     const std::vector<double> x = in.seen();
     std::size_t saturated = 0;
@@ -91,7 +90,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
         if (is_normal || is_infinite) continue;
         const double d_saved = out.saved.d.empty() ? 0 : out.saved.d[k];
         const auto of_zero = [&](std::size_t i) {  // y where x_hat is 0, and its roundings
-            const std::size_t c = i / S % C;
+            const std::size_t c = p.affine_entry(i);
             const double d = in.factor(c) * d_saved, beta = in.beta.empty() ? 0 : in.beta[c];
             const double y = truth::activated(p.spec.activation, d + beta).high;
             // of an activation: its slope, and 4 u of its own, are less than twice as much
@@ -110,7 +109,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             if (!std::isfinite(got) || std::abs(got - other) <= tolerance) got = static_cast<double>(wanted);
         };
         for (std::size_t i : b.elements) {
-            const std::size_t c = i / S % C;
+            const std::size_t c = p.affine_entry(i);
             accept(out.y[i], truth.y[i], of_zero(i).first, of_zero(i).second);
             if (p.spec.activates()) accept(out.y[i], truth.y[i], 0, 0);  // of -infinity
             if (in.dy.empty()) continue;

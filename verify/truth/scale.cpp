@@ -16,14 +16,13 @@ struct Sizes {
     double s, r, d;
 };
 
-// f(element, its channel, its block), the largest.
+// f(element, its entry of gamma and beta, its block), the largest.
 template <class F>
 double over_elements(const Inputs<double>& in, const truth::Result& t, F f) {
-    const auto C = static_cast<std::size_t>(in.problem.shape.C), S = static_cast<std::size_t>(in.problem.shape.S);
     double largest = 0;
     for (const truth::Block& block : t.blocks) {
         const Sizes b(block);
-        for (const std::size_t i : block.elements) largest = std::max(largest, f(i, i / S % C, b));
+        for (const std::size_t i : block.elements) largest = std::max(largest, f(i, in.problem.affine_entry(i), b));
     }
     return largest;
 }
@@ -35,10 +34,10 @@ double over_blocks(const truth::Result& t, F f) {
     return largest;
 }
 
-// The sums over each channel of f, the largest.
+// The sums over each entry of f, the largest.
 template <class F>
-double over_channels(const Inputs<double>& in, const truth::Result& t, F f) {
-    std::vector<double> sums(static_cast<std::size_t>(in.problem.shape.C));
+double over_entries(const Inputs<double>& in, const truth::Result& t, F f) {
+    std::vector<double> sums(static_cast<std::size_t>(in.problem.affine_count()));
     over_elements(in, t, [&](std::size_t i, std::size_t c, const Sizes& b) { return sums[c] += f(i, b); });
     return sums.empty() ? 0 : std::ranges::max(sums);
 }
@@ -60,10 +59,9 @@ double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Res
                 return cotangent(in.ds, i) + (b.s > 0 ? gamma(c) * b.r * std::abs(in.dy[i]) / b.s : 0);
             });
         case Quantity::dgamma:
-            return over_channels(in, t,
-                                 [&](std::size_t i, const Sizes& b) { return std::abs(in.dy[i]) * x_hat(i, b); });
+            return over_entries(in, t, [&](std::size_t i, const Sizes& b) { return std::abs(in.dy[i]) * x_hat(i, b); });
         case Quantity::dbeta:
-            return over_channels(in, t, [&](std::size_t i, const Sizes&) { return std::abs(in.dy[i]); });
+            return over_entries(in, t, [&](std::size_t i, const Sizes&) { return std::abs(in.dy[i]); });
         case Quantity::mean:
             return over_blocks(t, [](const Block& b) { return std::max(magnitude(b.mean), magnitude(b.s)); });
         case Quantity::var: return over_blocks(t, [](const Block& b) { return magnitude(b.s * b.s); });
@@ -82,7 +80,7 @@ double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Res
                        cotangent(in.w, c);
             });
         case Quantity::ddgamma:
-            return over_channels(in, t, [&](std::size_t i, const Sizes& b) {
+            return over_entries(in, t, [&](std::size_t i, const Sizes& b) {
                 return b.s > 0 ? b.r * std::abs(in.dy[i]) * cotangent(in.v, i) / b.s : 0;
             });
         default: return 0;

@@ -12,20 +12,18 @@ class Way {
 public:
     /// given: mean and var of blocks are what forward made of other numbers, as backward reads them.
     Way(const verify::Inputs<double>& in, Result& out, bool given = false)
-        : in_(in), out_(out), p_(in.problem), given_(given), C_(static_cast<std::size_t>(p_.shape.C)),
-          S_(static_cast<std::size_t>(p_.shape.S)) {}
+        : in_(in), out_(out), p_(in.problem), given_(given) {}
 
 protected:
-    std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
-    double gamma(std::size_t c) const { return in_.gamma.empty() ? 1 : in_.gamma[c]; }
+    std::size_t entry_of(std::size_t i) const { return p_.affine_entry(i); }
+    double gamma(std::size_t entry) const { return in_.gamma.empty() ? 1 : in_.gamma[entry]; }
     bool has_offset() const { return p_.spec.gamma_offset != 0 && !in_.gamma.empty(); }
-    double beta(std::size_t c) const { return in_.beta.empty() ? 0 : in_.beta[c]; }
+    double beta(std::size_t entry) const { return in_.beta.empty() ? 0 : in_.beta[entry]; }
 
     const verify::Inputs<double>& in_;
     Result& out_;
     const Problem& p_;
     bool given_;
-    std::size_t C_, S_;
 };
 
 /// In Quad, or in Dual: along v, u and w.
@@ -56,8 +54,8 @@ public:
     void results(const Block& block);
 
 protected:
-    /// v times what x_hat of channel c is multiplied by.
-    Wide times_factor(const Wide& v, std::size_t c) const;
+    /// v times what x_hat is multiplied by, of this entry.
+    Wide times_factor(const Wide& v, std::size_t entry) const;
     /// `floor`, and no slope, for s where it is below.
     void is_below(double above, Wide& s, const Wide& floor);
 
