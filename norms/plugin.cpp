@@ -225,7 +225,6 @@ private:
                      {spec.activates(), NORMLAB_READS_EPILOGUE, 4, "epilogue"},
                      {is_narrow(problem.params()), NORMLAB_READS_PARAM_DTYPE, 4, "param_dtype"},
                      {spec.adds(), NORMLAB_READS_RESIDUAL, 5, "residual"},
-
                      {spec.affine_set != AffineSet::channel, NORMLAB_READS_AFFINE, 5, "affine_set"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;

@@ -43,75 +43,79 @@ enum class Residual {
     none,
     stored,  ///< statistics, x_hat and backward see s as it is stored
     wide     ///< forward's statistics and x_hat see the sum before it is rounded to its type; backward sees s as stored
-    /// What gamma and beta have one entry of. An element uses the entry of its place; dgamma and dbeta of an entry sum
-    /// over the elements that use it, and no others. Entries lie row by row as written, whatever the layout of the
-    /// data.
-    enum class AffineSet{
-        channel,         ///< [C]
-        element,         ///< [C, S]: elements of a sample, as layer norm over an image has them
-        sample_channel,  ///< [N, C]: adaptive norms, whose gamma and beta another network gives for each sample
-        group            ///< [G]: channel c is of group c / (C / G)
-    };
-    enum class Correction{none, renorm};  ///< renorm: batch renormalization's r and d, constants in the backward pass
-    enum class Running{none, unbiased_variance, biased_variance, sigma};  ///< what State keeps beside the mean
+};
+/// What gamma and beta have one entry of. An element uses the entry of its place; dgamma and dbeta of an entry sum over
+/// the elements that use it, and no others. Entries lie row by row as written, whatever the layout of the data.
+enum class AffineSet {
+    channel,         ///< [C]
+    element,         ///< [C, S]: elements of a sample, as layer norm over an image has them
+    sample_channel,  ///< [N, C]: adaptive norms, whose gamma and beta another network gives for each sample
+    group            ///< [G]: channel c is of group c / (C / G)
+};
+enum class Correction { none, renorm };  ///< renorm: batch renormalization's r and d, constants in the backward pass
+enum class Running { none, unbiased_variance, biased_variance, sigma };  ///< what State keeps beside the mean
 
-    /// y = gamma * x_hat + beta, x_hat = (x - mean) / sqrt(sigma^2 + eps), by block; gamma and beta are per channel in
-    /// every variant, unless affine_set says otherwise. Denominator says where else eps may go. Build one with a
-    /// function of norms/variants/ and change its fields as needed.
-    struct Spec{
-        std::string_view variant;  ///< for messages only; must outlive the Spec (a literal)
-        Axes block; Moments moments = Moments::centred; Correction correction = Correction::none;
-        Running running = Running::none;  ///< none: evaluation uses the input's own statistics
-        std::int64_t groups = 1;          ///< G; divides C
-        double eps = 1e-5;
-        std::optional<double> momentum = 0.1;  ///< weight of the new value, in [0, 1]; none: cumulative average
-        /// samples normalised together when the block spans samples; divides N; 0: all N
-        std::int64_t stat_batch = 0;
-        double r_max = 3, d_max = 5;  ///< clipping of batch renormalization; r_max >= 1, d_max >= 0
-        Denominator denominator = Denominator::root; Divisor divisor = Divisor::own;
-        bool weights = false;  ///< x is the weights of a layer, gamma their lengths
-        /// 0 or 1: gamma is stored less that. x_hat is multiplied by gamma_offset + gamma, formed in f32 (f64 for f64)
-        /// and stored in no lower type; the gradient is that of the stored gamma. Where no gamma is given x_hat is left
-        /// alone.
-        std::int32_t gamma_offset = 0;
-        /// Behind the norm: z takes y's place, is formed in f32 (f64 for f64) and stored in no lower type, and y =
-        /// act(z) is rounded once. The backward pass forms z again, from x, what is saved, gamma and beta. At
-        /// +-infinity act and its derivative are their limits: infinity and 0, 1 and 0.
-        Activation activation = Activation::none;
-        /// Of gamma, beta and their gradients, where it is not that of the arithmetic: f32, bf16 or f16 beside data of
-        /// any of these. They are read exactly; gradients are summed as without and rounded once.
-        std::optional<DType> param_dtype = std::nullopt;
-        /// s = x + residual, added in f32 (f64 for f64) and rounded once to residual_dtype, stands for x. Its gradient
-        /// d is that of the norm and ds, the cotangent of s; dx and d_residual are d, each in its type.
-        Residual residual = Residual::none;
-        /// Of residual, s and their gradients, where it is not the data's: f32 beside data of 16 bits.
-        std::optional<DType> residual_dtype = std::nullopt;
-        AffineSet affine_set = AffineSet::channel;  ///< what gamma, beta and their gradients have one entry of
+/// y = gamma * x_hat + beta, x_hat = (x - mean) / sqrt(sigma^2 + eps), by block; gamma and beta are per channel in
+/// every variant, unless affine_set says otherwise. Denominator says where else eps may go. Build one with a function
+/// of norms/variants/ and change its fields as needed.
+struct Spec {
+    std::string_view variant;  ///< for messages only; must outlive the Spec (a literal)
+    Axes block;
+    Moments moments = Moments::centred;
+    Correction correction = Correction::none;
+    Running running = Running::none;  ///< none: evaluation uses the input's own statistics
+    std::int64_t groups = 1;          ///< G; divides C
+    double eps = 1e-5;
+    std::optional<double> momentum = 0.1;  ///< weight of the new value, in [0, 1]; none: cumulative average
+    /// samples normalised together when the block spans samples; divides N; 0: all N
+    std::int64_t stat_batch = 0;
+    double r_max = 3, d_max = 5;  ///< clipping of batch renormalization; r_max >= 1, d_max >= 0
+    Denominator denominator = Denominator::root;
+    Divisor divisor = Divisor::own;
+    bool weights = false;  ///< x is the weights of a layer, gamma their lengths
+    /// 0 or 1: gamma is stored less that. x_hat is multiplied by gamma_offset + gamma, formed in f32 (f64 for f64) and
+    /// stored in no lower type; the gradient is that of the stored gamma. Where no gamma is given x_hat is left alone.
+    std::int32_t gamma_offset = 0;
+    /// Behind the norm: z takes y's place, is formed in f32 (f64 for f64) and stored in no lower type, and y = act(z)
+    /// is rounded once. The backward pass forms z again, from x, what is saved, gamma and beta. At +-infinity act and
+    /// its derivative are their limits: infinity and 0, 1 and 0.
+    Activation activation = Activation::none;
+    /// Of gamma, beta and their gradients, where it is not that of the arithmetic: f32, bf16 or f16 beside data of any
+    /// of these. They are read exactly; gradients are summed as without and rounded once.
+    std::optional<DType> param_dtype = std::nullopt;
+    /// s = x + residual, added in f32 (f64 for f64) and rounded once to residual_dtype, stands for x. Its gradient d is
+    /// that of the norm and ds, the cotangent of s; dx and d_residual are d, each in its type.
+    Residual residual = Residual::none;
+    /// Of residual, s and their gradients, where it is not the data's: f32 beside data of 16 bits.
+    std::optional<DType> residual_dtype = std::nullopt;
+    AffineSet affine_set = AffineSet::channel;  ///< what gamma, beta and their gradients have one entry of
 
-        bool adds() const {return residual != Residual::none;}
-bool activates() const { return activation != Activation::none; }
-bool centred() const { return moments == Moments::centred; }
-/// What x_hat is multiplied by, of a gamma that is given.
-template <class T>
-constexpr T factor(const T& gamma) const {
-    return gamma_offset == 0 ? gamma : T(T(gamma_offset) + gamma);
-}
-/// q, what the sum of squares of a block of m elements is divided by.
-constexpr double divisor_of(double m) const {
-    if (divisor == Divisor::less_one) return m - 1;
-    return divisor == Divisor::one || moments == Moments::norm ? 1 : m;
-}
-/// Below some sigma^2 it is eps alone that divides, and there dx has no term of x_hat.
-constexpr bool has_floor() const { return denominator == Denominator::floor || denominator == Denominator::floor_root; }
-/// k of f(a x; a^k eps) = f(x; eps).
-constexpr int eps_degree() const {
-    return denominator == Denominator::root || denominator == Denominator::floor_root ? 2 : 1;
-}
-/// The textbook's denominator of its own variance.
-constexpr bool plain() const { return denominator == Denominator::root && divisor == Divisor::own; }
-/// A block lies in one channel and has all of its positions: the blocks for which a channel can keep running
-/// statistics.
-bool by_channel() const { return !block.groups && !block.channels && block.positions; }
+    bool adds() const { return residual != Residual::none; }
+    bool activates() const { return activation != Activation::none; }
+    bool centred() const { return moments == Moments::centred; }
+    /// What x_hat is multiplied by, of a gamma that is given.
+    template <class T>
+    constexpr T factor(const T& gamma) const {
+        return gamma_offset == 0 ? gamma : T(T(gamma_offset) + gamma);
+    }
+    /// q, what the sum of squares of a block of m elements is divided by.
+    constexpr double divisor_of(double m) const {
+        if (divisor == Divisor::less_one) return m - 1;
+        return divisor == Divisor::one || moments == Moments::norm ? 1 : m;
+    }
+    /// Below some sigma^2 it is eps alone that divides, and there dx has no term of x_hat.
+    constexpr bool has_floor() const {
+        return denominator == Denominator::floor || denominator == Denominator::floor_root;
+    }
+    /// k of f(a x; a^k eps) = f(x; eps).
+    constexpr int eps_degree() const {
+        return denominator == Denominator::root || denominator == Denominator::floor_root ? 2 : 1;
+    }
+    /// The textbook's denominator of its own variance.
+    constexpr bool plain() const { return denominator == Denominator::root && divisor == Divisor::own; }
+    /// A block lies in one channel and has all of its positions: the blocks for which a channel can keep running
+    /// statistics.
+    bool by_channel() const { return !block.groups && !block.channels && block.positions; }
 };
 
 /// Everything that decides whether and how an implementation serves a call, but the pointers.

@@ -97,156 +97,157 @@ void set_residual(Case& c, std::size_t k) {
 }
 void set_residual_dtype(Case& c, std::size_t k) {
     if (k == 1 && is_narrow(c.dtype)) c.residual = c.residual.value_or(Residual::stored), c.residual_dtype = DType::f32;
-    // Which, by the shape.
-    void set_entries(Case & c, std::size_t k) {
-        if (k == 1) c.affine_set = static_cast<AffineSet>(1 + (c.shape.N + 2 * c.shape.C + c.shape.S) % 3);
-    }
-    void set_limits(Case & c, std::size_t k) {
-        if (k == 1) c.r_max = 1, c.d_max = 0;
-    }
+}
+// Which, by the shape.
+void set_entries(Case& c, std::size_t k) {
+    if (k == 1) c.affine_set = static_cast<AffineSet>(1 + (c.shape.N + 2 * c.shape.C + c.shape.S) % 3);
+}
+void set_limits(Case& c, std::size_t k) {
+    if (k == 1) c.r_max = 1, c.d_max = 0;
+}
 
-    // Groups after channels, state after the variant's own.
-    constexpr Factor factors[] = {
-        {"layout", 2, set_layout},
-        {"mode", 2, set_mode},
-        {"gamma, beta", 4, set_affine},
-        {"asked for", 7, set_asked},
-        {"in place", 4, set_in_place},
-        {"N", 3, set_samples},
-        {"C", 4, set_channels},
-        {"S", 4, set_positions},
-        {"misaligned", 3, set_misaligned},
-        {"threads", 3, set_threads},
-        {"eps", 2, set_eps},
-        {"denominator", 4, set_form, has_forms},
-        {"groups", 4, set_groups, has_groups},
-        {"stat_batch", 4, set_slices, has_slices},
-        {"running", 4, set_running, keeps_state},
-        {"momentum", 3, set_momentum, keeps_state},
-        {"count", 6, set_count, keeps_state},
-        {"state", 3, set_state, keeps_state},
-        {"limits", 2, set_limits, has_renorm},
-        {.name = "param_dtype", .levels = 2, .set = set_params, .option = true},
-        {.name = "gamma_offset", .levels = 2, .set = set_gamma_offset, .option = true},
-        {.name = "activation", .levels = 2, .set = set_activation, .option = true},
-        {.name = "residual", .levels = 3, .set = set_residual, .option = true},
-        {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
-        {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},
-    };
+// Groups after channels, state after the variant's own.
+constexpr Factor factors[] = {
+    {"layout", 2, set_layout},
+    {"mode", 2, set_mode},
+    {"gamma, beta", 4, set_affine},
+    {"asked for", 7, set_asked},
+    {"in place", 4, set_in_place},
+    {"N", 3, set_samples},
+    {"C", 4, set_channels},
+    {"S", 4, set_positions},
+    {"misaligned", 3, set_misaligned},
+    {"threads", 3, set_threads},
+    {"eps", 2, set_eps},
+    {"denominator", 4, set_form, has_forms},
+    {"groups", 4, set_groups, has_groups},
+    {"stat_batch", 4, set_slices, has_slices},
+    {"running", 4, set_running, keeps_state},
+    {"momentum", 3, set_momentum, keeps_state},
+    {"count", 6, set_count, keeps_state},
+    {"state", 3, set_state, keeps_state},
+    {"limits", 2, set_limits, has_renorm},
+    {.name = "param_dtype", .levels = 2, .set = set_params, .option = true},
+    {.name = "gamma_offset", .levels = 2, .set = set_gamma_offset, .option = true},
+    {.name = "activation", .levels = 2, .set = set_activation, .option = true},
+    {.name = "residual", .levels = 3, .set = set_residual, .option = true},
+    {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
+    {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},
+};
 
-    std::vector<const Factor*> factors_of(std::string_view variant) {
-        const Spec spec = find_variant(variant).make();
-        std::vector<const Factor*> chosen;
-        for (const Factor& f : factors)
-            if (f.has(spec)) chosen.push_back(&f);
-        return chosen;
-    }
+std::vector<const Factor*> factors_of(std::string_view variant) {
+    const Spec spec = find_variant(variant).make();
+    std::vector<const Factor*> chosen;
+    for (const Factor& f : factors)
+        if (f.has(spec)) chosen.push_back(&f);
+    return chosen;
+}
 
-    Case combined(Case c, const std::vector<const Factor*>& chosen, const Row& row) {
-        for (std::size_t k = 0; k < chosen.size(); ++k) chosen[k]->set(c, row[k]);
-        return c;
-    }
+Case combined(Case c, const std::vector<const Factor*>& chosen, const Row& row) {
+    for (std::size_t k = 0; k < chosen.size(); ++k) chosen[k]->set(c, row[k]);
+    return c;
+}
 
-    std::size_t strength_of(Tier tier) { return tier == Tier::full ? 3 : 2; }
+std::size_t strength_of(Tier tier) { return tier == Tier::full ? 3 : 2; }
 
-    // Of a variant, for all dtypes and implementations.
-    const Covering& covering_of(std::string_view variant, std::size_t strength) {
-        static std::mutex lock;
-        static std::map<std::pair<std::string, std::size_t>, Covering> known;
-        const std::lock_guard guard(lock);
-        const auto [at, is_new] = known.try_emplace({std::string(variant), strength});
-        if (is_new) {
-            const std::vector<const Factor*> chosen = factors_of(variant);
-            Case base;
-            base.variant = variant;
-            // The long ones are of other checks.
-            const auto with = [&](std::size_t option, std::size_t level, std::size_t covered) {
-                std::vector<std::size_t> levels;
-                for (const Factor* f : chosen) levels.push_back(f->option ? 1 : f->levels);
-                const auto put = [&](Row row) {
-                    if (option < row.size()) row[option] = level;
-                    return row;
-                };
-                Covering covering = covering_array(levels, covered, [&](const Row& row) {
-                    const Case c = combined(base, chosen, put(row));
-                    return is_valid(c) && c.shape.size() <= 40000;
-                });
-                for (Row& row : covering.rows) row = put(row);
-                return covering;
+// Of a variant, for all dtypes and implementations.
+const Covering& covering_of(std::string_view variant, std::size_t strength) {
+    static std::mutex lock;
+    static std::map<std::pair<std::string, std::size_t>, Covering> known;
+    const std::lock_guard guard(lock);
+    const auto [at, is_new] = known.try_emplace({std::string(variant), strength});
+    if (is_new) {
+        const std::vector<const Factor*> chosen = factors_of(variant);
+        Case base;
+        base.variant = variant;
+        // The long ones are of other checks.
+        const auto with = [&](std::size_t option, std::size_t level, std::size_t covered) {
+            std::vector<std::size_t> levels;
+            for (const Factor* f : chosen) levels.push_back(f->option ? 1 : f->levels);
+            const auto put = [&](Row row) {
+                if (option < row.size()) row[option] = level;
+                return row;
             };
-            at->second = with(chosen.size(), 0, strength);
-            for (std::size_t k = 0; k < chosen.size(); ++k)
-                for (std::size_t level = 1; chosen[k]->option && level < chosen[k]->levels; ++level)
-                    for (Row& row : with(k, level, 1).rows) at->second.rows.push_back(std::move(row));
-        }
-        return at->second;
+            Covering covering = covering_array(levels, covered, [&](const Row& row) {
+                const Case c = combined(base, chosen, put(row));
+                return is_valid(c) && c.shape.size() <= 40000;
+            });
+            for (Row& row : covering.rows) row = put(row);
+            return covering;
+        };
+        at->second = with(chosen.size(), 0, strength);
+        for (std::size_t k = 0; k < chosen.size(); ++k)
+            for (std::size_t level = 1; chosen[k]->option && level < chosen[k]->levels; ++level)
+                for (Row& row : with(k, level, 1).rows) at->second.rows.push_back(std::move(row));
     }
+    return at->second;
+}
 
-    // Whether a row has an option that this case cannot have: f64 has no other type of parameters.
-    bool lacks_option(const Case& base, const std::vector<const Factor*>& chosen, const Row& row) {
-        for (std::size_t k = 0; k < row.size(); ++k) {
-            if (!chosen[k]->option || row[k] == 0) continue;
-            Case c = base;
-            chosen[k]->set(c, row[k]);
-            if (c == base) return true;
-        }
-        return false;
+// Whether a row has an option that this case cannot have: f64 has no other type of parameters.
+bool lacks_option(const Case& base, const std::vector<const Factor*>& chosen, const Row& row) {
+    for (std::size_t k = 0; k < row.size(); ++k) {
+        if (!chosen[k]->option || row[k] == 0) continue;
+        Case c = base;
+        chosen[k]->set(c, row[k]);
+        if (c == base) return true;
     }
+    return false;
+}
 
-    // Those of the base's layout and mode, which are factors too.
-    std::vector<Case> combination_cases(const Case& base, Tier tier) {
-        const std::vector<const Factor*> chosen = factors_of(base.variant);
-        std::vector<Case> cases;
-        const std::vector<Row>& rows = covering_of(base.variant, strength_of(tier)).rows;
-        for (std::size_t k = 0; k < rows.size(); ++k) {
-            if (lacks_option(base, chosen, rows[k])) continue;
-            Case c = combined(base, chosen, rows[k]);
-            c.seed = k + 1;
-            if (c.layout == base.layout && c.mode == base.mode) cases.push_back(c);
-            if (tier == Tier::smoke && cases.size() == 4) break;
-        }
-        return cases;
+// Those of the base's layout and mode, which are factors too.
+std::vector<Case> combination_cases(const Case& base, Tier tier) {
+    const std::vector<const Factor*> chosen = factors_of(base.variant);
+    std::vector<Case> cases;
+    const std::vector<Row>& rows = covering_of(base.variant, strength_of(tier)).rows;
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+        if (lacks_option(base, chosen, rows[k])) continue;
+        Case c = combined(base, chosen, rows[k]);
+        c.seed = k + 1;
+        if (c.layout == base.layout && c.mode == base.mode) cases.push_back(c);
+        if (tier == Tier::smoke && cases.size() == 4) break;
     }
+    return cases;
+}
 
-    std::vector<Finding> combinations(const Case& c, const Implementation& implementation) {
-        const Inputs<double> in = draw(c);
-        const truth::Result t = truth::evaluate(in);
-        const Accumulation accumulation = implementation.accumulation(c.dtype);
-        Bounds bounds = error_bounds(in, t, accumulation);
-        add_update_roundings(bounds, in, t, accumulation);
-        const auto asked = static_cast<unsigned>(c.asked);
-        const Wanted wanted{(asked & 1) != 0, (asked & 2) != 0, (asked & 4) != 0};
-        Session session(implementation, in.problem,
-                        {.threads = static_cast<int>(c.threads),
-                         .offset = static_cast<std::size_t>(c.misaligned),
-                         .in_place = c.in_place});
-        session.write(in);
-        session.forward();
-        if (asked != 0) session.backward(wanted);
-        Outputs<double> out = session.outputs();
-        for (const QuantityRow& q : quantities::outputs(in.problem))  // nothing is wrong with what is not asked for
-            if (!is_asked(q.quantity, wanted))
-                for (const truth::Wide& v : q.in(t)) (out.*q.output).push_back(v.high);
-        accept_saturation(in, accumulation, out, t, bounds);
+std::vector<Finding> combinations(const Case& c, const Implementation& implementation) {
+    const Inputs<double> in = draw(c);
+    const truth::Result t = truth::evaluate(in);
+    const Accumulation accumulation = implementation.accumulation(c.dtype);
+    Bounds bounds = error_bounds(in, t, accumulation);
+    add_update_roundings(bounds, in, t, accumulation);
+    const auto asked = static_cast<unsigned>(c.asked);
+    const Wanted wanted{(asked & 1) != 0, (asked & 2) != 0, (asked & 4) != 0};
+    Session session(implementation, in.problem,
+                    {.threads = static_cast<int>(c.threads),
+                     .offset = static_cast<std::size_t>(c.misaligned),
+                     .in_place = c.in_place});
+    session.write(in);
+    session.forward();
+    if (asked != 0) session.backward(wanted);
+    Outputs<double> out = session.outputs();
+    for (const QuantityRow& q : quantities::outputs(in.problem))  // nothing is wrong with what is not asked for
+        if (!is_asked(q.quantity, wanted))
+            for (const truth::Wide& v : q.in(t)) (out.*q.output).push_back(v.high);
+    accept_saturation(in, accumulation, out, t, bounds);
 
-        const bool keeps = in.problem.spec.running != Running::none, moves = keeps && c.mode == Mode::train;
-        std::vector<Finding> all;
-        for (const QuantityRow& q : quantities::results()) {
-            const bool there = q.saved ? !q.in(out).empty() : q.output ? is_asked(q.quantity, wanted) : moves;
-            if (!q.is_of(in.problem) && q.output) continue;
-            Problem p = in.problem;
-            if (!q.output) p.dtype = DType::f64, p.shape = {1, static_cast<std::int64_t>(q.in(out).size()), 1};
-            if (there) all.push_back(compare(q.name_in(p.spec), q.stored(p), q.in(out), q.in(t), bounds.*q.bound));
-        }
-        if (moves)
-            all.push_back(measured("updates miscounted", out.state.count != in.state.count + in.problem.slices(), 0));
-        if (keeps && !moves) {
-            const bool same = out.state.mean == in.state.mean && spread_of(out.state) == spread_of(in.state) &&
-                              out.state.count == in.state.count;
-            all.push_back(measured("State changed by evaluation", !same, 0));
-        }
-        return all;
+    const bool keeps = in.problem.spec.running != Running::none, moves = keeps && c.mode == Mode::train;
+    std::vector<Finding> all;
+    for (const QuantityRow& q : quantities::results()) {
+        const bool there = q.saved ? !q.in(out).empty() : q.output ? is_asked(q.quantity, wanted) : moves;
+        if (!q.is_of(in.problem) && q.output) continue;
+        Problem p = in.problem;
+        if (!q.output) p.dtype = DType::f64, p.shape = {1, static_cast<std::int64_t>(q.in(out).size()), 1};
+        if (there) all.push_back(compare(q.name_in(p.spec), q.stored(p), q.in(out), q.in(t), bounds.*q.bound));
     }
+    if (moves)
+        all.push_back(measured("updates miscounted", out.state.count != in.state.count + in.problem.slices(), 0));
+    if (keeps && !moves) {
+        const bool same = out.state.mean == in.state.mean && spread_of(out.state) == spread_of(in.state) &&
+                          out.state.count == in.state.count;
+        all.push_back(measured("State changed by evaluation", !same, 0));
+    }
+    return all;
+}
 
 }  // namespace
 
