@@ -126,6 +126,7 @@ Gate::Gate(const Workload& w, const Problem& problem, bool backward) {
                      .shape = cut_down(problem)};
     if (cut.spec().groups != 1) cut.groups = w.groups;
     cut.eps = w.eps, cut.kappa = 2;
+    if (w.activation != Activation::none) cut.activation = w.activation;
     expected_ = std::make_unique<Expected>(problem, cut, backward);
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/activation.hpp"
 #include "norms/element.hpp"
 #include "norms/running_stats.hpp"
 #include "verify/case/draw.hpp"
@@ -102,12 +103,14 @@ public:
         const Real divisor = block.divisor;
         std::vector<Real> x_hats, gs;
         box.each([&](Index i) {
-            const Real x_hat = st.s == 0 ? 0 : (x(i) - st.mean) / st.s, y = gamma(i) * (x_hat * st.r + st.d) + beta(i);
+            const Real x_hat = x_hat_of(i, st), z = before_activation(i, st);
             block.elements.push_back(block.elements.size());
             x_hats.push_back(x_hat);
-            probe.expected.x_hat.push_back(wide(x_hat)), probe.expected.y.push_back(wide(y));
+            probe.expected.x_hat.push_back(wide(x_hat));
+            probe.expected.y.push_back(wide(activated(p_.spec.activation, z)));
+            if (p_.spec.activates()) probe.expected.z.push_back(wide(z));
             if (!backward) return;
-            gs.push_back(gamma(i) * st.r * dy(i));
+            gs.push_back(gamma(i) * st.r * dz(i, st));
             g_sum += gs.back(), g_x_hat_sum += gs.back() * x_hat;
         });
         const Real mean_g = p_.spec.centred() ? g_sum.value() / static_cast<Real>(block.elements.size()) : 0,
@@ -132,7 +135,8 @@ public:
             const auto [found, fresh] = place.try_emplace(number_of(i), probe.expected.blocks.size());
             if (fresh) probe.expected.blocks.push_back(described(st));
             probe.expected.blocks[found->second].elements.push_back(element++);
-            probe.expected.x_hat.push_back(wide(st.s == 0 ? 0 : (x(i) - st.mean) / st.s));
+            probe.expected.x_hat.push_back(wide(x_hat_of(i, st)));
+            if (p_.spec.activates()) probe.expected.z.push_back(wide(before_activation(i, st)));
         });
         probe.expected.y.resize(element), probe.expected.dx.resize(element);
         add_channels(box, probe);
@@ -142,6 +146,13 @@ public:
 private:
     Real x(Index i) const { return read_element<double>(data_.x.data(), p_.dtype, view_.offset(i.n, i.c, i.s)); }
     Real dy(Index i) const { return read_element<double>(data_.dy.data(), p_.dtype, view_.offset(i.n, i.c, i.s)); }
+    Real x_hat_of(Index i, const BlockStatistics& st) const { return st.s == 0 ? 0 : (x(i) - st.mean) / st.s; }
+    Real before_activation(Index i, const BlockStatistics& st) const {
+        return gamma(i) * (x_hat_of(i, st) * st.r + st.d) + beta(i);
+    }
+    Real dz(Index i, const BlockStatistics& st) const {
+        return dy(i) * activation_slope(p_.spec.activation, before_activation(i, st));
+    }
     Real gamma(Index i) const { return p_.spec.factor(Real(data_.parameters.gamma[static_cast<std::size_t>(i.c)])); }
     Real beta(Index i) const { return data_.parameters.beta[static_cast<std::size_t>(i.c)]; }
 
@@ -206,8 +217,9 @@ private:
         box.each([&](Index i) {
             const auto c = static_cast<std::size_t>(i.c - box.c.begin);
             const BlockStatistics& st = statistics(i);
-            dgamma[c] += dy(i) * ((Real(probe.expected.x_hat[k].high) + probe.expected.x_hat[k].low) * st.r + st.d);
-            dbeta[c] += dy(i);
+            const Real of_z = dz(i, st);
+            dgamma[c] += of_z * ((Real(probe.expected.x_hat[k].high) + probe.expected.x_hat[k].low) * st.r + st.d);
+            dbeta[c] += of_z;
             ++k;
         });
         for (std::size_t c = 0; c < dgamma.size(); ++c) {

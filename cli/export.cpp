@@ -103,9 +103,9 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
         verb, "--residual-dtype", to.residual_dtype,
         [](std::string_view, const std::string& word) { return parse_dtype(word); },
         "the type of residual and s: f32 beside data of 16 bits (default: the data's)");
+    add_value(
         verb, "--affine-set", to.affine_set,
-        [](std::string_view, const std::string& word) {
-        return parse_affine_set(word); },
+        [](std::string_view, const std::string& word) { return parse_affine_set(word); },
         "what gamma and beta have one entry of: channel, element, sample_channel or group (default: channel)");
 }
 

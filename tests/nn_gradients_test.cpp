@@ -147,7 +147,7 @@ TEST_CASE("activations, pooling, dropout and residual layers have the gradients 
     check_layer<Dropout>({{4, 25}, {Task::evaluate}}, 0.4);
     for (const bool shortcut : {false, true}) {
         Sequential net(f64);
-        auto& residual = net.add<Residual>();
+        auto& residual = net.add<nn::Residual>();
         residual.branch().add<Conv>(3, shortcut ? 4 : 3);
         residual.branch().add<Sigmoid>();
         if (shortcut) residual.shortcut().add<Conv>(3, 4, 1);
@@ -225,7 +225,7 @@ TEST_CASE("a net's gradient goes through all of its layers") {
     net.add<Conv>(1, 3, 3, LinearOptions{.bias = false});
     net.add<Norm>(3, batch_norm());
     net.add<Sigmoid>();
-    auto& residual = net.add<Residual>();
+    auto& residual = net.add<nn::Residual>();
     residual.branch().add<Conv>(3, 3, 3, LinearOptions{.bias = false});
     residual.branch().add<Norm>(3, group_norm(3));
     residual.branch().add<Sigmoid>();

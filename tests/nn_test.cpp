@@ -70,7 +70,7 @@ Trained train(int threads, const Spec& spec = batch_norm()) {
     net.add<Norm>(8, spec);
     net.add<Relu>();
     net.add<MaxPool>();
-    auto& residual = net.add<Residual>();
+    auto& residual = net.add<nn::Residual>();
     residual.branch().add<Conv>(8, 8);
     residual.branch().add<Relu>();
     residual.branch().add<Norm>(8, group_norm(4));
@@ -317,7 +317,7 @@ TEST_CASE("what does not fit is refused by name and value") {
     CHECK_THAT(refusal([&] { net.add<Norm>(3, weight_norm()); }), Contains("of weights"));
     CHECK_THAT(refusal([&] { net.add<Norm>(3, batch_norm(), NormOptions{.implementation = "cqu"}); }), Contains("cpu"));
     Sequential residual(f64);
-    residual.add<Residual>().branch().add<Conv>(2, 3);
+    residual.add<nn::Residual>().branch().add<Conv>(2, 3);
     CHECK_THAT(refusal([&] {
                    residual.forward(array({1, 2, 3, 3}, normals(18)), {});
                }),

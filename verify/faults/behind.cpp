@@ -18,6 +18,12 @@ double tanh_of(double z) { return std::tanh(root_2_over_pi * (z + cubic * z * z 
 
 double FaultyLayer::activated(double z) const {
     if (f_.z_in_16_bits != 0) z = rounded(z, size_of(dtype_) == 2 ? dtype_ : DType::bf16);
+    if (f_.infinite_z != 0 && std::isinf(static_cast<float>(z))) return z > 0 ? z : std::nan("");
+    if (f_.exponential_overflows != 0 && p_.epilogue >= NORMLAB_ACTIVATION_SILU) {
+        const auto e =
+            static_cast<float>(std::exp(p_.epilogue == NORMLAB_ACTIVATION_SILU ? z : 2 * root_2_over_pi * z));
+        if (std::isinf(e)) return std::nan("");
+    }
     if (std::isinf(z) && z < 0 && p_.epilogue != NORMLAB_ACTIVATION_NONE) return 0;
     const bool by_erf = (p_.epilogue == NORMLAB_ACTIVATION_GELU) == (f_.gelu_exchanged == 0);
     switch (p_.epilogue) {

@@ -64,7 +64,9 @@ struct Formula {
     double slope_at_y = 0;        ///< act' is taken at y
     double gelu_exchanged = 0;    ///< gelu's two forms
     double relu_slope_at_0 = 0;
-    double relu_drops_nan = 0;  ///< as fmax does
+    double relu_drops_nan = 0;         ///< as fmax does
+    double exponential_overflows = 0;  ///< z e / (1 + e) with e in float
+    double infinite_z = 0;             ///< z beyond float's range is an infinity, and multiplied by 0
     double z_in_16_bits = 0;
     double beta_in_z = 1;    ///< of the z that backward forms
     double dbeta_of_dy = 0;  ///< dbeta sums dy, not dz
@@ -124,6 +126,8 @@ struct Formula {
     // some inputs alone
     double one_sample = 1, one_channel = 1, one_position = 1, large_mean = 1;  ///< factors of y there
     double constant = 0, small_x = 0, nan_as_zero = 0, nan_leaks = 0;
+    double nan_var_as_zero = 0;                           ///< of more than 255 blocks, as fmax makes it
+    double zero_gamma_hides = 0;                          ///< y = beta where gamma is 0, whatever x is
     double one_y = 0, one_dx = 0;                         ///< what one element of 4096 is off by, relatively
     double flushed_x = 0, flushed_y = 0, flushed_dx = 0;  ///< subnormal numbers are taken for 0, or written as 0
     double hat_from_y = 0;  ///< backward has x_hat from y, rounded to the parameters' type
