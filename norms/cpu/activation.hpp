@@ -2,6 +2,7 @@
 // What may stand behind a norm, and its slope, of eight elements at a time: the functions of norms/activation.hpp, in
 // f64 whatever the data are, because the tails of silu need exponentials that float cannot hold.
 
+#include <array>
 #include <cstdint>
 #include <limits>
 
@@ -17,6 +18,12 @@ using L4 = std::int64_t __attribute__((vector_size(32)));
 /// round once, also where the result is subnormal. Within 2 units in the last place; NaN of NaN.
 constexpr double furthest = 1100;  // exp(-furthest) is 0, by far
 struct Exponential {
+    static constexpr auto inverse_factorials = [] {  // 1 / 13!, ..., 1 / 0!
+        std::array<double, 14> out{};
+        double factorial = 1;
+        for (int n = 0; n <= 13; factorial *= ++n) out[static_cast<std::size_t>(13 - n)] = 1 / factorial;
+        return out;
+    }();
     D4 fraction, first, second;
 
     NORMLAB_INLINE explicit Exponential(D4 v) {
@@ -25,9 +32,8 @@ struct Exponential {
         constexpr auto power = [](D4 k) { return std::bit_cast<D4>(std::bit_cast<L4>(k + (shift + 1023)) << 52); };
         const D4 k = (v * 0x1.71547652b82fep0 + shift) - shift, half = (k * 0.5 + shift) - shift;
         const D4 r = (v - k * ln2_high) - k * ln2_low;  // |r| < 0.35: the series leaves 2^-61 of it
-        double factorial = 6227020800;                  // 13!
-        fraction = D4{} + 1 / factorial;
-        for (int n = 13; n > 0; --n) factorial /= n, fraction = fraction * r + 1 / factorial;
+        fraction = D4{} + inverse_factorials[0];
+        for (int n = 1; n <= 13; ++n) fraction = fraction * r + inverse_factorials[static_cast<std::size_t>(n)];
         first = power(half), second = power(k - half);
     }
     NORMLAB_INLINE D4 times(D4 by) const { return by * fraction * first * second; }

@@ -126,7 +126,8 @@ Result backward_from(const verify::Inputs<double>& in, const std::vector<Block>&
     out.blocks = blocks;
     for (std::vector<Wide>* v : {&out.x_hat, &out.y, &out.dx}) v->resize(in.x.size());
     if (in.problem.spec.activates()) out.z.resize(in.x.size());
-    for (std::vector<Wide>* v : {&out.dgamma, &out.dbeta}) v->resize(static_cast<std::size_t>(in.problem.shape.C));
+    for (std::vector<Wide>* v : {&out.dgamma, &out.dbeta})
+        v->resize(static_cast<std::size_t>(in.problem.affine_count()));
     Way way(in, out, true);
     for (Block& block : out.blocks) way.statistics(block), way.results(block);
     return out;
