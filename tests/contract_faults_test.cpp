@@ -261,7 +261,7 @@ TEST_CASE("broken promises: what was prepared once is not prepared again") {
     const auto once = [prepared](const Call& c, Affine affine) {
         if (!affine.gamma || c.problem.dtype == DType::f64) return affine;
         const auto* gamma = static_cast<const float*>(affine.gamma);
-        const auto known = prepared->try_emplace({c.right.get(), gamma}, gamma, gamma + c.problem.shape.C);
+        const auto known = prepared->try_emplace({c.right.get(), gamma}, gamma, gamma + c.problem.affine_count());
         affine.gamma = known.first->second.data();
         return affine;
     };
@@ -280,7 +280,7 @@ TEST_CASE("broken promises: what was prepared once is not prepared again") {
                            c.right->forward(a);
                            const auto* gamma = static_cast<const float*>(a.affine.gamma);
                            if (c.problem.dtype != DType::f64)
-                               (*kept)[c.right.get()].assign(gamma, gamma ? gamma + c.problem.shape.C : gamma);
+                               (*kept)[c.right.get()].assign(gamma, gamma ? gamma + c.problem.affine_count() : gamma);
                        },
                    .backward =
                        [kept](const Call& c, BackwardArgs a) {

@@ -82,7 +82,7 @@ TEST_CASE("a call with a residual has one, and a call without has none") {
     CHECK_THROWS_WITH(fold(folded, initial_state(folded, 3), {}, DType::f32), Contains("with a residual"));
 }
 
-TEST_CASE("s is one addition and one rounding; without ds and with a residual of 0 the layer is the one without") {
+TEST_CASE("s is one addition and one rounding, and without ds and with a residual of 0 the layer is the one without") {
     for (const Variant* v : all_variants())
         for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16})
             for (const Residual residual : {Residual::stored, Residual::wide}) {

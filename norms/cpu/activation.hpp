@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "norms/cpu/kernels.hpp"
+#include "norms/cpu/gelu.hpp"
 #include "norms/cpu/lanes.hpp"
 
 namespace normlab::cpu {

@@ -1,5 +1,6 @@
+#include "norms/cpu/gelu.hpp"
+
 #include "norms/activation.hpp"
-#include "norms/cpu/kernels.hpp"
 
 namespace normlab::cpu {
 

@@ -11,9 +11,3 @@ NORMLAB_CPU_KERNELS(baseline)  // what every machine of the architecture has
 NORMLAB_CPU_KERNELS(v3)  // x86-64-v3: AVX2, F16C
 #endif
 #undef NORMLAB_CPU_KERNELS
-
-namespace normlab::cpu {
-// Compiled once: what calls the library's erfc is the same for every instruction set.
-double gelu(double z);
-double gelu_slope(double z);
-}  // namespace normlab::cpu

@@ -243,7 +243,7 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
         if (f_.padding != 0) squares += (std::ceil(m / f_.padding) * f_.padding - m) * mean * mean;
         double var = f_.var * squares / (centred_ && q > 1 ? q - ddof : q);
         if (f_.one_pass != 0) var = std::max(0.0, var - mean * mean * m / q);
-        if (f_.nan_var_as_zero != 0 && p_.statistics > 255 && std::isnan(var)) var = 0;
+        if (f_.nan_var_as_zero != 0 && p_.statistics > 255 && std::isnan(var)) var = mean = 0;
         if (f_.largest_var_f16 != 0 && dtype_ == DType::f16) var = std::min(var, f_.largest_var_f16);
         double rstd = inverse_root(var, f_.eps, m);
         if (f_.rstd_in_f32 != 0 && dtype_ != DType::f64) rstd = rounded(rstd, DType::f32);
