@@ -143,9 +143,9 @@ void forward_blocks(const Setup& s, const ForwardArgs& given, const Out& out, [[
 
 /// One block's dx, and its share of dgamma and dbeta where one of them is asked for. With a residual x is s. G: of dy,
 /// or of what stands for it.
-template <class T, class G, class To>
+template <class T, class G, class Out>
 void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block, const ParameterSums& to,
-                    const To& gradient) {
+                    const Out& out) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
@@ -187,11 +187,8 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
             const BackwardTerms terms(dx_statistics(s, args.saved, block), varies ? 1 : entry(gamma, c, 1), used, s.m,
                                       s.q, centred);
             const P* each = varies && gamma ? gamma + c : nullptr;
-            const T* at = x + start + k;
-            const G* dy_at = dy + start + k;
-            const To here = gradient.from(start + k);
-            terms.template fit<A>() ? run_backward<A>(at, dy_at, here, n, terms, each)
-                                    : run_backward<double>(at, dy_at, here, n, terms, each);
+            terms.template fit<A>() ? run_backward<A>(x, dy, start + k, n, terms, each, out)
+                                    : run_backward<double>(x, dy, start + k, n, terms, each, out);
         });
     }
 }
@@ -231,7 +228,7 @@ void backward_blocks(const Setup& s, const BackwardArgs& args, [[maybe_unused]] 
         for (std::int64_t block = s.blocks() * slice / slices; block < s.blocks() * (slice + 1) / slices; ++block)
             if (const ParameterSums to{dgamma, dgamma + C, dgamma + 2 * C, dgamma + 3 * C}; s.problem.spec.adds())
                 block_backward<T, G>(s, args, block, to, ToBoth<T>{dx, ds, d_residual});
-            else block_backward<T, G>(s, args, block, to, ToInput<T>{dx});
+            else block_backward<T, G>(s, args, block, to, AsItIs<T>{dx});
     }
     add_rows(partial, sets, 4 * C);
     for (std::int64_t k = 0; k < 2 * C; ++k)

@@ -167,34 +167,19 @@ void run_forward(const T* x, std::int64_t at, std::int64_t n, const ForwardTerms
     });
 }
 
-/// Where a run's dx goes.
-template <class T>
-struct ToInput {
-    T* dx;
-
-    NORMLAB_INLINE ToInput from(std::int64_t at) const { return {dx + at}; }
-    template <class A>
-    NORMLAB_INLINE void put(std::int64_t k, Lanes<A> d, auto some) const {
-        store<A>(dx + k, d, some);
-    }
-};
-
-/// The same with a residual: ds, where there is one, is added before the gradient is rounded to dx and d_residual, each
-/// of which may be null.
+/// Where dx goes with a residual: ds, where there is one, is added before the gradient is rounded to dx and d_residual,
+/// each of which may be null.
 template <class T>
 struct ToBoth {
     T* dx;
     const T* ds;
     T* d_residual;
 
-    NORMLAB_INLINE ToBoth from(std::int64_t at) const {
-        return {dx ? dx + at : nullptr, ds ? ds + at : nullptr, d_residual ? d_residual + at : nullptr};
-    }
     template <class A>
-    NORMLAB_INLINE void put(std::int64_t k, Lanes<A> d, auto some) const {
-        if (ds) d = d + load<A>(ds + k, some);
-        if (dx) store<A>(dx + k, d, some);
-        if (d_residual) store<A>(d_residual + k, d, some);
+    NORMLAB_INLINE void put(std::int64_t at, Lanes<A> d, auto some) const {
+        if (ds) d = d + load<A>(ds + at, some);
+        if (dx) store<A>(dx + at, d, some);
+        if (d_residual) store<A>(d_residual + at, d, some);
     }
 };
 
@@ -206,14 +191,15 @@ void run_sum(const T* x, const T* residual, T* s, std::int64_t n) {
     });
 }
 
-/// gamma: an entry an element, or null where it is in the terms.
-template <class A, class T, class G, class P, class To>
-void run_backward(const T* x, const G* dy, const To& to, std::int64_t n, const BackwardTerms& terms, const P* gamma) {
+/// As run_forward. gamma: an entry an element, or null where it is in the terms.
+template <class A, class T, class G, class P, class Out>
+void run_backward(const T* x, const G* dy, std::int64_t at, std::int64_t n, const BackwardTerms& terms, const P* gamma,
+                  const Out& out) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
-        Lanes<A> g = load<A>(dy + k, some) * c.factor;  // before gamma: the size of dx
+        Lanes<A> g = load<A>(dy + at + k, some) * c.factor;  // before gamma: the size of dx
         if (gamma) g = g * load<A>(gamma + k, some);
-        to.template put<A>(k, g - (c.offset + ((load<A>(x + k, some) - c.hi) - c.lo) * c.slope), some);
+        out.template put<A>(at + k, g - (c.offset + ((load<A>(x + at + k, some) - c.hi) - c.lo) * c.slope), some);
     });
 }
 
