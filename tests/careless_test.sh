@@ -7,7 +7,7 @@ case="rms_norm careless f32 nchw train 3x7x5 seed=1"
 
 # Right, and what is kept once is nothing that is kept from call to call.
 for option in fine caches; do
-  expect 0 " 0 failed, 0 unresolved" verify --plugin "$careless:$option" --variant rms_norm --check contracts,repeat,accuracy
+  expect 0 " 0 failed, 0 unresolved" verify --plugin "$careless:$option" --variant rms_norm --check contracts,repeat,accuracy --tier smoke
 done
 expect 0 "process state" verify --plugin "$careless:fine" --case "$case check=contracts"
 
@@ -17,7 +17,7 @@ finds() { # OPTION TEXT: `contracts` says it, and so does another check unless m
 # Where and of which call, in whatever check makes it.
 where() { # OPTION TEXT
   expect 1 "$2" verify --plugin "$careless:$1" --case "$case check=contracts"
-  expect 1 "$2" verify --plugin "$careless:$1" --variant rms_norm --check accuracy
+  expect 1 "$2" verify --plugin "$careless:$1" --variant rms_norm --check accuracy --dtype f32 --layout nchw --tier smoke
 }
 where reads_past_x "x: forward (call 1) read byte 1 after its end"
 where reads_before_x "x: forward (call 1) read byte 4 before its begin"

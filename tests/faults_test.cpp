@@ -160,7 +160,7 @@ TEST_CASE("faults: at least sixty, each with a name of its own") {
 
 TEST_CASE("faults: each is seen somewhere, and the layer without one nowhere") {
     std::set<std::string_view> unseen;
-    for (std::size_t k = 0; k < faults::count; k += sanitized ? 24 : 1) unseen.insert(faults::table[k].name);
+    for (std::size_t k = 0; k < faults::count; ++k) unseen.insert(faults::table[k].name);
     for (const char* rest : shows)
         for (const Variant& v : variants) {
             const std::string text = std::string(v.name) + " faulty " + rest;
