@@ -11,9 +11,6 @@ for option in fine caches; do
 done
 expect 0 "process state" verify --plugin "$careless:fine" --case "$case check=contracts"
 
-finds() { # OPTION TEXT: `contracts` says it, and so does another check unless more than its calls are needed
-  expect 1 "FAIL contracts $2" verify --plugin "$careless:$1" --case "$case check=contracts"
-}
 # Where and of which call, in whatever check makes it.
 where() { # OPTION TEXT
   expect 1 "$2" verify --plugin "$careless:$1" --case "$case check=contracts"

@@ -169,11 +169,14 @@ TEST_CASE("conformance: misaligned and in-place calls give the bits of aligned o
 
 TEST_CASE("conformance: any number of threads gives the same bits, and so does every run", "[conformance]") {
     for (const Implementation* implementation : host_implementations())
-        for_problems({{64, 48, 13}, {3, 5, 4099}, {257, 131, 1}, {20011, 3, 1}, {1, 30, 2000}}, [&](const Problem& p) {
-            const auto expected = results(p, *implementation, {});
-            for (const int threads : sanitized ? std::vector{7} : std::vector{1, 2, 3, 7})
-                CHECK((results(p, *implementation, {.threads = threads}) == expected));
-        });
+        for_problems(sanitized
+                         ? std::vector<Shape>{{3, 5, 4099}, {257, 131, 1}}
+                         : std::vector<Shape>{{64, 48, 13}, {3, 5, 4099}, {257, 131, 1}, {20011, 3, 1}, {1, 30, 2000}},
+                     [&](const Problem& p) {
+                         const auto expected = results(p, *implementation, {});
+                         for (const int threads : sanitized ? std::vector{7} : std::vector{1, 2, 3, 7})
+                             CHECK((results(p, *implementation, {.threads = threads}) == expected));
+                     });
 }
 
 TEST_CASE("conformance: the CPU kernels of every instruction set give the same bits", "[conformance]") {

@@ -8,7 +8,7 @@ variant=channel_rms_norm
 says() { case $out in *"$1"*) ;; *) complain "not said: '$1': $out" ;; esac; }
 
 expect 0 "$variant" list
-expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl reference,cpu
+expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl reference,cpu --tier smoke
 says "channel_rms_norm, no row         yes       no "   # its invariances are measured and shown, and held to nothing
 expect 0 " 0 failed, 0 unresolved" verify --variant $variant --impl cpu --hunt 1 --check accuracy
 

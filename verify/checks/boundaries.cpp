@@ -63,7 +63,8 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
             const std::string at = std::ssize(got) == p.shape.size()     ? element_text(p, i)
                                    : std::ssize(got) == p.affine_count() ? entry_text(p, i)
                                                                          : fmt::format("c={}", i);
-            return none_of(quantity, 1, fmt::format("{}: {:.9g} hides that its data are no numbers", at, got[i]));
+            return none_of(quantity, 1,
+                           fmt::format("{}: {:.9g} where a NaN or infinity of its data should show", at, got[i]));
         }
         if (reach.may[i]) before[i] = got[i];
     }

@@ -131,8 +131,9 @@ private:
             &count == &counts_[0] && !p_.spec.centred() && !std::isnan(v[0]) && !std::isnan(v[1]);
         for (int e = 0; e < 2; ++e)
             if (std::isfinite(out[e]) && !(others_may_be_0 && std::isfinite(v[e]) && out[e] == 0))
-                return count.add(
-                    none_of(count.quantity, 1, fmt::format("{:.9g} hides that its data are no numbers", out[e])), v);
+                return count.add(none_of(count.quantity, 1,
+                                         fmt::format("{:.9g} where a NaN or infinity of its data should show", out[e])),
+                                 v);
     }
 
     // As outside_range says it of a block.

@@ -24,11 +24,12 @@ Finding same(std::string_view quantity, const Problem& p, std::vector<double> ch
 
 // How far y moves when eps is not scaled along: exactly gamma x_hat (s_eps / s_(eps / a^2) - 1), which grows as the
 // variance nears eps.
-Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, const Implementation& implementation) {
+Finding with_eps_kept(const LinearLayer& layer, const NormSettings& norm, double a,
+                      const Implementation& implementation) {
     LinearLayer scaled = layer;
     for (double& w : scaled.weight) w *= a;
     Finding worst_of;
-    std::string measured_breaks;
+    std::string moves;
     for (double ratio : {100.0, 10.0, 1.0}) {
         NormSettings n = norm;
         const LinearLayerOutputs plain = run_linear_layer(layer, norm, implementation);
@@ -52,12 +53,11 @@ Finding eps_break(const LinearLayer& layer, const NormSettings& norm, double a, 
         }
         std::vector<double> difference = moved.y;
         for (std::size_t i = 0; i < difference.size(); ++i) difference[i] -= base.y[i];
-        const Finding f = compare("eps break", n.problem, difference, wides(expected), bound);
+        const Finding f = compare("y of weights scaled, eps kept", n.problem, difference, wides(expected), bound);
         worst_of = worst_of.quantity.empty() ? f : worst({worst_of, f});
-        measured_breaks +=
-            fmt::format("{}{:.1e} at var = {} eps", measured_breaks.empty() ? "y moves by " : ", ", largest, ratio);
+        moves += fmt::format("{}{:.1e} at var = {} eps", moves.empty() ? "y moves by " : ", ", largest, ratio);
     }
-    worst_of.note = measured_breaks;
+    worst_of.note = moves;
     return worst_of;
 }
 
@@ -80,7 +80,7 @@ std::vector<Finding> scale_invariance(const Case& c, const Implementation& imple
     const Spec& spec = norm.problem.spec;
     if (spec.eps > 0 && spec.correction == Correction::none && spec.denominator == Denominator::root &&
         !is_weights(spec) && spec.moments != Moments::norm && norm.problem.block_size() > 1)
-        all.push_back(eps_break(layer, norm, a, implementation));
+        all.push_back(with_eps_kept(layer, norm, a, implementation));
     return all;
 }
 
