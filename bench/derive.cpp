@@ -33,7 +33,8 @@ void derive(TimingPlan& plan) {
         });
         if (timed(r) && alone != plan.rows.end())
             r.over_alone = Row::OverAlone{r.time.median / alone->time.median,
-                                          static_cast<double>(r.minimal) / static_cast<double>(alone->minimal)};
+                                          static_cast<double>(r.minimal) / static_cast<double>(alone->minimal),
+                                          r.time.spread + alone->time.spread};
     }
 }
 

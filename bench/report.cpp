@@ -56,14 +56,14 @@ std::string over_alone_text(const TimingPlan& plan, std::size_t width) {
     for (const Row& r : plan.rows) {
         if (!r.over_alone) continue;
         if (!worst || r.over_alone->ratio() > worst->over_alone->ratio()) worst = &r;
-        text += fmt::format("{:<{}} {:>7} {:<5} {:<10} {:>8.2f} x {:>6.2f} x {:>10.2f}\n", case_text(plan, r), width,
-                            r.threads, name_of(r.cache), r.implementation->name(), r.over_alone->time,
-                            r.over_alone->bytes, r.over_alone->ratio());
+        text += fmt::format("{:<{}} {:>7} {:<5} {:<10} {:>8.2f} x {:>6.1f} % {:>6.2f} x {:>10.2f}\n",
+                            case_text(plan, r), width, r.threads, name_of(r.cache), r.implementation->name(),
+                            r.over_alone->time, 100 * r.over_alone->spread, r.over_alone->bytes, r.over_alone->ratio());
     }
     if (!worst) return {};
-    return fmt::format("\n{:<{}} {:>7} {:<5} {:<10} {:>10} {:>8} {:>10}\n{}largest time/bytes: {:.2f} ({})\n",
-                       "with a residual over without, in this run", width, "threads", "cache", "impl", "time", "bytes",
-                       "time/bytes", text, worst->over_alone->ratio(), worst->title());
+    return fmt::format("\n{:<{}} {:>7} {:<5} {:<10} {:>10} {:>8} {:>8} {:>10}\n{}largest time/bytes: {:.2f} ({})\n",
+                       "with a residual over without, in this run", width, "threads", "cache", "impl", "time", "spread",
+                       "bytes", "time/bytes", text, worst->over_alone->ratio(), worst->title());
 }
 
 std::string noise_text(const TimingPlan& plan) {

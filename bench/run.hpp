@@ -68,6 +68,7 @@ struct Row {
     /// Over the same implementation's row without the residual.
     struct OverAlone {
         double time, bytes;
+        double spread;  ///< of both medians
         double ratio() const { return time / bytes; }
     };
     std::optional<OverAlone> over_alone = {};

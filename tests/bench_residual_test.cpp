@@ -115,6 +115,6 @@ TEST_CASE("a residual's cost is its row's over the row without it, of the same i
     CHECK(plan.rows[4].over_alone->bytes == Approx(5. / 3));  // of tensors of 8 KiB, and gamma of as many
     CHECK(plan.rows[4].over_alone->ratio() == Approx(0.9));
     CHECK(plan.rows[6].over_alone->bytes == Approx(6. / 5));
-    CHECK_THAT(table_text(plan), Contains("1.50 x   1.67 x       0.90") &&
+    CHECK_THAT(table_text(plan), Contains("1.50 x    0.0 %   1.67 x       0.90") &&
                                      Contains("largest time/bytes: 1.25 (rms_norm/1x2048/residual"));
 }
