@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "bench/machine.hpp"
 #include "bench/naive.hpp"
 #include "bench/report.hpp"
 #include "norms/names.hpp"
@@ -117,4 +118,17 @@ TEST_CASE("a residual's cost is its row's over the row without it, of the same i
     CHECK(plan.rows[6].over_alone->bytes == Approx(6. / 5));
     CHECK_THAT(table_text(plan), Contains("1.50 x    0.0 %   1.67 x       0.90") &&
                                      Contains("largest time/bytes: 1.25 (rms_norm/1x2048/residual"));
+}
+
+TEST_CASE("a layer is in the same cache with a residual and without, where both are timed") {
+    Workload w = make_workload("rms_norm", {1, static_cast<std::int64_t>(last_cache(Device::host).one / 3 / 4)});
+    Selection s;
+    s.implementations = {"cpu"}, s.directions = {Direction::forward}, s.workloads = {w};
+    CHECK(make_plan(s).rows[0].cache == Cache::warm);
+    w.residual = Residual::stored, s.workloads.push_back(w);  // four thirds of the cache
+    const TimingPlan plan = make_plan(s);
+    REQUIRE(plan.rows.size() == 2);
+    for (const Row& r : plan.rows) CHECK(r.cache == Cache::cold);
+    CHECK(plan.rows[0].sets > plan.rows[1].sets);
+    CHECK(plan.rows[1].alone == plan.rows[0].name);
 }
