@@ -70,14 +70,15 @@ Call::Call(Problem problem, const Implementation& implementation, int threads, c
     }
 }
 
-void Call::forward(const void* x, void* y, std::size_t set) {
+void Call::forward(const void* x, void* y, std::size_t set, const void* residual, void* s) {
     operation_.forward(tensor(const_cast<void*>(x)), {parameter(0), parameter(1)}, state_, saved_[set].view(),
-                       tensor(y));
+                       tensor(y), residual ? Added{tensor(const_cast<void*>(residual)), tensor(s)} : Added{});
 }
 
-void Call::backward(const void* x, const void* dy, void* dx, std::size_t set) {
+void Call::backward(const void* x, const void* dy, void* dx, std::size_t set, const void* ds) {
     operation_.backward(tensor(const_cast<void*>(x)), tensor(const_cast<void*>(dy)), {parameter(0), parameter(1)},
-                        saved_[set].view(), {tensor(dx), parameter(2), parameter(3)});
+                        saved_[set].view(), {tensor(dx), parameter(2), parameter(3)},
+                        ds ? tensor(const_cast<void*>(ds)) : Tensor{});
 }
 
 std::vector<double> Call::gradient(std::size_t i) const {

@@ -26,8 +26,10 @@ public:
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
 
-    void forward(const void* x, void* y, std::size_t set = 0);
-    void backward(const void* x, const void* dy, void* dx, std::size_t set = 0);
+    /// residual, s: of a layer with a residual.
+    void forward(const void* x, void* y, std::size_t set = 0, const void* residual = nullptr, void* s = nullptr);
+    /// With a residual x is s; ds may be null.
+    void backward(const void* x, const void* dy, void* dx, std::size_t set = 0, const void* ds = nullptr);
 
     const Problem& problem() const { return problem_; }
     std::vector<double> dgamma() const { return gradient(2); }

@@ -29,7 +29,7 @@ void judge(Checked& checked, const Finding& f, const std::string& where) {
 }
 
 struct Results {
-    std::map<Quantity, Memory> tensors;                   // y, dx
+    std::map<Quantity, Memory> tensors;                   // y, s, dx
     std::map<Quantity, std::vector<double>> of_channels;  // dgamma, dbeta
     Saved saved;
 };
@@ -67,9 +67,10 @@ void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, A
         const auto first = all.begin() + probe.channel;
         return std::vector<double>(first, first + p.shape.C);
     };
-    for (const QuantityRow& q : verify::quantities::outputs()) {
+    for (const QuantityRow& q : verify::quantities::outputs(p)) {
         const bool of_block = q.per == verify::Per::element;
         if (!(of_block ? probe.has_block : probe.has_channel) || (q.by && probe.in.dy.empty())) continue;
+        if (q.quantity == Quantity::d_residual) continue;  // dx is asked for in its place
         const std::vector<double> values =
             of_block ? picked(got.tensors.at(q.quantity)) : channels(got.of_channels.at(q.quantity));
         judge(direction_of(q, result), compare(q.name, p, values, q.in(probe.expected), bounds.*q.bound), probe.name);
@@ -127,6 +128,7 @@ Gate::Gate(const Workload& w, const Problem& problem, bool backward) {
     if (cut.spec().groups != 1) cut.groups = w.groups;
     cut.eps = w.eps, cut.kappa = 2;
     if (w.activation != Activation::none) cut.activation = w.activation;
+    if (w.residual != Residual::none) cut.residual = w.residual;
     expected_ = std::make_unique<Expected>(problem, cut, backward);
 }
 
@@ -139,19 +141,19 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
     const verify::Bounds bounds = verify::error_bounds(e.in, e.truth, accumulation);
     const verify::Outputs<double> out = verify::run(implementation, e.in);
     const std::string cut = fmt::format("{}x{}x{}", e.in.problem.shape.N, e.in.problem.shape.C, e.in.problem.shape.S);
-    for (const QuantityRow& q : verify::quantities::outputs())
+    for (const QuantityRow& q : verify::quantities::outputs(e.in.problem))
         if (!q.by || e.backward)
             judge(direction_of(q, result), compare(q.name, e.in.problem, q.in(out), q.in(e.truth), bounds.*q.bound),
                   cut);
 
     const Device device = implementation.device();
     const std::size_t bytes = tensor_bytes(e.p);
-    Memory x, dy;  // on another device than the host
-    const auto there = [&](const Memory& host, Memory& own) -> const void* {
+    const bool adds = e.p.spec.adds();
+    std::vector<Memory> uploaded;  // on another device than the host
+    const auto there = [&](const Memory& host) -> const void* {
         if (device == Device::host) return host.data();
-        own = Memory(device, bytes);
-        own.upload({host.at(0), bytes});
-        return own.data();
+        uploaded.emplace_back(device, bytes).upload({host.at(0), bytes});
+        return uploaded.back().data();
     };
     // Filled with ones bits, NaN in every dtype: what is not written is seen.
     const std::vector<std::byte> unwritten(bytes, std::byte{0xff});
@@ -161,24 +163,28 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
         return host;
     };
     Call call(e.p, implementation, threads, e.data.parameters);
-    Memory to(device, bytes);
-    const void* from = there(e.data.x, x);
+    Memory to(device, bytes), s(device, adds ? bytes : 0);
+    const void *x = there(e.data.x), *residual = adds ? there(e.data.residual) : nullptr;
+    const auto forward = [&] { call.forward(x, to.data(), 0, residual, s.data()); };
     to.upload(unwritten);
-    call.forward(from, to.data());
+    if (adds) s.upload(unwritten);
+    forward();
     Results got{{}, {}, call.saved()};
     got.tensors[Quantity::y] = outcome(to);
+    if (adds) got.tensors[Quantity::s] = outcome(s);
     if (e.backward) {
-        const void* gradient = there(e.data.dy, dy);
+        const void *dy = there(e.data.dy), *ds = adds ? there(e.data.ds) : nullptr, *normalized = adds ? s.data() : x;
+        const auto backward = [&] { call.backward(normalized, dy, to.data(), 0, ds); };
         to.upload(unwritten);
-        call.backward(from, gradient, to.data());
+        backward();
         got.tensors[Quantity::dx] = outcome(to);
         got.of_channels = {{Quantity::dgamma, call.dgamma()}, {Quantity::dbeta, call.dbeta()}};
-        result.backward.seconds = seconds_of(device, [&] { call.backward(from, gradient, to.data()); });
+        result.backward.seconds = seconds_of(device, backward);
     }
     for (const auto& [q, tensor] : got.tensors)
         judge_written(direction_of(row_of(q), result), row_of(q).name, tensor, e.p);
     for (const Probe& probe : e.probes) judge_probe(result, probe, got, accumulation);
-    result.forward.seconds = seconds_of(device, [&] { call.forward(from, to.data()); });
+    result.forward.seconds = seconds_of(device, forward);
     return result;
 }
 
@@ -187,7 +193,7 @@ double gate_bytes(const Problem& p) {
                  all = static_cast<double>(p.shape.size());
     const double probed =
         block * std::clamp(std::floor(0x1p21 / block), 1.0, 4.0) + 4 * static_cast<double>(p.shape.N * p.shape.S);
-    return 6 * all * static_cast<double>(size_of(p.dtype)) + 200 * probed;
+    return (p.spec.adds() ? 10 : 6) * all * static_cast<double>(size_of(p.dtype)) + 200 * probed;
 }
 
 }  // namespace normlab::bench

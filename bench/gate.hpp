@@ -18,7 +18,7 @@ struct Checked {
     double seconds = 0;  ///< of one call, roughly
 };
 
-/// Two checks of every quantity (y and saved statistics; dx, dgamma, dbeta), with bounds that follow from how the
+/// Two checks of every quantity (y, s and saved statistics; dx, dgamma, dbeta), with bounds that follow from how the
 /// implementation says it accumulates:
 ///   in full  against truth in quad, every element, of the same channels, layout, dtype and groups with N and S cut
 ///     down to what truth can afford;

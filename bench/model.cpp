@@ -31,7 +31,7 @@ std::size_t minimal_bytes(const Problem& p, Direction direction) {
     const std::size_t parameter = static_cast<std::size_t>(p.shape.C) * size_of(p.params()),
                       beta = p.spec.centred() ? 1 : 0;
     const std::size_t parameters = direction == Direction::forward ? 1 + beta : 2 + beta;
-    return tensors(direction) * tensor_bytes(p) + parameters * parameter;
+    return tensors(direction, p.spec.adds()) * tensor_bytes(p) + parameters * parameter;
 }
 
 Sample summarize(std::vector<double> seconds) {

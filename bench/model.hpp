@@ -20,8 +20,12 @@ Cache parse_cache(std::string_view);
 /// Bytes of x, or of any other tensor of the problem.
 std::size_t tensor_bytes(const Problem& problem);
 
-/// Tensors that a call reads or writes: forward x and y, backward x, dy and dx.
-constexpr std::size_t tensors(Direction d) { return d == Direction::forward ? 2 : 3; }
+/// Tensors that a call reads or writes: forward x and y, backward x, dy and dx. With a residual forward x, residual, s
+/// and y, backward s, dy, ds and dx: d_residual is dx to the bit where both are of one type, and one array serves both.
+constexpr std::size_t tensors(Direction d, bool adds = false) {
+    if (d == Direction::forward) return adds ? 4 : 2;
+    return adds ? 4 : 3;
+}
 
 /// The least that any implementation moves between memory and cores: each tensor once, and the parameters: forward
 /// gamma and beta; backward gamma, dgamma and dbeta (weight norm and rms norm: no beta). Statistics are not counted.

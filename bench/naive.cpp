@@ -26,7 +26,11 @@ public:
     explicit NaivePlan(const Problem& p) : p_(p), first_(p.layout == Layout::channels_first && p.shape.S > 1) {}
 
     void forward(const ForwardArgs& args) const override {
-        const auto x = view(args.x.data);
+        if (p_.spec.adds()) {
+            auto s = view(args.added.s.data);
+            s = view(args.x.data) + view(args.added.residual.data);
+        }
+        const auto x = view(p_.spec.adds() ? static_cast<const void*>(args.added.s.data) : args.x.data);
         const auto gamma = parameters(args.affine.gamma, T(1)), beta = parameters(args.affine.beta, T(0));
         auto y = view(args.y.data);
         if (!p_.own_statistics()) {
@@ -86,8 +90,9 @@ public:
         }
         Array g = gamma * dy;
         if (args.saved.r) g *= from_f64(args.saved.r, dims);
-        if (args.gradients.dx.data) {
-            auto dx = view(args.gradients.dx.data);
+        void *own = args.gradients.dx.data, *of_residual = args.gradients.d_residual.data;
+        if (own || of_residual) {
+            auto dx = view(own ? own : of_residual);
             const auto axes = block_axes();
             if (!p_.own_statistics()) {
                 dx = rstd * g;
@@ -102,6 +107,8 @@ public:
                     dx = rstd * (g - x_hat * mean_g_x_hat);
                 }
             }
+            if (args.ds.data) dx += view(args.ds.data);
+            if (own && of_residual) std::copy_n(static_cast<const T*>(own), dx.size(), static_cast<T*>(of_residual));
         }
         const auto axes = other_than_channels();
         const auto store = [](const Array& values, void* to) {
@@ -185,7 +192,6 @@ public:
         if (p.device != Device::host || !p.dense) return {"it works on dense host memory"};
         if (is_narrow(p.params())) return {"its gamma and beta are f32, or f64"};
         if (p.spec.gamma_offset != 0) return {"it adds no offset to gamma"};
-        if (p.spec.adds()) return {"it adds no residual before the norm"};
         if (p.spec.affine_set != AffineSet::channel) return {"it has gamma and beta one a channel"};
         if (p.slices() > 1) return {"it has no stat_batch"};
         return {};

@@ -37,8 +37,14 @@ std::vector<const Implementation*> chosen(const Selection& s, const Watch& watch
 }
 
 std::string label(const Workload& w) {
-    return fmt::format("{}/{}{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : "",
-                       w.activation == Activation::none ? "" : fmt::format("/{}", name_of(w.activation)));
+    return fmt::format("{}/{}{}{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : "",
+                       w.activation == Activation::none ? "" : fmt::format("/{}", name_of(w.activation)),
+                       w.residual == Residual::none ? "" : "/residual");
+}
+
+Workload without_residual(Workload w) {
+    w.residual = Residual::none;
+    return w;
 }
 
 // With one channel or one position both layouts are the same memory.
@@ -54,6 +60,8 @@ class Planner {
 public:
     Planner(const Selection& s, const Watch& watch) : s_(s), watch_(watch), implementations_(chosen(s, watch)) {
         plan_.workloads = s.workloads;
+        for (const Workload& w : s.workloads)
+            if (w.residual != Residual::none) with_residual_.insert(label(without_residual(w)));
     }
 
     TimingPlan make() {
@@ -95,9 +103,8 @@ private:
                                 .threads = threads,
                                 .implementation = i};
                         row.problem.device = i->device();
-                        row.name =
-                            fmt::format("{}/{}/{}/{}/{}/threads:{}/", label(s_.workloads[w]), name_of(problem.dtype),
-                                        name_of(problem.layout), name_of(problem.mode), name_of(direction), threads);
+                        row.name = name_of_case(s_.workloads[w], row);
+                        if (problem.spec.adds()) row.alone = name_of_case(without_residual(s_.workloads[w]), row);
                         row.checked.wrong = death_of(row);
                         if (const Support supported = row.checked.wrong.empty() ? supports(row) : Support{};
                             !supported) {
@@ -113,6 +120,10 @@ private:
         }
     }
 
+    static std::string name_of_case(const Workload& w, const Row& row) {
+        return fmt::format("{}/{}/{}/{}/{}/threads:{}/", label(w), name_of(row.problem.dtype),
+                           name_of(row.problem.layout), name_of(row.problem.mode), name_of(row.direction), row.threads);
+    }
     std::string death_of(const Row& row) const {
         for (const std::string& who : {row.id(), row.implementation->name()})
             if (const auto found = s_.killed.find(who); found != s_.killed.end()) return found->second;
@@ -125,13 +136,20 @@ private:
 
     // Buffers and limits of a row; or why it has none.
     std::string place(Row& row, std::optional<Cache> asked) {
-        const std::size_t bytes = tensor_bytes(row.problem), set = tensors(row.direction) * bytes;
+        const bool adds = row.problem.spec.adds();
+        const std::size_t bytes = tensor_bytes(row.problem), set = tensors(row.direction, adds) * bytes;
         const LastCache& last = caches_.try_emplace(row.problem.device, last_cache(row.problem.device)).first->second;
-        row.cache = asked.value_or(set <= last.one && row.problem.device == Device::host ? Cache::warm : Cache::cold);
-        row.name += name_of(row.cache);
+        // a layer with a residual and the same one without are compared, and so in the same cache
+        const bool paired = adds || with_residual_.contains(label(s_.workloads[row.workload]));
+        const bool fits = tensors(row.direction, paired) * bytes <= last.one;
+        row.cache = asked.value_or(fits && row.problem.device == Device::host ? Cache::warm : Cache::cold);
+        row.name += name_of(row.cache), row.alone += adds ? name_of(row.cache) : "";
         row.minimal = minimal_bytes(row.problem, row.direction);
-        if (row.cache == Cache::cold)
-            row.sets = static_cast<std::size_t>(cold_factor * static_cast<double>(last.all)) / set + 1;
+        const auto sets_of = [&](std::size_t in_set) {
+            const double cold = cold_factor * static_cast<double>(last.all);
+            return row.cache == Cache::warm ? 1 : static_cast<std::size_t>(cold) / in_set + 1;
+        };
+        row.sets = sets_of(set);
         const bool on_device = row.problem.device == Device::cuda;
         const double buffers = 1.1 * static_cast<double>(row.sets * set),
                      need = gate_bytes(row.problem) + (on_device ? 0 : buffers);
@@ -142,17 +160,18 @@ private:
             return fmt::format("{:.0f} GiB of memory are needed, more than {:.0f} % of this machine's", need / 0x1p30,
                                100 * system::share_of_memory);
         if (on_device) {  // the device's own copy of something large
-            row.limits.push_back(limit_of(row, Stores::plain, 1, std::max(std::size_t{256} << 20, 8 * last.all)));
+            row.limits.push_back(limit_of(row, Stores::plain, 1, std::max(std::size_t{256} << 20, 8 * last.all), 1));
             return {};
         }
+        const std::size_t sets = sets_of(tensors(row.direction) * bytes);
         for (int threads : std::set{1, row.threads})
             for (Stores stores : {Stores::plain, Stores::non_temporal})
                 if (stores == Stores::plain || has_non_temporal_stores())
-                    row.limits.push_back(limit_of(row, stores, threads, bytes));
+                    row.limits.push_back(limit_of(row, stores, threads, bytes, sets));
         return {};
     }
 
-    std::size_t limit_of(const Row& row, Stores stores, int threads, std::size_t bytes) {
+    std::size_t limit_of(const Row& row, Stores stores, int threads, std::size_t bytes, std::size_t sets) {
         const bool host = row.problem.device == Device::host;
         Limit limit{.device = row.problem.device,
                     .dtype = row.problem.dtype,
@@ -160,7 +179,7 @@ private:
                     .stores = stores,
                     .threads = threads,
                     .bytes = bytes,
-                    .sets = host ? row.sets : 1};
+                    .sets = sets};
         limit.name = host ? fmt::format("limit/{}/{}/bytes:{}/threads:{}/{}",
                                         limit.direction == Direction::forward ? "copy" : "triad", name_of(stores),
                                         bytes, threads, name_of(row.cache))
@@ -175,6 +194,7 @@ private:
     const Watch& watch_;
     std::vector<const Implementation*> implementations_;
     std::map<Device, LastCache> caches_;
+    std::set<std::string> with_residual_;  // labels of workloads that are there with one, too
     std::map<std::string, std::set<std::string>> left_out_;
     TimingPlan plan_;
 };

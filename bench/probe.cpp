@@ -108,6 +108,7 @@ public:
             x_hats.push_back(x_hat);
             probe.expected.x_hat.push_back(wide(x_hat));
             probe.expected.y.push_back(wide(activated(p_.spec.activation, z)));
+            if (p_.spec.adds()) probe.expected.s.push_back(wide(x(i)));
             if (p_.spec.activates()) probe.expected.z.push_back(wide(z));
             if (!backward) return;
             gs.push_back(gamma(i) * st.r * dz(i, st));
@@ -115,9 +116,11 @@ public:
         });
         const Real mean_g = p_.spec.centred() ? g_sum.value() / static_cast<Real>(block.elements.size()) : 0,
                    mean_g_x_hat = g_x_hat_sum.value() / divisor * slope_of(p_.spec, st.var);
-        for (std::size_t k = 0; k < gs.size(); ++k)
-            probe.expected.dx.push_back(
-                wide(st.s == 0 ? 0 : (p_.own_statistics() ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s));
+        for (std::size_t k = 0; k < gs.size(); ++k) {
+            const Real dx =
+                st.s == 0 ? 0 : (p_.own_statistics() ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s;
+            probe.expected.dx.push_back(wide(p_.spec.adds() ? probe.in.ds[k] + dx : dx));
+        }
         probe.expected.blocks.push_back(std::move(block));
         if (backward) add_channels(box, probe);
         return probe;
@@ -144,8 +147,16 @@ public:
     }
 
 private:
-    Real x(Index i) const { return read_element<double>(data_.x.data(), p_.dtype, view_.offset(i.n, i.c, i.s)); }
-    Real dy(Index i) const { return read_element<double>(data_.dy.data(), p_.dtype, view_.offset(i.n, i.c, i.s)); }
+    double read(const Memory& tensor, Index i) const {
+        return read_element<double>(tensor.data(), p_.dtype, view_.offset(i.n, i.c, i.s));
+    }
+    // What is normalized: with a residual s, which is added in the type of the arithmetic.
+    Real x(Index i) const {
+        const double given = read(data_.x, i);
+        if (!p_.spec.adds()) return given;
+        return rounded(rounded(given + read(data_.residual, i), arithmetic_dtype(p_.dtype)), p_.residuals());
+    }
+    Real dy(Index i) const { return read(data_.dy, i); }
     Real x_hat_of(Index i, const BlockStatistics& st) const { return st.s == 0 ? 0 : (x(i) - st.mean) / st.s; }
     Real before_activation(Index i, const BlockStatistics& st) const {
         return gamma(i) * (x_hat_of(i, st) * st.r + st.d) + beta(i);
@@ -201,8 +212,11 @@ private:
         probe.in.problem.spec.groups = 1;
         box.each([&](Index i) {
             probe.places.push_back(view_.offset(i.n, i.c, i.s));
-            probe.in.x.push_back(static_cast<double>(x(i)));
-            if (backward) probe.in.dy.push_back(static_cast<double>(dy(i)));
+            probe.in.x.push_back(read(data_.x, i));
+            if (backward) probe.in.dy.push_back(read(data_.dy, i));
+            if (!p_.spec.adds()) return;
+            probe.in.residual.push_back(read(data_.residual, i));
+            if (backward) probe.in.ds.push_back(read(data_.ds, i));
         });
         for (Index i{0, box.c.begin, 0}; i.c < box.c.end; ++i.c) {
             probe.in.gamma.push_back(static_cast<double>(gamma(i)));
@@ -238,7 +252,8 @@ private:
 }  // namespace
 
 Data::Data(const Problem& p, std::uint64_t seed)
-    : parameters(p, seed), x(Device::host, tensor_bytes(p)), dy(Device::host, tensor_bytes(p)) {
+    : parameters(p, seed), x(Device::host, tensor_bytes(p)), dy(Device::host, tensor_bytes(p)),
+      residual(Device::host, p.spec.adds() ? tensor_bytes(p) : 0), ds(Device::host, residual.bytes()) {
     Random random(seed + 1);
     const auto shifts = [&](std::int64_t count) {
         std::vector<double> v;
@@ -258,6 +273,9 @@ Data::Data(const Problem& p, std::uint64_t seed)
                     store(x.data(), i,
                           of_channel[static_cast<std::size_t>(c)] + of_sample[static_cast<std::size_t>(n)] + z);
                     store(dy.data(), i, 3.4 * random.uniform() - 1.2 + 0.5 * z);
+                    if (!p.spec.adds()) continue;
+                    store(residual.data(), i, 3.4 * random.uniform() - 1.7);
+                    store(ds.data(), i, 3.4 * random.uniform() - 1.7);
                 }
     });
 }

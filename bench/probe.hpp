@@ -13,11 +13,11 @@
 namespace normlab::bench {
 
 /// The numbers of a full-size call on the host, in the problem's layout: x with a mean and a variance of its own in
-/// every channel and sample, dy with components along 1 and x.
+/// every channel and sample, dy with components along 1 and x; residual and ds of a layer that has them.
 struct Data {
     Data(const Problem& problem, std::uint64_t seed);
     Parameters parameters;
-    Memory x, dy;
+    Memory x, dy, residual, ds;
 };
 
 /// Elements of one block, or those of one channel, as a problem of their own for verify's bounds: which elements, what
@@ -28,13 +28,13 @@ struct Probe {
     std::int64_t block = 0;            ///< number in Saved
     std::int64_t channel = 0;          ///< the first of `in`
     verify::Inputs<double> in;
-    /// block: y, dx and, where the block is a channel, dgamma and dbeta; channel: dgamma and dbeta
+    /// block: y, s, dx and, where the block is a channel, dgamma and dbeta; channel: dgamma and dbeta
     truth::Result expected;
     bool has_block = false, has_channel = false;
 };
 
 /// Blocks and channels of the first, the last and two random elements; fewer where blocks are larger than half a
-/// million elements. backward: dx, dgamma and dbeta too. stat_batch is not supported.
+/// million elements. backward: dx, dgamma and dbeta too. stat_batch is not supported, nor Residual::wide.
 std::vector<Probe> make_probes(const Problem& problem, const Data& data, bool backward, std::uint64_t seed);
 
 }  // namespace normlab::bench

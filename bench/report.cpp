@@ -49,6 +49,23 @@ std::vector<const Limit*> limits_used(const TimingPlan& plan) {
     return used;
 }
 
+// What a residual costs: forward x + residual, s and norm against norm, backward with ds against without.
+std::string over_alone_text(const TimingPlan& plan, std::size_t width) {
+    std::string text;
+    const Row* worst = nullptr;
+    for (const Row& r : plan.rows) {
+        if (!r.over_alone) continue;
+        if (!worst || r.over_alone->ratio() > worst->over_alone->ratio()) worst = &r;
+        text += fmt::format("{:<{}} {:>7} {:<5} {:<10} {:>8.2f} x {:>6.1f} % {:>6.2f} x {:>10.2f}\n",
+                            case_text(plan, r), width, r.threads, name_of(r.cache), r.implementation->name(),
+                            r.over_alone->time, 100 * r.over_alone->spread, r.over_alone->bytes, r.over_alone->ratio());
+    }
+    if (!worst) return {};
+    return fmt::format("\n{:<{}} {:>7} {:<5} {:<10} {:>10} {:>8} {:>8} {:>10}\n{}largest time/bytes: {:.2f} ({})\n",
+                       "with a residual over without, in this run", width, "threads", "cache", "impl", "time", "spread",
+                       "bytes", "time/bytes", text, worst->over_alone->ratio(), worst->title());
+}
+
 std::string noise_text(const TimingPlan& plan) {
     std::string text;
     std::size_t count = 0;
@@ -87,6 +104,7 @@ std::string table_text(const TimingPlan& plan) {
         text += row_text(plan, r, width, first);
         before = &r;
     }
+    text += over_alone_text(plan, width);
     text += "\nlimits measured in this run (best of plain and non-temporal stores)\n";
     for (const Limit* l : limits_used(plan))
         text += fmt::format("  {:<60} {:>7.2f} GB/s {:>6.1f} % spread\n", l->name, l->bytes_per_second() / 1e9,

@@ -38,7 +38,7 @@ struct Limit {
     Direction direction = Direction::forward;
     Stores stores = Stores::plain;
     int threads = 1;
-    std::size_t bytes = 0, sets = 1;  ///< of one tensor; how many sets of tensors it rotates over
+    std::size_t bytes = 0, sets = 1;  ///< of one tensor; how many sets of its tensors it rotates over
     std::vector<double> seconds = {};
     Sample time = {};
 
@@ -64,6 +64,14 @@ struct Row {
     double part_of_limit = 0;  ///< minimal bytes a second over the limit's bytes a second
     /// time of the fastest other implementation on this case over this one's
     std::optional<double> against_others = {};
+    std::string alone = {};  ///< with a residual: the name of the case without
+    /// Over the same implementation's row without the residual.
+    struct OverAlone {
+        double time, bytes;
+        double spread;  ///< of both medians
+        double ratio() const { return time / bytes; }
+    };
+    std::optional<OverAlone> over_alone = {};
 
     bool timed() const { return !seconds.empty(); }
     double bytes_per_second() const { return static_cast<double>(minimal) / time.median; }
@@ -95,11 +103,15 @@ struct Timing {
 
 /// Times every row that is not wrong, and the limits, by Google Benchmark: repetitions in random order. Fills
 /// everything that follows. Returns Google Benchmark's JSON document, its context extended by machine(), each run by
-/// the counters minimal_bytes, error_over_bound, part_of_limit and against_others. `timed` is called with each row
+/// the counters minimal_bytes, error_over_bound, part_of_limit, against_others and, with a residual, time_over_alone
+/// and bytes_over_alone. `timed` is called with each row
 /// whose last repetition is done. After a signal nothing further is begun, and the document says that it was
 /// interrupted.
 std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress, const Watch& watch = {},
                  const std::function<void(const Row&)>& timed = {});
+
+/// From the seconds of rows and limits, what follows: medians, parts of limits, ratios.
+void derive(TimingPlan& plan);
 
 /// Watched from its making to its end, if it is a plug-in's turn.
 class Turn {

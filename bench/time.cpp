@@ -63,23 +63,33 @@ void initialize_google_benchmark() {
     static_cast<void>(once);
 }
 
+// The tensors of a call that nothing writes, and those that it or an earlier call writes, as forward writes s.
+struct Buffers {
+    std::size_t inputs, outputs;
+};
+Buffers buffers(Direction direction, bool adds = false) {
+    const std::size_t outputs = adds ? 2 : 1;
+    return {tensors(direction, adds) - outputs, outputs};
+}
+
 // One arena a device and dtype, with room for the largest that runs there.
 class Arenas {
 public:
     explicit Arenas(const TimingPlan& plan) {
         for (const Row& r : plan.rows)
             if (r.checked.wrong.empty())
-                grow(r.problem.device, r.problem.dtype, r.direction, r.sets, tensor_bytes(r.problem));
-        for (const Limit& l : plan.limits) grow(l.device, l.dtype, l.direction, l.sets, l.bytes);
+                grow(r.problem.device, r.problem.dtype, buffers(r.direction, r.problem.spec.adds()), r.sets,
+                     tensor_bytes(r.problem));
+        for (const Limit& l : plan.limits) grow(l.device, l.dtype, buffers(l.direction), l.sets, l.bytes);
         for (const auto& [key, room] : rooms_) arenas_.try_emplace(key, key.first, key.second, room.first, room.second);
     }
     const Arena& of(Device device, DType dtype) const { return arenas_.at({device, dtype}); }
 
 private:
-    void grow(Device device, DType dtype, Direction direction, std::size_t sets, std::size_t bytes) {
+    void grow(Device device, DType dtype, const Buffers& of, std::size_t sets, std::size_t bytes) {
         auto& [inputs, outputs] = rooms_[{device, dtype}];
-        inputs = std::max(inputs, Arena::room((tensors(direction) - 1) * sets, bytes));
-        outputs = std::max(outputs, Arena::room(sets, bytes));
+        inputs = std::max(inputs, Arena::room(of.inputs * sets, bytes));
+        outputs = std::max(outputs, Arena::room(of.outputs * sets, bytes));
     }
     std::map<std::pair<Device, DType>, std::pair<std::size_t, std::size_t>> rooms_;
     std::map<std::pair<Device, DType>, Arena> arenas_;
@@ -105,15 +115,21 @@ void run_row(benchmark::State& state, const Row& row, const Parameters& paramete
     const std::size_t bytes = tensor_bytes(row.problem);
     const bool warm_up = row.checked.seconds < longest;
     Call call(row.problem, *row.implementation, row.threads, parameters, row.sets);
-    const auto forward = [&](std::size_t set) { call.forward(arena.input(set, bytes), arena.output(set, bytes), set); };
-    if (row.direction == Direction::forward) return repeat(state, row.problem.device, row.sets, warm_up, forward);
-    const auto x = [&](std::size_t set) { return arena.input(2 * set, bytes); };
-    const auto backward = [&](std::size_t set) {
-        call.backward(x(set), arena.input(2 * set + 1, bytes), arena.output(set, bytes), set);
+    const bool adds = row.problem.spec.adds();
+    const Buffers of = buffers(row.direction, adds);
+    const auto input = [&](std::size_t set, std::size_t i) { return arena.input(of.inputs * set + i, bytes); };
+    const auto output = [&](std::size_t set, std::size_t i) { return arena.output(of.outputs * set + i, bytes); };
+    const auto forward = [&](std::size_t set) {
+        if (adds) call.forward(input(set, 0), output(set, 0), set, input(set, 1), output(set, 1));
+        else call.forward(input(set, 0), output(set, 0), set);
     };
-    // what is saved for backward
-    for (std::size_t set = 0; set < row.sets; ++set) call.forward(x(set), arena.output(set, bytes), set);
-    repeat(state, row.problem.device, row.sets, warm_up, backward);
+    if (row.direction == Direction::forward) return repeat(state, row.problem.device, row.sets, warm_up, forward);
+    // what backward reads of forward: what is saved, and s; x and residual then are dy and ds
+    for (std::size_t set = 0; set < row.sets; ++set) forward(set);
+    repeat(state, row.problem.device, row.sets, warm_up, [&](std::size_t set) {
+        if (adds) call.backward(output(set, 1), input(set, 0), output(set, 0), set, input(set, 1));
+        else call.backward(input(set, 0), input(set, 1), output(set, 0), set);
+    });
 }
 
 void run_limit(benchmark::State& state, const Limit& limit, const Arena& arena) {
@@ -158,33 +174,6 @@ double rough_seconds(const Limit& l) {
     return static_cast<double>(tensors(l.direction) * l.bytes) / (l.device == Device::host ? 2e10 : 1e12) + 1e-7;
 }
 
-void derive(TimingPlan& plan) {
-    for (Limit& l : plan.limits)
-        if (!l.seconds.empty()) l.time = summarize(l.seconds);
-    const auto timed = [](const Row& r) { return r.timed(); };
-    // what fits into one device's cache need not fit into another's
-    const auto same_case = [&](const Row& a, const Row& b) {
-        return a.problem.device == b.problem.device ? a.name == b.name : a.case_name() == b.case_name();
-    };
-    for (Row& r : plan.rows) {
-        if (!r.timed()) continue;
-        r.time = summarize(r.seconds);
-        const auto speed = [&](std::size_t i) {
-            return plan.limits[i].seconds.empty() ? 0 : plan.limits[i].bytes_per_second();
-        };
-        r.limit = *std::ranges::max_element(r.limits, {}, speed);
-        r.part_of_limit = speed(r.limit) > 0 ? r.bytes_per_second() / speed(r.limit) : 0;
-    }
-    for (Row& r : plan.rows) {
-        double fastest = 0;
-        for (const Row& other : plan.rows)
-            if (timed(r) && timed(other) && same_case(r, other) && other.implementation != r.implementation &&
-                (fastest == 0 || other.time.median < fastest))
-                fastest = other.time.median;
-        if (fastest > 0) r.against_others = fastest / r.time.median;
-    }
-}
-
 std::string json_text(const TimingPlan& plan, Collector& collector, const std::unordered_map<std::string, Row*>& rows) {
     std::ostringstream text;
     benchmark::JSONReporter json;
@@ -209,6 +198,9 @@ std::string json_text(const TimingPlan& plan, Collector& collector, const std::u
             run.counters["part_of_limit"] = r.part_of_limit;
             run.counters["limit_bytes_per_second"] = plan.limits[r.limit].bytes_per_second();
             if (r.against_others) run.counters["against_others"] = *r.against_others;
+            if (!r.over_alone) continue;
+            run.counters["time_over_alone"] = r.over_alone->time;
+            run.counters["bytes_over_alone"] = r.over_alone->bytes;
         }
         json.ReportRuns(runs);
     }

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"},
-                           variants[] = {"batch_norm", "layer_norm", "group_norm"};
+                           variants[] = {"batch_norm", "layer_norm", "group_norm"}, sums[] = {"none", "stored"};
 
 std::int64_t whole_number(std::string_view what, const json& value) {
     if (!value.is_number_integer() ||
@@ -50,6 +50,12 @@ Workload workload_of(const json& problem) {
             throw Error(fmt::format("eps = {}; a number, 0 or more, is accepted", io::in_quotes(eps.dump())));
         w.eps = eps.get<double>();
     }
+    if (problem.contains("residual")) {
+        const json& residual = problem["residual"];
+        const std::string word = residual.is_string() ? residual.get<std::string>() : residual.dump();
+        if (std::ranges::find(sums, word) == std::end(sums)) throw Error(unknown("residual", word, sums));
+        w.residual = parse_residual(word);
+    }
     return w;
 }
 
@@ -62,13 +68,13 @@ std::vector<Workload> read_workloads(const std::filesystem::path& path) {
                    "has no list of problems; {\"problems\": [{\"prim\": \"bnorm\", \"shape\": [32, 64, 56, 56]}, ...]} "
                    "is accepted");
     std::vector<Workload> workloads;
-    std::set<std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t, std::int64_t>> seen;
+    std::set<std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Residual>> seen;
     std::size_t number = 0;
     for (const json& problem : document["problems"]) {
         ++number;
         try {
             Workload w = workload_of(problem);
-            if (seen.insert({w.variant, w.shape.N, w.shape.C, w.shape.S, w.groups}).second)
+            if (seen.insert({w.variant, w.shape.N, w.shape.C, w.shape.S, w.groups, w.residual}).second)
                 workloads.push_back(std::move(w));
         } catch (const Error& e) {
             io::refuse(path, fmt::format("problem {}: {}", number, e.what()));

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "bench/shape_sets.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 
@@ -22,16 +23,6 @@ struct Listed {
     Activation activation = Activation::none;
 };
 
-// What a set has where the command says nothing else.
-struct Set {
-    std::string_view name;
-    DType dtype = DType::f32;
-    Layout layout = Layout::channels_first;
-};
-constexpr Set sets[] = {{"peers"},       {"resnet50"},
-                        {"transformer"}, {"llm", DType::bf16},
-                        {"unet"},        {"diffusion", DType::bf16, Layout::channels_last},
-                        {"vision"},      {"weights"}};
 constexpr Activation silu = Activation::silu;
 constexpr Listed rows[] = {
     {"peers", "batch_norm", {128, 64, 56, 56}, 1, true},
@@ -76,7 +67,8 @@ constexpr Listed rows[] = {
     {"unet", "group_norm", {2, 1280, 16, 16}, 32},
     {"unet", "group_norm", {2, 2560, 16, 16}, 32},
     {"unet", "group_norm", {2, 1280, 8, 8}, 32},
-    // decoders of 1B to 400B: rows of their width, from one token to a long prompt, at most 2^26 elements
+    // decoders of 1B to 400B: rows of their width, from one token to a long prompt, at most 2^26 elements; before most
+    // of these norms a residual is added
     {"llm", "rms_norm", {1, 2048}},
     {"llm", "rms_norm", {1, 4096}},
     {"llm", "rms_norm", {1, 8192}},
@@ -130,7 +122,7 @@ std::int64_t usual_groups(std::int64_t channels) {
 
 std::vector<std::string_view> shape_sets() {
     std::vector<std::string_view> names;
-    for (const Set& set : sets) names.push_back(set.name);
+    for (const ShapeSet& set : shape_set_rows) names.push_back(set.name);
     return names;
 }
 
@@ -138,13 +130,14 @@ Spec Workload::spec() const {
     Spec s = find_variant(variant).make();
     s.groups = groups;
     if (eps) s.eps = *eps;
-    s.activation = activation;
+    s.activation = activation, s.residual = residual;
     return s;
 }
 
 std::string Workload::text() const {
-    return fmt::format("{} {}{}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : "",
-                       activation == Activation::none ? "" : fmt::format(" {}", name_of(activation)));
+    return fmt::format("{} {}{}{}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : "",
+                       activation == Activation::none ? "" : fmt::format(" {}", name_of(activation)),
+                       residual == Residual::none ? "" : " residual");
 }
 
 Workload make_workload(std::string_view variant, const std::vector<std::int64_t>& dims, std::int64_t groups) {
@@ -161,8 +154,8 @@ Workload make_workload(std::string_view variant, const std::vector<std::int64_t>
 }
 
 std::vector<Workload> find_workloads(const std::string& name) {
-    const auto set = std::ranges::find(sets, name, &Set::name);
-    if (set == std::end(sets)) {
+    const auto* set = std::ranges::find(shape_set_rows, name, &ShapeSet::name);
+    if (set == std::end(shape_set_rows)) {
         const bool path =
             name.find('/') != std::string::npos || name.find('.') != std::string::npos || std::filesystem::exists(name);
         if (path) return read_workloads(name);
@@ -171,9 +164,12 @@ std::vector<Workload> find_workloads(const std::string& name) {
     std::vector<Workload> workloads;
     for (const Listed& row : rows) {
         if (row.set != name) continue;
-        workloads.push_back(make_workload(row.variant, {row.dims.begin(), std::ranges::find(row.dims, 0)}, row.groups));
-        workloads.back().both_layouts = row.both_layouts, workloads.back().activation = row.activation;
-        workloads.back().dtype = set->dtype, workloads.back().layout = set->layout;
+        Workload w = make_workload(row.variant, {row.dims.begin(), std::ranges::find(row.dims, 0)}, row.groups);
+        w.both_layouts = row.both_layouts, w.activation = row.activation;
+        w.dtype = set->dtype, w.layout = set->layout;
+        workloads.push_back(w);
+        w.residual = Residual::stored;
+        if (set->and_residual) workloads.push_back(w);
     }
     return workloads;
 }
@@ -188,9 +184,9 @@ std::vector<Workload> select_variants(const std::vector<Workload>& workloads,
         std::ranges::copy_if(workloads, std::back_inserter(selected),
                              [&](const Workload& w) { return w.variant == name; });
         if (selected.size() > before) continue;
-        std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t>> seen;
+        std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t, Residual>> seen;
         for (Workload w : workloads) {
-            if (!seen.insert({w.shape.N, w.shape.C, w.shape.S}).second) continue;
+            if (!seen.insert({w.shape.N, w.shape.C, w.shape.S, w.residual}).second) continue;
             w.variant = name, w.eps.reset();
             w.groups = spec.groups > 1 ? usual_groups(w.shape.C) : 1;
             selected.push_back(w);

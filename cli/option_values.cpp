@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "bench/shape_sets.hpp"
 #include "cli/plugins.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
@@ -108,7 +109,7 @@ std::vector<std::string> words_after(const std::string& flag) {
     if (flag == "--direction") words = {"forward", "backward"};
     if (flag == "--cache") words = {"cold", "warm"};
     if (flag == "--shapes")
-        words = {"peers", "resnet50", "transformer", "llm", "unet", "diffusion", "vision", "weights"};
+        for (const bench::ShapeSet& s : bench::shape_set_rows) words.emplace_back(s.name);
     if (flag == "SHELL") words = {"bash", "zsh", "fish"};
     return words;
 }

@@ -104,6 +104,11 @@ TEST_CASE("every named shape set holds valid problems, and an unknown one is ans
     CHECK(find_workloads("peers").size() == 13);
     CHECK(find_workloads("peers")[8].text() == "group_norm 32x64x56x56 G=32");
     for (const Workload& w : find_workloads("llm")) CHECK((w.dtype == DType::bf16 && w.shape.size() <= 1 << 26));
+    CHECK(find_workloads("llm").size() == 24);  // each with a residual and without
+    CHECK(find_workloads("llm")[0].text() == "rms_norm 1x2048");
+    CHECK(find_workloads("llm")[1].text() == "rms_norm 1x2048 residual");
+    CHECK(find_workloads("llm")[1].spec().residual == Residual::stored);
+    CHECK(select_variants(find_workloads("llm"), {"layer_norm"}).size() == 24);
     CHECK(find_workloads("diffusion")[0].text() == "group_norm 2x320x64x64 G=32 silu");
     CHECK(find_workloads("diffusion")[0].spec().activation == Activation::silu);
     CHECK(find_workloads("weights")[1].shape == Shape{1, 256, 256 * 9});
@@ -160,19 +165,21 @@ TEST_CASE("the gate passes right implementations of every variant, layout, dtype
     for (const Variant& v : variants)
         for (Layout layout : {Layout::channels_first, Layout::channels_last})
             for (DType dtype : {DType::f32, DType::f64})
-                for (Mode mode : {Mode::train, Mode::eval}) {
-                    const Workload w{std::string(v.name), "", {4, 6, 35}, v.make().groups > 1 ? 2 : 1, {}};
-                    const Problem p{w.spec(), w.shape, dtype, layout, mode};
-                    const Gate gate(w, p, true);
-                    for (const char* name : {"naive", "reference"}) {
-                        CAPTURE(v.name, name_of(layout), name_of(dtype), name_of(mode), name);
-                        const Gate::Result r = gate.check(find_implementation(name), 1);
-                        CHECK(r.forward.wrong == "");
-                        CHECK(r.backward.wrong == "");
-                        CHECK(r.forward.ratio > 0);
-                        CHECK(r.backward.ratio > 0);
+                for (Mode mode : {Mode::train, Mode::eval})
+                    for (Residual residual : {Residual::none, Residual::stored}) {
+                        Workload w{std::string(v.name), "", {4, 6, 35}, v.make().groups > 1 ? 2 : 1, {}};
+                        w.residual = residual;
+                        const Problem p{w.spec(), w.shape, dtype, layout, mode};
+                        const Gate gate(w, p, true);
+                        for (const char* name : {"naive", "reference"}) {
+                            CAPTURE(v.name, name_of(layout), name_of(dtype), name_of(mode), name, name_of(residual));
+                            const Gate::Result r = gate.check(find_implementation(name), 1);
+                            CHECK(r.forward.wrong == "");
+                            CHECK(r.backward.wrong == "");
+                            CHECK(r.forward.ratio > 0);
+                            CHECK(r.backward.ratio > 0);
+                        }
                     }
-                }
 }
 
 TEST_CASE("more channels than truth affords keep whole groups") {
