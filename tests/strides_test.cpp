@@ -11,7 +11,6 @@
 #include "verify/faults/layer.hpp"
 #include "verify/faults/table.hpp"
 #include "verify/run/run_cases.hpp"
-#include "verify/truth/truth.hpp"
 
 using namespace normlab;
 using namespace normlab::verify;
@@ -41,11 +40,6 @@ void equal(const Outputs<double>& got, const Outputs<double>& expected) {
     CHECK(got.d_residual == expected.d_residual);
     CHECK(got.ddx == expected.ddx);
     CHECK(got.ddy == expected.ddy);
-}
-
-void within(const std::vector<double>& got, const std::vector<truth::Wide>& right, const std::vector<double>& bound) {
-    REQUIRE(got.size() == right.size());
-    for (std::size_t i = 0; i < got.size(); ++i) CHECK(truth::distance(got[i], right[i]) <= bound[i]);
 }
 
 Inputs<double> as_dense(Inputs<double> in) {
@@ -89,7 +83,7 @@ TEST_CASE("strides of a view are what lies between its elements, whatever its sh
     CHECK(Tensor{nullptr, DType::f32, {2, 0, 4}}.dense());
 }
 
-TEST_CASE("strided tensors and expanded dy give what dense ones give, to the last bit of the reference") {
+TEST_CASE("strided tensors and expanded dy give what dense ones give, to the last bit") {
     std::size_t served = 0;
     for (const Variant& v : variants)
         for (const Shape& shape : {Shape{5, 6, 3}, Shape{3, 66, 1}, Shape{4, 3, 37}})
@@ -102,11 +96,7 @@ TEST_CASE("strided tensors and expanded dy give what dense ones give, to the las
                 equal(run(find_implementation("reference"), in), run(find_implementation("reference"), as_dense(in)));
                 const Implementation& cpu = find_implementation("cpu");
                 served += bool(cpu.supports(in.problem));
-                const truth::Result t = truth::evaluate(in);
-                const Bounds bounds = error_bounds(in, t, cpu.accumulation(c.dtype));
-                const Outputs<double> out = run(cpu, in);  // packed, where it has no such strides
-                within(out.y, t.y, bounds.y), within(out.dx, t.dx, bounds.dx);
-                within(out.dgamma, t.dgamma, bounds.dgamma), within(out.dbeta, t.dbeta, bounds.dbeta);
+                equal(run(cpu, in), run(cpu, as_dense(in)));  // packed, where it has no such strides
             });
     CHECK(served > 40);
 }
@@ -236,7 +226,7 @@ TEST_CASE("the cpu kernels have strides between long runs; cuda says that it has
         for (const Layout layout : {Layout::channels_first, Layout::channels_last}) {
             CAPTURE(variant, name_of(layout));
             CHECK(support(variant, Strides::samples, layout, {5, 66, 3}));
-            CHECK(support(variant, Strides::sliced, layout, {5, 66, 1}));
+            CHECK(bool(support(variant, Strides::sliced, layout, {5, 66, 1})) == (layout == Layout::channels_last));
             CHECK(support(variant, Strides::expanded_samples, layout, {5, 66, 3}));
         }
     CHECK(support("batch_norm", Strides::samples, Layout::channels_first, {5, 3, 66}));

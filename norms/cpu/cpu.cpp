@@ -47,22 +47,22 @@ std::optional<Problem> by_channel(Problem p) {
     return p;
 }
 
-// What the kernels work on. Nothing where they have no blocks for it, or where those of x, y, dy and dx differ in more
-// than their strides, or in these where kernels have one for all.
+// What the kernels work on. Nothing where they have no blocks for it, or where those of a strided tensor have other
+// runs than the dense one's: so that results have the same bits. Row and slab alone know of strides.
 std::optional<Setup> setup_of(const Problem& seen) {
     if (seen.shape.size() == 0) return Setup(seen, BlockLayout{});
-    const std::optional<BlockLayout> x = block_layout(seen, seen.gaps.x);
-    if (!x) return std::nullopt;
-    Setup setup(seen, *x);
-    if (setup.kernel == Kernel::column && setup.g.inner > 1 && setup.g.inner_stride != setup.g.len) return std::nullopt;
-    for (const auto& [gaps, geometry] : {std::pair(&seen.gaps.y, &setup.y), std::pair(&seen.gaps.dy, &setup.dy),
-                                         std::pair(&seen.gaps.dx, &setup.dx)}) {
-        const std::optional<BlockLayout> other = block_layout(seen, *gaps);
-        if (!other || !(other->params == x->params)) return std::nullopt;
-        *geometry = other->blocks;
-        const auto counts = [](const Geometry& g) { return std::tuple(g.outer, g.inner, g.runs, g.len); };
-        const bool one_for_all = setup.kernel == Kernel::column || setup.has_few();
-        if (one_for_all ? !(*geometry == setup.g) : counts(*geometry) != counts(setup.g)) return std::nullopt;
+    const std::optional<BlockLayout> dense = block_layout(seen);
+    if (!dense) return std::nullopt;
+    Setup setup(seen, *dense);
+    const bool strides = setup.kernel != Kernel::column && !setup.has_few();
+    const auto counts = [](const Geometry& g) { return std::tuple(g.outer, g.inner, g.runs, g.len); };
+    for (const auto& [gaps, geometry] : {std::pair(&seen.gaps.x, &setup.g), std::pair(&seen.gaps.y, &setup.y),
+                                         std::pair(&seen.gaps.dy, &setup.dy), std::pair(&seen.gaps.dx, &setup.dx)}) {
+        const std::optional<BlockLayout> own = block_layout(seen, *gaps);
+        if (!own || !(own->params == dense->params) || counts(own->blocks) != counts(dense->blocks) ||
+            !(strides || own->blocks == dense->blocks))
+            return std::nullopt;
+        *geometry = own->blocks;
     }
     return setup;
 }
@@ -98,7 +98,9 @@ public:
                 "of gamma and beta that are not one a channel it has, channels first, an element's in blocks that are "
                 "samples, and a sample's and channel's in blocks within a sample"};
         const std::optional<Setup> setup = setup_of(*seen);
-        if (!setup && !p.dense()) return {"of strides it has those between the long runs of blocks"};
+        if (!setup && !p.dense())
+            return {
+                "of strides it has those between the long runs of blocks, and none within the runs of a dense tensor"};
         if (!setup) return {"its blocks are not of the row, slab or column kind"};
         if (!p.spec.adds()) return {};
         if (p.residuals() != p.dtype || p.sees_unrounded())
