@@ -32,9 +32,11 @@ void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& 
     if (t.shape.size() == 0) return;
     const Gaps gaps = t.gaps();
     const Steps steps = t.steps();
-    for (const auto& [axis, gap, step] : {std::tuple("sample", gaps.sample, steps.sample),
-                                          {"channel", gaps.channel, steps.channel},
-                                          {"position", gaps.position, steps.position}}) {
+    const std::tuple sample{"sample", gaps.sample, steps.sample}, channel{"channel", gaps.channel, steps.channel},
+        position{"position", gaps.position, steps.position};
+    const bool first = t.layout == Layout::channels_first;
+    // the innermost first: the others are to leave room for it
+    for (const auto& [axis, gap, step] : {first ? position : channel, first ? channel : position, sample}) {
         if (gap == expanded && !may_expand) refuse("{}: expanded along {}s; dy alone is accepted so", what, axis);
         if (gap < 0 && gap != expanded)
             refuse("{}: {} stride {}; 0, or at least {}, is accepted", what, axis, step, step - gap);

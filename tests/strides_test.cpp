@@ -144,8 +144,8 @@ TEST_CASE("views between whose elements other results lie are written element by
     // y and x alternate in one array, and so do dx and dy
     const Shape shape{4, 6, 5};
     const auto plugin = plugin_implementation(faults::plugin_table(nullptr), {"x.so", ""});
-    for (const Implementation* implementation :
-         {&find_implementation("reference"), &find_implementation("cpu"), static_cast<Implementation*>(plugin.get())})
+    const Implementation* all[] = {&find_implementation("reference"), &find_implementation("cpu"), plugin.get()};
+    for (const Implementation* implementation : all)
         for (const Layout layout : {Layout::channels_first, Layout::channels_last}) {
             CAPTURE(implementation->name(), name_of(layout));
             std::vector<float> both(240), gradients(240), x(120), y(120), dy(120), dx(120);

@@ -41,8 +41,8 @@ std::vector<Finding> gaps(const Case& c, const Implementation& implementation) {
     for (const std::byte poison : {std::byte{0xff}, std::byte{0x7b}}) {  // NaN and huge, in every dtype
         Session session(implementation, in.problem, {.poison = poison});
         session.write(in);
-        session.forward(), session.backward();
-        written += session.written_between();
+        session.forward(), written += session.written_between();
+        session.backward(), written += session.written_between();
         results.push_back(session.outputs());
     }
     const std::optional<Bounds> within = tolerance(implementation, in);
