@@ -1,7 +1,5 @@
 // What norm.hpp declares. A file without a header: an Operation serves its calls, and includes norm.hpp.
-#include <initializer_list>
 #include <limits>
-#include <tuple>
 
 #include <fmt/format.h>
 
@@ -10,95 +8,31 @@
 #include "norms/operation.hpp"
 #include "norms/running_stats.hpp"
 #include "norms/staging.hpp"
+#include "norms/views.hpp"
 
 namespace normlab {
 namespace {
-
-template <class... Args>
-[[noreturn]] void refuse(fmt::format_string<Args...> text, Args&&... args) {
-    throw Error(fmt::format(text, std::forward<Args>(args)...));
-}
-
-std::string shape_text(const ConstTensor& t) {
-    return fmt::format("{} {} N={} C={} S={}", name_of(t.dtype), name_of(t.layout), t.shape.N, t.shape.C, t.shape.S);
-}
-
-void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& x, bool may_expand = false) {
-    if (t.shape != x.shape || t.layout != x.layout || t.dtype != x.dtype || t.device != x.device)
-        refuse("{} is {}, but x is {}; the same shape, layout, dtype and device are accepted", what, shape_text(t),
-               shape_text(x));
-    if (t.shape.size() > 0 && !t.data)
-        refuse("{}: null data; memory for {} elements is accepted", what, t.shape.size());
-    if (t.shape.size() == 0) return;
-    const Gaps gaps = t.gaps();
-    const Steps steps = t.steps();
-    const std::tuple sample{"sample", gaps.sample, steps.sample}, channel{"channel", gaps.channel, steps.channel},
-        position{"position", gaps.position, steps.position};
-    const bool first = t.layout == Layout::channels_first;
-    // the innermost first: the others are to leave room for it
-    for (const auto& [axis, gap, step] : {first ? position : channel, first ? channel : position, sample}) {
-        if (gap == expanded && !may_expand) refuse("{}: expanded along {}s; dy alone is accepted so", what, axis);
-        if (gap < 0 && gap != expanded)
-            refuse("{}: {} stride {}; 0, or at least {}, is accepted", what, axis, step, step - gap);
-    }
-}
-
-// In place: an output may take the place of an input, but not with other strides.
-void check_place(std::string_view what, const ConstTensor& out, std::string_view of, const ConstTensor& in) {
-    if (!out.data || out.data != in.data || out.shape.size() == 0 || out.gaps() == in.gaps()) return;
-    refuse("{} lies where {} does, with other strides{}; the same view, or memory of its own, is accepted", what, of,
-           in.gaps().expands() ? ": " + std::string(of) + " is expanded" : "");
-}
-
-// A tensor that is to be as `like` is, but for its type.
-void check_view(std::string_view what, const ConstTensor& t, ConstTensor like, DType dtype) {
-    like.dtype = dtype;
-    check_view(what, t, like);
-}
 
 void check_residual(const Spec& spec, bool given) {
     if (given && !spec.adds()) refuse("{} has no residual: no residual, s, ds or d_residual is accepted", spec.variant);
 }
 
-// How the tensors of a call lie, where a problem can say so: those that are there and lie as another does agree.
-class Lie {
-public:
-    explicit Lie(TensorGaps gaps) : gaps_(gaps) {}
-    void as(const Gaps& gaps, const ConstTensor& t) {
-        if (t.data && t.gaps() != gaps) agree_ = false;
-    }
-    bool dense() const { return agree_ && gaps_ == TensorGaps{}; }
-    bool agree() const { return agree_; }
-    const TensorGaps& gaps() const { return gaps_; }
-
-private:
-    TensorGaps gaps_;
-    bool agree_ = true;
-};
-
-// Those of the first that is there.
-Gaps gaps_of_first(std::initializer_list<ConstTensor> tensors) {
-    for (const ConstTensor& t : tensors)
-        if (t.data) return t.gaps();
-    return {};
-}
-
 // A call as the implementation sees it: on its device, dense if it insists.
 struct Call {
-    Call(const Spec& spec, Mode mode, const ConstTensor& x, const Lie& lie, const Implementation& implementation)
-        : problem{spec, x.shape, x.dtype, x.layout, mode, implementation.device(), lie.gaps()},
+    Call(const Spec& spec, Mode mode, const ConstTensor& x, const CallGaps& gaps, const Implementation& implementation)
+        : problem{spec, x.shape, x.dtype, x.layout, mode, implementation.device(), gaps.gaps()},
           implementation_(implementation) {
         if (x.device != Device::host && x.device != problem.device)
             refuse("x is on a {} device, but {} works on {} memory", name_of(x.device), implementation.name(),
                    name_of(problem.device));
         validate(problem);
-        if (lie.dense()) return;
-        if (x.device != Device::host && !lie.agree())
+        if (gaps.dense()) return;
+        if (x.device != Device::host && !gaps.agree())
             refuse(
                 "on a {} device residual and s lie as x does, ds and d_residual as dx; other strides are accepted "
                 "on the host alone",
                 name_of(x.device));
-        pack = x.device == Device::host && (!lie.agree() || !implementation.supports(problem));
+        pack = x.device == Device::host && (!gaps.agree() || !implementation.supports(problem));
         if (pack) problem.gaps = {};
     }
     Operation operation() const { return Operation(problem, implementation_); }
@@ -203,14 +137,14 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
     check_view("y", y, x);
     check_residual(spec, added.residual.data || added.s.data);
     check_place("y", y, "x", x);
-    Lie lie({x.gaps(), y.gaps(), y.gaps(), x.gaps()});  // a gradient as what it is one of
+    CallGaps gaps({x.gaps(), y.gaps(), y.gaps(), x.gaps()});  // a gradient as what it is one of
     if (spec.adds()) {
         const DType sums = spec.residual_dtype.value_or(x.dtype);
         check_view("residual", added.residual, x, sums), check_view("s", added.s, x, sums);
         check_place("s", added.s, "residual", added.residual);
-        lie.as(x.gaps(), added.residual), lie.as(x.gaps(), added.s);
+        gaps.as(x.gaps(), added.residual), gaps.as(x.gaps(), added.s);
     }
-    const Call call(spec, mode, x, lie, implementation);
+    const Call call(spec, mode, x, gaps, implementation);
     const StateView running = checked_state(call.problem, state);
     if (x.shape.size() == 0) {
         saved = {};
@@ -250,15 +184,15 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     const DType sums = spec.residual_dtype.value_or(data.dtype);
     check_view(spec.adds() ? "s" : "x", x, data, spec.adds() ? sums : x.dtype);
     check_view("dy", dy, data, true);
-    Lie lie({x.gaps(), x.gaps(), dy.gaps(), gaps_of_first({dx, ds, d_residual, x})});
+    CallGaps gaps({x.gaps(), x.gaps(), dy.gaps(), gaps_of_first({dx, ds, d_residual, x})});
     const auto look_at = [&](const char* name, const ConstTensor& t, DType dtype) {
         if (!t.data) return;
         check_view(name, t, data, dtype);
-        lie.as(lie.gaps().dx, t);
+        gaps.as(gaps.gaps().dx, t);
     };
     look_at("dx", dx, data.dtype), look_at("ds", ds, sums), look_at("d_residual", d_residual, sums);
     check_place("dx", dx, "dy", dy);
-    const Call call(spec, mode, data, lie, implementation);
+    const Call call(spec, mode, data, gaps, implementation);
     const std::size_t parameter_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();
@@ -282,13 +216,13 @@ void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor d
     check_view("x", x, x);
     check_view("dy", dy, x, true);
     const ConstTensor others[] = {cotangents.v, gradients.ddx, gradients.ddy};
-    Lie lie({x.gaps(), x.gaps(), dy.gaps(), gaps_of_first({others[0], others[1], others[2], x})});
+    CallGaps gaps({x.gaps(), x.gaps(), dy.gaps(), gaps_of_first({others[0], others[1], others[2], x})});
     for (const auto& [name, t] : {std::pair("v", &others[0]), {"ddx", &others[1]}, {"ddy", &others[2]}}) {
         if (!t->data) continue;
         check_view(name, *t, x);
-        lie.as(lie.gaps().dx, *t);
+        gaps.as(gaps.gaps().dx, *t);
     }
-    const Call call(spec, mode, x, lie, implementation);
+    const Call call(spec, mode, x, gaps, implementation);
     const std::size_t parameter_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();

@@ -108,6 +108,9 @@ TEST_CASE("a residual and the double backward have strides too, and a plug-in is
         c.residual = Residual::stored;
         const Inputs<double> adds = draw(c);
         CAPTURE(c.text());
+        const auto wrong = plugin_implementation(faults::plugin_table(&faults::find("gap_written")), {"x.so", ""});
+        if (strides == Strides::sliced)
+            CHECK_THROWS_WITH(run(*wrong, twice), Contains("bytes between the elements of y were written"));
         for (const Inputs<double>& in : {twice, adds}) {
             equal(run(find_implementation("reference"), in), run(find_implementation("reference"), as_dense(in)));
             const auto plugin = plugin_implementation(faults::plugin_table(nullptr), {"x.so", ""});
