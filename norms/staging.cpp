@@ -155,12 +155,19 @@ Tensor Staging::out(const char* name, const Tensor& t) {
 void Staging::finish() {
     if (!copies_.empty()) synchronize(device_);
     require_whole_zones();
-    for (const Copy& c : copies_)
-        if (c.use != Use::read) copy(c.host, Device::host, c.begin(fence_), device_, c.bytes);
+    const auto bring_back = [&](bool apart) {  // into the copies of strided views, or into the caller's arrays
+        for (const Copy& c : copies_) {
+            const bool of_view =
+                std::ranges::any_of(unpack_, [&](const auto& u) { return std::get<1>(u).data == c.host; });
+            if (c.use != Use::read && of_view == apart) copy(c.host, Device::host, c.begin(fence_), device_, c.bytes);
+        }
+    };
+    bring_back(true);
     for (const auto& [strided, copy, name] : unpack_)
         if (const std::size_t written = written_between(copy))
             throw Failure(
                 fmt::format("{}: {} bytes between the elements of {} were written", function_, written, name));
+    bring_back(false);
     for (const auto& [strided, copy, name] : unpack_) copy_runs(copy, strided);
 }
 

@@ -39,7 +39,7 @@ public:
     void* workspace(std::size_t bytes);
 
     /// Waits for the device and copies results back. Not called after an exception: then nothing is written. Throws
-    /// Failure, having written nothing, where a zone was written to.
+    /// Failure, having written nothing, where a zone was written to, or what lies between elements.
     void finish();
 
 private:

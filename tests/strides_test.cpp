@@ -262,6 +262,7 @@ TEST_CASE("strides= is a setting of the checks that know it, and goes with what 
                Contains("strides goes with check=accuracy, gaps or combinations"));
     CHECK_THAT(said("strides=expanded in_place=dx check=combinations"), Contains("in_place=none or y is accepted"));
     CHECK(said("strides=sliced in_place=dx check=combinations") == "accepted");
+    CHECK(said("strides=sliced check=dx") == "accepted");
 }
 
 TEST_CASE("gaps: what lies between elements is told from what is read and written") {

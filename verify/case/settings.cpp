@@ -14,6 +14,7 @@
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "verify/case/patterns.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -151,7 +152,11 @@ std::string only_in_sequence(const Case& c, std::string_view key, std::string_vi
     return fmt::format("case '{}': {} goes with check=sequence", text, key);
 }
 
-bool knows_strides(const Case& c) { return c.check == "accuracy" || c.check == "gaps" || c.check == "combinations"; }
+bool knows_strides(const Case& c) {
+    const auto is_check = [&](std::string_view name) { return c.check == name; };
+    return is_check("accuracy") || is_check("gaps") || is_check("combinations") ||
+           std::ranges::any_of(quantities::outputs(), is_check, &QuantityRow::name);  // names of accuracy, too
+}
 
 std::string only_known_strides(const Case& c, std::string_view key, std::string_view text) {
     if (c.strides == Strides::dense) return {};
