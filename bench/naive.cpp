@@ -189,7 +189,7 @@ public:
     std::string description() const override { return "plain xtensor expressions on the caller's memory, one thread"; }
     Support supports(const Problem& p) const override {
         if (p.dtype != DType::f32 && p.dtype != DType::f64) return {"it works in f32 and f64"};
-        if (p.device != Device::host || !p.dense) return {"it works on dense host memory"};
+        if (p.device != Device::host || !p.dense()) return {"it works on dense host memory"};
         if (is_narrow(p.params())) return {"its gamma and beta are f32, or f64"};
         if (p.spec.gamma_offset != 0) return {"it adds no offset to gamma"};
         if (p.spec.affine_set != AffineSet::channel) return {"it has gamma and beta one a channel"};

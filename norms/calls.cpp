@@ -8,39 +8,10 @@
 #include "norms/operation.hpp"
 #include "norms/running_stats.hpp"
 #include "norms/staging.hpp"
+#include "norms/views.hpp"
 
 namespace normlab {
 namespace {
-
-template <class... Args>
-[[noreturn]] void refuse(fmt::format_string<Args...> text, Args&&... args) {
-    throw Error(fmt::format(text, std::forward<Args>(args)...));
-}
-
-std::string shape_text(const ConstTensor& t) {
-    return fmt::format("{} {} N={} C={} S={}", name_of(t.dtype), name_of(t.layout), t.shape.N, t.shape.C, t.shape.S);
-}
-
-void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& x) {
-    if (t.shape != x.shape || t.layout != x.layout || t.dtype != x.dtype || t.device != x.device)
-        refuse("{} is {}, but x is {}; the same shape, layout, dtype and device are accepted", what, shape_text(t),
-               shape_text(x));
-    if (t.shape.size() > 0 && !t.data)
-        refuse("{}: null data; memory for {} elements is accepted", what, t.shape.size());
-    const std::int64_t positions = t.shape.S * t.step_position();
-    if (t.position_stride != 0 && (t.layout == Layout::channels_first || t.position_stride < t.shape.C))
-        refuse("{}: position stride {}; 0, or for nhwc at least C = {}, is accepted", what, t.position_stride,
-               t.shape.C);
-    const std::int64_t least = t.layout == Layout::channels_first ? t.shape.C * t.shape.S : positions;
-    if (t.sample_stride != 0 && t.sample_stride < least)
-        refuse("{}: sample stride {}; 0, or at least {}, is accepted", what, t.sample_stride, least);
-}
-
-// A tensor that is to be as `like` is, but for its type.
-void check_view(std::string_view what, const ConstTensor& t, ConstTensor like, DType dtype) {
-    like.dtype = dtype;
-    check_view(what, t, like);
-}
 
 void check_residual(const Spec& spec, bool given) {
     if (given && !spec.adds()) refuse("{} has no residual: no residual, s, ds or d_residual is accepted", spec.variant);
@@ -48,15 +19,21 @@ void check_residual(const Spec& spec, bool given) {
 
 // A call as the implementation sees it: on its device, dense if it insists.
 struct Call {
-    Call(const Spec& spec, Mode mode, const ConstTensor& x, bool dense, const Implementation& implementation)
-        : problem{spec, x.shape, x.dtype, x.layout, mode, implementation.device(), dense},
+    Call(const Spec& spec, Mode mode, const ConstTensor& x, const CallGaps& gaps, const Implementation& implementation)
+        : problem{spec, x.shape, x.dtype, x.layout, mode, implementation.device(), gaps.gaps()},
           implementation_(implementation) {
         if (x.device != Device::host && x.device != problem.device)
             refuse("x is on a {} device, but {} works on {} memory", name_of(x.device), implementation.name(),
                    name_of(problem.device));
         validate(problem);
-        if (!dense && x.device == Device::host && !implementation.supports(problem)) problem.dense = true;
-        pack = problem.dense && !dense;
+        if (gaps.dense()) return;
+        if (x.device != Device::host && !gaps.agree())
+            refuse(
+                "on a {} device residual and s lie as x does, ds and d_residual as dx; other strides are accepted "
+                "on the host alone",
+                name_of(x.device));
+        pack = x.device == Device::host && (!gaps.agree() || !implementation.supports(problem));
+        if (pack) problem.gaps = {};
     }
     Operation operation() const { return Operation(problem, implementation_); }
     Staging staging(const char* function) const {
@@ -159,13 +136,15 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
     check_view("x", x, x);
     check_view("y", y, x);
     check_residual(spec, added.residual.data || added.s.data);
-    bool dense = x.dense() && y.dense();
+    check_place("y", y, "x", x);
+    CallGaps gaps({x.gaps(), y.gaps(), y.gaps(), x.gaps()});  // a gradient as what it is one of
     if (spec.adds()) {
         const DType sums = spec.residual_dtype.value_or(x.dtype);
         check_view("residual", added.residual, x, sums), check_view("s", added.s, x, sums);
-        dense = dense && added.residual.dense() && added.s.dense();
+        check_place("s", added.s, "residual", added.residual);
+        gaps.as(x.gaps(), added.residual), gaps.as(x.gaps(), added.s);
     }
-    const Call call(spec, mode, x, dense, implementation);
+    const Call call(spec, mode, x, gaps, implementation);
     const StateView running = checked_state(call.problem, state);
     if (x.shape.size() == 0) {
         saved = {};
@@ -204,15 +183,16 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     if (spec.adds()) data.dtype = dy.dtype;
     const DType sums = spec.residual_dtype.value_or(data.dtype);
     check_view(spec.adds() ? "s" : "x", x, data, spec.adds() ? sums : x.dtype);
-    check_view("dy", dy, data);
-    bool dense = x.dense() && dy.dense();
+    check_view("dy", dy, data, true);
+    CallGaps gaps({x.gaps(), x.gaps(), dy.gaps(), gaps_of_first({dx, ds, d_residual, x})});
     const auto look_at = [&](const char* name, const ConstTensor& t, DType dtype) {
         if (!t.data) return;
         check_view(name, t, data, dtype);
-        dense = dense && t.dense();
+        gaps.as(gaps.gaps().dx, t);
     };
     look_at("dx", dx, data.dtype), look_at("ds", ds, sums), look_at("d_residual", d_residual, sums);
-    const Call call(spec, mode, data, dense, implementation);
+    check_place("dx", dx, "dy", dy);
+    const Call call(spec, mode, data, gaps, implementation);
     const std::size_t parameter_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();
@@ -234,15 +214,15 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
 void backward_backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
                        Cotangents cotangents, SecondGradients gradients, const Implementation& implementation) {
     check_view("x", x, x);
-    check_view("dy", dy, x);
-    bool dense = x.dense() && dy.dense();
-    const auto look_at = [&](const char* name, const ConstTensor& t) {
-        if (!t.data) return;
-        check_view(name, t, x);
-        dense = dense && t.dense();
-    };
-    look_at("v", cotangents.v), look_at("ddx", gradients.ddx), look_at("ddy", gradients.ddy);
-    const Call call(spec, mode, x, dense, implementation);
+    check_view("dy", dy, x, true);
+    const ConstTensor others[] = {cotangents.v, gradients.ddx, gradients.ddy};
+    CallGaps gaps({x.gaps(), x.gaps(), dy.gaps(), gaps_of_first({others[0], others[1], others[2], x})});
+    for (const auto& [name, t] : {std::pair("v", &others[0]), {"ddx", &others[1]}, {"ddy", &others[2]}}) {
+        if (!t->data) continue;
+        check_view(name, *t, x);
+        gaps.as(gaps.gaps().dx, *t);
+    }
+    const Call call(spec, mode, x, gaps, implementation);
     const std::size_t parameter_bytes = bytes_of_parameters(call.problem);
     check_saved(call, saved, implementation);
     Operation operation = call.operation();

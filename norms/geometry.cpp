@@ -86,10 +86,10 @@ std::optional<BlockLayout> block_layout(const Spec& spec, const ConstTensor& x) 
     return out;
 }
 
-std::optional<BlockLayout> block_layout(const Problem& problem) {
+std::optional<BlockLayout> block_layout(const Problem& problem, const Gaps& gaps) {
     Spec spec = problem.spec;
     if (!problem.own_statistics()) spec.block = {.samples = true, .positions = true}, spec.stat_batch = 0;
-    return block_layout(spec, {nullptr, problem.dtype, problem.shape, problem.layout});
+    return block_layout(spec, problem.tensor(nullptr, problem.dtype, gaps));
 }
 
 Kernel kernel_for(const Geometry& blocks, DType dtype) {

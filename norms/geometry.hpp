@@ -37,9 +37,9 @@ struct BlockLayout {
 /// keeps channels and positions apart). Assumes a validated problem without empty dimensions.
 std::optional<BlockLayout> block_layout(const Spec& spec, const ConstTensor& x);
 
-/// For dense tensors: the blocks of the spec or, where statistics come from State, the channels (block number =
-/// channel).
-std::optional<BlockLayout> block_layout(const Problem& problem);
+/// Of a tensor of the problem: the blocks of the spec or, where statistics come from State, the channels (block number
+/// = channel).
+std::optional<BlockLayout> block_layout(const Problem& problem, const Gaps& gaps = {});
 
 /// The three kernels that every implementation of ours has.
 enum class Kernel {

@@ -77,7 +77,7 @@ public:
     virtual std::string description() const = 0;
     virtual Device device() const { return Device::host; }  ///< where it wants its tensors
     virtual Support available() const { return {}; }        ///< whether it can run on this machine at all, or why not
-    /// what it declines as not dense is packed for it by norm.hpp
+    /// what it declines as not dense (Problem::gaps) is packed for it by norm.hpp
     virtual Support supports(const Problem&) const = 0;
     virtual Accumulation accumulation(DType) const { return Accumulation::sequential; }
     /// the same bits on every call and for any number of threads; otherwise results are compared within their bounds

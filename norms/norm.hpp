@@ -31,6 +31,9 @@
 // its entry, and dgamma, dbeta and ddgamma of an entry sum over the elements that use it.
 // gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for f64, unless the Spec
 // says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
+// Views may have strides (norms/tensor.hpp): what lies between their elements is neither read nor written. dy alone may
+// be expanded, that is have strides of 0, and each of its elements counts as if it were stored; dx is then not dy. An
+// implementation that has no strides gets dense copies.
 // Pointers are host pointers. Arrays of parameters are contiguous, Problem::affine_count() elements of
 // Problem::params(). Aliasing: y may be x, dx may be dy and s may be residual (same view); other overlaps are not
 // allowed. An empty tensor (a dimension is 0) gives empty y and dx, zero dgamma and dbeta, and leaves State alone.

@@ -61,6 +61,8 @@ void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView
 void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
                          ConstTensor ds) {
     if (problem_.shape.size() == 0) return write_zeros({gradients.dgamma, gradients.dbeta});
+    if (problem_.gaps.dy.expands() && gradients.dx.data && gradients.dx.data == dy.data)
+        throw Error("dx lies where dy does, which is expanded; memory of its own is accepted");
     plan_->backward({x, dy, affine, saved, gradients, workspace_at_, stream_, ds});
 }
 

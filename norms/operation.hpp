@@ -34,10 +34,10 @@ public:
     /// operation's own. Its contents do not matter.
     void use_workspace(void* memory) { workspace_at_ = memory; }
 
-    /// y = norm(x); fills `saved`; moves `state` in training where the variant keeps running statistics.
-    /// Not from two threads at once: calls share the workspace.
+    /// Tensors lie as problem().gaps says. y = norm(x); fills `saved`; moves `state` in training where the variant
+    /// keeps running statistics. Not from two threads at once: calls share the workspace.
     void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added = {});
-    /// Of a layer with a residual, x is the s that forward gave.
+    /// Of a layer with a residual, x is the s that forward gave. Throws Error where dx lies on an expanded dy.
     void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
                   ConstTensor ds = {});
     /// Whether this problem's double backward is there, or why not.

@@ -47,6 +47,12 @@ normlab_problem c_problem(const Problem& p) {
     c.residual = static_cast<std::int32_t>(p.spec.residual);
     c.residual_dtype = p.residuals() != p.dtype ? 1 + row_of(p.residuals()).plugin_code : 0;
     c.affine_set = static_cast<std::int32_t>(p.spec.affine_set);
+    c.strided = p.dense() ? 0 : 1;
+    const auto put = [&](const Gaps& gaps, std::int64_t(&strides)[3]) {
+        const Steps steps = p.tensor(nullptr, p.dtype, gaps).steps();
+        strides[0] = steps.sample, strides[1] = steps.channel, strides[2] = steps.position;
+    };
+    put(p.gaps.x, c.x_strides), put(p.gaps.y, c.y_strides), put(p.gaps.dy, c.dy_strides), put(p.gaps.dx, c.dx_strides);
     return c;
 }
 
@@ -186,7 +192,6 @@ public:
     Support supports(const Problem& problem) const override {
         if (row_of(problem.dtype).plugin_code < 0)
             return {fmt::format("{} does not cross the plug-in interface", name_of(problem.dtype))};
-        if (!problem.dense) return {"strided tensors do not cross the plug-in interface"};
         if (const std::string unread = not_read(problem); !unread.empty()) return {unread};
         if (problem.mode == Mode::train && problem.spec.running != Running::none && !updates_state() &&
             !(saves().mean && saves().var))
@@ -225,6 +230,7 @@ private:
                      {spec.activates(), NORMLAB_READS_EPILOGUE, 4, "epilogue"},
                      {is_narrow(problem.params()), NORMLAB_READS_PARAM_DTYPE, 4, "param_dtype"},
                      {spec.adds(), NORMLAB_READS_RESIDUAL, 5, "residual"},
+                     {!problem.dense(), NORMLAB_READS_STRIDES, 5, "strides"},
                      {spec.affine_set != AffineSet::channel, NORMLAB_READS_AFFINE, 5, "affine_set"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;

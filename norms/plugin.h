@@ -18,7 +18,7 @@
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
- * (channels last). gamma, beta, dgamma and dbeta have C entries (others where problem.affine_set says so), of the type that problem.param_dtype says: of float, or double for NORMLAB_F64, where it is 0. Statistics are always double. Arrays are
+ * (channels last); slices of larger ones come only to a table that says it reads strides (problem.strided). gamma, beta, dgamma and dbeta have C entries (others where problem.affine_set says so), of the type that problem.param_dtype says: of float, or double for NORMLAB_F64, where it is 0. Statistics are always double. Arrays are
  * aligned to their element, no more; workspace to 256 bytes, opaque to 16. All of them lie on the device that the table names, but the count of the state, which is in host memory.
  * Only outputs may be written, all of an output must be, and nothing beyond its end. Nothing outside an array may be read either, whether or not the value
  * is used: an array may begin or end where mapped memory does, inputs may be mapped read-only (a write that is undone faults), and after a call its arrays may be gone.
@@ -115,6 +115,7 @@ enum {                                                                         /
     NORMLAB_READS_EPILOGUE = 4,                                                /* epilogue */
     NORMLAB_READS_PARAM_DTYPE = 8,                                             /* param_dtype */
     NORMLAB_READS_RESIDUAL = 16,                                               /* residual and residual_dtype */
+    NORMLAB_READS_STRIDES = 32,                                                /* strided, and the strides of x, y, dy and dx */
     NORMLAB_READS_AFFINE = 64                                                  /* affine_set */
 };
 
@@ -157,6 +158,13 @@ typedef struct normlab_problem {
     int32_t residual_dtype;    /* of residual, s, ds and d_residual, and of backward's x: 0: dtype; otherwise 1 + NORMLAB_F32, beside data of 16 bits */
     int32_t affine_set;        /* of NORMLAB_AFFINE_CHANNEL, ...: what gamma and beta have one entry of. Element n, c, s uses gamma[entry] and beta[entry], in y and in g;
                                   dgamma[entry] and dbeta[entry] (ddgamma, and u and w) are of the elements that use it, and of no others */
+    int32_t strided;           /* 1: some tensor is not dense. What lies between its elements belongs to others and is neither read nor written. 0: all are dense. The strides
+                                  hold either way: a plug-in that uses them has no other case */
+    int64_t x_strides[3], y_strides[3], dy_strides[3], dx_strides[3];   /* of n, c and s, in elements: element n, c, s of x is x[n * x_strides[0] + c * x_strides[1] +
+                                  s * x_strides[2]]. None is negative, and axes lie within each other as layout says. residual and s lie as x does; ds, d_residual, v, ddx
+                                  and ddy as dx does. In dy any stride may be 0, or all of them: the axis was expanded and not copied (dy of a sum), and each element counts
+                                  as if it were stored. Nothing else is expanded, and dx is then not dy. saved_bytes does not depend on strides: backward may have others
+                                  than its forward had */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training

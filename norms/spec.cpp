@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -116,6 +117,13 @@ void validate(const Problem& p) {
             "{}: residual_dtype = {} beside data of {}; {} is accepted", s.variant, row_of(p.residuals()).name,
             row_of(p.dtype).name,
             is_narrow(p.dtype) ? fmt::format("{} or f32", row_of(p.dtype).name) : std::string(row_of(p.dtype).name)));
+    for (const auto& [name, gaps, is_dy] :
+         {std::tuple("x", p.gaps.x, false), {"y", p.gaps.y, false}, {"dy", p.gaps.dy, true}, {"dx", p.gaps.dx, false}})
+        for (const std::int64_t gap : {gaps.sample, gaps.channel, gaps.position})
+            if (gap == expanded && !is_dy)
+                throw Error(fmt::format("{}: {} is expanded (stride 0); dy alone may be", s.variant, name));
+            else if (gap < 0 && gap != expanded)
+                throw Error(fmt::format("{}: {} elements left out of {}; 0 or more is accepted", s.variant, gap, name));
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
         if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));

@@ -118,6 +118,13 @@ struct Spec {
     bool by_channel() const { return !block.groups && !block.channels && block.positions; }
 };
 
+/// Where the tensors of a call lie: slices of larger ones. residual and s lie as x does; ds, d_residual and the tensors
+/// of the double backward beside x and dy as dx does. dy alone may be expanded.
+struct TensorGaps {
+    Gaps x = {}, y = {}, dy = {}, dx = {};
+    bool operator==(const TensorGaps&) const = default;
+};
+
 /// Everything that decides whether and how an implementation serves a call, but the pointers.
 struct Problem {
     Spec spec;
@@ -126,7 +133,13 @@ struct Problem {
     Layout layout = Layout::channels_first;
     Mode mode = Mode::train;
     Device device = Device::host;
-    bool dense = true;  ///< no tensor of the call has a sample or position stride of its own
+    TensorGaps gaps = {};
+
+    bool dense() const { return gaps == TensorGaps{}; }
+    /// A tensor of this problem: of its shape and layout, on its device.
+    Tensor tensor(void* data, DType type, const Gaps& between) const {
+        return Tensor{data, type, shape, layout, device}.with(between);
+    }
 
     /// The type of gamma, beta and their gradients: f32 (f64 for f64) unless the Spec says otherwise.
     DType params() const { return spec.param_dtype.value_or(arithmetic_dtype(dtype)); }
@@ -169,7 +182,8 @@ struct Problem {
 /// arithmetic is not that of the data, a residual_dtype without a residual, or that is neither the data's nor that of
 /// the arithmetic, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and centred, or with
 /// another denominator or divisor than the textbook's, batch renorm without them, one element a block where m - 1
-/// divides, and one value a channel where training needs more (batch norm, batch renorm and instance norm with m = 1).
+/// divides, one value a channel where training needs more (batch norm, batch renorm and instance norm with m = 1), gaps
+/// that are negative, and x, y or dx expanded.
 void validate(const Problem& problem);
 
 }  // namespace normlab

@@ -12,22 +12,50 @@ namespace {
 constexpr std::byte untouched{0xff};  // NaN in every dtype
 constexpr std::size_t workspace_alignment = 256;
 
-std::size_t spanned_bytes(const ConstTensor& t) {
-    const auto [N, C, S] = t.shape;
-    return t.shape.size() == 0 ? 0 : static_cast<std::size_t>(t.offset(N - 1, C - 1, S - 1) + 1) * size_of(t.dtype);
+std::size_t spanned_bytes(const ConstTensor& t) { return static_cast<std::size_t>(t.span()) * size_of(t.dtype); }
+
+// f(the first element of a run in one view, in the other, elements of the run) of two views of the same shape and
+// layout. The elements of a run touch in both.
+template <class F>
+void for_runs(const ConstTensor& a, const ConstTensor& b, F f) {
+    const Steps one = a.steps(), other = b.steps();
+    const auto [N, C, S] = a.shape;
+    const bool first = a.layout == Layout::channels_first;
+    const std::int64_t inner = first ? S : C, outer = first ? C : S;
+    const auto touch = [&](std::int64_t Steps::*axis, std::int64_t step) {
+        return one.*axis == step && other.*axis == step;
+    };
+    const bool run = touch(first ? &Steps::position : &Steps::channel, 1),
+               rows = run && touch(first ? &Steps::channel : &Steps::position, inner);
+    for (std::int64_t n = 0; n < N; ++n)
+        for (std::int64_t i = 0; i < (rows ? 1 : outer); ++i)
+            for (std::int64_t k = 0; k < (run ? 1 : inner); ++k) {
+                const std::int64_t c = first ? i : k, s = first ? k : i;
+                f(one.offset(n, c, s), other.offset(n, c, s), rows ? inner * outer : run ? inner : 1);
+            }
 }
 
-// Copies between two views of the same shape, layout and dtype, a contiguous run at a time.
 void copy_runs(const ConstTensor& from, const Tensor& to) {
-    const bool first = from.layout == Layout::channels_first;
-    const std::int64_t runs = first ? 1 : from.shape.S, len = first ? from.shape.C * from.shape.S : from.shape.C;
     const std::size_t size = size_of(from.dtype);
-    for (std::int64_t n = 0; n < from.shape.N; ++n)
-        for (std::int64_t s = 0; s < runs; ++s)
-            std::memcpy(
-                static_cast<std::byte*>(to.data) + static_cast<std::size_t>(to.offset(n, 0, s)) * size,
-                static_cast<const std::byte*>(from.data) + static_cast<std::size_t>(from.offset(n, 0, s)) * size,
-                static_cast<std::size_t>(len) * size);
+    for_runs(from, to, [&](std::int64_t at, std::int64_t into, std::int64_t count) {
+        std::memcpy(static_cast<std::byte*>(to.data) + static_cast<std::size_t>(into) * size,
+                    static_cast<const std::byte*>(from.data) + static_cast<std::size_t>(at) * size,
+                    static_cast<std::size_t>(count) * size);
+    });
+}
+
+// Of what lies between the elements, how many bytes are not as they were.
+std::size_t written_between(const ConstTensor& t) {
+    const std::size_t size = size_of(t.dtype);
+    std::vector<bool> between(spanned_bytes(t), true);
+    for_runs(t, t, [&](std::int64_t at, std::int64_t, std::int64_t count) {
+        const auto begin = between.begin() + at * static_cast<std::int64_t>(size);
+        std::fill(begin, begin + count * static_cast<std::int64_t>(size), false);
+    });
+    std::size_t written = 0;
+    for (std::size_t i = 0; i < between.size(); ++i)
+        written += between[i] && static_cast<const std::byte*>(t.data)[i] != untouched;
+    return written;
 }
 
 }  // namespace
@@ -93,26 +121,32 @@ void Staging::require_whole_zones() const {
     }
 }
 
-Tensor Staging::packed(const ConstTensor& t) {
-    dense_.emplace_back(Device::host, static_cast<std::size_t>(t.shape.size()) * size_of(t.dtype));
-    const Tensor dense{dense_.back().data(), t.dtype, t.shape, t.layout};
-    copy_runs(t, dense);
-    return dense;
+// Where elements alone are to be seen, or brought back: dense if that is wanted, otherwise in a copy of the whole view
+// that holds NaN between them.
+std::optional<Tensor> Staging::apart(const ConstTensor& t) {
+    const bool as_it_is = !pack_ && t.device == device_ && !fence_;
+    if (as_it_is || t.dense() || t.device != Device::host) return {};
+    Tensor copy{nullptr, t.dtype, t.shape, t.layout};
+    if (!pack_) copy = copy.with(t.gaps());
+    dense_.emplace_back(Device::host, spanned_bytes(copy));
+    copy.data = dense_.back().data();
+    std::memset(copy.data, static_cast<int>(untouched), spanned_bytes(copy));
+    copy_runs(t, copy);
+    return copy;
 }
 
 ConstTensor Staging::in(const char* name, const ConstTensor& t) {
-    ConstTensor r = pack_ && !t.dense() ? ConstTensor(packed(t)) : t;
+    const std::optional<Tensor> copy = apart(t);
+    ConstTensor r = copy ? ConstTensor(*copy) : t;
     r.data = in(name, r.data, spanned_bytes(r), t.device);
     r.device = device_;
     return r;
 }
 
 Tensor Staging::out(const char* name, const Tensor& t) {
-    Tensor r = t;
-    if (pack_ && !t.dense()) {
-        r = packed(t);
-        unpack_.emplace_back(t, r);
-    }
+    const std::optional<Tensor> copy = apart(t);
+    Tensor r = copy.value_or(t);
+    if (copy) unpack_.emplace_back(t, r, name);
     r.data = out(name, r.data, spanned_bytes(r), t.device);
     r.device = device_;
     return r;
@@ -121,9 +155,20 @@ Tensor Staging::out(const char* name, const Tensor& t) {
 void Staging::finish() {
     if (!copies_.empty()) synchronize(device_);
     require_whole_zones();
-    for (const Copy& c : copies_)
-        if (c.use != Use::read) copy(c.host, Device::host, c.begin(fence_), device_, c.bytes);
-    for (const auto& [strided, dense] : unpack_) copy_runs(dense, strided);
+    const auto bring_back = [&](bool apart) {  // into the copies of strided views, or into the caller's arrays
+        for (const Copy& c : copies_) {
+            const bool of_view =
+                std::ranges::any_of(unpack_, [&](const auto& u) { return std::get<1>(u).data == c.host; });
+            if (c.use != Use::read && of_view == apart) copy(c.host, Device::host, c.begin(fence_), device_, c.bytes);
+        }
+    };
+    bring_back(true);
+    for (const auto& [strided, copy, name] : unpack_)
+        if (const std::size_t written = written_between(copy))
+            throw Failure(
+                fmt::format("{}: {} bytes between the elements of {} were written", function_, written, name));
+    bring_back(false);
+    for (const auto& [strided, copy, name] : unpack_) copy_runs(copy, strided);
 }
 
 }  // namespace normlab

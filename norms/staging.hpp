@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 
 #include "norms/memory.hpp"
@@ -14,8 +15,9 @@ namespace normlab {
 class Staging {
 public:
     /// For an implementation working on `device`. `pack`: it wants dense tensors. `fence`: it gets copies between zones
-    /// of NaN, so that what it writes or reads beyond an array harms nobody and shows; on the host, where all calls are
-    /// guarded, in guarded memory, inputs to be read only. `function` is the call's, a literal.
+    /// of NaN, and of strided views copies that hold NaN between elements, so that what it writes or reads beyond an
+    /// array or between its elements harms nobody and shows; on the host, where all calls are guarded, in guarded
+    /// memory, inputs to be read only. `function` is the call's, a literal.
     Staging(Device device, bool pack, bool fence = false, const char* function = "");
 
     /// `bytes` at `data`, which is memory of `where`: itself, or a copy (one for each array, so that aliases stay
@@ -37,7 +39,7 @@ public:
     void* workspace(std::size_t bytes);
 
     /// Waits for the device and copies results back. Not called after an exception: then nothing is written. Throws
-    /// Failure, having written nothing, where a zone was written to.
+    /// Failure, having written nothing, where a zone was written to, or what lies between elements.
     void finish();
 
 private:
@@ -47,7 +49,7 @@ private:
     static constexpr std::size_t alignment_of = std::is_same_v<T, std::byte> ? 16 : 1;  // of numbers: their size's
 
     void* reach(const char* name, void* data, std::size_t bytes, Device where, Use use, std::size_t alignment);
-    Tensor packed(const ConstTensor& t);
+    std::optional<Tensor> apart(const ConstTensor& t);
 
     struct Copy {
         const char* name;
@@ -69,7 +71,7 @@ private:
     std::optional<system::GuardedCall> guard_;
     std::deque<Copy> copies_;
     std::deque<Memory> dense_;
-    std::deque<std::pair<Tensor, Tensor>> unpack_;  // strided, dense
+    std::deque<std::tuple<Tensor, Tensor, const char*>> unpack_;  // strided, its copy
 };
 
 }  // namespace normlab

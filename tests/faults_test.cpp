@@ -80,6 +80,9 @@ constexpr const char* shows[] = {
     "f32 nchw train 5x6x3 gamma=12,-30,90,45,-120,300 activation=silu check=accuracy",
     "f32 nchw train 5x6x3 gamma=3e36,-3e36,1,3e36,-3e36,3e36 beta=3.4e38,3.4e38,-3.4e38,-3.4e38,-3.4e38,0 "
     "activation=silu check=accuracy",
+    "f64 nchw train 5x6x3 strides=stepped check=accuracy", "f64 nhwc train 5x6x3 strides=stepped check=accuracy",
+    "f64 nchw train 5x6x3 strides=expanded check=accuracy",
+    "f64 nchw train 5x6x3 strides=expanded_samples check=accuracy", "f32 nchw train 5x6x3 strides=sliced check=gaps",
     "f32 nchw train 300x3x2 check=isolation", "f32 nchw train 5x6x3 gamma=zero check=isolation",
     // slow ones last: those seen before are not run on them
     "f64 nchw train 67x3x1 check=accuracy", "f64 nchw train 2x3x1367 check=accuracy",

@@ -93,7 +93,7 @@ public:
         if (is_narrow(p.params())) return {"its gamma and beta are float, or double"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
         if (is_by_element(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
-        return {p.dense ? "" : "sliced views are packed"};
+        return {p.dense() ? "" : "sliced views are packed"};
     }
     Accumulation accumulation(DType) const override { return checked.accumulation; }
     bool updates_state() const override { return true; }
@@ -126,7 +126,8 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
     for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) {
         if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
             of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset ||
-            of.activation != own.activation || of.affine_set != own.affine_set || of.param_dtype || of.adds())
+            of.activation != own.activation || of.affine_set != own.affine_set || of.param_dtype || of.adds() ||
+            !c.problem().dense())
             continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
     }

@@ -81,18 +81,19 @@ void block_elements(const Setup& s, const Args& args, std::int64_t block, const 
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* beta = static_cast<const P*>(args.affine.beta);
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
-        const std::int64_t start = s.base(block) + r * s.g.run_stride;
+        const T* run = x + s.start(s.g, block, r);
+        const std::int64_t start = s.start(s.y, block, r);
         for_stretches(s, block % s.g.inner, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
             const std::int64_t at = start + k;
             if (varies) {
                 const ForwardTerms terms(statistics, 1, 0);
                 const P *g = gamma ? gamma + c : nullptr, *b = beta ? beta + c : nullptr;
-                terms.template fit<A>() ? run_forward<A>(x, at, n, terms, g, b, out)
-                                        : run_forward<double>(x, at, n, terms, g, b, out);
+                terms.template fit<A>() ? run_forward<A>(run + k, at, n, terms, g, b, out)
+                                        : run_forward<double>(run + k, at, n, terms, g, b, out);
             } else {
                 const ForwardTerms terms(statistics, entry(gamma, c, 1), entry(beta, c, 0));
-                terms.template fit<A>() ? run_forward<A>(x, at, n, terms, out)
-                                        : run_forward<double>(x, at, n, terms, out);
+                terms.template fit<A>() ? run_forward<A>(run + k, at, n, terms, out)
+                                        : run_forward<double>(run + k, at, n, terms, out);
             }
         });
     }
@@ -109,7 +110,7 @@ void elements_of_blocks(const Setup& s, const Args& args, const Out& out, [[mayb
 template <class T>
 void block_sum(const Setup& s, const ForwardArgs& args, std::int64_t block) {
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
-        const std::int64_t start = s.base(block) + r * s.g.run_stride;
+        const std::int64_t start = s.start(s.g, block, r);
         run_sum<ArithmeticOf<T>>(static_cast<const T*>(args.x.data) + start,
                                  static_cast<const T*>(args.added.residual.data) + start,
                                  static_cast<T*>(args.added.s.data) + start, s.g.len);
@@ -127,9 +128,8 @@ void forward_blocks(const Setup& s, const ForwardArgs& given, const Out& out, [[
     for (std::int64_t block = 0; block < s.blocks(); ++block) {
         if (adds) block_sum<T>(s, given, block);
         if (s.own) {
-            const Moments2 moments = pairwise(0, s.g.runs, [&](std::int64_t r) {
-                return run_moments(x + s.base(block) + r * s.g.run_stride, s.g.len, centred);
-            });
+            const Moments2 moments = pairwise(
+                0, s.g.runs, [&](std::int64_t r) { return run_moments(x + s.start(s.g, block, r), s.g.len, centred); });
             const AppliedStatistics statistics = own_statistics(s, moments, block, args.saved);
             if (!corrected) block_elements<T>(s, args, block, statistics, out);
         } else {
@@ -155,11 +155,12 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     const std::int64_t i = block % s.g.inner;
     const bool parameters = args.gradients.dgamma || args.gradients.dbeta, summed = s.own || parameters;
     const Sums sums = !summed ? Sums{} : pairwise(0, s.g.runs, [&](std::int64_t r) {
-        const std::int64_t start = s.base(block) + r * s.g.run_stride;
+        const T* x_run = x + s.start(s.g, block, r);
+        const G* dy_run = dy + s.start(s.dy, block, r);
         LongSums<T> of_run;
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
-            const T* at = x + start + k;
-            const G* dy_at = dy + start + k;
+            const T* at = x_run + k;
+            const G* dy_at = dy_run + k;
             if (varies) {
                 of_run.add(gamma ? run_sums(at, dy_at, n, statistics.mean, gamma + c)
                                  : run_sums(at, dy_at, n, statistics.mean));
@@ -182,13 +183,15 @@ void block_backward(const Setup& s, const BackwardArgs& args, std::int64_t block
     const Sums used = dx_sums(s, args.saved, block, sums);
     const bool centred = s.problem.spec.centred();
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
-        const std::int64_t start = s.base(block) + r * s.g.run_stride;
+        const T* x_run = x + s.start(s.g, block, r);
+        const G* dy_run = dy + s.start(s.dy, block, r);
+        const std::int64_t start = s.start(s.dx, block, r);
         for_stretches(s, i, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
             const BackwardTerms terms(dx_statistics(s, args.saved, block), varies ? 1 : entry(gamma, c, 1), used, s.m,
                                       s.q, centred);
             const P* each = varies && gamma ? gamma + c : nullptr;
-            terms.template fit<A>() ? run_backward<A>(x, dy, start + k, n, terms, each, out)
-                                    : run_backward<double>(x, dy, start + k, n, terms, each, out);
+            terms.template fit<A>() ? run_backward<A>(x_run + k, dy_run + k, start + k, n, terms, each, out)
+                                    : run_backward<double>(x_run + k, dy_run + k, start + k, n, terms, each, out);
         });
     }
 }

@@ -1,3 +1,4 @@
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,10 +47,29 @@ std::optional<Problem> by_channel(Problem p) {
     return p;
 }
 
+// What the kernels work on. Nothing where they have no blocks for it, or where those of a strided tensor have other
+// runs than the dense one's: so that results have the same bits. Row and slab alone know of strides.
+std::optional<Setup> setup_of(const Problem& seen) {
+    if (seen.shape.size() == 0) return Setup(seen, BlockLayout{});
+    const std::optional<BlockLayout> dense = block_layout(seen);
+    if (!dense) return std::nullopt;
+    Setup setup(seen, *dense);
+    const bool strides = setup.kernel != Kernel::column && !setup.has_few();
+    const auto counts = [](const Geometry& g) { return std::tuple(g.outer, g.inner, g.runs, g.len); };
+    for (const auto& [gaps, geometry] : {std::pair(&seen.gaps.x, &setup.g), std::pair(&seen.gaps.y, &setup.y),
+                                         std::pair(&seen.gaps.dy, &setup.dy), std::pair(&seen.gaps.dx, &setup.dx)}) {
+        const std::optional<BlockLayout> own = block_layout(seen, *gaps);
+        if (!own || !(own->params == dense->params) || counts(own->blocks) != counts(dense->blocks) ||
+            !(strides || own->blocks == dense->blocks))
+            return std::nullopt;
+        *geometry = own->blocks;
+    }
+    return setup;
+}
+
 class CpuPlan final : public Plan {
 public:
-    CpuPlan(const Problem& problem, const BlockLayout& layout)
-        : setup_(problem, layout), kernels_(best_kernels(problem.dtype)) {}
+    explicit CpuPlan(const Setup& setup) : setup_(setup), kernels_(best_kernels(setup.problem.dtype)) {}
     std::size_t workspace_bytes() const override { return kernels_.workspace_bytes(setup_); }
     void set_threads(int threads) override { threads_ = threads; }
     void forward(const ForwardArgs& args) const override { kernels_.forward(setup_, args, threads_); }
@@ -70,26 +90,28 @@ public:
     Support supports(const Problem& p) const override {
         if (p.device != Device::host) return {"it works on host memory"};
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
-        if (!p.dense) return {"it wants dense tensors"};
+        if (!p.dense() && (p.spec.activates() || p.spec.affine_set != AffineSet::channel))
+            return {"it has no strides beside an activation, or beside gamma and beta that are not one a channel"};
         const std::optional<Problem> seen = by_channel(p);
         if (!seen)
             return {
                 "of gamma and beta that are not one a channel it has, channels first, an element's in blocks that are "
                 "samples, and a sample's and channel's in blocks within a sample"};
-        const std::optional<BlockLayout> layout = p.shape.size() > 0 ? block_layout(*seen) : BlockLayout{};
-        if (!layout) return {"its blocks are not of the row, slab or column kind"};
+        const std::optional<Setup> setup = setup_of(*seen);
+        if (!setup && !p.dense())
+            return {
+                "of strides it has those between the long runs of blocks, and none within the runs of a dense tensor"};
+        if (!setup) return {"its blocks are not of the row, slab or column kind"};
         if (!p.spec.adds()) return {};
         if (p.residuals() != p.dtype || p.sees_unrounded())
             return {"it keeps the sum with a residual in the data's type, and normalizes it as it is stored"};
-        if (const Setup setup(*seen, *layout);
-            p.shape.size() > 0 && (setup.kernel == Kernel::column || setup.has_few()))
+        if (p.shape.size() > 0 && (setup->kernel == Kernel::column || setup->has_few()))
             return {"it adds a residual to blocks of long runs alone, not to the column kind and not to few elements"};
         return {};
     }
     Accumulation accumulation(DType) const override { return Accumulation::kappa_free; }
     std::unique_ptr<Plan> plan(const Problem& p) const override {
-        const Problem seen = *by_channel(p);
-        return std::make_unique<CpuPlan>(seen, p.shape.size() > 0 ? *block_layout(seen) : BlockLayout{});
+        return std::make_unique<CpuPlan>(*setup_of(*by_channel(p)));
     }
 };
 

@@ -145,12 +145,12 @@ void add_parameter_sums(const T* x, const G* dy, std::int64_t n, double mean, do
     });
 }
 
-/// The elements from offset `at` on, to where `out` puts them (activation.hpp).
+/// The elements from x on, to where `out` puts those from offset `at` on (activation.hpp).
 template <class A, class T, class Out>
 void run_forward(const T* x, std::int64_t at, std::int64_t n, const ForwardTerms& terms, const Out& out) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
-        out.template put<A>(at + k, ((load<A>(x + at + k, some) - c.hi) - c.lo) * c.factor + c.shift, some);
+        out.template put<A>(at + k, ((load<A>(x + k, some) - c.hi) - c.lo) * c.factor + c.shift, some);
     });
 }
 
@@ -160,7 +160,7 @@ void run_forward(const T* x, std::int64_t at, std::int64_t n, const ForwardTerms
                  const Out& out) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
-        Lanes<A> v = ((load<A>(x + at + k, some) - c.hi) - c.lo) * c.factor;
+        Lanes<A> v = ((load<A>(x + k, some) - c.hi) - c.lo) * c.factor;
         if (gamma) v = v * load<A>(gamma + k, some);
         if (beta) v = v + load<A>(beta + k, some);
         out.template put<A>(at + k, v, some);
@@ -197,9 +197,9 @@ void run_backward(const T* x, const G* dy, std::int64_t at, std::int64_t n, cons
                   const Out& out) {
     const auto c = terms.as<A>();
     for_groups(n, [&](std::int64_t k, auto some) {
-        Lanes<A> g = load<A>(dy + at + k, some) * c.factor;  // before gamma: the size of dx
+        Lanes<A> g = load<A>(dy + k, some) * c.factor;  // before gamma: the size of dx
         if (gamma) g = g * load<A>(gamma + k, some);
-        out.template put<A>(at + k, g - (c.offset + ((load<A>(x + at + k, some) - c.hi) - c.lo) * c.slope), some);
+        out.template put<A>(at + k, g - (c.offset + ((load<A>(x + k, some) - c.hi) - c.lo) * c.slope), some);
     });
 }
 

@@ -33,19 +33,22 @@ private:
 
 struct Setup {
     NORMLAB_INLINE Setup(const Problem& p, const BlockLayout& layout)
-        : problem(p), g(layout.blocks), rule(layout.params), kernel(kernel_for(layout.blocks, p.dtype)),
-          own(p.own_statistics()), m(static_cast<double>(p.block_size())), q(p.spec.divisor_of(m)) {}
+        : problem(p), g(layout.blocks), y(g), dy(g), dx(g), rule(layout.params),
+          kernel(kernel_for(layout.blocks, p.dtype)), own(p.own_statistics()), m(static_cast<double>(p.block_size())),
+          q(p.spec.divisor_of(m)) {}
 
     Problem problem;
-    Geometry g;
+    Geometry g;          // of x
+    Geometry y, dy, dx;  // strides may be others, in row and slab
     ParamRule rule;
     Kernel kernel;
     bool own;     ///< statistics are the input's
     double m, q;  ///< elements of a block; divisor of the variance and of sum g x_hat
 
     NORMLAB_INLINE std::int64_t blocks() const { return g.outer * g.inner; }
-    NORMLAB_INLINE std::int64_t base(std::int64_t block) const {
-        return block / g.inner * g.outer_stride + block % g.inner * g.inner_stride;
+    /// Where run r of a block of x, y, dy or dx begins.
+    NORMLAB_INLINE static std::int64_t start(const Geometry& of, std::int64_t block, std::int64_t r) {
+        return block / of.inner * of.outer_stride + block % of.inner * of.inner_stride + r * of.run_stride;
     }
 
     static constexpr std::int64_t few = 7;

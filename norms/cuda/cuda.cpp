@@ -165,7 +165,7 @@ public:
     Support available() const override { return cuda::available(); }
     Support supports(const Problem& p) const override {
         if (!is_kernel_dtype(p.dtype)) return {"has kernels for " + kernel_dtype_names()};
-        if (!p.dense) return {"wants dense tensors"};
+        if (!p.dense()) return {"wants dense tensors"};
         if (!p.spec.plain()) return {"has kernels for sqrt(var + eps) alone, with no other denominator or divisor"};
         if (p.spec.gamma_offset != 0) return {"has no kernels that add an offset to gamma"};
         if (p.spec.adds()) return {"has no kernels that add a residual before the norm"};

@@ -74,18 +74,20 @@ template <class T>
 Array<T> ReferencePlan<T>::load(const ConstTensor& t) const {
     Array<T> a(dims());
     auto out = a.begin();
+    const Steps at = t.steps();
     for (std::int64_t n = 0; n < t.shape.N; ++n)
         for (std::int64_t c = 0; c < t.shape.C; ++c)
-            for (std::int64_t s = 0; s < t.shape.S; ++s) *out++ = read_element<T>(t.data, t.dtype, t.offset(n, c, s));
+            for (std::int64_t s = 0; s < t.shape.S; ++s) *out++ = read_element<T>(t.data, t.dtype, at.offset(n, c, s));
     return a;
 }
 
 template <class T>
 void ReferencePlan<T>::store(const Array<T>& a, const Tensor& t) const {
     auto in = a.begin();
+    const Steps at = t.steps();
     for (std::int64_t n = 0; n < t.shape.N; ++n)
         for (std::int64_t c = 0; c < t.shape.C; ++c)
-            for (std::int64_t s = 0; s < t.shape.S; ++s) write_element(t.data, t.dtype, t.offset(n, c, s), *in++);
+            for (std::int64_t s = 0; s < t.shape.S; ++s) write_element(t.data, t.dtype, at.offset(n, c, s), *in++);
 }
 
 template <class T>

@@ -71,4 +71,23 @@ Spec Case::spec() const {
     return s;
 }
 
+Problem Case::problem() const {
+    const bool first = layout == Layout::channels_first;
+    const auto gaps = [&](std::int64_t k) {
+        Gaps g;
+        if (strides == Strides::samples || strides == Strides::sliced || strides == Strides::stepped) g.sample = 4 + k;
+        if (strides == Strides::sliced || strides == Strides::stepped) (first ? g.channel : g.position) = k;
+        if (strides == Strides::stepped) (first ? g.position : g.channel) = k;
+        return g;
+    };
+    TensorGaps all{gaps(1), gaps(2), gaps(3), gaps(4)};
+    const auto expands = [&](Strides along) { return strides == along || strides == Strides::expanded; };
+    if (expands(Strides::expanded_samples)) all.dy.sample = expanded;
+    if (expands(Strides::expanded_channels)) all.dy.channel = expanded;
+    if (expands(Strides::expanded_positions)) all.dy.position = expanded;
+    if (in_place == InPlace::y || in_place == InPlace::both) all.y = all.x;
+    if (in_place == InPlace::dx || in_place == InPlace::both) all.dx = all.dy;
+    return {spec(), shape, dtype, layout, mode, Device::host, all};
+}
+
 }  // namespace normlab::verify

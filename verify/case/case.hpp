@@ -31,6 +31,18 @@ enum class StateKind {
 /// Which results lie where an input did: y in x, and s in residual; dx in dy.
 enum class InPlace { none, y, dx, both };
 
+/// How the tensors of its calls lie: with gaps, other ones in each tensor, or dy expanded along axes.
+enum class Strides {
+    dense,
+    samples,  ///< gaps between samples
+    sliced,   ///< and between rows: channels that are first, positions whose channels are last
+    stepped,  ///< and between elements
+    expanded,
+    expanded_samples,
+    expanded_channels,
+    expanded_positions
+};
+
 /// The gradients that backward is asked for, as bits: dx, dgamma, dbeta.
 enum class Asked { none, dx, dgamma, dx_dgamma, dbeta, dx_dbeta, dgamma_dbeta, all };
 
@@ -79,6 +91,7 @@ struct Case {
     InPlace in_place = InPlace::none;
     std::int64_t misaligned = 0;  ///< elements that arrays begin beyond an aligned address
     std::int64_t threads = 1;     ///< 0: the implementation's default
+    Strides strides = Strides::dense;
     std::vector<CaseStep> steps;  ///< of the check sequence: its calls, in order
     Values x, dy, gamma, beta;
     Values ds;                    ///< of a layer with a residual
@@ -90,7 +103,7 @@ struct Case {
     std::string_view name;
 
     Spec spec() const;
-    Problem problem() const { return {spec(), shape, dtype, layout, mode}; }
+    Problem problem() const;
     bool operator==(const Case&) const = default;
 
     // text.cpp

@@ -100,6 +100,7 @@ Inputs<double> draw(const Case& c) {
         for (double e : in.state.*a.values)
             if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");
     fill_others(c, in);
+    expand(in);
     return in;
 }
 

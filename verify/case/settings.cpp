@@ -14,6 +14,7 @@
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "verify/case/patterns.hpp"
+#include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -23,6 +24,8 @@ namespace {
 constexpr std::array<std::string_view, 4> affine_names{"both", "gamma", "beta", "none"};
 constexpr std::array<std::string_view, 5> state_names{"near", "far", "at", "eps", "zero"};
 constexpr std::array<std::string_view, 4> in_place_names{"none", "y", "dx", "both"};
+constexpr std::array<std::string_view, 8> strides_names{
+    "dense", "samples", "sliced", "stepped", "expanded", "expanded_samples", "expanded_channels", "expanded_positions"};
 constexpr std::array<std::string_view, 8> asked_names{"none",  "dx",       "dgamma",       "dx+dgamma",
                                                       "dbeta", "dx+dbeta", "dgamma+dbeta", "all"};
 
@@ -41,6 +44,7 @@ std::string shown(AffineSet v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
+std::string shown(Strides v) { return std::string(strides_names[static_cast<std::size_t>(v)]); }
 std::string shown(Asked v) { return std::string(asked_names[static_cast<std::size_t>(v)]); }
 std::string shown(const std::vector<CaseStep>& v) { return steps_text(v); }
 std::string shown(const Values& v) { return v.given.empty() ? v.pattern : fmt::format("{}", fmt::join(v.given, ",")); }
@@ -146,6 +150,21 @@ std::string only_tiled(const Case& c, std::string_view, std::string_view text) {
 std::string only_in_sequence(const Case& c, std::string_view key, std::string_view text) {
     if (c.steps.empty() || c.check == "sequence") return {};
     return fmt::format("case '{}': {} goes with check=sequence", text, key);
+}
+
+bool knows_strides(const Case& c) {
+    const auto is_check = [&](std::string_view name) { return c.check == name; };
+    return is_check("accuracy") || is_check("gaps") || is_check("combinations") ||
+           std::ranges::any_of(quantities::outputs(), is_check, &QuantityRow::name);  // names of accuracy, too
+}
+
+std::string only_known_strides(const Case& c, std::string_view key, std::string_view text) {
+    if (c.strides == Strides::dense) return {};
+    if (!knows_strides(c))
+        return fmt::format("case '{}': {} goes with check=accuracy, gaps or combinations", text, key);
+    if (c.problem().gaps.dx.expands())
+        return fmt::format("case '{}': dx cannot lie on a dy that is expanded; in_place=none or y is accepted", text);
+    return {};
 }
 
 template <auto field>
@@ -329,6 +348,11 @@ void draw_misaligned(Case& c, Random& random) {
 void draw_threads(Case& c, Random& random) {
     if (c.check == "combinations") c.threads = random.integer(0, 8);
 }
+void draw_strides(Case& c, Random& random) {
+    if (!knows_strides(c) || !random.chance(c.check == "gaps" ? 1 : 0.1)) return;
+    c.strides = static_cast<Strides>(random.integer(1, static_cast<std::int64_t>(strides_names.size()) - 1));
+    if (c.problem().gaps.dx.expands()) c.in_place = InPlace::none;
+}
 
 double up_or_down(double v, double factor, Random& random) {
     return rounded_number(random.chance(0.5) ? v * factor : v / factor);
@@ -455,6 +479,8 @@ const Setting table[] = {
                                    .simplified = 6,
                                    .draw = draw_threads,
                                    .refused = only_combined<&Case::threads>}),
+    of<&Case::strides, parse_word<Strides, strides_names>>(
+        {.key = "strides", .part = Part::layer, .simplified = 6, .draw = draw_strides, .refused = only_known_strides}),
     of<&Case::steps, parse_steps>({.key = "steps",
                                    .part = Part::layer,
                                    .simplified = 1,

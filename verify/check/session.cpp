@@ -6,7 +6,6 @@
 namespace normlab::verify {
 namespace {
 
-constexpr std::byte poison{0xff};  // NaN in every dtype
 constexpr std::size_t outputs_and_saved = static_cast<std::size_t>(Quantity::d) + 1,
                       count_at = outputs_and_saved + std::size(state_arrays);
 
@@ -15,47 +14,58 @@ Problem on(Device device, Problem p) {
     return p;
 }
 
+const Gaps& gaps_of(const TensorGaps& gaps, Quantity q) {
+    return q == Quantity::y ? gaps.y : q == Quantity::s ? gaps.x : gaps.dx;
+}
+
+// f(logical number, place in memory) of each element.
+template <class F>
+void for_places(const Tensor& t, F f) {
+    const Steps at = t.steps();
+    std::size_t i = 0;
+    for (std::int64_t n = 0; n < t.shape.N; ++n)
+        for (std::int64_t c = 0; c < t.shape.C; ++c)
+            for (std::int64_t s = 0; s < t.shape.S; ++s) f(i++, at.offset(n, c, s));
+}
+
 bool is_kept(Quantity q) { return q > Quantity::dbeta && q != Quantity::d_residual; }
 
 }  // namespace
 
 Session::Session(const Implementation& implementation, const Problem& problem, const Placement& placement)
-    : p_(on(implementation.device(), problem)), operation_(p_, implementation, {.threads = placement.threads}),
-      slots_(result + outputs_and_saved) {
-    const auto size = static_cast<std::size_t>(p_.shape.size()), entries = static_cast<std::size_t>(p_.affine_count()),
-               blocks = static_cast<std::size_t>(p_.statistics_count()), tensor_bytes = size * size_of(p_.dtype),
-               sum_bytes = p_.spec.adds() ? size * size_of(p_.residuals()) : 0,
+    : p_(on(implementation.device(), problem)), placement_(placement),
+      operation_(p_, implementation, {.threads = placement.threads}), slots_(result + outputs_and_saved) {
+    const auto entries = static_cast<std::size_t>(p_.affine_count()),
+               blocks = static_cast<std::size_t>(p_.statistics_count()),
                parameter_bytes = entries * size_of(p_.params());
-    const std::size_t shift = placement.offset * size_of(p_.dtype), wide = placement.offset * sizeof(double),
-                      of_params = placement.offset * size_of(p_.params()),
-                      of_sums = placement.offset * size_of(p_.residuals());
+    const std::size_t wide = placement.offset * sizeof(double), of_params = placement.offset * size_of(p_.params());
+    const bool adds = p_.spec.adds();
+    const DType sums = p_.residuals();
     const State kept = initial_state(p_.spec, p_.shape.C);
     const auto role_of = [](Quantity q) { return static_cast<Role>(result + static_cast<std::size_t>(q)); };
 
-    std::size_t end = add(x, tensor_bytes, 0, shift);
-    end = add(dy, tensor_bytes, end, shift);
+    std::size_t end = add(x, true, p_.dtype, p_.gaps.x, 0);
+    end = add(dy, true, p_.dtype, p_.gaps.dy, end);
     end = add(gamma, parameter_bytes, end, of_params), end = add(beta, parameter_bytes, end, of_params);
-    end = add(ds, sum_bytes, end, of_sums);
+    end = add(ds, adds, sums, p_.gaps.dx, end);
     end = add(workspace, operation_.workspace_bytes(), end, 0);
     results_.resize(outputs_and_saved);
     for (const bool after_forward : {false, true}) {
         // s may lie on residual
-        if (after_forward) kept_ = end, end = add(residual, sum_bytes, end, of_sums);
+        if (after_forward) kept_ = end, end = add(residual, adds, sums, p_.gaps.x, end);
         for (std::size_t k = 0; k < outputs_and_saved; ++k) {
             const QuantityRow& q = quantities::results()[k];
             if (is_kept(q.quantity) != after_forward) continue;
             const bool there = q.is_of(p_) && (q.output || q.is_saved(p_, implementation.saves()));
-            const std::size_t bytes = !there                  ? 0
-                                      : q.residual            ? sum_bytes
-                                      : q.per == Per::element ? tensor_bytes
-                                      : q.per == Per::entry   ? parameter_bytes
-                                                              : blocks * sizeof(double);
-            end = add(role_of(q.quantity), bytes, end,
-                      q.residual              ? of_sums
-                      : q.per == Per::element ? shift
-                      : q.output              ? of_params
-                                              : wide);
-            results_[k] = {std::string(q.name), q.dtype(p_), std::vector<std::byte>(bytes)};
+            if (q.per == Per::element)
+                end = add(role_of(q.quantity), there, q.dtype(p_), gaps_of(p_.gaps, q.quantity), end);
+            else
+                end = add(role_of(q.quantity),
+                          !there                ? 0
+                          : q.per == Per::entry ? parameter_bytes
+                                                : blocks * sizeof(double),
+                          end, q.output ? of_params : wide);
+            results_[k] = {std::string(q.name), q.dtype(p_), std::vector<std::byte>(slot(q.quantity).bytes)};
         }
     }
     end = add(opaque, operation_.opaque_bytes(), end, 0);
@@ -65,7 +75,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
         results_.push_back({std::string(state_arrays[k].name), DType::f64, std::vector<std::byte>(bytes)});
     }
     results_.push_back({"count", DType::f64, std::vector<std::byte>(sizeof(double))});
-    image_.assign(end, poison);
+    image_.assign(end, placement.poison);
     memory_ = Memory(p_.device, end);
     if (placement.in_place == InPlace::y || placement.in_place == InPlace::both) slot(Quantity::y) = slots_[x];
     if (slot(Quantity::y) == slots_[x]) slot(Quantity::s) = slots_[residual];
@@ -78,19 +88,32 @@ std::size_t Session::add(Role role, std::size_t bytes, std::size_t begin, std::s
     return (begin + shift + bytes + 255) / 256 * 256;
 }
 
-void Session::pack(const Slot& s, const std::vector<double>& values, DType dtype, bool tensor) {
+std::size_t Session::add(Role role, bool there, DType dtype, const Gaps& gaps, std::size_t begin) {
+    const std::size_t bytes =
+        there ? static_cast<std::size_t>(p_.tensor(nullptr, dtype, gaps).span()) * size_of(dtype) : 0;
+    const std::size_t end = add(role, bytes, begin, placement_.offset * size_of(dtype));
+    slots_[role].gaps = gaps;
+    return end;
+}
+
+void Session::pack(const Slot& s, const std::vector<double>& values, DType dtype) {
     for (std::size_t i = 0; i < values.size(); ++i)
-        write_element(image_.data() + s.begin, dtype, static_cast<std::int64_t>(tensor ? memory_index(p_, i) : i),
-                      values[i]);
+        write_element(image_.data() + s.begin, dtype, static_cast<std::int64_t>(i), values[i]);
+}
+
+void Session::pack_tensor(const Slot& s, const std::vector<double>& values, DType dtype) {
+    if (values.empty()) return;
+    for_places(p_.tensor(nullptr, dtype, s.gaps),
+               [&](std::size_t i, std::int64_t at) { write_element(image_.data() + s.begin, dtype, at, values[i]); });
 }
 
 void Session::write(const Inputs<double>& in) {
     const DType params = p_.params();
-    pack(slots_[x], in.x, p_.dtype, true), pack(slots_[dy], in.dy, p_.dtype, true);
-    pack(slots_[residual], in.residual, p_.residuals(), true), pack(slots_[ds], in.ds, p_.residuals(), true);
-    pack(slots_[gamma], in.gamma, params, false), pack(slots_[beta], in.beta, params, false);
+    pack_tensor(slots_[x], in.x, p_.dtype), pack_tensor(slots_[dy], in.dy, p_.dtype);
+    pack_tensor(slots_[residual], in.residual, p_.residuals()), pack_tensor(slots_[ds], in.ds, p_.residuals());
+    pack(slots_[gamma], in.gamma, params), pack(slots_[beta], in.beta, params);
     for (std::size_t k = 0; k < std::size(state_arrays); ++k)
-        pack(slots_[state + k], in.state.*state_arrays[k].values, DType::f64, false);
+        pack(slots_[state + k], in.state.*state_arrays[k].values, DType::f64);
     has_gamma_ = !in.gamma.empty(), has_beta_ = !in.beta.empty(), has_ds_ = !in.ds.empty();
     count_before_ = in.state.count;
 }
@@ -150,6 +173,27 @@ std::vector<std::byte> Session::kept() const {
     return bytes;
 }
 
+std::size_t Session::written_between() const {
+    std::vector<std::byte> now(image_.size());
+    memory_.download(now, 0);
+    const auto begin = [&](std::size_t at) { return now.begin() + static_cast<std::ptrdiff_t>(at); };
+    const auto forget = [&](std::size_t at, std::size_t bytes) { std::fill_n(begin(at), bytes, placement_.poison); };
+    for (std::size_t role = 0; role < slots_.size(); ++role) {
+        const Slot& s = slots_[role];
+        const bool is_tensor = role == x || role == dy || role == residual || role == ds ||
+                               (role >= result && quantities::results()[role - result].per == Per::element);
+        if (!is_tensor) forget(s.begin, s.bytes);
+        if (!is_tensor || s.bytes == 0) continue;
+        const bool of_sums =
+            role == residual || role == ds || (role >= result && quantities::results()[role - result].residual);
+        const DType dtype = of_sums ? p_.residuals() : p_.dtype;
+        for_places(p_.tensor(nullptr, dtype, s.gaps), [&](std::size_t, std::int64_t at) {
+            forget(s.begin + static_cast<std::size_t>(at) * size_of(dtype), size_of(dtype));
+        });
+    }
+    return now.size() - static_cast<std::size_t>(std::ranges::count(now, placement_.poison));
+}
+
 void Session::bring_back(const std::vector<std::byte>& kept) { memory_.upload(kept, kept_); }
 
 void Session::exchange_addresses() {
@@ -161,7 +205,7 @@ void Session::exchange_addresses() {
     exchange(slot(Quantity::y), slot(Quantity::dx)), exchange(slot(Quantity::dgamma), slot(Quantity::dbeta));
     exchange(slot(Quantity::mean), slot(Quantity::var)), exchange(slot(Quantity::r), slot(Quantity::d));
     exchange(slots_[state], slots_[state + 1]), exchange(slots_[state], slots_[state + 2]);
-    std::ranges::fill(image_, poison);
+    std::ranges::fill(image_, placement_.poison);
 }
 
 Outputs<double> Session::outputs() const {
@@ -170,9 +214,13 @@ Outputs<double> Session::outputs() const {
         const Array& a = results_[k];
         std::vector<double> v(a.size());
         const bool tensor = k < outputs_and_saved && quantities::results()[k].per == Per::element;
-        for (std::size_t i = 0; i < v.size(); ++i)
-            v[i] = read_element<double>(a.bytes.data(), a.dtype,
-                                        static_cast<std::int64_t>(tensor ? memory_index(p_, i) : i));
+        if (!tensor)
+            for (std::size_t i = 0; i < v.size(); ++i)
+                v[i] = read_element<double>(a.bytes.data(), a.dtype, static_cast<std::int64_t>(i));
+        if (!tensor || v.empty()) return v;
+        v.resize(static_cast<std::size_t>(p_.shape.size()));
+        for_places(p_.tensor(nullptr, a.dtype, slots_[result + k].gaps),
+                   [&](std::size_t i, std::int64_t at) { v[i] = read_element<double>(a.bytes.data(), a.dtype, at); });
         return v;
     };
     for (const QuantityRow& q : quantities::outputs(p_))

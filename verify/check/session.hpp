@@ -14,6 +14,8 @@ struct Placement {
     /// every array but the workspace and Saved::opaque begins this many of its elements beyond a multiple of 256 bytes
     std::size_t offset = 0;
     InPlace in_place = InPlace::none;
+    /// bytes that outputs hold before, and what lies between elements and arrays; NaN in every dtype
+    std::byte poison{0xff};
 };
 
 class Session {
@@ -22,11 +24,13 @@ public:
 
     /// What calls read from now on, in the memory where it lay before. Empty gamma or beta: absent.
     void write(const Inputs<double>& in);
-    /// Before each call the outputs hold NaN, the workspace anything, and State what was written.
+    /// Before each call the outputs hold the poison, the workspace anything, and State what was written.
     void forward();
     void backward(Wanted wanted = {});
     /// What the last forward kept for its backward; and that again, whatever has run since.
     std::vector<std::byte> kept() const;
+    /// How many bytes are not the poison any more that belong to no array, or lie between the elements of one.
+    std::size_t written_between() const;
     void bring_back(const std::vector<std::byte>& kept);
     /// From now on x lies where dy did, gamma where beta did, and so on. The next call is a forward.
     void exchange_addresses();
@@ -40,6 +44,7 @@ public:
 private:
     struct Slot {
         std::size_t begin, bytes;
+        Gaps gaps = {};  // of a tensor
         bool operator==(const Slot&) const = default;
     };
     enum Role : std::size_t {
@@ -57,16 +62,19 @@ private:
 
     Slot& slot(Quantity q) { return slots_[result + static_cast<std::size_t>(q)]; }
     std::size_t add(Role role, std::size_t bytes, std::size_t begin, std::size_t shift);
-    void pack(const Slot& slot, const std::vector<double>& values, DType dtype, bool tensor);
+    std::size_t add(Role role, bool there, DType dtype, const Gaps& gaps, std::size_t begin);
+    void pack(const Slot& slot, const std::vector<double>& values, DType dtype);
+    void pack_tensor(const Slot& slot, const std::vector<double>& values, DType dtype);
     void upload(std::size_t begin, std::size_t end);
     void fetch(std::size_t k, const Slot& from) { memory_.download(results_[k].bytes, from.begin); }
     void* at(const Slot& s) const { return s.bytes ? memory_.at(s.begin) : nullptr; }
-    Tensor tensor(const Slot& s) const { return {at(s), p_.dtype, p_.shape, p_.layout, p_.device}; }
-    Tensor of_sum(const Slot& s) const { return {at(s), p_.residuals(), p_.shape, p_.layout, p_.device}; }
+    Tensor tensor(const Slot& s) const { return p_.tensor(at(s), p_.dtype, s.gaps); }
+    Tensor of_sum(const Slot& s) const { return p_.tensor(at(s), p_.residuals(), s.gaps); }
     Affine affine() const;
     SavedView saved();
 
     Problem p_;
+    Placement placement_;
     Operation operation_;
     std::vector<Slot> slots_;
     std::size_t kept_ = 0;          // from here on lies what backward reads of forward

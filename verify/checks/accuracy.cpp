@@ -118,6 +118,13 @@ std::vector<Case> settings(const Case& base) {
                 c.affine_set = AffineSet::element, c.shape = shape;
                 if (c.groups && shape.C % 3 != 0) c.groups = 2;
             });
+    // slices of larger tensors, and dy of sums
+    for (int k = 1; k <= static_cast<int>(Strides::expanded_positions); ++k) {
+        add([k](Case& c) { c.strides = static_cast<Strides>(k); });
+        if (base.dtype == DType::f32)
+            add([k](Case& c) { c.strides = static_cast<Strides>(k), c.shape = {3, 66, k % 2 == 0 ? 1 : 19}; });
+    }
+    add([](Case& c) { c.strides = Strides::sliced, c.residual = Residual::stored, c.activation = Activation::silu; });
     add([](Case& c) { c.shape.N = 9, c.x.pattern = "assorted"; });
     if (arithmetic_dtype(base.dtype) == DType::f32) {  // gamma, beta and their gradients in 16 bits
         for (const DType params : {DType::bf16, DType::f16}) add([params](Case& c) { c.param_dtype = params; });

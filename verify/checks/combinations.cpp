@@ -102,6 +102,7 @@ void set_residual_dtype(Case& c, std::size_t k) {
 void set_entries(Case& c, std::size_t k) {
     if (k == 1) c.affine_set = static_cast<AffineSet>(1 + (c.shape.N + 2 * c.shape.C + c.shape.S) % 3);
 }
+void set_strides(Case& c, std::size_t k) { c.strides = static_cast<Strides>(k); }
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -133,6 +134,7 @@ constexpr Factor factors[] = {
     {.name = "residual", .levels = 3, .set = set_residual, .option = true},
     {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
     {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},
+    {.name = "strides", .levels = 8, .set = set_strides, .option = true},
 };
 
 std::vector<const Factor*> factors_of(std::string_view variant) {

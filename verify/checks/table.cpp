@@ -18,7 +18,7 @@
     CHECK(gradient_masks) CHECK(power_of_two) CHECK(permutation) CHECK(batch_independence) CHECK(exact_statistics) \
     CHECK(double_backward) CHECK(double_derivatives) CHECK(double_identities) CHECK(double_isolation) \
     CHECK(repeat) CHECK(reuse) CHECK(threads) CHECK(many_calls) CHECK(combinations) \
-    CHECK(contracts) CHECK(isolation) CHECK(refusal) CHECK(empty) CHECK(exhaustive)
+    CHECK(contracts) CHECK(gaps) CHECK(isolation) CHECK(refusal) CHECK(empty) CHECK(exhaustive)
 // clang-format on
 
 namespace normlab::verify {

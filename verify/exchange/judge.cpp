@@ -140,7 +140,7 @@ public:
     std::string name() const override { return options_.name; }
     std::string description() const override { return "what a script wrote into " + options_.folder.string(); }
     Support supports(const Problem& p) const override {
-        if (!p.dense) return {"sliced views were not exported"};
+        if (!p.dense()) return {"sliced views were not exported"};
         return {problems_.contains(content_of_problem(p)) ? "" : "not exported"};
     }
     DType state_dtype(const Problem& p) const override { return answers_.state_dtype(p.spec.variant, p.dtype); }

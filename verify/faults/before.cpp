@@ -29,16 +29,16 @@ auto FaultyLayer::summed(const Values& x, const Values& residual, const normlab_
         seen[i] = f_.norm_of_x != 0 || f_.residual_after != 0 ? x[i] : rounds ? rounded(s[i], sum_dtype_) : sum;
         if (f_.s_is_x != 0) s[i] = x[i];
     }
-    const std::int64_t elements = N_ * C_ * S_;
-    if (f_.writes_residual != 0 && a.s != a.residual) bump(const_cast<void*>(a.residual), sum_dtype_, elements - 1);
-    write(a.s, s, sum_dtype_, f_.s_unwritten != 0);
+    if (f_.writes_residual != 0 && a.s != a.residual)
+        bump(const_cast<void*>(a.residual), sum_dtype_, last_place(x_at_));
+    write(a.s, x_at_, s, sum_dtype_, f_.s_unwritten != 0);
     if (f_.s_in_place != 0 && a.s == a.residual) bump(a.s, sum_dtype_, 0);
     return seen;
 }
 
 // d takes the place of dx; d_residual is written.
 void FaultyLayer::join(Values& dx, const normlab_backward_args& a) {
-    Values ds = a.ds ? read(a.ds, false, sum_dtype_) : Values(dx.size(), f_.absent_ds);
+    Values ds = a.ds ? read(a.ds, dx_at_, false, sum_dtype_) : Values(dx.size(), f_.absent_ds);
     if (first_ds_.empty()) first_ds_ = ds;
     if (f_.ds_kept != 0) ds = first_ds_;
     Values d_residual(dx.size());
@@ -48,7 +48,7 @@ void FaultyLayer::join(Values& dx, const normlab_backward_args& a) {
         dx[i] += f_.ds * ds[i];
     }
     if (!a.d_residual) return;
-    write(a.d_residual, d_residual, sum_dtype_, f_.last_unwritten != 0);
+    write(a.d_residual, dx_at_, d_residual, sum_dtype_, f_.last_unwritten != 0);
     if (!a.dx && f_.d_residual_alone != 0) bump(a.d_residual, sum_dtype_, 0);
 }
 

@@ -5,12 +5,13 @@
 namespace normlab::verify::faults {
 
 std::string_view name_of(Kind kind) {
-    constexpr std::string_view names[] = {"term",   "eps",  "bias",      "running", "saved",   "axis",
-                                          "layout", "tail", "precision", "renorm",  "promise", "special"};
+    constexpr std::string_view names[] = {"term", "eps",       "bias",   "running", "saved",   "axis",   "layout",
+                                          "tail", "precision", "renorm", "promise", "special", "strides"};
     return names[static_cast<std::size_t>(kind)];
 }
 
 bool Fault::shows_in(const Problem& p) const {
+    if (kind == Kind::strides && p.dense()) return false;
     return variants(p.spec) && (when == When::always || (when == When::train) == p.own_statistics());
 }
 

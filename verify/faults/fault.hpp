@@ -98,7 +98,17 @@ struct Formula {
     double saved_shared = 0, saved_stale = 0, saved_var_eps = 0, saved_var_ddof = 0;
     // layouts and indices
     double x_layout = 0, dy_layout = 0, gamma_layout = 0, index_modulus = 0;
-    double tail = 0;  ///< y of the last m % tail elements of a block is 1 % too large
+    // strides
+    double dense_samples = 0, dense_channels = 0;    ///< x read as if samples, or channels, touched
+    double dense_positions = 0;                      ///< backward reads x as if positions touched
+    double dense_dx = 0;                             ///< dx written as if samples touched
+    double y_as_x = 0, dx_as_dy = 0;                 ///< with the strides of another tensor
+    double expanded_as_dense = 0;                    ///< dy read as if it were stored whole
+    double expanded_once = 0;                        ///< dbeta sums an expanded dy where it is stored alone
+    double expanded_twice = 0;                       ///< dbeta sums its first element along each axis twice
+    double gap_in_statistics = 0, gap_in_dbeta = 0;  ///< for the last element of the first row, what lies behind it
+    double gap_written = 0;                          ///< y is written to there, too
+    double tail = 0;                                 ///< y of the last m % tail elements of a block is 1 % too large
     // right up to some size
     double long_tail = 0;      ///< as tail, of blocks of more than 4096 elements
     double tail_lost = 0;      ///< sums of blocks of more than 4096 elements leave out the last m % tail_lost
@@ -168,7 +178,7 @@ struct Formula {
     double ddx_alone = 0, ddy_unwritten = 0, writes_v = 0;  ///< ddx_alone: one ulp off where ddgamma is not asked for
 };
 
-enum class Kind { term, eps, bias, running, saved, axis, layout, tail, precision, renorm, promise, special };
+enum class Kind { term, eps, bias, running, saved, axis, layout, tail, precision, renorm, promise, special, strides };
 std::string_view name_of(Kind kind);
 
 /// Which variants a fault can show in: by what they are.
@@ -192,8 +202,8 @@ struct Fault {
     /// Whether the outputs have one value that says it: no promise is broken, no rounding is in question, and no
     /// earlier call decides.
     bool has_values() const {
-        return kind != Kind::precision && kind != Kind::promise && number != &Formula::saved_shared &&
-               number != &Formula::saved_stale;
+        return kind != Kind::precision && kind != Kind::promise && kind != Kind::strides &&
+               number != &Formula::saved_shared && number != &Formula::saved_stale;
     }
     /// The formulas with it.
     Formula formula() const;

@@ -43,6 +43,7 @@ void fill(Inputs<double>& in, std::uint64_t seed) {
     for (double& v : in.ds) v = rounded(random.normal() + 0.5, in.problem.residuals());
     for (double& v : in.u) v = rounded(random.normal() + 0.5, params);
     for (double& v : in.w) v = rounded(random.normal() + 0.25, params);
+    expand(in);
 }
 
 // x and what is kept of earlier ones, of this size.

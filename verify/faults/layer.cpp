@@ -43,6 +43,15 @@ FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
       own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
       renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN), centred_(p.moments == NORMLAB_CENTRED),
       eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
+    const auto of = [](const std::int64_t(&strides)[3]) { return Strides{strides[0], strides[1], strides[2]}; };
+    const Strides dense = p.layout == NORMLAB_CHANNELS_FIRST ? Strides{C_ * S_, S_, 1} : Strides{C_ * S_, 1, C_};
+    x_at_ = x_back_at_ = of(p.x_strides), y_at_ = of(p.y_strides), dy_at_ = of(p.dy_strides), dx_at_ = of(p.dx_strides);
+    if (f.y_as_x != 0) y_at_ = x_at_;
+    if (f.dx_as_dy != 0) dx_at_ = dy_at_;
+    if (f.dense_samples != 0) x_at_[0] = dense[0];
+    if (f.dense_channels != 0) x_at_[1] = dense[1];
+    if (f.dense_positions != 0) x_back_at_[2] = dense[2];
+    if (f.dense_dx != 0) dx_at_[0] = dense[0];
     blocks_.resize(index(p.statistics));
     for (std::int64_t i = 0; i < N_ * C_ * S_; ++i) {
         block_.push_back(block_of(i));
@@ -81,6 +90,28 @@ auto FaultyLayer::summed(std::int64_t b) const -> Set {
             for (std::int64_t s = 0; s < S_; ++s) set.push_back((sample(first) * C_ + D) * S_ + s);
     }
     return set;
+}
+
+std::int64_t FaultyLayer::place(std::int64_t i, const Strides& strides) const {
+    return sample(i) * strides[0] + channel(i) * strides[1] + i % S_ * strides[2];
+}
+
+// The place behind the last element of the first row, if some other element lies further on; otherwise that element's.
+std::int64_t FaultyLayer::behind_row(const Strides& strides) const {
+    const bool first = p_.layout == NORMLAB_CHANNELS_FIRST;
+    const std::int64_t at = first ? (S_ - 1) * strides[2] : (C_ - 1) * strides[1];
+    return at < last_place(strides) ? at + 1 : at;
+}
+
+// Whether it is the first along the axes that dy is expanded along.
+bool FaultyLayer::is_stored(std::int64_t i) const {
+    return (dy_at_[0] != 0 || sample(i) == 0) && (dy_at_[1] != 0 || channel(i) == 0) && (dy_at_[2] != 0 || i % S_ == 0);
+}
+
+double FaultyLayer::times_in_dbeta(std::int64_t i) const {
+    const bool expanded = dy_at_[0] == 0 || dy_at_[1] == 0 || dy_at_[2] == 0;
+    if (!expanded) return 1;
+    return is_stored(i) ? 1 + f_.expanded_twice : 1 - f_.expanded_once;
 }
 
 std::int64_t FaultyLayer::place(std::int64_t i, bool channels_first) const {
@@ -127,20 +158,25 @@ std::int64_t FaultyLayer::gamma_index(std::int64_t i) const {
     return f_.gamma_layout != 0 ? place(i, false) / S_ % C_ : channel(i);
 }
 
-auto FaultyLayer::read(const void* tensor, bool channels_first, DType dtype) const -> Values {
+auto FaultyLayer::read(const void* tensor, const Strides& strides, bool channels_first, DType dtype) const -> Values {
     Values v(block_.size());
-    for (std::size_t i = 0; i < v.size(); ++i)
-        v[i] = read_element<double>(tensor, dtype, place(static_cast<std::int64_t>(i), channels_first));
+    const bool as_dense = p_.strided == 0 || channels_first || f_.index_modulus != 0;
+    for (std::size_t i = 0; i < v.size(); ++i) {
+        const auto k = static_cast<std::int64_t>(i);
+        const std::int64_t at = as_dense ? place(k, channels_first) : place(k, strides);
+        v[i] = read_element<double>(tensor, dtype, p_.strided == 0 ? at : std::min(at, last_place(strides)));
+    }
     if (f_.flushed_x != 0) flush(v);
     return v;
 }
 
-void FaultyLayer::write(void* tensor, const Values& values, DType dtype, bool last_unwritten) const {
+void FaultyLayer::write(void* tensor, const Strides& strides, const Values& values, DType dtype,
+                        bool last_unwritten) const {
     const std::int64_t size = N_ * C_ * S_, unwritten = last_unwritten ? 1 : 0;
     for (std::int64_t i = 0; i < size; ++i) {
-        const std::int64_t at = p_.layout == NORMLAB_CHANNELS_FIRST ? i : (sample(i) * S_ + i % S_) * C_ + channel(i);
+        const std::int64_t at = place(i, strides);
         const double v = values[index(i)];
-        if (at >= size - unwritten) continue;
+        if (i >= size - unwritten) continue;  // the last in memory, too
         write_element(tensor, dtype, at, v);
         if (f_.truncates != 0 && size_of(dtype) == 2 && std::abs(read_element<double>(tensor, dtype, at)) > std::abs(v))
             --static_cast<std::uint16_t*>(tensor)[at];
@@ -298,15 +334,19 @@ double FaultyLayer::special(std::int64_t i, const BlockStatistics& s) const {
 }
 
 void FaultyLayer::forward(const normlab_forward_args& a) {
-    Values x = read(a.x, f_.x_layout != 0, dtype_), residual;
-    if (p_.residual != 0) residual = read(a.residual, f_.x_layout != 0, sum_dtype_), x = summed(x, residual, a);
+    Values x = read(a.x, x_at_, f_.x_layout != 0, dtype_), residual;
+    if (p_.residual != 0) residual = read(a.residual, x_at_, f_.x_layout != 0, sum_dtype_), x = summed(x, residual, a);
     const bool has_nan = std::ranges::any_of(x, [](double v) { return std::isnan(v); });
     for (double& v : x)
         if (std::abs(v) < f_.small_x || (f_.nan_as_zero != 0 && std::isnan(v))) v = 0;
     Values gamma = factors(a.gamma, f_.offset),
            beta = read_parameters(a.beta, f_.absent_beta + (C_ == 1 ? f_.absent_beta_one_channel : 0));
     keep(a.gamma, gamma, beta);
-    BlockStatistics s = own_ ? of_blocks(x) : given(a.state, x);
+    Values seen = x;
+    if (f_.gap_in_statistics != 0 && p_.strided != 0)
+        seen[index(p_.layout == NORMLAB_CHANNELS_FIRST ? S_ - 1 : (C_ - 1) * S_)] =
+            read_element<double>(a.x, dtype_, behind_row(x_at_));
+    BlockStatistics s = own_ ? of_blocks(seen) : given(a.state, x);
     if ((f_.saved_stale != 0 || (!own_ && f_.state_kept != 0)) && forwards_ > 0) s = first_;
     if (renorm_) correct(s, before(a.state));
     if (forwards_++ == 0) first_ = s;
@@ -336,7 +376,8 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     }
     if (f_.nan_leaks != 0 && has_nan) y.front() = y.back() = std::numeric_limits<double>::quiet_NaN();
     if (f_.flushed_y != 0) flush(y);
-    write(a.y, y, dtype_, f_.last_unwritten != 0);
+    if (f_.gap_written != 0 && p_.strided != 0) write_element(a.y, dtype_, behind_row(y_at_), 0.0);
+    write(a.y, y_at_, y, dtype_, f_.last_unwritten != 0);
 
     const std::int64_t elements = N_ * C_ * S_;
     if (f_.order != 0 || (f_.batch_size != 0 && N_ > 200) || (f_.threads != 0 && threads_ == 3) ||
@@ -345,14 +386,15 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
         (f_.rare_forward != 0 && forwards_ % static_cast<int>(f_.rare_forward) == 0))
         bump(a.y, dtype_, 0);
     if (f_.past_end != 0 && elements % 2 != 0) write_element(a.y, dtype_, elements, 0.0);
-    if (f_.writes_x != 0 && a.x != a.y) bump(const_cast<void*>(a.x), dtype_, elements - 1);
+    if (f_.writes_x != 0 && a.x != a.y) bump(const_cast<void*>(a.x), dtype_, last_place(x_at_));
     if (p_.mode == NORMLAB_TRAIN && p_.running != NORMLAB_RUNNING_NONE) move(a.state, s);
     if (!own_ && f_.eval_moves_state != 0) a.state.mean[C_ - 1] *= 1 + f_.eval_moves_state;
 }
 
 void FaultyLayer::backward(const normlab_backward_args& a) {
-    const Values x = read(a.x, f_.x_layout != 0, p_.residual != 0 ? sum_dtype_ : dtype_),
-                 to_y = read(a.dy, f_.dy_layout != 0, dtype_),
+    const bool expanded_as_dense = f_.expanded_as_dense != 0 && p_.strided != 0;
+    const Values x = read(a.x, x_back_at_, f_.x_layout != 0, p_.residual != 0 ? sum_dtype_ : dtype_),
+                 to_y = read(a.dy, dy_at_, f_.dy_layout != 0 || expanded_as_dense, dtype_),
                  gamma = f_.gamma_of_forward != 0 && !last_gamma_.empty()
                              ? last_gamma_
                              : factors(a.gamma, f_.offset * f_.offset_in_g);
@@ -390,7 +432,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
                                                                     : dgamma[c] + to_gamma;
         if (f_.dgamma_in_params != 0 && is_narrow(params_)) dgamma[c] = rounded(dgamma[c], params_);
         dbeta[c] += (f_.dbeta_of_dy != 0 ? to_y[i] : dy[i]) * (f_.dbeta_of_g != 0 ? by : 1) *
-                    (last ? f_.last_sample_dbeta : 1) * (last && !a.dgamma && N_ > 64 ? f_.dbeta_alone : 1);
+                    (last ? f_.last_sample_dbeta : 1) * (last && !a.dgamma && N_ > 64 ? f_.dbeta_alone : 1) *
+                    (p_.strided != 0 ? times_in_dbeta(at) : 1);
         if (f_.dbeta_in_params != 0 && is_narrow(params_)) dbeta[c] = rounded(dbeta[c], params_);
     }
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
@@ -425,7 +468,8 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     if (p_.residual != 0) join(dx, a);
     if (C_ == 1 && a.dx == a.dy)
         for (double& v : dx) v *= f_.one_channel_dx_in_place;
-    if (a.dx) write(a.dx, dx, dtype_, f_.last_unwritten != 0);
+    if (f_.gap_in_dbeta != 0 && p_.strided != 0) dbeta[0] += read_element<double>(a.dy, dtype_, behind_row(dy_at_));
+    if (a.dx) write(a.dx, dx_at_, dx, dtype_, f_.last_unwritten != 0);
     if (a.dx && !a.dgamma && f_.masked != 0) bump(a.dx, dtype_, 0);
     dgamma.back() *= f_.last_dgamma;
     if (f_.dgamma_by_channel != 0) sum_by_channel(dgamma);
@@ -442,7 +486,7 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
             write_gradient(a.dgamma, c, before + by * f_.dgamma * dgamma[index(c)], f_.dgamma_truncated != 0);
         if (a.dbeta) write_gradient(a.dbeta, c, f_.dbeta * dbeta[index(c)], false);
     }
-    if (f_.writes_dy != 0 && a.dx != a.dy) bump(const_cast<void*>(a.dy), dtype_, N_ * C_ * S_ - 1);
+    if (f_.writes_dy != 0 && a.dx != a.dy) bump(const_cast<void*>(a.dy), dtype_, last_place(dy_at_));
     if (f_.writes_saved != 0) bump(a.saved.rstd, DType::f64, 0);
 }
 

@@ -2,6 +2,7 @@
 // A normalization layer as norms/plugin.h describes it: plain loops in double, any variant, dtype and layout, with the
 // formulas that it is given.
 
+#include <array>
 #include <map>
 #include <vector>
 
@@ -34,7 +35,13 @@ private:
     Set summed(std::int64_t block) const;
     std::int64_t sample(std::int64_t i) const { return i / (C_ * S_); }
     std::int64_t channel(std::int64_t i) const { return i / S_ % C_; }
-    std::int64_t place(std::int64_t i, bool channels_first) const;  // in memory
+    using Strides = std::array<std::int64_t, 3>;
+    std::int64_t place(std::int64_t i, bool channels_first) const;  // in dense memory
+    std::int64_t place(std::int64_t i, const Strides& strides) const;
+    std::int64_t last_place(const Strides& strides) const { return place(N_ * C_ * S_ - 1, strides); }
+    std::int64_t behind_row(const Strides& strides) const;
+    bool is_stored(std::int64_t i) const;
+    double times_in_dbeta(std::int64_t i) const;
     std::int64_t channel_as_entry(std::int64_t i) const { return channel(i) % entries_; }
     std::int64_t entry(std::int64_t i) const;
     std::int64_t parameter_index(std::int64_t i, bool by_channel) const;
@@ -45,8 +52,8 @@ private:
 
     void flush(Values& values) const;
     Values recovered(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;
-    Values read(const void* tensor, bool channels_first, DType dtype) const;
-    void write(void* tensor, const Values& values, DType dtype, bool last_unwritten) const;
+    Values read(const void* tensor, const Strides& strides, bool channels_first, DType dtype) const;
+    void write(void* tensor, const Strides& strides, const Values& values, DType dtype, bool last_unwritten) const;
     Values summed(const Values& x, const Values& residual, const normlab_forward_args& a) const;
     void join(Values& dx, const normlab_backward_args& a);
     Values read_parameters(const void* data, double absent) const;
@@ -80,6 +87,7 @@ private:
     DType dtype_, params_, sum_dtype_;
     bool own_, renorm_, centred_;
     double eps_;
+    Strides x_at_, y_at_, dy_at_, dx_at_, x_back_at_;
     // elements that a block's statistics apply to, and that they are summed over
     std::vector<Set> blocks_, sums_;
     std::vector<std::int64_t> block_;  // of each element

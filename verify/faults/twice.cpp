@@ -76,29 +76,29 @@ void FaultyLayer::backward_backward(const normlab_backward_backward_args& a) {
     Twice of{
         {kept(a.saved.mean, 0), kept(a.saved.var, 0), kept(a.saved.rstd, 0), kept(a.saved.r, 1), kept(a.saved.d, 0)},
         {},
-        read(a.dy, false, dtype_),
+        read(a.dy, dy_at_, false, dtype_),
         factors(a.gamma, f_.offset * f_.offset_in_second),
-        a.v ? read(a.v, false, dtype_) : Values(size, f_.absent_v),
+        a.v ? read(a.v, dx_at_, false, dtype_) : Values(size, f_.absent_v),
         read_parameters(a.u, f_.absent_u),
         read_parameters(a.w, 0),
         Values(size),
         Values(size),
         Values(static_cast<std::size_t>(entries_))};
     if (f_.v_kept != 0) of.v = first_v_ = first_v_.empty() ? of.v : first_v_;
-    of.hat = x_hat(read(a.x, false, dtype_), of.s, 1);
+    of.hat = x_hat(read(a.x, x_back_at_, false, dtype_), of.s, 1);
     for (std::int64_t b = 0; b < p_.statistics; ++b) add_second(of, b);
-    if (a.ddx) write(a.ddx, of.ddx, dtype_, f_.last_unwritten != 0);
+    if (a.ddx) write(a.ddx, dx_at_, of.ddx, dtype_, f_.last_unwritten != 0);
     if (a.ddx && !a.ddgamma && f_.ddx_alone != 0) bump(a.ddx, dtype_, 0);
     if (a.ddy) {
-        const std::int64_t end = (N_ * C_ * S_ - 1) * static_cast<std::int64_t>(size_of(dtype_));
+        const std::int64_t end = last_place(dx_at_) * static_cast<std::int64_t>(size_of(dtype_));
         std::byte before[8], *last = static_cast<std::byte*>(a.ddy) + end;
         std::memcpy(before, last, size_of(dtype_));
-        write(a.ddy, of.ddy, dtype_, f_.last_unwritten != 0);
+        write(a.ddy, dx_at_, of.ddy, dtype_, f_.last_unwritten != 0);
         if (f_.ddy_unwritten != 0) std::memcpy(last, before, size_of(dtype_));
     }
     for (std::int64_t c = 0; c < entries_ && a.ddgamma; ++c)
         write_element(a.ddgamma, params_, c, f_.ddgamma * of.ddgamma[static_cast<std::size_t>(c)]);
-    if (f_.writes_v != 0 && a.v) bump(const_cast<void*>(a.v), dtype_, N_ * C_ * S_ - 1);
+    if (f_.writes_v != 0 && a.v) bump(const_cast<void*>(a.v), dtype_, last_place(dx_at_));
 }
 
 }  // namespace normlab::verify::faults

@@ -30,24 +30,44 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-template <class T>
-Memory packed(const Problem& p, const std::vector<T>& values, DType dtype) {
-    Memory m(dtype, values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) m.write(memory_index(p, i), values[i]);
-    return m;
+// f(logical number, place in memory) of each element.
+template <class F>
+void for_elements(const Tensor& t, F f) {
+    const Steps at = t.steps();
+    std::size_t i = 0;
+    for (std::int64_t n = 0; n < t.shape.N; ++n)
+        for (std::int64_t c = 0; c < t.shape.C; ++c)
+            for (std::int64_t s = 0; s < t.shape.S; ++s) f(i++, static_cast<std::size_t>(at.offset(n, c, s)));
 }
 
-template <class T>
-Memory packed(const Problem& p, const std::vector<T>& values) {
-    return packed(p, values, p.dtype);
-}
+// A tensor of a problem, and its memory.
+class Laid {
+public:
+    Laid(const Problem& p, const Gaps& gaps, DType dtype, bool there = true)
+        : tensor_(p.tensor(nullptr, dtype, gaps)),
+          memory_(dtype, there ? static_cast<std::size_t>(tensor_.span()) : 0) {
+        tensor_.data = memory_.data();
+    }
+    template <class T>
+    Laid(const Problem& p, const Gaps& gaps, DType dtype, const std::vector<T>& values)
+        : Laid(p, gaps, dtype, !values.empty()) {
+        if (!values.empty())
+            for_elements(tensor_, [&](std::size_t i, std::size_t at) { memory_.write(at, values[i]); });
+    }
+    operator Tensor() const { return tensor_; }
+    operator ConstTensor() const { return tensor_; }
 
-template <class T>
-std::vector<T> unpacked(const Problem& p, const Memory& m) {
-    std::vector<T> values(static_cast<std::size_t>(p.shape.size()));
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = m.read<T>(memory_index(p, i));
-    return values;
-}
+    template <class T>
+    std::vector<T> values() const {
+        std::vector<T> v(static_cast<std::size_t>(tensor_.shape.size()));
+        for_elements(tensor_, [&](std::size_t i, std::size_t at) { v[i] = memory_.read<T>(at); });
+        return v;
+    }
+
+private:
+    Tensor tensor_;
+    Memory memory_;
+};
 
 template <class T>
 Memory packed_parameters(const Problem& p, const std::vector<T>& values) {
@@ -68,49 +88,48 @@ std::vector<T> unpacked_parameters(const Problem& p, const Memory& m) {
 template <class T>
 Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted wanted) {
     const Problem& p = in.problem;
-    const auto size = static_cast<std::size_t>(p.shape.size()), entries = static_cast<std::size_t>(p.affine_count());
-    Memory x = packed(p, in.x), y(p.dtype, size);
+    const auto entries = static_cast<std::size_t>(p.affine_count());
+    const TensorGaps& gaps = p.gaps;
+    const Laid x(p, gaps.x, p.dtype, in.x), y(p, gaps.y, p.dtype);
     Memory gamma = packed_parameters(p, in.gamma), beta = packed_parameters(p, in.beta);
     const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data()};
-    const auto tensor = [&](Memory& m) { return Tensor{m.data(), p.dtype, p.shape, p.layout}; };
     const bool adds = p.spec.adds();
     const DType sums = p.residuals();
-    Memory residual = packed(p, in.residual, sums), s(sums, adds ? size : 0);
-    const auto of_sum = [&](Memory& m) { return Tensor{m.data(), sums, p.shape, p.layout}; };
+    const Laid residual(p, gaps.x, sums, in.residual), s(p, gaps.x, sums, adds);
 
     Outputs<T> out;
     out.state = in.state;
     State* state = p.spec.running == Running::none ? nullptr : &out.state;
-    forward(p.spec, p.mode, tensor(x), affine, state, out.saved, tensor(y), implementation,
-            adds ? Added{of_sum(residual), of_sum(s)} : Added{});
-    out.y = unpacked<T>(p, y);
-    if (adds) out.s = unpacked<T>(p, s);
+    forward(p.spec, p.mode, x, affine, state, out.saved, y, implementation, adds ? Added{residual, s} : Added{});
+    out.y = y.values<T>();
+    if (adds) out.s = s.values<T>();
     const bool d_residual = adds && wanted.d_residual;
     if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta || d_residual)) return out;
 
-    Memory dy = packed(p, in.dy), dx(p.dtype, size), dgamma(p.params(), entries), dbeta(p.params(), entries);
-    Gradients gradients{tensor(dx), wanted.dgamma ? dgamma.data() : nullptr, wanted.dbeta ? dbeta.data() : nullptr};
+    const Laid dy(p, gaps.dy, p.dtype, in.dy), dx(p, gaps.dx, p.dtype);
+    Memory dgamma(p.params(), entries), dbeta(p.params(), entries);
+    Gradients gradients{dx, wanted.dgamma ? dgamma.data() : nullptr, wanted.dbeta ? dbeta.data() : nullptr};
     if (!wanted.dx) gradients.dx.data = nullptr;
-    Memory ds = packed(p, in.ds, sums), of_residual(sums, d_residual ? size : 0);
-    if (d_residual) gradients.d_residual = of_sum(of_residual);
-    backward(p.spec, p.mode, adds ? of_sum(s) : tensor(x), tensor(dy), affine, out.saved, gradients, implementation,
-             in.ds.empty() ? Tensor{} : of_sum(ds));
-    if (d_residual) out.d_residual = unpacked<T>(p, of_residual);
-    if (wanted.dx) out.dx = unpacked<T>(p, dx);
+    const Laid ds(p, gaps.dx, sums, in.ds), of_residual(p, gaps.dx, sums, d_residual);
+    if (d_residual) gradients.d_residual = of_residual;
+    backward(p.spec, p.mode, adds ? s : x, dy, affine, out.saved, gradients, implementation,
+             in.ds.empty() ? ConstTensor{} : ds);
+    if (d_residual) out.d_residual = of_residual.values<T>();
+    if (wanted.dx) out.dx = dx.values<T>();
     if (wanted.dgamma) out.dgamma = unpacked_parameters<T>(p, dgamma);
     if (wanted.dbeta) out.dbeta = unpacked_parameters<T>(p, dbeta);
     if (!in.twice()) return out;
 
-    Memory v = packed(p, in.v), u = packed_parameters(p, in.u), w = packed_parameters(p, in.w);
-    Memory ddx(p.dtype, size), ddy(p.dtype, size), ddgamma(p.params(), entries);
+    const Laid v(p, gaps.dx, p.dtype, in.v), ddx(p, gaps.dx, p.dtype), ddy(p, gaps.dx, p.dtype);
+    Memory u = packed_parameters(p, in.u), w = packed_parameters(p, in.w), ddgamma(p.params(), entries);
     Cotangents cotangents{{}, in.u.empty() ? nullptr : u.data(), in.w.empty() ? nullptr : w.data()};
-    if (!in.v.empty()) cotangents.v = tensor(v);
-    SecondGradients second{tensor(ddx), tensor(ddy), wanted.ddgamma ? ddgamma.data() : nullptr};
+    if (!in.v.empty()) cotangents.v = v;
+    SecondGradients second{ddx, ddy, wanted.ddgamma ? ddgamma.data() : nullptr};
     if (!wanted.ddx) second.ddx.data = nullptr;
     if (!wanted.ddy) second.ddy.data = nullptr;
-    backward_backward(p.spec, p.mode, tensor(x), tensor(dy), affine, out.saved, cotangents, second, implementation);
-    if (wanted.ddx) out.ddx = unpacked<T>(p, ddx);
-    if (wanted.ddy) out.ddy = unpacked<T>(p, ddy);
+    backward_backward(p.spec, p.mode, x, dy, affine, out.saved, cotangents, second, implementation);
+    if (wanted.ddx) out.ddx = ddx.values<T>();
+    if (wanted.ddy) out.ddy = ddy.values<T>();
     if (wanted.ddgamma) out.ddgamma = unpacked_parameters<T>(p, ddgamma);
     return out;
 }
@@ -118,6 +137,19 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
 template Outputs<double> run(const Implementation&, const Inputs<double>&, Wanted);
 template Outputs<Quad> run(const Implementation&, const Inputs<Quad>&, Wanted);
 template Outputs<Complex> run(const Implementation&, const Inputs<Complex>&, Wanted);
+
+void expand(Inputs<double>& in) {
+    const Gaps& gaps = in.problem.gaps.dy;
+    if (!gaps.expands() || in.dy.empty()) return;
+    const auto first = [](std::int64_t gap, std::int64_t k) { return gap == expanded ? 0 : k; };
+    std::size_t i = 0;
+    const auto [N, C, S] = in.problem.shape;
+    for (std::int64_t n = 0; n < N; ++n)
+        for (std::int64_t c = 0; c < C; ++c)
+            for (std::int64_t s = 0; s < S; ++s)
+                in.dy[i++] = in.dy[static_cast<std::size_t>((first(gaps.sample, n) * C + first(gaps.channel, c)) * S +
+                                                            first(gaps.position, s))];
+}
 
 std::size_t memory_index(const Problem& p, std::size_t i) {
     if (p.layout == Layout::channels_first) return i;

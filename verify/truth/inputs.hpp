@@ -100,6 +100,9 @@ Outputs<T> run_forward(const Implementation& implementation, const Inputs<T>& in
     return run(implementation, inputs, {.dx = false, .dgamma = false, .dbeta = false, .d_residual = false});
 }
 
+/// Where the problem's dy is expanded along an axis, the first of its elements there stands for all.
+void expand(Inputs<double>& inputs);
+
 /// Place in dense memory of logical element i = (n * C + c) * S + s.
 std::size_t memory_index(const Problem& p, std::size_t i);
 
