@@ -24,7 +24,7 @@ TEST_CASE("verify's smoke tier holds for the emulated kernels") {
     // An emulated device is one host thread, whatever the number asked for, and slow where calls are many.
     for (const Check& c : checks())
         if (c.name != "threads" && c.name != "many_calls") all.checks.emplace_back(c.name);
-    if (sanitized) all.dtypes = {DType::f32, DType::bf16};
+    if (sanitized) all.dtypes = {DType::bf16};
     for (const Outcome& o : outcomes(all, Tier::smoke))
         for (const Finding& f : o.findings) {
             INFO(o.test.text() << " " << f.quantity << ": error " << f.error << ", bound " << f.bound << " " << f.where
