@@ -108,7 +108,8 @@ struct Formula {
     double expanded_twice = 0;                       ///< dbeta sums its first element along each axis twice
     double gap_in_statistics = 0, gap_in_dbeta = 0;  ///< for the last element of the first row, what lies behind it
     double gap_written = 0;                          ///< y is written to there, too
-    double tail = 0;                                 ///< y of the last m % tail elements of a block is 1 % too large
+    // ends of blocks
+    double tail = 0;  ///< y of the last m % tail elements of a block is 1 % too large
     // right up to some size
     double long_tail = 0;      ///< as tail, of blocks of more than 4096 elements
     double tail_lost = 0;      ///< sums of blocks of more than 4096 elements leave out the last m % tail_lost
