@@ -220,7 +220,7 @@ TEST_CASE("what is expanded but is not dy, and dx on an expanded dy, are refused
     CHECK_THROWS_WITH(validate(p), Contains("-2 elements left out of x; 0 or more is accepted"));
 }
 
-TEST_CASE("the cpu kernels have strides between long runs; cuda says that it has none") {
+TEST_CASE("the cpu kernels have strides between long runs, and cuda says that it has none") {
     const Implementation& cpu = find_implementation("cpu");
     const auto support = [&](const char* variant, Strides strides, Layout layout, const Shape& shape) {
         return cpu.supports(with_strides(variant, strides, layout, shape).problem());
