@@ -158,13 +158,16 @@ typedef struct normlab_problem {
     int32_t residual_dtype;    /* of residual, s, ds and d_residual, and of backward's x: 0: dtype; otherwise 1 + NORMLAB_F32, beside data of 16 bits */
     int32_t affine_set;        /* of NORMLAB_AFFINE_CHANNEL, ...: what gamma and beta have one entry of. Element n, c, s uses gamma[entry] and beta[entry], in y and in g;
                                   dgamma[entry] and dbeta[entry] (ddgamma, and u and w) are of the elements that use it, and of no others */
-    int32_t strided;           /* 1: some tensor is not dense. What lies between its elements belongs to others and is neither read nor written. 0: all are dense. The strides
-                                  hold either way: a plug-in that uses them has no other case */
+    int32_t strided;           /* 1: some tensor is not dense. What lies between its elements belongs to others and is neither read nor written; the array ends behind its last
+                                  element, not behind a whole last row. 0: all are dense. The strides hold either way: a plug-in that uses them has no other case. Results
+                                  need not have the bits of those of dense tensors. supports may decline some strides */
     int64_t x_strides[3], y_strides[3], dy_strides[3], dx_strides[3];   /* of n, c and s, in elements: element n, c, s of x is x[n * x_strides[0] + c * x_strides[1] +
-                                  s * x_strides[2]]. None is negative, and axes lie within each other as layout says. residual and s lie as x does; ds, d_residual, v, ddx
-                                  and ddy as dx does. In dy any stride may be 0, or all of them: the axis was expanded and not copied (dy of a sum), and each element counts
-                                  as if it were stored. Nothing else is expanded, and dx is then not dy. saved_bytes does not depend on strides: backward may have others
-                                  than its forward had */
+                                  s * x_strides[2]]. None is negative. Channels first, s is the innermost axis, then c, then n (channels last: c, s, n), and each stride is at
+                                  least the extent times the stride of the axis within it; that of an axis of one element says nothing. residual and s lie as x does; ds,
+                                  d_residual, v, ddx and ddy as dx does; an output in the place of an input (y on x, dx on dy) has its strides. In dy any stride may be 0, or
+                                  all of them: the axis was expanded and not copied (dy of a sum), takes no room, and each element counts as if it were stored. Nothing else
+                                  is expanded, and dx is then not dy. saved_bytes does not depend on strides: backward may be called on another plan, which differs from its
+                                  forward's in strides alone */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training

@@ -27,7 +27,7 @@ Case with_strides(std::string_view variant, Strides strides, Layout layout, cons
 
 template <class F>
 void for_strides(F f) {
-    for (int k = 1; k <= static_cast<int>(Strides::expanded_positions); ++k)
+    for (int k = 1; k <= last_strides; ++k)
         for (const Layout layout : {Layout::channels_first, Layout::channels_last}) f(static_cast<Strides>(k), layout);
 }
 
@@ -240,7 +240,8 @@ TEST_CASE("the cpu kernels have strides between long runs, and cuda says that it
                Contains("between the long runs"));
     Problem on_device = with_strides("layer_norm", Strides::samples, Layout::channels_first, {2, 3, 4}).problem();
     on_device.device = Device::cuda;
-    CHECK(find_implementation("cuda").supports(on_device).reason == "wants dense tensors");
+    const std::string reason = find_implementation("cuda").supports(on_device).reason;
+    if (reason.find("built without CUDA") == reason.npos) CHECK(reason == "wants dense tensors");
 }
 
 TEST_CASE("strides= is a setting of the checks that know it, and goes with what is drawn") {

@@ -1,6 +1,8 @@
 #include "verify/case/case.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -72,19 +74,27 @@ Spec Case::spec() const {
 }
 
 Problem Case::problem() const {
-    const bool first = layout == Layout::channels_first;
-    const auto gaps = [&](std::int64_t k) {
+    using enum Strides;
+    const bool first = layout == Layout::channels_first, two = strides == expanded_samples_channels ||
+                                                               strides == expanded_samples_positions ||
+                                                               strides == expanded_channels_positions;
+    // k: another one in each tensor, in no order. Between samples alone it is what leaves vectors aligned.
+    const auto gaps = [&](std::int64_t k, bool input) {
         Gaps g;
-        if (strides == Strides::samples || strides == Strides::sliced || strides == Strides::stepped) g.sample = 4 + k;
-        if (strides == Strides::sliced || strides == Strides::stepped) (first ? g.channel : g.position) = k;
-        if (strides == Strides::stepped) (first ? g.position : g.channel) = k;
+        if (strides == samples || two || strides == (input ? inputs : outputs)) g.sample = 8 * k;
+        if (strides == sliced || strides == stepped) g.sample = 4 + k, (first ? g.channel : g.position) = k;
+        if (strides == stepped) (first ? g.position : g.channel) = k;
         return g;
     };
-    TensorGaps all{gaps(1), gaps(2), gaps(3), gaps(4)};
-    const auto expands = [&](Strides along) { return strides == along || strides == Strides::expanded; };
-    if (expands(Strides::expanded_samples)) all.dy.sample = expanded;
-    if (expands(Strides::expanded_channels)) all.dy.channel = expanded;
-    if (expands(Strides::expanded_positions)) all.dy.position = expanded;
+    TensorGaps all{gaps(3, true), gaps(1, false), gaps(4, true), gaps(2, false)};
+    const auto is = [&](std::initializer_list<Strides> some) { return std::ranges::find(some, strides) != some.end(); };
+    if (two) all.dy = {};
+    if (is({expanded, expanded_samples, expanded_samples_channels, expanded_samples_positions}))
+        all.dy.sample = normlab::expanded;
+    if (is({expanded, expanded_channels, expanded_samples_channels, expanded_channels_positions}))
+        all.dy.channel = normlab::expanded;
+    if (is({expanded, expanded_positions, expanded_samples_positions, expanded_channels_positions}))
+        all.dy.position = normlab::expanded;
     if (in_place == InPlace::y || in_place == InPlace::both) all.y = all.x;
     if (in_place == InPlace::dx || in_place == InPlace::both) all.dx = all.dy;
     return {spec(), shape, dtype, layout, mode, Device::host, all};

@@ -31,17 +31,24 @@ enum class StateKind {
 /// Which results lie where an input did: y in x, and s in residual; dx in dy.
 enum class InPlace { none, y, dx, both };
 
-/// How the tensors of its calls lie: with gaps, other ones in each tensor, or dy expanded along axes.
+/// How the tensors of its calls lie: with gaps, other ones in each tensor, or dy expanded along axes, of which there
+/// are one, two or all.
 enum class Strides {
     dense,
     samples,  ///< gaps between samples
     sliced,   ///< and between rows: channels that are first, positions whose channels are last
     stepped,  ///< and between elements
+    inputs,   ///< x and dy alone as samples
+    outputs,  ///< y and dx alone as samples
     expanded,
     expanded_samples,
     expanded_channels,
-    expanded_positions
+    expanded_positions,
+    expanded_samples_channels,  ///< and x, y and dx as samples, as with the next two
+    expanded_samples_positions,
+    expanded_channels_positions
 };
+constexpr int last_strides = static_cast<int>(Strides::expanded_channels_positions);
 
 /// The gradients that backward is asked for, as bits: dx, dgamma, dbeta.
 enum class Asked { none, dx, dgamma, dx_dgamma, dbeta, dx_dbeta, dgamma_dbeta, all };

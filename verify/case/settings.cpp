@@ -24,8 +24,19 @@ namespace {
 constexpr std::array<std::string_view, 4> affine_names{"both", "gamma", "beta", "none"};
 constexpr std::array<std::string_view, 5> state_names{"near", "far", "at", "eps", "zero"};
 constexpr std::array<std::string_view, 4> in_place_names{"none", "y", "dx", "both"};
-constexpr std::array<std::string_view, 8> strides_names{
-    "dense", "samples", "sliced", "stepped", "expanded", "expanded_samples", "expanded_channels", "expanded_positions"};
+constexpr std::array<std::string_view, 13> strides_names{"dense",
+                                                         "samples",
+                                                         "sliced",
+                                                         "stepped",
+                                                         "inputs",
+                                                         "outputs",
+                                                         "expanded",
+                                                         "expanded_samples",
+                                                         "expanded_channels",
+                                                         "expanded_positions",
+                                                         "expanded_samples_channels",
+                                                         "expanded_samples_positions",
+                                                         "expanded_channels_positions"};
 constexpr std::array<std::string_view, 8> asked_names{"none",  "dx",       "dgamma",       "dx+dgamma",
                                                       "dbeta", "dx+dbeta", "dgamma+dbeta", "all"};
 
@@ -350,7 +361,7 @@ void draw_threads(Case& c, Random& random) {
 }
 void draw_strides(Case& c, Random& random) {
     if (!knows_strides(c) || !random.chance(c.check == "gaps" ? 1 : 0.1)) return;
-    c.strides = static_cast<Strides>(random.integer(1, static_cast<std::int64_t>(strides_names.size()) - 1));
+    c.strides = static_cast<Strides>(random.integer(1, last_strides));
     if (c.problem().gaps.dx.expands()) c.in_place = InPlace::none;
 }
 

@@ -37,6 +37,10 @@ double value(const Array& array, std::size_t at) {
 
 std::optional<Bounds> tolerance(const Implementation& implementation, const Inputs<double>& in) {
     if (implementation.deterministic()) return std::nullopt;
+    return bounds_of_two(implementation, in);
+}
+
+Bounds bounds_of_two(const Implementation& implementation, const Inputs<double>& in) {
     Bounds b = error_bounds(in, truth::evaluate(in), implementation.accumulation(in.problem.dtype));
     for (const auto rows : {quantities::results(), quantities::second()})
         for (const QuantityRow& q : rows) b.*q.bound = twice(b.*q.bound);

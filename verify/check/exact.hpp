@@ -22,6 +22,8 @@ struct Array {
 /// How far apart two results may be: nothing, so that they are to have the same bits, unless the implementation does
 /// not promise that (Implementation::deterministic). Both may then be off by their bounds.
 std::optional<Bounds> tolerance(const Implementation& implementation, const Inputs<double>& inputs);
+/// How far apart two results may be that need not have the same bits.
+Bounds bounds_of_two(const Implementation& implementation, const Inputs<double>& inputs);
 
 /// Those of one quantity; empty where there is no tolerance.
 std::vector<double> tolerance_of(const std::optional<Bounds>& tolerance, std::vector<double> Bounds::*quantity);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
 namespace normlab::verify {
 namespace {
 
@@ -192,6 +194,11 @@ std::size_t Session::written_between() const {
         });
     }
     return now.size() - static_cast<std::size_t>(std::ranges::count(now, placement_.poison));
+}
+
+Finding gaps_written(std::size_t bytes) {
+    return none_of("gaps written", bytes,
+                   bytes == 0 ? "" : fmt::format("{} bytes that belong to no element were written", bytes));
 }
 
 void Session::bring_back(const std::vector<std::byte>& kept) { memory_.upload(kept, kept_); }

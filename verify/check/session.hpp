@@ -86,6 +86,9 @@ private:
     std::vector<Array> results_;
 };
 
+/// Of written_between.
+Finding gaps_written(std::size_t bytes);
+
 /// Results of a plan that has run nothing else, in memory that held nothing else.
 std::vector<Array> fresh_results(const Implementation& implementation, const Inputs<double>& in,
                                  const Placement& placement = {});

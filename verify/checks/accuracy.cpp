@@ -119,12 +119,26 @@ std::vector<Case> settings(const Case& base) {
                 if (c.groups && shape.C % 3 != 0) c.groups = 2;
             });
     // slices of larger tensors, and dy of sums
-    for (int k = 1; k <= static_cast<int>(Strides::expanded_positions); ++k) {
+    for (int k = 1; k <= last_strides; ++k) {
         add([k](Case& c) { c.strides = static_cast<Strides>(k); });
         if (base.dtype == DType::f32)
             add([k](Case& c) { c.strides = static_cast<Strides>(k), c.shape = {3, 66, k % 2 == 0 ? 1 : 19}; });
     }
     add([](Case& c) { c.strides = Strides::sliced, c.residual = Residual::stored, c.activation = Activation::silu; });
+    add([](Case& c) { c.strides = Strides::samples, c.residual = Residual::wide; });
+    add([](Case& c) { c.strides = Strides::expanded, c.residual = Residual::stored; });
+    if (is_narrow(base.dtype))
+        add([](Case& c) {
+            c.strides = Strides::samples, c.residual = Residual::stored, c.residual_dtype = DType::f32;
+        });
+    if (spec.block.samples)
+        add([](Case& c) { c.strides = Strides::expanded_samples, c.shape.N = 6, c.stat_batch = 2; });
+    if (base.dtype == DType::f32)  // long rows, and offsets beyond 16 bits
+        for (const Shape& shape : {Shape{2, 4096, 1}, Shape{20, 4096, 1}})
+            add([&shape](Case& c) {
+                c.strides = Strides::samples, c.shape = shape;
+                if (c.groups) c.groups = 4;
+            });
     add([](Case& c) { c.shape.N = 9, c.x.pattern = "assorted"; });
     if (arithmetic_dtype(base.dtype) == DType::f32) {  // gamma, beta and their gradients in 16 bits
         for (const DType params : {DType::bf16, DType::f16}) add([params](Case& c) { c.param_dtype = params; });

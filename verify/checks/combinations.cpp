@@ -134,7 +134,7 @@ constexpr Factor factors[] = {
     {.name = "residual", .levels = 3, .set = set_residual, .option = true},
     {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
     {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},
-    {.name = "strides", .levels = 8, .set = set_strides, .option = true},
+    {.name = "strides", .levels = last_strides + 1, .set = set_strides, .option = true},
 };
 
 std::vector<const Factor*> factors_of(std::string_view variant) {
@@ -225,7 +225,8 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
                      .in_place = c.in_place});
     session.write(in);
     session.forward();
-    if (asked != 0) session.backward(wanted);
+    std::size_t written = session.written_between();
+    if (asked != 0) session.backward(wanted), written += session.written_between();
     Outputs<double> out = session.outputs();
     for (const QuantityRow& q : quantities::outputs(in.problem))  // nothing is wrong with what is not asked for
         if (!is_asked(q.quantity, wanted))
@@ -241,6 +242,7 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
         if (!q.output) p.dtype = DType::f64, p.shape = {1, static_cast<std::int64_t>(q.in(out).size()), 1};
         if (there) all.push_back(compare(q.name_in(p.spec), q.stored(p), q.in(out), q.in(t), bounds.*q.bound));
     }
+    if (c.strides != Strides::dense) all.push_back(gaps_written(written));
     if (moves)
         all.push_back(measured("updates miscounted", out.state.count != in.state.count + in.problem.slices(), 0));
     if (keeps && !moves) {

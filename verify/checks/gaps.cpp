@@ -9,11 +9,13 @@ namespace normlab::verify {
 namespace {
 
 std::string needs_strides(const Case& c) {
-    return c.strides == Strides::dense ? "its tensors are dense: nothing lies between elements" : "";
+    return c.strides == Strides::dense
+               ? "its tensors are dense: nothing lies between elements; strides=samples, sliced, "
+                 "... is accepted"
+               : "";
 }
 
 std::vector<Case> gap_cases(const Case& base, Tier tier) {
-    if (repeats_training(with_state(base))) return {};
     std::vector<Case> cases;
     const auto add = [&](Strides strides, const Shape& shape) {
         cases.push_back(with_shape(base, shape));
@@ -21,13 +23,18 @@ std::vector<Case> gap_cases(const Case& base, Tier tier) {
         c.strides = strides;
         if (c.groups && shape.C % 3 != 0) c.groups = shape.C % 2 == 0 ? 2 : 1;
     };
-    for (int k = 1; k <= static_cast<int>(Strides::expanded_positions); ++k) {
+    if (repeats_training(with_state(base))) {
+        add(Strides::samples, {5, 6, 3});
+        return cases;
+    }
+    for (int k = 1; k <= last_strides; ++k) {
         add(static_cast<Strides>(k), {5, 6, 3});
         if (tier == Tier::smoke && k > 1) break;
-        if (tier != Tier::smoke) add(static_cast<Strides>(k), {3, 66, 1}), add(static_cast<Strides>(k), {4, 3, 37});
+        if (tier != Tier::smoke) add(static_cast<Strides>(k), {3, 64, 1}), add(static_cast<Strides>(k), {4, 3, 37});
     }
     add(Strides::sliced, {5, 6, 3}), cases.back().residual = Residual::stored;
     add(Strides::sliced, {3, 2, 17}), cases.back().affine = AffineUse::none;
+    add(Strides::samples, {100, 8, 1}), add(Strides::sliced, {1, 6, 5});
     if (tier == Tier::full)
         for (const std::int64_t e : {1, 2, 7, 8, 9, 16, 17, 65, 257})
             for (const Strides s : {Strides::samples, Strides::sliced}) add(s, {3, 2, e}), add(s, {2, e, 1});
@@ -55,8 +62,7 @@ std::vector<Finding> gaps(const Case& c, const Implementation& implementation) {
     }
     Finding read = worst(all);
     if (read.verdict == Verdict::fail) read.note = "results depend on what lies between the elements of the tensors";
-    return {read, none_of("gaps written", written,
-                          written == 0 ? "" : fmt::format("{} bytes that belong to no element were written", written))};
+    return {read, gaps_written(written)};
 }
 
 }  // namespace
