@@ -102,7 +102,10 @@ void set_residual_dtype(Case& c, std::size_t k) {
 void set_entries(Case& c, std::size_t k) {
     if (k == 1) c.affine_set = static_cast<AffineSet>(1 + (c.shape.N + 2 * c.shape.C + c.shape.S) % 3);
 }
-void set_strides(Case& c, std::size_t k) { c.strides = static_cast<Strides>(k); }
+void set_strides(Case& c, std::size_t k) {
+    c.strides = static_cast<Strides>(k);
+    if (c.strides == Strides::stepped) c.residual = Residual::stored;  // whose s may lie on the residual
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
