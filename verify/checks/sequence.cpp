@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/running_stats.hpp"
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/running_roundings.hpp"
@@ -81,6 +82,11 @@ private:
         next.mode = mode, next.momentum = momentum_;
         Inputs<double> in = draw(next);
         in.state = state_;
+        // blocks of equal numbers with eps = 0 leave such a State
+        if (in.problem.has_correction() && std::ranges::any_of(spread_of(state_), [&](double spread) {
+                return !(running_sigma(in.problem.spec, spread) > 0);
+            }))
+            throw Unsuitable("a step of it leaves a running sigma of 0, by which r and d divide");
         return in;
     }
 
