@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "verify/truth/elements.hpp"
+
 namespace normlab::verify {
 namespace {
 
@@ -18,16 +20,6 @@ Problem on(Device device, Problem p) {
 
 const Gaps& gaps_of(const TensorGaps& gaps, Quantity q) {
     return q == Quantity::y ? gaps.y : q == Quantity::s ? gaps.x : gaps.dx;
-}
-
-// f(logical number, place in memory) of each element.
-template <class F>
-void for_places(const Tensor& t, F f) {
-    const Steps at = t.steps();
-    std::size_t i = 0;
-    for (std::int64_t n = 0; n < t.shape.N; ++n)
-        for (std::int64_t c = 0; c < t.shape.C; ++c)
-            for (std::int64_t s = 0; s < t.shape.S; ++s) f(i++, at.offset(n, c, s));
 }
 
 bool is_kept(Quantity q) { return q > Quantity::dbeta && q != Quantity::d_residual; }
@@ -105,8 +97,8 @@ void Session::pack(const Slot& s, const std::vector<double>& values, DType dtype
 
 void Session::pack_tensor(const Slot& s, const std::vector<double>& values, DType dtype) {
     if (values.empty()) return;
-    for_places(p_.tensor(nullptr, dtype, s.gaps),
-               [&](std::size_t i, std::int64_t at) { write_element(image_.data() + s.begin, dtype, at, values[i]); });
+    for_elements(p_.tensor(nullptr, dtype, s.gaps),
+                 [&](std::size_t i, std::int64_t at) { write_element(image_.data() + s.begin, dtype, at, values[i]); });
 }
 
 void Session::write(const Inputs<double>& in) {
@@ -189,7 +181,7 @@ std::size_t Session::written_between() const {
         const bool of_sums =
             role == residual || role == ds || (role >= result && quantities::results()[role - result].residual);
         const DType dtype = of_sums ? p_.residuals() : p_.dtype;
-        for_places(p_.tensor(nullptr, dtype, s.gaps), [&](std::size_t, std::int64_t at) {
+        for_elements(p_.tensor(nullptr, dtype, s.gaps), [&](std::size_t, std::int64_t at) {
             forget(s.begin + static_cast<std::size_t>(at) * size_of(dtype), size_of(dtype));
         });
     }
@@ -226,8 +218,8 @@ Outputs<double> Session::outputs() const {
                 v[i] = read_element<double>(a.bytes.data(), a.dtype, static_cast<std::int64_t>(i));
         if (!tensor || v.empty()) return v;
         v.resize(static_cast<std::size_t>(p_.shape.size()));
-        for_places(p_.tensor(nullptr, a.dtype, slots_[result + k].gaps),
-                   [&](std::size_t i, std::int64_t at) { v[i] = read_element<double>(a.bytes.data(), a.dtype, at); });
+        for_elements(p_.tensor(nullptr, a.dtype, slots_[result + k].gaps),
+                     [&](std::size_t i, std::int64_t at) { v[i] = read_element<double>(a.bytes.data(), a.dtype, at); });
         return v;
     };
     for (const QuantityRow& q : quantities::outputs(p_))

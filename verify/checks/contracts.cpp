@@ -8,6 +8,7 @@
 #include "norms/variants.hpp"
 #include "verify/check/twice.hpp"
 #include "verify/check/watched.hpp"
+#include "verify/truth/elements.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -77,30 +78,25 @@ public:
         return t;
     }
     void write(const std::vector<double>& values) {
-        for_elements([&](std::size_t i, std::int64_t at) { write_element(view().data, view_.dtype, at, values[i]); });
+        for_elements(view_,
+                     [&](std::size_t i, std::int64_t at) { write_element(view().data, view_.dtype, at, values[i]); });
     }
     std::vector<double> read() {
         std::vector<double> values(static_cast<std::size_t>(view_.shape.size()));
-        for_elements(
-            [&](std::size_t i, std::int64_t at) { values[i] = read_element<double>(view().data, view_.dtype, at); });
+        for_elements(view_, [&](std::size_t i, std::int64_t at) {
+            values[i] = read_element<double>(view().data, view_.dtype, at);
+        });
         return values;
     }
     bool gaps_intact() {
         std::vector<bool> gap(bytes_.size() / size_of(view_.dtype), true);
-        for_elements([&](std::size_t, std::int64_t at) { gap[static_cast<std::size_t>(at) + 1] = false; });
+        for_elements(view_, [&](std::size_t, std::int64_t at) { gap[static_cast<std::size_t>(at) + 1] = false; });
         for (std::size_t i = 0; i < bytes_.size(); ++i)
             if (gap[i / size_of(view_.dtype)] && bytes_[i] != filler) return false;
         return true;
     }
 
 private:
-    template <class F>
-    void for_elements(F f) {
-        std::size_t i = 0;
-        for (std::int64_t n = 0; n < view_.shape.N; ++n)
-            for (std::int64_t c = 0; c < view_.shape.C; ++c)
-                for (std::int64_t s = 0; s < view_.shape.S; ++s) f(i++, view_.offset(n, c, s));
-    }
     static constexpr std::byte filler{0xc3};
     Tensor view_;
     std::vector<std::byte> bytes_;

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "norms/quad.hpp"
+#include "verify/truth/elements.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -30,16 +31,6 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-// f(logical number, place in memory) of each element.
-template <class F>
-void for_elements(const Tensor& t, F f) {
-    const Steps at = t.steps();
-    std::size_t i = 0;
-    for (std::int64_t n = 0; n < t.shape.N; ++n)
-        for (std::int64_t c = 0; c < t.shape.C; ++c)
-            for (std::int64_t s = 0; s < t.shape.S; ++s) f(i++, static_cast<std::size_t>(at.offset(n, c, s)));
-}
-
 // A tensor of a problem, and its memory.
 class Laid {
 public:
@@ -52,7 +43,9 @@ public:
     Laid(const Problem& p, const Gaps& gaps, DType dtype, const std::vector<T>& values)
         : Laid(p, gaps, dtype, !values.empty()) {
         if (!values.empty())
-            for_elements(tensor_, [&](std::size_t i, std::size_t at) { memory_.write(at, values[i]); });
+            for_elements(tensor_, [&](std::size_t i, std::int64_t at) {
+                memory_.write(static_cast<std::size_t>(at), values[i]);
+            });
     }
     operator Tensor() const { return tensor_; }
     operator ConstTensor() const { return tensor_; }
@@ -60,7 +53,8 @@ public:
     template <class T>
     std::vector<T> values() const {
         std::vector<T> v(static_cast<std::size_t>(tensor_.shape.size()));
-        for_elements(tensor_, [&](std::size_t i, std::size_t at) { v[i] = memory_.read<T>(at); });
+        for_elements(tensor_,
+                     [&](std::size_t i, std::int64_t at) { v[i] = memory_.read<T>(static_cast<std::size_t>(at)); });
         return v;
     }
 
