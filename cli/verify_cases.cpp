@@ -71,7 +71,7 @@ std::string exhaustive_text(const std::vector<verify::Outcome>& outcomes) {
     });
     constexpr std::int64_t values = 65536,
                            pairs = values * values / static_cast<std::int64_t>(verify::exhaustive_slices);
-    return fmt::format("exhaustive: {} pairs of values, in {} of the {} slices that a variant and dtype has\n",
+    return fmt::format("exhaustive: {} pairs of values, in {} slices, of which a variant and dtype has {}\n",
                        slices * pairs, slices, verify::exhaustive_slices);
 }
 

@@ -116,6 +116,8 @@ struct Spec {
     /// A block lies in one channel and has all of its positions: the blocks for which a channel can keep running
     /// statistics.
     bool by_channel() const { return !block.groups && !block.channels && block.positions; }
+
+    bool operator==(const Spec&) const = default;
 };
 
 /// Where the tensors of a call lie: slices of larger ones. residual and s lie as x does; ds, d_residual and the tensors
@@ -135,6 +137,7 @@ struct Problem {
     Device device = Device::host;
     TensorGaps gaps = {};
 
+    bool operator==(const Problem&) const = default;
     bool dense() const { return gaps == TensorGaps{}; }
     /// A tensor of this problem: of its shape and layout, on its device.
     Tensor tensor(void* data, DType type, const Gaps& between) const {

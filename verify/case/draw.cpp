@@ -6,6 +6,7 @@
 
 #include "norms/names.hpp"
 #include "norms/running_stats.hpp"
+#include "system/recent.hpp"
 #include "verify/case/fill.hpp"
 #include "verify/truth/quantities.hpp"
 
@@ -45,9 +46,7 @@ State state_around(const Problem& p, const std::vector<double>& x, StateKind kin
     return state;
 }
 
-}  // namespace
-
-Inputs<double> draw(const Case& c) {
+Inputs<double> drawn(const Case& c) {
     Inputs<double> in;
     in.problem = c.problem();
     const auto [N, C, S] = c.shape;
@@ -57,6 +56,7 @@ Inputs<double> draw(const Case& c) {
     std::vector<double> by_channel(static_cast<std::size_t>(C)), by_sample(static_cast<std::size_t>(N));
     for (double& v : by_channel) v = 0.3 * random.normal();
     for (double& v : by_sample) v = 0.3 * random.normal();
+    in.x.reserve(static_cast<std::size_t>(c.shape.size())), in.dy.reserve(static_cast<std::size_t>(c.shape.size()));
     for (std::int64_t n = 0; n < N; ++n)
         for (std::int64_t ch = 0; ch < C; ++ch)
             for (std::int64_t s = 0; s < S; ++s) {
@@ -101,6 +101,19 @@ Inputs<double> draw(const Case& c) {
             if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");
     fill_others(c, in);
     expand(in);
+    return in;
+}
+
+}  // namespace
+
+// A case comes again soon: for the next implementation.
+Inputs<double> draw(const Case& c) {
+    thread_local system::Recent<Case, Inputs<double>> recent(std::size_t{1} << 19);
+    Case key = c;
+    key.implementation.clear(), key.check.clear(), key.name = {};
+    if (const Inputs<double>* kept = recent.find([&](const Case& k) { return k == key; })) return *kept;
+    Inputs<double> in = drawn(c);
+    recent.add(std::move(key), in, in.x.size());
     return in;
 }
 

@@ -1,6 +1,7 @@
 #include "verify/check/watched.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <memory>
 
@@ -56,7 +57,8 @@ public:
         download(now, 0);
         const auto changed = [&](std::size_t begin, std::size_t end) {
             std::size_t count = 0;
-            for (std::size_t i = begin; i < end; ++i) count += now[i] != image_[i];
+            if (std::memcmp(now.data() + begin, image_.data() + begin, end - begin) != 0)
+                for (std::size_t i = begin; i < end; ++i) count += now[i] != image_[i];
             return count;
         };
         if (const std::size_t n = changed(0, first_))

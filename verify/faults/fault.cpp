@@ -11,7 +11,7 @@ std::string_view name_of(Kind kind) {
 }
 
 bool Fault::shows_in(const Problem& p) const {
-    if (kind == Kind::strides && p.dense()) return false;
+    if ((kind == Kind::strides && p.dense()) || p.shape.size() <= beyond) return false;
     return variants(p.spec) && (when == When::always || (when == When::train) == p.own_statistics());
 }
 

@@ -197,6 +197,7 @@ struct Fault {
     When when;
     double Formula::*number;
     double wrong;
+    std::int64_t beyond = 0;  ///< elements of a tensor up to which it cannot show
 
     /// Whether it can show in this problem.
     bool shows_in(const Problem& problem) const;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
+#include <unordered_map>
 
 #include "norms/operation.hpp"
 #include "system/interrupt.hpp"
@@ -12,6 +13,24 @@
 #include "verify/run/memory_need.hpp"
 
 namespace normlab::verify {
+namespace {
+
+// Indices of the cases that are the same but for the implementation, together: one thread runs them one after the
+// other, and has the numbers and truth of the first still at hand.
+std::vector<std::vector<std::size_t>> by_data(const std::vector<Case>& cases) {
+    std::vector<std::vector<std::size_t>> groups;
+    std::unordered_map<std::string, std::size_t> group_of;
+    for (std::size_t k = 0; k < cases.size(); ++k) {
+        Case c = cases[k];
+        c.implementation.clear();
+        const auto [at, is_new] = group_of.try_emplace(c.text(), groups.size());
+        if (is_new) groups.emplace_back();
+        groups[at->second].push_back(k);
+    }
+    return groups;
+}
+
+}  // namespace
 
 const Runner& runner_of(const Case& c) {
     static const LocalRunner local;
@@ -25,9 +44,9 @@ std::string reason_to_skip(const Case& c) { return runner_of(c).reason_to_skip(c
 std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads,
                                const std::function<void(std::size_t, std::size_t)>& progress,
                                const std::function<bool(const Outcome&)>& stop) {
-    std::vector<std::size_t> small, large;
-    for (std::size_t k = 0; k < cases.size(); ++k)
-        (bytes_needed(cases[k]) * threads <= system::memory_budget() ? small : large).push_back(k);
+    std::vector<std::vector<std::size_t>> small, large;
+    for (std::vector<std::size_t>& same : by_data(cases))
+        (bytes_needed(cases[same[0]]) * threads <= system::memory_budget() ? small : large).push_back(std::move(same));
     std::vector<std::optional<Outcome>> ran(cases.size());
     std::atomic<bool> stopped = false;
     const auto run = [&](std::size_t k) {
@@ -41,13 +60,17 @@ std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads,
         ran[k]->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         if (stop && stop(*ran[k])) stopped = true;
     };
-    std::size_t done = 0;
+    std::atomic<std::size_t> done = 0;
     const auto report = [&] {
-        if (!stopped) progress(++done, cases.size());
+        if (!stopped) progress(done, cases.size());
     };
-    const auto run_at_once = [&](const std::vector<std::size_t>& some, int number) {
+    const auto run_at_once = [&](const std::vector<std::vector<std::size_t>>& some, int number) {
         system::in_parallel(
-            some.size(), number, [&](std::size_t i) { run(some[i]); }, report);
+            some.size(), number,
+            [&](std::size_t i) {
+                for (const std::size_t k : some[i]) run(k), ++done;
+            },
+            report);
     };
     run_at_once(small, threads);
     run_at_once(large, 1);

@@ -1,5 +1,9 @@
 #include "verify/truth/truth.hpp"
 
+#include <algorithm>
+#include <cstring>
+
+#include "system/recent.hpp"
 #include "verify/truth/ways.hpp"
 
 namespace normlab::truth {
@@ -155,6 +159,19 @@ Result with_residual(const verify::Inputs<double>& in, bool by_formula) {
     return out;
 }
 
+bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0);
+}
+bool same_numbers(const verify::Inputs<double>& a, const verify::Inputs<double>& b) {
+    using Inputs = verify::Inputs<double>;
+    constexpr std::vector<double> Inputs::*arrays[] = {&Inputs::x,    &Inputs::dy,       &Inputs::gamma,
+                                                       &Inputs::beta, &Inputs::v,        &Inputs::u,
+                                                       &Inputs::w,    &Inputs::residual, &Inputs::ds};
+    return a.problem == b.problem && a.state.count == b.state.count && same_bits(a.state.mean, b.state.mean) &&
+           same_bits(a.state.var, b.state.var) && same_bits(a.state.sigma, b.state.sigma) &&
+           std::ranges::all_of(arrays, [&](auto array) { return same_bits(a.*array, b.*array); });
+}
+
 }  // namespace
 
 std::vector<std::vector<std::size_t>> index_sets(const Problem& p) {
@@ -187,8 +204,13 @@ Result evaluate_by_tape(const verify::Inputs<double>& in) {
 Result evaluate_by_formula(const verify::Inputs<double>& in) {
     return in.problem.spec.adds() ? with_residual(in, true) : evaluate_in<ByFormula>(in);
 }
+// The same numbers come again soon: for the next implementation.
 Result evaluate(const verify::Inputs<double>& in) {
-    return may_use_formula(in) ? evaluate_by_formula(in) : evaluate_by_tape(in);
+    thread_local system::Recent<verify::Inputs<double>, Result> recent(std::size_t{1} << 19);
+    if (const Result* kept = recent.find([&](const auto& k) { return same_numbers(k, in); })) return *kept;
+    Result out = may_use_formula(in) ? evaluate_by_formula(in) : evaluate_by_tape(in);
+    recent.add(in, out, in.x.size());
+    return out;
 }
 
 State state_after(const verify::Inputs<double>& in, const Result& t) {
