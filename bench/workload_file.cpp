@@ -16,6 +16,9 @@ using nlohmann::json;
 
 constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"},
                            variants[] = {"batch_norm", "layer_norm", "group_norm"}, sums[] = {"none", "stored"};
+// What a layer may have and no problem of a file can ask for.
+constexpr std::string_view not_read[] = {"activation",  "affine_set",     "dtype",  "gamma_offset",
+                                         "param_dtype", "residual_dtype", "strides"};
 
 std::int64_t whole_number(std::string_view what, const json& value) {
     if (!value.is_number_integer() ||
@@ -32,6 +35,10 @@ const json& member(const json& problem, const char* key) {
 
 Workload workload_of(const json& problem) {
     if (!problem.is_object()) throw Error("is no object; {\"prim\": ..., \"shape\": [...], ...} is accepted");
+    for (const std::string_view key : not_read)
+        if (problem.contains(key))
+            throw Error(fmt::format("{} = {}; of options, eps and residual are accepted in a file", key,
+                                    io::in_quotes(problem[std::string(key)].dump())));
     const json& prim = member(problem, "prim");
     const std::string name = prim.is_string() ? prim.get<std::string>() : prim.dump();
     const auto* found = std::ranges::find(prims, name);

@@ -70,6 +70,8 @@ TEST_CASE("a file's problems may have a residual, and what else is written there
     CHECK_THROWS_WITH(read(R"({"prim": "lnorm", "shape": [8, 768], "residual": "wide"})"),
                       Contains("problem 1: unknown residual") && Contains("none, stored"));
     CHECK_THROWS_WITH(read(R"({"prim": "lnorm", "shape": [8, 768], "residual": 1})"), Contains("unknown residual"));
+    CHECK_THROWS_WITH(read(R"({"prim": "lnorm", "shape": [8, 768], "strides": "sliced"})"),
+                      Contains("strides = '\"sliced\"'; of options, eps and residual are accepted"));
     std::filesystem::remove(path);
 }
 

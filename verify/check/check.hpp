@@ -1,6 +1,7 @@
 #pragma once
 // What is checked, as data: a table of checks, each a statement, the cases it wants and a function that measures.
 
+#include <cmath>
 #include <limits>
 
 #include "verify/case/draw.hpp"
@@ -35,8 +36,11 @@ struct Finding {
     std::string cause = "";  ///< the planted fault, or those, that give the wrong values here; empty: none is known
 
     double ratio() const { return ratio(error, bound); }
+    /// infinity for an error that is NaN
     static double ratio(double error, double bound) {
-        return error == 0 ? 0 : bound > 0 ? error / bound : std::numeric_limits<double>::infinity();
+        return error == 0                        ? 0
+               : bound > 0 && !std::isnan(error) ? error / bound
+                                                 : std::numeric_limits<double>::infinity();
     }
 };
 

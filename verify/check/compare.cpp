@@ -43,8 +43,7 @@ Finding compare(std::string_view quantity, const Problem& p, const std::vector<d
     for (std::size_t i = 0; i < got.size(); ++i) {
         const double error = error_of(got[i], truth[i], bound[i], p.dtype);
         beyond |= !warning.empty() && error > warning[i];
-        const double ratio =
-            std::isnan(error) ? std::numeric_limits<double>::infinity() : Finding::ratio(error, bound[i]);
+        const double ratio = Finding::ratio(error, bound[i]);
         if (ratio <= worst_ratio) continue;
         worst_ratio = ratio, at = i;
         worst_of = measured(quantity, error, bound[i]);

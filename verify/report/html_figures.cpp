@@ -115,7 +115,6 @@ std::vector<Strip> strips(const Page& page, bool derivatives) {
         if (at == order.end()) order.push_back(row.check);
         const auto add = [&](std::string_view oracle, const Measured& m, double ratio) {
             Strip& s = all[{check, oracle, page.index(row.implementation)}];
-            if (std::isnan(ratio)) ratio = std::numeric_limits<double>::infinity();
             if (s.ratios.empty() || ratio > s.largest) s.largest = ratio, s.worst = m;
             s.check = row.check, s.oracle = oracle, s.implementation = row.implementation;
             s.ratios.push_back(ratio);

@@ -19,11 +19,10 @@ std::vector<CheckRow> rows_by_check(const std::vector<Outcome>& outcomes) {
 bool worse(const Measured& a, const Measured& b) {
     const auto rank = [](const Measured& m) {
         if (!m.finding) return std::pair(-1, 0.0);
-        const double ratio = m.finding->ratio();
         return std::pair(m.finding->verdict == Verdict::fail         ? 2
                          : m.finding->verdict == Verdict::unresolved ? 1
                                                                      : 0,
-                         std::isnan(ratio) ? std::numeric_limits<double>::infinity() : ratio);
+                         m.finding->ratio());
     };
     return rank(a) < rank(b);
 }
