@@ -22,7 +22,7 @@
  * aligned to their element, no more; workspace to 256 bytes, opaque to 16. All of them lie on the device that the table names, but the count of the state, which is in host memory.
  * Only outputs may be written, all of an output must be, and nothing beyond its end. Nothing outside an array may be read either, whether or not the value
  * is used: an array may begin or end where mapped memory does, inputs may be mapped read-only (a write that is undone faults), and after a call its arrays may be gone.
- * A call leaves the floating-point environment, locale, signal handlers and the rest of the process as it found them, and keeps nothing that grows with the number of calls.
+ * A call leaves the floating-point environment (but for the flags of exceptions), locale, signal handlers and the rest of the process as it found them, and keeps nothing that grows with the number of calls.
  * y may be x, dx may be dy, and s may be residual (the same address); nothing else overlaps.
  *
  * Calls. One at a time: a plan is not called by two threads at once. An int result is 0 for success; anything else makes the call fail with the text

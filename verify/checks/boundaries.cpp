@@ -1,5 +1,6 @@
 // NaN and infinities stay where they are; one value a channel and empty tensors have defined results.
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -12,6 +13,9 @@
 
 namespace normlab::verify {
 namespace {
+
+// One whose bits are ones: who rounds it to 16 bits as a number, by an addition, makes -0 of it.
+constexpr double full_nan = std::bit_cast<double>(~std::uint64_t{0} >> 1);
 
 // --- isolation -------------------------------------------------------------------------------------------------------
 
@@ -133,7 +137,7 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
                      const Blocks& blocks, bool in_gamma, std::size_t entry, const std::optional<Bounds>& within) {
     const Problem& p = in.problem;
     Inputs<double> bad = in;
-    (in_gamma ? bad.gamma : bad.beta)[entry] = std::numeric_limits<double>::quiet_NaN();
+    (in_gamma ? bad.gamma : bad.beta)[entry] = full_nan;
     const Outputs<double> got = run(implementation, bad);
     const auto size = in.x.size();
     const bool apart = !p.own_statistics() || (!p.spec.centred() && p.spec.has_floor());
@@ -169,7 +173,7 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
     Random random(c.seed, 6000);
     constexpr double inf = std::numeric_limits<double>::infinity();
     std::vector<std::vector<Finding>> by_quantity;
-    for (const double value : {std::numeric_limits<double>::quiet_NaN(), inf, -inf})
+    for (const double value : {full_nan, inf, -inf})
         for (const bool in_x : {true, false}) {
             const auto k = static_cast<std::size_t>(random.integer(0, std::ssize(blocks) - 1));
             const std::size_t at = blocks[k][static_cast<std::size_t>(random.integer(0, std::ssize(blocks[k]) - 1))];

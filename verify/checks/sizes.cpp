@@ -101,6 +101,38 @@ void add_maps(std::vector<Case>& cases, const Case& base) {
         cases.push_back(of_shape(base, equal));
 }
 
+// Each option beside long rows, many channels and rows, and maps: it may stand in one of several paths alone.
+void add_options(std::vector<Case>& cases, const Case& base) {
+    if (base.mode == Mode::eval) return;
+    const auto add = [&](auto set) {
+        for (const Shape& shape : {Shape{2, 12288, 1}, Shape{1, 8, 5329}}) {
+            Case c = of_shape(base, shape);
+            set(c);
+            cases.push_back(c);
+        }
+    };
+    add([](Case& c) { c.gamma_offset = 1; });
+    add([](Case& c) { c.activation = c.dtype == DType::f16 ? Activation::gelu_tanh : Activation::silu; });
+    add([](Case& c) { c.residual = Residual::stored; });
+    for (const AffineSet set : other_sets) add([&](Case& c) { c.affine_set = set; });
+    for (const Shape& shape : {Shape{5, 64, 100}, Shape{130, 66, 4}}) {
+        cases.push_back(of_shape(base, shape));
+        cases.back().affine_set = AffineSet::element;
+    }
+    if (base.dtype == DType::f64) return;
+    for (const DType params : {DType::bf16, DType::f16}) add([&](Case& c) { c.param_dtype = params; });
+    if (is_narrow(base.dtype))
+        for (const Residual residual : {Residual::stored, Residual::wide})
+            add([&](Case& c) { c.residual = residual, c.residual_dtype = DType::f32; });
+}
+
+// Sums over many rows of many channels, and over maps that the usual pieces of rows and positions do not divide.
+void add_long_sums(std::vector<Case>& cases, const Case& base) {
+    if (base.mode == Mode::eval || (base.dtype != DType::f32 && base.dtype != DType::bf16)) return;
+    for (const Shape& shape : {Shape{50, 4, 901}, Shape{1, 8, 5329}, Shape{67, 9216, 1}})
+        cases.push_back(of_shape(base, shape));
+}
+
 }  // namespace
 
 bool is_others(const Case& base) { return !find_implementation(base.implementation).origin().empty(); }
@@ -112,7 +144,7 @@ std::vector<Case> size_cases(const Case& base) {
     // ours are the same code for all dtypes and widths
     if (is_others(base) || base.dtype == DType::f32 || base.dtype == DType::bf16) add_remainders(cases, base);
     if (is_others(base) || base.dtype == DType::f32) add_maps(cases, base);
-    if (is_others(base)) add_widths(cases, base);
+    if (is_others(base)) add_widths(cases, base), add_options(cases, base), add_long_sums(cases, base);
     return cases;
 }
 

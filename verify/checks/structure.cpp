@@ -178,6 +178,10 @@ std::vector<Case> mask_cases(const Case& base, Tier) {
     }
     cases.push_back(with_small_shape(base));
     cases.back().residual = Residual::stored;
+    for (AffineUse use : {AffineUse::both, AffineUse::beta}) {  // backward forms z, for which it needs all of them
+        cases.push_back(with_small_shape(base));
+        cases.back().affine = use, cases.back().activation = Activation::silu;
+    }
     return cases;
 }
 

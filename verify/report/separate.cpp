@@ -295,7 +295,7 @@ private:
 
 std::string separation(const std::vector<const Case*>& failing, const std::vector<const Case*>& passing,
                        const std::vector<const Case*>& smaller) {
-    if (failing.size() < fewest || passing.empty()) return {};
+    if (failing.size() < fewest || passing.size() < fewest) return {};
     Separation separation(failing, passing, smaller);
     const std::optional<Candidate> best = separation.best();
     if (!best) return {};
