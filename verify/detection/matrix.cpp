@@ -19,10 +19,10 @@ double cost(const Case& c) {
     return 1e6 + (c.tile ? 400 * size : bytes_needed(c));
 }
 
-// Every case of tier ci, the smallest of each check first, in an order that gives every check an equal share of the
-// time: a fault that one check sees soon is seen soon, however many cases the others have.
-std::vector<Case> all_cases(Selection selection) {
-    selection.implementations = {"reference"};  // any: the cases are the same
+// Every case of tier ci that a plug-in has, the smallest of each check first, in an order that gives every check an
+// equal share of the time: a fault that one check sees soon is seen soon, however many cases the others have.
+std::vector<Case> all_cases(Selection selection, const Implementation& plugin) {
+    selection.implementations = {plugin.name()};
     std::vector<Case> cases = plan(selection, Tier::ci);
     std::ranges::stable_sort(cases, {}, cost);
     std::map<std::string, double> spent;
@@ -109,7 +109,8 @@ Matrix run_matrix(const MatrixOptions& options, const std::function<void(std::si
     for (const std::string& name : options.only) planted.push_back(&find(name));
     if (options.only.empty())
         for (const Fault& f : table) planted.push_back(&f);
-    const std::vector<Case> cases = all_cases(options.selection);
+    const RemotePlugin& right = add_plugin({options.plugin.string(), ""}, {.seconds = options.seconds});
+    const std::vector<Case> cases = all_cases(options.selection, right);
     std::size_t done = 0;
     // The right layer's cases count as many units as there are hundreds of them.
     const std::size_t total = planted.size() + cases.size() / 100;
@@ -131,10 +132,9 @@ Matrix run_matrix(const MatrixOptions& options, const std::function<void(std::si
     std::vector<std::optional<Outcome>> outcomes(walked.size());
     std::size_t ran = 0;
     unless_interrupted([&] {
-        const auto right = start_plugin({options.plugin.string(), ""}, {.seconds = options.seconds});
         system::in_parallel(
             walked.size(), options.threads,
-            [&](std::size_t k) { unless_interrupted([&] { outcomes[k] = judged(*right, walked[k]); }); },
+            [&](std::size_t k) { unless_interrupted([&] { outcomes[k] = judged(right, walked[k]); }); },
             [&] {
                 if (++ran % 100 == 0) progress(std::min(++done, total), total);
             });
