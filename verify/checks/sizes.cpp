@@ -1,5 +1,8 @@
 #include "verify/checks/sizes.hpp"
 
+#include <cmath>
+#include <functional>
+
 #include "norms/registry.hpp"
 #include "verify/check/check.hpp"
 
@@ -101,29 +104,56 @@ void add_maps(std::vector<Case>& cases, const Case& base) {
         cases.push_back(of_shape(base, equal));
 }
 
+// What a layer may have, as far as this dtype can have it.
+using Option = std::function<void(Case&)>;
+std::vector<Option> options_of(DType dtype) {
+    std::vector<Option> all{
+        [](Case& c) { c.gamma_offset = 1; },
+        [](Case& c) { c.activation = c.dtype == DType::f16 ? Activation::gelu_tanh : Activation::silu; },
+        [](Case& c) { c.residual = Residual::stored; }};
+    for (const AffineSet set : other_sets) all.emplace_back([set](Case& c) { c.affine_set = set; });
+    if (dtype != DType::f64)
+        for (const DType params : {DType::bf16, DType::f16})
+            all.emplace_back([params](Case& c) { c.param_dtype = params; });
+    if (is_narrow(dtype))
+        for (const Residual residual : {Residual::stored, Residual::wide})
+            all.emplace_back([residual](Case& c) { c.residual = residual, c.residual_dtype = DType::f32; });
+    return all;
+}
+
 // Each option beside long rows, many channels and rows, and maps: it may stand in one of several paths alone.
 void add_options(std::vector<Case>& cases, const Case& base) {
     if (base.mode == Mode::eval) return;
-    const auto add = [&](auto set) {
-        for (const Shape& shape : {Shape{2, 12288, 1}, Shape{1, 8, 5329}}) {
-            Case c = of_shape(base, shape);
-            set(c);
-            cases.push_back(c);
-        }
-    };
-    add([](Case& c) { c.gamma_offset = 1; });
-    add([](Case& c) { c.activation = c.dtype == DType::f16 ? Activation::gelu_tanh : Activation::silu; });
-    add([](Case& c) { c.residual = Residual::stored; });
-    for (const AffineSet set : other_sets) add([&](Case& c) { c.affine_set = set; });
-    for (const Shape& shape : {Shape{5, 64, 100}, Shape{130, 66, 4}}) {
+    const auto add = [&](const Shape& shape, const Option& set) {
         cases.push_back(of_shape(base, shape));
-        cases.back().affine_set = AffineSet::element;
+        set(cases.back());
+    };
+    for (const Option& set : options_of(base.dtype))
+        for (const Shape& shape : {Shape{2, 12288, 1}, Shape{1, 8, 5329}}) add(shape, set);
+    for (const Shape& shape : {Shape{5, 64, 100}, Shape{130, 66, 4}})
+        add(shape, [](Case& c) { c.affine_set = AffineSet::element; });
+}
+
+// Sizes that meet by chance, each of any magnitude; channels are odd, or a multiple of 8, which vectors divide. Every
+// second time with an option.
+void add_drawn(std::vector<Case>& cases, const Case& base) {
+    constexpr int count = 32;
+    constexpr double most = 17;  // bits of the tensor's size
+    const std::vector<Option> options = options_of(base.dtype);
+    std::size_t option = 0;
+    Random random(9001);
+    for (int k = 0; k < count; ++k) {
+        double bits[3], sum = 0;
+        for (double& b : bits) sum += b = random.uniform();
+        const double all = most * std::sqrt(random.uniform());
+        const auto size = [&](int axis) {
+            return std::max<std::int64_t>(1, std::llround(std::exp2(all * bits[axis] / sum)));
+        };
+        const std::int64_t C = size(1);
+        cases.push_back(of_shape(base, {size(0), C < 8 ? C : k % 2 ? C | 1 : C / 8 * 8, size(2)}));
+        cases.back().seed = static_cast<std::uint64_t>(k) + 1;
+        if (k % 4 > 1) options[option++ % options.size()](cases.back());
     }
-    if (base.dtype == DType::f64) return;
-    for (const DType params : {DType::bf16, DType::f16}) add([&](Case& c) { c.param_dtype = params; });
-    if (is_narrow(base.dtype))
-        for (const Residual residual : {Residual::stored, Residual::wide})
-            add([&](Case& c) { c.residual = residual, c.residual_dtype = DType::f32; });
 }
 
 // Sums over many rows of many channels, and over maps that the usual pieces of rows and positions do not divide.
@@ -144,7 +174,8 @@ std::vector<Case> size_cases(const Case& base) {
     // ours are the same code for all dtypes and widths
     if (is_others(base) || base.dtype == DType::f32 || base.dtype == DType::bf16) add_remainders(cases, base);
     if (is_others(base) || base.dtype == DType::f32) add_maps(cases, base);
-    if (is_others(base)) add_widths(cases, base), add_options(cases, base), add_long_sums(cases, base);
+    if (is_others(base))
+        add_widths(cases, base), add_options(cases, base), add_long_sums(cases, base), add_drawn(cases, base);
     return cases;
 }
 
