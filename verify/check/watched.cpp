@@ -57,7 +57,7 @@ public:
         download(now, 0);
         const auto changed = [&](std::size_t begin, std::size_t end) {
             std::size_t count = 0;
-            if (std::memcmp(now.data() + begin, image_.data() + begin, end - begin) != 0)
+            if (end > begin && std::memcmp(now.data() + begin, image_.data() + begin, end - begin) != 0)
                 for (std::size_t i = begin; i < end; ++i) count += now[i] != image_[i];
             return count;
         };
