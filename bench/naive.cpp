@@ -193,6 +193,7 @@ public:
         if (is_narrow(p.params())) return {"its gamma and beta are f32, or f64"};
         if (p.spec.gamma_offset != 0) return {"it adds no offset to gamma"};
         if (p.spec.affine_set != AffineSet::channel) return {"it has gamma and beta one a channel"};
+        if (p.spec.casts()) return {"it does not round x_hat before gamma"};
         if (p.slices() > 1) return {"it has no stat_batch"};
         return {};
     }

@@ -25,7 +25,7 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
     if (!cases.empty() &&
         !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode", "--convention", "--eps",
                       "--momentum", "--running", "--denominator", "--divisor", "--gamma-offset", "--activation",
-                      "--param-dtype", "--affine-set", "--residual", "--residual-dtype"})
+                      "--param-dtype", "--affine-set", "--cast", "--residual", "--residual-dtype"})
              .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
@@ -107,6 +107,9 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
         verb, "--affine-set", to.affine_set,
         [](std::string_view, const std::string& word) { return parse_affine_set(word); },
         "what gamma and beta have one entry of: channel, element, sample_channel or group (default: channel)");
+    add_value(
+        verb, "--cast", to.cast, [](std::string_view, const std::string& word) { return parse_cast(word); },
+        "before: x_hat is rounded to the data's type before it is multiplied by gamma (default: after)");
 }
 
 }  // namespace

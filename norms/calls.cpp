@@ -256,6 +256,9 @@ ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType param
     if (spec.affine_set != AffineSet::channel)
         refuse("{} with a gamma for each {} cannot be folded into a map a channel; affine_set = channel is accepted",
                spec.variant, name_of(spec.affine_set));
+    if (spec.casts())
+        refuse("{} that rounds x_hat before gamma is no affine map and cannot be folded; cast = after is accepted",
+               spec.variant);
     const bool sigma = spec.running == Running::sigma;
     const std::size_t C = state.mean.size();
     if ((sigma ? state.sigma : state.var).size() != C)

@@ -17,6 +17,7 @@ constexpr std::array<std::string_view, 3> divisors{"own", "less_one", "one"};
 constexpr std::array<std::string_view, 5> activations{"none", "relu", "silu", "gelu", "gelu_tanh"};
 constexpr std::array<std::string_view, 3> residuals{"none", "stored", "wide"};
 constexpr std::array<std::string_view, 4> affine_sets{"channel", "element", "sample_channel", "group"};
+constexpr std::array<std::string_view, 2> casts{"after", "before"};
 constexpr std::array<std::string_view, 5> accumulations{"sequential", "tree", "f64", "kappa-free", "pivot"};
 
 constexpr auto dtypes = [] {
@@ -51,6 +52,7 @@ std::string_view name_of(Divisor v) { return divisors[static_cast<std::size_t>(v
 std::string_view name_of(Activation v) { return activations[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Residual v) { return residuals[static_cast<std::size_t>(v)]; }
 std::string_view name_of(AffineSet v) { return affine_sets[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Cast v) { return casts[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
 
 DType parse_dtype(std::string_view word) { return kernel_dtypes[place_of("dtype", word, dtypes)]; }
@@ -70,6 +72,7 @@ Residual parse_residual(std::string_view word) { return static_cast<Residual>(pl
 AffineSet parse_affine_set(std::string_view word) {
     return static_cast<AffineSet>(place_of("affine set", word, affine_sets));
 }
+Cast parse_cast(std::string_view word) { return static_cast<Cast>(place_of("cast", word, casts)); }
 Accumulation parse_accumulation(std::string_view word) {
     return static_cast<Accumulation>(place_of("accumulation", word, accumulations));
 }

@@ -29,6 +29,8 @@
 // double backward of it.
 // Where gamma and beta have another entry than one a channel (Spec::affine_set), an element has the gamma and beta of
 // its entry, and dgamma, dbeta and ddgamma of an entry sum over the elements that use it.
+// Where x_hat is rounded before gamma (Spec::cast), y = gamma * round(x_hat) + beta, with round to the data's type, of
+// batch renorm round(x_hat * r + d). Everything else is of x_hat itself.
 // gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for f64, unless the Spec
 // says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
 // Views may have strides (norms/tensor.hpp): what lies between their elements is neither read nor written. dy alone may

@@ -47,6 +47,7 @@ normlab_problem c_problem(const Problem& p) {
     c.residual = static_cast<std::int32_t>(p.spec.residual);
     c.residual_dtype = p.residuals() != p.dtype ? 1 + row_of(p.residuals()).plugin_code : 0;
     c.affine_set = static_cast<std::int32_t>(p.spec.affine_set);
+    c.cast = static_cast<std::int32_t>(p.spec.cast);
     c.strided = p.dense() ? 0 : 1;
     const auto put = [&](const Gaps& gaps, std::int64_t(&strides)[3]) {
         const Steps steps = p.tensor(nullptr, p.dtype, gaps).steps();
@@ -67,6 +68,7 @@ static_assert(NORMLAB_FLOOR_ROOT == static_cast<int>(Denominator::floor_root) &&
 static_assert(NORMLAB_ACTIVATION_GELU_TANH == static_cast<int>(Activation::gelu_tanh));
 static_assert(NORMLAB_RESIDUAL_WIDE == static_cast<int>(Residual::wide));
 static_assert(NORMLAB_AFFINE_GROUP == static_cast<int>(AffineSet::group));
+static_assert(NORMLAB_CAST_BEFORE == static_cast<int>(Cast::before));
 static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) &&
               NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
 static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free) &&
@@ -231,7 +233,8 @@ private:
                      {is_narrow(problem.params()), NORMLAB_READS_PARAM_DTYPE, 4, "param_dtype"},
                      {spec.adds(), NORMLAB_READS_RESIDUAL, 5, "residual"},
                      {!problem.dense(), NORMLAB_READS_STRIDES, 5, "strides"},
-                     {spec.affine_set != AffineSet::channel, NORMLAB_READS_AFFINE, 5, "affine_set"}};
+                     {spec.affine_set != AffineSet::channel, NORMLAB_READS_AFFINE, 5, "affine_set"},
+                     {spec.casts(), NORMLAB_READS_CAST, 6, "cast"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;
             if (const std::uint32_t least = 1u << 16 | since; table_.version < least)

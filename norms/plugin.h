@@ -15,6 +15,7 @@
  *     of which a plug-in is asked only where its table says that it reads them (reads)
  *     a residual before the norm: s = x + residual, another output, stands for x: problem.residual, likewise
  *     an activation behind the norm: y = act(z), where z is y above, and dz = dy * act'(z) stands for dy: problem.epilogue, likewise
+ *     x_hat rounded to the data's type before it is multiplied by gamma: problem.cast, likewise
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
@@ -38,7 +39,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 5
+#define NORMLAB_PLUGIN_MINOR 6
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -87,6 +88,7 @@ enum {                                                                         /
     NORMLAB_RESIDUAL_WIDE                                                      /* forward's are those of the sum before it is rounded to the type of s; backward's x_hat is
                                                                                   (s - mean) * rstd with s as stored, and mean and rstd as saved */
 };
+enum { NORMLAB_CAST_AFTER, NORMLAB_CAST_BEFORE };                              /* cast: y alone is rounded to dtype; x_hat is, too, before it is multiplied by gamma */
 enum { NORMLAB_NO_CORRECTION, NORMLAB_RENORM };                                /* correction: none; batch renormalization's r and d */
 enum {                                                                         /* running: what the state keeps beside the mean */
     NORMLAB_RUNNING_NONE,
@@ -116,7 +118,8 @@ enum {                                                                         /
     NORMLAB_READS_PARAM_DTYPE = 8,                                             /* param_dtype */
     NORMLAB_READS_RESIDUAL = 16,                                               /* residual and residual_dtype */
     NORMLAB_READS_STRIDES = 32,                                                /* strided, and the strides of x, y, dy and dx */
-    NORMLAB_READS_AFFINE = 64                                                  /* affine_set */
+    NORMLAB_READS_AFFINE = 64,                                                 /* affine_set */
+    NORMLAB_READS_CAST = 128                                                   /* cast */
 };
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
@@ -168,6 +171,11 @@ typedef struct normlab_problem {
                                   all of them: the axis was expanded and not copied (dy of a sum), takes no room, and each element counts as if it were stored. Nothing else
                                   is expanded, and dx is then not dy. saved_bytes does not depend on strides: backward may be called on another plan, which differs from its
                                   forward's in strides alone */
+
+    /* Since version 1.6, likewise. */
+    int32_t cast;              /* of NORMLAB_CAST_AFTER, ...: NORMLAB_CAST_BEFORE: y = gamma * round(x_hat) + beta (batch renorm: round(x_hat * r + d)), where round is to dtype,
+                                  to nearest even; what follows it is formed in float (double for f64) and rounded once more, to y. Where x_hat is computed in the type of
+                                  the data, round does nothing. backward and backward_backward have x_hat as it is, in z too */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training

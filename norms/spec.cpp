@@ -101,6 +101,9 @@ void validate(const Problem& p) {
     if (s.affine_set < AffineSet::channel || s.affine_set > AffineSet::group)
         throw Error(fmt::format("{}: affine_set = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.affine_set),
                                 static_cast<int>(AffineSet::group)));
+    if (s.cast < Cast::after || s.cast > Cast::before)
+        throw Error(fmt::format("{}: cast = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.cast),
+                                static_cast<int>(Cast::before)));
     if (arithmetic_dtype(p.params()) != arithmetic_dtype(p.dtype))
         throw Error(
             fmt::format("{}: param_dtype = {} beside data of {}; {} is accepted", s.variant, row_of(p.params()).name,

@@ -52,6 +52,11 @@ enum class AffineSet {
     sample_channel,  ///< [N, C]: adaptive norms, whose gamma and beta another network gives for each sample
     group            ///< [G]: channel c is of group c / (C / G)
 };
+/// What is rounded to the data's type before it is multiplied by gamma.
+enum class Cast {
+    after,  ///< y alone
+    before  ///< x_hat, of batch renorm with its r and d; then y
+};
 enum class Correction { none, renorm };  ///< renorm: batch renormalization's r and d, constants in the backward pass
 enum class Running { none, unbiased_variance, biased_variance, sigma };  ///< what State keeps beside the mean
 
@@ -89,7 +94,11 @@ struct Spec {
     /// Of residual, s and their gradients, where it is not the data's: f32 beside data of 16 bits.
     std::optional<DType> residual_dtype = std::nullopt;
     AffineSet affine_set = AffineSet::channel;  ///< what gamma, beta and their gradients have one entry of
+    /// before: y = factor * round(x_hat) + beta, where round is to the data's type; what follows it is formed in f32
+    /// (f64 for f64) and rounded once more. Gradients, and the z that backward forms, are of x_hat itself.
+    Cast cast = Cast::after;
 
+    bool casts() const { return cast == Cast::before; }
     bool adds() const { return residual != Residual::none; }
     bool activates() const { return activation != Activation::none; }
     bool centred() const { return moments == Moments::centred; }
@@ -181,12 +190,12 @@ struct Problem {
 
 /// Throws Error, naming the value and what is accepted, for: negative dimensions, C % groups != 0, eps negative or not
 /// finite, momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the
-/// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, an affine_set that is none, a param_dtype whose
-/// arithmetic is not that of the data, a residual_dtype without a residual, or that is neither the data's nor that of
-/// the arithmetic, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and centred, or with
-/// another denominator or divisor than the textbook's, batch renorm without them, one element a block where m - 1
-/// divides, one value a channel where training needs more (batch norm, batch renorm and instance norm with m = 1), gaps
-/// that are negative, and x, y or dx expanded.
+/// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, an affine_set or a cast that is none, a
+/// param_dtype whose arithmetic is not that of the data, a residual_dtype without a residual, or that is neither the
+/// data's nor that of the arithmetic, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and
+/// centred, or with another denominator or divisor than the textbook's, batch renorm without them, one element a block
+/// where m - 1 divides, one value a channel where training needs more (batch norm, batch renorm and instance norm with
+/// m = 1), gaps that are negative, and x, y or dx expanded.
 void validate(const Problem& problem);
 
 }  // namespace normlab

@@ -210,6 +210,25 @@ TEST_CASE("a script has an activation behind the norm where that is said") {
     CHECK(judge(folder.path).failing("y", "") > 0);
 }
 
+TEST_CASE("a script rounds x_hat before gamma where that is said") {
+    const FixedSettings fixed{.cast = Cast::before};
+    const Folder folder({.variants = {"rms_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f16}}, Tier::smoke, fixed);
+    REQUIRE(folder.exported.cases > 3);
+    fill_in(folder.path);
+    const Judgement right = judge(folder.path);
+    INFO(right.text);
+    CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
+    for (const Outcome& o : right.outcomes) CHECK(o.test.spec().casts());
+    for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference", "cpu"}}, silent))
+        CHECK(failures_text({o}, "normlab") == "");
+    fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+        Inputs<double> other = in;
+        other.problem.spec.cast = Cast::after;
+        out = run(find_implementation("reference"), other);
+    });
+    CHECK(judge(folder.path).failing("y", "") > 0);
+}
+
 TEST_CASE("a script has other entries of gamma and beta where that is said") {
     for (const auto& [variant, set] : {std::pair("layer_norm", AffineSet::element),
                                        {"instance_norm", AffineSet::sample_channel},

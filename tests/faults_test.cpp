@@ -70,6 +70,7 @@ constexpr const char* shows[] = {
     "bf16 nchw train 5x6x3 kappa=10 residual=stored check=accuracy",
     "bf16 nchw train 5x6x3 kappa=10 residual=wide check=accuracy",
     "bf16 nchw train 5x6x3 residual=stored residual_dtype=f32 check=accuracy",
+    "bf16 nchw train 5x6x3 cast=before check=accuracy", "f16 nchw train 5x6x3 cast=before check=accuracy",
     "f32 nchw train 5x6x3 residual=stored check=contracts", "f32 nchw train 5x6x3 residual=stored check=repeat",
     "f32 nchw train 5x6x3 residual=stored check=gradient_masks", "f32 nchw train 4x6x2 residual=stored check=reuse",
     "f64 nchw train 5x6x3 affine_set=element check=accuracy", "f64 nhwc train 5x6x3 affine_set=element check=accuracy",

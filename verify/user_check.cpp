@@ -87,8 +87,8 @@ public:
         if (p.spec.variant != spec.variant) return {fmt::format("it is a kernel of {}", spec.variant)};
         if (p.spec.denominator != spec.denominator || p.spec.divisor != spec.divisor ||
             p.spec.gamma_offset != spec.gamma_offset || p.spec.activation != spec.activation ||
-            p.spec.affine_set != spec.affine_set)
-            return {"the caller's Spec has another denominator, divisor, gamma_offset, activation or affine_set"};
+            p.spec.affine_set != spec.affine_set || p.spec.cast != spec.cast)
+            return {"the caller's Spec has another denominator, divisor, gamma_offset, activation, affine_set or cast"};
         if (p.spec.adds()) return {"it adds no residual"};
         if (is_narrow(p.params())) return {"its gamma and beta are float, or double"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
@@ -126,8 +126,8 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
     for (const Case& c : verify::plan(selection, verify::parse_tier(options.tier))) {
         if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
             of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset ||
-            of.activation != own.activation || of.affine_set != own.affine_set || of.param_dtype || of.adds() ||
-            !c.problem().dense())
+            of.activation != own.activation || of.affine_set != own.affine_set || of.cast != own.cast ||
+            of.param_dtype || of.adds() || !c.problem().dense())
             continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
     }

@@ -80,14 +80,19 @@ void block_elements(const Setup& s, const Args& args, std::int64_t block, const 
     const auto* x = static_cast<const T*>(args.x.data);
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* beta = static_cast<const P*>(args.affine.beta);
+    const bool casts = s.problem.spec.casts();
     for (std::int64_t r = 0; r < s.g.runs; ++r) {
         const T* run = x + s.start(s.g, block, r);
         const std::int64_t start = s.start(s.y, block, r);
         for_stretches(s, block % s.g.inner, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
             const std::int64_t at = start + k;
-            if (varies) {
+            const P *g = gamma ? gamma + c : nullptr, *b = beta ? beta + c : nullptr;
+            if (casts) {
                 const ForwardTerms terms(statistics, 1, 0);
-                const P *g = gamma ? gamma + c : nullptr, *b = beta ? beta + c : nullptr;
+                terms.template fit<A>() ? run_cast_forward<A>(run + k, at, n, terms, g, b, varies, out)
+                                        : run_cast_forward<double>(run + k, at, n, terms, g, b, varies, out);
+            } else if (varies) {
+                const ForwardTerms terms(statistics, 1, 0);
                 terms.template fit<A>() ? run_forward<A>(run + k, at, n, terms, g, b, out)
                                         : run_forward<double>(run + k, at, n, terms, g, b, out);
             } else {

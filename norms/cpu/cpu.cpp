@@ -102,6 +102,8 @@ public:
             return {
                 "of strides it has those between the long runs of blocks, and none within the runs of a dense tensor"};
         if (!setup) return {"its blocks are not of the row, slab or column kind"};
+        if (p.spec.casts() && p.shape.size() > 0 && setup->kernel == Kernel::column && !setup->has_few())
+            return {"it rounds x_hat before gamma in blocks of long runs and of few elements, not in the column kind"};
         if (!p.spec.adds()) return {};
         if (p.residuals() != p.dtype || p.sees_unrounded())
             return {"it keeps the sum with a residual in the data's type, and normalizes it as it is stored"};

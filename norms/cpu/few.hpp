@@ -106,12 +106,13 @@ NORMLAB_INLINE void few_elements(const Setup& s, const Args& args, const EightBl
                                  const Out& out) {
     const auto* gamma = static_cast<const ParamOf<T>*>(args.affine.gamma);
     const auto* beta = static_cast<const ParamOf<T>*>(args.affine.beta);
-    const bool corrected = s.problem.has_correction();
+    const bool corrected = s.problem.has_correction(), casts = s.problem.spec.casts();
     const D8 mean = blocks.saved(args.saved.mean, 0), d = blocks.saved(corrected ? args.saved.d : nullptr, 0),
              factor = blocks.saved(corrected ? args.saved.r : nullptr, 1) * blocks.saved(args.saved.rstd, 1);
     for_elements(s, [&](std::int64_t n, std::int64_t r, std::int64_t k, std::int64_t at) {
-        const D8 g = blocks.entries(s, gamma, r, k, 1);
-        out.put_each(blocks, at, (x[n] - mean) * factor * g + (blocks.entries(s, beta, r, k, 0) + g * d));
+        const D8 g = blocks.entries(s, gamma, r, k, 1), b = blocks.entries(s, beta, r, k, 0),
+                 x_hat = (x[n] - mean) * factor;
+        out.put_each(blocks, at, casts ? as_stored<double, T>(x_hat + d) * g + b : x_hat * g + (b + g * d));
     });
 }
 

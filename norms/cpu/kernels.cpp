@@ -95,10 +95,11 @@ void backward(const Setup& s, const BackwardArgs& all, int threads) {
     if (s.has_few() && all.gradients.dx.data) few_backward<T, G>(s, all, threads);
 }
 
-// dz of the whole tensor, at the front of the workspace. z is formed again as forward formed it.
+// dz of the whole tensor, at the front of the workspace. z is formed again as forward formed it, but of x_hat itself.
 template <class T>
-void backward_behind(const Setup& s, BackwardArgs args, int threads) {
+void backward_behind(Setup s, BackwardArgs args, int threads) {
     using A = ArithmeticOf<T>;
+    s.problem.spec.cast = Cast::after;
     Arena arena(args.workspace);
     const BeforeActivation<T> out{static_cast<const T*>(args.dy.data), arena.take<A>(s.problem.shape.size()),
                                   s.problem.spec.activation};

@@ -136,6 +136,14 @@ NORMLAB_INLINE void store(T* p, Lanes<A> v, std::int64_t count) {
     for (std::int64_t j = 0; j < count; ++j) p[j] = padded[j];
 }
 
+/// v as it would be read again, were it stored as T.
+template <class A, class T>
+NORMLAB_INLINE Lanes<A> as_stored(Lanes<A> v) {
+    T kept[lane_count];
+    store<A>(kept, v, Full{});
+    return load<A>(static_cast<const T*>(kept), Full{});
+}
+
 /// f(k, how many) for k = 0, 8, 16, ... below n; the last group may be partial.
 template <class F>
 NORMLAB_INLINE void for_groups(std::int64_t n, F f) {

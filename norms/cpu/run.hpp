@@ -167,6 +167,22 @@ void run_forward(const T* x, std::int64_t at, std::int64_t n, const ForwardTerms
     });
 }
 
+/// x_hat is rounded to T before gamma. gamma and beta: null, or an entry an element (`each`), or one for all.
+template <class A, class T, class P, class Out>
+void run_cast_forward(const T* x, std::int64_t at, std::int64_t n, const ForwardTerms& terms, const P* gamma,
+                      const P* beta, bool each, const Out& out) {
+    const auto c = terms.as<A>();
+    const auto entries = [&](const P* values, std::int64_t k, auto some) {
+        return each ? load<A>(values + k, some) : Lanes<A>{} + static_cast<A>(*values);
+    };
+    for_groups(n, [&](std::int64_t k, auto some) {
+        Lanes<A> v = as_stored<A, T>(((load<A>(x + k, some) - c.hi) - c.lo) * c.factor + c.shift);
+        if (gamma) v = v * entries(gamma, k, some);
+        if (beta) v = v + entries(beta, k, some);
+        out.template put<A>(at + k, v, some);
+    });
+}
+
 /// Where dx goes with a residual: ds, where there is one, is added before the gradient is rounded to dx and d_residual,
 /// each of which may be null.
 template <class T>

@@ -113,9 +113,13 @@ Array<T> normalized(const Array<T>& x, const Array<T>& mean, const Array<T>& rst
 
 /// r and d are 1 and 0 but for batch renorm in training.
 template <class T>
-Array<T> forward(const Array<T>& x_hat, const Array<T>& r, const Array<T>& d, const Array<T>& gamma,
-                 const Array<T>& beta) {
-    return gamma * (x_hat * r + d) + beta;
+Array<T> corrected(const Array<T>& x_hat, const Array<T>& r, const Array<T>& d) {
+    return x_hat * r + d;
+}
+
+template <class T>
+Array<T> forward(const Array<T>& corrected, const Array<T>& gamma, const Array<T>& beta) {
+    return gamma * corrected + beta;
 }
 
 template <class T>

@@ -32,6 +32,8 @@ private:
     Array<T> factors(const void* gamma) const;  // of x_hat
     /// What forward's statistics see of x + residual, of which s is written.
     Array<T> summed(const Array<T>& x, const Added&) const;
+    /// Of 16 bits, as the data are; itself where they are of T.
+    void round_to_data(Array<T>& x_hat) const;
     void activate(Array<T>& z) const;
     /// dz of dy.
     void multiply_by_slope(Array<T>& dy, const Array<T>& z) const;
@@ -119,6 +121,14 @@ Array<T> ReferencePlan<T>::summed(const Array<T>& x, const Added& added) const {
     const Array<T> sum = x + load(added.residual);
     store(sum, added.s);
     return p_.spec.residual == Residual::stored ? load(added.s) : sum;
+}
+
+template <class T>
+void ReferencePlan<T>::round_to_data(Array<T>& x_hat) const {
+    if constexpr (std::is_same_v<T, float>)
+        with_storage_type(p_.dtype, [&](auto stored) {
+            for (T& v : x_hat) v = convert<T>(convert<decltype(stored)>(v));
+        });
 }
 
 template <class T>
@@ -210,7 +220,9 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     }
     save(stats, r, d, args.saved);
     const Array<T> gamma = factors(args.affine.gamma), beta = load_parameters(args.affine.beta, 0);
-    Array<T> y = reference::forward(normalized(x, stats.mean, stats.rstd), r, d, gamma, beta);
+    Array<T> x_hat = corrected(normalized(x, stats.mean, stats.rstd), r, d);
+    if (p_.spec.casts()) round_to_data(x_hat);
+    Array<T> y = reference::forward(x_hat, gamma, beta);
     if (p_.spec.activates()) activate(y);
     store(y, args.y);
 }
@@ -224,7 +236,7 @@ void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
     const Array<T> x_hat = normalized(x, of.mean, of.rstd);
     if (p_.spec.activates())
-        multiply_by_slope(dy, reference::forward(x_hat, r, d, gamma, load_parameters(args.affine.beta, 0)));
+        multiply_by_slope(dy, reference::forward(corrected(x_hat, r, d), gamma, load_parameters(args.affine.beta, 0)));
     Gradient<T> out = reference::backward(p_, x_hat, of, r, d, gamma, dy);
     if (args.ds.data) out.dx += load(args.ds);
     if (args.gradients.d_residual.data) store(out.dx, args.gradients.d_residual);

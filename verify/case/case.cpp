@@ -69,6 +69,7 @@ Spec Case::spec() const {
     if (residual) s.residual = *residual;
     if (residual_dtype) s.residual_dtype = *residual_dtype;
     if (affine_set) s.affine_set = *affine_set;
+    if (cast) s.cast = *cast;
     s.stat_batch = stat_batch;
     return s;
 }

@@ -87,6 +87,7 @@ struct Case {
     std::optional<Residual> residual;
     std::optional<DType> residual_dtype;
     std::optional<AffineSet> affine_set;
+    std::optional<Cast> cast;
     std::int64_t stat_batch = 0;
     std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;

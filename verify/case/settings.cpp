@@ -52,6 +52,7 @@ std::string shown(Divisor v) { return std::string(name_of(v)); }
 std::string shown(Activation v) { return std::string(name_of(v)); }
 std::string shown(Residual v) { return std::string(name_of(v)); }
 std::string shown(AffineSet v) { return std::string(name_of(v)); }
+std::string shown(Cast v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
@@ -122,6 +123,7 @@ Divisor parse_count_of(std::string_view, const std::string& word) { return parse
 Activation parse_behind(std::string_view, const std::string& word) { return parse_activation(word); }
 Residual parse_sum(std::string_view, const std::string& word) { return parse_residual(word); }
 AffineSet parse_set(std::string_view, const std::string& word) { return parse_affine_set(word); }
+Cast parse_rounding(std::string_view, const std::string& word) { return parse_cast(word); }
 DType parse_type(std::string_view, const std::string& word) { return parse_dtype(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
@@ -299,6 +301,10 @@ void draw_param_dtype(Case& c, Random& random) {
 }
 void draw_affine_set(Case& c, Random& random) {
     if (random.chance(0.06)) c.affine_set = static_cast<AffineSet>(random.integer(1, 3));
+}
+// It shows in 16 bits alone.
+void draw_cast(Case& c, Random& random) {
+    if (random.chance(is_narrow(c.dtype) ? 0.12 : 0.03)) c.cast = Cast::before;
 }
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
@@ -556,6 +562,11 @@ const Setting table[] = {
                                       .simplified = 13,
                                       .draw = draw_affine_set,
                                       .take = take<&Case::affine_set, &Spec::affine_set>}),
+    of<&Case::cast, parse_rounding>({.key = "cast",
+                                     .part = Part::numbers,
+                                     .simplified = 5,
+                                     .draw = draw_cast,
+                                     .take = take<&Case::cast, &Spec::cast>}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

@@ -11,6 +11,7 @@ namespace normlab::verify {
 std::string Check::refuses(const Case& c) const {
     if (c.spec().adds() && !residuals) return "it is about the norm, with nothing added before it";
     if (c.spec().activates() && !activations) return "it is about the norm, with nothing behind it";
+    if (c.spec().casts() && !casts) return "it is about x_hat as it is, not rounded before gamma";
     return refuses_norm(c);
 }
 

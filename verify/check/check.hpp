@@ -54,6 +54,7 @@ struct Check {
     std::vector<Finding> (*run)(const Case&, const Implementation&);
     bool activations = false;  ///< its statement is one of activations behind a norm, too
     bool residuals = false;    ///< and of a residual before it
+    bool casts = false;        ///< and of an x_hat that is rounded before gamma
 
     /// Why it has nothing to say about a case.
     std::string refuses(const Case&) const;

@@ -6,7 +6,8 @@
 
 namespace normlab::verify {
 
-/// How far `got` is from truth. 0 for an infinity where truth, or what its bound allows, is beyond the dtype's largest.
+/// How far `got` is from truth. 0 for an infinity where truth, or what its bound allows, is beyond the dtype's largest,
+/// and for NaN where truth is NaN.
 double error_of(double got, const truth::Wide& truth, double bound, DType dtype);
 
 /// got against truth, element by element. Their number, of entries of gamma

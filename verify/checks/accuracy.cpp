@@ -66,6 +66,29 @@ void add_residuals(std::vector<Case>& cases, const Case& base) {
     add(Residual::wide), cases.back().activation = Activation::silu;
 }
 
+// x_hat rounded before gamma: alone, with what changes gamma, beta or x_hat, with what follows, in long blocks and in
+// short ones.
+void add_casts(std::vector<Case>& cases, const Case& base) {
+    const auto add = [&](auto change) {
+        Case c = base;
+        c.cast = Cast::before;
+        change(c);
+        cases.push_back(c);
+    };
+    add([](Case&) {});
+    if (!is_narrow(base.dtype)) return;
+    add([](Case& c) { c.affine = AffineUse::gamma, c.kappa = 10; });
+    add([](Case& c) { c.gamma_offset = 1; });
+    add([](Case& c) { c = with_block(with_narrow_params(c), 65); });
+    if (base.layout == Layout::channels_last) return;
+    add([](Case& c) { c = with_block(c, 1040); });
+    add([](Case& c) { c.activation = Activation::silu; });
+    add([](Case& c) { c.residual = Residual::wide, c.kappa = 10; });
+    add([](Case& c) { c.affine_set = AffineSet::element; });
+    add([](Case& c) { c.strides = Strides::samples; });
+    if (base.spec().correction == Correction::renorm) add([](Case& c) { c.state = StateKind::far; });
+}
+
 std::vector<Case> settings(const Case& base) {
     std::vector<Case> cases;
     const auto add = [&](auto change) {
@@ -150,6 +173,7 @@ std::vector<Case> settings(const Case& base) {
                 c = with_narrow_params(c), c.shape = {1021, 66, 1}, c.groups = c.groups ? 3 : c.groups;
             });
     }
+    add_casts(cases, Case(cases[0]));
     add_forms(cases, Case(cases[0]));
     if (!spec.plain())
         for (const Denominator d : {Denominator::root, Denominator::added, Denominator::floor, Denominator::floor_root})
@@ -343,10 +367,15 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
 }  // namespace
 
 extern const Check accuracy_check{
-    "accuracy",     "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element",
-    true,           always,
-    accuracy_cases, accuracy,
-    true,           true};
+    "accuracy",
+    "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element",
+    true,
+    always,
+    accuracy_cases,
+    accuracy,
+    true,
+    true,
+    true};
 extern const Check kappa_slope_check{
     "kappa_slope",
     "the error of y grows no faster than kappa^1.5 (slope 2: a one-pass variance), declared kappa-free: not at all",

@@ -228,13 +228,17 @@ extern const Check permutation_check{
     false,
     permutation_refuses,
     permutation_cases,
-    permutation};
+    permutation,
+    false,
+    false,
+    true};
 extern const Check batch_independence_check{"batch_independence",
                                             "y and dx of a sample do not depend on the batch it is in, bit for bit",
                                             false,
                                             independence_refuses,
                                             independence_cases,
                                             batch_independence,
+                                            true,
                                             true,
                                             true};
 

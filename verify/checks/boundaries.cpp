@@ -317,6 +317,8 @@ extern const Check isolation_check{
     isolation_refuses,
     isolation_cases,
     isolation,
+    true,
+    false,
     true};
 extern const Check refusal_check{"refusal",
                                  "what has no result is refused and nothing written; one element a block, its mean "

@@ -106,6 +106,9 @@ void set_strides(Case& c, std::size_t k) {
     c.strides = static_cast<Strides>(k);
     if (c.strides == Strides::stepped) c.residual = Residual::stored;  // whose s may lie on the residual
 }
+void set_cast(Case& c, std::size_t k) {
+    if (k == 1) c.cast = Cast::before;
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -137,6 +140,7 @@ constexpr Factor factors[] = {
     {.name = "residual", .levels = 3, .set = set_residual, .option = true},
     {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
     {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},
+    {.name = "cast", .levels = 2, .set = set_cast, .option = true},
     {.name = "strides", .levels = last_strides + 1, .set = set_strides, .option = true},
 };
 
@@ -281,6 +285,7 @@ extern const Check combinations_check{
     always,
     combination_cases,
     combinations,
+    true,
     true,
     true};
 

@@ -233,6 +233,7 @@ extern const Check repeat_check{"repeat",
                                 memory_cases,
                                 repeat,
                                 true,
+                                true,
                                 true};
 extern const Check contracts_check{
     "contracts",
@@ -242,6 +243,7 @@ extern const Check contracts_check{
     always,
     memory_cases,
     contracts,
+    true,
     true,
     true};
 

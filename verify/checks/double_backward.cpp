@@ -504,7 +504,10 @@ extern const Check double_backward_check{
     false,
     always,
     double_backward_cases,
-    double_backward};
+    double_backward,
+    false,
+    false,
+    true};
 extern const Check double_derivatives_check{
     "double_derivatives",
     "ddx, ddy and ddgamma are the derivatives of the first backward pass: complex step, Ridders differences and the "
@@ -512,7 +515,10 @@ extern const Check double_derivatives_check{
     false,
     always,
     double_derivatives_cases,
-    double_derivatives};
+    double_derivatives,
+    false,
+    false,
+    true};
 extern const Check double_identities_check{"double_identities",
                                            "the double backward is linear in v, u and w, absent ones are 0, outputs "
                                            "may be asked for one by one, <ddy, dy> = S, "
@@ -520,6 +526,9 @@ extern const Check double_identities_check{"double_identities",
                                            false,
                                            always,
                                            double_identities_cases,
-                                           double_identities};
+                                           double_identities,
+                                           false,
+                                           false,
+                                           true};
 
 }  // namespace normlab::verify

@@ -86,6 +86,9 @@ extern const Check double_isolation_check{
     false,
     double_isolation_refuses,
     double_isolation_cases,
-    double_isolation};
+    double_isolation,
+    false,
+    false,
+    true};
 
 }  // namespace normlab::verify

@@ -75,6 +75,7 @@ extern const Check gaps_check{"gaps",
                               gap_cases,
                               gaps,
                               true,
+                              true,
                               true};
 
 }  // namespace normlab::verify

@@ -148,7 +148,10 @@ extern const Check threads_check{"threads",
                                  false,
                                  always,
                                  thread_cases,
-                                 threads};
+                                 threads,
+                                 false,
+                                 false,
+                                 true};
 extern const Check many_calls_check{
     "many_calls",
     "up to 70000 calls of one plan, and up to 3000 plans, on the same numbers: the same results every time. The note "
@@ -156,6 +159,9 @@ extern const Check many_calls_check{
     false,
     always,
     many_cases,
-    many_calls};
+    many_calls,
+    false,
+    false,
+    true};
 
 }  // namespace normlab::verify

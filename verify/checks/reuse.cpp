@@ -294,6 +294,7 @@ extern const Check reuse_check{
     reuse_cases,
     reuse,
     false,
+    true,
     true};
 
 }  // namespace normlab::verify

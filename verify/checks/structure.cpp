@@ -187,26 +187,40 @@ std::vector<Case> mask_cases(const Case& base, Tier) {
 
 }  // namespace
 
-extern const Check zero_sum_check{
-    "zero_sum",     "dx of a block (less ds, with a residual) sums to zero where the mean is removed",
-    true,           zero_sum_refuses,
-    zero_sum_cases, zero_sum,
-    false,          true};
+extern const Check zero_sum_check{"zero_sum",
+                                  "dx of a block (less ds, with a residual) sums to zero where the mean is removed",
+                                  true,
+                                  zero_sum_refuses,
+                                  zero_sum_cases,
+                                  zero_sum,
+                                  false,
+                                  true,
+                                  true};
 extern const Check xhat_dx_check{"xhat_dx",
                                  "sum x_hat dx = rstd * eps / (var + eps) * sum g x_hat in every block",
                                  true,
                                  needs_own_statistics,
                                  structure_cases,
-                                 xhat_dx};
-extern const Check symmetry_check{
-    "symmetry", "the Jacobian of x_hat is symmetric: v.Ju = u.Jv", true, needs_own_statistics, structure_cases,
-    symmetry};
+                                 xhat_dx,
+                                 false,
+                                 false,
+                                 true};
+extern const Check symmetry_check{"symmetry",
+                                  "the Jacobian of x_hat is symmetric: v.Ju = u.Jv",
+                                  true,
+                                  needs_own_statistics,
+                                  structure_cases,
+                                  symmetry,
+                                  false,
+                                  false,
+                                  true};
 extern const Check gradient_masks_check{"gradient_masks",
                                         "any subset of gradients gives the bits that all together give",
                                         false,
                                         masks_refuse,
                                         mask_cases,
                                         gradient_masks,
+                                        true,
                                         true,
                                         true};
 

@@ -53,6 +53,7 @@ std::string content_of_problem(const Problem& p) {
     if (s.gamma_offset != 0) key += fmt::format(" offset {}", s.gamma_offset);
     if (s.adds()) key += fmt::format(" residual {} {}", name_of(s.residual), name_of(p.residuals()));
     if (s.affine_set != AffineSet::channel) key += fmt::format(" by {}", name_of(s.affine_set));
+    if (s.casts()) key += fmt::format(" cast {}", name_of(s.cast));
     if (is_narrow(p.params())) key += fmt::format(" params {}", name_of(p.params()));
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     return key;

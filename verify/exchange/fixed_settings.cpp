@@ -46,7 +46,7 @@ Spec FixedSettings::applied(Spec s, DType dtype) const {
     const Spec own = find_variant(s.variant).make();
     s.denominator = denominator.value_or(own.denominator), s.divisor = divisor.value_or(own.divisor);
     s.gamma_offset = gamma_offset, s.activation = activation;
-    s.affine_set = affine_set;
+    s.affine_set = affine_set, s.cast = cast;
     s.param_dtype.reset();
     if (param_dtype && arithmetic_dtype(*param_dtype) == arithmetic_dtype(dtype)) s.param_dtype = param_dtype;
     s.residual = residual, s.residual_dtype.reset();
@@ -70,7 +70,8 @@ Case FixedSettings::applied(Case c) const {
     c.param_dtype = fixed.param_dtype, c.residual_dtype = fixed.residual_dtype, c.residual.reset();
     if (fixed.adds()) c.residual = fixed.residual;
     else c.ds = {};
-    c.affine_set.reset();
+    c.affine_set.reset(), c.cast.reset();
+    if (fixed.casts()) c.cast = fixed.cast;
     if (fixed.affine_set != own.affine_set) c.affine_set = fixed.affine_set;
     if (fixed.denominator != own.denominator) c.denominator = fixed.denominator;
     if (fixed.divisor != own.divisor) c.divisor = fixed.divisor;
@@ -94,6 +95,7 @@ std::string FixedSettings::refuses(const Problem& p) const {
     if (!as_cases_say && fixed.gamma_offset != s.gamma_offset) return "the script's gamma_offset is fixed";
     if (!as_cases_say && fixed.affine_set != s.affine_set)
         return "the entries of the script's gamma and beta are fixed";
+    if (!as_cases_say && fixed.cast != s.cast) return "where the script rounds x_hat is fixed";
     if (!as_cases_say && Problem{fixed, p.shape, p.dtype}.params() != p.params())
         return "the type of the script's gamma and beta is fixed";
     if (!as_cases_say &&

@@ -39,6 +39,7 @@ struct FixedSettings {
     Residual residual = Residual::none;
     std::optional<DType> residual_dtype;  ///< likewise
     AffineSet affine_set = AffineSet::channel;
+    Cast cast = Cast::after;
     bool as_cases_say = false;  ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }

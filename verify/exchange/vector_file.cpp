@@ -113,6 +113,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "activation",
                                           "param_dtype",
                                           "affine_set",
+                                          "cast",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -149,6 +150,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "residual") a.residual = parse_residual(text(key, value));
         else if (key == "residual_dtype") a.residual_dtype = kernel_dtype(key, value);
         else if (key == "affine_set") a.affine_set = parse_affine_set(text(key, value));
+        else if (key == "cast") a.cast = parse_cast(text(key, value));
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {

@@ -65,6 +65,7 @@ struct VectorAttributes {
     std::optional<DType> param_dtype, residual_dtype;
     Residual residual = Residual::none;
     AffineSet affine_set = AffineSet::channel;
+    Cast cast = Cast::after;
     Layout layout = Layout::channels_first;  ///< of x, dy, y and dx in their files: [N, C, ...] or [N, ..., C]
     std::optional<double> mean_initial, spread_initial;
     std::int64_t batches_initial = 0;

@@ -75,6 +75,11 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
             const truth::ActivationErrors errors =
                 truth::activation_errors(p.spec.activation, p.spec.activates() ? size(t.z[i]) : 0, gamma * off.z, 0);
             bounds[Quantity::y][i] += errors.y;
+            if (p.spec.casts()) {  // and may round to a neighbour; no slope of an activation is above 1.13
+                const double hat = x_hat * size(b.r) + size(b.d) + off.z;
+                bounds[Quantity::y][i] +=
+                    1.13 * gamma * std::max(2 * row_of(p.dtype).roundoff * hat, row_of(p.dtype).smallest_subnormal);
+            }
             if (in.dy.empty()) continue;
             bounds[Quantity::dx][i] += size(t.dx[i]) * off.dx;
             bounds[Quantity::dgamma][p.affine_entry(i)] += std::abs(in.dy[i]) * off.z;

@@ -1,4 +1,4 @@
-// What stands behind the norm, in this layer's own words.
+// What stands behind x_hat and behind the norm, in this layer's own words.
 
 #include <cmath>
 #include <numbers>
@@ -15,6 +15,26 @@ const double root_2_over_pi = std::sqrt(2 / std::numbers::pi);
 double tanh_of(double z) { return std::tanh(root_2_over_pi * (z + cubic * z * z * z)); }
 
 }  // namespace
+
+// As the data are stored.
+double FaultyLayer::rounded_to_data(double v) const {
+    if (f_.cast_f16_in_bf16 != 0 && dtype_ == DType::f16) return rounded(v, DType::bf16);
+    const double near = rounded(v, dtype_);
+    if (f_.cast_truncated == 0 || !is_narrow(dtype_) || !(std::abs(near) > std::abs(v))) return near;
+    std::uint16_t bits[sizeof(Complex) / 2] = {};  // room for whatever an element may be
+    write_element(bits, dtype_, 0, near);
+    --bits[0];
+    return read_element<double>(bits, dtype_, 0);
+}
+
+// gamma times x_hat r + d, g being the gamma.
+double FaultyLayer::scaled(double hat, double r, double d, double g) const {
+    const bool casts = p_.cast == NORMLAB_CAST_BEFORE ? f_.casts != 0 : f_.casts_unasked != 0;
+    double inner = (casts && f_.cast_before_r != 0 ? rounded_to_data(hat) : hat) * r + f_.d * d;
+    if (casts && f_.cast_before_r == 0 && f_.cast_of_product == 0) inner = rounded_to_data(inner);
+    if (f_.activates_first != 0) inner = activated(inner);
+    return casts && f_.cast_of_product != 0 ? rounded_to_data(g * inner) : g * inner;
+}
 
 double FaultyLayer::activated(double z) const {
     if (f_.z_in_16_bits != 0) z = rounded(z, size_of(dtype_) == 2 ? dtype_ : DType::bf16);

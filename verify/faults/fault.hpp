@@ -57,6 +57,14 @@ struct Formula {
     double ds_kept = 0;           ///< a plan keeps the ds of its first backward
     double d_residual_alone = 0;  ///< one ulp off where dx is not asked for
     double s_unwritten = 0, s_in_place = 0, writes_residual = 0;
+    // the rounding of x_hat before gamma
+    double casts = 1;             ///< 0: none
+    double casts_unasked = 0;     ///< also where y alone is to be rounded
+    double cast_of_product = 0;   ///< gamma x_hat is rounded
+    double cast_before_r = 0;     ///< x_hat is, then corrected by r and d
+    double cast_truncated = 0;    ///< toward zero
+    double cast_f16_in_bf16 = 0;  ///< of f16 data to bf16
+    double cast_in_dx = 0, cast_in_dgamma = 0;
     // behind the norm
     double activates = 1;         ///< 0: y = z
     double activates_first = 0;   ///< x_hat is activated, then multiplied by gamma

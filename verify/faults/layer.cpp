@@ -366,10 +366,8 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
         const double g = (f_.gamma != 0 ? gamma[index(gamma_index(at))] : 1) * (c + 1 == index(C_) ? f_.last_gamma : 1),
                      offset = f_.beta * beta[index(beta_index(at))];
         const double hat = f_.x_hat * y[i];
-        const double inner = hat * s.r[b] + f_.d * s.d[b];
-        y[i] = special(at, s) * (renorm_ && f_.affine_first != 0
-                                     ? (g * hat + offset) * s.r[b] + s.d[b]
-                                     : g * (f_.activates_first != 0 ? activated(inner) : inner) + offset);
+        y[i] = special(at, s) * (renorm_ && f_.affine_first != 0 ? (g * hat + offset) * s.r[b] + s.d[b]
+                                                                 : scaled(hat, s.r[b], s.d[b], g) + offset);
         if (f_.zero_gamma_hides != 0 && g == 0) y[i] = offset;
         if (p_.epilogue != 0 && f_.activates != 0 && f_.activates_first == 0) y[i] = activated(y[i]);
         if (f_.residual_after != 0 && p_.residual != 0) y[i] += residual[i];
@@ -408,11 +406,17 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     Values hat = x_hat(x, s, 1), gamma_hat = x_hat(x, s, f_.dgamma_mean);
     if (f_.hat_from_y != 0) hat = gamma_hat = recovered(hat, s, gamma, read_parameters(a.beta, f_.absent_beta));
 
+    if (f_.cast_in_dgamma != 0)
+        for (std::size_t i = 0; i < hat.size(); ++i) gamma_hat[i] = rounded_to_data(gamma_hat[i]);
+
     Values dy = to_y;
     if (p_.epilogue != 0) {
         const Values by = slopes(hat, s, gamma, read_parameters(a.beta, 0));
         for (std::size_t i = 0; i < dy.size(); ++i) dy[i] *= by[i];
     }
+
+    if (f_.cast_in_dx != 0)
+        for (double& v : hat) v = rounded_to_data(v);
 
     Values g(x.size()), dx(x.size()), dgamma(index(entries_)), dbeta(index(entries_));
     for (std::size_t i = 0; i < g.size(); ++i) {

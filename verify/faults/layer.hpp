@@ -58,6 +58,8 @@ private:
     void join(Values& dx, const normlab_backward_args& a);
     Values read_parameters(const void* data, double absent) const;
     Values factors(const void* gamma, double offset) const;
+    double rounded_to_data(double v) const;
+    double scaled(double hat, double r, double d, double g) const;
     double activated(double z) const;
     double activation_slope(double z) const;
     Values slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;

@@ -40,6 +40,10 @@ inline bool with_rows(const Spec& s) { return with_elements(s) || with_samples(s
 inline bool with_groups(const Spec& s) { return s.affine_set == AffineSet::group && s.groups > 1; }
 inline bool with_params(const Spec& s) { return s.param_dtype && is_narrow(*s.param_dtype); }
 
+inline bool with_cast(const Spec& s) { return s.casts(); }
+inline bool with_renorm_cast(const Spec& s) { return s.casts() && renorm(s); }
+inline bool without_cast(const Spec& s) { return !s.casts(); }
+
 inline bool with_residual(const Spec& s) { return s.adds(); }
 inline bool with_stored(const Spec& s) { return s.residual == Residual::stored; }
 inline bool with_wide(const Spec& s) { return s.residual == Residual::wide; }
@@ -600,6 +604,23 @@ inline constexpr Fault table[] = {
      &Formula::s_in_place, 1},
     {"residual_modified", "forward writes to the residual", Kind::promise, with_residual, Pass::forward, When::always,
      &Formula::writes_residual, 1},
+    // x_hat rounded before gamma
+    {"cast_forgotten", "x_hat not rounded before gamma", Kind::precision, with_cast, Pass::forward, When::always,
+     &Formula::casts, 0},
+    {"cast_unasked", "x_hat rounded to 16 bits before gamma where y alone is to be", Kind::precision, without_cast,
+     Pass::forward, When::always, &Formula::casts_unasked, 1},
+    {"cast_of_product", "gamma x_hat rounded in place of x_hat", Kind::precision, with_cast, Pass::forward,
+     When::always, &Formula::cast_of_product, 1},
+    {"cast_before_r", "x_hat rounded before r and d, not after them", Kind::precision, with_renorm_cast, Pass::forward,
+     When::train, &Formula::cast_before_r, 1},
+    {"cast_truncated", "x_hat truncated to 16 bits before gamma, not rounded", Kind::precision, with_cast,
+     Pass::forward, When::always, &Formula::cast_truncated, 1},
+    {"cast_f16_in_bf16", "x_hat of f16 data rounded to bf16 before gamma", Kind::precision, with_cast, Pass::forward,
+     When::always, &Formula::cast_f16_in_bf16, 1},
+    {"cast_in_dx", "dx from an x_hat that is rounded, as for y", Kind::precision, with_cast, Pass::backward,
+     When::train, &Formula::cast_in_dx, 1},
+    {"cast_in_dgamma", "dgamma from an x_hat that is rounded, as for y", Kind::precision, with_cast, Pass::backward,
+     When::always, &Formula::cast_in_dgamma, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 

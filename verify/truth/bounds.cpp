@@ -22,6 +22,13 @@ double chain(double n, Accumulation a, DType d, Limit limit) {
 
 }  // namespace
 
+double error_of_rounding(double v, double error, DType dtype) {
+    if (!is_kernel_dtype(dtype)) return error;
+    const double right = rounded(v, dtype);
+    const auto away = [&](double other) { return other == right ? 0 : std::min(0x1p300, std::abs(other - right)); };
+    return std::max(away(rounded(v - error, dtype)), away(rounded(v + error, dtype)));
+}
+
 double sum_error(double terms, Accumulation accumulation, DType dtype, Limit limit) {
     const bool wide = accumulation == Accumulation::kappa_free && dtype != DType::f64 && dtype != DType::quad;
     return (wide ? 1 : chain(terms, accumulation, dtype, limit)) * unit_roundoff(dtype);
@@ -279,8 +286,26 @@ private:
             else
                 z += gamma(i) * (e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm) +
                      2 * u_ * (gamma(i) * result + beta(i));
-            out_.y[i] = u_io_ * size(t_.y[i]) + tiny_ + (p_.spec.activates() ? activated(i, z) : z);
+            double y = p_.spec.activates() ? activated(i, z) : z;
+            if (p_.spec.casts()) y = behind_cast(b, e, i);
+            out_.y[i] = u_io_ * (std::isfinite(t_.y[i].high) ? size(t_.y[i]) : 0) + tiny_ + y;
         }
+    }
+
+    // What y is off where x_hat is rounded before gamma.
+    double behind_cast(const truth::Block& b, const Errors& e, std::size_t i) const {
+        const double x_hat = size(t_.x_hat[i]), factor = gamma(i),
+                     hat = t_.x_hat[i].high * static_cast<double>(b.r) + static_cast<double>(b.d);
+        double of_hat = e.inside + (e.arbitrary ? no_bound : 0);
+        if (kappa_free_) of_hat += 6 * u_ * std::abs(hat) + 0x1p-46 * e.kappa * e.reach + of_variance(e) * x_hat;
+        else of_hat += e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm + 2 * u_ * std::abs(hat);
+        const double right = rounded(hat, p_.dtype), moved = error_of_rounding(hat, of_hat, p_.dtype);
+        // a product that is infinite, or no number, is so in truth
+        const double product = factor * (std::isfinite(right) ? std::abs(right) + moved : 0);
+        const double z = factor * moved + (2 * u_ + u_factor_) * product + 2 * u_ * beta(i);
+        if (!p_.spec.activates()) return z;
+        const double beta = in_.beta.empty() ? 0 : in_.beta[p_.affine_entry(i)];
+        return truth::activation_errors(p_.spec.activation, in_.factor_of(i) * right + beta, z, u_).y;
     }
 
     // What y is off where z is by `error`; dz, what stands for dy in the gradients, is kept. It is off by the slope's

@@ -47,9 +47,15 @@
 // others in backward, (s - mean) / sigma and what follows from it, and take their places in the bounds of gradients. s
 // is right to the bit: one addition and one rounding of given numbers. d = ds + dx is a sum more, 2 u |d|, and rounded
 // to two types: u_io of the data for dx, of the residual for d_residual.
-// About a pivot p, with kappa_p = sqrt(1 + (m / q) (mean - p)^2 / s^2): each x - p is rounded once, then summed, so
-// that the mean is off by l u mean|x - p| <= l u sqrt(q / m) kappa_p s and by u |mean| <= u kappa s where p is added.
-// The sum of squares is off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so that dv
+// Where x_hat is rounded before gamma (Spec::cast) truth rounds its own, h. An implementation's lies within x_hat's
+// bound e of h, and rounding is monotone: it rounds to a number from round(h - e) to round(h + e). In 16 bits these are
+// one number, but where h lies within e of a tie; so y's bound has gamma times the larger distance of the two from
+// round(h) in place of x_hat's error, and no more than y's roundings beside it: a layer that forgets to round is
+// outside. e has the roundings of x_hat, 2 u of it, 6 u where it is kappa-free. Gradients see x_hat, and the z of
+// x_hat. About a pivot p, with kappa_p = sqrt(1 + (m / q) (mean - p)^2 / s^2): each x - p is rounded once, then summed,
+// so that the mean is off by l u mean|x - p| <= l u sqrt(q / m) kappa_p s and by u |mean| <= u kappa s where p is
+// added. The sum of squares is off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so
+// that dv
 // <= 3 l u kappa_p^2. Hence l u sqrt(q / m) kappa_p + u kappa in place of l u kappa above, and dv = 2 l u kappa_p^2
 // (var's bound is 2 dv). dx has 1 / s once and x_hat twice, each off by half of that: 2.25 dv more; with another
 // denominator also slope: 3 dv in place of what 12 max(l u kappa, dv) has of dv. p is the value of the block that is
@@ -109,6 +115,9 @@ struct BlockErrors {
 };
 std::vector<BlockErrors> block_errors(const Inputs<double>& inputs, const truth::Result& truth,
                                       Accumulation accumulation, Limit limit = Limit::hard);
+/// How far the rounding to this type of a number that is off by `error` may be from that of v: no_bound at most.
+double error_of_rounding(double v, double error, DType dtype);
+
 /// l u of a sum of so many terms.
 double sum_error(double terms, Accumulation accumulation, DType dtype, Limit limit = Limit::hard);
 

@@ -118,11 +118,15 @@ void Taped<Number>::results(const Block& block) {
         const std::size_t i = block.elements[k];
         const auto& [of_gamma, of_beta] = parameters.at(entry_of(i));
         const Value factor = has_offset() ? constant(Quad(p_.spec.gamma_offset)) + of_gamma : of_gamma;
-        const Value z = factor * (x_hat_[k] * constant(block.r) + constant(block.d)) + of_beta;
+        const Value corrected = x_hat_[k] * constant(block.r) + constant(block.d);
+        const Value z = factor * corrected + of_beta;
         const Value y = activated(z);
         if (!twice && !out_.z.empty()) out_.z[i] = Wide(value_of(z.value));
         if constexpr (twice) out_.ddy[i] = Wide(y.value.along);
         else out_.x_hat[i] = Wide(x_hat_[k].value), out_.y[i] = Wide(y.value);
+        if constexpr (!twice)
+            if (p_.spec.casts())  // which no gradient sees
+                out_.y[i] = Wide(activated(Value(factor.value * cast(corrected.value) + of_beta.value)).value);
         if (!in_.dy.empty()) loss = loss + constant(Quad(in_.dy[i])) * y;
     }
     if (in_.dy.empty()) return;

@@ -81,6 +81,15 @@ Wide ByFormula::times_factor(const Wide& v, std::size_t entry) const {
     return has_offset() ? v * wide::two_sum(p_.spec.gamma_offset, gamma(entry)) : v * gamma(entry);
 }
 
+Wide ByFormula::y_of_cast(const Wide& corrected, std::size_t entry) const {
+    const Wide hat = cast(corrected);
+    if (!std::isfinite(hat.high)) {  // beyond the data's type; pairs make NaN of it
+        const double z = hat.high * in_.factor(entry) + beta(entry);
+        return activated(p_.spec.activation, z);
+    }
+    return activated(p_.spec.activation, times_factor(hat, entry) + beta(entry));
+}
+
 void ByFormula::results(const Block& block) {
     const bool renorm = p_.has_correction(), own = p_.own_statistics(), activates = p_.spec.activates();
     const Wide r(block.r), d(block.d);
@@ -96,6 +105,7 @@ void ByFormula::results(const Block& block) {
             y = activated(p_.spec.activation, z);
             if (!in_.dy.empty()) dz = activation_slope(p_.spec.activation, z) * dz;
         }
+        if (p_.spec.casts()) y = y_of_cast(corrected, entry);  // which no gradient sees
         if (in_.dy.empty()) continue;
         out_.dgamma[entry] += activates ? corrected * dz : corrected * dz.high;
         out_.dbeta[entry] = activates ? out_.dbeta[entry] + dz : out_.dbeta[entry] + dz.high;

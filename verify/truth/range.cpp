@@ -93,8 +93,9 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             const std::size_t c = p.affine_entry(i);
             const double d = in.factor(c) * d_saved, beta = in.beta.empty() ? 0 : in.beta[c];
             const double y = truth::activated(p.spec.activation, d + beta).high;
-            // of an activation: its slope, and 4 u of its own, are less than twice as much
-            return std::pair(y, (p.spec.activates() ? 3 : 1) * roundings * (std::abs(d) + std::abs(beta)));
+            // of an activation: its slope, and 4 u of its own, are less than twice as much; d may be rounded first
+            return std::pair(y, (p.spec.activates() ? 3 : 1) * (p.spec.casts() ? 2 : 1) * roundings *
+                                    (std::abs(d) + std::abs(beta)));
         };
         const auto gives_way = [&](std::size_t i) {
             return !std::isfinite(out.y[i]) || std::abs(out.y[i] - of_zero(i).first) <= of_zero(i).second;

@@ -18,6 +18,11 @@ protected:
     std::size_t entry_of(std::size_t i) const { return p_.affine_entry(i); }
     double gamma(std::size_t entry) const { return in_.gamma.empty() ? 1 : in_.gamma[entry]; }
     bool has_offset() const { return p_.spec.gamma_offset != 0 && !in_.gamma.empty(); }
+    /// x_hat r + d as the layer multiplies it, where it rounds that to the data's type.
+    template <class Number>
+    Number cast(const Number& v) const {
+        return is_kernel_dtype(p_.dtype) ? Number(rounded(static_cast<double>(v), p_.dtype)) : v;
+    }
     double beta(std::size_t entry) const { return in_.beta.empty() ? 0 : in_.beta[entry]; }
 
     const verify::Inputs<double>& in_;
@@ -56,6 +61,8 @@ public:
 protected:
     /// v times what x_hat is multiplied by, of this entry.
     Wide times_factor(const Wide& v, std::size_t entry) const;
+    /// y where x_hat r + d is rounded before gamma.
+    Wide y_of_cast(const Wide& corrected, std::size_t entry) const;
     /// `floor`, and no slope, for s where it is below.
     void is_below(double above, Wide& s, const Wide& floor);
 
