@@ -7,16 +7,12 @@
 
 namespace normlab::verify::faults {
 
-namespace {
-
 double toward_zero(double v, DType narrow) {
     std::uint16_t bits[sizeof(Complex) / 2] = {};  // room for whatever an element may be
     write_element(bits, narrow, 0, v);
     if (std::abs(read_element<double>(bits, narrow, 0)) > std::abs(v)) --bits[0];
     return read_element<double>(bits, narrow, 0);
 }
-
-}  // namespace
 
 // What the norm sees of the sum; s is written.
 auto FaultyLayer::summed(const Values& x, const Values& residual, const normlab_forward_args& a) const -> Values {

@@ -18,13 +18,8 @@ double tanh_of(double z) { return std::tanh(root_2_over_pi * (z + cubic * z * z 
 
 // As the data are stored.
 double FaultyLayer::rounded_to_data(double v) const {
-    if (f_.cast_f16_in_bf16 != 0 && dtype_ == DType::f16) return rounded(v, DType::bf16);
-    const double near = rounded(v, dtype_);
-    if (f_.cast_truncated == 0 || !is_narrow(dtype_) || !(std::abs(near) > std::abs(v))) return near;
-    std::uint16_t bits[sizeof(Complex) / 2] = {};  // room for whatever an element may be
-    write_element(bits, dtype_, 0, near);
-    --bits[0];
-    return read_element<double>(bits, dtype_, 0);
+    if (f_.cast_f16_in_bf16 != 0 && cast_dtype_ == DType::f16) return rounded(v, DType::bf16);
+    return f_.cast_truncated != 0 && is_narrow(cast_dtype_) ? toward_zero(v, cast_dtype_) : rounded(v, cast_dtype_);
 }
 
 // gamma times x_hat r + d, g being the gamma.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "norms/element.hpp"
 
@@ -33,14 +34,18 @@ std::int64_t entries_of(const normlab_problem& p) {
 
 thread_local std::vector<double> last_mean, last_rstd;  // of the last forward of all: what saved_shared reads
 thread_local bool last_trained = false;                 // it was in training
+thread_local std::optional<DType> cast_type;
 
 }  // namespace
+
+CastType::CastType(DType dtype) { cast_type = dtype; }
+CastType::~CastType() { cast_type.reset(); }
 
 FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
     : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), entries_(entries_of(p)),
       dtype_(dtype_of(p.dtype)), params_(p.param_dtype == 0 ? arithmetic_dtype(dtype_) : dtype_of(p.param_dtype - 1)),
       sum_dtype_(p.residual_dtype == 0 ? dtype_ : dtype_of(p.residual_dtype - 1)),
-      own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
+      cast_dtype_(cast_type.value_or(dtype_)), own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
       renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN), centred_(p.moments == NORMLAB_CENTRED),
       eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
     const auto of = [](const std::int64_t(&strides)[3]) { return Strides{strides[0], strides[1], strides[2]}; };

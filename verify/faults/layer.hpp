@@ -86,7 +86,7 @@ private:
     normlab_problem p_;
     Formula f_;
     std::int64_t N_, C_, S_, slice_, entries_;  // of gamma and beta
-    DType dtype_, params_, sum_dtype_;
+    DType dtype_, params_, sum_dtype_, cast_dtype_;
     bool own_, renorm_, centred_;
     double eps_;
     Strides x_at_, y_at_, dy_at_, dx_at_, x_back_at_;
@@ -103,6 +103,9 @@ private:
 /// Puts the next value, away from zero, in the place of element i.
 void bump(void* data, DType dtype, std::int64_t i);
 
+/// Rounded to a type of 16 bits, toward zero.
+double toward_zero(double v, DType narrow);
+
 /// While it lives, faults that this thread plants have this number in place of the table's.
 class Strength {
 public:
@@ -110,6 +113,16 @@ public:
     ~Strength();
     Strength(const Strength&) = delete;
     Strength& operator=(const Strength&) = delete;
+};
+
+/// While it lives, layers that this thread makes round x_hat before gamma to this type in place of their data's: those
+/// that give in f64 what a fault makes of 16 bits.
+class CastType {
+public:
+    explicit CastType(DType dtype);
+    ~CastType();
+    CastType(const CastType&) = delete;
+    CastType& operator=(const CastType&) = delete;
 };
 
 /// The table of a plug-in that computes with this fault; of the right one for null. Its name is faulty, or faulty_NAME.

@@ -94,8 +94,9 @@ const Implementation& implementation(const Fault* fault) {
 namespace {
 
 // Some faults write where nothing may be written: that is theirs, not the plug-in's in whose process they run.
-Outputs<double> run_fault(const Fault& fault, const Inputs<double>& in) {
+Outputs<double> run_fault(const Fault& fault, const Inputs<double>& in, DType data) {
     const system::UnguardedCalls unguarded;
+    const CastType cast(data);
     return run(implementation(&fault), in);
 }
 
@@ -110,7 +111,7 @@ Suspects::Suspects(std::vector<const Fault*> faults, const Inputs<double>& in, c
     wide_ = in.as<double>(DType::f64);
     from_ = in.problem;
     for (const Fault* f : faults)
-        if (f->has_values() && f->shows_in(in.problem)) given_.emplace_back(f, run_fault(*f, wide_));
+        if (f->has_values() && f->shows_in(in.problem)) given_.emplace_back(f, run_fault(*f, wide_, from_.dtype));
 }
 
 Suspects::~Suspects() = default;
@@ -118,7 +119,7 @@ Suspects::~Suspects() = default;
 // Times as strong as in the table.
 Outputs<double> Suspects::given(const Fault& fault, double times) const {
     const Strength strength(Match{&fault, times}.number());
-    return run_fault(fault, wide_);
+    return run_fault(fault, wide_, from_.dtype);
 }
 
 // How strong a fault is in `got`, by the projection on what it does at its own strength, `wrong`: some terms are not
