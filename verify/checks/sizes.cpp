@@ -118,6 +118,7 @@ std::vector<Option> options_of(DType dtype) {
     if (is_narrow(dtype))
         for (const Residual residual : {Residual::stored, Residual::wide})
             all.emplace_back([residual](Case& c) { c.residual = residual, c.residual_dtype = DType::f32; });
+    if (is_narrow(dtype)) all.emplace_back([](Case& c) { c.cast = Cast::before; });
     return all;
 }
 
