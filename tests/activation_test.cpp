@@ -12,6 +12,7 @@
 #include "norms/plugin.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
+#include "tests/reads.hpp"
 #include "verify/case/case.hpp"
 #include "verify/check/check.hpp"
 #include "verify/faults/layer.hpp"
@@ -126,17 +127,7 @@ TEST_CASE("activation: a check whose statement is about the norm alone declines 
 }
 
 TEST_CASE("activation: a plug-in that does not say it reads it is not asked") {
-    Problem silu{layer_norm(), {2, 3, 4}};
-    const Problem plain = silu;
-    silu.spec.activation = Activation::silu;
-    normlab_plugin table = faults::plugin_table(nullptr);
-    table.name = "reads_it";
-    CHECK(plugin_implementation(table, {"x.so", ""})->supports(silu));
-    table.reads &= ~NORMLAB_READS_EPILOGUE;
-    const auto silent = plugin_implementation(table, {"x.so", ""});
-    CHECK(silent->supports(plain));
-    CHECK(silent->supports(silu).reason == "its table does not say that it reads epilogue (normlab_plugin.reads)");
-    table.version = 1 << 16 | 3;
-    CHECK(plugin_implementation(table, {"x.so", ""})->supports(silu).reason ==
-          "it was built for version 1.3 of norms/plugin.h, which has no epilogue; 1.4 or later is asked");
+    Problem asked{layer_norm(), {2, 3, 4}};
+    asked.spec.activation = Activation::silu;
+    check_that_it_must_read(asked, NORMLAB_READS_EPILOGUE, 4, "epilogue");
 }

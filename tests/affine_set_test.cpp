@@ -7,6 +7,7 @@
 #include "norms/plugin.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
+#include "tests/reads.hpp"
 #include "verify/case/draw.hpp"
 #include "verify/check/check.hpp"
 #include "verify/check/session.hpp"
@@ -206,17 +207,7 @@ TEST_CASE("what is one a channel by nature declines other entries") {
 }
 
 TEST_CASE("a plug-in of an older version, or that does not say it reads it, is not asked for affine_set") {
-    const Problem plain{layer_norm(), {2, 3, 4}};
-    Problem other = plain;
-    other.spec.affine_set = AffineSet::element;
-    normlab_plugin table = faults::plugin_table(nullptr);
-    table.name = "of_today";
-    CHECK(plugin_implementation(table, {"x.so", ""})->supports(other));
-    table.reads &= ~NORMLAB_READS_AFFINE;
-    const auto silent = plugin_implementation(table, {"x.so", ""});
-    CHECK(silent->supports(plain));
-    CHECK_THAT(silent->supports(other).reason, Contains("reads affine_set (normlab_plugin.reads)"));
-    table.version = 1 << 16 | 4;
-    CHECK(plugin_implementation(table, {"x.so", ""})->supports(other).reason ==
-          "it was built for version 1.4 of norms/plugin.h, which has no affine_set; 1.5 or later is asked");
+    Problem asked{layer_norm(), {2, 3, 4}};
+    asked.spec.affine_set = AffineSet::element;
+    check_that_it_must_read(asked, NORMLAB_READS_AFFINE, 5, "affine_set");
 }

@@ -9,6 +9,7 @@
 #include "norms/plugin.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
+#include "tests/reads.hpp"
 #include "verify/case/draw.hpp"
 #include "verify/check/check.hpp"
 #include "verify/faults/layer.hpp"
@@ -142,17 +143,7 @@ TEST_CASE("cast: the two ways to truth agree, and beyond the largest f16 x_hat i
 }
 
 TEST_CASE("a plug-in of an older version, or that does not say it reads it, is not asked for a cast") {
-    const Problem plain{layer_norm(), {2, 3, 4}};
-    Problem other = plain;
-    other.spec.cast = Cast::before;
-    normlab_plugin table = faults::plugin_table(nullptr);
-    table.name = "of_now";
-    CHECK(plugin_implementation(table, {"x.so", ""})->supports(other));
-    table.reads &= ~NORMLAB_READS_CAST;
-    const auto silent = plugin_implementation(table, {"x.so", ""});
-    CHECK(silent->supports(plain));
-    CHECK_THAT(silent->supports(other).reason, Contains("reads cast (normlab_plugin.reads)"));
-    table.version = 1 << 16 | 5;
-    CHECK(plugin_implementation(table, {"x.so", ""})->supports(other).reason ==
-          "it was built for version 1.5 of norms/plugin.h, which has no cast; 1.6 or later is asked");
+    Problem asked{layer_norm(), {2, 3, 4}};
+    asked.spec.cast = Cast::before;
+    check_that_it_must_read(asked, NORMLAB_READS_CAST, 6, "cast");
 }

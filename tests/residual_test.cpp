@@ -9,6 +9,7 @@
 #include "norms/plugin.hpp"
 #include "norms/variants.hpp"
 #include "tests/catch.hpp"
+#include "tests/reads.hpp"
 #include "verify/case/draw.hpp"
 #include "verify/check/check.hpp"
 #include "verify/check/session.hpp"
@@ -163,19 +164,9 @@ TEST_CASE("where forward sees the unrounded sum, backward has x_hat of s and for
 }
 
 TEST_CASE("a plug-in of an older version, or that does not say it reads it, is not asked for a residual") {
-    const Problem plain{layer_norm(), {2, 3, 4}};
-    Problem adds = plain;
-    adds.spec.residual = Residual::stored;
-    normlab_plugin table = faults::plugin_table(nullptr);
-    table.name = "of_today";
-    CHECK(plugin_implementation(table, {"x.so", ""})->supports(adds));
-    table.reads &= ~NORMLAB_READS_RESIDUAL;
-    const auto silent = plugin_implementation(table, {"x.so", ""});
-    CHECK(silent->supports(plain));
-    CHECK_THAT(silent->supports(adds).reason, Contains("reads residual (normlab_plugin.reads)"));
-    table.version = 1 << 16 | 4;
-    CHECK(plugin_implementation(table, {"x.so", ""})->supports(adds).reason ==
-          "it was built for version 1.4 of norms/plugin.h, which has no residual; 1.5 or later is asked");
+    Problem asked{layer_norm(), {2, 3, 4}};
+    asked.spec.residual = Residual::stored;
+    check_that_it_must_read(asked, NORMLAB_READS_RESIDUAL, 5, "residual");
 }
 
 TEST_CASE("what declines a residual says so, and nothing is differentiated twice behind one") {

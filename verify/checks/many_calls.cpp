@@ -8,6 +8,7 @@
 
 #include "system/clock.hpp"
 #include "verify/check/session.hpp"
+#include "verify/checks/sizes.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -63,7 +64,7 @@ std::vector<Case> thread_cases(const Case& base, Tier tier) {
     const bool first = base.layout == Layout::channels_first;
     if (tier == Tier::full || !first || base.mode == Mode::eval) add({131, 24, 17});
     // of others' kernels so many channels that threads meet
-    const std::int64_t channels = find_implementation(base.implementation).origin().empty() ? 6 : 34;
+    const std::int64_t channels = is_others(base) ? 34 : 6;
     if (tier == Tier::full || (first && base.mode == Mode::train))
         add({8209, channels, 1}), add({11, 4101, 1}), add({3, 6, 2741});
     if (first && base.mode == Mode::train) add({131, 24, 17}), cases.back().gamma_offset = 1;

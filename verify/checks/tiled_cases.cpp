@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "norms/registry.hpp"
 #include "norms/variants.hpp"
 #include "verify/checks/sizes.hpp"
 
@@ -21,7 +20,7 @@ void add_sizes(const Case& base, Add add) {
     const Spec spec = base.spec();
     // ours: the kernels of instance, rms and batch norm, with another number to divide by
     const bool alike = !spec.plain() || (spec.by_channel() && !spec.centred() && !is_weights(spec));
-    if (alike && find_implementation(base.implementation).origin().empty()) return;
+    if (alike && !is_others(base)) return;
     const bool four = spec.moments == Moments::norm && base.dtype == DType::f64;  // 4^j repeats
     const std::int64_t beyond = four ? 5 << 14 : 7 * 9363, period = four ? 5 : 7;
     add({period, 3, 2}, {beyond, 3, 2});

@@ -38,9 +38,7 @@ Values as_doubles(const std::vector<truth::Wide>& v) {
 // The largest distance in bounds.
 double distance(const Values& a, const Values& b, const Values& bound) {
     double worst = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        worst = std::max(worst, Finding::ratio(std::abs(a[i] - b[i]), bound[i]));
-    }
+    for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, Finding::ratio(std::abs(a[i] - b[i]), bound[i]));
     return worst;
 }
 
