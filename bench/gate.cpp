@@ -128,6 +128,7 @@ Gate::Gate(const Workload& w, const Problem& problem, bool backward) {
     if (cut.spec().groups != 1) cut.groups = w.groups;
     cut.eps = w.eps, cut.kappa = 2;
     if (w.activation != Activation::none) cut.activation = w.activation;
+    if (w.cast != Cast::after) cut.cast = w.cast;
     if (w.residual != Residual::none) cut.residual = w.residual;
     expected_ = std::make_unique<Expected>(problem, cut, backward);
 }

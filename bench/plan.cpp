@@ -37,9 +37,9 @@ std::vector<const Implementation*> chosen(const Selection& s, const Watch& watch
 }
 
 std::string label(const Workload& w) {
-    return fmt::format("{}/{}{}{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : "",
+    return fmt::format("{}/{}{}{}{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : "",
                        w.activation == Activation::none ? "" : fmt::format("/{}", name_of(w.activation)),
-                       w.residual == Residual::none ? "" : "/residual");
+                       w.cast == Cast::after ? "" : "/cast", w.residual == Residual::none ? "" : "/residual");
 }
 
 Workload without_residual(Workload w) {

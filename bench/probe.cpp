@@ -107,7 +107,7 @@ public:
             block.elements.push_back(block.elements.size());
             x_hats.push_back(x_hat);
             probe.expected.x_hat.push_back(wide(x_hat));
-            probe.expected.y.push_back(wide(activated(p_.spec.activation, z)));
+            probe.expected.y.push_back(wide(activated(p_.spec.activation, p_.spec.casts() ? behind_cast(i, st) : z)));
             if (p_.spec.adds()) probe.expected.s.push_back(wide(x(i)));
             if (p_.spec.activates()) probe.expected.z.push_back(wide(z));
             if (!backward) return;
@@ -158,8 +158,11 @@ private:
     }
     Real dy(Index i) const { return read(data_.dy, i); }
     Real x_hat_of(Index i, const BlockStatistics& st) const { return st.s == 0 ? 0 : (x(i) - st.mean) / st.s; }
-    Real before_activation(Index i, const BlockStatistics& st) const {
-        return gamma(i) * (x_hat_of(i, st) * st.r + st.d) + beta(i);
+    Real corrected(Index i, const BlockStatistics& st) const { return x_hat_of(i, st) * st.r + st.d; }
+    Real before_activation(Index i, const BlockStatistics& st) const { return gamma(i) * corrected(i, st) + beta(i); }
+    // What forward has in its place where it rounds x_hat.
+    Real behind_cast(Index i, const BlockStatistics& st) const {
+        return gamma(i) * Real(rounded(static_cast<double>(corrected(i, st)), p_.dtype)) + beta(i);
     }
     Real dz(Index i, const BlockStatistics& st) const {
         return dy(i) * activation_slope(p_.spec.activation, before_activation(i, st));

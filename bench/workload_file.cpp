@@ -1,5 +1,4 @@
 #include <set>
-#include <tuple>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,8 +16,8 @@ using nlohmann::json;
 constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"},
                            variants[] = {"batch_norm", "layer_norm", "group_norm"}, sums[] = {"none", "stored"};
 // What a layer may have and no problem of a file can ask for.
-constexpr std::string_view not_read[] = {"activation",  "affine_set",     "dtype",  "gamma_offset",
-                                         "param_dtype", "residual_dtype", "strides"};
+constexpr std::string_view not_read[] = {"affine_set",   "denominator", "divisor",        "dtype",
+                                         "gamma_offset", "param_dtype", "residual_dtype", "strides"};
 
 std::int64_t whole_number(std::string_view what, const json& value) {
     if (!value.is_number_integer() ||
@@ -33,14 +32,21 @@ const json& member(const json& problem, const char* key) {
     return problem[key];
 }
 
+// What is written there; null where nothing is.
+std::optional<std::string> word_of(const json& problem, const char* key) {
+    if (!problem.contains(key)) return std::nullopt;
+    const json& value = problem[key];
+    return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 Workload workload_of(const json& problem) {
     if (!problem.is_object()) throw Error("is no object; {\"prim\": ..., \"shape\": [...], ...} is accepted");
     for (const std::string_view key : not_read)
         if (problem.contains(key))
-            throw Error(fmt::format("{} = {}; of options, eps and residual are accepted in a file", key,
-                                    io::in_quotes(problem[std::string(key)].dump())));
-    const json& prim = member(problem, "prim");
-    const std::string name = prim.is_string() ? prim.get<std::string>() : prim.dump();
+            throw Error(fmt::format("{} = {}; of options, eps, activation, cast and residual are accepted in a file",
+                                    key, io::in_quotes(problem[std::string(key)].dump())));
+    member(problem, "prim");
+    const std::string name = *word_of(problem, "prim");
     const auto* found = std::ranges::find(prims, name);
     if (found == std::end(prims)) throw Error(unknown("prim", name, prims));
     const json& shape = member(problem, "shape");
@@ -57,11 +63,11 @@ Workload workload_of(const json& problem) {
             throw Error(fmt::format("eps = {}; a number, 0 or more, is accepted", io::in_quotes(eps.dump())));
         w.eps = eps.get<double>();
     }
-    if (problem.contains("residual")) {
-        const json& residual = problem["residual"];
-        const std::string word = residual.is_string() ? residual.get<std::string>() : residual.dump();
-        if (std::ranges::find(sums, word) == std::end(sums)) throw Error(unknown("residual", word, sums));
-        w.residual = parse_residual(word);
+    if (const auto word = word_of(problem, "activation")) w.activation = parse_activation(*word);
+    if (const auto word = word_of(problem, "cast")) w.cast = parse_cast(*word);
+    if (const auto word = word_of(problem, "residual")) {
+        if (std::ranges::find(sums, *word) == std::end(sums)) throw Error(unknown("residual", *word, sums));
+        w.residual = parse_residual(*word);
     }
     return w;
 }
@@ -75,14 +81,15 @@ std::vector<Workload> read_workloads(const std::filesystem::path& path) {
                    "has no list of problems; {\"problems\": [{\"prim\": \"bnorm\", \"shape\": [32, 64, 56, 56]}, ...]} "
                    "is accepted");
     std::vector<Workload> workloads;
-    std::set<std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Residual>> seen;
+    std::set<std::string> seen;
     std::size_t number = 0;
     for (const json& problem : document["problems"]) {
         ++number;
         try {
             Workload w = workload_of(problem);
-            if (seen.insert({w.variant, w.shape.N, w.shape.C, w.shape.S, w.groups, w.residual}).second)
-                workloads.push_back(std::move(w));
+            Workload same_shape = w;
+            same_shape.dims = fmt::format("{}x{}x{}", w.shape.N, w.shape.C, w.shape.S);
+            if (seen.insert(same_shape.text()).second) workloads.push_back(std::move(w));
         } catch (const Error& e) {
             io::refuse(path, fmt::format("problem {}: {}", number, e.what()));
         }

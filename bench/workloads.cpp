@@ -130,14 +130,14 @@ Spec Workload::spec() const {
     Spec s = find_variant(variant).make();
     s.groups = groups;
     if (eps) s.eps = *eps;
-    s.activation = activation, s.residual = residual;
+    s.activation = activation, s.residual = residual, s.cast = cast;
     return s;
 }
 
 std::string Workload::text() const {
-    return fmt::format("{} {}{}{}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : "",
+    return fmt::format("{} {}{}{}{}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : "",
                        activation == Activation::none ? "" : fmt::format(" {}", name_of(activation)),
-                       residual == Residual::none ? "" : " residual");
+                       cast == Cast::after ? "" : " cast", residual == Residual::none ? "" : " residual");
 }
 
 Workload make_workload(std::string_view variant, const std::vector<std::int64_t>& dims, std::int64_t groups) {

@@ -19,13 +19,14 @@ struct Workload {
     std::optional<double> eps;  ///< unset: the variant's own
     Activation activation = Activation::none;
     Residual residual = Residual::none;  ///< none or stored
+    Cast cast = Cast::after;
     // unless others are asked for:
     DType dtype = DType::f32;
     Layout layout = Layout::channels_first;
     bool both_layouts = false;  ///< the other layout too
 
     Spec spec() const;
-    std::string text() const;  ///< "group_norm 32x64x56x56 G=32 silu residual"
+    std::string text() const;  ///< "group_norm 32x64x56x56 G=32 silu cast residual"
 };
 
 /// dims as they are in their network: [N, C, ...]; layer and rms norm over the last of them; weight norm over all but
@@ -39,10 +40,11 @@ std::vector<std::string_view> shape_sets();
 /// One of these sets, or else a file. Throws Error naming the nearest set.
 std::vector<Workload> find_workloads(const std::string& set_or_file);
 
-/// JSON: {"problems": [{"prim": "bnorm" | "lnorm" | "gnorm", "shape": [N, C, ...], "G": groups of gnorm, "eps" and
-/// "residual": optional}, ...]}, other keys ignored. bnorm is batch_norm, lnorm layer_norm over the last dimension,
-/// gnorm group_norm; residual is "none" or "stored". A problem that was there before with the same N, C, S, G and
-/// residual is skipped. Throws io::InputError naming the file, the problem's number and what would be accepted.
+/// JSON: {"problems": [{"prim": "bnorm" | "lnorm" | "gnorm", "shape": [N, C, ...], "G": groups of gnorm, "eps",
+/// "activation", "cast" and "residual": optional}, ...]}, other keys ignored. bnorm is batch_norm, lnorm layer_norm
+/// over the last dimension, gnorm group_norm; residual is "none" or "stored". A problem that was there before with the
+/// same N, C, S, G, activation, cast and residual is skipped. Throws io::InputError naming the file, the problem's
+/// number and what would be accepted.
 std::vector<Workload> read_workloads(const std::filesystem::path& path);
 
 /// The same workloads for `variants` alone (empty: all). A variant that the set does not have runs on all its distinct

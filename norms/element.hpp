@@ -70,6 +70,24 @@ void write_element(void* data, DType d, std::int64_t i, const T& v) {
     else with_storage_type(d, [&](auto tag) { static_cast<decltype(tag)*>(data)[i] = convert<decltype(tag)>(v); });
 }
 
+/// Calls f with a function of i that reads element i of the array as T: one dispatch for many elements.
+template <class T, class F>
+void with_reader(const void* data, DType d, F&& f) {
+    if (!is_kernel_dtype(d)) return f([=](std::int64_t i) { return read_element<T>(data, d, i); });
+    with_storage_type(d, [&](auto tag) {
+        f([from = static_cast<const decltype(tag)*>(data)](std::int64_t i) { return convert<T>(from[i]); });
+    });
+}
+
+/// Likewise, with a function of i and v that writes v there.
+template <class T, class F>
+void with_writer(void* data, DType d, F&& f) {
+    if (!is_kernel_dtype(d)) return f([=](std::int64_t i, const T& v) { write_element(data, d, i, v); });
+    with_storage_type(d, [&](auto tag) {
+        f([to = static_cast<decltype(tag)*>(data)](std::int64_t i, const T& v) { to[i] = convert<decltype(tag)>(v); });
+    });
+}
+
 /// v rounded to the dtype; itself where that is wider than f64.
 inline double rounded(double v, DType d) {
     if (!is_kernel_dtype(d)) return v;

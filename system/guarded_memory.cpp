@@ -24,6 +24,8 @@ constexpr std::size_t margin = std::size_t{1} << 20;  // bytes on each side that
 constexpr unsigned most_noted = 4;                    // accesses of one array in one call
 constexpr int most_opened = 4096;                     // pages of one array in one call
 constexpr std::size_t most_retired = 64;              // arrays whose addresses stay
+constexpr std::size_t most_kept = 64;                 // mappings that wait for the next array of their size,
+constexpr std::size_t largest_kept = 1 << 18;         // in bytes, without the margins
 
 // What the handler of access faults knows of an array: written while no call can touch it.
 struct Slot {
@@ -34,6 +36,7 @@ struct Slot {
     int number = 0;
     std::atomic<bool> retired{false};
     std::atomic<int> opened{0};
+    std::atomic<bool> touched{false};  // some page that nobody may touch is open
     std::atomic<unsigned> noted{0};
     struct Note {
         std::atomic<std::uintptr_t> at{0};  // 0: not yet whole
@@ -52,6 +55,7 @@ bool guards_all = false;
 std::mutex lock;  // of what follows
 std::vector<std::size_t> free_slots;
 std::deque<std::size_t> retired_slots;
+std::deque<std::pair<std::byte*, std::size_t>> kept;  // mappings that cannot be touched, and their bytes
 std::vector<Access> untold;
 std::uint64_t calls = 0;
 std::uint64_t calls_before = 0;
@@ -71,6 +75,7 @@ bool opened(std::uintptr_t at, bool written) {
     for (std::size_t k = 0; k < slots_used; ++k) {
         Slot& s = slots[k];
         if (at < s.begin || at >= s.end) continue;
+        s.touched = true;
         if (s.opened++ >= most_opened) return false;
         if (const unsigned n = s.noted++; n < most_noted) s.notes[n].written = written, s.notes[n].at = at;
         const std::uintptr_t first = at / page * page;
@@ -159,6 +164,27 @@ std::vector<Access> taken(Slot& s) {
     return all;
 }
 
+// One of so many bytes: mapping memory and giving it back costs more than most calls of a layer.
+std::byte* kept_mapping(std::size_t bytes) {
+    const std::lock_guard guard(lock);
+    const auto found = std::ranges::find(kept, bytes, &std::pair<std::byte*, std::size_t>::second);
+    if (found == kept.end()) return nullptr;
+    std::byte* all = found->first;
+    kept.erase(found);
+    return all;
+}
+
+void give_back(std::byte* all, std::size_t bytes, bool touched) {
+    if (touched || bytes > largest_kept + 2 * margin) {
+        munmap(all, bytes);
+        return;
+    }
+    kept.emplace_back(all, bytes);
+    if (kept.size() <= most_kept) return;
+    munmap(kept.front().first, kept.front().second);
+    kept.pop_front();
+}
+
 void keep(const std::vector<Access>& accesses) { untold.insert(untold.end(), accesses.begin(), accesses.end()); }
 
 std::size_t new_slot() {
@@ -182,9 +208,12 @@ GuardedMemory::GuardedMemory(std::string_view name, std::size_t bytes, std::size
     pages_bytes_ = up(bytes, page);
     all_bytes_ = pages_bytes_ + 2 * margin;
     try {
-        all_ = reserved(all_bytes_);
+        all_ = kept_mapping(all_bytes_);
+        const bool fresh = !all_;
+        if (fresh) all_ = reserved(all_bytes_);
         pages_ = all_ + margin;
         if (pages_bytes_ > 0 && mprotect(pages_, pages_bytes_, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+        if (!fresh) std::fill_n(pages_, pages_bytes_, std::byte{});
     } catch (const std::bad_alloc&) {
         const std::lock_guard guard(lock);
         free_slots.push_back(slot_);
@@ -200,7 +229,7 @@ GuardedMemory::GuardedMemory(std::string_view name, std::size_t bytes, std::size
     s.array = address(data()), s.array_end = s.array + bytes;
     s.name[name.copy(s.name, sizeof s.name - 1)] = 0;
     s.function = "", s.number = 0;
-    s.retired = false, s.opened = 0, s.noted = 0;
+    s.retired = false, s.touched = false, s.opened = 0, s.noted = 0;
     s.begin = address(all_), s.end = address(all_ + all_bytes_);
 }
 
@@ -209,13 +238,14 @@ GuardedMemory::~GuardedMemory() {
     Slot& s = slots[slot_];
     keep(taken(s));
     s.retired = true;
-    mmap(all_, all_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (s.touched.exchange(false) || pages_bytes_ > largest_kept) reserved(all_bytes_, all_);  // takes no memory
+    else if (pages_bytes_ > 0) mprotect(pages_, pages_bytes_, PROT_NONE);
     retired_slots.push_back(slot_);
     if (retired_slots.size() <= most_retired) return;
     Slot& oldest = slots[retired_slots.front()];
     keep(taken(oldest));
     const std::uintptr_t begin = oldest.begin.exchange(0), end = oldest.end.exchange(0);
-    munmap(reinterpret_cast<void*>(begin), end - begin);
+    give_back(reinterpret_cast<std::byte*>(begin), end - begin, oldest.touched);
     free_slots.push_back(retired_slots.front());
     retired_slots.pop_front();
 }
@@ -230,7 +260,7 @@ void GuardedMemory::enter(const char* function, int number, bool read_only) {
 
 std::vector<Access> GuardedMemory::leave() {
     Slot& s = slots[slot_];
-    if (s.opened > 0) reserved(margin, all_), reserved(margin, pages_ + pages_bytes_);
+    if (s.touched.exchange(false)) reserved(margin, all_), reserved(margin, pages_ + pages_bytes_);
     if (read_only_ && pages_bytes_ > 0) mprotect(pages_, pages_bytes_, PROT_READ | PROT_WRITE);
     read_only_ = false;
     return taken(s);

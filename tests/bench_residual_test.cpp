@@ -1,4 +1,4 @@
-// The benchmark of layers with a residual: what it counts, checks and compares.
+// The benchmark of layers with a residual, or with x_hat rounded: what it counts, checks and compares.
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -71,7 +71,14 @@ TEST_CASE("a file's problems may have a residual, and what else is written there
                       Contains("problem 1: unknown residual") && Contains("none, stored"));
     CHECK_THROWS_WITH(read(R"({"prim": "lnorm", "shape": [8, 768], "residual": 1})"), Contains("unknown residual"));
     CHECK_THROWS_WITH(read(R"({"prim": "lnorm", "shape": [8, 768], "strides": "sliced"})"),
-                      Contains("strides = '\"sliced\"'; of options, eps and residual are accepted"));
+                      Contains("strides = '\"sliced\"'; of options, eps, activation, cast and residual are accepted"));
+    const auto options =
+        read(plain + R"(,{"prim": "lnorm", "shape": [8, 768], "activation": "silu", "cast": "before"})");
+    REQUIRE(options.size() == 2);
+    CHECK(options[1].text() == "layer_norm 8x768 silu cast");
+    CHECK(options[1].spec().casts());
+    CHECK_THROWS_WITH(read(R"({"prim": "lnorm", "shape": [8, 768], "cast": 1})"),
+                      Contains("problem 1: unknown cast '1'"));
     std::filesystem::remove(path);
 }
 
@@ -96,6 +103,23 @@ TEST_CASE("the gate sees what is wrong with a residual, on the small shape and o
     }
     CHECK_THAT(check(OffInS(), DType::f32).forward.wrong, Contains("s in the block of n=63"));
     CHECK(check(OffInS(), DType::f32).backward.wrong == "");
+}
+
+TEST_CASE("the gate's truth rounds x_hat where the layer does, on the small shape and on the full one") {
+    Workload w = make_workload("layer_norm", {64, 512});
+    w.cast = Cast::before;
+    for (DType dtype : {DType::bf16, DType::f16}) {
+        CAPTURE(name_of(dtype));
+        const Gate gate(w, {w.spec(), w.shape, dtype}, true);
+        const Gate::Result r = gate.check(find_implementation("cpu"), 1);
+        CHECK(r.forward.wrong == "");
+        CHECK(r.backward.wrong == "");
+        for (const char* name : {"cast_forgotten", "cast_of_product"}) {
+            CAPTURE(name);
+            CHECK_THAT(gate.check(faults::implementation(&faults::find(name)), 1).forward.wrong,
+                       Contains("y in 32x512x1"));
+        }
+    }
 }
 
 TEST_CASE("a residual's cost is its row's over the row without it, of the same implementation, cache and run") {

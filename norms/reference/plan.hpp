@@ -75,21 +75,23 @@ auto ReferencePlan<T>::statistic_dims() const -> Dims {
 template <class T>
 Array<T> ReferencePlan<T>::load(const ConstTensor& t) const {
     Array<T> a(dims());
-    auto out = a.begin();
     const Steps at = t.steps();
-    for (std::int64_t n = 0; n < t.shape.N; ++n)
-        for (std::int64_t c = 0; c < t.shape.C; ++c)
-            for (std::int64_t s = 0; s < t.shape.S; ++s) *out++ = read_element<T>(t.data, t.dtype, at.offset(n, c, s));
+    with_reader<T>(t.data, t.dtype, [&, out = a.begin()](auto read) mutable {
+        for (std::int64_t n = 0; n < t.shape.N; ++n)
+            for (std::int64_t c = 0; c < t.shape.C; ++c)
+                for (std::int64_t s = 0; s < t.shape.S; ++s) *out++ = read(at.offset(n, c, s));
+    });
     return a;
 }
 
 template <class T>
 void ReferencePlan<T>::store(const Array<T>& a, const Tensor& t) const {
-    auto in = a.begin();
     const Steps at = t.steps();
-    for (std::int64_t n = 0; n < t.shape.N; ++n)
-        for (std::int64_t c = 0; c < t.shape.C; ++c)
-            for (std::int64_t s = 0; s < t.shape.S; ++s) write_element(t.data, t.dtype, at.offset(n, c, s), *in++);
+    with_writer<T>(t.data, t.dtype, [&, in = a.begin()](auto write) mutable {
+        for (std::int64_t n = 0; n < t.shape.N; ++n)
+            for (std::int64_t c = 0; c < t.shape.C; ++c)
+                for (std::int64_t s = 0; s < t.shape.S; ++s) write(at.offset(n, c, s), *in++);
+    });
 }
 
 template <class T>

@@ -91,14 +91,16 @@ std::size_t Session::add(Role role, bool there, DType dtype, const Gaps& gaps, s
 }
 
 void Session::pack(const Slot& s, const std::vector<double>& values, DType dtype) {
-    for (std::size_t i = 0; i < values.size(); ++i)
-        write_element(image_.data() + s.begin, dtype, static_cast<std::int64_t>(i), values[i]);
+    with_writer<double>(image_.data() + s.begin, dtype, [&](auto write) {
+        for (std::size_t i = 0; i < values.size(); ++i) write(static_cast<std::int64_t>(i), values[i]);
+    });
 }
 
 void Session::pack_tensor(const Slot& s, const std::vector<double>& values, DType dtype) {
     if (values.empty()) return;
-    for_elements(p_.tensor(nullptr, dtype, s.gaps),
-                 [&](std::size_t i, std::int64_t at) { write_element(image_.data() + s.begin, dtype, at, values[i]); });
+    with_writer<double>(image_.data() + s.begin, dtype, [&](auto write) {
+        for_elements(p_.tensor(nullptr, dtype, s.gaps), [&](std::size_t i, std::int64_t at) { write(at, values[i]); });
+    });
 }
 
 void Session::write(const Inputs<double>& in) {

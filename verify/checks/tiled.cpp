@@ -57,7 +57,11 @@ public:
         for (std::size_t i = 0; i < values.size(); ++i)
             write_element(stored.data(), p_.dtype, static_cast<std::int64_t>(i), values[i]);
         on_host(memory, true, [&](std::byte* to) {
-            each([&](std::size_t at, std::size_t i) { std::memcpy(to + at * size, stored.data() + i * size, size); });
+            with_storage_type(p_.dtype, [&](auto tag) {
+                each([&](std::size_t at, std::size_t i) {
+                    std::memcpy(to + at * sizeof tag, stored.data() + i * sizeof tag, sizeof tag);
+                });
+            });
         });
     }
     // The worst element against truth on the tile.
@@ -66,14 +70,15 @@ public:
         std::size_t worst_at = 0, worst_i = 0;
         double worst_ratio = -1, worst_error = 0, worst_got = 0;
         on_host(memory, false, [&](std::byte* from) {
-            each([&](std::size_t at, std::size_t i) {
-                const double got = read_element<double>(from, p_.dtype, static_cast<std::int64_t>(at));
-                const double error = error_of(got, truth[i], bound[i], p_.dtype);
-                const double ratio = std::isnan(error) ? std::numeric_limits<double>::infinity()
-                                     : error == 0      ? 0
-                                                       : error / bound[i];
-                if (ratio > worst_ratio)
-                    worst_ratio = ratio, worst_error = error, worst_at = at, worst_i = i, worst_got = got;
+            with_reader<double>(from, p_.dtype, [&](auto read) {
+                each([&](std::size_t at, std::size_t i) {
+                    const double got = read(static_cast<std::int64_t>(at));
+                    if (worst_at > 0 && truth::distance(got, truth[i]) <= worst_ratio * bound[i]) return;  // most
+                    const double error = error_of(got, truth[i], bound[i], p_.dtype);
+                    const double ratio = Finding::ratio(error, bound[i]);
+                    if (ratio > worst_ratio)
+                        worst_ratio = ratio, worst_error = error, worst_at = at, worst_i = i, worst_got = got;
+                });
             });
         });
         return measured(

@@ -13,18 +13,14 @@ class Memory {
 public:
     // Filled with NaN: what an implementation does not write, or adds to, is seen.
     Memory(DType dtype, std::size_t count) : dtype_(dtype), bytes_(count * size_of(dtype)) {
-        for (std::size_t i = 0; i < count; ++i) write(i, std::numeric_limits<double>::quiet_NaN());
+        with_writer<double>(data(), dtype_, [&](auto write) {
+            for (std::size_t i = 0; i < count; ++i)
+                write(static_cast<std::int64_t>(i), std::numeric_limits<double>::quiet_NaN());
+        });
     }
     void* data() { return bytes_.data(); }
-
-    template <class T>
-    void write(std::size_t i, const T& v) {
-        write_element(data(), dtype_, static_cast<std::int64_t>(i), v);
-    }
-    template <class T>
-    T read(std::size_t i) const {
-        return read_element<T>(bytes_.data(), dtype_, static_cast<std::int64_t>(i));
-    }
+    const void* data() const { return bytes_.data(); }
+    DType dtype() const { return dtype_; }
 
 private:
     DType dtype_;
@@ -42,10 +38,10 @@ public:
     template <class T>
     Laid(const Problem& p, const Gaps& gaps, DType dtype, const std::vector<T>& values)
         : Laid(p, gaps, dtype, !values.empty()) {
-        if (!values.empty())
-            for_elements(tensor_, [&](std::size_t i, std::int64_t at) {
-                memory_.write(static_cast<std::size_t>(at), values[i]);
-            });
+        if (values.empty()) return;
+        with_writer<T>(memory_.data(), dtype, [&](auto write) {
+            for_elements(tensor_, [&](std::size_t i, std::int64_t at) { write(at, values[i]); });
+        });
     }
     operator Tensor() const { return tensor_; }
     operator ConstTensor() const { return tensor_; }
@@ -53,8 +49,9 @@ public:
     template <class T>
     std::vector<T> values() const {
         std::vector<T> v(static_cast<std::size_t>(tensor_.shape.size()));
-        for_elements(tensor_,
-                     [&](std::size_t i, std::int64_t at) { v[i] = memory_.read<T>(static_cast<std::size_t>(at)); });
+        with_reader<T>(memory_.data(), memory_.dtype(), [&](auto read) {
+            for_elements(tensor_, [&](std::size_t i, std::int64_t at) { v[i] = read(at); });
+        });
         return v;
     }
 
@@ -66,14 +63,18 @@ private:
 template <class T>
 Memory packed_parameters(const Problem& p, const std::vector<T>& values) {
     Memory m(p.params(), values.size());
-    for (std::size_t k = 0; k < values.size(); ++k) m.write(k, values[k]);
+    with_writer<T>(m.data(), m.dtype(), [&](auto write) {
+        for (std::size_t k = 0; k < values.size(); ++k) write(static_cast<std::int64_t>(k), values[k]);
+    });
     return m;
 }
 
 template <class T>
 std::vector<T> unpacked_parameters(const Problem& p, const Memory& m) {
     std::vector<T> values(static_cast<std::size_t>(p.affine_count()));
-    for (std::size_t k = 0; k < values.size(); ++k) values[k] = m.read<T>(k);
+    with_reader<T>(m.data(), m.dtype(), [&](auto read) {
+        for (std::size_t k = 0; k < values.size(); ++k) values[k] = read(static_cast<std::int64_t>(k));
+    });
     return values;
 }
 
