@@ -109,6 +109,11 @@ void set_strides(Case& c, std::size_t k) {
 void set_cast(Case& c, std::size_t k) {
     if (k == 1) c.cast = Cast::before;
 }
+// Which, by the shape.
+void set_mask(Case& c, std::size_t k) {
+    if (k == 1 && !is_weights(c.spec()))
+        c.mask = static_cast<MaskPattern>(1 + (c.shape.N + c.shape.C + 2 * c.shape.S) % 5);
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -141,6 +146,7 @@ constexpr Factor factors[] = {
     {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
     {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},
     {.name = "cast", .levels = 2, .set = set_cast, .option = true},
+    {.name = "mask", .levels = 2, .set = set_mask, .option = true},
     {.name = "strides", .levels = last_strides + 1, .set = set_strides, .option = true},
 };
 
@@ -252,7 +258,7 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
     }
     if (c.strides != Strides::dense) all.push_back(gaps_written(written));
     if (moves)
-        all.push_back(measured("updates miscounted", out.state.count != in.state.count + in.problem.slices(), 0));
+        all.push_back(measured("updates miscounted", out.state.count != in.state.count + t.steps, 0));
     if (keeps && !moves) {
         const bool same = out.state.mean == in.state.mean && spread_of(out.state) == spread_of(in.state) &&
                           out.state.count == in.state.count;
