@@ -70,8 +70,8 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
 /// Gradients of a loss, given dy = d loss / d y and the `saved` of a forward call of the same implementation.
 /// With a residual x is the s that forward gave, and ds = d loss / d s, or null: 0. The mask is forward's.
 void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
-              Gradients gradients, const Implementation& implementation = default_implementation(),
-              ConstTensor ds = {}, Mask mask = nullptr);
+              Gradients gradients, const Implementation& implementation = default_implementation(), ConstTensor ds = {},
+              Mask mask = nullptr);
 
 /// The gradients of S = <dx, v> + <dgamma, u> + <dbeta, w>, dx, dgamma and dbeta being what `backward` gives for the
 /// same arguments: ddx by x, ddy by dy, ddgamma by gamma (taken as 1 where it is absent). beta is not read. Nothing

@@ -115,9 +115,8 @@ public:
     void forward(const ForwardArgs& a) const override {
         const normlab_state state{a.state.mean, a.state.var, a.state.sigma, a.state.count};
         const normlab_forward_args args{
-            sizeof args, a.x.data,    a.affine.gamma, a.affine.beta,         state,         c_saved(a.saved),
-            a.y.data,    a.workspace, a.stream,       a.added.residual.data, a.added.s.data,
-            a.mask};
+            sizeof args, a.x.data,    a.affine.gamma, a.affine.beta,         state,          c_saved(a.saved),
+            a.y.data,    a.workspace, a.stream,       a.added.residual.data, a.added.s.data, a.mask};
         check("forward", [&] { return table_.forward(plan_, &args); });
     }
 

@@ -47,8 +47,8 @@ struct Added {
     Tensor s;
 };
 
-/// Of a layer with a mask (Spec::masked): a byte for each sample and position, [N][S] whatever the layout and strides of
-/// the data; 0: left out, in all channels. Null without one.
+/// Of a layer with a mask (Spec::masked): a byte for each sample and position, [N][S] whatever the layout and strides
+/// of the data; 0: left out, in all channels. Null without one.
 using Mask = const std::uint8_t*;
 
 /// Statistics where the tensors live (host or device). `count` is on the host.

@@ -43,7 +43,8 @@ void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& 
 }
 
 void check_mask(const Spec& spec, Mask mask) {
-    if (spec.masked && !mask) refuse("{} with a mask: null mask; a byte for each sample and position is accepted", spec.variant);
+    if (spec.masked && !mask)
+        refuse("{} with a mask: null mask; a byte for each sample and position is accepted", spec.variant);
     if (!spec.masked && mask) refuse("{} has no mask: null is accepted, or masked = true", spec.variant);
 }
 

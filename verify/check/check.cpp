@@ -10,9 +10,9 @@ namespace normlab::verify {
 
 // Those whose statement is one of blocks that a mask has left smaller, too.
 static constexpr std::string_view behind_masks[] = {
-    "accuracy",    "running_stats",      "ghost_batch", "combinations", "repeat",   "contracts", "gradient_masks",
-    "reuse",       "gaps",               "isolation",   "zero_sum",     "xhat_dx",  "symmetry",
-    "permutation", "batch_independence",
+    "accuracy",  "running_stats",  "ghost_batch", "combinations", "repeat",
+    "contracts", "gradient_masks", "reuse",       "gaps",         "isolation",
+    "zero_sum",  "xhat_dx",        "symmetry",    "permutation",  "batch_independence",
 };
 
 std::string Check::refuses(const Case& c) const {

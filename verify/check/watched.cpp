@@ -112,8 +112,9 @@ public:
           operation_(p_, implementation, {.threads = how.threads}), x_(array("x", p_.dtype, in.x.size())),
           dy_(array("dy", p_.dtype, in.x.size())), residual_(array("residual", p_.residuals(), in.residual.size())),
           ds_(array("ds", p_.residuals(), in.ds.size())), gamma_(array("gamma", p_.params(), in.gamma.size())),
-          beta_(array("beta", p_.params(), in.beta.size())), mask_(bytes("mask", in.mask.size(), 1)), results_(arrays_of_results(implementation.saves())),
-          state_(arrays_of_state()), opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
+          beta_(array("beta", p_.params(), in.beta.size())), mask_(bytes("mask", in.mask.size(), 1)),
+          results_(arrays_of_results(implementation.saves())), state_(arrays_of_state()),
+          opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
           workspace_(bytes("workspace", operation_.workspace_bytes(), 256)) {
         operation_.use_workspace(workspace_.data());
         ds_.write(tensor_bytes(in.ds, p_.residuals()));
@@ -337,8 +338,7 @@ private:
         const Watched& residual =
             filled("other residual", sums, tensor_bytes({in_.residual.rbegin(), in_.residual.rend()}, sums));
         const Watched& s = filled("other s", sums, Bytes(in_.residual.size() * size_of(sums)));
-        const Watched& other_mask =
-            filled("other mask", DType::f64, bytes_of({in_.mask.rbegin(), in_.mask.rend()}));
+        const Watched& other_mask = filled("other mask", DType::f64, bytes_of({in_.mask.rbegin(), in_.mask.rend()}));
         const SavedMemory kept(operation_);
         operation_.forward(tensor(x), affine(), state, kept.view(), tensor(y), {of_sum(residual), of_sum(s)},
                            mask(other_mask));

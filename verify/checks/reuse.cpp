@@ -90,9 +90,9 @@ private:
         call(b_), all.push_back(as_fresh(quantity, b_));
         // as little as may be, for whoever looks at the ends of an array, or at its sum
         for (const Inputs<double>&in :
-             {changed(a_, b_, [](auto& to, const auto& from) { to.back() = from.back(); }),
-              changed(a_, b_, [](auto& to, const auto& from) { to[to.size() / 2] = from[to.size() / 2]; }),
-              changed(a_, b_, [](auto& to, const auto&) { std::swap(to[to.size() / 2], to[to.size() / 3]); })}) {
+             {changed(a_, b_, [](auto&to, const auto&from) { to.back() = from.back(); }),
+              changed(a_, b_, [](auto&to, const auto&from) { to[to.size() / 2] = from[to.size() / 2]; }),
+              changed(a_, b_, [](auto&to, const auto&) { std::swap(to[to.size() / 2], to[to.size() / 3]); })}) {
             call(a_), all.push_back(as_fresh_a(quantity));
             call(in), all.push_back(as_fresh(quantity, in));
         }

@@ -87,8 +87,8 @@ void FaultyLayer::step_masked(Running& running, const BlockStatistics& s, std::i
         mean += s.mean[b], ++means;
         if (unbiased && m < 2) continue;
         m += f_.mask_in_bessel * (static_cast<double>(blocks_[b].size()) - m);
-        spread += p_.running == NORMLAB_RUNNING_SIGMA ? std::sqrt(s.var[b] + eps_)
-                                                      : s.var[b] * (unbiased ? m / (m - 1) : 1);
+        spread +=
+            p_.running == NORMLAB_RUNNING_SIGMA ? std::sqrt(s.var[b] + eps_) : s.var[b] * (unbiased ? m / (m - 1) : 1);
         ++spreads;
     }
     if (means > 0) running.mean[c] = (1 - a) * running.mean[c] + a * mean / means;

@@ -145,10 +145,9 @@ private:
         Errors e{};
         e.m = repeats_.block * static_cast<double>(b.elements.size()), e.s = size(b.s), e.r = size(b.r),
         e.d = size(b.d);
-        const double l =
-            p_.own_statistics()
-                ? chain(e.m, accumulation_, p_.dtype, limit_, repeats_.block * static_cast<double>(b.all.size()))
-                : 1;
+        const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_,
+                                                     repeats_.block * static_cast<double>(b.all.size()))
+                                             : 1;
         e.kappa = b.kappa;
         // Then the mean is off by two roundings at most, of 1 / m and of a product with it.
         const bool equal = p_.own_statistics() && !b.elements.empty() && all_equal(b, in_.x);

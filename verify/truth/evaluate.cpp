@@ -187,8 +187,9 @@ bool same_numbers(const verify::Inputs<double>& a, const verify::Inputs<double>&
     constexpr std::vector<double> Inputs::*arrays[] = {&Inputs::x,    &Inputs::dy,       &Inputs::gamma,
                                                        &Inputs::beta, &Inputs::v,        &Inputs::u,
                                                        &Inputs::w,    &Inputs::residual, &Inputs::ds};
-    return a.problem == b.problem && a.mask == b.mask && a.state.count == b.state.count && same_bits(a.state.mean, b.state.mean) &&
-           same_bits(a.state.var, b.state.var) && same_bits(a.state.sigma, b.state.sigma) &&
+    return a.problem == b.problem && a.mask == b.mask && a.state.count == b.state.count &&
+           same_bits(a.state.mean, b.state.mean) && same_bits(a.state.var, b.state.var) &&
+           same_bits(a.state.sigma, b.state.sigma) &&
            std::ranges::all_of(arrays, [&](auto array) { return same_bits(a.*array, b.*array); });
 }
 

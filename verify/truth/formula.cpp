@@ -39,11 +39,10 @@ bool may_use_formula(const verify::Inputs<double>& in) {
         return true;
     };
     if (in.problem.spec.adds())
-        return fit(in.ds) && may_use_formula(in.without_residual(in.seen())) &&
-               those_that_count_fit(in.stored());
+        return fit(in.ds) && may_use_formula(in.without_residual(in.seen())) && those_that_count_fit(in.stored());
     return is_kernel_dtype(in.problem.dtype) && in_middle(in.problem.spec.eps) && those_that_count_fit(in.x) &&
-           those_that_count_fit(in.dy) && fit(in.gamma) && fit(in.beta) && fit(in.v) && fit(in.u) && fit(in.w) && fit(in.state.mean) &&
-           fit(in.state.var) && fit(in.state.sigma);
+           those_that_count_fit(in.dy) && fit(in.gamma) && fit(in.beta) && fit(in.v) && fit(in.u) && fit(in.w) &&
+           fit(in.state.mean) && fit(in.state.var) && fit(in.state.sigma);
 }
 
 void ByFormula::statistics(Block& block) {

@@ -95,8 +95,7 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     Outputs<T> out;
     out.state = in.state;
     State* state = p.spec.running == Running::none ? nullptr : &out.state;
-    forward(p.spec, p.mode, x, affine, state, out.saved, y, implementation, adds ? Added{residual, s} : Added{},
-            mask);
+    forward(p.spec, p.mode, x, affine, state, out.saved, y, implementation, adds ? Added{residual, s} : Added{}, mask);
     out.y = y.values<T>();
     if (adds) out.s = s.values<T>();
     const bool d_residual = adds && wanted.d_residual;
