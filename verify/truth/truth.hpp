@@ -38,8 +38,8 @@ struct Result {
 std::vector<std::vector<std::size_t>> index_sets(const Problem& problem);
 
 /// With a mask the formula leaves out the elements that do not count, and has a block of fewer. The tape has the whole
-/// block, with weights of 1 and 0, and y is the weight times y: that nothing of the others is in dx, dgamma and dbeta
-/// is what differentiating says.
+/// block, with weights of 1 and 0 in its sums, and y is the constant 0 for the others: that nothing of these is in dx,
+/// dgamma and dbeta is what differentiating says.
 /// With a residual the layer behind it sees s, which is exact: two floats are added and rounded as the definition says.
 /// 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0 and dx = 0. By formula where its bound suffices
 /// (may_use_formula). By the tape the double backward is differentiated twice: S of norm.hpp is the derivative of the
