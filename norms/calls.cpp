@@ -78,6 +78,11 @@ Affine staged(Staging& staging, const Affine& a, const Call& call, Device device
     return {staging.in("gamma", a.gamma, bytes, device), staging.in("beta", a.beta, bytes, device)};
 }
 
+Mask staged(Staging& staging, Mask mask, const Call& call, Device device) {
+    const Shape& shape = call.problem.shape;
+    return staging.in("mask", mask, static_cast<std::size_t>(shape.N * shape.S), device);
+}
+
 // Of a gradient's call: what its forward call left, checked and then staged.
 void check_saved(const Call& call, const Saved& saved, const Implementation& implementation) {
     const Spec& spec = call.problem.spec;
@@ -132,10 +137,11 @@ State initial_state(const Spec& spec, std::int64_t channels) {
 }
 
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
-             const Implementation& implementation, Added added) {
+             const Implementation& implementation, Added added, Mask mask) {
     check_view("x", x, x);
     check_view("y", y, x);
     check_residual(spec, added.residual.data || added.s.data);
+    if (x.shape.size() > 0) check_mask(spec, mask);
     check_place("y", y, "x", x);
     CallGaps gaps({x.gaps(), y.gaps(), y.gaps(), x.gaps()});  // a gradient as what it is one of
     if (spec.adds()) {
@@ -171,14 +177,16 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
     operation.forward(staging.in("x", x), staged(staging, affine, call, x.device),
                       staged(staging, running, call.problem), kept, staging.out("y", y),
-                      spec.adds() ? Added{staging.in("residual", added.residual), staging.out("s", added.s)} : Added{});
+                      spec.adds() ? Added{staging.in("residual", added.residual), staging.out("s", added.s)} : Added{},
+                      staged(staging, mask, call, x.device));
     staging.finish();
 }
 
 void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
-              Gradients gradients, const Implementation& implementation, ConstTensor ds) {
+              Gradients gradients, const Implementation& implementation, ConstTensor ds, Mask mask) {
     Tensor &dx = gradients.dx, &d_residual = gradients.d_residual;
     check_residual(spec, ds.data || d_residual.data);
+    if (x.shape.size() > 0) check_mask(spec, mask);
     ConstTensor data = x;  // with a residual x is s, which may have another type than the data
     if (spec.adds()) data.dtype = dy.dtype;
     const DType sums = spec.residual_dtype.value_or(data.dtype);
@@ -207,7 +215,7 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
     operation.backward(staging.in(spec.adds() ? "s" : "x", x), staging.in("dy", dy),
                        staged(staging, affine, call, x.device), kept, wanted,
-                       ds.data ? staging.in("ds", ds) : ConstTensor{});
+                       ds.data ? staging.in("ds", ds) : ConstTensor{}, staged(staging, mask, call, x.device));
     staging.finish();
 }
 
@@ -258,6 +266,9 @@ ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType param
                spec.variant, name_of(spec.affine_set));
     if (spec.casts())
         refuse("{} that rounds x_hat before gamma is no affine map and cannot be folded; cast = after is accepted",
+               spec.variant);
+    if (spec.masked)
+        refuse("{} with a mask is no affine map a channel and cannot be folded; masked = false is accepted",
                spec.variant);
     const bool sigma = spec.running == Running::sigma;
     const std::size_t C = state.mean.size();

@@ -29,6 +29,7 @@ struct ForwardArgs {
     void* workspace = nullptr;  ///< aligned to 256 bytes, contents undefined
     void* stream = nullptr;     ///< a cudaStream_t for device tensors
     Added added = {};           ///< of a layer with a residual
+    Mask mask = nullptr;        ///< of a layer with a mask
 };
 
 struct BackwardArgs {
@@ -39,6 +40,7 @@ struct BackwardArgs {
     void* workspace = nullptr;
     void* stream = nullptr;
     ConstTensor ds = {};  ///< the cotangent of s; null: 0
+    Mask mask = nullptr;  ///< as forward had it
 };
 
 struct BackwardBackwardArgs {

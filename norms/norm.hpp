@@ -31,6 +31,10 @@
 // its entry, and dgamma, dbeta and ddgamma of an entry sum over the elements that use it.
 // Where x_hat is rounded before gamma (Spec::cast), y = gamma * round(x_hat) + beta, with round to the data's type, of
 // batch renorm round(x_hat * r + d). Everything else is of x_hat itself.
+// With a mask (Spec::masked), an array of N*S bytes in the order [n][s]: where its byte is 0, in all channels y = 0 and
+// dx = 0, and no sum has anything of x and dy; m is the number of elements of a block that count. s is written
+// everywhere, and d is ds where dx is 0. In evaluation with State y and dx are set to 0, and nothing else changes.
+// There is no double backward of it.
 // gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for f64, unless the Spec
 // says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
 // Views may have strides (norms/tensor.hpp): what lies between their elements is neither read nor written. dy alone may
@@ -59,15 +63,15 @@ const Implementation& default_implementation();
 /// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: evaluation reads it,
 /// training reads and updates it (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result
 /// is that of one call for each slice, in order. Throws Error also where the implementation declines the problem, with
-/// its reason. `added` is needed where spec.residual is not none.
+/// its reason. `added` is needed where spec.residual is not none, `mask` where spec.masked.
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
-             const Implementation& implementation = default_implementation(), Added added = {});
+             const Implementation& implementation = default_implementation(), Added added = {}, Mask mask = nullptr);
 
 /// Gradients of a loss, given dy = d loss / d y and the `saved` of a forward call of the same implementation.
-/// With a residual x is the s that forward gave, and ds = d loss / d s, or null: 0.
+/// With a residual x is the s that forward gave, and ds = d loss / d s, or null: 0. The mask is forward's.
 void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine affine, const Saved& saved,
-              Gradients gradients, const Implementation& implementation = default_implementation(),
-              ConstTensor ds = {});
+              Gradients gradients, const Implementation& implementation = default_implementation(), ConstTensor ds = {},
+              Mask mask = nullptr);
 
 /// The gradients of S = <dx, v> + <dgamma, u> + <dbeta, w>, dx, dgamma and dbeta being what `backward` gives for the
 /// same arguments: ddx by x, ddy by dy, ddgamma by gamma (taken as 1 where it is absent). beta is not read. Nothing

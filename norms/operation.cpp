@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "norms/running_stats.hpp"
+#include "norms/views.hpp"
 #include "system/memory_budget.hpp"
 
 namespace normlab {
@@ -35,11 +36,13 @@ Operation::Operation(const Problem& problem, const Implementation& implementatio
     workspace_at_ = workspace_.data();
 }
 
-void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added) {
+void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added,
+                        Mask mask) {
     if (problem_.shape.size() == 0) return;
-    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_, added});
+    check_mask(problem_.spec, mask);
+    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_, added, mask});
     if (!moves_state_) return;
-    if (problem_.device == Device::host) return update_running(problem_, state, saved.mean, saved.var);
+    if (problem_.device == Device::host) return update_running(problem_, state, saved.mean, saved.var, mask);
     // Little, and rare: an implementation for a device that cares for speed moves them itself.
     const auto C = static_cast<std::size_t>(problem_.shape.C),
                blocks = static_cast<std::size_t>(problem_.statistics_count());
@@ -51,23 +54,28 @@ void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView
     synchronize(problem_.device);
     std::vector<double> mean = fetched(state.mean, C), var = fetched(state.var, C), sigma = fetched(state.sigma, C);
     const std::vector<double> batch_mean = fetched(saved.mean, blocks), batch_var = fetched(saved.var, blocks);
-    const auto at = [](std::vector<double>& v) { return v.empty() ? nullptr : v.data(); };
-    update_running(problem_, {at(mean), at(var), at(sigma), state.count}, batch_mean.data(), batch_var.data());
+    std::vector<std::uint8_t> of_mask(mask ? static_cast<std::size_t>(problem_.shape.N * problem_.shape.S) : 0);
+    copy(of_mask.data(), Device::host, mask, problem_.device, of_mask.size());
+    const auto at = [](auto& v) { return v.empty() ? nullptr : v.data(); };
+    update_running(problem_, {at(mean), at(var), at(sigma), state.count}, batch_mean.data(), batch_var.data(),
+                   at(of_mask));
     for (const auto& [to, v] :
          {std::pair(state.mean, &mean), std::pair(state.var, &var), std::pair(state.sigma, &sigma)})
         copy(to, problem_.device, v->data(), Device::host, v->size() * sizeof(double));
 }
 
 void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
-                         ConstTensor ds) {
+                         ConstTensor ds, Mask mask) {
     if (problem_.shape.size() == 0) return write_zeros({gradients.dgamma, gradients.dbeta});
     if (problem_.gaps.dy.expands() && gradients.dx.data && gradients.dx.data == dy.data)
         throw Error("dx lies where dy does, which is expanded; memory of its own is accepted");
-    plan_->backward({x, dy, affine, saved, gradients, workspace_at_, stream_, ds});
+    check_mask(problem_.spec, mask);
+    plan_->backward({x, dy, affine, saved, gradients, workspace_at_, stream_, ds, mask});
 }
 
 Support Operation::supports_backward_backward() const {
     if (problem_.spec.adds()) return {"no double backward is asked for with a residual"};
+    if (problem_.spec.masked) return {"no double backward is asked for with a mask"};
     if (problem_.spec.activates()) return {"no double backward is asked for behind an activation"};
     return plan_ ? plan_->supports_backward_backward() : Support{};
 }

@@ -35,11 +35,13 @@ public:
     void use_workspace(void* memory) { workspace_at_ = memory; }
 
     /// Tensors lie as problem().gaps says. y = norm(x); fills `saved`; moves `state` in training where the variant
-    /// keeps running statistics. Not from two threads at once: calls share the workspace.
-    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added = {});
+    /// keeps running statistics. Not from two threads at once: calls share the workspace. Throws Error where a mask is
+    /// missing, or there and not asked for, as backward does.
+    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added = {},
+                 Mask mask = nullptr);
     /// Of a layer with a residual, x is the s that forward gave. Throws Error where dx lies on an expanded dy.
     void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
-                  ConstTensor ds = {});
+                  ConstTensor ds = {}, Mask mask = nullptr);
     /// Whether this problem's double backward is there, or why not.
     Support supports_backward_backward() const;
     /// Throws Declined where it is not.

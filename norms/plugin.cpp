@@ -48,6 +48,7 @@ normlab_problem c_problem(const Problem& p) {
     c.residual_dtype = p.residuals() != p.dtype ? 1 + row_of(p.residuals()).plugin_code : 0;
     c.affine_set = static_cast<std::int32_t>(p.spec.affine_set);
     c.cast = static_cast<std::int32_t>(p.spec.cast);
+    c.masked = p.spec.masked ? 1 : 0;
     c.strided = p.dense() ? 0 : 1;
     const auto put = [&](const Gaps& gaps, std::int64_t(&strides)[3]) {
         const Steps steps = p.tensor(nullptr, p.dtype, gaps).steps();
@@ -114,8 +115,8 @@ public:
     void forward(const ForwardArgs& a) const override {
         const normlab_state state{a.state.mean, a.state.var, a.state.sigma, a.state.count};
         const normlab_forward_args args{
-            sizeof args, a.x.data,    a.affine.gamma, a.affine.beta,         state,         c_saved(a.saved),
-            a.y.data,    a.workspace, a.stream,       a.added.residual.data, a.added.s.data};
+            sizeof args, a.x.data,    a.affine.gamma, a.affine.beta,         state,          c_saved(a.saved),
+            a.y.data,    a.workspace, a.stream,       a.added.residual.data, a.added.s.data, a.mask};
         check("forward", [&] { return table_.forward(plan_, &args); });
     }
 
@@ -132,7 +133,8 @@ public:
                                          a.workspace,
                                          a.stream,
                                          a.ds.data,
-                                         a.gradients.d_residual.data};
+                                         a.gradients.d_residual.data,
+                                         a.mask};
         check("backward", [&] { return table_.backward(plan_, &args); });
     }
 
@@ -234,7 +236,8 @@ private:
                      {spec.adds(), NORMLAB_READS_RESIDUAL, 5, "residual"},
                      {!problem.dense(), NORMLAB_READS_STRIDES, 5, "strides"},
                      {spec.affine_set != AffineSet::channel, NORMLAB_READS_AFFINE, 5, "affine_set"},
-                     {spec.casts(), NORMLAB_READS_CAST, 6, "cast"}};
+                     {spec.casts(), NORMLAB_READS_CAST, 6, "cast"},
+                     {spec.masked, NORMLAB_READS_MASK, 7, "masked"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;
             if (const std::uint32_t least = 1u << 16 | since; table_.version < least)

@@ -16,6 +16,7 @@
  *     a residual before the norm: s = x + residual, another output, stands for x: problem.residual, likewise
  *     an activation behind the norm: y = act(z), where z is y above, and dz = dy * act'(z) stands for dy: problem.epilogue, likewise
  *     x_hat rounded to the data's type before it is multiplied by gamma: problem.cast, likewise
+ *     positions of samples left out (padding), by a mask: problem.masked, likewise
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
@@ -39,7 +40,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 6
+#define NORMLAB_PLUGIN_MINOR 7
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -119,7 +120,8 @@ enum {                                                                         /
     NORMLAB_READS_RESIDUAL = 16,                                               /* residual and residual_dtype */
     NORMLAB_READS_STRIDES = 32,                                                /* strided, and the strides of x, y, dy and dx */
     NORMLAB_READS_AFFINE = 64,                                                 /* affine_set */
-    NORMLAB_READS_CAST = 128                                                   /* cast */
+    NORMLAB_READS_CAST = 128,                                                  /* cast */
+    NORMLAB_READS_MASK = 256                                                   /* masked, and mask in the args */
 };
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
@@ -176,6 +178,16 @@ typedef struct normlab_problem {
     int32_t cast;              /* of NORMLAB_CAST_AFTER, ...: NORMLAB_CAST_BEFORE: y = gamma * round(x_hat) + beta (batch renorm: round(x_hat * r + d)), where round is to dtype,
                                   to nearest even; what follows it is formed in float (double for f64) and rounded once more, to y. Where x_hat is computed in the type of
                                   the data, round does nothing. backward and backward_backward have x_hat as it is, in z too */
+
+    /* Since version 1.7, likewise. */
+    int32_t masked;            /* 0 or 1: args.mask leaves positions of samples out, in all channels. There y = 0, behind an activation too, and dx = 0, whatever x and dy hold:
+                                  no mean, no sum of a block and neither dgamma nor dbeta has anything of them, and NaN in them shows nowhere (0 * NaN is NaN: choose, do not
+                                  multiply). m is the number of elements of the block that count: in both means of dx, in q, and in m / (m - 1) of the state, too. m = 0: saved
+                                  mean, var and rstd are 0 (r = 1, d = 0), and the state and its count stay as they were; m = 1: a running mean moves, an unbiased variance does
+                                  not. In instance norm the state averages over the samples with m of at least 1 (an unbiased variance: 2), and stays where there is none. With
+                                  stat_batch that holds for each slice. m < 2 with NORMLAB_DIVISOR_LESS_ONE: var and rstd are 0, so that x_hat = 0. With statistics given, y and dx
+                                  are set to 0 and nothing else changes. With a residual, s is written everywhere, and d is ds where dx is 0. It is not asked for in double
+                                  backward */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training
@@ -212,6 +224,9 @@ typedef struct normlab_forward_args {
     /* Since version 1.5: null where problem.residual is 0. Both lie as x does. */
     const void *residual;
     void *s;                   /* x + residual; may be residual */
+
+    /* Since version 1.7: null where problem.masked is 0. */
+    const uint8_t *mask;       /* N * S bytes: mask[n * S + s] is 0 where position s of sample n is left out, whatever layout and strides the tensors have */
 } normlab_forward_args;
 
 typedef struct normlab_backward_args {
@@ -226,6 +241,9 @@ typedef struct normlab_backward_args {
     /* Since version 1.5: null where problem.residual is 0. */
     const void *ds;            /* the cotangent of s; may be null: 0 */
     void *d_residual;          /* may be null: not asked for */
+
+    /* Since version 1.7: null where problem.masked is 0. */
+    const uint8_t *mask;       /* as forward's */
 } normlab_backward_args;
 
 /* Since version 1.2. Double backward: the gradients by x, dy and gamma of S = <dx, v> + <dgamma, u> + <dbeta, w>, where dx, dgamma and dbeta are what backward gives
@@ -236,7 +254,7 @@ typedef struct normlab_backward_args {
  *     statistics given:  ddy = gamma * rstd * v + u * x_hat + w,   ddgamma = sum rstd * dy * v,   ddx = rstd * dy * u
  * Where the denominator has another slope t than 1 (problem.denominator), t stands before (1/q) sum a * x_hat in P and in h, and ddx has - rstd^2 * x_hat *
  * (t * (1/q) sum g * P(v) - t^2 * (t - 1) * (1/q) sum g * x_hat * (1/q) sum v * x_hat); NORMLAB_DECLINED is an answer, too.
- * Nothing overlaps here. What `accumulation` says of sums holds for these, too. It is not asked for where epilogue or residual is not 0. */
+ * Nothing overlaps here. What `accumulation` says of sums holds for these, too. It is not asked for where epilogue, residual or masked is not 0. */
 typedef struct normlab_backward_backward_args {
     size_t size;
     const void *x, *dy;

@@ -10,6 +10,9 @@ Population::Population(const Spec& spec, std::int64_t channels, Average average)
       spread_(elements_) {
     if (spec.running == Running::none)
         throw Error(fmt::format("{} keeps no running statistics: there are none to recalibrate", spec.variant));
+    if (spec.masked)
+        throw Error(
+            fmt::format("{}: batches that are recalibrated have no mask; masked = false is accepted", spec.variant));
 }
 
 void Population::add(ConstTensor x, const Implementation& implementation) {

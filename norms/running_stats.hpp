@@ -8,11 +8,14 @@
 //   batch var:  likewise, times m / (m - 1) for Running::unbiased_variance;  sigma: sqrt(var + eps) (Ioffe 2017)
 //   r = clip(sigma_B / sigma, 1 / r_max, r_max),  d = clip((mean_B - mean) / sigma, -d_max, d_max), with the running
 //     values before the step
+// Behind a mask m is of the elements that count, and blocks without one (of an unbiased variance: without two) are no
+// part of a mean over blocks; where none is left the running value stays.
 // PyTorch's direction: momentum weighs the new value. One step a slice, in order. Real is double, or Quad where
 // identities are tested in quad.
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "norms/state.hpp"
@@ -74,16 +77,64 @@ NORMLAB_ANYWHERE void update_channel(const Spec& spec, Real& running_mean, Real&
     running_spread = (1 - a) * running_spread + a * (step_spread / n);
 }
 
-/// One step of all channels; mean and var hold `samples` x C statistics (samples = 1 for batch norm).
+/// The same behind a mask, where counts[i] elements of block i count: a block of none is left out, and of an unbiased
+/// variance one of a single element. What is left without a block stays.
+template <class Real>
+void update_masked_channel(const Spec& spec, Real& running_mean, Real& running_spread, std::int64_t count,
+                           std::span<const std::int64_t> counts, const Real* mean, const Real* var,
+                           std::int64_t stride) {
+    const std::int64_t least = spec.running == Running::unbiased_variance ? 2 : 1;
+    const auto kept = [&](std::int64_t from) {
+        return std::ranges::count_if(counts, [=](std::int64_t m) { return m >= from; });
+    };
+    Real step_mean(0), step_spread(0);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        const auto at = static_cast<std::int64_t>(i) * stride;
+        if (counts[i] < 1) continue;
+        step_mean += mean[at];
+        if (counts[i] < least) continue;
+        const Real size(static_cast<double>(counts[i]));
+        step_spread += spec.running == Running::sigma               ? sigma_of(spec, var[at])
+                       : spec.running == Running::unbiased_variance ? Real(size / (size - 1) * var[at])
+                                                                    : var[at];
+    }
+    const Real a = spec.momentum ? Real(*spec.momentum) : Real(1) / Real(static_cast<double>(count + 1));
+    if (const auto n = kept(1); n > 0)
+        running_mean = (1 - a) * running_mean + a * (step_mean / Real(static_cast<double>(n)));
+    if (const auto n = kept(least); n > 0)
+        running_spread = (1 - a) * running_spread + a * (step_spread / Real(static_cast<double>(n)));
+}
+
+/// How many elements count in the blocks of each slice or, where blocks do not span samples, of each sample; empty
+/// without a mask.
+std::vector<std::int64_t> counted_elements(const Problem& problem, Mask mask);
+
+/// Of those, what step `k` of a call averages over; empty without a mask.
+inline std::span<const std::int64_t> counts_of_step(const Problem& problem, const std::vector<std::int64_t>& counts,
+                                                    std::int64_t k) {
+    if (counts.empty() || !problem.spec.block.samples) return counts;
+    return std::span(counts).subspan(static_cast<std::size_t>(k), 1);
+}
+/// A step that averages over nothing is none: the count stays, too.
+inline bool is_step(std::span<const std::int64_t> counts) {
+    return counts.empty() || std::ranges::any_of(counts, [](std::int64_t m) { return m > 0; });
+}
+
+/// One step of all channels; mean and var hold `samples` x C statistics (samples = 1 for batch norm), of blocks of m
+/// elements or, behind a mask, of `counts`.
 template <class Real>
 void update_running(const Spec& spec, std::int64_t C, Real* running_mean, Real* running_spread, std::int64_t count,
-                    std::int64_t samples, std::int64_t m, const Real* mean, const Real* var) {
+                    std::int64_t samples, std::int64_t m, const Real* mean, const Real* var,
+                    std::span<const std::int64_t> counts = {}) {
     for (std::int64_t c = 0; c < C; ++c)
-        update_channel(spec, running_mean[c], running_spread[c], count, samples, m, mean + c, var + c, C);
+        if (counts.empty())
+            update_channel(spec, running_mean[c], running_spread[c], count, samples, m, mean + c, var + c, C);
+        else update_masked_channel(spec, running_mean[c], running_spread[c], count, counts, mean + c, var + c, C);
 }
 
 /// All steps of one training call, a slice each, from Saved's statistics.
-void update_running(const Problem& problem, const StateView& state, const double* mean, const double* var);
+void update_running(const Problem& problem, const StateView& state, const double* mean, const double* var,
+                    Mask mask = nullptr);
 
 template <class Real>
 struct RenormFactors {
@@ -98,15 +149,22 @@ NORMLAB_ANYWHERE RenormFactors<Real> renorm_factors(const Spec& spec, const Real
 }
 
 /// r and d of every block of a training call [slices x C], each slice against the running statistics that the slices
-/// before it left. `state` is not changed: update_running does that after the call.
+/// before it left; 1 and 0 where nothing counts. `state` is not changed: update_running does that after the call.
 template <class Real>
-void renorm_factors(const Problem& problem, const StateView& state, const Real* mean, const Real* var, Real* r,
-                    Real* d) {
+void renorm_factors(const Problem& problem, const StateView& state, const Real* mean, const Real* var, Real* r, Real* d,
+                    Mask mask = nullptr) {
     const Spec& spec = problem.spec;
+    const std::vector<std::int64_t> counted = counted_elements(problem, mask);
+    std::int64_t count = *state.count;
     const std::int64_t C = problem.shape.C;
     const double* spread = spec.running == Running::sigma ? state.sigma : state.var;
     std::vector<Real> moved_mean(state.mean, state.mean + C), moved_spread(spread, spread + C);
     for (std::int64_t k = 0; k < problem.slices(); ++k) {
+        const std::span<const std::int64_t> counts = counts_of_step(problem, counted, k);
+        if (!is_step(counts)) {
+            std::fill_n(r + k * C, C, Real(1)), std::fill_n(d + k * C, C, Real(0));
+            continue;
+        }
         for (std::int64_t c = 0; c < C; ++c) {
             const std::int64_t b = k * C + c;
             const auto i = static_cast<std::size_t>(c);
@@ -115,11 +173,11 @@ void renorm_factors(const Problem& problem, const StateView& state, const Real* 
             r[b] = f.r;
             d[b] = f.d;
         }
-        update_running<Real>(spec, C, moved_mean.data(), moved_spread.data(), *state.count + k, 1, problem.block_size(),
-                             mean + k * C, var + k * C);
+        update_running<Real>(spec, C, moved_mean.data(), moved_spread.data(), count++, 1, problem.block_size(),
+                             mean + k * C, var + k * C, counts);
     }
 }
 void renorm_factors(const Problem& problem, const StateView& state, const double* mean, const double* var, double* r,
-                    double* d);
+                    double* d, Mask mask = nullptr);
 
 }  // namespace normlab

@@ -104,6 +104,9 @@ void validate(const Problem& p) {
     if (s.cast < Cast::after || s.cast > Cast::before)
         throw Error(fmt::format("{}: cast = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.cast),
                                 static_cast<int>(Cast::before)));
+    if (s.masked && s.weights)
+        throw Error(fmt::format(
+            "{}: masked = true, but weights have no samples and positions to mask; false is accepted", s.variant));
     if (arithmetic_dtype(p.params()) != arithmetic_dtype(p.dtype))
         throw Error(
             fmt::format("{}: param_dtype = {} beside data of {}; {} is accepted", s.variant, row_of(p.params()).name,

@@ -97,6 +97,11 @@ struct Spec {
     /// before: y = factor * round(x_hat) + beta, where round is to the data's type; what follows it is formed in f32
     /// (f64 for f64) and rounded once more. Gradients, and the z that backward forms, are of x_hat itself.
     Cast cast = Cast::after;
+    /// A mask [N, S], an input of every call, leaves positions of samples out, in all channels. There y = 0 and dx = 0,
+    /// and no sum has what x and dy hold. m, also in q and in m / (m - 1) of running statistics, is the number of
+    /// elements of the block that count. Where m = 0: mean, var and rstd are 0, of batch renorm r = 1 and d = 0, and
+    /// State stays. Where m < 2 under a divisor of m - 1: var and rstd are 0, so that x_hat = 0.
+    bool masked = false;
 
     bool casts() const { return cast == Cast::before; }
     bool adds() const { return residual != Residual::none; }
@@ -112,6 +117,8 @@ struct Spec {
         if (divisor == Divisor::less_one) return m - 1;
         return divisor == Divisor::one || moments == Moments::norm ? 1 : m;
     }
+    /// Whether a block in which m elements count has a variance. A mask may leave too few.
+    constexpr bool has_variance(double m) const { return m > (divisor == Divisor::less_one ? 1 : 0); }
     /// Below some sigma^2 it is eps alone that divides, and there dx has no term of x_hat.
     constexpr bool has_floor() const {
         return denominator == Denominator::floor || denominator == Denominator::floor_root;
@@ -195,7 +202,7 @@ struct Problem {
 /// data's nor that of the arithmetic, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and
 /// centred, or with another denominator or divisor than the textbook's, batch renorm without them, one element a block
 /// where m - 1 divides, one value a channel where training needs more (batch norm, batch renorm and instance norm with
-/// m = 1), gaps that are negative, and x, y or dx expanded.
+/// m = 1, whatever a mask leaves), gaps that are negative, x, y or dx expanded, and a mask of weights.
 void validate(const Problem& problem);
 
 }  // namespace normlab

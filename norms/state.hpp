@@ -3,6 +3,7 @@
 // views of them where the tensors live.
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "norms/spec.hpp"
@@ -45,6 +46,10 @@ struct Added {
     ConstTensor residual;
     Tensor s;
 };
+
+/// Of a layer with a mask (Spec::masked): a byte for each sample and position, [N][S] whatever the layout and strides
+/// of the data; 0: left out, in all channels. Null without one.
+using Mask = const std::uint8_t*;
 
 /// Statistics where the tensors live (host or device). `count` is on the host.
 struct StateView {

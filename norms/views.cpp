@@ -42,6 +42,12 @@ void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& 
     }
 }
 
+void check_mask(const Spec& spec, Mask mask) {
+    if (spec.masked && !mask)
+        refuse("{} with a mask: null mask; a byte for each sample and position is accepted", spec.variant);
+    if (!spec.masked && mask) refuse("{} has no mask: null is accepted, or masked = true", spec.variant);
+}
+
 void check_place(std::string_view what, const ConstTensor& out, std::string_view of, const ConstTensor& in) {
     if (!out.data || out.data != in.data || same_place(out, in)) return;
     refuse("{} lies where {} does, with other strides{}; the same view, or memory of its own, is accepted", what, of,

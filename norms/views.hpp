@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "norms/spec.hpp"
+#include "norms/state.hpp"
 
 namespace normlab {
 
@@ -19,6 +19,9 @@ template <class... Args>
 void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& x, bool may_expand = false);
 /// The same of a tensor that is to be as `like` is, but for its type.
 void check_view(std::string_view what, const ConstTensor& t, ConstTensor like, DType dtype);
+
+/// Throws Error where a mask is missing, or there and not asked for.
+void check_mask(const Spec& spec, Mask mask);
 
 /// Throws Error where an output lies in the place of an input, which it may, but with other strides.
 void check_place(std::string_view what, const ConstTensor& out, std::string_view of, const ConstTensor& in);

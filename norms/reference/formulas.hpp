@@ -89,15 +89,64 @@ Array<T> slope(const Spec& spec, const Array<T>& var) {
     return out;
 }
 
+/// Which elements count: [slice, sample in slice, 1, 1, position]; empty where all do.
+using Counted = xt::xtensor<std::uint8_t, 5>;
+
+/// 0 in the place of what does not.
 template <class T>
-StatisticsOfBlocks<T> block_statistics(const Problem& p, const Array<T>& x) {
+void leave_out(Array<T>& a, const Counted& counted) {
+    if (counted.size() == 0) return;
+    auto v = a.begin();
+    const auto& dims = a.shape();
+    for (std::size_t k = 0; k < dims[0]; ++k)
+        for (std::size_t n = 0; n < dims[1]; ++n)
+            for (std::size_t c = 0; c < dims[2] * dims[3]; ++c)
+                for (std::size_t s = 0; s < dims[4]; ++s, ++v)
+                    if (counted(k, n, 0, 0, s) == 0) *v = T(0);
+}
+
+/// m and q of each block. Where a block has no variance both are 1 at least, and what they divide is 0.
+template <class T>
+struct Sizes {
+    Array<T> m, q;
+    Array<T> has_variance;  ///< 1 or 0
+};
+
+/// `x`: an array of the data's axes.
+template <class T>
+Sizes<T> block_sizes(const Problem& p, const Array<T>& x, const Counted& counted) {
+    auto dims = x.shape();
+    for (const std::size_t axis : block_axes(p.spec.block)) dims[axis] = 1;
+    xt::xtensor<double, 5> count(dims, static_cast<double>(p.block_size()));
+    if (counted.size() > 0) {
+        xt::xtensor<double, 5> ones(x.shape(), 1.0);
+        leave_out(ones, counted);
+        count = add_up<double>(ones, block_axes(p.spec.block));
+    }
+    Sizes<T> sizes{Array<T>(dims), Array<T>(dims), Array<T>(dims)};
+    for (std::size_t b = 0; b < count.size(); ++b) {
+        const double m = count.data()[b];
+        const bool has_variance = p.spec.has_variance(m);
+        sizes.m.data()[b] = T(std::max(1.0, m));
+        sizes.q.data()[b] = T(has_variance ? p.spec.divisor_of(m) : 1.0);
+        sizes.has_variance.data()[b] = T(has_variance ? 1 : 0);
+    }
+    return sizes;
+}
+
+/// What does not count is 0 in x.
+template <class T>
+StatisticsOfBlocks<T> block_statistics(const Problem& p, const Array<T>& x, const Counted& counted) {
     const AxisList axes = block_axes(p.spec.block);
-    const T m(static_cast<double>(p.block_size())), q(p.divisor());
-    Array<T> mean = add_up<T>(x, axes) / m;
+    const Sizes<T> sizes = block_sizes(p, x, counted);
+    Array<T> mean = add_up<T>(x, axes) / sizes.m;
     if (!p.spec.centred()) mean.fill(T(0));
-    const Array<T> centred = x - mean;
-    Array<T> var = add_up<T>(centred * centred, axes) / q;
+    Array<T> centred = x - mean;
+    leave_out(centred, counted);
+    Array<T> var = add_up<T>(centred * centred, axes) / sizes.q;
     Array<T> rstd = inverse_sigma(p.spec, var);
+    for (std::size_t b = 0; b < var.size(); ++b)
+        if (sizes.has_variance.data()[b] == T(0)) var.data()[b] = rstd.data()[b] = T(0);
     return {mean, var, rstd};
 }
 
@@ -122,23 +171,28 @@ Array<T> forward(const Array<T>& corrected, const Array<T>& gamma, const Array<T
     return gamma * corrected + beta;
 }
 
+/// What does not count is 0 in x_hat and dy.
 template <class T>
 Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const StatisticsOfBlocks<T>& of, const Array<T>& r,
-                     const Array<T>& d, const Array<T>& gamma, const Array<T>& dy) {
-    const Array<T> g = gamma * r * dy;
+                     const Array<T>& d, const Array<T>& gamma, const Array<T>& dy, const Counted& counted) {
+    Array<T> g = gamma * r * dy;
+    leave_out(g, counted);  // NaN of gamma or r
     Gradient<T> out;
     if (p.own_statistics()) {
         const AxisList axes = block_axes(p.spec.block);
-        const T m(static_cast<double>(p.block_size())), q(p.divisor());
-        Array<T> mean_g = add_up<T>(g, axes) / m;
+        const Sizes<T> sizes = block_sizes(p, dy, counted);
+        Array<T> mean_g = add_up<T>(g, axes) / sizes.m;
         if (!p.spec.centred()) mean_g.fill(T(0));
-        const Array<T> mean_g_x_hat = add_up<T>(g * x_hat, axes) * slope(p.spec, of.var) / q;
+        const Array<T> mean_g_x_hat = add_up<T>(g * x_hat, axes) * slope(p.spec, of.var) / sizes.q;
         out.dx = of.rstd * (g - mean_g - x_hat * mean_g_x_hat);
     } else {
         out.dx = of.rstd * g;
     }
+    leave_out(out.dx, counted);
     const AxisList summed = summed_axes(p.spec.affine_set);
-    out.dgamma = add_up<T>(dy * (x_hat * r + d), summed);
+    g = dy * (x_hat * r + d);
+    leave_out(g, counted);
+    out.dgamma = add_up<T>(g, summed);
     out.dbeta = add_up<T>(dy, summed);
     return out;
 }

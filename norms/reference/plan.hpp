@@ -30,6 +30,7 @@ private:
     void store_parameters(const Array<T>&, void*) const;
     Array<T> load_parameters(const void*, double absent) const;
     Array<T> factors(const void* gamma) const;  // of x_hat
+    Counted counted(Mask) const;
     /// What forward's statistics see of x + residual, of which s is written.
     Array<T> summed(const Array<T>& x, const Added&) const;
     /// Of 16 bits, as the data are; itself where they are of T.
@@ -116,6 +117,15 @@ Array<T> ReferencePlan<T>::factors(const void* gamma) const {
     if (gamma)
         for (T& v : a) v = p_.spec.factor(v);
     return a;
+}
+
+template <class T>
+Counted ReferencePlan<T>::counted(Mask mask) const {
+    if (!mask) return {};
+    const Dims d = dims();
+    Counted of(std::array<std::size_t, 5>{d[0], d[1], 1, 1, d[4]});
+    std::copy(mask, mask + of.size(), of.begin());
+    return of;
 }
 
 template <class T>
@@ -206,7 +216,9 @@ template <class T>
 void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     Array<T> x = load(args.x);
     if (p_.spec.adds()) x = summed(x, args.added);
-    const StatisticsOfBlocks<T> stats = p_.own_statistics() ? block_statistics(p_, x) : running(args.state);
+    const Counted of_mask = counted(args.mask);
+    leave_out(x, of_mask);
+    const StatisticsOfBlocks<T> stats = p_.own_statistics() ? block_statistics(p_, x, of_mask) : running(args.state);
     Array<T> r(statistic_dims(), T(1)), d(statistic_dims(), T(0));
     if (p_.has_correction()) {
         // Constants: from the real parts; in f64 at least, since the running statistics are.
@@ -216,7 +228,7 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
             mean[b] = convert<Real>(real_part(stats.mean.data()[b]));
             var[b] = convert<Real>(real_part(stats.var.data()[b]));
         }
-        renorm_factors(p_, args.state, mean.data(), var.data(), factor_r.data(), factor_d.data());
+        renorm_factors(p_, args.state, mean.data(), var.data(), factor_r.data(), factor_d.data(), args.mask);
         std::transform(factor_r.begin(), factor_r.end(), r.begin(), [](const Real& v) { return T(v); });
         std::transform(factor_d.begin(), factor_d.end(), d.begin(), [](const Real& v) { return T(v); });
     }
@@ -226,20 +238,24 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     if (p_.spec.casts()) round_to_data(x_hat);
     Array<T> y = reference::forward(x_hat, gamma, beta);
     if (p_.spec.activates()) activate(y);
+    leave_out(y, of_mask);
     store(y, args.y);
 }
 
 template <class T>
 void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const ConstSavedView& s = args.saved;
+    const Counted of_mask = counted(args.mask);
     const Array<T> x = load(args.x), gamma = factors(args.affine.gamma);
     Array<T> dy = load(args.dy);
     const StatisticsOfBlocks<T> of{saved(s.mean, s, 0, 0), saved(s.var, s, 1, 0), saved(s.rstd, s, 2, 0)};
     const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
-    const Array<T> x_hat = normalized(x, of.mean, of.rstd);
+    Array<T> x_hat = normalized(x, of.mean, of.rstd);
+    leave_out(x_hat, of_mask);
     if (p_.spec.activates())
         multiply_by_slope(dy, reference::forward(corrected(x_hat, r, d), gamma, load_parameters(args.affine.beta, 0)));
-    Gradient<T> out = reference::backward(p_, x_hat, of, r, d, gamma, dy);
+    leave_out(dy, of_mask);
+    Gradient<T> out = reference::backward(p_, x_hat, of, r, d, gamma, dy, of_mask);
     if (args.ds.data) out.dx += load(args.ds);
     if (args.gradients.d_residual.data) store(out.dx, args.gradients.d_residual);
     if (args.gradients.dx.data) store(out.dx, args.gradients.dx);

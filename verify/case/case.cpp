@@ -70,6 +70,7 @@ Spec Case::spec() const {
     if (residual_dtype) s.residual_dtype = *residual_dtype;
     if (affine_set) s.affine_set = *affine_set;
     if (cast) s.cast = *cast;
+    if (mask != MaskPattern::none) s.masked = true;
     s.stat_batch = stat_batch;
     return s;
 }

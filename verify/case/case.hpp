@@ -50,6 +50,16 @@ enum class Strides {
 };
 constexpr int last_strides = static_cast<int>(Strides::expanded_channels_positions);
 
+/// Which positions of samples a mask leaves in.
+enum class MaskPattern {
+    none,       ///< no mask
+    tail,       ///< of each sample the first ones, of one all and of one, where there are more than two, nothing
+    scattered,  ///< about two of three, by chance
+    all,        ///< leaves all out
+    one,        ///< one in each sample
+    poisoned    ///< as scattered, and x and dy are NaN and infinite where it leaves them out
+};
+
 /// The gradients that backward is asked for, as bits: dx, dgamma, dbeta.
 enum class Asked { none, dx, dgamma, dx_dgamma, dbeta, dx_dbeta, dgamma_dbeta, all };
 
@@ -88,6 +98,7 @@ struct Case {
     std::optional<DType> residual_dtype;
     std::optional<AffineSet> affine_set;
     std::optional<Cast> cast;
+    MaskPattern mask = MaskPattern::none;
     std::int64_t stat_batch = 0;
     std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;

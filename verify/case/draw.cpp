@@ -1,5 +1,6 @@
 #include "verify/case/draw.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -14,14 +15,19 @@ namespace normlab::verify {
 
 namespace {
 
-// Mean and variance of each channel of x, roughly: where running statistics are put.
-State state_around(const Problem& p, const std::vector<double>& x, StateKind kind, Random& random) {
+// Mean and variance of each channel of what is normalized, roughly: where running statistics are put.
+State state_around(const Inputs<double>& in, StateKind kind, Random& random) {
+    const Problem& p = in.problem;
+    const std::vector<double> x = in.seen();
     State state = initial_state(p.spec, p.shape.C);
     const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S);
-    const double m = std::max(1.0, static_cast<double>(p.shape.N) * static_cast<double>(S));
+    const auto left_out = static_cast<double>(std::ranges::count(in.mask, 0));
+    const double m = std::max(1.0, static_cast<double>(p.shape.N) * static_cast<double>(S) - left_out);
     std::vector<double> means(C), vars(C);
-    for (std::size_t i = 0; i < x.size(); ++i) means[i / S % C] += x[i] / m;
+    for (std::size_t i = 0; i < x.size(); ++i)
+        if (in.counts(i)) means[i / S % C] += x[i] / m;
     for (std::size_t i = 0; i < x.size(); ++i) {
+        if (!in.counts(i)) continue;
         const double away = x[i] - means[i / S % C];
         vars[i / S % C] += away * away / m;
     }
@@ -88,12 +94,13 @@ Inputs<double> drawn(const Case& c) {
                             c.data ? fmt::format(" ({}); another --dtype is accepted", c.data->x[i])
                                    : fmt::format("; kappa, sigma or offset is too large, a smaller one is accepted")));
     fill_residual(c, in);
+    fill_mask(c, in);
     if (c.state == StateKind::at && !std::isfinite(c.problem().spec.r_max * c.problem().spec.d_max))
         throw Unsuitable("r and d have no limits to be at; finite r_max and d_max are accepted");
     if (!has_gamma(c.affine)) in.gamma.clear();
     if (!has_beta(c.affine)) in.beta.clear();
     if (in.problem.spec.running != Running::none) {
-        in.state = state_around(in.problem, in.seen(), c.state, random);
+        in.state = state_around(in, c.state, random);
         in.state.count = c.count.value_or(in.state.count);
     }
     for (const StateArray& a : state_arrays)
@@ -101,6 +108,7 @@ Inputs<double> drawn(const Case& c) {
             if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");
     fill_others(c, in);
     expand(in);
+    poison_under_mask(c, in);
     return in;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include <fmt/format.h>
@@ -112,6 +113,38 @@ void fill_residual(const Case& c, Inputs<double>& in) {
     if (c.ds.pattern == "none") in.ds.clear();
     for (const double s : in.stored())
         if (!std::isfinite(s)) throw Unsuitable(fmt::format("x + residual overflows {}", name_of(sums)));
+}
+
+void fill_mask(const Case& c, Inputs<double>& in) {
+    if (!in.problem.spec.masked) return;
+    const auto [N, C, S] = c.shape;
+    Random random(c.seed, 8000);
+    const auto draw = [&](std::int64_t n) { return random.integer(0, std::max<std::int64_t>(1, n) - 1); };
+    const std::int64_t whole = N > 1 ? draw(N) : -1, empty = N > 2 ? (whole + 1 + draw(N - 1)) % N : -1;
+    for (std::int64_t n = 0; n < N; ++n) {
+        const std::int64_t kept = n == whole ? S : n == empty ? 0 : 1 + draw(S - 1), chosen = draw(S);
+        for (std::int64_t s = 0; s < S; ++s) {
+            const bool chance = random.integer(0, 2) > 0;
+            const bool counts = c.mask == MaskPattern::tail  ? s < kept
+                                : c.mask == MaskPattern::one ? s == chosen
+                                : c.mask == MaskPattern::all ? false
+                                                             : chance;
+            constexpr std::uint8_t others[] = {1, 0xff, 0x80, 2};  // whatever is not 0 counts
+            in.mask.push_back(counts ? others[static_cast<std::size_t>(draw(std::ssize(others)))] : 0);
+        }
+    }
+}
+
+void poison_under_mask(const Case& c, Inputs<double>& in) {
+    if (c.mask != MaskPattern::poisoned) return;
+    constexpr double inf = std::numeric_limits<double>::infinity(), values[] = {std::nan(""), inf, -inf};
+    std::size_t k = 0;
+    for (std::size_t i = 0; i < in.x.size(); ++i) {
+        if (in.counts(i)) continue;
+        in.x[i] = values[k % 3];
+        if (!in.problem.gaps.dy.expands()) in.dy[i] = values[k / 3 % 3];  // of which one element stands for others
+        ++k;
+    }
 }
 
 std::vector<std::size_t> tail_places(std::size_t count, std::uint64_t seed) {

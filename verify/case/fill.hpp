@@ -11,6 +11,10 @@ void fill_x(const Case& c, Inputs<double>& in);
 /// Of a layer with a residual: what is added to x, and ds.
 void fill_residual(const Case& c, Inputs<double>& in);
 
+/// The mask, of a case that has one; and, once all else is there, what lies under it.
+void fill_mask(const Case& c, Inputs<double>& in);
+void poison_under_mask(const Case& c, Inputs<double>& in);
+
 /// Where dy=tail is 1: places in a channel of `count` elements, ascending.
 std::vector<std::size_t> tail_places(std::size_t count, std::uint64_t seed);
 

@@ -37,6 +37,7 @@ constexpr std::array<std::string_view, 13> strides_names{"dense",
                                                          "expanded_samples_channels",
                                                          "expanded_samples_positions",
                                                          "expanded_channels_positions"};
+constexpr std::array<std::string_view, 6> mask_names{"none", "tail", "scattered", "all", "one", "poisoned"};
 constexpr std::array<std::string_view, 8> asked_names{"none",  "dx",       "dgamma",       "dx+dgamma",
                                                       "dbeta", "dx+dbeta", "dgamma+dbeta", "all"};
 
@@ -53,6 +54,7 @@ std::string shown(Activation v) { return std::string(name_of(v)); }
 std::string shown(Residual v) { return std::string(name_of(v)); }
 std::string shown(AffineSet v) { return std::string(name_of(v)); }
 std::string shown(Cast v) { return std::string(name_of(v)); }
+std::string shown(MaskPattern v) { return std::string(mask_names[static_cast<std::size_t>(v)]); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
@@ -305,6 +307,9 @@ void draw_affine_set(Case& c, Random& random) {
 // It shows in 16 bits alone.
 void draw_cast(Case& c, Random& random) {
     if (random.chance(is_narrow(c.dtype) ? 0.12 : 0.03)) c.cast = Cast::before;
+}
+void draw_mask(Case& c, Random& random) {
+    if (!is_weights(c.spec()) && random.chance(0.06)) c.mask = static_cast<MaskPattern>(random.integer(1, 5));
 }
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
@@ -567,6 +572,8 @@ const Setting table[] = {
                                      .simplified = 5,
                                      .draw = draw_cast,
                                      .take = take<&Case::cast, &Spec::cast>}),
+    of<&Case::mask, parse_word<MaskPattern, mask_names>>(
+        {.key = "mask", .part = Part::numbers, .simplified = 5, .draw = draw_mask}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

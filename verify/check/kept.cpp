@@ -40,11 +40,11 @@ public:
                             in_.beta.empty() ? nullptr : channels_[1].data()};
         const bool adds = p_.spec.adds();
         operation.forward(tensor(0), affine, view, saved_.view(), tensor(2),
-                          adds ? Added{of_sum(0), of_sum(2)} : Added{});
+                          adds ? Added{of_sum(0), of_sum(2)} : Added{}, mask());
         if (in_.dy.size() == in_.x.size())
             operation.backward(adds ? of_sum(2) : tensor(0), tensor(1), affine, saved_.view(),
                                {tensor(3), channels_[2].data(), channels_[3].data(), adds ? of_sum(3) : Tensor{}},
-                               in_.ds.empty() ? Tensor{} : of_sum(1));
+                               in_.ds.empty() ? Tensor{} : of_sum(1), mask());
     }
     void of_one_plan() { run(operation_); }
     void of_a_new_plan() {
@@ -58,6 +58,7 @@ private:
             write_element(memory.data(), dtype, static_cast<std::int64_t>(i), values[i]);
     }
     Tensor tensor(std::size_t k) const { return {tensors_[k].data(), p_.dtype, p_.shape, p_.layout}; }
+    Mask mask() const { return in_.mask.empty() ? nullptr : in_.mask.data(); }
     Tensor of_sum(std::size_t k) const { return {sums_[k].data(), p_.residuals(), p_.shape, p_.layout}; }
 
     const Implementation& implementation_;

@@ -27,7 +27,7 @@ void add_state_rounding(Bounds& bounds, const Inputs<double>& in, const truth::R
         for (std::size_t k = c; k < t.blocks.size(); k += C) {
             const truth::Block& b = t.blocks[k];
             const auto m = static_cast<double>(b.elements.size());
-            const double bessel = p.spec.running == Running::unbiased_variance ? m / (m - 1) : 1;
+            const double bessel = p.spec.running == Running::unbiased_variance && m > 1 ? m / (m - 1) : 1;
             mean += std::abs(static_cast<double>(b.mean)) / n;
             spread += static_cast<double>(p.spec.running == Running::sigma ? b.s : b.var) * bessel / n;
         }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -42,6 +43,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
     end = add(dy, true, p_.dtype, p_.gaps.dy, end);
     end = add(gamma, parameter_bytes, end, of_params), end = add(beta, parameter_bytes, end, of_params);
     end = add(ds, adds, sums, p_.gaps.dx, end);
+    end = add(mask, p_.spec.masked ? static_cast<std::size_t>(p_.shape.N * p_.shape.S) : 0, end, placement.offset);
     end = add(workspace, operation_.workspace_bytes(), end, 0);
     results_.resize(outputs_and_saved);
     for (const bool after_forward : {false, true}) {
@@ -108,6 +110,8 @@ void Session::write(const Inputs<double>& in) {
     pack_tensor(slots_[x], in.x, p_.dtype), pack_tensor(slots_[dy], in.dy, p_.dtype);
     pack_tensor(slots_[residual], in.residual, p_.residuals()), pack_tensor(slots_[ds], in.ds, p_.residuals());
     pack(slots_[gamma], in.gamma, params), pack(slots_[beta], in.beta, params);
+    std::ranges::copy(std::as_bytes(std::span(in.mask)),
+                      image_.begin() + static_cast<std::ptrdiff_t>(slots_[mask].begin));
     for (std::size_t k = 0; k < std::size(state_arrays); ++k)
         pack(slots_[state + k], in.state.*state_arrays[k].values, DType::f64);
     has_gamma_ = !in.gamma.empty(), has_beta_ = !in.beta.empty(), has_ds_ = !in.ds.empty();
@@ -140,7 +144,7 @@ void Session::forward() {
             view.*state_arrays[k].view = static_cast<double*>(at(slots_[state + k]));
     }
     operation_.forward(tensor(slots_[x]), affine(), view, saved(), tensor(slot(Quantity::y)),
-                       {of_sum(slots_[residual]), of_sum(slot(Quantity::s))});
+                       {of_sum(slots_[residual]), of_sum(slot(Quantity::s))}, mask_of());
     synchronize(p_.device);
     for (const Quantity q : {Quantity::y, Quantity::s}) fetch(static_cast<std::size_t>(q), slot(q));
     for (const QuantityRow& q : quantities::saved()) fetch(static_cast<std::size_t>(q.quantity), slot(q.quantity));
@@ -157,7 +161,7 @@ void Session::backward(Wanted wanted) {
     if (!wanted.dx) gradients.dx.data = nullptr;
     if (wanted.d_residual) gradients.d_residual = of_sum(slot(Quantity::d_residual));
     operation_.backward(p_.spec.adds() ? of_sum(slot(Quantity::s)) : tensor(slots_[x]), tensor(slots_[dy]), affine(),
-                        saved(), gradients, has_ds_ ? of_sum(slots_[ds]) : Tensor{});
+                        saved(), gradients, has_ds_ ? of_sum(slots_[ds]) : Tensor{}, mask_of());
     synchronize(p_.device);
     for (const Quantity q : {Quantity::dx, Quantity::dgamma, Quantity::dbeta, Quantity::d_residual})
         fetch(static_cast<std::size_t>(q), slot(q));

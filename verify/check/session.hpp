@@ -54,6 +54,7 @@ private:
         beta,
         residual,
         ds,
+        mask,
         workspace,
         opaque,
         state,
@@ -71,6 +72,7 @@ private:
     Tensor tensor(const Slot& s) const { return p_.tensor(at(s), p_.dtype, s.gaps); }
     Tensor of_sum(const Slot& s) const { return p_.tensor(at(s), p_.residuals(), s.gaps); }
     Affine affine() const;
+    Mask mask_of() const { return static_cast<Mask>(at(slots_[mask])); }
     SavedView saved();
 
     Problem p_;

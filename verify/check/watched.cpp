@@ -4,6 +4,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -111,12 +112,14 @@ public:
           operation_(p_, implementation, {.threads = how.threads}), x_(array("x", p_.dtype, in.x.size())),
           dy_(array("dy", p_.dtype, in.x.size())), residual_(array("residual", p_.residuals(), in.residual.size())),
           ds_(array("ds", p_.residuals(), in.ds.size())), gamma_(array("gamma", p_.params(), in.gamma.size())),
-          beta_(array("beta", p_.params(), in.beta.size())), results_(arrays_of_results(implementation.saves())),
-          state_(arrays_of_state()), opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
+          beta_(array("beta", p_.params(), in.beta.size())), mask_(bytes("mask", in.mask.size(), 1)),
+          results_(arrays_of_results(implementation.saves())), state_(arrays_of_state()),
+          opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
           workspace_(bytes("workspace", operation_.workspace_bytes(), 256)) {
         operation_.use_workspace(workspace_.data());
         ds_.write(tensor_bytes(in.ds, p_.residuals()));
         gamma_.write(packed(in.gamma, p_.params(), entry)), beta_.write(packed(in.beta, p_.params(), entry));
+        mask_.write(bytes_of(in.mask));
         for (const QuantityRow& q : quantities::saved())
             if (q.is_of(p_)) saved_.*q.view = result(q.quantity).data<double>();
         saved_.opaque = opaque_.data<std::byte>();
@@ -137,6 +140,12 @@ private:
         return p;
     }
     static std::size_t entry(std::size_t i) { return i; }
+    static Bytes bytes_of(const std::vector<std::uint8_t>& mask) {
+        const auto bytes = std::as_bytes(std::span(mask));
+        return {bytes.begin(), bytes.end()};
+    }
+    // Null without a mask.
+    Mask mask(const Watched& w) const { return p_.spec.masked ? w.data<std::uint8_t>() : nullptr; }
     Bytes tensor_bytes(const std::vector<double>& values, DType dtype) const {
         return packed(values, dtype, [this](std::size_t i) { return memory_index(p_, i); });
     }
@@ -248,7 +257,7 @@ private:
             poison(results);
             enter("forward", written);
             operation_.forward(tensor(x_), affine(), state, saved_, tensor(result(Quantity::y)),
-                               {of_sum(residual_), of_sum(result(Quantity::s))});
+                               {of_sum(residual_), of_sum(result(Quantity::s))}, mask(mask_));
             check("forward", written);
             if (!moves_state && count != in_.state.count)
                 out_.breaches.push_back(
@@ -275,7 +284,7 @@ private:
                                 saved_,
                                 {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(),
                                  result(Quantity::dbeta).data(), of_sum(result(Quantity::d_residual))},
-                                in_.ds.empty() ? Tensor{} : of_sum(ds_));
+                                in_.ds.empty() ? Tensor{} : of_sum(ds_), mask(mask_));
             check("backward", results);
         }
         read(results);
@@ -329,8 +338,10 @@ private:
         const Watched& residual =
             filled("other residual", sums, tensor_bytes({in_.residual.rbegin(), in_.residual.rend()}, sums));
         const Watched& s = filled("other s", sums, Bytes(in_.residual.size() * size_of(sums)));
+        const Watched& other_mask = filled("other mask", DType::f64, bytes_of({in_.mask.rbegin(), in_.mask.rend()}));
         const SavedMemory kept(operation_);
-        operation_.forward(tensor(x), affine(), state, kept.view(), tensor(y), {of_sum(residual), of_sum(s)});
+        operation_.forward(tensor(x), affine(), state, kept.view(), tensor(y), {of_sum(residual), of_sum(s)},
+                           mask(other_mask));
         synchronize(p_.device);
     }
 
@@ -339,7 +350,7 @@ private:
     Problem p_;
     Operation operation_;
     std::deque<Watched> all_;
-    Watched &x_, &dy_, &residual_, &ds_, &gamma_, &beta_;
+    Watched &x_, &dy_, &residual_, &ds_, &gamma_, &beta_, &mask_;
     Arrays results_;  // by Quantity
     Arrays state_;    // as state_arrays
     Watched &opaque_, &workspace_;

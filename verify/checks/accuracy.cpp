@@ -89,6 +89,37 @@ void add_casts(std::vector<Case>& cases, const Case& base) {
     if (base.spec().correction == Correction::renorm) add([](Case& c) { c.state = StateKind::far; });
 }
 
+// Positions left out: each pattern, in blocks of few elements and of many; beside what else decides y, dx and State.
+void add_masks(std::vector<Case>& cases, const Case& base) {
+    if (is_weights(base.spec())) return;
+    const auto add = [&](MaskPattern mask, auto change) {
+        Case c = base;
+        c.shape.S = 7, c.mask = mask;
+        change(c);
+        if (is_valid(c)) cases.push_back(c);
+    };
+    using enum MaskPattern;
+    for (const MaskPattern mask : {tail, scattered, all, one, poisoned}) add(mask, [](Case&) {});
+    if (base.dtype != DType::f32) return;
+    add(scattered, [](Case& c) { c.shape = {9, 6, 70}; });
+    add(poisoned, [](Case& c) { c.residual = Residual::wide; });
+    add(poisoned, [](Case& c) { c.residual = Residual::stored, c.activation = Activation::silu; });
+    add(poisoned, [](Case& c) { c.strides = Strides::sliced; });
+    add(tail, [](Case& c) { c.strides = Strides::expanded; });
+    add(poisoned, [](Case& c) { c.affine_set = AffineSet::element; });
+    add(tail, [](Case& c) { c.affine_set = AffineSet::sample_channel, c.gamma_offset = 1; });
+    add(tail, [](Case& c) { c.shape = {1, 6, 7}; });
+    add(one, [](Case& c) { c.shape = {2, 6, 2}; });
+    add(scattered, [](Case& c) { c.shape = {12, 6, 1}; });
+    if (!base.spec().plain())  // m - 1 of blocks of which one element is left
+        for (const MaskPattern mask : {tail, one})
+            add(mask, [](Case& c) { c.shape.C = 1, c.divisor = Divisor::less_one; });
+    if (base.spec().block.samples && may_keep_state(base.spec()))
+        for (const MaskPattern mask : {tail, scattered, one})
+            for (const std::int64_t samples : {1, 2})
+                add(mask, [=](Case& c) { c.shape.N = 6, c.stat_batch = samples, c.state = StateKind::far; });
+}
+
 std::vector<Case> settings(const Case& base) {
     std::vector<Case> cases;
     const auto add = [&](auto change) {
@@ -174,6 +205,7 @@ std::vector<Case> settings(const Case& base) {
             });
     }
     add_casts(cases, Case(cases[0]));
+    add_masks(cases, Case(cases[0]));
     add_forms(cases, Case(cases[0]));
     if (!spec.plain())
         for (const Denominator d : {Denominator::root, Denominator::added, Denominator::floor, Denominator::floor_root})
@@ -248,7 +280,11 @@ std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
             cases.push_back(cases[0]), cases.back().activation = Activation::silu, cases.push_back(cases[0]),
                                        cases.back().residual = Residual::stored;
     }
-    if (repeats_training(base)) return {cases[0]};
+    if (repeats_training(base)) {
+        cases.resize(1);
+        if (tier != Tier::smoke) add_masks(cases, Case(cases[0]));
+        return cases;
+    }
     const auto add = [&](std::int64_t m, double kappa, std::uint64_t seed = 1) {
         Case c = with_block(base, m);
         c.kappa = kappa, c.seed = seed;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/exact.hpp"
 #include "verify/truth/quantities.hpp"
@@ -73,6 +74,7 @@ std::vector<Finding> whole_blocks(const Case& c, const Implementation& implement
     const Order elements = elements_in_order(c.shape, samples, channels), entries = entries_in_order(p, elements);
     Inputs<double> moved = in;
     moved.x = in_order(in.x, elements), moved.dy = in_order(in.dy, elements);
+    moved.mask = in_order(in.mask, elements_in_order({c.shape.N, 1, c.shape.S}, samples, identity(1)));
     moved.gamma = in_order(in.gamma, entries), moved.beta = in_order(in.beta, entries);
     moved.state = in_order(in.state, channels);
     const Outputs<double> out = run(implementation, in), got = run(implementation, moved);
@@ -133,7 +135,8 @@ bool sums_are_exact(const Case& c) { return c.x.pattern == "grid" || c.x.pattern
 
 std::vector<Finding> permutation(const Case& c, const Implementation& implementation) {
     std::vector<Finding> findings = whole_blocks(c, implementation);
-    if (sums_are_exact(c) && c.problem().own_statistics()) findings.push_back(within_blocks(c, implementation));
+    if (sums_are_exact(c) && c.problem().own_statistics() && c.mask == MaskPattern::none)
+        findings.push_back(within_blocks(c, implementation));
     return findings;
 }
 
@@ -151,6 +154,7 @@ std::vector<Case> permutation_cases(const Case& base, Tier tier) {
     };
     add({5, 21, 3}, "normal");
     if (tier == Tier::smoke) return cases;
+    if (!is_weights(base.spec())) add({5, 21, 3}, "normal"), cases.back().mask = MaskPattern::scattered;
     add({4, 37, 1}, "normal"), add({19, 3, 7}, "normal");
     if (base.mode == Mode::train)
         for (const char* x : {"grid", "pairs"}) {
@@ -183,6 +187,8 @@ std::vector<Case> independence_cases(const Case& base, Tier tier) {
         cases.back().shape = {tier == Tier::smoke || C * S > 256 ? 17 : 256, C, S};
         if (cases.back().groups && C == 1) cases.back().groups = 1;
     }
+    if (tier != Tier::smoke && !is_weights(base.spec()))
+        cases.push_back(cases[0]), cases.back().mask = MaskPattern::tail;
     return cases;
 }
 
@@ -204,6 +210,8 @@ std::vector<Finding> batch_independence(const Case& c, const Implementation& imp
             some.x = rows(in.x), some.dy = rows(in.dy);
             if (!in.residual.empty()) some.residual = rows(in.residual);
             if (!in.ds.empty()) some.ds = rows(in.ds);
+            if (!in.mask.empty())
+                some.mask = {in.mask.begin() + first * c.shape.S, in.mask.begin() + (first + B) * c.shape.S};
             if (in.problem.spec.affine_set == AffineSet::sample_channel)
                 for (std::vector<double>* v : {&some.gamma, &some.beta})
                     if (!v->empty()) *v = {v->begin() + first * c.shape.C, v->begin() + (first + B) * c.shape.C};

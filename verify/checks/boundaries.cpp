@@ -1,5 +1,6 @@
 // NaN and infinities stay where they are; one value a channel and empty tensors have defined results.
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -37,6 +38,10 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
     if (base.dtype == DType::f32 && base.layout == Layout::channels_first)
         for (const AffineSet set : other_sets) cases.push_back(cases[0]), cases.back().affine_set = set;
     cases.push_back(cases[0]), cases.back().residual = Residual::stored;
+    if (!is_weights(base.spec())) {
+        add({5, 6, 7}), cases.back().mask = MaskPattern::scattered;
+        add({5, 6, 7}), cases.back().mask = MaskPattern::all;
+    }
     if (base.dtype == DType::f32 && base.layout == Layout::channels_first)
         for (const Activation a : {Activation::relu, Activation::silu, Activation::gelu, Activation::gelu_tanh})
             cases.push_back(cases[0]), cases.back().activation = a;  // max(z, 0) may drop NaN
@@ -82,7 +87,7 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block. Behind an activation dz
 // has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0. Behind relu dz
 // may be chosen, not multiplied: 0 where act' is 0, whatever dy is. With a residual s has what x has there, and
-// d_residual is as dx.
+// d_residual is as dx. What a mask leaves out sees nothing and shows in nothing but s.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -98,17 +103,22 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
                chosen = !in_x && p.spec.activation == Activation::relu;
     Reach y(size), dx(size), dgamma(entries), dbeta(entries), s(size), state(C);
     s.may[at] = s.must[at] = in_x;
+    const bool counts = in.counts(at);
+    const auto block_counts = std::ranges::count_if(blocks[k], [&](std::size_t i) { return in.counts(i); });
+    // of a single element a variance may be 0, and of a running one nothing may be left, whatever it is
+    const bool shows = counts && (in.mask.empty() || block_counts > 1);
     for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
-        y.may[i] = in_x, y.must[i] = in_x && (i == at || !zero_others) && !has_limit;
-        dx.may[i] = true, dx.must[i] = !chosen && (apart ? i == at : own || !in_x);
+        if (!counts || !in.counts(i)) continue;
+        y.may[i] = in_x, y.must[i] = shows && in_x && (i == at || !zero_others) && !has_limit;
+        dx.may[i] = true, dx.must[i] = shows && !chosen && (apart ? i == at : own || !in_x);
         if (in_x) dgamma.may[p.affine_entry(i)] = true;
         if (in_x && p.spec.activates()) dbeta.may[p.affine_entry(i)] = true;
     }
-    dgamma.may[entry] = true, dgamma.must[entry] = !chosen;
-    if (!in_x || p.spec.activates()) dbeta.may[entry] = true;
-    dbeta.must[entry] = !in_x && !chosen;
-    if (in_x && p.mode == Mode::train) state.may[at / S % C] = state.must[at / S % C] = true;
-    if (p.spec.centred() && own && in_x && !got.saved.mean.empty()) {
+    dgamma.may[entry] = counts, dgamma.must[entry] = shows && !chosen;
+    if (!in_x || p.spec.activates()) dbeta.may[entry] = counts;
+    dbeta.must[entry] = shows && !in_x && !chosen;
+    if (in_x && p.mode == Mode::train) state.may[at / S % C] = counts, state.must[at / S % C] = shows;
+    if (p.spec.centred() && own && in_x && counts && !got.saved.mean.empty()) {
         if (std::isfinite(got.saved.mean[k]))
             return {none_of("saved mean", 1,
                             fmt::format("{} at {} of x: saved mean {:.9g} of its block hides it", value,
@@ -143,16 +153,16 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
     const bool apart = !p.own_statistics() || (!p.spec.centred() && p.spec.has_floor());
     const bool activates = p.spec.activates();
     Reach y(size), dx(size), s(size), parameters(static_cast<std::size_t>(p.affine_count()));
-    parameters.may[entry] = parameters.must[entry] = activates;
+    const auto uses = [&](std::size_t i) { return p.affine_entry(i) == entry && in.counts(i); };
     for (std::size_t i = 0; i < size; ++i)
-        if (p.affine_entry(i) == entry) y.may[i] = y.must[i] = true;
+        if (uses(i)) y.may[i] = y.must[i] = true, parameters.may[entry] = parameters.must[entry] = activates;
     for (const auto& block : blocks) {
         bool met = false;
-        for (const std::size_t i : block) met |= (in_gamma || activates) && p.affine_entry(i) == entry;
+        for (const std::size_t i : block) met |= (in_gamma || activates) && uses(i);
         for (const std::size_t i : block)
-            if (met) {
-                dx.may[i] = p.own_statistics() || p.affine_entry(i) == entry;
-                dx.must[i] = !apart || p.affine_entry(i) == entry;
+            if (met && in.counts(i)) {
+                dx.may[i] = p.own_statistics() || uses(i);
+                dx.must[i] = in.mask.empty() && (!apart || uses(i));
             }
     }
     const Reach* const reach[] = {&y, &dx, &parameters, &parameters, &s, &dx};

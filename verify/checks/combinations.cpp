@@ -38,6 +38,7 @@ bool keeps_state(const Spec& s) { return may_keep_state(s); }
 bool has_groups(const Spec& s) { return s.block.channels && !s.block.groups; }
 bool has_slices(const Spec& s) { return s.block.samples && may_keep_state(s); }
 bool has_forms(const Spec& s) { return !s.plain(); }
+bool has_samples(const Spec& s) { return !is_weights(s); }
 bool has_renorm(const Spec& s) { return s.correction == Correction::renorm; }
 
 void set_layout(Case& c, std::size_t k) { c.layout = static_cast<Layout>(k); }
@@ -109,6 +110,10 @@ void set_strides(Case& c, std::size_t k) {
 void set_cast(Case& c, std::size_t k) {
     if (k == 1) c.cast = Cast::before;
 }
+// Which, by the shape.
+void set_mask(Case& c, std::size_t k) {
+    if (k == 1) c.mask = static_cast<MaskPattern>(1 + (c.shape.N + c.shape.C + 2 * c.shape.S) % 5);
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -141,6 +146,7 @@ constexpr Factor factors[] = {
     {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
     {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},
     {.name = "cast", .levels = 2, .set = set_cast, .option = true},
+    {.name = "mask", .levels = 2, .set = set_mask, .has = has_samples, .option = true},
     {.name = "strides", .levels = last_strides + 1, .set = set_strides, .option = true},
 };
 
@@ -251,8 +257,7 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
         if (there) all.push_back(compare(q.name_in(p.spec), q.stored(p), q.in(out), q.in(t), bounds.*q.bound));
     }
     if (c.strides != Strides::dense) all.push_back(gaps_written(written));
-    if (moves)
-        all.push_back(measured("updates miscounted", out.state.count != in.state.count + in.problem.slices(), 0));
+    if (moves) all.push_back(measured("updates miscounted", out.state.count != in.state.count + t.steps, 0));
     if (keeps && !moves) {
         const bool same = out.state.mean == in.state.mean && spread_of(out.state) == spread_of(in.state) &&
                           out.state.count == in.state.count;

@@ -43,6 +43,7 @@ std::vector<Case> memory_cases(const Case& base, Tier tier) {
     if (is_narrow(base.dtype)) cases.back().residual_dtype = DType::f32;
     if (base.dtype == DType::f32)
         for (const AffineSet set : other_sets) cases.push_back(cases[0]), cases.back().affine_set = set;
+    if (!is_weights(base.spec())) cases.push_back(cases[0]), cases.back().mask = MaskPattern::poisoned;
     if (base.spec().block.samples && may_keep_state(base.spec()) && base.mode == Mode::train) {
         cases.push_back(cases[0]);
         cases.back().shape.N = 6, cases.back().stat_batch = 2;
@@ -119,14 +120,15 @@ Finding strided(Inputs<double> in, const Implementation& implementation, const s
     for (std::size_t c = 0; c < in.beta.size(); ++c)
         write_element(beta.data(), params, static_cast<std::int64_t>(c), in.beta[c]);
     const Affine affine{gamma.empty() ? nullptr : gamma.data(), beta.empty() ? nullptr : beta.data()};
+    const Mask mask = in.mask.empty() ? nullptr : in.mask.data();
     State state = in.state;
     Saved saved;
     try {
         forward(p.spec, p.mode, x.view(), affine, p.spec.running == Running::none ? nullptr : &state, saved, y.view(),
-                implementation, adds ? Added{residual.view(), s.view()} : Added{});
+                implementation, adds ? Added{residual.view(), s.view()} : Added{}, mask);
         backward(p.spec, p.mode, adds ? s.view() : x.view(), dy.view(), affine, saved,
                  {dx.view(), nullptr, nullptr, adds ? d_residual.view() : Tensor{}}, implementation,
-                 in.ds.empty() ? Tensor{} : ds.view());
+                 in.ds.empty() ? Tensor{} : ds.view(), mask);
     } catch (const Error& e) {
         Finding f = none_of("strided", 0, "");
         f.note = fmt::format("sliced views are refused: {}", e.what());

@@ -34,6 +34,7 @@ std::vector<Case> gap_cases(const Case& base, Tier tier) {
     }
     add(Strides::sliced, {5, 6, 3}), cases.back().residual = Residual::stored;
     add(Strides::sliced, {3, 2, 17}), cases.back().affine = AffineUse::none;
+    if (!is_weights(base.spec())) add(Strides::sliced, {5, 6, 3}), cases.back().mask = MaskPattern::scattered;
     add(Strides::samples, {100, 8, 1}), add(Strides::sliced, {1, 6, 5});
     if (tier == Tier::full)
         for (const std::int64_t e : {1, 2, 7, 8, 9, 16, 17, 65, 257})

@@ -24,6 +24,7 @@ std::vector<Case> reuse_cases(const Case& base, Tier tier) {
     add({4, 6, 2}), cases.back().residual = Residual::stored;
     add({4, 6, 2}), cases.back().gamma_offset = 1;  // factors that are formed once, and kept
     if (base.layout == Layout::channels_first) add({4, 6, 3}), cases.back().affine_set = AffineSet::element;
+    if (!is_weights(base.spec())) add({4, 6, 7}), cases.back().mask = MaskPattern::scattered;
     if (tier == Tier::full) add({64, 48, 13}), add({5, 258, 1}), add({3, 3, 1031});
     return cases;
 }
@@ -31,11 +32,11 @@ std::vector<Case> reuse_cases(const Case& base, Tier tier) {
 // `change` of each array, and of the same array of another call.
 template <class F>
 Inputs<double> changed(Inputs<double> in, const Inputs<double>& other, F change) {
-    const auto one = [&](std::vector<double>& to, const std::vector<double>& from) {
+    const auto one = [&](auto& to, const auto& from) {
         if (!to.empty() && to.size() == from.size()) change(to, from);
     };
     one(in.x, other.x), one(in.dy, other.dy), one(in.gamma, other.gamma), one(in.beta, other.beta);
-    one(in.residual, other.residual), one(in.ds, other.ds);
+    one(in.residual, other.residual), one(in.ds, other.ds), one(in.mask, other.mask);
     for (const StateArray& a : state_arrays) one(in.state.*a.values, other.state.*a.values);
     return in;
 }
@@ -87,14 +88,18 @@ private:
         std::vector<Finding> all;
         call(a_), all.push_back(as_fresh_a(quantity));
         call(b_), all.push_back(as_fresh(quantity, b_));
-        using Vector = std::vector<double>;
         // as little as may be, for whoever looks at the ends of an array, or at its sum
         for (const Inputs<double>&in :
-             {changed(a_, b_, [](Vector&to, const Vector&from) { to.back() = from.back(); }),
-              changed(a_, b_, [](Vector&to, const Vector&from) { to[to.size() / 2] = from[to.size() / 2]; }),
-              changed(a_, b_, [](Vector&to, const Vector&) { std::swap(to[to.size() / 2], to[to.size() / 3]); })}) {
+             {changed(a_, b_, [](auto&to, const auto&from) { to.back() = from.back(); }),
+              changed(a_, b_, [](auto&to, const auto&from) { to[to.size() / 2] = from[to.size() / 2]; }),
+              changed(a_, b_, [](auto&to, const auto&) { std::swap(to[to.size() / 2], to[to.size() / 3]); })}) {
             call(a_), all.push_back(as_fresh_a(quantity));
             call(in), all.push_back(as_fresh(quantity, in));
+        }
+        if (!a_.mask.empty()) {  // alone
+            Inputs<double> other = a_;
+            other.mask = b_.mask;
+            call(other), all.push_back(as_fresh(quantity, other));
         }
         return worst(all);
     }

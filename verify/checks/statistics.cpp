@@ -46,6 +46,11 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
         const bool is_reference = base.implementation == "reference";  // it is slow, and the same code for all sizes
         for (const std::int64_t m : {1025, 8193, 65539})
             if (m < 65536 || !is_reference) cases.push_back(with_state(with_block(base, m))), cases.back().count = 3;
+        for (const MaskPattern mask : {MaskPattern::tail, MaskPattern::scattered, MaskPattern::all, MaskPattern::one})
+            for (const Shape& shape : {Shape{5, 6, 7}, Shape{6, 3, 2}}) {
+                cases.push_back(with_shape(base, shape)), cases.back().mask = mask;
+                if (shape.N == 6 && base.spec().block.samples) cases.back().stat_batch = 2;
+            }
         // rows that are averaged over or summed: every remainder of a piece of 64
         for (std::int64_t r = 0; r < 64; r += is_reference ? 21 : 1)
             cases.push_back(with_shape(base, {64 + r, 3, 4})), cases.back().count = 3;
@@ -73,12 +78,18 @@ Finding by_saved(const Inputs<double>& in, const Outputs<double>& out, const Imp
     std::vector<truth::Wide> wanted;
     std::vector<double> bound;
     std::vector<Quad> var(out.saved.var.begin(), out.saved.var.end()), mean(var.size());
+    const std::vector<std::int64_t> counts = counted_elements(p, in.mask.empty() ? nullptr : in.mask.data());
     for (std::size_t c = 0; c < C; ++c) {
         Quad running_mean(0), spread(spread_of(in.state)[c]), unmoved(0), step(0);
-        update_channel(p.spec, running_mean, spread, in.state.count, static_cast<std::int64_t>(samples), p.block_size(),
-                       &mean[c], &var[c], p.shape.C);
-        update_channel(p.spec, unmoved, step, in.state.count, static_cast<std::int64_t>(samples), p.block_size(),
-                       &mean[c], &var[c], p.shape.C);
+        const auto update = [&](Quad& of_mean, Quad& of_spread) {
+            if (counts.empty())
+                update_channel(p.spec, of_mean, of_spread, in.state.count, static_cast<std::int64_t>(samples),
+                               p.block_size(), &mean[c], &var[c], p.shape.C);
+            else
+                update_masked_channel<Quad>(p.spec, of_mean, of_spread, in.state.count, counts, &mean[c], &var[c],
+                                            p.shape.C);
+        };
+        update(running_mean, spread), update(unmoved, step);
         wanted.emplace_back(spread);
         bound.push_back((8 + static_cast<double>(samples)) * u * (spread_of(in.state)[c] + static_cast<double>(step)));
     }
@@ -136,7 +147,7 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
         faults::name_faults(moved, in, t, bounds, out, implementation);
         means.push_back(moved[0]), spreads.push_back(moved[1]);
         if (!out.saved.var.empty() && in.problem.slices() == 1) from_saved.push_back(by_saved(in, out, implementation));
-        wrong_count += out.state.count != before.count + in.problem.slices();
+        wrong_count += out.state.count != before.count + t.steps;
         in.state = truth::state_after(in, t);
         evaluate(in);
     }
@@ -269,9 +280,9 @@ std::string ghost_refuses(const Case& c) {
 }
 
 std::vector<Case> ghost_cases(const Case& base, Tier) {
-    Case c = with_small_shape(base);
-    c.shape.N = 6, c.stat_batch = 2;
-    return {c};
+    Case c = with_small_shape(base), masked = c;
+    c.shape.N = masked.shape.N = 6, c.stat_batch = masked.stat_batch = 2, masked.mask = MaskPattern::tail;
+    return {c, masked};
 }
 
 // One call with stat_batch against a call a slice, in order, the State carried along.
@@ -293,6 +304,9 @@ std::vector<Finding> ghost_batch(const Case& c, const Implementation& implementa
             v = std::vector<double>(first, first + static_cast<std::ptrdiff_t>(length));
         };
         cut(one.x), cut(one.dy);
+        const std::size_t bytes = in.mask.size() / slices;
+        const auto of_mask = in.mask.begin() + static_cast<std::ptrdiff_t>(k * bytes);
+        one.mask.assign(of_mask, of_mask + static_cast<std::ptrdiff_t>(bytes));
         one.state = state;
         const Outputs<double> out = run(implementation, one);
         parts.y.insert(parts.y.end(), out.y.begin(), out.y.end());

@@ -93,6 +93,7 @@ public:
     std::string description() const override { return "the reference, writing down what it is asked"; }
     Support supports(const Problem& p) const override {
         if (!is_kernel_dtype(p.dtype)) return {fmt::format("{}: no array of a script has it", name_of(p.dtype))};
+        if (p.spec.masked) return {"mask: no file of a script is one; mask=none is accepted"};
         if (!p.dense()) return {"strides: a file has elements, and nothing between them"};
         if (p.slices() > 1) return {"stat_batch: a script's call normalises one batch"};
         if (const std::string reason = fixed.refuses(p); !reason.empty()) return {reason};

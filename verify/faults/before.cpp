@@ -1,5 +1,6 @@
-// What stands before the norm, in this layer's own words: s = x + residual, and d = ds + dx.
+// What stands before the norm, in this layer's own words: s = x + residual, and d = ds + dx; what a mask leaves out.
 
+#include <algorithm>
 #include <cmath>
 
 #include "norms/element.hpp"
@@ -30,6 +31,29 @@ auto FaultyLayer::summed(const Values& x, const Values& residual, const normlab_
     write(a.s, x_at_, s, sum_dtype_, f_.s_unwritten != 0);
     if (f_.s_in_place != 0 && a.s == a.residual) bump(a.s, sum_dtype_, 0);
     return seen;
+}
+
+// Of this call.
+void FaultyLayer::leave_out(const std::uint8_t* mask) {
+    if (!mask) return;
+    if (!own_ && f_.mask_unread_in_eval != 0) return;
+    if (whole_sums_.empty()) whole_sums_ = sums_;
+    counts_.resize(block_.size());
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+        const auto at = static_cast<std::int64_t>(i);
+        const std::uint8_t byte = mask[sample(at) * S_ + at % S_];
+        counts_[i] = f_.mask_of_ones != 0 ? byte == 1 : byte != 0;
+    }
+    if (first_counts_.empty()) first_counts_ = counts_;
+    if (f_.mask_kept != 0) counts_ = first_counts_;
+    sums_ = whole_sums_;
+    for (Set& set : sums_) std::erase_if(set, [&](std::int64_t i) { return !counts(static_cast<std::size_t>(i)); });
+}
+
+double FaultyLayer::left(std::int64_t b) const {
+    const Set& block = blocks_[static_cast<std::size_t>(b)];
+    return static_cast<double>(
+        std::ranges::count_if(block, [&](std::int64_t i) { return counts(static_cast<std::size_t>(i)); }));
 }
 
 // d takes the place of dx; d_residual is written.

@@ -65,6 +65,15 @@ struct Formula {
     double cast_truncated = 0;    ///< toward zero
     double cast_f16_in_bf16 = 0;  ///< of f16 data to bf16
     double cast_in_dx = 0, cast_in_dgamma = 0;
+    // what a mask leaves out
+    double mask_in_m = 0, mask_in_means = 0;  ///< its share of m: of the statistics; of the means of dx alone
+    double mask_in_bessel = 0;                ///< its share of m in the running variance's m / (m - 1)
+    double mask_times_0 = 0;                  ///< sums have 0 times its x
+    double mask_y_is_beta = 0, mask_keeps_dx = 0, mask_in_dbeta = 0;  ///< its share of dx, and of dbeta
+    double mask_moves_state = 0;  ///< the running mean moves where nothing is left of a block
+    double mask_counts_steps = 0;
+    double mask_unread_in_eval = 0, mask_of_ones = 0;  ///< all counts where statistics are given; 1 alone counts
+    double mask_kept = 0;                              ///< a plan keeps its first mask
     // behind the norm
     double activates = 1;         ///< 0: y = z
     double activates_first = 0;   ///< x_hat is activated, then multiplied by gamma

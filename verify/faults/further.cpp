@@ -70,6 +70,10 @@ Inputs<double> in_shape(const Inputs<double>& like, const Shape& shape, const Sp
     if (!like.dy.empty()) in.dy.resize(size);
     if (!like.residual.empty()) in.residual.resize(size);
     if (!like.ds.empty()) in.ds.resize(size);
+    if (!like.mask.empty()) {
+        Random random(seed, 1);
+        for (std::int64_t k = shape.N * shape.S; k > 0; --k) in.mask.push_back(random.integer(0, 2) > 0 ? 1 : 0);
+    }
     if (like.twice()) in.v.resize(size), in.u.resize(entries), in.w.resize(entries);
     if (spec.running != Running::none) in.state = initial_state(spec, shape.C), in.state.count = 5;
     fill(in, seed), fill_x(in, 1, seed);

@@ -273,10 +273,13 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
         const Set& set = sums_[index(b)];
         double m = size(b);
+        if (p_.masked != 0) m += f_.mask_in_m * (std::ssize(blocks_[index(b)]) - m);
         if (f_.count_modulus != 0 && m > f_.count_modulus) m = std::fmod(m, f_.count_modulus);
         const double q = divisor(m, f_.plain_var != 0), ddof = f_.ddof + (m > 1024 ? f_.long_ddof : 0);
         double sum = 0, squares = 0;
         for (const std::int64_t i : set) sum = added(sum, x[index(i)]);
+        if (f_.mask_times_0 != 0)
+            for (const std::int64_t i : blocks_[index(b)]) sum += counts(index(i)) ? 0 : 0 * x[index(i)];
         double mean = (centred_ ? f_.mean : f_.kept_mean) * sum / m;
         if (f_.mean_in_f32 != 0 && dtype_ != DType::f64) mean = rounded(mean, DType::f32);
         const double about = f_.one_pass != 0 ? 0 : mean;
@@ -287,6 +290,10 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
         if (f_.nan_var_as_zero != 0 && p_.statistics > 255 && std::isnan(var)) var = mean = 0;
         if (f_.largest_var_f16 != 0 && dtype_ == DType::f16) var = std::min(var, f_.largest_var_f16);
         double rstd = inverse_root(var, f_.eps, m);
+        if (p_.masked != 0 && m < (p_.divisor == NORMLAB_DIVISOR_LESS_ONE ? 2 : 1)) {  // 0 / 0
+            if (m < 1) mean = 0;
+            var = rstd = 0;
+        }
         if (f_.rstd_in_f32 != 0 && dtype_ != DType::f64) rstd = rounded(rstd, DType::f32);
         s.mean.push_back(mean), s.var.push_back(var), s.rstd.push_back(rstd);
     }
@@ -339,6 +346,7 @@ double FaultyLayer::special(std::int64_t i, const BlockStatistics& s) const {
 }
 
 void FaultyLayer::forward(const normlab_forward_args& a) {
+    leave_out(p_.masked != 0 ? a.mask : nullptr);
     Values x = read(a.x, x_at_, f_.x_layout != 0, dtype_), residual;
     if (p_.residual != 0) residual = read(a.residual, x_at_, f_.x_layout != 0, sum_dtype_), x = summed(x, residual, a);
     const bool has_nan = std::ranges::any_of(x, [](double v) { return std::isnan(v); });
@@ -376,6 +384,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
         if (f_.zero_gamma_hides != 0 && g == 0) y[i] = offset;
         if (p_.epilogue != 0 && f_.activates != 0 && f_.activates_first == 0) y[i] = activated(y[i]);
         if (f_.residual_after != 0 && p_.residual != 0) y[i] += residual[i];
+        if (!counts(i)) y[i] = f_.mask_y_is_beta != 0 ? offset : 0;
     }
     if (f_.nan_leaks != 0 && has_nan) y.front() = y.back() = std::numeric_limits<double>::quiet_NaN();
     if (f_.flushed_y != 0) flush(y);
@@ -395,6 +404,7 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
 }
 
 void FaultyLayer::backward(const normlab_backward_args& a) {
+    leave_out(p_.masked != 0 ? a.mask : nullptr);
     const bool expanded_as_dense = f_.expanded_as_dense != 0 && p_.strided != 0;
     const Values x = read(a.x, x_back_at_, f_.x_layout != 0, p_.residual != 0 ? sum_dtype_ : dtype_),
                  to_y = read(a.dy, dy_at_, f_.dy_layout != 0 || expanded_as_dense, dtype_),
@@ -430,6 +440,10 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         const double by = gamma[index(gamma_index(at))],
                      in_g = f_.g_by_channel != 0 ? gamma[index(channel_as_entry(at))] : by;
         g[i] = (f_.gamma_in_g != 0 && f_.gamma_after_means == 0 ? in_g : 1) * (f_.r_in_dx != 0 ? s.r[b] : 1) * dy[i];
+        if (!counts(i)) {
+            if (f_.mask_in_dbeta != 0) dbeta[c] += f_.mask_in_dbeta * dy[i];
+            continue;
+        }
         const bool last = sample(at) + 1 == N_;
         const auto rows = static_cast<std::int64_t>(f_.rows_by);
         if (rows > 0 && N_ > rows && sample(at) >= N_ - N_ % rows) continue;
@@ -447,7 +461,11 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
     }
     for (std::int64_t b = 0; b < p_.statistics; ++b) {
         const Set& set = sums_[index(b)];
-        const double m = size(b), q = divisor(m, f_.plain_means != 0), wrong_m = m > 1 ? m / (m - f_.means_ddof) : 1;
+        double m = size(b);
+        if (p_.masked != 0) m += f_.mask_in_means * (std::ssize(blocks_[index(b)]) - m);
+        double q = divisor(m, f_.plain_means != 0);
+        if (p_.masked != 0 && q <= 0) q = 1;  // of 0
+        const double wrong_m = m > 1 ? m / (m - f_.means_ddof) : 1;
         const double by = f_.x_hat_term * (own_ ? x_hat_factor(s.var[index(b)]) : 1);
         const double below = own_ && is_below_floor(s.var[index(b)]) ? f_.floor_dx : 1;
         const double r = s.r[index(b)], d = s.d[index(b)], rstd = s.rstd[index(b)];
@@ -461,12 +479,14 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         const bool flat = f_.constant != 0 && s.var[index(b)] == 0;
         for (const std::int64_t i : blocks_[index(b)]) {
             const auto k = index(i);
+            if (!counts(k) && f_.mask_keeps_dx == 0) continue;
             // 0 times NaN is NaN
             const double means =
                 share == 0 ? 0
                            : share * ((centred_ ? f_.mean_g : f_.kept_mean_g) * sum / m + by * hat[k] * sum_hat / q);
             const double term = (own_ ? f_.g : 1) * g[k] - means;
             dx[k] = flat ? 0 : f_.dx * below * rstd * term * (f_.gamma_after_means != 0 ? gamma[index(entry(i))] : 1);
+            if (!counts(k)) dx[k] *= f_.mask_keeps_dx;
             if (channel(i) + 1 == C_) dx[k] *= f_.last_dx;
             if (i % 4096 == 4095) dx[k] *= 1 + f_.one_dx;
             if (f_.dx_in_bf16 != 0 && dtype_ == DType::f32) dx[k] = rounded(dx[k], DType::bf16);

@@ -48,6 +48,9 @@ private:
     std::int64_t gamma_index(std::int64_t i) const;
     std::int64_t beta_index(std::int64_t i) const { return parameter_index(i, f_.beta_by_channel != 0); }
     void sum_by_channel(Values& gradient) const;
+    void leave_out(const std::uint8_t* mask);
+    bool counts(std::size_t i) const { return counts_.empty() || counts_[i] != 0; }
+    double left(std::int64_t block) const;  // of its elements, by the mask
     double size(std::int64_t block) const { return static_cast<double>(sums_[static_cast<std::size_t>(block)].size()); }
 
     void flush(Values& values) const;
@@ -75,6 +78,8 @@ private:
     BlockStatistics given(const normlab_state& state, const Values& x) const;
     Running before(const normlab_state& state) const;
     void step(Running& running, const BlockStatistics& s, std::int64_t slice) const;
+    bool steps(std::int64_t slice) const;
+    void step_masked(Running& running, const BlockStatistics& s, std::int64_t slice, std::size_t c, double a) const;
     void correct(BlockStatistics& s, Running running) const;
     void move(const normlab_state& state, const BlockStatistics& s) const;
     void keep(const void* address, Values& gamma, Values& beta);
@@ -93,6 +98,8 @@ private:
     // elements that a block's statistics apply to, and that they are summed over
     std::vector<Set> blocks_, sums_;
     std::vector<std::int64_t> block_;  // of each element
+    std::vector<Set> whole_sums_;      // with a mask, of whose call sums_ then are
+    std::vector<std::uint8_t> counts_, first_counts_;
     int threads_ = 1, forwards_ = 0;
     BlockStatistics first_;  // of the first forward
     // what a plan has no business to keep

@@ -35,8 +35,18 @@ void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t 
     double factor = (unbiased && f_.bessel != 0) || (biased && f_.bessel == 2) ? m / (m - 1) : 1;
     if (unbiased && f_.bessel == 3 && n > 1) factor = n / (n - 1);
     if (f_.long_biased != 0 && m > 1024) factor = 1;
+    if (p_.masked != 0 && !steps(slice)) {
+        running.count += static_cast<std::int64_t>(f_.mask_counts_steps);
+        if (f_.mask_moves_state != 0)
+            for (double& mean : running.mean) mean *= 1 - a;
+        return;
+    }
     for (std::size_t c = 0; c < running.mean.size(); ++c) {
         double mean = 0, spread = 0;
+        if (p_.masked != 0) {
+            step_masked(running, s, slice, c, a);
+            continue;
+        }
         for (std::int64_t k = first; k < samples; ++k) {
             const std::size_t b = static_cast<std::size_t>((shared ? slice : k) * C_) + c;
             const double var = s.var[b];
@@ -56,12 +66,42 @@ void FaultyLayer::step(Running& running, const BlockStatistics& s, std::int64_t 
     if (f_.count_in_f32 != 0) running.count = static_cast<std::int64_t>(static_cast<float>(running.count));
 }
 
+// Whether something is left of the blocks of one normalisation batch, or of any sample's.
+bool FaultyLayer::steps(std::int64_t slice) const {
+    if (p_.block & NORMLAB_SAMPLES) return left(slice * C_) > 0;
+    return std::ranges::any_of(counts_, [](std::uint8_t v) { return v != 0; });
+}
+
+// A channel's step, of blocks of which a mask has left enough.
+void FaultyLayer::step_masked(Running& running, const BlockStatistics& s, std::int64_t slice, std::size_t c,
+                              double a) const {
+    const bool shared = p_.block & NORMLAB_SAMPLES, unbiased = p_.running == NORMLAB_RUNNING_UNBIASED_VARIANCE;
+    double mean = 0, spread = 0, means = 0, spreads = 0;
+    for (std::int64_t k = 0; k < (shared ? 1 : N_); ++k) {
+        const std::size_t b = static_cast<std::size_t>((shared ? slice : k) * C_) + c;
+        double m = left(static_cast<std::int64_t>(b));
+        if (m < 1) {
+            means += f_.mask_moves_state;
+            continue;
+        }
+        mean += s.mean[b], ++means;
+        if (unbiased && m < 2) continue;
+        m += f_.mask_in_bessel * (static_cast<double>(blocks_[b].size()) - m);
+        spread +=
+            p_.running == NORMLAB_RUNNING_SIGMA ? std::sqrt(s.var[b] + eps_) : s.var[b] * (unbiased ? m / (m - 1) : 1);
+        ++spreads;
+    }
+    if (means > 0) running.mean[c] = (1 - a) * running.mean[c] + a * mean / means;
+    if (spreads > 0) running.spread[c] = (1 - a) * running.spread[c] + a * spread / spreads;
+}
+
 // r and d of each normalisation batch, against what those before it left.
 void FaultyLayer::correct(BlockStatistics& s, Running running) const {
     for (std::int64_t slice = 0; slice * slice_ < N_; ++slice) {
         if (f_.updated_first != 0) step(running, s, slice);
         for (std::size_t c = 0; c < running.mean.size(); ++c) {
             const std::size_t b = static_cast<std::size_t>(slice * C_) + c;
+            if (p_.masked != 0 && left(static_cast<std::int64_t>(b)) < 1) continue;  // 1 and 0
             const double sigma =
                 p_.running == NORMLAB_RUNNING_SIGMA ? running.spread[c] : std::sqrt(running.spread[c] + eps_);
             const double r = std::sqrt(s.var[b] + f_.renorm_eps * eps_) / sigma,

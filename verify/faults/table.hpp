@@ -44,6 +44,11 @@ inline bool with_cast(const Spec& s) { return s.casts(); }
 inline bool with_renorm_cast(const Spec& s) { return s.casts() && renorm(s); }
 inline bool without_cast(const Spec& s) { return !s.casts(); }
 
+inline bool with_mask(const Spec& s) { return s.masked; }
+inline bool with_kept_mask(const Spec& s) { return s.masked && may_keep_state(s); }
+inline bool with_variance_mask(const Spec& s) { return s.masked && keeps_variance(s); }
+inline bool with_centred_mask(const Spec& s) { return s.masked && centred(s); }
+
 inline bool with_residual(const Spec& s) { return s.adds(); }
 inline bool with_stored(const Spec& s) { return s.residual == Residual::stored; }
 inline bool with_wide(const Spec& s) { return s.residual == Residual::wide; }
@@ -621,6 +626,31 @@ inline constexpr Fault table[] = {
      When::train, &Formula::cast_in_dx, 1},
     {"cast_in_dgamma", "dgamma from an x_hat that is rounded, as for y", Kind::precision, with_cast, Pass::backward,
      When::always, &Formula::cast_in_dgamma, 1},
+    // a mask
+    {"mask_in_m", "1 % of the elements that a mask leaves out counted in m", Kind::term, with_mask, Pass::forward,
+     When::train, &Formula::mask_in_m, .01},
+    {"mask_in_means", "1 % of the elements that a mask leaves out counted in m of the means in dx", Kind::term,
+     with_mask, Pass::backward, When::train, &Formula::mask_in_means, .01},
+    {"mask_in_bessel", "1 % of the elements that a mask leaves out counted in m / (m - 1) of the running variance",
+     Kind::running, with_variance_mask, Pass::forward, When::train, &Formula::mask_in_bessel, .01},
+    {"mask_times_0", "sums with 0 times what a mask leaves out", Kind::special, with_centred_mask, Pass::forward,
+     When::train, &Formula::mask_times_0, 1},
+    {"mask_y_is_beta", "y is beta where a mask leaves it out, not 0", Kind::term, with_mask, Pass::forward,
+     When::always, &Formula::mask_y_is_beta, 1},
+    {"mask_keeps_dx", "1 % of dx where a mask leaves it out", Kind::term, with_mask, Pass::backward, When::always,
+     &Formula::mask_keeps_dx, .01},
+    {"mask_in_dbeta", "dbeta with 1 % of dy that a mask leaves out", Kind::term, with_mask, Pass::backward,
+     When::always, &Formula::mask_in_dbeta, .01},
+    {"mask_moves_state", "the running mean moves where a mask leaves nothing in", Kind::running, with_kept_mask,
+     Pass::forward, When::train, &Formula::mask_moves_state, 1},
+    {"mask_counts_steps", "a step is counted where a mask leaves nothing in", Kind::running, with_kept_mask,
+     Pass::forward, When::train, &Formula::mask_counts_steps, 1},
+    {"mask_unread_in_eval", "the mask not read where statistics are given", Kind::term, with_kept_mask, Pass::forward,
+     When::eval, &Formula::mask_unread_in_eval, 1},
+    {"mask_of_ones", "a byte of the mask counts where it is 1, not wherever it is not 0", Kind::layout, with_mask,
+     Pass::forward, When::always, &Formula::mask_of_ones, 1},
+    {"mask_kept", "a plan keeps its first mask", Kind::promise, with_mask, Pass::forward, When::always,
+     &Formula::mask_kept, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 

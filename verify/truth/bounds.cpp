@@ -11,10 +11,11 @@
 namespace normlab::verify {
 namespace {
 
-double chain(double n, Accumulation a, DType d, Limit limit) {
+// Of n terms, or n that are not 0 by a mask: then a tree has the depth of the whole.
+double chain(double n, Accumulation a, DType d, Limit limit, double whole = 0) {
     double l = n;
     if (a == Accumulation::tree || (a == Accumulation::kappa_free && d == DType::f64))
-        l = 1 + std::log2(std::max(n, 1.0));
+        l = 1 + std::log2(std::max({n, whole, 1.0}));
     if (a == Accumulation::f64 && d != DType::f64) l = 1 + n * 0x1p-29;
     if (a == Accumulation::pivot) l = n + 2;
     return limit == Limit::hard ? std::max(l, 1.0) : std::sqrt(std::max(l, 1.0));
@@ -144,10 +145,12 @@ private:
         Errors e{};
         e.m = repeats_.block * static_cast<double>(b.elements.size()), e.s = size(b.s), e.r = size(b.r),
         e.d = size(b.d);
-        const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_) : 1;
+        const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_,
+                                                     repeats_.block * static_cast<double>(b.all.size()))
+                                             : 1;
         e.kappa = b.kappa;
         // Then the mean is off by two roundings at most, of 1 / m and of a product with it.
-        const bool equal = p_.own_statistics() && all_equal(b, in_.x);
+        const bool equal = p_.own_statistics() && !b.elements.empty() && all_equal(b, in_.x);
         if (equal && exact_sum(in_.x[b.elements[0]], e.m, u_))
             e.kappa = std::min(b.kappa, 1 + 2 * b.kappa / (in_f64_ ? e.m : l));
         e.arbitrary =
@@ -217,7 +220,7 @@ private:
         const auto mean = static_cast<double>(b.mean);
         double distance = 0;
         for (std::size_t i : b.elements) distance = std::max(distance, std::abs(in_.x[i] - mean));
-        if (!in_.state.mean.empty())
+        if (!in_.state.mean.empty() && !b.elements.empty())
             distance = std::max(distance, std::abs(in_.state.mean[channel_of(b.elements[0])] - mean));
         return distance == 0 ? 1 : std::min(no_bound, std::hypot(1, std::sqrt(m_over_q) * distance / size(b.s)));
     }
@@ -246,8 +249,9 @@ private:
         std::vector<double> largest(C_);
         for (std::size_t c = 0; c < C_; ++c) largest[c] = std::abs(in_.state.mean[c]);
         for (const truth::Block& b : t_.blocks) {
-            const std::size_t c = channel_of(b.elements[0]);
+            const std::size_t c = moves.size() % C_;
             moves.push_back(channels[c]);
+            if (b.elements.empty()) continue;
             const Errors e = errors(b);
             const Lost lost = lost_by(e);
             largest[c] = std::max(largest[c], size(b.mean));
@@ -403,7 +407,9 @@ private:
     }
 
     void add_entries() {
-        const double block = t_.blocks.empty() ? 1 : repeats_.block * static_cast<double>(t_.blocks[0].elements.size());
+        std::size_t largest = 0;
+        for (const truth::Block& b : t_.blocks) largest = std::max(largest, b.elements.size());
+        const double block = std::max(1.0, repeats_.block * static_cast<double>(largest));
         for (std::size_t c = 0; c < entries_; ++c) {
             const double terms = std::max(repeats_.channel * terms_[c], repeats_.least_terms);
             const double l = chain(std::max(terms, p_.own_statistics() ? block : 1), accumulation_, p_.dtype, limit_);
@@ -426,7 +432,8 @@ private:
         for (std::size_t k = 0; k < t_.blocks.size(); ++k) {
             const truth::Block& block = t_.blocks[k];
             const auto m = static_cast<double>(block.elements.size()), s = static_cast<double>(block.s);
-            const double bessel = p_.spec.running == Running::unbiased_variance ? m / (m - 1) : 1;
+            if (block.elements.empty()) continue;
+            const double bessel = p_.spec.running != Running::unbiased_variance ? 1 : m > 1 ? m / (m - 1) : 0;
             const double by_spread =
                 p_.spec.running == Running::sigma ? (s > 0 ? out_.var[k] / s : 0) : bessel * out_.var[k];
             mean[k % C_] += out_.mean[k], spread[k % C_] += by_spread;
@@ -476,6 +483,10 @@ Bounds with_residual(const Inputs<double>& in, const truth::Result& t, Accumulat
     const DType data = in.problem.dtype, sums = in.problem.residuals();
     for (std::size_t i = 0; i < bounds.dx.size(); ++i) {
         const double d = size(t.dx[i]);
+        if (!in.counts(i)) {  // it is ds
+            bounds.dx[i] = sums == data ? 0 : rounding(data, d), bounds.d_residual.push_back(0);
+            continue;
+        }
         if (!in.ds.empty()) bounds.dx[i] += 2 * unit_roundoff(data) * d;
         bounds.d_residual.push_back(bounds.dx[i] - rounding(data, d) + rounding(sums, d));
     }

@@ -69,6 +69,9 @@
 // x_hat. To every bound half of the dtype's smallest subnormal is added for each rounding
 // that may underflow: x - mean does, and loses 1 / s times as much of x_hat, which may itself; dgamma has that |dy|
 // times, and dx has it in x_hat and inside mean(g x_hat).
+// With a mask m is the number of elements of the block that are left, and y and dx of the others have bounds of 0: they
+// are 0, and with a residual dx is ds, rounded once. Adding a 0 rounds nothing; a tree is as deep as that of all
+// elements.
 
 #include "verify/truth/inputs.hpp"
 

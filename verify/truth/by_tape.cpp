@@ -1,5 +1,6 @@
 // By the tape, in quad precision: x_hat by definition, y, and the loss sum dy y differentiated.
 
+#include <algorithm>
 #include <map>
 
 #include "verify/truth/activation.hpp"
@@ -45,21 +46,26 @@ template <class Number>
 void Taped<Number>::statistics(Block& block) {
     const auto constant = [](const Quad& v) { return Value(Number(v)); };
     tape_.clear(), x_.clear(), x_hat_.clear();
-    for (const std::size_t i : block.elements) x_.emplace_back(leaf<Number>(in_.x[i], in_.v, i), tape_);
+    const std::vector<std::size_t>& all = whole(block);
+    for (const std::size_t i : all)  // what lies under a mask may be no number
+        x_.emplace_back(leaf<Number>(in_.counts(i) ? in_.x[i] : 0, in_.v, i), tape_);
     Value mean = constant(block.mean), spread = constant(block.s);  // as given, where statistics come from State
     if (p_.own_statistics()) {
-        const Value m = constant(Quad(static_cast<double>(x_.size())));
+        const auto count = std::ranges::count_if(all, [&](std::size_t i) { return in_.counts(i); });
+        const Value m = constant(Quad(static_cast<double>(count)));
         Value total, squares;
-        for (const Value& v : x_) total = total + v;
-        mean = p_.spec.centred() ? total / m : Value();
+        for (std::size_t k = 0; k < x_.size(); ++k) total = total + weighted(x_[k], all[k]);
+        mean = p_.spec.centred() && count > 0 ? total / m : Value();
         Value about = mean;
         // moved to what is given: the derivatives of both stay those of the formulas
         if (given_) mean = mean + constant(block.mean - value_of(mean.value)), about = constant(block.mean);
-        for (const Value& v : x_) squares = squares + (v - about) * (v - about);
-        Value var = squares / constant(Quad(block.divisor));
+        for (std::size_t k = 0; k < x_.size(); ++k)
+            squares = squares + weighted((x_[k] - about) * (x_[k] - about), all[k]);
+        const bool too_few = count < (p_.spec.divisor == Divisor::less_one ? 2 : 1);
+        Value var = too_few ? Value() : squares / constant(Quad(block.divisor));
         if (given_) var = var + constant(block.var - value_of(var.value));
         block.mean = value_of(mean.value), block.var = value_of(var.value);
-        spread = spread_of(var);
+        spread = too_few ? Value() : spread_of(var);
         block.s = value_of(spread.value);
         if (block.s == 0) {
             x_hat_.assign(x_.size(), Value());
@@ -107,7 +113,8 @@ void Taped<Number>::results(const Block& block) {
     constexpr bool twice = std::is_same_v<Number, Dual>;
     const auto constant = [](const Quad& v) { return Value(Number(v)); };
     std::map<std::size_t, std::pair<Value, Value>> parameters;  // gamma and beta, of the entries that the block uses
-    for (const std::size_t i : block.elements) {
+    const std::vector<std::size_t>& all = whole(block);
+    for (const std::size_t i : all) {
         const auto [at, is_new] = parameters.try_emplace(entry_of(i));
         if (!is_new) continue;
         const std::size_t e = at->first;
@@ -115,7 +122,8 @@ void Taped<Number>::results(const Block& block) {
     }
     Value loss;
     for (std::size_t k = 0; k < x_hat_.size(); ++k) {
-        const std::size_t i = block.elements[k];
+        const std::size_t i = all[k];
+        if (!in_.counts(i)) continue;  // y is the constant 0
         const auto& [of_gamma, of_beta] = parameters.at(entry_of(i));
         const Value factor = has_offset() ? constant(Quad(p_.spec.gamma_offset)) + of_gamma : of_gamma;
         const Value corrected = x_hat_[k] * constant(block.r) + constant(block.d);
@@ -129,10 +137,10 @@ void Taped<Number>::results(const Block& block) {
                 out_.y[i] = Wide(activated(Value(factor.value * cast(corrected.value) + of_beta.value)).value);
         if (!in_.dy.empty()) loss = loss + constant(Quad(in_.dy[i])) * y;
     }
-    if (in_.dy.empty()) return;
+    if (in_.dy.empty() || loss.node == BasicTape<Number>::none) return;
     const std::vector<Number> by = tape_.derivatives(loss.node);
     for (std::size_t k = 0; k < x_.size(); ++k) {
-        const std::size_t i = block.elements[k];
+        const std::size_t i = all[k];
         if constexpr (twice) out_.ddx[i] = Wide(by[x_[k].node].along);
         else out_.dx[i] = Wide(by[x_[k].node]);
     }

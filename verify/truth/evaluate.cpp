@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "system/recent.hpp"
 #include "verify/truth/ways.hpp"
@@ -23,10 +24,20 @@ public:
     bool keeps_sigma() const { return spec_.running == normlab::Running::sigma; }
     Quad sigma(std::size_t c) const { return keeps_sigma() ? spread[c] : sqrt(spread[c] + Quad(spec_.eps)); }
 
-    void step(std::size_t c, std::int64_t step_number, const Quad& batch_mean, const Quad& batch_spread) {
+    /// Blocks of which a mask has left too little are none of those that a step averages over.
+    void step(std::size_t c, std::int64_t step_number, std::span<const Block* const> blocks) {
         const Quad a = spec_.momentum ? Quad(*spec_.momentum) : Quad(1) / Quad(count_ + step_number + 1);
-        mean[c] += a * (batch_mean - mean[c]);
-        spread[c] += a * (batch_spread - spread[c]);
+        Quad of_means = 0, of_spreads = 0;
+        std::int64_t means = 0, spreads = 0;
+        for (const Block* b : blocks) {
+            if (!b->elements.empty()) of_means += b->mean, ++means;
+            if (has_spread(*b)) of_spreads += spread_of(*b), ++spreads;
+        }
+        if (means > 0) mean[c] += a * (of_means / Quad(means) - mean[c]);
+        if (spreads > 0) spread[c] += a * (of_spreads / Quad(spreads) - spread[c]);
+    }
+    bool has_spread(const Block& b) const {
+        return b.elements.size() > (spec_.running == normlab::Running::unbiased_variance ? 1 : 0);
     }
     Quad spread_of(const Block& b) const {
         if (keeps_sigma()) return b.s;
@@ -53,12 +64,9 @@ void correct(Block& block, const Spec& spec, const Running& running, std::size_t
 void step_over_samples(Running& running, const std::vector<Block>& blocks, std::size_t C) {
     const std::size_t samples = blocks.size() / C;
     for (std::size_t c = 0; c < C; ++c) {
-        Quad mean = 0, spread = 0;
-        for (std::size_t n = 0; n < samples; ++n) {
-            mean += blocks[n * C + c].mean;
-            spread += running.spread_of(blocks[n * C + c]);
-        }
-        running.step(c, 0, mean / Quad(samples), spread / Quad(samples));
+        std::vector<const Block*> of_channel;
+        for (std::size_t n = 0; n < samples; ++n) of_channel.push_back(&blocks[n * C + c]);
+        running.step(c, 0, of_channel);
     }
 }
 
@@ -85,10 +93,15 @@ Result evaluate_in(const verify::Inputs<double>& in) {
     Result out;
     for (auto& elements : index_sets(p)) {
         out.blocks.emplace_back();
+        if (p.spec.masked) {
+            out.blocks.back().all = elements;
+            std::erase_if(elements, [&](std::size_t i) { return !in.counts(i); });
+        }
         const auto m = static_cast<double>(elements.size());
         out.blocks.back().divisor = p.spec.divisor == Divisor::less_one                                 ? m - 1
                                     : p.spec.divisor == Divisor::one || p.spec.moments == Moments::norm ? 1
                                                                                                         : m;
+        if (out.blocks.back().divisor <= 0) out.blocks.back().divisor = 1;  // of 0, which stays that
         out.blocks.back().elements = std::move(elements);
     }
     out.x_hat.resize(in.x.size());
@@ -99,23 +112,30 @@ Result evaluate_in(const verify::Inputs<double>& in) {
     Way way(in, out);
     for (std::size_t b = 0; b < out.blocks.size(); ++b) {
         Block& block = out.blocks[b];
-        const std::size_t c0 = block.elements[0] / S % C;
+        const bool counts = !block.elements.empty();
+        const std::size_t c0 = (counts ? block.elements : block.all)[0] / S % C;
         if (!p.own_statistics()) {
             block.mean = running.mean[c0];
             block.s = running.sigma(c0);
             block.var = running.keeps_sigma() ? block.s * block.s - Quad(p.spec.eps) : running.spread[c0];
         }
         way.statistics(block);
-        if (p.has_correction()) correct(block, p.spec, running, c0);
-        if (trains && p.spec.block.samples)  // block b is channel b % C of slice b / C
-            running.step(c0, static_cast<std::int64_t>(b / C), block.mean, running.spread_of(block));
+        if (p.has_correction() && counts) correct(block, p.spec, running, c0);
+        if (trains && p.spec.block.samples && counts) {  // block b is channel b % C of slice b / C
+            const Block* const one = &block;
+            running.step(c0, out.steps, {&one, 1});
+            if (b % C == C - 1) ++out.steps;
+        }
         if (p.spec.centred() && block.s != 0) {
             const Quad distance = block.mean / block.s;
             block.kappa = std::sqrt(1 + static_cast<double>(distance * distance));
         }
         way.results(block);
     }
-    if (trains && !p.spec.block.samples) step_over_samples(running, out.blocks, C);
+    if (trains && !p.spec.block.samples) {
+        step_over_samples(running, out.blocks, C);
+        out.steps = std::ranges::any_of(out.blocks, [](const Block& b) { return !b.elements.empty(); }) ? 1 : 0;
+    }
     for (const Quad& v : running.mean) out.running_mean.emplace_back(v);
     for (const Quad& v : running.spread) out.running_spread.emplace_back(v);
     if (in.twice())
@@ -167,8 +187,9 @@ bool same_numbers(const verify::Inputs<double>& a, const verify::Inputs<double>&
     constexpr std::vector<double> Inputs::*arrays[] = {&Inputs::x,    &Inputs::dy,       &Inputs::gamma,
                                                        &Inputs::beta, &Inputs::v,        &Inputs::u,
                                                        &Inputs::w,    &Inputs::residual, &Inputs::ds};
-    return a.problem == b.problem && a.state.count == b.state.count && same_bits(a.state.mean, b.state.mean) &&
-           same_bits(a.state.var, b.state.var) && same_bits(a.state.sigma, b.state.sigma) &&
+    return a.problem == b.problem && a.mask == b.mask && a.state.count == b.state.count &&
+           same_bits(a.state.mean, b.state.mean) && same_bits(a.state.var, b.state.var) &&
+           same_bits(a.state.sigma, b.state.sigma) &&
            std::ranges::all_of(arrays, [&](auto array) { return same_bits(a.*array, b.*array); });
 }
 
@@ -220,7 +241,7 @@ State state_after(const verify::Inputs<double>& in, const Result& t) {
         after.mean[c] = static_cast<double>(t.running_mean[c]);
         spread[c] = static_cast<double>(t.running_spread[c]);
     }
-    after.count += in.problem.slices();
+    after.count += t.steps;
     return after;
 }
 

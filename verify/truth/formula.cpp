@@ -33,17 +33,27 @@ bool in_middle(double v) { return v == 0 || (std::abs(v) >= 0x1p-150 && std::abs
 
 bool may_use_formula(const verify::Inputs<double>& in) {
     const auto fit = [](const std::vector<double>& v) { return std::ranges::all_of(v, in_middle); };
+    const auto those_that_count_fit = [&](const std::vector<double>& v) {
+        for (std::size_t i = 0; i < v.size(); ++i)
+            if (in.counts(i) && !in_middle(v[i])) return false;
+        return true;
+    };
     if (in.problem.spec.adds())
-        return fit(in.ds) && may_use_formula(in.without_residual(in.seen())) && fit(in.stored());
-    return is_kernel_dtype(in.problem.dtype) && in_middle(in.problem.spec.eps) && fit(in.x) && fit(in.dy) &&
-           fit(in.gamma) && fit(in.beta) && fit(in.v) && fit(in.u) && fit(in.w) && fit(in.state.mean) &&
-           fit(in.state.var) && fit(in.state.sigma);
+        return fit(in.ds) && may_use_formula(in.without_residual(in.seen())) && those_that_count_fit(in.stored());
+    return is_kernel_dtype(in.problem.dtype) && in_middle(in.problem.spec.eps) && those_that_count_fit(in.x) &&
+           those_that_count_fit(in.dy) && fit(in.gamma) && fit(in.beta) && fit(in.v) && fit(in.u) && fit(in.w) &&
+           fit(in.state.mean) && fit(in.state.var) && fit(in.state.sigma);
 }
 
 void ByFormula::statistics(Block& block) {
     mean_ = Wide(block.mean);
     Wide s(block.s);
-    if (p_.own_statistics()) {
+    if (p_.own_statistics() && block.elements.size() < (p_.spec.divisor == Divisor::less_one ? 2 : 1)) {
+        mean_ = p_.spec.centred() && !block.elements.empty() ? Wide(in_.x[block.elements[0]]) : Wide();
+        if (given_) mean_ = Wide(block.mean);
+        s = slope_ = Wide();
+        block.mean = Quad(mean_), block.var = block.s = 0;
+    } else if (p_.own_statistics()) {
         const auto m = static_cast<double>(block.elements.size());
         const double first = in_.x[block.elements[0]];
         Wide total, squares;

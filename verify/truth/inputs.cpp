@@ -90,12 +90,13 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data()};
     const bool adds = p.spec.adds();
     const DType sums = p.residuals();
+    const Mask mask = in.mask.empty() ? nullptr : in.mask.data();
     const Laid residual(p, gaps.x, sums, in.residual), s(p, gaps.x, sums, adds);
 
     Outputs<T> out;
     out.state = in.state;
     State* state = p.spec.running == Running::none ? nullptr : &out.state;
-    forward(p.spec, p.mode, x, affine, state, out.saved, y, implementation, adds ? Added{residual, s} : Added{});
+    forward(p.spec, p.mode, x, affine, state, out.saved, y, implementation, adds ? Added{residual, s} : Added{}, mask);
     out.y = y.values<T>();
     if (adds) out.s = s.values<T>();
     const bool d_residual = adds && wanted.d_residual;
@@ -108,7 +109,7 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     const Laid ds(p, gaps.dx, sums, in.ds), of_residual(p, gaps.dx, sums, d_residual);
     if (d_residual) gradients.d_residual = of_residual;
     backward(p.spec, p.mode, adds ? s : x, dy, affine, out.saved, gradients, implementation,
-             in.ds.empty() ? ConstTensor{} : ds);
+             in.ds.empty() ? ConstTensor{} : ds, mask);
     if (d_residual) out.d_residual = of_residual.values<T>();
     if (wanted.dx) out.dx = dx.values<T>();
     if (wanted.dgamma) out.dgamma = unpacked_parameters<T>(p, dgamma);

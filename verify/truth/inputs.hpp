@@ -19,11 +19,17 @@ struct Inputs {
     std::vector<T> v = {}, u = {}, w = {};
     /// of a layer with a residual, otherwise empty; the cotangent of s, empty: absent, 0
     std::vector<T> residual = {}, ds = {};
+    std::vector<std::uint8_t> mask = {};  ///< of a layer with a mask, N*S bytes; otherwise empty
 
-    /// Whether the double backward is called for. Behind an activation and with a residual there is none.
+    /// Whether the mask leaves element i in.
+    bool counts(std::size_t i) const {
+        const auto C = static_cast<std::size_t>(problem.shape.C), S = static_cast<std::size_t>(problem.shape.S);
+        return mask.empty() || mask[i / (C * S) * S + i % S] != 0;
+    }
+    /// Whether the double backward is called for. Behind an activation, with a residual and with a mask there is none.
     bool twice() const {
         return !dy.empty() && !(v.empty() && u.empty() && w.empty()) && !problem.spec.activates() &&
-               !problem.spec.adds();
+               !problem.spec.adds() && !problem.spec.masked;
     }
 
     /// What is normalized: x, or what forward's statistics see of x + residual.
@@ -34,6 +40,7 @@ struct Inputs {
     Inputs without_residual(std::vector<T> normalized) const {
         Inputs out{problem, std::move(normalized), dy, gamma, beta, state};
         out.problem.spec.residual = Residual::none, out.problem.spec.residual_dtype.reset();
+        out.mask = mask;
         return out;
     }
 
@@ -47,6 +54,7 @@ struct Inputs {
         Inputs<U> out{problem, {}, {}, {}, {}, state};
         out.problem.dtype = dtype, out.problem.spec.param_dtype.reset();
         out.problem.spec.residual_dtype.reset();
+        out.mask = mask;
         const auto copy = [](const std::vector<T>& from, std::vector<U>& to) {
             for (const T& e : from) to.push_back(convert<U>(e));
         };

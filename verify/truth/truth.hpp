@@ -11,7 +11,8 @@ namespace normlab::truth {
 
 /// One block (or one channel, where statistics come from State) and what error bounds need of it.
 struct Block {
-    std::vector<std::size_t> elements;  ///< logical indices
+    std::vector<std::size_t> elements;  ///< logical indices; of those that count, where there is a mask
+    std::vector<std::size_t> all = {};  ///< with a mask: those that do not, too
     Quad mean = 0, var = 0;             ///< var as in norm.hpp
     Quad s = 0;                         ///< sqrt(var + eps), another denominator, or the running sigma
     Quad r = 1, d = 0, raw_r = 1, raw_d = 0;
@@ -25,15 +26,20 @@ struct Result {
     std::vector<Wide> y, dx, dgamma, dbeta;          ///< gradients only if inputs.dy is there
     std::vector<Wide> z;                             ///< before an activation; empty where there is none
     std::vector<Wide> running_mean, running_spread;  ///< after the call; spread: variance or sigma
+    std::int64_t steps = 0;                          ///< of them: how often they have moved, what the count grows by
     std::vector<Wide> ddx, ddy, ddgamma;             ///< only where inputs call for the double backward
     std::vector<Wide> s, d_residual;                 ///< only with a residual
     /// what backward makes of the s that it reads, where forward's statistics saw other numbers; otherwise empty
     std::vector<Result> backward = {};
 };
 
-/// Logical indices of each block, in the order of Saved; of each channel where statistics come from State.
+/// Logical indices of each block, in the order of Saved; of each channel where statistics come from State. With a mask
+/// those that do not count, too.
 std::vector<std::vector<std::size_t>> index_sets(const Problem& problem);
 
+/// With a mask the formula leaves out the elements that do not count, and has a block of fewer. The tape has the whole
+/// block, with weights of 1 and 0 in its sums, and y is the constant 0 for the others: that nothing of these is in dx,
+/// dgamma and dbeta is what differentiating says.
 /// With a residual the layer behind it sees s, which is exact: two floats are added and rounded as the definition says.
 /// 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0 and dx = 0. By formula where its bound suffices
 /// (may_use_formula). By the tape the double backward is differentiated twice: S of norm.hpp is the derivative of the

@@ -46,6 +46,15 @@ private:
     Value spread_of(const Value& var) const;
     Value activated(const Value& z) const;
 
+    /// Its elements, with a mask those that do not count, too.
+    static const std::vector<std::size_t>& whole(const Block& block) {
+        return block.all.empty() ? block.elements : block.all;
+    }
+    /// v times 1 or 0.
+    Value weighted(const Value& v, std::size_t i) const {
+        return in_.mask.empty() ? v : v * Value(Number(in_.counts(i) ? 1 : 0));
+    }
+
     BasicTape<Number> tape_;
     std::vector<Value> x_, x_hat_;
 };
