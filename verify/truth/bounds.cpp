@@ -192,7 +192,8 @@ private:
         if (own && p_.spec.has_floor()) {
             e.kink = std::abs(size(b.var) - floor) <= 4 * e.dv * floor ? 1 : 0;
             if (size(b.var) < floor) e.slope = 0;
-            if (e.slope == 0 && e.kink == 0 && !pivot) below_floor(b, l, e);
+            if (e.slope == 0 && e.kink == 0 && !pivot && e.s > 0)  // 0 where a mask leaves too little
+                below_floor(b, l, e);
         }
         if (!own || p_.spec.denominator != Denominator::added) return;
         e.slope = b.var == 0 ? 0 : e.s / std::sqrt(size(b.var));
