@@ -273,7 +273,8 @@ void add_reports(CLI::App& verb, VerifyOptions& o) {
            text_file("a page of verify --html", std::string(verify::html_beginning)));
     reads(verb.add_option("--baseline", o.baseline,
                           "a file that --json wrote earlier: accuracy that got worse since is a failure"));
-    verb.add_flag("--fail-fast", o.fail_fast, "stop at the first failing case; those that were begun are finished");
+    verb.add_flag("--fail-fast", o.fail_fast,
+                  "stop at the first case that fails or is unresolved; those that were begun are finished");
     verb.add_flag("--quiet", o.quiet, "print only what does not hold, and the last line");
     verb.add_flag("--allow-unresolved", o.allow_unresolved, "exit status 0 although some quantity is UNRESOLVED");
 }

@@ -100,7 +100,7 @@ enum {                                                                         /
 enum { NORMLAB_SAMPLES = 1, NORMLAB_GROUPS = 2, NORMLAB_CHANNELS = 4, NORMLAB_POSITIONS = 8 };   /* block: the axes that one block spans */
 enum {                                                                         /* accumulation: how sums are formed; error bounds follow from it */
     NORMLAB_SEQUENTIAL,                                                        /* one chain in float (double for f64): up to m roundings */
-    NORMLAB_TREE,                                                              /* pairwise or blocked: log2(m) roundings */
+    NORMLAB_TREE,                                                              /* pairwise or blocked: an element goes through log2(m) + 1 additions at most */
     NORMLAB_DOUBLE,                                                            /* in double. It promises three things:
                                                                                   1. Sums run in double: of x, of (x - mean)^2 (in two passes, or as Welford and Chan do; not
                                                                                      mean(x^2) - mean^2), of dy, and of dy * x_hat.
@@ -192,7 +192,7 @@ typedef struct normlab_problem {
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training
  * (m elements a block):  running <- (1 - momentum) * running + momentum * new, where new is the mean and, by `running`, var * m / (m - 1), var, or sqrt(var + eps);
- * cumulative: momentum = 1 / (count + 1); then count is one more. With stat_batch this happens once for each slice, in order. In instance norm new is the average over the samples.
+ * cumulative: momentum = 1 / (count + 1). Then count is one more, whatever the momentum. With stat_batch this happens once for each slice, in order. In instance norm new is the average over the samples.
  * In evaluation x_hat = (x - mean) * rstd with rstd = 1 / sqrt(var + eps), or 1 / sigma, whose var is sigma^2 - eps. */
 typedef struct normlab_state {
     double *mean;
@@ -297,7 +297,8 @@ typedef struct normlab_plugin {
     int (*forward)(normlab_plan *plan, const normlab_forward_args *args);
     /* Those of dx, dgamma, dbeta that are not null; from x, dy, gamma and saved. */
     int (*backward)(normlab_plan *plan, const normlab_backward_args *args);
-    /* Host threads that calls may use, 1 or more. Results must not depend on it. May be null: the plug-in then chooses by itself. */
+    /* Host threads that calls may use, 1 or more, said once at most, right after create: workspace_bytes may depend on it, results must not. May be null:
+       the plug-in then chooses by itself. */
     int (*set_threads)(normlab_plan *plan, int threads);
     /* What went wrong in the last call that failed on this thread. May be null. */
     const char *(*last_error)(void);

@@ -143,7 +143,10 @@ std::string signal_name(int s) {
     return name ? fmt::format("SIG{}", name) : fmt::format("signal {}", s);
 }
 
-void compare(const Signals& was, Changes& changes) {
+constexpr int usual_signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGILL,  SIGABRT, SIGBUS,  SIGFPE,
+                                 SIGUSR1, SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD};
+
+void compare(const Signals& was, ProcessState::Signals which, Changes& changes) {
     const auto handling = [](const struct sigaction& a) {
         return a.sa_handler == SIG_DFL ? "the default" : a.sa_handler == SIG_IGN ? "ignored" : "a handler";
     };
@@ -158,6 +161,8 @@ void compare(const Signals& was, Changes& changes) {
                                    t == ITIMER_REAL ? "an alarm" : "a timer of processor time", now.it_value.tv_sec)});
     }
     for (int s = 1; s < NSIG; ++s) {
+        if (which == ProcessState::Signals::usual && std::ranges::find(usual_signals, s) == std::end(usual_signals))
+            continue;
         struct sigaction now {};
         if (sigaction(s, nullptr, &now) != 0) continue;
         const struct sigaction& then = was.actions[s];
@@ -265,12 +270,12 @@ ProcessState::~ProcessState() = default;
 ProcessState::ProcessState(ProcessState&&) noexcept = default;
 ProcessState& ProcessState::operator=(ProcessState&&) noexcept = default;
 
-std::vector<Change> ProcessState::put_back() const {
+std::vector<Change> ProcessState::put_back(Signals signals) const {
     std::vector<Change> changes;
     compare(parts_->floating_point, changes);
     compare(parts_->locale, changes);
     compare(parts_->directory, changes);
-    compare(parts_->signals, changes);
+    compare(parts_->signals, signals, changes);
     compare(parts_->processors, changes);
     compare(parts_->variables, changes);
     if (!parts_->children) state_parts::compare_children(changes);

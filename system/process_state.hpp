@@ -23,8 +23,10 @@ public:
     ProcessState(ProcessState&&) noexcept;
     ProcessState& operator=(ProcessState&&) noexcept;
 
-    /// What is no longer so, which is put back.
-    std::vector<Change> put_back() const;
+    enum class Signals { usual, all };
+    /// What is no longer so, which is put back. To ask for the handlers of all signals takes longer than everything
+    /// else together: after most calls it is done for the usual ones alone.
+    std::vector<Change> put_back(Signals signals = Signals::all) const;
 
 private:
     struct Parts;

@@ -152,6 +152,9 @@ public:
     std::int64_t integer(std::int64_t low, std::int64_t high) { return low + stream_.below(high - low + 1, next_++); }
     bool chance(double p) { return uniform() < p; }
 
+    std::uint64_t place() const { return next_; }  ///< of the next number in the stream
+    void skip(std::uint64_t count) { next_ += count; }
+
     std::vector<double> normals(std::size_t count) {
         std::vector<double> v(count);
         for (double& e : v) e = normal();

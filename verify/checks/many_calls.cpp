@@ -80,7 +80,8 @@ std::vector<Finding> threads(const Case& c, const Implementation& implementation
     const std::optional<Bounds> within = tolerance(implementation, in);
     const std::vector<Array> expected = fresh_results(implementation, in);
     const bool ours = implementation.origin().empty();  // they have been looked at often
-    const std::vector<int> numbers = ours ? std::vector{3, 6, 16} : std::vector{2, 3, 5, 6, 7, 12, 16, 64, 0};
+    const std::vector<int> numbers =
+        ours ? std::vector{3, 6, 16} : std::vector{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 64, 0};
     Rate any_number, same_number, in_place;
     for (const int threads : numbers) {
         Session session(implementation, in.problem, {.threads = threads});
@@ -143,8 +144,8 @@ std::vector<Finding> many_calls(const Case& c, const Implementation& implementat
 }  // namespace
 
 extern const Check threads_check{"threads",
-                                 "many rows, wide rows and long rows: the same bits on 1, 2, 3, 5, 6, 7, 12, 16, 64 "
-                                 "and the default number of threads, and in "
+                                 "many rows, wide rows and long rows: the same bits on 1 to 17, 64 "
+                                 "and the default number of threads (3, 6 and 16 of our own kernels), and in "
                                  "every backward call, and in place",
                                  false,
                                  always,

@@ -58,7 +58,8 @@ public:
 
     std::vector<Finding> run() {
         return {rewritten(),      exchanged(),       parameters_changed(), parameters_absent(), gradients_one_by_one(),
-                backward_again(), earlier_forward(), on_another_thread(),  among_other_plans(), worst(others_)};
+                backward_again(), earlier_forward(), on_another_thread(),  among_other_plans(), many_plans(),
+                worst(others_)};
     }
 
 private:
@@ -96,6 +97,12 @@ private:
             call(a_), all.push_back(as_fresh_a(quantity));
             call(in), all.push_back(as_fresh(quantity, in));
         }
+        if (others_kernel())  // one parameter at a time, for whoever looks at some of them
+            for (std::size_t k = 0; k < std::min<std::size_t>(8, a_.gamma.size()); ++k) {
+                Inputs<double> in = a_;
+                in.gamma[k] = b_.gamma[k];
+                call(a_), call(in), all.push_back(as_fresh(quantity, in));
+            }
         if (!a_.mask.empty()) {  // alone
             Inputs<double> other = a_;
             other.mask = b_.mask;
@@ -256,6 +263,43 @@ private:
         return worst({before, among, as_fresh(quantity, b_)});
     }
 
+    bool others_kernel() const { return !implementation_.origin().empty(); }
+
+    // So many that what plans share is used up, called in turn, each as it was alone.
+    Finding many_plans() {
+        constexpr std::string_view quantity = "many plans at once";
+        constexpr std::int64_t number = 40;
+        struct Plan {
+            Inputs<double> in;
+            std::unique_ptr<Session> session;
+            std::vector<Array> alone;
+        };
+        std::vector<Plan> plans;
+        std::vector<Finding> all{none_of(quantity, 0, "")};
+        if (!others_kernel() || a_.x.size() > 50) return all[0];
+        for (std::int64_t k = 0; k < number; ++k) {
+            constexpr Shape shapes[] = {
+                {2, 16, 4}, {2, 4, 16}, {2, 8, 8}, {3, 6, 5}, {2, 6, 10}};  // of equal sizes, too
+            Case n = with_shape(case_, shapes[k % std::ssize(shapes)]);
+            n.seed += static_cast<std::uint64_t>(k);
+            try {
+                Inputs<double> in = draw(n);
+                std::vector<Array> alone = fresh_results(implementation_, in);
+                auto session = std::make_unique<Session>(implementation_, in.problem);
+                plans.push_back({std::move(in), std::move(session), std::move(alone)});
+            } catch (const Declined&) {
+            } catch (const Unsuitable&) {
+            }
+        }
+        for (Plan& p : plans) p.session->write(p.in), p.session->forward();
+        for (Plan& p : plans) {
+            p.session->backward();
+            all.push_back(
+                same_bits(quantity, p.in.problem, p.session->results(), p.alone, tolerance(implementation_, p.in)));
+        }
+        return worst(all);
+    }
+
     // A fresh plan could be as wrong as this one, where plans themselves are kept: truth tells.
     void judge(const Case& n, Inputs<double> in, const Outputs<double>& out) {
         in.dy.clear();
@@ -293,7 +337,7 @@ extern const Check reuse_check{
     "reuse",
     "one plan gives what a fresh one gives: inputs rewritten where they lie, addresses exchanged, gamma changed before "
     "backward, backward of an earlier forward, parameters and gradients now and then, on other threads, among other "
-    "plans",
+    "plans and many at once",
     false,
     always,
     reuse_cases,

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <functional>
+#include <string_view>
 
 #include "norms/registry.hpp"
 #include "verify/check/check.hpp"
@@ -104,35 +105,83 @@ void add_maps(std::vector<Case>& cases, const Case& base) {
         cases.push_back(of_shape(base, equal));
 }
 
-// What a layer may have, as far as this dtype can have it.
-using Option = std::function<void(Case&)>;
+// What a layer may have, as far as this dtype can have it. Those of one kind do not go together.
+struct Option {
+    std::string_view kind;
+    std::function<void(Case&)> set;
+};
 std::vector<Option> options_of(DType dtype) {
     std::vector<Option> all{
-        [](Case& c) { c.gamma_offset = 1; },
-        [](Case& c) { c.activation = c.dtype == DType::f16 ? Activation::gelu_tanh : Activation::silu; },
-        [](Case& c) { c.residual = Residual::stored; }};
-    for (const AffineSet set : other_sets) all.emplace_back([set](Case& c) { c.affine_set = set; });
+        {"offset", [](Case& c) { c.gamma_offset = 1; }},
+        {"activation",
+         [](Case& c) { c.activation = c.dtype == DType::f16 ? Activation::gelu_tanh : Activation::silu; }},
+        {"residual", [](Case& c) { c.residual = Residual::stored; }}};
+    for (const AffineSet set : other_sets) all.push_back({"set", [set](Case& c) { c.affine_set = set; }});
     if (dtype != DType::f64)
         for (const DType params : {DType::bf16, DType::f16})
-            all.emplace_back([params](Case& c) { c.param_dtype = params; });
+            all.push_back({"type", [params](Case& c) { c.param_dtype = params; }});
     if (is_narrow(dtype))
         for (const Residual residual : {Residual::stored, Residual::wide})
-            all.emplace_back([residual](Case& c) { c.residual = residual, c.residual_dtype = DType::f32; });
-    if (is_narrow(dtype)) all.emplace_back([](Case& c) { c.cast = Cast::before; });
+            all.push_back({"residual", [residual](Case& c) { c.residual = residual, c.residual_dtype = DType::f32; }});
+    if (is_narrow(dtype)) all.push_back({"cast", [](Case& c) { c.cast = Cast::before; }});
     return all;
 }
 
-// Each option beside long rows, many channels and rows, and maps: it may stand in one of several paths alone.
+// Each option beside long rows, many channels and rows, maps, and tails of each: it may stand in one of several paths
+// alone.
 void add_options(std::vector<Case>& cases, const Case& base) {
-    if (base.mode == Mode::eval) return;
-    const auto add = [&](const Shape& shape, const Option& set) {
+    const auto add = [&](const Shape& shape, const Option& option) {
         cases.push_back(of_shape(base, shape));
-        set(cases.back());
+        option.set(cases.back());
     };
-    for (const Option& set : options_of(base.dtype))
-        for (const Shape& shape : {Shape{2, 12288, 1}, Shape{1, 8, 5329}}) add(shape, set);
+    for (const Option& option : options_of(base.dtype)) {
+        add({70, 6, 3}, option);
+        if (base.mode == Mode::eval) continue;
+        for (const Shape& shape : {Shape{2, 12288, 1}, Shape{2, 2050, 1}, Shape{1, 8, 5329}, Shape{3, 18, 5}})
+            add(shape, option);
+    }
+    if (base.mode == Mode::eval) return;
+    add({3, 18, 5}, {"activation", [](Case& c) { c.activation = Activation::relu; }});
     for (const Shape& shape : {Shape{5, 64, 100}, Shape{130, 66, 4}})
-        add(shape, [](Case& c) { c.affine_set = AffineSet::element; });
+        add(shape, {"set", [](Case& c) { c.affine_set = AffineSet::element; }});
+}
+
+// Every two options together: each may be right alone.
+void add_pairs_of_options(std::vector<Case>& cases, const Case& base) {
+    std::vector<Option> options = options_of(base.dtype);
+    options.push_back({"activation", [](Case& c) { c.activation = Activation::relu; }});
+    for (const Strides strides : {Strides::sliced, Strides::expanded_samples})
+        options.push_back({"strides", [strides](Case& c) { c.strides = strides; }});
+    if (!is_weights(base.spec())) options.push_back({"mask", [](Case& c) { c.mask = MaskPattern::scattered; }});
+    std::size_t number = 0;
+    for (std::size_t a = 0; a < options.size(); ++a)
+        for (std::size_t b = a + 1; b < options.size(); ++b) {
+            if (options[a].kind == options[b].kind) continue;
+            if (const bool some = ++number % 3 == 0; base.mode == Mode::eval && !some) continue;
+            Case c = of_shape(base, number % 2 ? Shape{4, 18, 3} : Shape{5, 6, 7});
+            options[a].set(c), options[b].set(c);
+            if (is_valid(c)) cases.push_back(c);
+        }
+}
+
+// Numbers that cancel, and one far from the others, in blocks of sizes for which another way may be taken.
+void add_hostile_lengths(std::vector<Case>& cases, const Case& base) {
+    if (base.mode == Mode::eval) return;
+    const Accumulation sums = find_implementation(base.implementation).accumulation(base.dtype);
+    const bool exact = sums == Accumulation::f64 || sums == Accumulation::kappa_free;
+    for (const std::int64_t m : {255, 768, 1024, 2048, 4096, 20000, 40000}) {
+        const Case c = with_block(base, m);
+        cases.push_back(c), cases.back().x.pattern = "outlier";
+        cases.push_back(c), cases.back().kappa = is_narrow(base.dtype) ? 30 : 1e3;
+        if (exact && !is_narrow(base.dtype)) cases.push_back(c), cases.back().kappa = 1e6;
+    }
+}
+
+// Gradients beyond the largest number of their type, which are infinite there.
+void add_overflows(std::vector<Case>& cases, const Case& base) {
+    if (base.mode == Mode::eval || base.dtype == DType::f64 || base.dtype == DType::f16) return;
+    cases.push_back(of_shape(base, {5, 6, 7}));
+    cases.back().param_dtype = DType::f16, cases.back().dy.pattern = "large";
 }
 
 // Sizes that meet by chance, each of any magnitude; channels are odd, or a multiple of 8, which vectors divide. Every
@@ -153,7 +202,7 @@ void add_drawn(std::vector<Case>& cases, const Case& base) {
         const std::int64_t C = size(1);
         cases.push_back(of_shape(base, {size(0), C < 8 ? C : k % 2 ? C | 1 : C / 8 * 8, size(2)}));
         cases.back().seed = static_cast<std::uint64_t>(k) + 1;
-        if (k % 4 > 1) options[option++ % options.size()](cases.back());
+        if (k % 4 > 1) options[option++ % options.size()].set(cases.back());
     }
 }
 
@@ -175,8 +224,10 @@ std::vector<Case> size_cases(const Case& base) {
     // ours are the same code for all dtypes and widths
     if (is_others(base) || base.dtype == DType::f32 || base.dtype == DType::bf16) add_remainders(cases, base);
     if (is_others(base) || base.dtype == DType::f32) add_maps(cases, base);
-    if (is_others(base))
-        add_widths(cases, base), add_options(cases, base), add_long_sums(cases, base), add_drawn(cases, base);
+    if (!is_others(base)) return cases;
+    add_widths(cases, base), add_options(cases, base), add_pairs_of_options(cases, base);
+    add_hostile_lengths(cases, base), add_overflows(cases, base);
+    add_long_sums(cases, base), add_drawn(cases, base);
     return cases;
 }
 

@@ -119,6 +119,7 @@ std::vector<Case> subnormal_cases(const Case& base, Tier tier) {
     if (tier == Tier::smoke) return cases;
     cases.push_back(with_state(with_block(base, 37)));  // beyond the lanes of vectors, with a tail
     cases.push_back(with_state(with_block(base, 64)));
+    cases.push_back(with_state(with_shape(base, {70, 6, 3})));
     return cases;
 }
 

@@ -42,7 +42,7 @@ void look(const char* function) {
     if (getpid() != own_process) _exit(0);  // a child that came back from the plug-in
     if (!state) return;
     const bool loading = std::string_view(function) == "loading it";
-    for (const system::Change& c : state->put_back()) {
+    for (const system::Change& c : state->put_back(system::ProcessState::Signals::usual)) {
         // libraries do set up their process when they are loaded; what arithmetic depends on is not theirs
         const bool any = c.what == "floating-point environment" || c.what == "locale" || c.what == "current directory";
         if (!loading || any) note(loading ? by_loading : by_calls, c.what, fmt::format("{}: {}", function, c.how));
@@ -90,6 +90,7 @@ void attend_case(const Case& c) {
 }
 
 std::vector<Finding> attended(const Case& c, const Implementation& plugin) {
+    for (const system::Change& c : state->put_back()) note(by_calls, c.what, c.how);  // the signals that look() left
     std::vector<Finding> findings = of(by_calls, "a call of the plug-in");
     by_calls.clear();
     const std::vector<system::Access> accesses = system::take_accesses();

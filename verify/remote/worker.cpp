@@ -10,6 +10,7 @@
 
 #include "io/json.hpp"
 #include "norms/memory.hpp"
+#include "system/memory_budget.hpp"
 #include "system/process.hpp"
 #include "system/shell.hpp"
 #include "verify/remote/attendance.hpp"
@@ -248,6 +249,7 @@ const RemotePlugin& add_plugin(const PluginName& plugin, const WorkerOptions& op
 }
 
 void serve_plugin(const PluginName& name, int descriptor) {
+    system::keep_freed_memory();
     const Implementation* plugin = nullptr;
     system::serve(descriptor, [&](const std::string& message) {
         try {

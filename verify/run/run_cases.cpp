@@ -44,6 +44,7 @@ std::string reason_to_skip(const Case& c) { return runner_of(c).reason_to_skip(c
 std::vector<Outcome> run_cases(const std::vector<Case>& cases, int threads,
                                const std::function<void(std::size_t, std::size_t)>& progress,
                                const std::function<bool(const Outcome&)>& stop) {
+    system::keep_freed_memory();
     std::vector<std::vector<std::size_t>> small, large;
     for (std::vector<std::size_t>& same : by_data(cases))
         (bytes_needed(cases[same[0]]) * threads <= system::memory_budget() ? small : large).push_back(std::move(same));

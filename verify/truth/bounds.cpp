@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "verify/truth/activation.hpp"
+#include "verify/truth/elements.hpp"
 #include "verify/truth/truth.hpp"
 
 namespace normlab::verify {
@@ -70,9 +71,9 @@ public:
           u_factor_(p_.spec.gamma_offset != 0 && !inputs.gamma.empty() ? u_ : 0),
           kappa_free_(accumulation == Accumulation::kappa_free && p_.dtype != DType::f64),
           C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)),
-          entries_(static_cast<std::size_t>(p_.affine_count())), sum_dy_(entries_), sum_dy_kappa_(entries_),
-          sum_dy_x_hat_(entries_), terms_(entries_), underflows_(entries_), of_dz_in_dgamma_(entries_),
-          of_dz_in_dbeta_(entries_) {}
+          entries_(static_cast<std::size_t>(p_.affine_count())), entry_of_(affine_entries(p_)), sum_dy_(entries_),
+          sum_dy_kappa_(entries_), sum_dy_x_hat_(entries_), terms_(entries_), underflows_(entries_),
+          of_dz_in_dgamma_(entries_), of_dz_in_dbeta_(entries_) {}
 
     Bounds bounds() {
         follow_slices();
@@ -138,8 +139,8 @@ private:
 
     bool has_dy() const { return !in_.dy.empty(); }
     std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
-    double gamma(std::size_t i) const { return std::abs(in_.factor_of(i)); }
-    double beta(std::size_t i) const { return size_of_entry(in_.beta, p_.affine_entry(i), 0); }
+    double gamma(std::size_t i) const { return std::abs(in_.factor(entry_of_[i])); }
+    double beta(std::size_t i) const { return size_of_entry(in_.beta, entry_of_[i], 0); }
 
     Errors errors(const truth::Block& b) const {
         Errors e{};
@@ -309,8 +310,8 @@ private:
         const double product = factor * (std::isfinite(right) ? std::abs(right) + moved : 0);
         const double z = factor * moved + (2 * u_ + u_factor_) * product + 2 * u_ * beta(i);
         if (!p_.spec.activates()) return z;
-        const double beta = in_.beta.empty() ? 0 : in_.beta[p_.affine_entry(i)];
-        return truth::activation_errors(p_.spec.activation, in_.factor_of(i) * right + beta, z, u_).y;
+        const double beta = in_.beta.empty() ? 0 : in_.beta[entry_of_[i]];
+        return truth::activation_errors(p_.spec.activation, in_.factor(entry_of_[i]) * right + beta, z, u_).y;
     }
 
     // What y is off where z is by `error`; dz, what stands for dy in the gradients, is kept. It is off by the slope's
@@ -331,7 +332,7 @@ private:
     void add_error_of_dz(const truth::Block& b, const Errors& e) {
         double along_1 = 0, along_x_hat = 0;
         for (const std::size_t i : b.elements) {
-            const std::size_t c = p_.affine_entry(i);
+            const std::size_t c = entry_of_[i];
             const double g = gamma(i) * e.r * dz_error_[i], x_hat = size(t_.x_hat[i]);
             along_1 += g / e.m, along_x_hat += g * x_hat / b.divisor;
             of_dz_in_dgamma_[c] += dz_error_[i] * (e.r * x_hat + e.d), of_dz_in_dbeta_[c] += dz_error_[i];
@@ -374,7 +375,7 @@ private:
         const bool own = p_.own_statistics();
         const double means = own ? mean_g + mean_g_x_hat : 0;
         for (std::size_t i : b.elements) {
-            const std::size_t c = p_.affine_entry(i);
+            const std::size_t c = entry_of_[i];
             const double x_hat = size(t_.x_hat[i]), dz = dy(i), g = gamma(i) * e.r * dz;
             sum_dy_[c] += dz;
             terms_[c] += dz != 0;
@@ -460,6 +461,7 @@ private:
     double u_factor_;  // of the sum that x_hat is multiplied by
     bool kappa_free_;
     std::size_t C_, S_, entries_;
+    std::vector<std::size_t> entry_of_;                                              // each element's
     std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_, underflows_;  // of each entry of gamma and beta
     std::vector<double> of_dz_in_dgamma_, of_dz_in_dbeta_;                           // likewise
     std::vector<double> dz_, dz_error_;  // behind an activation: the size of dz and its error, of each element

@@ -2,6 +2,7 @@
 // Two ways to the results of a block, called by evaluate.cpp: statistics, then, with batch renorm's r and d known,
 // results.
 
+#include "verify/truth/elements.hpp"
 #include "verify/truth/tape.hpp"
 #include "verify/truth/truth.hpp"
 
@@ -12,10 +13,10 @@ class Way {
 public:
     /// given: mean and var of blocks are what forward made of other numbers, as backward reads them.
     Way(const verify::Inputs<double>& in, Result& out, bool given = false)
-        : in_(in), out_(out), p_(in.problem), given_(given) {}
+        : in_(in), out_(out), p_(in.problem), given_(given), entries_(verify::affine_entries(p_)) {}
 
 protected:
-    std::size_t entry_of(std::size_t i) const { return p_.affine_entry(i); }
+    std::size_t entry_of(std::size_t i) const { return entries_[i]; }
     double gamma(std::size_t entry) const { return in_.gamma.empty() ? 1 : in_.gamma[entry]; }
     bool has_offset() const { return p_.spec.gamma_offset != 0 && !in_.gamma.empty(); }
     /// x_hat r + d as the layer multiplies it, where it rounds that to the data's type.
@@ -29,6 +30,7 @@ protected:
     Result& out_;
     const Problem& p_;
     bool given_;
+    std::vector<std::size_t> entries_;
 };
 
 /// In Quad, or in Dual: along v, u and w.
