@@ -29,6 +29,7 @@ struct ForwardArgs {
     void* workspace = nullptr;  ///< aligned to 256 bytes, contents undefined
     void* stream = nullptr;     ///< a cudaStream_t for device tensors
     Added added = {};           ///< of a layer with a residual
+    float* scale = nullptr;     ///< of a y of 8 bits, Problem::scale_count() numbers: read where given, else written
 };
 
 struct BackwardArgs {

@@ -31,8 +31,10 @@
 // its entry, and dgamma, dbeta and ddgamma of an entry sum over the elements that use it.
 // Where x_hat is rounded before gamma (Spec::cast), y = gamma * round(x_hat) + beta, with round to the data's type, of
 // batch renorm round(x_hat * r + d). Everything else is of x_hat itself.
-// gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for f64, unless the Spec
-// says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
+// Where y has another type than the data (Spec::output), it is rounded to that alone, and lies in memory of its own. Of
+// 8 bits it is stored as q = round(y / scale), which saturates; the scale is given, or found and returned. Gradients
+// are of y before that. gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for
+// f64, unless the Spec says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
 // Views may have strides (norms/tensor.hpp): what lies between their elements is neither read nor written. dy alone may
 // be expanded, that is have strides of 0, and each of its elements counts as if it were stored; dx is then not dy. An
 // implementation that has no strides gets dense copies.
@@ -59,9 +61,10 @@ const Implementation& default_implementation();
 /// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: evaluation reads it,
 /// training reads and updates it (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result
 /// is that of one call for each slice, in order. Throws Error also where the implementation declines the problem, with
-/// its reason. `added` is needed where spec.residual is not none.
+/// its reason. `added` is needed where spec.residual is not none, and `scale`, Problem::scale_count() numbers, where y
+/// is of 8 bits.
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
-             const Implementation& implementation = default_implementation(), Added added = {});
+             const Implementation& implementation = default_implementation(), Added added = {}, float* scale = nullptr);
 
 /// Gradients of a loss, given dy = d loss / d y and the `saved` of a forward call of the same implementation.
 /// With a residual x is the s that forward gave, and ds = d loss / d s, or null: 0.

@@ -35,9 +35,10 @@ Operation::Operation(const Problem& problem, const Implementation& implementatio
     workspace_at_ = workspace_.data();
 }
 
-void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added) {
+void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added,
+                        float* scale) {
     if (problem_.shape.size() == 0) return;
-    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_, added});
+    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_, added, scale});
     if (!moves_state_) return;
     if (problem_.device == Device::host) return update_running(problem_, state, saved.mean, saved.var);
     // Little, and rare: an implementation for a device that cares for speed moves them itself.

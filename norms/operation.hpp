@@ -36,7 +36,8 @@ public:
 
     /// Tensors lie as problem().gaps says. y = norm(x); fills `saved`; moves `state` in training where the variant
     /// keeps running statistics. Not from two threads at once: calls share the workspace.
-    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added = {});
+    void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added = {},
+                 float* scale = nullptr);
     /// Of a layer with a residual, x is the s that forward gave. Throws Error where dx lies on an expanded dy.
     void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
                   ConstTensor ds = {});

@@ -10,6 +10,7 @@ Population::Population(const Spec& spec, std::int64_t channels, Average average)
       spread_(elements_) {
     if (spec.running == Running::none)
         throw Error(fmt::format("{} keeps no running statistics: there are none to recalibrate", spec.variant));
+    spec_ = spec_.without_output();
 }
 
 void Population::add(ConstTensor x, const Implementation& implementation) {

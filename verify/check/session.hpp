@@ -54,6 +54,7 @@ private:
         beta,
         residual,
         ds,
+        scale,
         workspace,
         opaque,
         state,
@@ -69,6 +70,7 @@ private:
     void fetch(std::size_t k, const Slot& from) { memory_.download(results_[k].bytes, from.begin); }
     void* at(const Slot& s) const { return s.bytes ? memory_.at(s.begin) : nullptr; }
     Tensor tensor(const Slot& s) const { return p_.tensor(at(s), p_.dtype, s.gaps); }
+    Tensor of_y() { return p_.tensor(at(slot(Quantity::y)), p_.outputs(), slot(Quantity::y).gaps); }
     Tensor of_sum(const Slot& s) const { return p_.tensor(at(s), p_.residuals(), s.gaps); }
     Affine affine() const;
     SavedView saved();
@@ -84,6 +86,7 @@ private:
     Wanted wanted_;
     std::int64_t count_ = 0, count_before_ = 0;
     std::vector<Array> results_;
+    std::vector<float> scales_;  // of the last forward
 };
 
 /// Of written_between.

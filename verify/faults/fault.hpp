@@ -65,6 +65,18 @@ struct Formula {
     double cast_truncated = 0;    ///< toward zero
     double cast_f16_in_bf16 = 0;  ///< of f16 data to bf16
     double cast_in_dx = 0, cast_in_dgamma = 0;
+    // y of another type than the data
+    double output_in_bf16 = 0;      ///< rounded to bf16 first
+    double output_truncated = 0;    ///< to 8 bits, toward zero
+    double output_unsaturated = 0;  ///< an infinity, or NaN, beyond the largest number
+    double largest_exchanged = 0;   ///< the scale is of the other type's largest
+    double scale_of_block_before = 0;
+    double scale_inverted = 0;      ///< 1 / scale is returned where scale is to be, and the other way round
+    double amax_of_half = 0;        ///< of the first half of what uses the scale
+    double amax_signed = 0;         ///< the largest y, not |y|
+    double scale_floor = 1;         ///< 0: none
+    double power_of_two_below = 0;  ///< rounded down
+    double scale_in_bf16 = 0;       ///< one that is given is rounded to bf16
     // behind the norm
     double activates = 1;         ///< 0: y = z
     double activates_first = 0;   ///< x_hat is activated, then multiplied by gamma
