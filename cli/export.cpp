@@ -23,9 +23,10 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
         cases.back().implementation = verify::script_name;
     }
     if (!cases.empty() &&
-        !given(verb, {"--tier", "--variant", "--check", "--dtype", "--layout", "--mode", "--convention", "--eps",
-                      "--momentum", "--running", "--denominator", "--divisor", "--gamma-offset", "--activation",
-                      "--param-dtype", "--affine-set", "--cast", "--residual", "--residual-dtype"})
+        !given(verb, {"--tier",        "--variant",    "--check",        "--dtype",      "--layout",
+                      "--mode",        "--convention", "--eps",          "--momentum",   "--running",
+                      "--denominator", "--divisor",    "--gamma-offset", "--activation", "--param-dtype",
+                      "--affine-set",  "--cast",       "--output",       "--residual",   "--residual-dtype"})
              .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
@@ -110,6 +111,14 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
     add_value(
         verb, "--cast", to.cast, [](std::string_view, const std::string& word) { return parse_cast(word); },
         "before: x_hat is rounded to the data's type before it is multiplied by gamma (default: after)");
+    add_value(
+        verb, "--output", to.output,
+        [](std::string_view, const std::string& word) {
+            const DType output = parse_output(word);
+            if (output != DType::f32) throw Error(word + ": a script is asked for no y of 8 bits; f32 is accepted");
+            return output;
+        },
+        "f32: y of 16-bit data is f32 (default: the data's type)");
 }
 
 }  // namespace

@@ -137,9 +137,13 @@ State initial_state(const Spec& spec, std::int64_t channels) {
 }
 
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
-             const Implementation& implementation, Added added, Mask mask) {
+             const Implementation& implementation, Added added, Mask mask, float* scale) {
     check_view("x", x, x);
-    check_view("y", y, x);
+    check_view("y", y, x, spec.output.value_or(x.dtype));
+    if (y.dtype != x.dtype && y.data == x.data && y.data)
+        refuse("{}: y is {} and lies where x does; memory of its own is accepted", spec.variant, name_of(y.dtype));
+    if (spec.quantizes() && !scale) refuse("{}: y of 8 bits has no scale; memory for one is accepted", spec.variant);
+    if (!spec.quantizes() && scale) refuse("{}: y that is not of 8 bits has a scale; null is accepted", spec.variant);
     check_residual(spec, added.residual.data || added.s.data);
     if (x.shape.size() > 0) check_mask(spec, mask);
     check_place("y", y, "x", x);
@@ -178,7 +182,9 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
     operation.forward(staging.in("x", x), staged(staging, affine, call, x.device),
                       staged(staging, running, call.problem), kept, staging.out("y", y),
                       spec.adds() ? Added{staging.in("residual", added.residual), staging.out("s", added.s)} : Added{},
-                      staged(staging, mask, call, x.device));
+                      staged(staging, mask, call, x.device),
+                      staging.out("scale", scale, static_cast<std::size_t>(call.problem.scale_count()) * sizeof(float),
+                                  x.device, spec.finds_scale() ? Staging::Use::write : Staging::Use::kept));
     staging.finish();
 }
 
@@ -270,6 +276,9 @@ ChannelMap fold(const Spec& spec, const State& state, Affine affine, DType param
     if (spec.masked)
         refuse("{} with a mask is no affine map a channel and cannot be folded; masked = false is accepted",
                spec.variant);
+    if (spec.output)
+        refuse("{} with a y of {} cannot be folded, as a folded map gives one of its own; no output is accepted",
+               spec.variant, name_of(*spec.output));
     const bool sigma = spec.running == Running::sigma;
     const std::size_t C = state.mean.size();
     if ((sigma ? state.sigma : state.var).size() != C)

@@ -10,8 +10,9 @@
 namespace normlab {
 
 /// Element types. `quad` (IEEE binary128 precision, norms/quad.hpp) and `complex` (std::complex<double>) exist for
-/// verification: quad for identities, complex for derivatives by the complex step. Kernels may decline them.
-enum class DType { f64, f32, bf16, f16, quad, complex };
+/// verification: quad for identities, complex for derivatives by the complex step. Kernels may decline them. `e4m3` and
+/// `e5m2` (norms/fp8.hpp) are of a y alone (Spec::output), and data are never of them.
+enum class DType { f64, f32, bf16, f16, quad, complex, e4m3, e5m2 };
 
 struct DTypeRow {
     DType type;
@@ -34,6 +35,8 @@ inline constexpr DTypeRow dtype_table[] = {
     {DType::f16,     "f16",      2,  DType::f32,     0x1p-11,  65504,                   0x1p-14,   0x1p-24,   1e3,   3,  ""},
     {DType::quad,    "quad",    32,  DType::quad,    0x1p-113, 0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,  -1,  ""},
     {DType::complex, "complex", 16,  DType::complex, 0x1p-53,  0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,  -1,  ""},
+    {DType::e4m3,    "e4m3",     1,  DType::f32,     0x1p-4,   448,                     0x1p-6,    0x1p-9,    1e2,  -1,  ""},
+    {DType::e5m2,    "e5m2",     1,  DType::f32,     0x1p-3,   57344,                   0x1p-14,   0x1p-16,   1e2,  -1,  ""},
 };
 // clang-format on
 
@@ -48,7 +51,7 @@ constexpr std::size_t size_of(DType d) { return row_of(d).size; }
 /// gamma, beta and their gradients have.
 constexpr DType arithmetic_dtype(DType d) { return row_of(d).arithmetic; }
 
-/// Stored in fewer digits than it is computed in: bf16, f16.
+/// Stored in fewer digits than it is computed in: bf16, f16; of a y e4m3 and e5m2, too.
 constexpr bool is_narrow(DType d) { return arithmetic_dtype(d) != d; }
 
 /// Unit roundoff of the precision that a dtype is computed in.

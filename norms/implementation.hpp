@@ -30,6 +30,7 @@ struct ForwardArgs {
     void* stream = nullptr;     ///< a cudaStream_t for device tensors
     Added added = {};           ///< of a layer with a residual
     Mask mask = nullptr;        ///< of a layer with a mask
+    float* scale = nullptr;     ///< of a y of 8 bits, Problem::scale_count() numbers: read where given, else written
 };
 
 struct BackwardArgs {

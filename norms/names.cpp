@@ -18,6 +18,7 @@ constexpr std::array<std::string_view, 5> activations{"none", "relu", "silu", "g
 constexpr std::array<std::string_view, 3> residuals{"none", "stored", "wide"};
 constexpr std::array<std::string_view, 4> affine_sets{"channel", "element", "sample_channel", "group"};
 constexpr std::array<std::string_view, 2> casts{"after", "before"};
+constexpr std::array<std::string_view, 3> scales{"given", "block", "channels"}, outputs{"f32", "e4m3", "e5m2"};
 constexpr std::array<std::string_view, 5> accumulations{"sequential", "tree", "f64", "kappa-free", "pivot"};
 
 constexpr auto dtypes = [] {
@@ -53,6 +54,7 @@ std::string_view name_of(Activation v) { return activations[static_cast<std::siz
 std::string_view name_of(Residual v) { return residuals[static_cast<std::size_t>(v)]; }
 std::string_view name_of(AffineSet v) { return affine_sets[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Cast v) { return casts[static_cast<std::size_t>(v)]; }
+std::string_view name_of(Scale v) { return scales[static_cast<std::size_t>(v)]; }
 std::string_view name_of(Accumulation v) { return accumulations[static_cast<std::size_t>(v)]; }
 
 DType parse_dtype(std::string_view word) { return kernel_dtypes[place_of("dtype", word, dtypes)]; }
@@ -73,6 +75,11 @@ AffineSet parse_affine_set(std::string_view word) {
     return static_cast<AffineSet>(place_of("affine set", word, affine_sets));
 }
 Cast parse_cast(std::string_view word) { return static_cast<Cast>(place_of("cast", word, casts)); }
+Scale parse_scale(std::string_view word) { return static_cast<Scale>(place_of("scale", word, scales)); }
+DType parse_output(std::string_view word) {
+    constexpr DType types[] = {DType::f32, DType::e4m3, DType::e5m2};
+    return types[place_of("output", word, outputs)];
+}
 Accumulation parse_accumulation(std::string_view word) {
     return static_cast<Accumulation>(place_of("accumulation", word, accumulations));
 }

@@ -22,6 +22,7 @@ std::string_view name_of(Activation);    // none relu silu gelu gelu_tanh
 std::string_view name_of(Residual);      // none stored wide
 std::string_view name_of(AffineSet);     // channel element sample_channel group
 std::string_view name_of(Cast);          // after before
+std::string_view name_of(Scale);         // given block channels
 std::string_view name_of(Accumulation);  // sequential tree f64 kappa-free pivot
 
 /// Each throws Error naming the word, the nearest accepted one and all accepted ones.
@@ -35,6 +36,8 @@ Activation parse_activation(std::string_view);
 Residual parse_residual(std::string_view);
 AffineSet parse_affine_set(std::string_view);
 Cast parse_cast(std::string_view);
+Scale parse_scale(std::string_view);
+DType parse_output(std::string_view);  // f32 e4m3 e5m2
 Accumulation parse_accumulation(std::string_view);
 
 /// "f64, f32, bf16, f16": the dtypes that kernels are made for.

@@ -35,8 +35,10 @@
 // dx = 0, and no sum has anything of x and dy; m is the number of elements of a block that count. s is written
 // everywhere, and d is ds where dx is 0. In evaluation with State y and dx are set to 0, and nothing else changes.
 // There is no double backward of it.
-// gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for f64, unless the Spec
-// says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
+// Where y has another type than the data (Spec::output), it is rounded to that alone, and lies in memory of its own. Of
+// 8 bits it is stored as q = round(y / scale), which saturates; the scale is given, or found and returned. Gradients
+// are of y before that. gamma, beta and their gradients have a type of their own (Problem::params()): f32, or f64 for
+// f64, unless the Spec says otherwise. They are read exactly; gradients are summed in f32 or wider and rounded once.
 // Views may have strides (norms/tensor.hpp): what lies between their elements is neither read nor written. dy alone may
 // be expanded, that is have strides of 0, and each of its elements counts as if it were stored; dx is then not dy. An
 // implementation that has no strides gets dense copies.
@@ -63,9 +65,11 @@ const Implementation& default_implementation();
 /// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: evaluation reads it,
 /// training reads and updates it (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result
 /// is that of one call for each slice, in order. Throws Error also where the implementation declines the problem, with
-/// its reason. `added` is needed where spec.residual is not none, `mask` where spec.masked.
+/// its reason. `added` is needed where spec.residual is not none, `mask` where spec.masked, and `scale`,
+/// Problem::scale_count() numbers, where y is of 8 bits.
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
-             const Implementation& implementation = default_implementation(), Added added = {}, Mask mask = nullptr);
+             const Implementation& implementation = default_implementation(), Added added = {}, Mask mask = nullptr,
+             float* scale = nullptr);
 
 /// Gradients of a loss, given dy = d loss / d y and the `saved` of a forward call of the same implementation.
 /// With a residual x is the s that forward gave, and ds = d loss / d s, or null: 0. The mask is forward's.

@@ -37,10 +37,10 @@ Operation::Operation(const Problem& problem, const Implementation& implementatio
 }
 
 void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added,
-                        Mask mask) {
+                        Mask mask, float* scale) {
     if (problem_.shape.size() == 0) return;
     check_mask(problem_.spec, mask);
-    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_, added, mask});
+    plan_->forward({x, affine, state, saved, y, workspace_at_, stream_, added, mask, scale});
     if (!moves_state_) return;
     if (problem_.device == Device::host) return update_running(problem_, state, saved.mean, saved.var, mask);
     // Little, and rare: an implementation for a device that cares for speed moves them itself.

@@ -38,7 +38,7 @@ public:
     /// keeps running statistics. Not from two threads at once: calls share the workspace. Throws Error where a mask is
     /// missing, or there and not asked for, as backward does.
     void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added = {},
-                 Mask mask = nullptr);
+                 Mask mask = nullptr, float* scale = nullptr);
     /// Of a layer with a residual, x is the s that forward gave. Throws Error where dx lies on an expanded dy.
     void backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
                   ConstTensor ds = {}, Mask mask = nullptr);

@@ -49,6 +49,12 @@ normlab_problem c_problem(const Problem& p) {
     c.affine_set = static_cast<std::int32_t>(p.spec.affine_set);
     c.cast = static_cast<std::int32_t>(p.spec.cast);
     c.masked = p.spec.masked ? 1 : 0;
+    constexpr DType outputs[] = {DType::f32, DType::e4m3, DType::e5m2};
+    if (p.outputs() != p.dtype)
+        c.output = 1 + static_cast<std::int32_t>(std::ranges::find(outputs, p.outputs()) - std::begin(outputs));
+    c.scale = static_cast<std::int32_t>(p.spec.scale);
+    c.scale_power_of_two = p.spec.scale_power_of_two, c.scale_inverse = p.spec.scale_inverse;
+    c.scales = p.scale_count();
     c.strided = p.dense() ? 0 : 1;
     const auto put = [&](const Gaps& gaps, std::int64_t(&strides)[3]) {
         const Steps steps = p.tensor(nullptr, p.dtype, gaps).steps();
@@ -70,6 +76,7 @@ static_assert(NORMLAB_ACTIVATION_GELU_TANH == static_cast<int>(Activation::gelu_
 static_assert(NORMLAB_RESIDUAL_WIDE == static_cast<int>(Residual::wide));
 static_assert(NORMLAB_AFFINE_GROUP == static_cast<int>(AffineSet::group));
 static_assert(NORMLAB_CAST_BEFORE == static_cast<int>(Cast::before));
+static_assert(NORMLAB_SCALE_CHANNELS == static_cast<int>(Scale::channels) && channels_of_a_scale == 128);
 static_assert(NORMLAB_RENORM == static_cast<int>(Correction::renorm) &&
               NORMLAB_RUNNING_SIGMA == static_cast<int>(Running::sigma));
 static_assert(NORMLAB_KAPPA_FREE == static_cast<int>(Accumulation::kappa_free) &&
@@ -115,8 +122,8 @@ public:
     void forward(const ForwardArgs& a) const override {
         const normlab_state state{a.state.mean, a.state.var, a.state.sigma, a.state.count};
         const normlab_forward_args args{
-            sizeof args, a.x.data,    a.affine.gamma, a.affine.beta,         state,          c_saved(a.saved),
-            a.y.data,    a.workspace, a.stream,       a.added.residual.data, a.added.s.data, a.mask};
+            sizeof args, a.x.data, a.affine.gamma,        a.affine.beta,  state,  c_saved(a.saved), a.y.data,
+            a.workspace, a.stream, a.added.residual.data, a.added.s.data, a.mask, a.scale};
         check("forward", [&] { return table_.forward(plan_, &args); });
     }
 
@@ -237,7 +244,8 @@ private:
                      {!problem.dense(), NORMLAB_READS_STRIDES, 5, "strides"},
                      {spec.affine_set != AffineSet::channel, NORMLAB_READS_AFFINE, 5, "affine_set"},
                      {spec.casts(), NORMLAB_READS_CAST, 6, "cast"},
-                     {spec.masked, NORMLAB_READS_MASK, 7, "masked"}};
+                     {spec.masked, NORMLAB_READS_MASK, 7, "masked"},
+                     {problem.outputs() != problem.dtype, NORMLAB_READS_OUTPUT, 8, "output"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;
             if (const std::uint32_t least = 1u << 16 | since; table_.version < least)

@@ -17,6 +17,7 @@
  *     an activation behind the norm: y = act(z), where z is y above, and dz = dy * act'(z) stands for dy: problem.epilogue, likewise
  *     x_hat rounded to the data's type before it is multiplied by gamma: problem.cast, likewise
  *     positions of samples left out (padding), by a mask: problem.masked, likewise
+ *     y of another type than the data, of 8 bits with a scale: problem.output, likewise
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
@@ -25,7 +26,7 @@
  * Only outputs may be written, all of an output must be, and nothing beyond its end. Nothing outside an array may be read either, whether or not the value
  * is used: an array may begin or end where mapped memory does, inputs may be mapped read-only (a write that is undone faults), and after a call its arrays may be gone.
  * A call leaves the floating-point environment (but for the flags of exceptions), locale, signal handlers and the rest of the process as it found them, and keeps nothing that grows with the number of calls.
- * y may be x, dx may be dy, and s may be residual (the same address); nothing else overlaps.
+ * y may be x (if both are of one type), dx may be dy, and s may be residual (the same address); nothing else overlaps.
  *
  * Calls. One at a time: a plan is not called by two threads at once. An int result is 0 for success; anything else makes the call fail with the text
  * that last_error gives. Same bits are expected on every call and for any number of threads, unless table.nondeterministic says otherwise. normlab runs a plug-in in a process
@@ -40,7 +41,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 7
+#define NORMLAB_PLUGIN_MINOR 8
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -90,6 +91,12 @@ enum {                                                                         /
                                                                                   (s - mean) * rstd with s as stored, and mean and rstd as saved */
 };
 enum { NORMLAB_CAST_AFTER, NORMLAB_CAST_BEFORE };                              /* cast: y alone is rounded to dtype; x_hat is, too, before it is multiplied by gamma */
+enum { NORMLAB_OUTPUT_DATA, NORMLAB_OUTPUT_F32, NORMLAB_OUTPUT_E4M3, NORMLAB_OUTPUT_E5M2 };   /* output: dtype; float; e4m3fn (largest 448, no infinity); e5m2 (57344) */
+enum {                                                                         /* scale: entries of args.scale, and which of them element n, c, s uses */
+    NORMLAB_SCALE_GIVEN,                                                       /* [1]: an input */
+    NORMLAB_SCALE_BLOCK,                                                       /* one for each block: problem.statistics, in the order of saved */
+    NORMLAB_SCALE_CHANNELS                                                     /* [N, S, ceil(C / 128)], at (n * S + s) * ceil(C / 128) + c / 128 */
+};
 enum { NORMLAB_NO_CORRECTION, NORMLAB_RENORM };                                /* correction: none; batch renormalization's r and d */
 enum {                                                                         /* running: what the state keeps beside the mean */
     NORMLAB_RUNNING_NONE,
@@ -121,7 +128,8 @@ enum {                                                                         /
     NORMLAB_READS_STRIDES = 32,                                                /* strided, and the strides of x, y, dy and dx */
     NORMLAB_READS_AFFINE = 64,                                                 /* affine_set */
     NORMLAB_READS_CAST = 128,                                                  /* cast */
-    NORMLAB_READS_MASK = 256                                                   /* masked, and mask in the args */
+    NORMLAB_READS_MASK = 256,                                                  /* masked, and mask in the args */
+    NORMLAB_READS_OUTPUT = 512                                                 /* output, scale, scale_power_of_two, scale_inverse and scales */
 };
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
@@ -188,6 +196,16 @@ typedef struct normlab_problem {
                                   stat_batch that holds for each slice. m < 2 with NORMLAB_DIVISOR_LESS_ONE: var and rstd are 0, so that x_hat = 0. With statistics given, y and dx
                                   are set to 0 and nothing else changes. With a residual, s is written everywhere, and d is ds where dx is 0. It is not asked for in double
                                   backward */
+    /* Since version 1.8, likewise. */
+    int32_t output;            /* of NORMLAB_OUTPUT_DATA, ...: the type of y, beside data of any dtype but NORMLAB_F64. y is rounded once, from float, to nearest even. Of 8
+                                  bits q = round(y / scale) is stored, and q * scale is what it stands for; what is beyond the largest number of the type, an infinity too, is
+                                  that number, and NaN stays NaN. The quotient may be a product with 1 / scale in float. y is then not x. backward is as without: dy is of
+                                  dtype, and the scale a constant */
+    int32_t scale;             /* of NORMLAB_SCALE_GIVEN, ...: what args.scale has one entry of. But for NORMLAB_SCALE_GIVEN it is a result, to 2 ulp:
+                                  max(amax / largest, 1 / (largest * 512)), with amax the largest |y| that is finite, over the elements that use it */
+    int32_t scale_power_of_two;   /* 1: that, rounded up to the next power of two */
+    int32_t scale_inverse;     /* 1: args.scale is 1 / scale, given or returned */
+    int64_t scales;            /* entries of args.scale; 0 where it is null */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training
@@ -227,6 +245,8 @@ typedef struct normlab_forward_args {
 
     /* Since version 1.7: null where problem.masked is 0. */
     const uint8_t *mask;       /* N * S bytes: mask[n * S + s] is 0 where position s of sample n is left out, whatever layout and strides the tensors have */
+    /* Since version 1.8: null where problem.output is not of 8 bits. */
+    float *scale;              /* problem.scales entries: an input where problem.scale is NORMLAB_SCALE_GIVEN, otherwise an output */
 } normlab_forward_args;
 
 typedef struct normlab_backward_args {

@@ -13,6 +13,7 @@ Population::Population(const Spec& spec, std::int64_t channels, Average average)
     if (spec.masked)
         throw Error(
             fmt::format("{}: batches that are recalibrated have no mask; masked = false is accepted", spec.variant));
+    spec_ = spec_.without_output();
 }
 
 void Population::add(ConstTensor x, const Implementation& implementation) {

@@ -75,6 +75,61 @@ std::int64_t Problem::affine_count() const {
     }
 }
 
+std::int64_t Problem::scale_count() const {
+    if (!spec.quantizes()) return 0;
+    switch (spec.scale) {
+        case Scale::block: return statistics_count();
+        case Scale::channels: return shape.N * shape.S * ((shape.C + channels_of_a_scale - 1) / channels_of_a_scale);
+        default: return 1;
+    }
+}
+
+std::size_t Problem::block_of(std::size_t i) const {
+    const std::int64_t at = static_cast<std::int64_t>(i), s = at % shape.S, c = at / shape.S % shape.C,
+                       n = at / shape.S / shape.C;
+    if (!own_statistics()) return static_cast<std::size_t>(c);
+    const Axes& b = spec.block;
+    const std::int64_t outer = b.samples ? n / samples_per_slice() : n,
+                       middles = b.groups     ? 1
+                                 : b.channels ? spec.groups
+                                              : shape.C,
+                       middle = b.groups     ? 0
+                                : b.channels ? c / channels_per_group()
+                                             : c;
+    const std::int64_t row = outer * middles + middle;
+    return static_cast<std::size_t>(b.positions ? row : row * shape.S + s);
+}
+
+std::size_t Problem::scale_entry(std::size_t i) const {
+    if (spec.scale == Scale::given) return 0;
+    if (spec.scale == Scale::block) return block_of(i);
+    const auto C = static_cast<std::size_t>(shape.C), S = static_cast<std::size_t>(shape.S),
+               k = static_cast<std::size_t>(channels_of_a_scale);
+    return (i / S / C * S + i % S) * ((C + k - 1) / k) + i / S % C / k;
+}
+
+// Of y and its scale.
+static void validate_output(const Problem& p) {
+    const Spec& s = p.spec;
+    for (const DType type : {p.dtype, p.params()})
+        if (size_of(type) == 1)
+            throw Error(fmt::format("{}: data or parameters of {}; those of 8 bits are of y alone", s.variant,
+                                    row_of(type).name));
+    const bool accepted = s.output == DType::f32 || s.output == DType::e4m3 || s.output == DType::e5m2;
+    if (s.output && (!accepted || arithmetic_dtype(p.dtype) != DType::f32))
+        throw Error(fmt::format("{}: output = {} beside data of {}; {} is accepted", s.variant, row_of(*s.output).name,
+                                row_of(p.dtype).name,
+                                arithmetic_dtype(p.dtype) == DType::f32 ? "f32, e4m3 or e5m2" : "none"));
+    if (s.scale < Scale::given || s.scale > Scale::channels)
+        throw Error(fmt::format("{}: scale = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.scale),
+                                static_cast<int>(Scale::channels)));
+    if (!s.quantizes() && (s.finds_scale() || s.scale_power_of_two || s.scale_inverse))
+        throw Error(fmt::format("{}: a scale of a y that has none; output = e4m3 or e5m2 is accepted", s.variant));
+    if (s.scale_power_of_two && !s.finds_scale())
+        throw Error(fmt::format("{}: a power of two of a scale that is given; scale = block or channels is accepted",
+                                s.variant));
+}
+
 void validate(const Problem& p) {
     const Spec& s = p.spec;
     product(std::vector{p.shape.N, p.shape.C, p.shape.S});
@@ -130,6 +185,7 @@ void validate(const Problem& p) {
                 throw Error(fmt::format("{}: {} is expanded (stride 0); dy alone may be", s.variant, name));
             else if (gap < 0 && gap != expanded)
                 throw Error(fmt::format("{}: {} elements left out of {}; 0 or more is accepted", s.variant, gap, name));
+    validate_output(p);
     if (s.correction == Correction::renorm) {
         if (!(s.r_max >= 1)) throw Error(fmt::format("{}: r_max = {}; 1 or more is accepted", s.variant, s.r_max));
         if (!(s.d_max >= 0)) throw Error(fmt::format("{}: d_max = {}; 0 or more is accepted", s.variant, s.d_max));

@@ -9,6 +9,9 @@
 
 namespace normlab {
 
+/// Channels that have one scale (Scale::channels).
+inline constexpr std::int64_t channels_of_a_scale = 128;
+
 /// The axes that one block (the elements sharing one mean and one variance) spans. C = groups x channels of a group.
 struct Axes {
     bool samples = false, groups = false, channels = false, positions = false;
@@ -57,6 +60,12 @@ enum class Cast {
     after,  ///< y alone
     before  ///< x_hat, of batch renorm with its r and d; then y
 };
+/// What a y of 8 bits has one scale of.
+enum class Scale {
+    given,    ///< y: one number, which the caller gives
+    block,    ///< a block: an entry of Saved
+    channels  ///< every 128 contiguous channels of a sample and position; the last of them may be fewer
+};
 enum class Correction { none, renorm };  ///< renorm: batch renormalization's r and d, constants in the backward pass
 enum class Running { none, unbiased_variance, biased_variance, sigma };  ///< what State keeps beside the mean
 
@@ -102,7 +111,26 @@ struct Spec {
     /// elements of the block that count. Where m = 0: mean, var and rstd are 0, of batch renorm r = 1 and d = 0, and
     /// State stays. Where m < 2 under a divisor of m - 1: var and rstd are 0, so that x_hat = 0.
     bool masked = false;
+    /// Of y, where it is not the data's: f32, e4m3 or e5m2, beside data of f32 or 16 bits. Of 8 bits y = q * scale with
+    /// q = round(y / scale), rounded once from f32 (behind an activation, if any), to nearest even; what is beyond the
+    /// largest number of the type, an infinity too, is that number, and NaN stays NaN. Gradients are as without: dy is
+    /// of the data's type, and the scale a constant.
+    std::optional<DType> output = std::nullopt;
+    /// block and channels: max(amax / largest, 1 / (largest * 512)), where amax is the largest finite |y| there and
+    /// largest that of the type: a result.
+    Scale scale = Scale::given;
+    bool scale_power_of_two = false;  ///< of block and channels: rounded up to the next power of two
+    bool scale_inverse = false;       ///< 1 / scale is what is given, or returned
 
+    /// The same layer, with a y of the data's type.
+    Spec without_output() const {
+        Spec s = *this;
+        s.output.reset(), s.scale = Scale::given, s.scale_power_of_two = s.scale_inverse = false;
+        return s;
+    }
+    bool quantizes() const { return output && size_of(*output) == 1; }
+    /// The scale is a result.
+    bool finds_scale() const { return scale != Scale::given; }
     bool casts() const { return cast == Cast::before; }
     bool adds() const { return residual != Residual::none; }
     bool activates() const { return activation != Activation::none; }
@@ -164,6 +192,13 @@ struct Problem {
     DType params() const { return spec.param_dtype.value_or(arithmetic_dtype(dtype)); }
     /// The type of residual, s and their gradients: the data's unless the Spec says otherwise.
     DType residuals() const { return spec.residual_dtype.value_or(dtype); }
+    /// The type of y: the data's unless the Spec says otherwise.
+    DType outputs() const { return spec.output.value_or(dtype); }
+    /// Scales of a y of 8 bits; 0 where it has none.
+    std::int64_t scale_count() const;
+    /// That of the logical element i, and the number of its block.
+    std::size_t scale_entry(std::size_t i) const;
+    std::size_t block_of(std::size_t i) const;
     /// Forward's statistics see other numbers than those that are stored for backward.
     bool sees_unrounded() const { return spec.residual == Residual::wide && is_narrow(residuals()); }
     /// Entries of gamma, beta and their gradients.
@@ -199,10 +234,12 @@ struct Problem {
 /// finite, momentum outside [0, 1], stat_batch where blocks do not span samples or, where statistics come from the
 /// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, an affine_set or a cast that is none, a
 /// param_dtype whose arithmetic is not that of the data, a residual_dtype without a residual, or that is neither the
-/// data's nor that of the arithmetic, r_max < 1, d_max < 0, running statistics where blocks are not by_channel and
-/// centred, or with another denominator or divisor than the textbook's, batch renorm without them, one element a block
-/// where m - 1 divides, one value a channel where training needs more (batch norm, batch renorm and instance norm with
-/// m = 1, whatever a mask leaves), gaps that are negative, x, y or dx expanded, and a mask of weights.
+/// data's nor that of the arithmetic, data or parameters of 8 bits, an output that is none of f32, e4m3 and e5m2 or
+/// beside data of f64, a scale without an output of 8 bits, a power of two of a scale that is given, r_max < 1, d_max <
+/// 0, running statistics where blocks are not by_channel and centred, or with another denominator or divisor than the
+/// textbook's, batch renorm without them, one element a block where m - 1 divides, one value a channel where training
+/// needs more (batch norm, batch renorm and instance norm with m = 1, whatever a mask leaves), gaps that are negative,
+/// x, y or dx expanded, and a mask of weights.
 void validate(const Problem& problem);
 
 }  // namespace normlab

@@ -229,6 +229,25 @@ TEST_CASE("a script rounds x_hat before gamma where that is said") {
     CHECK(judge(folder.path).failing("y", "") > 0);
 }
 
+TEST_CASE("a script gives y of 16-bit data in f32 where that is said") {
+    const FixedSettings fixed{.output = DType::f32};
+    const Folder folder({.variants = {"rms_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f16}}, Tier::smoke, fixed);
+    REQUIRE(folder.exported.cases > 3);
+    fill_in(folder.path);
+    const Judgement right = judge(folder.path);
+    INFO(right.text);
+    CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
+    for (const Outcome& o : right.outcomes) CHECK(o.test.spec().output == DType::f32);
+    for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference"}}, silent))
+        CHECK(failures_text({o}, "normlab") == "");
+    fill_in(folder.path, [](const Inputs<double>&, Outputs<double>& out) { out.y = rounded(out.y, DType::f16); });
+    CHECK(judge(folder.path).failing("y", "") > 0);
+}
+
+TEST_CASE("a script is asked for no y of 8 bits") {
+    CHECK_THROWS_WITH(Folder("rms_norm reference bf16 nchw 5x6x3 output=e4m3"), Contains("output of 8 bits"));
+}
+
 TEST_CASE("a script has other entries of gamma and beta where that is said") {
     for (const auto& [variant, set] : {std::pair("layer_norm", AffineSet::element),
                                        {"instance_norm", AffineSet::sample_channel},

@@ -91,6 +91,7 @@ public:
             return {"the caller's Spec has another denominator, divisor, gamma_offset, activation, affine_set or cast"};
         if (p.spec.adds()) return {"it adds no residual"};
         if (p.spec.masked) return {"it has no mask"};
+        if (p.outputs() != p.dtype) return {"its y is of the data's type"};
         if (is_narrow(p.params())) return {"its gamma and beta are float, or double"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
         if (is_by_element(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
@@ -128,7 +129,7 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
         if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
             of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset ||
             of.activation != own.activation || of.affine_set != own.affine_set || of.cast != own.cast ||
-            of.param_dtype || of.adds() || of.masked || !c.problem().dense())
+            of.param_dtype || of.adds() || of.masked || of.output || !c.problem().dense())
             continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
     }

@@ -1,6 +1,8 @@
 #pragma once
 // From views to arrays and back, around formulas.hpp.
 
+#include <algorithm>
+
 #include "norms/activation.hpp"
 #include "norms/implementation.hpp"
 #include "norms/reference/formulas.hpp"
@@ -36,6 +38,8 @@ private:
     /// Of 16 bits, as the data are; itself where they are of T.
     void round_to_data(Array<T>& x_hat) const;
     void activate(Array<T>& z) const;
+    /// y of 8 bits, and its scale where that is found.
+    void quantize(const Array<T>& y, const ForwardArgs&) const;
     /// dz of dy.
     void multiply_by_slope(Array<T>& dy, const Array<T>& z) const;
     StatisticsOfBlocks<T> running(const StateView&) const;
@@ -172,6 +176,32 @@ StatisticsOfBlocks<T> ReferencePlan<T>::running(const StateView& state) const {
     return {mean, var, rstd};
 }
 
+template <class T>
+void ReferencePlan<T>::quantize(const Array<T>& y, const ForwardArgs& args) const {
+    const Spec& s = p_.spec;
+    const auto largest = static_cast<float>(row_of(*s.output).largest);
+    std::vector<float> found(s.finds_scale() ? static_cast<std::size_t>(p_.scale_count()) : 0);
+    const auto value = [&](std::size_t i) { return convert<float>(y.data()[i]); };
+    for (std::size_t i = 0; !found.empty() && i < y.size(); ++i)
+        if (const float size = std::abs(value(i)); std::isfinite(size))
+            found[p_.scale_entry(i)] = std::max(found[p_.scale_entry(i)], size);
+    for (std::size_t k = 0; k < found.size(); ++k) {
+        float scale = std::max(found[k] / largest, 1 / (largest * 512));
+        int exponent = 0;
+        if (s.scale_power_of_two && std::frexp(scale, &exponent) > 0.5f) scale = std::ldexp(1.0f, exponent);
+        args.scale[k] = s.scale_inverse ? 1 / scale : scale;
+    }
+    const Steps at = args.y.steps();
+    std::size_t i = 0;
+    for (std::int64_t n = 0; n < p_.shape.N; ++n)
+        for (std::int64_t c = 0; c < p_.shape.C; ++c)
+            for (std::int64_t k = 0; k < p_.shape.S; ++k, ++i) {
+                const float scale = args.scale[p_.scale_entry(i)];
+                write_element(args.y.data, args.y.dtype, at.offset(n, c, k),
+                              s.scale_inverse ? value(i) * scale : value(i) / scale);
+            }
+}
+
 // Saved's f64 holds float and double exactly; wider scalars keep their own copy of mean, var, rstd, r and d.
 template <class T>
 std::size_t ReferencePlan<T>::opaque_bytes() const {
@@ -239,7 +269,8 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     Array<T> y = reference::forward(x_hat, gamma, beta);
     if (p_.spec.activates()) activate(y);
     leave_out(y, of_mask);
-    store(y, args.y);
+    if (p_.spec.quantizes()) quantize(y, args);
+    else store(y, args.y);
 }
 
 template <class T>

@@ -71,6 +71,10 @@ Spec Case::spec() const {
     if (affine_set) s.affine_set = *affine_set;
     if (cast) s.cast = *cast;
     if (mask != MaskPattern::none) s.masked = true;
+    if (output) s.output = *output;
+    if (scale) s.scale = *scale;
+    if (scale_power_of_two) s.scale_power_of_two = *scale_power_of_two != 0;
+    if (scale_inverse) s.scale_inverse = *scale_inverse != 0;
     s.stat_batch = stat_batch;
     return s;
 }

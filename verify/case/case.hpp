@@ -99,6 +99,10 @@ struct Case {
     std::optional<AffineSet> affine_set;
     std::optional<Cast> cast;
     MaskPattern mask = MaskPattern::none;
+    std::optional<DType> output;
+    std::optional<Scale> scale;
+    std::optional<std::int32_t> scale_power_of_two, scale_inverse;
+    std::optional<double> scale_value;  ///< of a scale that is given; unset: drawn
     std::int64_t stat_batch = 0;
     std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;

@@ -72,6 +72,17 @@ State state_around(const Inputs<double>& in, StateKind kind, Random& random) {
     return state;
 }
 
+// Of a y of 8 bits, where it is given: y is some units, so that few are beyond the largest number of the type.
+void put_scale(const Case& c, Inputs<double>& in) {
+    const Spec& s = in.problem.spec;
+    if (!s.quantizes() || s.finds_scale()) return;
+    Random random(c.seed, 5000);
+    const double scale = c.scale_value.value_or((2 + 6 * random.uniform()) / row_of(*s.output).largest);
+    in.scale = {rounded(s.scale_inverse ? 1 / scale : scale, DType::f32)};
+    if (!(in.scale[0] >= row_of(DType::f32).smallest_normal && in.scale[0] <= row_of(DType::f32).largest))
+        throw Unsuitable(fmt::format("the scale {} is beyond f32", scale));
+}
+
 Inputs<double> drawn(const Case& c) {
     Inputs<double> in;
     in.problem = c.problem();
@@ -129,6 +140,7 @@ Inputs<double> drawn(const Case& c) {
         for (double e : in.state.*a.values)
             if (!std::isfinite(e)) throw Unsuitable("running statistics of these numbers overflow f64");
     fill_others(c, in);
+    put_scale(c, in);
     expand(in);
     poison_under_mask(c, in);
     return in;

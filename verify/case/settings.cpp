@@ -55,6 +55,7 @@ std::string shown(Residual v) { return std::string(name_of(v)); }
 std::string shown(AffineSet v) { return std::string(name_of(v)); }
 std::string shown(Cast v) { return std::string(name_of(v)); }
 std::string shown(MaskPattern v) { return std::string(mask_names[static_cast<std::size_t>(v)]); }
+std::string shown(Scale v) { return std::string(name_of(v)); }
 std::string shown(AffineUse v) { return std::string(affine_names[static_cast<std::size_t>(v)]); }
 std::string shown(StateKind v) { return std::string(state_names[static_cast<std::size_t>(v)]); }
 std::string shown(InPlace v) { return std::string(in_place_names[static_cast<std::size_t>(v)]); }
@@ -126,6 +127,11 @@ Activation parse_behind(std::string_view, const std::string& word) { return pars
 Residual parse_sum(std::string_view, const std::string& word) { return parse_residual(word); }
 AffineSet parse_set(std::string_view, const std::string& word) { return parse_affine_set(word); }
 Cast parse_rounding(std::string_view, const std::string& word) { return parse_cast(word); }
+DType parse_stored(std::string_view, const std::string& word) { return parse_output(word); }
+Scale parse_scale_of(std::string_view, const std::string& word) { return parse_scale(word); }
+double parse_scale_value(std::string_view key, const std::string& word) {
+    return in_range(key, word, 0x1p-120, "a finite number, 2^-120 or more,");
+}
 DType parse_type(std::string_view, const std::string& word) { return parse_dtype(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
@@ -156,6 +162,17 @@ std::string only_of_their_own(const Case& c, std::string_view, std::string_view)
 std::string only_with_residual(const Case& c, std::string_view key, std::string_view text) {
     if (c.ds == Values{} || c.spec().adds()) return {};
     return fmt::format("case '{}': {} goes with residual=stored or wide", text, key);
+}
+
+std::string only_with_scale(const Case& c, std::string_view key, std::string_view text) {
+    if (!c.scale_value || (c.spec().quantizes() && !c.spec().finds_scale())) return {};
+    return fmt::format("case '{}': {} goes with output=e4m3 or e5m2 and scale=given", text, key);
+}
+
+std::string only_apart(const Case& c, std::string_view key, std::string_view text) {
+    if (c.problem().outputs() == c.dtype || c.in_place == InPlace::none || c.in_place == InPlace::dx) return {};
+    return fmt::format("case '{}': {} of another type than x cannot lie on it; in_place=none or dx is accepted", text,
+                       key);
 }
 
 std::string only_tiled(const Case& c, std::string_view, std::string_view text) {
@@ -311,6 +328,31 @@ void draw_cast(Case& c, Random& random) {
 void draw_mask(Case& c, Random& random) {
     if (!is_weights(c.spec()) && random.chance(0.06)) c.mask = static_cast<MaskPattern>(random.integer(1, 5));
 }
+// x and a y of another type have memory of their own.
+void keep_apart(Case& c) {
+    if (c.problem().outputs() == c.dtype) return;
+    if (c.in_place == InPlace::y) c.in_place = InPlace::none;
+    if (c.in_place == InPlace::both) c.in_place = InPlace::dx;
+}
+// Of 8 bits more often than of f32.
+void draw_output(Case& c, Random& random) {
+    if (arithmetic_dtype(c.dtype) != DType::f32 || !random.chance(0.06)) return;
+    c.output = random.one_of<DType>({DType::f32, DType::e4m3, DType::e4m3, DType::e5m2});
+    keep_apart(c);
+}
+void draw_scale(Case& c, Random& random) {
+    if (c.spec().quantizes() && random.chance(0.6)) c.scale = random.one_of<Scale>({Scale::block, Scale::channels});
+}
+void draw_scale_power_of_two(Case& c, Random& random) {
+    if (c.scale && random.chance(0.3)) c.scale_power_of_two = 1;
+}
+void draw_scale_inverse(Case& c, Random& random) {
+    if (c.spec().quantizes() && random.chance(0.3)) c.scale_inverse = 1;
+}
+void draw_scale_value(Case& c, Random& random) {
+    if (c.spec().quantizes() && !c.scale && random.chance(0.5))
+        c.scale_value = by_decades(7, 1e8, random);  // from 1e-6
+}
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
     if (c.x.pattern == "normal" && random.chance(0.5)) c.kappa = by_decades(decades_of_kappa(c.dtype), 100, random);
@@ -363,6 +405,7 @@ void draw_asked(Case& c, Random& random) {
 }
 void draw_in_place(Case& c, Random& random) {
     if (c.check == "combinations") c.in_place = static_cast<InPlace>(random.integer(0, 3));
+    keep_apart(c);
 }
 void draw_misaligned(Case& c, Random& random) {
     if (c.check == "combinations") c.misaligned = random.integer(0, 3);
@@ -387,6 +430,11 @@ void change_sigma(Case& c, Random& random) { c.sigma = up_or_down(c.sigma, 1 + 2
 // ---- smaller ----
 
 void no_residual(Case& c) { c.residual.reset(), c.residual_dtype.reset(), c.ds = {}; }
+
+void no_output(Case& c) {
+    c.output.reset(), c.scale.reset(), c.scale_power_of_two.reset(), c.scale_inverse.reset(), c.scale_value.reset();
+}
+void scale_given(Case& c) { c.scale.reset(), c.scale_power_of_two.reset(); }
 
 void one_group(Case& c) {
     if (c.groups) c.groups = 1;
@@ -574,6 +622,34 @@ const Setting table[] = {
                                      .take = take<&Case::cast, &Spec::cast>}),
     of<&Case::mask, parse_word<MaskPattern, mask_names>>(
         {.key = "mask", .part = Part::numbers, .simplified = 5, .draw = draw_mask}),
+    of<&Case::output, parse_stored>({.key = "output",
+                                     .part = Part::numbers,
+                                     .simplified = 5,
+                                     .draw = draw_output,
+                                     .simplify = no_output,
+                                     .refused = only_apart,
+                                     .take = take<&Case::output, &Spec::output>}),
+    of<&Case::scale, parse_scale_of>({.key = "scale",
+                                      .part = Part::numbers,
+                                      .simplified = 5,
+                                      .draw = draw_scale,
+                                      .simplify = scale_given,
+                                      .take = take<&Case::scale, &Spec::scale>}),
+    of<&Case::scale_power_of_two, parse_one>({.key = "scale_power_of_two",
+                                              .part = Part::numbers,
+                                              .simplified = 5,
+                                              .draw = draw_scale_power_of_two,
+                                              .take = take<&Case::scale_power_of_two, &Spec::scale_power_of_two>}),
+    of<&Case::scale_inverse, parse_one>({.key = "scale_inverse",
+                                         .part = Part::numbers,
+                                         .simplified = 5,
+                                         .draw = draw_scale_inverse,
+                                         .take = take<&Case::scale_inverse, &Spec::scale_inverse>}),
+    of<&Case::scale_value, parse_scale_value>({.key = "scale_value",
+                                               .part = Part::numbers,
+                                               .simplified = 5,
+                                               .draw = draw_scale_value,
+                                               .refused = only_with_scale}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

@@ -21,6 +21,7 @@ std::string Check::refuses(const Case& c) const {
     if (c.spec().adds() && !residuals) return "it is about the norm, with nothing added before it";
     if (c.spec().activates() && !activations) return "it is about the norm, with nothing behind it";
     if (c.spec().casts() && !casts) return "it is about x_hat as it is, not rounded before gamma";
+    if (c.problem().outputs() != c.dtype && !outputs) return "it is about y in the type of the data";
     return refuses_norm(c);
 }
 

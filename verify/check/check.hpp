@@ -55,6 +55,7 @@ struct Check {
     bool activations = false;  ///< its statement is one of activations behind a norm, too
     bool residuals = false;    ///< and of a residual before it
     bool casts = false;        ///< and of an x_hat that is rounded before gamma
+    bool outputs = false;      ///< and of a y of another type than the data
 
     /// Why it has nothing to say about a case.
     std::string refuses(const Case&) const;

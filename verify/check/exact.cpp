@@ -84,6 +84,7 @@ Finding same_bits(std::string_view quantity, const Problem& p, const std::vector
         const bool tensor = is_tensor(g.name);
         const QuantityRow* q = within ? quantity_of(g.name) : nullptr;
         if (within && !q && g.name != "count") continue;
+        if (within && size_of(g.dtype) == 1) continue;  // the bounds are of what it stands for
         const std::vector<double> near = q ? tolerance_of(within, q->bound) : std::vector<double>();
         for (std::size_t i = 0; i < g.size(); ++i) {
             const std::size_t at = tensor ? memory_index(p, i) : i, width = size_of(g.dtype);

@@ -22,6 +22,9 @@ public:
           saved_(operation_) {
         for (const std::vector<double>* v : {&in_.x, &in_.dy, &in_.x, &in_.x})
             tensors_.emplace_back(Device::host, v->size() * size_of(p_.dtype)), fill(tensors_.back(), *v, p_.dtype);
+        if (p_.outputs() != p_.dtype) tensors_[2] = Memory(Device::host, in_.x.size() * size_of(p_.outputs()));
+        scale_.assign(in_.scale.begin(), in_.scale.end());
+        scale_.resize(static_cast<std::size_t>(p_.scale_count()));
         if (p_.spec.adds())
             for (const std::vector<double>* v : {&in_.residual, &in_.ds, &in_.residual, &in_.residual})
                 sums_.emplace_back(Device::host, in_.x.size() * size_of(p_.residuals())),
@@ -39,8 +42,10 @@ public:
         const Affine affine{in_.gamma.empty() ? nullptr : channels_[0].data(),
                             in_.beta.empty() ? nullptr : channels_[1].data()};
         const bool adds = p_.spec.adds();
-        operation.forward(tensor(0), affine, view, saved_.view(), tensor(2),
-                          adds ? Added{of_sum(0), of_sum(2)} : Added{}, mask());
+        Tensor y = tensor(2);
+        y.dtype = p_.outputs();
+        operation.forward(tensor(0), affine, view, saved_.view(), y, adds ? Added{of_sum(0), of_sum(2)} : Added{},
+                          mask(), scale_.empty() ? nullptr : scale_.data());
         if (in_.dy.size() == in_.x.size())
             operation.backward(adds ? of_sum(2) : tensor(0), tensor(1), affine, saved_.view(),
                                {tensor(3), channels_[2].data(), channels_[3].data(), adds ? of_sum(3) : Tensor{}},
@@ -67,6 +72,7 @@ private:
     Operation operation_;
     SavedMemory saved_;
     std::vector<Memory> tensors_, channels_;
+    std::vector<float> scale_;
     std::vector<Memory> sums_;  // with a residual: that, ds, s and d_residual
 };
 

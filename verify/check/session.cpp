@@ -44,6 +44,8 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
     end = add(gamma, parameter_bytes, end, of_params), end = add(beta, parameter_bytes, end, of_params);
     end = add(ds, adds, sums, p_.gaps.dx, end);
     end = add(mask, p_.spec.masked ? static_cast<std::size_t>(p_.shape.N * p_.shape.S) : 0, end, placement.offset);
+    end = add(scale, static_cast<std::size_t>(p_.scale_count()) * sizeof(float), end, placement.offset * sizeof(float));
+    scales_.resize(static_cast<std::size_t>(p_.scale_count()));
     end = add(workspace, operation_.workspace_bytes(), end, 0);
     results_.resize(outputs_and_saved);
     for (const bool after_forward : {false, true}) {
@@ -112,6 +114,7 @@ void Session::write(const Inputs<double>& in) {
     pack(slots_[gamma], in.gamma, params), pack(slots_[beta], in.beta, params);
     std::ranges::copy(std::as_bytes(std::span(in.mask)),
                       image_.begin() + static_cast<std::ptrdiff_t>(slots_[mask].begin));
+    pack(slots_[scale], in.scale, DType::f32);
     for (std::size_t k = 0; k < std::size(state_arrays); ++k)
         pack(slots_[state + k], in.state.*state_arrays[k].values, DType::f64);
     has_gamma_ = !in.gamma.empty(), has_beta_ = !in.beta.empty(), has_ds_ = !in.ds.empty();
@@ -143,9 +146,11 @@ void Session::forward() {
         for (std::size_t k = 0; k < std::size(state_arrays); ++k)
             view.*state_arrays[k].view = static_cast<double*>(at(slots_[state + k]));
     }
-    operation_.forward(tensor(slots_[x]), affine(), view, saved(), tensor(slot(Quantity::y)),
-                       {of_sum(slots_[residual]), of_sum(slot(Quantity::s))}, mask_of());
+    operation_.forward(tensor(slots_[x]), affine(), view, saved(), of_y(),
+                       {of_sum(slots_[residual]), of_sum(slot(Quantity::s))}, mask_of(),
+                       static_cast<float*>(at(slots_[scale])));
     synchronize(p_.device);
+    memory_.download(std::as_writable_bytes(std::span(scales_)), slots_[scale].begin);
     for (const Quantity q : {Quantity::y, Quantity::s}) fetch(static_cast<std::size_t>(q), slot(q));
     for (const QuantityRow& q : quantities::saved()) fetch(static_cast<std::size_t>(q.quantity), slot(q.quantity));
     for (std::size_t k = 0; k < std::size(state_arrays); ++k) fetch(outputs_and_saved + k, slots_[state + k]);
@@ -186,7 +191,8 @@ std::size_t Session::written_between() const {
         if (!is_tensor || s.bytes == 0) continue;
         const bool of_sums =
             role == residual || role == ds || (role >= result && quantities::results()[role - result].residual);
-        const DType dtype = of_sums ? p_.residuals() : p_.dtype;
+        const bool of_y = role >= result && quantities::results()[role - result].quantity == Quantity::y;
+        const DType dtype = of_sums ? p_.residuals() : of_y ? p_.outputs() : p_.dtype;
         for_elements(p_.tensor(nullptr, dtype, s.gaps), [&](std::size_t, std::int64_t at) {
             forget(s.begin + static_cast<std::size_t>(at) * size_of(dtype), size_of(dtype));
         });
@@ -230,6 +236,10 @@ Outputs<double> Session::outputs() const {
     };
     for (const QuantityRow& q : quantities::outputs(p_))
         if (is_asked(q.quantity, wanted_)) out.*q.output = values(static_cast<std::size_t>(q.quantity));
+    if (p_.spec.quantizes()) {
+        out.q = out.y, out.scale.assign(scales_.begin(), scales_.end());
+        dequantize(out, p_);
+    }
     for (const QuantityRow& q : quantities::saved()) out.saved.*q.saved = values(static_cast<std::size_t>(q.quantity));
     for (std::size_t k = 0; k < std::size(state_arrays); ++k)
         out.state.*state_arrays[k].values = values(outputs_and_saved + k);

@@ -55,6 +55,7 @@ private:
         residual,
         ds,
         mask,
+        scale,
         workspace,
         opaque,
         state,
@@ -70,6 +71,7 @@ private:
     void fetch(std::size_t k, const Slot& from) { memory_.download(results_[k].bytes, from.begin); }
     void* at(const Slot& s) const { return s.bytes ? memory_.at(s.begin) : nullptr; }
     Tensor tensor(const Slot& s) const { return p_.tensor(at(s), p_.dtype, s.gaps); }
+    Tensor of_y() { return p_.tensor(at(slot(Quantity::y)), p_.outputs(), slot(Quantity::y).gaps); }
     Tensor of_sum(const Slot& s) const { return p_.tensor(at(s), p_.residuals(), s.gaps); }
     Affine affine() const;
     Mask mask_of() const { return static_cast<Mask>(at(slots_[mask])); }
@@ -86,6 +88,7 @@ private:
     Wanted wanted_;
     std::int64_t count_ = 0, count_before_ = 0;
     std::vector<Array> results_;
+    std::vector<float> scales_;  // of the last forward
 };
 
 /// Of written_between.

@@ -113,11 +113,13 @@ public:
           dy_(array("dy", p_.dtype, in.x.size())), residual_(array("residual", p_.residuals(), in.residual.size())),
           ds_(array("ds", p_.residuals(), in.ds.size())), gamma_(array("gamma", p_.params(), in.gamma.size())),
           beta_(array("beta", p_.params(), in.beta.size())), mask_(bytes("mask", in.mask.size(), 1)),
+          scale_(array("scale", DType::f32, static_cast<std::size_t>(p_.scale_count()))),
           results_(arrays_of_results(implementation.saves())), state_(arrays_of_state()),
           opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
           workspace_(bytes("workspace", operation_.workspace_bytes(), 256)) {
         operation_.use_workspace(workspace_.data());
         ds_.write(tensor_bytes(in.ds, p_.residuals()));
+        if (!in.scale.empty()) scale_.write(packed(in.scale, DType::f32, entry));
         gamma_.write(packed(in.gamma, p_.params(), entry)), beta_.write(packed(in.beta, p_.params(), entry));
         mask_.write(bytes_of(in.mask));
         for (const QuantityRow& q : quantities::saved())
@@ -178,7 +180,7 @@ private:
         return arrays;
     }
     Watched& result(Quantity q) {
-        if (how_.in_place && q == Quantity::y) return x_;
+        if (how_.in_place && q == Quantity::y && p_.outputs() == p_.dtype) return x_;
         if (how_.in_place && q == Quantity::dx) return dy_;
         if (how_.in_place && q == Quantity::s) return residual_;
         return *results_[static_cast<std::size_t>(q)];
@@ -189,6 +191,7 @@ private:
         Arrays arrays{&result(Quantity::y)};
         for (const QuantityRow& q : quantities::saved()) arrays.push_back(&result(q.quantity));
         if (p_.spec.adds()) arrays.push_back(&result(Quantity::s));
+        if (p_.spec.finds_scale()) arrays.push_back(&scale_);
         arrays.push_back(&opaque_);
         return arrays;
     }
@@ -226,6 +229,8 @@ private:
     }
 
     Tensor tensor(const Watched& w) const { return Tensor{w.data(), p_.dtype, p_.shape, p_.layout, p_.device}; }
+    Tensor of_y(const Watched& w) const { return Tensor{w.data(), p_.outputs(), p_.shape, p_.layout, p_.device}; }
+    float* scale_in(const Watched& w) const { return p_.spec.quantizes() ? w.data<float>() : nullptr; }
     // One with a residual; null without.
     Tensor of_sum(const Watched& w) const {
         return p_.spec.adds() ? Tensor{w.data(), p_.residuals(), p_.shape, p_.layout, p_.device} : Tensor{};
@@ -256,8 +261,8 @@ private:
             count = in_.state.count;
             poison(results);
             enter("forward", written);
-            operation_.forward(tensor(x_), affine(), state, saved_, tensor(result(Quantity::y)),
-                               {of_sum(residual_), of_sum(result(Quantity::s))}, mask(mask_));
+            operation_.forward(tensor(x_), affine(), state, saved_, of_y(result(Quantity::y)),
+                               {of_sum(residual_), of_sum(result(Quantity::s))}, mask(mask_), scale_in(scale_));
             check("forward", written);
             if (!moves_state && count != in_.state.count)
                 out_.breaches.push_back(
@@ -328,7 +333,7 @@ private:
             return w;
         };
         const Watched& x = filled("other x", p_.dtype, tensor_bytes({in_.x.rbegin(), in_.x.rend()}));
-        const Watched& y = filled("other y", p_.dtype, Bytes(in_.x.size() * size_of(p_.dtype)));
+        const Watched& y = filled("other y", p_.outputs(), Bytes(in_.x.size() * size_of(p_.outputs())));
         std::int64_t count = in_.state.count;
         StateView state{.count = &count};
         for (const StateArray& a : state_arrays)
@@ -339,9 +344,10 @@ private:
             filled("other residual", sums, tensor_bytes({in_.residual.rbegin(), in_.residual.rend()}, sums));
         const Watched& s = filled("other s", sums, Bytes(in_.residual.size() * size_of(sums)));
         const Watched& other_mask = filled("other mask", DType::f64, bytes_of({in_.mask.rbegin(), in_.mask.rend()}));
+        const Watched& scale = filled("other scale", DType::f32, scale_.read().bytes);
         const SavedMemory kept(operation_);
-        operation_.forward(tensor(x), affine(), state, kept.view(), tensor(y), {of_sum(residual), of_sum(s)},
-                           mask(other_mask));
+        operation_.forward(tensor(x), affine(), state, kept.view(), of_y(y), {of_sum(residual), of_sum(s)},
+                           mask(other_mask), scale_in(scale));
         synchronize(p_.device);
     }
 
@@ -350,7 +356,7 @@ private:
     Problem p_;
     Operation operation_;
     std::deque<Watched> all_;
-    Watched &x_, &dy_, &residual_, &ds_, &gamma_, &beta_, &mask_;
+    Watched &x_, &dy_, &residual_, &ds_, &gamma_, &beta_, &mask_, &scale_;
     Arrays results_;  // by Quantity
     Arrays state_;    // as state_arrays
     Watched &opaque_, &workspace_;

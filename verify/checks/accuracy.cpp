@@ -6,6 +6,8 @@
 
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/check/quantized.hpp"
+#include "verify/checks/output_cases.hpp"
 #include "verify/checks/sizes.hpp"
 #include "verify/faults/naming.hpp"
 #include "verify/truth/quantities.hpp"
@@ -206,6 +208,7 @@ std::vector<Case> settings(const Case& base) {
     }
     add_casts(cases, Case(cases[0]));
     add_masks(cases, Case(cases[0]));
+    std::ranges::move(output_cases(Case(cases[0])), std::back_inserter(cases));
     add_forms(cases, Case(cases[0]));
     if (!spec.plain())
         for (const Denominator d : {Denominator::root, Denominator::added, Denominator::floor, Denominator::floor_root})
@@ -323,6 +326,10 @@ std::vector<Finding> accuracy(const Case& c, const Implementation& implementatio
     };
     for (const QuantityRow& q : quantities::outputs(p)) {
         if (c.check != "accuracy" && c.check != q.name) continue;
+        if (q.quantity == Quantity::y && p.spec.quantizes()) {
+            if (!saturated) std::ranges::move(judge_quantized(in, t, hard.y, soft.y, out), std::back_inserter(all));
+            continue;
+        }
         judge(q, p);
         if (saturated)
             all.back().note =
@@ -403,15 +410,11 @@ std::vector<Finding> kappa_slope(const Case& c, const Implementation& implementa
 }  // namespace
 
 extern const Check accuracy_check{
-    "accuracy",
-    "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element",
-    true,
-    always,
-    accuracy_cases,
-    accuracy,
-    true,
-    true,
-    true};
+    "accuracy",     "y, dx, dgamma and dbeta are within their derived bounds of truth, element by element",
+    true,           always,
+    accuracy_cases, accuracy,
+    true,           true,
+    true,           true};
 extern const Check kappa_slope_check{
     "kappa_slope",
     "the error of y grows no faster than kappa^1.5 (slope 2: a one-pass variance), declared kappa-free: not at all",

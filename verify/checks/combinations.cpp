@@ -11,6 +11,7 @@
 
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/check/quantized.hpp"
 #include "verify/check/running_roundings.hpp"
 #include "verify/check/session.hpp"
 #include "verify/checks/covering.hpp"
@@ -114,6 +115,16 @@ void set_cast(Case& c, std::size_t k) {
 void set_mask(Case& c, std::size_t k) {
     if (k == 1) c.mask = static_cast<MaskPattern>(1 + (c.shape.N + c.shape.C + 2 * c.shape.S) % 5);
 }
+// f32; of 8 bits a scale that is given, and those that are found, in their forms. y is then not x.
+void set_output(Case& c, std::size_t k) {
+    if (k == 0 || arithmetic_dtype(c.dtype) != DType::f32 || (k == 1 && !is_narrow(c.dtype))) return;
+    c.output = k == 1 ? DType::f32 : k == 4 ? DType::e5m2 : DType::e4m3;
+    if (k > 2) c.scale = k == 3 ? Scale::block : Scale::channels;
+    if (k == 4) c.scale_power_of_two = 1;
+    if (k == 5) c.scale_inverse = 1;
+    if (c.in_place == InPlace::y) c.in_place = InPlace::none;
+    if (c.in_place == InPlace::both) c.in_place = InPlace::dx;
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -148,6 +159,7 @@ constexpr Factor factors[] = {
     {.name = "cast", .levels = 2, .set = set_cast, .option = true},
     {.name = "mask", .levels = 2, .set = set_mask, .has = has_samples, .option = true},
     {.name = "strides", .levels = last_strides + 1, .set = set_strides, .option = true},
+    {.name = "output", .levels = 6, .set = set_output, .option = true},
 };
 
 std::vector<const Factor*> factors_of(std::string_view variant) {
@@ -245,13 +257,17 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
     for (const QuantityRow& q : quantities::outputs(in.problem))  // nothing is wrong with what is not asked for
         if (!is_asked(q.quantity, wanted))
             for (const truth::Wide& v : q.in(t)) (out.*q.output).push_back(v.high);
-    accept_saturation(in, accumulation, out, t, bounds);
+    const bool saturated = accept_saturation(in, accumulation, out, t, bounds) > 0;
 
     const bool keeps = in.problem.spec.running != Running::none, moves = keeps && c.mode == Mode::train;
     std::vector<Finding> all;
     for (const QuantityRow& q : quantities::results()) {
         const bool there = q.saved ? !q.in(out).empty() : q.output ? is_asked(q.quantity, wanted) : moves;
         if (!q.is_of(in.problem) && q.output) continue;
+        if (q.quantity == Quantity::y && in.problem.spec.quantizes()) {
+            if (!saturated) std::ranges::move(judge_quantized(in, t, bounds.y, {}, out), std::back_inserter(all));
+            continue;
+        }
         Problem p = in.problem;
         if (!q.output) p.dtype = DType::f64, p.shape = {1, static_cast<std::int64_t>(q.in(out).size()), 1};
         if (there) all.push_back(compare(q.name_in(p.spec), q.stored(p), q.in(out), q.in(t), bounds.*q.bound));
@@ -290,6 +306,7 @@ extern const Check combinations_check{
     always,
     combination_cases,
     combinations,
+    true,
     true,
     true,
     true};

@@ -44,6 +44,9 @@ std::vector<Case> memory_cases(const Case& base, Tier tier) {
     if (base.dtype == DType::f32)
         for (const AffineSet set : other_sets) cases.push_back(cases[0]), cases.back().affine_set = set;
     if (!is_weights(base.spec())) cases.push_back(cases[0]), cases.back().mask = MaskPattern::poisoned;
+    if (arithmetic_dtype(base.dtype) == DType::f32)  // contracts alone takes them
+        for (const Scale scale : {Scale::given, Scale::block})
+            cases.push_back(cases[0]), cases.back().output = DType::e4m3, cases.back().scale = scale;
     if (base.spec().block.samples && may_keep_state(base.spec()) && base.mode == Mode::train) {
         cases.push_back(cases[0]);
         cases.back().shape.N = 6, cases.back().stat_batch = 2;
@@ -245,6 +248,7 @@ extern const Check contracts_check{
     always,
     memory_cases,
     contracts,
+    true,
     true,
     true,
     true};

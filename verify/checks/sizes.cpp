@@ -152,6 +152,9 @@ void add_pairs_of_options(std::vector<Case>& cases, const Case& base) {
     options.push_back({"activation", [](Case& c) { c.activation = Activation::relu; }});
     for (const Strides strides : {Strides::sliced, Strides::expanded_samples})
         options.push_back({"strides", [strides](Case& c) { c.strides = strides; }});
+    if (is_narrow(base.dtype)) options.push_back({"output", [](Case& c) { c.output = DType::f32; }});
+    if (arithmetic_dtype(base.dtype) == DType::f32)
+        options.push_back({"output", [](Case& c) { c.output = DType::e4m3, c.scale = Scale::block; }});
     if (!is_weights(base.spec())) options.push_back({"mask", [](Case& c) { c.mask = MaskPattern::scattered; }});
     std::size_t number = 0;
     for (std::size_t a = 0; a < options.size(); ++a)

@@ -54,6 +54,9 @@ std::string content_of_problem(const Problem& p) {
     if (s.adds()) key += fmt::format(" residual {} {}", name_of(s.residual), name_of(p.residuals()));
     if (s.affine_set != AffineSet::channel) key += fmt::format(" by {}", name_of(s.affine_set));
     if (s.casts()) key += fmt::format(" cast {}", name_of(s.cast));
+    if (s.output)
+        key += fmt::format(" output {} {} {} {}", name_of(*s.output), name_of(s.scale), s.scale_power_of_two,
+                           s.scale_inverse);
     if (is_narrow(p.params())) key += fmt::format(" params {}", name_of(p.params()));
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     return key;

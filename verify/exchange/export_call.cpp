@@ -44,6 +44,7 @@ ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
     if (is_narrow(p.params())) a["param_dtype"] = name_in_files(p.params());
     if (s.affine_set != AffineSet::channel) a["affine_set"] = name_of(s.affine_set);
     if (s.casts()) a["cast"] = name_of(s.cast);
+    if (p.outputs() != p.dtype) a["output"] = name_in_files(p.outputs());
     if (is_weights(s)) return a["dim"] = 1, a;
     a["affine"] = in.gamma.empty()  ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta"))
                   : in.beta.empty() ? ordered_json("gamma")
@@ -95,7 +96,7 @@ public:
         ordered_json outputs = ordered_json::array(), optional = ordered_json::array();
         const auto add = [&](ordered_json& to, const std::string& name, DType dtype, const auto& shape,
                              const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
-        add(outputs, y, p_.dtype, tensor_, axes_);
+        add(outputs, y, p_.outputs(), tensor_, axes_);
         if (p_.spec.adds()) add(outputs, "s", sums, tensor_, axes_);
         if (!in_.dy.empty()) {
             if (p_.spec.adds()) add(outputs, "dresidual", sums, tensor_, axes_);

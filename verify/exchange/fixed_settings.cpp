@@ -47,6 +47,8 @@ Spec FixedSettings::applied(Spec s, DType dtype) const {
     s.denominator = denominator.value_or(own.denominator), s.divisor = divisor.value_or(own.divisor);
     s.gamma_offset = gamma_offset, s.activation = activation;
     s.affine_set = affine_set, s.cast = cast;
+    s = s.without_output();
+    if (output && *output != dtype && *output == arithmetic_dtype(dtype)) s.output = output;
     s.param_dtype.reset();
     if (param_dtype && arithmetic_dtype(*param_dtype) == arithmetic_dtype(dtype)) s.param_dtype = param_dtype;
     s.residual = residual, s.residual_dtype.reset();
@@ -71,7 +73,9 @@ Case FixedSettings::applied(Case c) const {
     if (fixed.adds()) c.residual = fixed.residual;
     else c.ds = {};
     c.affine_set.reset(), c.cast.reset();
+    c.scale.reset(), c.scale_power_of_two.reset(), c.scale_inverse.reset(), c.scale_value.reset();
     if (fixed.casts()) c.cast = fixed.cast;
+    c.output = fixed.output;
     if (fixed.affine_set != own.affine_set) c.affine_set = fixed.affine_set;
     if (fixed.denominator != own.denominator) c.denominator = fixed.denominator;
     if (fixed.divisor != own.divisor) c.divisor = fixed.divisor;
@@ -96,6 +100,7 @@ std::string FixedSettings::refuses(const Problem& p) const {
     if (!as_cases_say && fixed.affine_set != s.affine_set)
         return "the entries of the script's gamma and beta are fixed";
     if (!as_cases_say && fixed.cast != s.cast) return "where the script rounds x_hat is fixed";
+    if (!as_cases_say && fixed.output != s.output) return "the type of the script's y is fixed";
     if (!as_cases_say && Problem{fixed, p.shape, p.dtype}.params() != p.params())
         return "the type of the script's gamma and beta is fixed";
     if (!as_cases_say &&

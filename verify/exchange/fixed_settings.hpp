@@ -40,7 +40,8 @@ struct FixedSettings {
     std::optional<DType> residual_dtype;  ///< likewise
     AffineSet affine_set = AffineSet::channel;
     Cast cast = Cast::after;
-    bool as_cases_say = false;  ///< of options: no case is refused for them
+    std::optional<DType> output;  ///< where the data's arithmetic is its own, and no other type
+    bool as_cases_say = false;    ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }
     bool weighs_old() const { return convention && convention->weighs_old; }

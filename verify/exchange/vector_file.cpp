@@ -114,6 +114,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "param_dtype",
                                           "affine_set",
                                           "cast",
+                                          "output",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -151,6 +152,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "residual_dtype") a.residual_dtype = kernel_dtype(key, value);
         else if (key == "affine_set") a.affine_set = parse_affine_set(text(key, value));
         else if (key == "cast") a.cast = parse_cast(text(key, value));
+        else if (key == "output") a.output = kernel_dtype(key, value);
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {

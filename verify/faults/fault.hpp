@@ -74,6 +74,18 @@ struct Formula {
     double mask_counts_steps = 0;
     double mask_unread_in_eval = 0, mask_of_ones = 0;  ///< all counts where statistics are given; 1 alone counts
     double mask_kept = 0;                              ///< a plan keeps its first mask
+    // y of another type than the data
+    double output_in_bf16 = 0;      ///< rounded to bf16 first
+    double output_truncated = 0;    ///< to 8 bits, toward zero
+    double output_unsaturated = 0;  ///< an infinity, or NaN, beyond the largest number
+    double largest_exchanged = 0;   ///< the scale is of the other type's largest
+    double scale_of_block_before = 0;
+    double scale_inverted = 0;      ///< 1 / scale is returned where scale is to be, and the other way round
+    double amax_of_half = 0;        ///< of the first half of what uses the scale
+    double amax_signed = 0;         ///< the largest y, not |y|
+    double scale_floor = 1;         ///< 0: none
+    double power_of_two_below = 0;  ///< rounded down
+    double scale_in_bf16 = 0;       ///< one that is given is rounded to bf16
     // behind the norm
     double activates = 1;         ///< 0: y = z
     double activates_first = 0;   ///< x_hat is activated, then multiplied by gamma

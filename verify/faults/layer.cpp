@@ -32,6 +32,15 @@ std::int64_t entries_of(const normlab_problem& p) {
     }
 }
 
+DType output_of(const normlab_problem& p, DType data) {
+    switch (p.output) {
+        case NORMLAB_OUTPUT_F32: return DType::f32;
+        case NORMLAB_OUTPUT_E4M3: return DType::e4m3;
+        case NORMLAB_OUTPUT_E5M2: return DType::e5m2;
+        default: return data;
+    }
+}
+
 thread_local std::vector<double> last_mean, last_rstd;  // of the last forward of all: what saved_shared reads
 thread_local bool last_trained = false;                 // it was in training
 thread_local std::optional<DType> cast_type;
@@ -45,7 +54,8 @@ FaultyLayer::FaultyLayer(const normlab_problem& p, const Formula& f)
     : p_(p), f_(f), N_(p.N), C_(p.C), S_(p.S), slice_(p.stat_batch ? p.stat_batch : p.N), entries_(entries_of(p)),
       dtype_(dtype_of(p.dtype)), params_(p.param_dtype == 0 ? arithmetic_dtype(dtype_) : dtype_of(p.param_dtype - 1)),
       sum_dtype_(p.residual_dtype == 0 ? dtype_ : dtype_of(p.residual_dtype - 1)),
-      cast_dtype_(cast_type.value_or(dtype_)), own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
+      cast_dtype_(cast_type.value_or(dtype_)), y_dtype_(output_of(p, dtype_)),
+      own_(p.mode == NORMLAB_TRAIN || p.running == NORMLAB_RUNNING_NONE),
       renorm_(p.correction == NORMLAB_RENORM && p.mode == NORMLAB_TRAIN), centred_(p.moments == NORMLAB_CENTRED),
       eps_(std::max(f.eps_in_f16 != 0 ? rounded(p.eps, DType::f16) : p.eps, f.least_eps)) {
     const auto of = [](const std::int64_t(&strides)[3]) { return Strides{strides[0], strides[1], strides[2]}; };
@@ -388,16 +398,16 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     }
     if (f_.nan_leaks != 0 && has_nan) y.front() = y.back() = std::numeric_limits<double>::quiet_NaN();
     if (f_.flushed_y != 0) flush(y);
-    if (f_.gap_written != 0 && p_.strided != 0) write_element(a.y, dtype_, behind_row(y_at_), 0.0);
-    write(a.y, y_at_, y, dtype_, f_.last_unwritten != 0);
+    if (f_.gap_written != 0 && p_.strided != 0) write_element(a.y, y_dtype_, behind_row(y_at_), 0.0);
+    write_y(a, y);
 
     const std::int64_t elements = N_ * C_ * S_;
     if (f_.order != 0 || (f_.batch_size != 0 && N_ > 200) || (f_.threads != 0 && threads_ == 3) ||
         (f_.in_place != 0 && a.x == a.y) || (f_.misaligned != 0 && reinterpret_cast<std::uintptr_t>(a.x) % 16 != 0) ||
         (f_.second_call != 0 && forwards_ == 2) || (f_.odd_threads != 0 && threads_ > 4 && threads_ < 8) ||
         (f_.rare_forward != 0 && forwards_ % static_cast<int>(f_.rare_forward) == 0))
-        bump(a.y, dtype_, 0);
-    if (f_.past_end != 0 && elements % 2 != 0) write_element(a.y, dtype_, elements, 0.0);
+        bump(a.y, y_dtype_, 0);
+    if (f_.past_end != 0 && elements % 2 != 0) write_element(a.y, y_dtype_, elements, 0.0);
     if (f_.writes_x != 0 && a.x != a.y) bump(const_cast<void*>(a.x), dtype_, last_place(x_at_));
     if (p_.mode == NORMLAB_TRAIN && p_.running != NORMLAB_RUNNING_NONE) move(a.state, s);
     if (!own_ && f_.eval_moves_state != 0) a.state.mean[C_ - 1] *= 1 + f_.eval_moves_state;

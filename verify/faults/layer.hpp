@@ -63,6 +63,10 @@ private:
     Values factors(const void* gamma, double offset) const;
     double rounded_to_data(double v) const;
     double scaled(double hat, double r, double d, double g) const;
+    std::uint8_t code_of(double v) const;
+    Values scales(const Values& y) const;
+    void write_y(const normlab_forward_args& a, Values y) const;
+    std::size_t scale_entry(std::int64_t i) const;
     double activated(double z) const;
     double activation_slope(double z) const;
     Values slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;
@@ -91,7 +95,7 @@ private:
     normlab_problem p_;
     Formula f_;
     std::int64_t N_, C_, S_, slice_, entries_;  // of gamma and beta
-    DType dtype_, params_, sum_dtype_, cast_dtype_;
+    DType dtype_, params_, sum_dtype_, cast_dtype_, y_dtype_;
     bool own_, renorm_, centred_;
     double eps_;
     Strides x_at_, y_at_, dy_at_, dx_at_, x_back_at_;

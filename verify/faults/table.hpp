@@ -48,6 +48,12 @@ inline bool with_mask(const Spec& s) { return s.masked; }
 inline bool with_kept_mask(const Spec& s) { return s.masked && may_keep_state(s); }
 inline bool with_variance_mask(const Spec& s) { return s.masked && keeps_variance(s); }
 inline bool with_centred_mask(const Spec& s) { return s.masked && centred(s); }
+inline bool with_output(const Spec& s) { return s.output.has_value(); }
+inline bool quantized(const Spec& s) { return s.quantizes(); }
+inline bool with_given_scale(const Spec& s) { return s.quantizes() && !s.finds_scale(); }
+inline bool with_found_scale(const Spec& s) { return s.finds_scale(); }
+inline bool with_block_scale(const Spec& s) { return s.scale == Scale::block; }
+inline bool with_power_of_two(const Spec& s) { return s.scale_power_of_two; }
 
 inline bool with_residual(const Spec& s) { return s.adds(); }
 inline bool with_stored(const Spec& s) { return s.residual == Residual::stored; }
@@ -651,6 +657,29 @@ inline constexpr Fault table[] = {
      Pass::forward, When::always, &Formula::mask_of_ones, 1},
     {"mask_kept", "a plan keeps its first mask", Kind::promise, with_mask, Pass::forward, When::always,
      &Formula::mask_kept, 1},
+    // y of another type than the data
+    {"output_in_bf16", "y rounded to bf16, and then to its own type", Kind::precision, with_output, Pass::forward,
+     When::always, &Formula::output_in_bf16, 1},
+    {"output_truncated", "y truncated to 8 bits, not rounded", Kind::precision, quantized, Pass::forward, When::always,
+     &Formula::output_truncated, 1},
+    {"output_unsaturated", "an infinity, or NaN, for a y beyond the largest number of 8 bits", Kind::precision,
+     with_given_scale, Pass::forward, When::always, &Formula::output_unsaturated, 1},
+    {"scale_of_other_type", "the scale from the largest number of the other type of 8 bits", Kind::precision,
+     with_found_scale, Pass::forward, When::always, &Formula::largest_exchanged, 1},
+    {"scale_of_block_before", "y of a block divided by the scale of the block before", Kind::precision,
+     with_block_scale, Pass::forward, When::always, &Formula::scale_of_block_before, 1},
+    {"scale_inverted", "1 / scale returned for scale", Kind::precision, with_found_scale, Pass::forward, When::always,
+     &Formula::scale_inverted, 1},
+    {"scale_of_half", "the scale from the first half of what it is of", Kind::precision, with_found_scale,
+     Pass::forward, When::always, &Formula::amax_of_half, 1},
+    {"scale_signed", "the scale from the largest y, not |y|", Kind::precision, with_found_scale, Pass::forward,
+     When::always, &Formula::amax_signed, 1},
+    {"scale_floor_forgotten", "no least scale: zeros divided by 0", Kind::precision, with_found_scale, Pass::forward,
+     When::always, &Formula::scale_floor, 0},
+    {"scale_power_below", "the scale rounded down to a power of two", Kind::precision, with_power_of_two, Pass::forward,
+     When::always, &Formula::power_of_two_below, 1},
+    {"scale_in_bf16", "a scale that is given rounded to bf16", Kind::precision, with_given_scale, Pass::forward,
+     When::always, &Formula::scale_in_bf16, 1},
 };
 inline constexpr std::size_t count = std::size(table);
 

@@ -17,7 +17,7 @@ constexpr double told[] = {1, 1e2, 1e3, 1e4, 1e6};  // kappas that the table has
 // Whether the kappa of the case is all that is special about its numbers.
 bool plain(const Case& c) {
     return c.sigma == 1 && c.offset == 0 && c.x == Values{} && c.gamma == Values{} && c.beta == Values{} && !c.eps &&
-           !c.data && c.mode == Mode::train && c.state == StateKind::near;
+           !c.data && c.mode == Mode::train && c.state == StateKind::near && !c.output;
 }
 
 void add(std::map<double, double>& errors, double kappa, double error) {

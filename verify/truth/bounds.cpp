@@ -63,8 +63,8 @@ public:
     Derivation(const Inputs<double>& inputs, const truth::Result& truth, Accumulation accumulation, Limit limit,
                Repeats repeats)
         : in_(inputs), t_(truth), p_(inputs.problem), accumulation_(accumulation), limit_(limit), repeats_(repeats),
-          u_(unit_roundoff(p_.dtype)), u_io_(storage_roundoff(p_.dtype)),
-          tiny_(4 * row_of(p_.dtype).smallest_subnormal),
+          y_dtype_(p_.spec.quantizes() ? arithmetic_dtype(p_.dtype) : p_.outputs()), u_(unit_roundoff(p_.dtype)),
+          u_io_(storage_roundoff(p_.dtype)), tiny_(4 * row_of(p_.dtype).smallest_subnormal),
           tiny_wide_(4 * row_of(arithmetic_dtype(p_.dtype)).smallest_subnormal),
           in_f64_(p_.dtype != DType::quad &&
                   (accumulation == Accumulation::kappa_free || accumulation == Accumulation::f64)),
@@ -294,7 +294,8 @@ private:
                      2 * u_ * (gamma(i) * result + beta(i));
             double y = p_.spec.activates() ? activated(i, z) : z;
             if (p_.spec.casts()) y = behind_cast(b, e, i);
-            out_.y[i] = u_io_ * (std::isfinite(t_.y[i].high) ? size(t_.y[i]) : 0) + tiny_ + y;
+            out_.y[i] = storage_roundoff(y_dtype_) * (std::isfinite(t_.y[i].high) ? size(t_.y[i]) : 0) +
+                        4 * row_of(y_dtype_).smallest_subnormal + y;
         }
     }
 
@@ -456,6 +457,7 @@ private:
     Limit limit_;
     Repeats repeats_;
     // of the dtype, and of that which it is computed in
+    DType y_dtype_;  // that y is rounded to, with no scale
     double u_, u_io_, tiny_, tiny_wide_;
     bool in_f64_;
     double u_factor_;  // of the sum that x_hat is multiplied by

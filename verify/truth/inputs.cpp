@@ -85,7 +85,7 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     const Problem& p = in.problem;
     const auto entries = static_cast<std::size_t>(p.affine_count());
     const TensorGaps& gaps = p.gaps;
-    const Laid x(p, gaps.x, p.dtype, in.x), y(p, gaps.y, p.dtype);
+    const Laid x(p, gaps.x, p.dtype, in.x), y(p, gaps.y, p.outputs());
     Memory gamma = packed_parameters(p, in.gamma), beta = packed_parameters(p, in.beta);
     const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data()};
     const bool adds = p.spec.adds();
@@ -96,8 +96,16 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     Outputs<T> out;
     out.state = in.state;
     State* state = p.spec.running == Running::none ? nullptr : &out.state;
-    forward(p.spec, p.mode, x, affine, state, out.saved, y, implementation, adds ? Added{residual, s} : Added{}, mask);
+    std::vector<float> scale(static_cast<std::size_t>(p.scale_count()), std::numeric_limits<float>::quiet_NaN());
+    for (std::size_t k = 0; k < in.scale.size(); ++k) scale[k] = convert<float>(in.scale[k]);
+    forward(p.spec, p.mode, x, affine, state, out.saved, y, implementation, adds ? Added{residual, s} : Added{}, mask,
+            scale.empty() ? nullptr : scale.data());
     out.y = y.values<T>();
+    if constexpr (std::is_same_v<T, double>)
+        if (p.spec.quantizes()) {
+            out.q = out.y, out.scale.assign(scale.begin(), scale.end());
+            dequantize(out, p);
+        }
     if (adds) out.s = s.values<T>();
     const bool d_residual = adds && wanted.d_residual;
     if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta || d_residual)) return out;
@@ -133,6 +141,13 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
 template Outputs<double> run(const Implementation&, const Inputs<double>&, Wanted);
 template Outputs<Quad> run(const Implementation&, const Inputs<Quad>&, Wanted);
 template Outputs<Complex> run(const Implementation&, const Inputs<Complex>&, Wanted);
+
+void dequantize(Outputs<double>& out, const Problem& p) {
+    for (std::size_t i = 0; i < out.q.size(); ++i) {
+        const double scale = out.scale[p.scale_entry(i)];
+        out.y[i] = p.spec.scale_inverse ? out.q[i] / scale : out.q[i] * scale;
+    }
+}
 
 void expand(Inputs<double>& in) {
     const Gaps& gaps = in.problem.gaps.dy;

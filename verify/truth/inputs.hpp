@@ -20,6 +20,7 @@ struct Inputs {
     /// of a layer with a residual, otherwise empty; the cotangent of s, empty: absent, 0
     std::vector<T> residual = {}, ds = {};
     std::vector<std::uint8_t> mask = {};  ///< of a layer with a mask, N*S bytes; otherwise empty
+    std::vector<T> scale = {};            ///< of a y of 8 bits, where it is given, as it is stored
 
     /// Whether the mask leaves element i in.
     bool counts(std::size_t i) const {
@@ -55,6 +56,7 @@ struct Inputs {
         out.problem.dtype = dtype, out.problem.spec.param_dtype.reset();
         out.problem.spec.residual_dtype.reset();
         out.mask = mask;
+        out.problem.spec = out.problem.spec.without_output();
         const auto copy = [](const std::vector<T>& from, std::vector<U>& to) {
             for (const T& e : from) to.push_back(convert<U>(e));
         };
@@ -88,6 +90,8 @@ struct Outputs {
     Saved saved;
     std::vector<T> ddx = {}, ddy = {}, ddgamma = {};
     std::vector<T> s = {}, d_residual = {};  ///< of a layer with a residual
+    /// of a y of 8 bits: what is stored; y is then what that stands for
+    std::vector<T> q = {}, scale = {};
 };
 
 /// What backward is asked for, and backward_backward.
@@ -96,6 +100,9 @@ struct Wanted {
     bool ddx = true, ddy = true, ddgamma = true;
     bool d_residual = true;
 };
+
+/// y of q and scale, of a problem whose y is of 8 bits.
+void dequantize(Outputs<double>& outputs, const Problem& problem);
 
 /// Forward, backward where anything is wanted and dy is there, and backward_backward where the inputs call for it and
 /// backward ran. Throws Declined where the implementation has none. Instantiated for double, Quad and Complex.

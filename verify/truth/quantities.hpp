@@ -80,10 +80,11 @@ struct QuantityRow {
     }
     /// Of its values in memory: State and Saved are f64.
     DType dtype(const Problem& problem) const {
-        return !output             ? DType::f64
-               : per == Per::entry ? problem.params()
-               : residual          ? problem.residuals()
-                                   : problem.dtype;
+        return !output                   ? DType::f64
+               : per == Per::entry       ? problem.params()
+               : residual                ? problem.residuals()
+               : quantity == Quantity::y ? problem.outputs()
+                                         : problem.dtype;
     }
     /// How many values: of y, gradients and second ones.
     std::size_t count(const Problem& problem) const {
