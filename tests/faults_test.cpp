@@ -72,7 +72,7 @@ constexpr const char* shows[] = {
     "bf16 nchw train 5x6x3 residual=stored residual_dtype=f32 check=accuracy",
     "bf16 nchw train 5x6x3 cast=before check=accuracy", "f16 nchw train 5x6x3 cast=before check=accuracy",
     "f64 nchw train 5x6x7 mask=scattered check=accuracy", "f64 nchw train 5x6x7 mask=poisoned check=accuracy",
-    "f64 nchw train 5x6x7 mask=tail check=running_stats", "f64 nchw train 5x6x7 mask=all check=running_stats",
+    "f64 nchw train 5x6x7 mask=tail check=running_stats", "f64 nchw train 5x6x7 mask=all check=combinations",
     "f64 nchw eval 5x6x7 mask=scattered check=accuracy", "f64 nchw train 4x6x7 mask=scattered check=reuse",
     "bf16 nchw train 5x6x3 output=f32 check=accuracy", "f32 nchw train 5x6x3 output=e4m3 check=accuracy",
     "f32 nchw train 5x6x3 output=e4m3 scale_value=1e-4 check=accuracy",

@@ -48,7 +48,7 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
             if (m < 65536 || !is_reference) cases.push_back(with_state(with_block(base, m))), cases.back().count = 3;
         for (const MaskPattern mask : {MaskPattern::tail, MaskPattern::scattered, MaskPattern::all, MaskPattern::one})
             for (const Shape& shape : {Shape{5, 6, 7}, Shape{6, 3, 2}}) {
-                cases.push_back(with_shape(base, shape)), cases.back().mask = mask;
+                cases.push_back(with_shape(base, shape)), cases.back().mask = mask, cases.back().count = 3;
                 if (shape.N == 6 && base.spec().block.samples) cases.back().stat_batch = 2;
             }
         // rows that are averaged over or summed: every remainder of a piece of 64
