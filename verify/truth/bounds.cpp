@@ -278,8 +278,9 @@ private:
         out_.var.push_back(std::max(2 * of_var, given) + 4 * of_mean * of_mean * e.m / b.divisor +
                            0x1p-50 * size(b.var));
         out_.rstd.push_back(e.s > 0 ? 4 * (lost_var / 2 + 3 * u) / e.s : e.arbitrary ? no_bound : 0);
-        out_.r.push_back(4 * (e.r_free ? lost_var / 2 : 0) * e.r + (4 * u_ + e.moved) * e.r);
-        out_.d.push_back((e.d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d);
+        // of s that is rounding alone r is anything within its limits, and d likewise
+        out_.r.push_back(e.arbitrary ? no_bound : 4 * (e.r_free ? lost_var / 2 : 0) * e.r + (4 * u_ + e.moved) * e.r);
+        out_.d.push_back(e.arbitrary ? no_bound : (e.d_free ? 4 * lost * size(b.raw_r) : 0) + 4 * u_ * e.d + e.moved_d);
     }
 
     void add_y(const truth::Block& b, const Errors& e) {
@@ -437,8 +438,9 @@ private:
             const auto m = static_cast<double>(block.elements.size()), s = static_cast<double>(block.s);
             if (block.elements.empty()) continue;
             const double bessel = p_.spec.running != Running::unbiased_variance ? 1 : m > 1 ? m / (m - 1) : 0;
-            const double by_spread =
-                p_.spec.running == Running::sigma ? (s > 0 ? out_.var[k] / s : 0) : bessel * out_.var[k];
+            const double by_spread = p_.spec.running == Running::sigma
+                                         ? (s > 0 ? out_.var[k] / s : std::sqrt(out_.var[k]))
+                                         : bessel * out_.var[k];
             mean[k % C_] += out_.mean[k], spread[k % C_] += by_spread;
         }
         for (std::size_t c = 0; c < C_; ++c) {
