@@ -51,7 +51,9 @@ public:
     explicit WrongImplementation(Wrong wrong) : wrong_(std::move(wrong)) {}
     std::string name() const override { return "wrong"; }
     std::string description() const override { return "the reference with a broken promise"; }
-    Support supports(const Problem&) const override { return {}; }
+    Support supports(const Problem& p) const override {
+        return p.outputs() == p.dtype ? Support{} : Support{"its promises are broken in elements of the data's type"};
+    }
     bool deterministic() const override { return wrong_.deterministic; }
     std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<WrongPlan>(p, wrong_); }
 
@@ -73,7 +75,7 @@ std::vector<verify::Finding> failures(std::string_view check_name, std::string_v
         verify::Case base;
         base.variant = variant, base.check = check_name, base.dtype = DType::f32, base.mode = mode;
         for (const verify::Case& c : check.cases(base, verify::Tier::ci)) {
-            if (!verify::is_valid(c) || !check.refuses(c).empty()) continue;
+            if (!verify::is_valid(c) || !check.refuses(c).empty() || !implementation.supports(c.problem())) continue;
             for (const verify::Finding& f : check.run(c, implementation))
                 if (f.verdict == verify::Verdict::fail) failed.push_back(f);
         }

@@ -282,6 +282,8 @@ private:
                 {2, 16, 4}, {2, 4, 16}, {2, 8, 8}, {3, 6, 5}, {2, 6, 10}};  // of equal sizes, too
             Case n = with_shape(case_, shapes[k % std::ssize(shapes)]);
             n.seed += static_cast<std::uint64_t>(k);
+            if (n.groups) n.groups = 2;
+            if (!is_valid(n)) continue;
             try {
                 Inputs<double> in = draw(n);
                 std::vector<Array> alone = fresh_results(implementation_, in);
