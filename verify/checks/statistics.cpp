@@ -158,6 +158,7 @@ std::vector<Finding> running_stats(const Case& c, const Implementation& implemen
 }
 
 std::string fold_refuses(const Case& c) {
+    if (c.spec().output) return "a y whose type is asked for cannot be folded";
     const std::string state = needs_state(c);
     return state.empty() ? needs_one_a_channel(c) : state;
 }
