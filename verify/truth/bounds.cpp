@@ -305,8 +305,9 @@ private:
         const double x_hat = size(t_.x_hat[i]), factor = gamma(i),
                      hat = t_.x_hat[i].high * static_cast<double>(b.r) + static_cast<double>(b.d);
         double of_hat = e.inside + (e.arbitrary ? no_bound : 0);
-        if (kappa_free_) of_hat += 6 * u_ * std::abs(hat) + 0x1p-46 * e.kappa * e.reach + of_variance(e) * x_hat;
-        else of_hat += e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm + 2 * u_ * std::abs(hat);
+        const double terms = e.r * x_hat + e.d;  // which may cancel
+        if (kappa_free_) of_hat += 6 * u_ * terms + 0x1p-46 * e.kappa * e.reach + of_variance(e) * x_hat;
+        else of_hat += e.r * 4 * (e.luk + x_hat * (e.dv / 2 + 3 * u_)) + e.renorm + 2 * u_ * terms;
         const double right = rounded(hat, p_.dtype), moved = error_of_rounding(hat, of_hat, p_.dtype);
         // a product that is infinite, or no number, is so in truth
         const double product = factor * (std::isfinite(right) ? std::abs(right) + moved : 0);

@@ -51,7 +51,8 @@
 // bound e of h, and rounding is monotone: it rounds to a number from round(h - e) to round(h + e). In 16 bits these are
 // one number, but where h lies within e of a tie; so y's bound has gamma times the larger distance of the two from
 // round(h) in place of x_hat's error, and no more than y's roundings beside it: a layer that forgets to round is
-// outside. e has the roundings of x_hat, 2 u of it, 6 u where it is kappa-free. Gradients see x_hat, and the z of
+// outside. e has the roundings of x_hat, of batch renorm's r |x_hat| + |d|: 2 u of it, 6 u where it is kappa-free.
+// Gradients see x_hat, and the z of
 // x_hat. About a pivot p, with kappa_p = sqrt(1 + (m / q) (mean - p)^2 / s^2): each x - p is rounded once, then summed,
 // so that the mean is off by l u mean|x - p| <= l u sqrt(q / m) kappa_p s and by u |mean| <= u kappa s where p is
 // added. The sum of squares is off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so
