@@ -196,6 +196,7 @@ typedef struct normlab_problem {
                                   stat_batch that holds for each slice. m < 2 with NORMLAB_DIVISOR_LESS_ONE: var and rstd are 0, so that x_hat = 0. With statistics given, y and dx
                                   are set to 0 and nothing else changes. With a residual, s is written everywhere, and d is ds where dx is 0. It is not asked for in double
                                   backward */
+
     /* Since version 1.8, likewise. */
     int32_t output;            /* of NORMLAB_OUTPUT_DATA, ...: the type of y, beside data of any dtype but NORMLAB_F64. y is rounded once, from float, to nearest even. Of 8
                                   bits q = round(y / scale) is stored, and q * scale is what it stands for; what is beyond the largest number of the type, an infinity too, is
@@ -245,6 +246,7 @@ typedef struct normlab_forward_args {
 
     /* Since version 1.7: null where problem.masked is 0. */
     const uint8_t *mask;       /* N * S bytes: mask[n * S + s] is 0 where position s of sample n is left out, whatever layout and strides the tensors have */
+
     /* Since version 1.8: null where problem.output is not of 8 bits. */
     float *scale;              /* problem.scales entries: an input where problem.scale is NORMLAB_SCALE_GIVEN, otherwise an output */
 } normlab_forward_args;

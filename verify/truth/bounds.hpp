@@ -52,12 +52,11 @@
 // one number, but where h lies within e of a tie; so y's bound has gamma times the larger distance of the two from
 // round(h) in place of x_hat's error, and no more than y's roundings beside it: a layer that forgets to round is
 // outside. e has the roundings of x_hat, of batch renorm's r |x_hat| + |d|: 2 u of it, 6 u where it is kappa-free.
-// Gradients see x_hat, and the z of
-// x_hat. About a pivot p, with kappa_p = sqrt(1 + (m / q) (mean - p)^2 / s^2): each x - p is rounded once, then summed,
-// so that the mean is off by l u mean|x - p| <= l u sqrt(q / m) kappa_p s and by u |mean| <= u kappa s where p is
-// added. The sum of squares is off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so
-// that dv
-// <= 3 l u kappa_p^2. Hence l u sqrt(q / m) kappa_p + u kappa in place of l u kappa above, and dv = 2 l u kappa_p^2
+// Gradients see x_hat, and the z of x_hat.
+// About a pivot p, with kappa_p = sqrt(1 + (m / q) (mean - p)^2 / s^2): each x - p is rounded once, then summed, so
+// that the mean is off by l u mean|x - p| <= l u sqrt(q / m) kappa_p s and by u |mean| <= u kappa s where p is added.
+// The sum of squares is off by l u kappa_p^2 s^2, the square of the sum that is taken from it by twice that, so that
+// dv <= 3 l u kappa_p^2. Hence l u sqrt(q / m) kappa_p + u kappa in place of l u kappa above, and dv = 2 l u kappa_p^2
 // (var's bound is 2 dv). dx has 1 / s once and x_hat twice, each off by half of that: 2.25 dv more; with another
 // denominator also slope: 3 dv in place of what 12 max(l u kappa, dv) has of dv. p is the value of the block that is
 // furthest from the mean, or the running mean before the step if that is further: whichever it was. Renorm's share: d =
