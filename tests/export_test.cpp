@@ -191,17 +191,25 @@ TEST_CASE("a script has an offset of gamma, or another denominator, where that i
     }
 }
 
-TEST_CASE("a script has an activation behind the norm where that is said") {
-    const FixedSettings fixed{.activation = Activation::gelu_tanh};
-    const Folder folder({.variants = {"group_norm"}, .checks = {"accuracy"}}, Tier::smoke, fixed);
+// Of an export with an option: the right script's answers hold, all of its cases have the option, and the files are
+// vectors that these implementations pass.
+static void right_script_holds(const Folder& folder, const std::vector<std::string>& implementations,
+                               bool (*has_option)(const Spec&)) {
     REQUIRE(folder.exported.cases > 3);
     fill_in(folder.path);
     const Judgement right = judge(folder.path);
     INFO(right.text);
     CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
-    for (const Outcome& o : right.outcomes) CHECK(o.test.spec().activation == Activation::gelu_tanh);
-    for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference"}}, silent))
+    for (const Outcome& o : right.outcomes) CHECK(has_option(o.test.spec()));
+    for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = implementations}, silent))
         CHECK(failures_text({o}, "normlab") == "");
+}
+
+TEST_CASE("a script has an activation behind the norm where that is said") {
+    const FixedSettings fixed{.activation = Activation::gelu_tanh};
+    const Folder folder({.variants = {"group_norm"}, .checks = {"accuracy"}}, Tier::smoke, fixed);
+    right_script_holds(folder, {"reference"},
+                       [](const Spec& spec) { return spec.activation == Activation::gelu_tanh; });
     fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
         Inputs<double> other = in;
         other.problem.spec.activation = Activation::gelu;
@@ -213,14 +221,7 @@ TEST_CASE("a script has an activation behind the norm where that is said") {
 TEST_CASE("a script rounds x_hat before gamma where that is said") {
     const FixedSettings fixed{.cast = Cast::before};
     const Folder folder({.variants = {"rms_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f16}}, Tier::smoke, fixed);
-    REQUIRE(folder.exported.cases > 3);
-    fill_in(folder.path);
-    const Judgement right = judge(folder.path);
-    INFO(right.text);
-    CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
-    for (const Outcome& o : right.outcomes) CHECK(o.test.spec().casts());
-    for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference", "cpu"}}, silent))
-        CHECK(failures_text({o}, "normlab") == "");
+    right_script_holds(folder, {"reference", "cpu"}, [](const Spec& spec) { return spec.casts(); });
     fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
         Inputs<double> other = in;
         other.problem.spec.cast = Cast::after;
@@ -232,14 +233,7 @@ TEST_CASE("a script rounds x_hat before gamma where that is said") {
 TEST_CASE("a script gives y of 16-bit data in f32 where that is said") {
     const FixedSettings fixed{.output = DType::f32};
     const Folder folder({.variants = {"rms_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f16}}, Tier::smoke, fixed);
-    REQUIRE(folder.exported.cases > 3);
-    fill_in(folder.path);
-    const Judgement right = judge(folder.path);
-    INFO(right.text);
-    CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
-    for (const Outcome& o : right.outcomes) CHECK(o.test.spec().output == DType::f32);
-    for (const Outcome& o : run_vectors(folder.path, {}, {.implementations = {"reference"}}, silent))
-        CHECK(failures_text({o}, "normlab") == "");
+    right_script_holds(folder, {"reference"}, [](const Spec& spec) { return spec.output == DType::f32; });
     fill_in(folder.path, [](const Inputs<double>&, Outputs<double>& out) { out.y = rounded(out.y, DType::f16); });
     CHECK(judge(folder.path).failing("y", "") > 0);
 }
