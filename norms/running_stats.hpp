@@ -58,23 +58,40 @@ NORMLAB_ANYWHERE Real running_sigma(const Spec& spec, const Real& spread) {
     return spec.running == Running::sigma ? spread : sigma_of(spec, spread);
 }
 
-/// One step of one channel, the `count`-th from 0. mean and var (biased): the statistics of `samples` blocks of m
-/// elements each, `stride` apart.
+/// What a step weighs the new value by, the `count`-th from 0.
+template <class Real>
+NORMLAB_ANYWHERE Real weight_of_step(const Spec& spec, std::int64_t count) {
+    return spec.momentum ? Real(*spec.momentum) : Real(1) / Real(static_cast<double>(count + 1));
+}
+
+/// What a block of m elements with that biased variance gives to the running spread.
+template <class Real>
+NORMLAB_ANYWHERE Real spread_of_block(const Spec& spec, const Real& var, std::int64_t m) {
+    if (spec.running == Running::sigma) return sigma_of(spec, var);
+    if (spec.running != Running::unbiased_variance) return var;
+    const Real size(static_cast<double>(m));
+    return Real(size / (size - 1)) * var;
+}
+
+/// By a step that weighs a, to the mean of n values with that sum.
+template <class Real>
+NORMLAB_ANYWHERE void move_running(Real& running, const Real& a, const Real& sum, std::int64_t n) {
+    running = (1 - a) * running + a * (sum / Real(static_cast<double>(n)));
+}
+
+/// One step of one channel. mean and var (biased): the statistics of `samples` blocks of m elements each, `stride`
+/// apart.
 template <class Real>
 NORMLAB_ANYWHERE void update_channel(const Spec& spec, Real& running_mean, Real& running_spread, std::int64_t count,
                                      std::int64_t samples, std::int64_t m, const Real* mean, const Real* var,
                                      std::int64_t stride) {
-    const Real a = spec.momentum ? Real(*spec.momentum) : Real(1) / Real(static_cast<double>(count + 1));
-    const Real size(static_cast<double>(m)), n(static_cast<double>(samples));
-    const Real bessel = spec.running == Running::unbiased_variance ? Real(size / (size - 1)) : Real(1);
     Real step_mean(0), step_spread(0);
     for (std::int64_t i = 0; i < samples; ++i) {
         step_mean += mean[i * stride];
-        step_spread +=
-            spec.running == Running::sigma ? sigma_of(spec, var[i * stride]) : Real(bessel * var[i * stride]);
+        step_spread += spread_of_block(spec, var[i * stride], m);
     }
-    running_mean = (1 - a) * running_mean + a * (step_mean / n);
-    running_spread = (1 - a) * running_spread + a * (step_spread / n);
+    const Real a = weight_of_step<Real>(spec, count);
+    move_running(running_mean, a, step_mean, samples), move_running(running_spread, a, step_spread, samples);
 }
 
 /// The same behind a mask, where counts[i] elements of block i count: a block of none is left out, and of an unbiased
@@ -84,25 +101,16 @@ void update_masked_channel(const Spec& spec, Real& running_mean, Real& running_s
                            std::span<const std::int64_t> counts, const Real* mean, const Real* var,
                            std::int64_t stride) {
     const std::int64_t least = spec.running == Running::unbiased_variance ? 2 : 1;
-    const auto kept = [&](std::int64_t from) {
-        return std::ranges::count_if(counts, [=](std::int64_t m) { return m >= from; });
-    };
     Real step_mean(0), step_spread(0);
+    std::int64_t means = 0, spreads = 0;
     for (std::size_t i = 0; i < counts.size(); ++i) {
         const auto at = static_cast<std::int64_t>(i) * stride;
-        if (counts[i] < 1) continue;
-        step_mean += mean[at];
-        if (counts[i] < least) continue;
-        const Real size(static_cast<double>(counts[i]));
-        step_spread += spec.running == Running::sigma               ? sigma_of(spec, var[at])
-                       : spec.running == Running::unbiased_variance ? Real(size / (size - 1) * var[at])
-                                                                    : var[at];
+        if (counts[i] >= 1) ++means, step_mean += mean[at];
+        if (counts[i] >= least) ++spreads, step_spread += spread_of_block(spec, var[at], counts[i]);
     }
-    const Real a = spec.momentum ? Real(*spec.momentum) : Real(1) / Real(static_cast<double>(count + 1));
-    if (const auto n = kept(1); n > 0)
-        running_mean = (1 - a) * running_mean + a * (step_mean / Real(static_cast<double>(n)));
-    if (const auto n = kept(least); n > 0)
-        running_spread = (1 - a) * running_spread + a * (step_spread / Real(static_cast<double>(n)));
+    const Real a = weight_of_step<Real>(spec, count);
+    if (means > 0) move_running(running_mean, a, step_mean, means);
+    if (spreads > 0) move_running(running_spread, a, step_spread, spreads);
 }
 
 /// How many elements count in the blocks of each slice or, where blocks do not span samples, of each sample; empty
