@@ -18,6 +18,18 @@ for example in c cpp; do
   out=$("$program" verify --plugin "$example/$plugin" --tier smoke 2>&1) || complain "$out"
   case $out in *" 0 failed, 0 unresolved"*) ;; *) complain "$out" ;; esac
 done
+# The one with options of a layer: it is asked for them.
+mkdir options && cp "$norms/plugin.h" "$norms/examples/rms_norm.cpp" options && cd options || exit 1
+command=$(sed -nE 's#^// +(c\+\+ .*)$#\1#p' rms_norm.cpp)
+sh -c "$command" || complain "$command"
+cd ..
+for option in residual=stored residual=wide gamma_offset=1 output=e4m3 "output=e4m3 scale=block" \
+    "output=e4m3 scale=channels scale_power_of_two=1 scale_inverse=1 residual=stored gamma_offset=1"; do
+  for dtype in f32 bf16; do
+    out=$("$program" verify --plugin options/rms_norm.so --case "rms_norm rms_norm_cpp $dtype nchw 5x135x3 $option" 2>&1) || complain "$out"
+    case $out in *PASS*) ;; *) complain "not run: $out" ;; esac
+  done
+done
 # The one that builds on another: differentiated twice.
 cp "$norms/examples/layer_norm_twice.c" c && cd c || exit 1
 command=$(sed -nE 's#^ \* +(cc .*)$#\1#p' layer_norm_twice.c)
