@@ -12,7 +12,7 @@ namespace normlab::verify {
 namespace {
 
 constexpr std::size_t outputs_and_saved = static_cast<std::size_t>(Quantity::d) + 1,
-                      count_at = outputs_and_saved + std::size(state_arrays);
+                      count_at = outputs_and_saved + std::size(state_arrays), scale_at = count_at + 1;
 
 Problem on(Device device, Problem p) {
     p.device = device;
@@ -45,7 +45,6 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
     end = add(ds, adds, sums, p_.gaps.dx, end);
     end = add(mask, p_.spec.masked ? static_cast<std::size_t>(p_.shape.N * p_.shape.S) : 0, end, placement.offset);
     end = add(scale, static_cast<std::size_t>(p_.scale_count()) * sizeof(float), end, placement.offset * sizeof(float));
-    scales_.resize(static_cast<std::size_t>(p_.scale_count()));
     end = add(workspace, operation_.workspace_bytes(), end, 0);
     results_.resize(outputs_and_saved);
     for (const bool after_forward : {false, true}) {
@@ -73,9 +72,11 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
         results_.push_back({std::string(state_arrays[k].name), DType::f64, std::vector<std::byte>(bytes)});
     }
     results_.push_back({"count", DType::f64, std::vector<std::byte>(sizeof(double))});
+    results_.push_back({"scale", DType::f32, std::vector<std::byte>(slots_[scale].bytes)});
     image_.assign(end, placement.poison);
     memory_ = Memory(p_.device, end);
-    if (placement.in_place == InPlace::y || placement.in_place == InPlace::both) slot(Quantity::y) = slots_[x];
+    const bool on_x = placement.in_place == InPlace::y || placement.in_place == InPlace::both;
+    if (on_x && p_.outputs() == p_.dtype) slot(Quantity::y) = slots_[x];
     if (slot(Quantity::y) == slots_[x]) slot(Quantity::s) = slots_[residual];
     if (placement.in_place == InPlace::dx || placement.in_place == InPlace::both) slot(Quantity::dx) = slots_[dy];
 }
@@ -150,7 +151,7 @@ void Session::forward() {
                        {of_sum(slots_[residual]), of_sum(slot(Quantity::s))}, mask_of(),
                        static_cast<float*>(at(slots_[scale])));
     synchronize(p_.device);
-    memory_.download(std::as_writable_bytes(std::span(scales_)), slots_[scale].begin);
+    fetch(scale_at, slots_[scale]);
     for (const Quantity q : {Quantity::y, Quantity::s}) fetch(static_cast<std::size_t>(q), slot(q));
     for (const QuantityRow& q : quantities::saved()) fetch(static_cast<std::size_t>(q.quantity), slot(q.quantity));
     for (std::size_t k = 0; k < std::size(state_arrays); ++k) fetch(outputs_and_saved + k, slots_[state + k]);
@@ -237,7 +238,7 @@ Outputs<double> Session::outputs() const {
     for (const QuantityRow& q : quantities::outputs(p_))
         if (is_asked(q.quantity, wanted_)) out.*q.output = values(static_cast<std::size_t>(q.quantity));
     if (p_.spec.quantizes()) {
-        out.q = out.y, out.scale.assign(scales_.begin(), scales_.end());
+        out.q = out.y, out.scale = values(scale_at);
         dequantize(out, p_);
     }
     for (const QuantityRow& q : quantities::saved()) out.saved.*q.saved = values(static_cast<std::size_t>(q.quantity));

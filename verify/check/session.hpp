@@ -35,8 +35,8 @@ public:
     /// From now on x lies where dy did, gamma where beta did, and so on. The next call is a forward.
     void exchange_addresses();
 
-    /// What the last forward and backward gave: the rows of quantities::outputs() and saved(), State, and the count.
-    /// Saved statistics that are not kept are empty.
+    /// What the last forward and backward gave: the rows of quantities::outputs() and saved(), State, the count, and
+    /// the scale of a y of 8 bits. Saved statistics that are not kept are empty.
     const std::vector<Array>& results() const { return results_; }
     /// The same in logical order; gradients that were not asked for are empty.
     Outputs<double> outputs() const;
@@ -88,7 +88,6 @@ private:
     Wanted wanted_;
     std::int64_t count_ = 0, count_before_ = 0;
     std::vector<Array> results_;
-    std::vector<float> scales_;  // of the last forward
 };
 
 /// Of written_between.

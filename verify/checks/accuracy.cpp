@@ -285,7 +285,9 @@ std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
     }
     if (repeats_training(base)) {
         cases.resize(1);
-        if (tier != Tier::smoke) add_masks(cases, Case(cases[0]));
+        if (tier == Tier::smoke) return cases;
+        add_masks(cases, Case(cases[0]));
+        std::ranges::copy(size_cases(base), std::back_inserter(cases));
         return cases;
     }
     const auto add = [&](std::int64_t m, double kappa, std::uint64_t seed = 1) {

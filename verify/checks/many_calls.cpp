@@ -69,6 +69,8 @@ std::vector<Case> thread_cases(const Case& base, Tier tier) {
         add({8209, channels, 1}), add({11, 4101, 1}), add({3, 6, 2741});
     if (first && base.mode == Mode::train) add({131, 24, 17}), cases.back().gamma_offset = 1;
     if (first && base.mode == Mode::train) add({131, 24, 17}), cases.back().affine_set = AffineSet::element;
+    if (first && base.mode == Mode::train && arithmetic_dtype(base.dtype) == DType::f32)
+        add({131, 24, 17}), cases.back().output = DType::e5m2, cases.back().scale = Scale::block;
     if (tier == Tier::smoke) cases.resize(1);
     if (tier == Tier::full) add({100003, 3, 3}), add({3, 65538, 2}), add({2, 3, 250007});
     return cases;
@@ -153,6 +155,7 @@ extern const Check threads_check{"threads",
                                  threads,
                                  false,
                                  false,
+                                 true,
                                  true};
 extern const Check many_calls_check{
     "many_calls",

@@ -25,6 +25,8 @@ std::vector<Case> reuse_cases(const Case& base, Tier tier) {
     add({4, 6, 2}), cases.back().gamma_offset = 1;  // factors that are formed once, and kept
     if (base.layout == Layout::channels_first) add({4, 6, 3}), cases.back().affine_set = AffineSet::element;
     if (!is_weights(base.spec())) add({4, 6, 7}), cases.back().mask = MaskPattern::scattered;
+    if (arithmetic_dtype(base.dtype) == DType::f32)
+        add({4, 6, 5}), cases.back().output = DType::e4m3, cases.back().scale = Scale::block;
     if (tier == Tier::full) add({64, 48, 13}), add({5, 258, 1}), add({3, 3, 1031});
     return cases;
 }
@@ -312,7 +314,7 @@ private:
         const bool moves = n.mode == Mode::train && in.problem.spec.running != Running::none;
         for (const Quantity which : {Quantity::y, Quantity::running_mean, Quantity::running_spread}) {
             const QuantityRow& q = row_of(which);
-            if (which != Quantity::y && !moves) continue;
+            if (which == Quantity::y ? in.problem.spec.quantizes() : !moves) continue;
             others_.push_back(compare("other plans", q.stored(which == Quantity::y ? in.problem : by_channel),
                                       q.in(out), q.in(t), bounds.*q.bound));
             Finding& f = others_.back();
@@ -345,6 +347,7 @@ extern const Check reuse_check{
     reuse_cases,
     reuse,
     false,
+    true,
     true,
     true};
 

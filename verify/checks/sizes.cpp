@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "norms/registry.hpp"
+#include "norms/variants.hpp"
 #include "verify/check/check.hpp"
 
 namespace normlab::verify {
@@ -141,6 +142,10 @@ void add_options(std::vector<Case>& cases, const Case& base) {
             add(shape, option);
     }
     if (base.mode == Mode::eval) return;
+    if (base.dtype == DType::f32 || base.dtype == DType::bf16)  // beyond 2^15 and 2^16 rows
+        add({70001, 3, 1}, {"residual", [](Case& c) {
+                                c.residual = Residual::stored, c.activation = Activation::silu, c.gamma_offset = 1;
+                            }});
     add({3, 18, 5}, {"activation", [](Case& c) { c.activation = Activation::relu; }});
     for (const Shape& shape : {Shape{5, 64, 100}, Shape{130, 66, 4}})
         add(shape, {"set", [](Case& c) { c.affine_set = AffineSet::element; }});
@@ -222,6 +227,10 @@ bool is_others(const Case& base) { return !find_implementation(base.implementati
 
 std::vector<Case> size_cases(const Case& base) {
     std::vector<Case> cases;
+    if (repeats_training(base)) {  // evaluation may have a path of its own all the same
+        if (is_others(base)) add_options(cases, with_state(base));
+        return cases;
+    }
     add_lengths(cases, base);
     if (base.implementation == "reference") return cases;  // it chooses no path by size
     // ours are the same code for all dtypes and widths
