@@ -10,6 +10,7 @@
 #include "norms/names.hpp"
 #include "system/interrupt.hpp"
 #include "system/shell.hpp"
+#include "verify/case/settings.hpp"
 #include "verify/exchange/export.hpp"
 
 namespace normlab::cli {
@@ -22,15 +23,21 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
         cases.push_back(verify::as_a_script(verify::parse_case(text)));
         cases.back().implementation = verify::script_name;
     }
-    if (!cases.empty() &&
-        !given(verb, {"--tier",        "--variant",    "--check",        "--dtype",      "--layout",
-                      "--mode",        "--convention", "--eps",          "--momentum",   "--running",
-                      "--denominator", "--divisor",    "--gamma-offset", "--activation", "--param-dtype",
-                      "--affine-set",  "--cast",       "--output",       "--residual",   "--residual-dtype"})
-             .empty())
+    if (!cases.empty() && !given(verb, {"--tier",         "--variant",    "--check",         "--dtype",
+                                        "--layout",       "--mode",       "--convention",    "--eps",
+                                        "--momentum",     "--running",    "--denominator",   "--divisor",
+                                        "--gamma-offset", "--activation", "--param-dtype",   "--affine-set",
+                                        "--cast",         "--output",     "--residual",      "--residual-dtype",
+                                        "--scale",        "--mask",       "--scale-inverse", "--scale-power-of-two"})
+                               .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
     fixed.as_cases_say = !cases.empty();
+    const bool of_8_bits = fixed.output == DType::e4m3 || fixed.output == DType::e5m2;
+    if (!of_8_bits && !given(verb, {"--scale", "--scale-inverse", "--scale-power-of-two"}).empty())
+        throw Error("a scale is one of y of 8 bits; with --scale, --output e4m3 or e5m2 is accepted");
+    if (fixed.scale_power_of_two && fixed.scale == Scale::given)
+        throw Error("--scale-power-of-two rounds a scale that is found; --scale block or channels is accepted");
     if (cases.empty()) cases = verify::plan_export(o.selection, o.tier.value_or(verify::Tier::smoke), left_out, fixed);
     Progress progress("export");
     system::catch_interrupts("export: stopping; nothing of the folder is kept\n");
@@ -112,13 +119,16 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
         verb, "--cast", to.cast, [](std::string_view, const std::string& word) { return parse_cast(word); },
         "before: x_hat is rounded to the data's type before it is multiplied by gamma (default: after)");
     add_value(
-        verb, "--output", to.output,
-        [](std::string_view, const std::string& word) {
-            const DType output = parse_output(word);
-            if (output != DType::f32) throw Error(word + ": a script is asked for no y of 8 bits; f32 is accepted");
-            return output;
-        },
-        "f32: y of 16-bit data is f32 (default: the data's type)");
+        verb, "--output", to.output, [](std::string_view, const std::string& word) { return parse_output(word); },
+        "f32: y of 16-bit data is f32; e4m3 or e5m2: y of 8 bits, as bytes, with a scale (default: the data's type)");
+    add_value(
+        verb, "--scale", to.scale, [](std::string_view, const std::string& word) { return parse_scale(word); },
+        "of y of 8 bits: given, or an output, one a block or one for 128 channels: block, channels (default: given)");
+    verb.add_flag("--scale-power-of-two", to.scale_power_of_two, "of a scale that is an output: rounded up to one");
+    verb.add_flag("--scale-inverse", to.scale_inverse, "1 / scale is what is given, or an output");
+    add_value(verb, "--mask", to.mask, verify::parse_mask,
+              "an input of N x S bytes says which positions count: tail, scattered, all, one or poisoned (default: "
+              "there is none)");
 }
 
 }  // namespace

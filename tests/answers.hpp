@@ -11,7 +11,8 @@ namespace normlab::verify {
 using Change = std::function<void(const Inputs<double>&, Outputs<double>&)>;
 
 inline void write_answer(const VectorArray& a, const std::vector<double>& values) {
-    const DType dtype = a.type == io::ElementType::f32    ? DType::f32
+    const DType dtype = a.bits                            ? *a.bits
+                        : a.type == io::ElementType::f32  ? DType::f32
                         : a.type == io::ElementType::bf16 ? DType::bf16
                         : a.type == io::ElementType::f16  ? DType::f16
                                                           : DType::f64;

@@ -238,8 +238,41 @@ TEST_CASE("a script gives y of 16-bit data in f32 where that is said") {
     CHECK(judge(folder.path).failing("y", "") > 0);
 }
 
-TEST_CASE("a script is asked for no y of 8 bits") {
-    CHECK_THROWS_WITH(Folder("rms_norm reference bf16 nchw 5x6x3 output=e4m3"), Contains("output of 8 bits"));
+TEST_CASE("a script gives y of 8 bits, and the scale that it finds, where that is said") {
+    for (const FixedSettings& fixed :
+         {FixedSettings{.output = DType::e4m3, .scale = Scale::block},
+          FixedSettings{
+              .output = DType::e5m2, .scale = Scale::channels, .scale_power_of_two = true, .scale_inverse = true},
+          FixedSettings{.output = DType::e4m3, .scale_inverse = true}}) {
+        const Folder folder({.variants = {"rms_norm"}, .checks = {"accuracy"}, .dtypes = {DType::bf16}}, Tier::smoke,
+                            fixed);
+        REQUIRE(folder.exported.cases > 1);
+        fill_in(folder.path);
+        const Judgement right = judge(folder.path);
+        INFO(right.text);
+        CHECK(right.summary.failed + right.summary.unresolved + right.summary.skipped == 0);
+        for (const Outcome& o : right.outcomes) CHECK(o.test.spec().output == fixed.output);
+        for (const Outcome& o : run_vectors(folder.path, {}, {}, silent)) CHECK(o.skipped != "");
+        fill_in(folder.path, [](const Inputs<double>&, Outputs<double>& out) { out.q[1] *= 2, out.q[2] = 0; });
+        CHECK(judge(folder.path).failing("q", "") > 0);
+        if (fixed.scale == Scale::given) continue;
+        fill_in(folder.path, [](const Inputs<double>&, Outputs<double>& out) { out.scale.back() *= 1.5; });
+        CHECK(judge(folder.path).failing("scale", "") > 0);
+        for (const auto& call : folder.calls()) fs::remove(call / "scale.npy");
+        CHECK(judge(folder.path).failing("scale", "is missing; float32 of shape") > 0);
+    }
+}
+
+TEST_CASE("a script leaves out what a mask does where that is said") {
+    const FixedSettings fixed{.mask = MaskPattern::poisoned};
+    const Folder folder({.variants = {"layer_norm", "batch_norm"}, .checks = {"accuracy"}}, Tier::smoke, fixed);
+    right_script_holds(folder, {"reference"}, [](const Spec& spec) { return spec.masked; });
+    fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+        Inputs<double> other = in;
+        std::ranges::fill(other.mask, 1);
+        out = run(find_implementation("reference"), other);
+    });
+    CHECK(judge(folder.path).failing("y", "") > 0);
 }
 
 TEST_CASE("a script has other entries of gamma and beta where that is said") {

@@ -671,6 +671,10 @@ std::vector<const Setting*> settings_of(Part part) {
     return chosen;
 }
 
+MaskPattern parse_mask(std::string_view key, const std::string& word) {
+    return parse_word<MaskPattern, mask_names>(key, word);
+}
+
 std::vector<std::vector<const Setting*>> settings_to_simplify() {
     std::map<int, std::vector<const Setting*>> places;
     for (const Setting& s : table)

@@ -48,6 +48,9 @@ struct Setting {
 std::span<const Setting> settings();
 std::vector<const Setting*> settings_of(Part part);
 
+/// Throws Error naming the nearest; `key` is what the word was given as.
+MaskPattern parse_mask(std::string_view key, const std::string& word);
+
 /// In the order of shrinking, those tried together in one list.
 std::vector<std::vector<const Setting*>> settings_to_simplify();
 

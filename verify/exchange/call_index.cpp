@@ -20,7 +20,8 @@ std::string content_of(const Inputs<double>& in) {
     for (const std::vector<double>* v :
          {&in.x, &in.residual, &in.gamma, &in.beta, &in.state.mean, &in.state.var, &in.state.sigma})
         key += fmt::format(" {}:", v->size()) + bytes_of(*v);
-    return key;
+    key.append(in.mask.begin(), in.mask.end());
+    return key + bytes_of(in.scale);
 }
 
 // Of a backward call; none: "".
@@ -57,6 +58,7 @@ std::string content_of_problem(const Problem& p) {
     if (s.output)
         key += fmt::format(" output {} {} {} {}", name_of(*s.output), name_of(s.scale), s.scale_power_of_two,
                            s.scale_inverse);
+    if (s.masked) key += " masked";
     if (is_narrow(p.params())) key += fmt::format(" params {}", name_of(p.params()));
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     return key;
@@ -78,6 +80,8 @@ Inputs<double> inputs_of(const Problem& p, const ForwardArgs& a) {
     };
     parameters(a.affine.gamma, in.gamma), parameters(a.affine.beta, in.beta);
     in.residual = logical_values(p, a.added.residual);
+    if (p.spec.masked) in.mask.assign(a.mask, a.mask + p.shape.N * p.shape.S);
+    if (p.spec.quantizes() && !p.spec.finds_scale()) in.scale.assign(a.scale, a.scale + p.scale_count());
     if (p.spec.running != Running::none)
         in.state = {vector_of(a.state.mean, C), vector_of(a.state.var, C), vector_of(a.state.sigma, C), *a.state.count};
     return in;

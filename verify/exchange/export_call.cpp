@@ -45,6 +45,9 @@ ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
     if (s.affine_set != AffineSet::channel) a["affine_set"] = name_of(s.affine_set);
     if (s.casts()) a["cast"] = name_of(s.cast);
     if (p.outputs() != p.dtype) a["output"] = name_in_files(p.outputs());
+    if (s.quantizes())
+        a["scale"] = name_of(s.scale), a["scale_power_of_two"] = s.scale_power_of_two,
+        a["scale_inverse"] = s.scale_inverse;
     if (is_weights(s)) return a["dim"] = 1, a;
     a["affine"] = in.gamma.empty()  ? (in.beta.empty() ? ordered_json(false) : ordered_json("beta"))
                   : in.beta.empty() ? ordered_json("gamma")
@@ -80,6 +83,8 @@ public:
         input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
         const DType sums = p_.residuals();
         input("residual", in_memory(in_.residual), sums, tensor_, axes_);
+        if (p_.spec.masked) mask();
+        input("scale", in_.scale, DType::f32, std::vector{p_.scale_count()}, "1");
         if (!in_.dy.empty()) input("ds", in_memory(in_.ds), sums, tensor_, axes_);
         input(gamma, in_.gamma, params, parameters, parameter_axes);
         input("beta", in_.beta, params, parameters, parameter_axes);
@@ -97,6 +102,9 @@ public:
         const auto add = [&](ordered_json& to, const std::string& name, DType dtype, const auto& shape,
                              const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
         add(outputs, y, p_.outputs(), tensor_, axes_);
+        if (p_.spec.finds_scale())
+            add(outputs, "scale", DType::f32, std::vector{p_.scale_count()},
+                p_.spec.scale == Scale::block ? "one a block" : "N S pieces_of_128_channels");
         if (p_.spec.adds()) add(outputs, "s", sums, tensor_, axes_);
         if (!in_.dy.empty()) {
             if (p_.spec.adds()) add(outputs, "dresidual", sums, tensor_, axes_);
@@ -152,6 +160,7 @@ private:
                               const std::string& axes) {
         ordered_json e{{"name", name}, {"file", name + ".npy"}, {"dtype", name_in_files(dtype)}};
         if (is_narrow(dtype)) e["stored_as"] = "uint16";
+        if (size_of(dtype) == 1) e["stored_as"] = "uint8";
         e["shape"] = shape, e["axes"] = axes;
         return e;
     }
@@ -184,6 +193,13 @@ private:
         if (values.empty()) return;
         io::write_npy_in_part(path_ / (name + ".npy"), array_in_files(dtype, shape, values));
         inputs_.push_back(entry(name, dtype, shape, axes));
+        ++files_;
+    }
+    void mask() {
+        const std::vector shape{p_.shape.N, p_.shape.S};
+        io::write_npy_in_part(path_ / "mask.npy", io::make_array(shape, std::span<const std::uint8_t>(in_.mask)));
+        inputs_.push_back(
+            {{"name", "mask"}, {"file", "mask.npy"}, {"dtype", "uint8"}, {"shape", shape}, {"axes", "N S"}});
         ++files_;
     }
     void count() {

@@ -48,7 +48,9 @@ Spec FixedSettings::applied(Spec s, DType dtype) const {
     s.gamma_offset = gamma_offset, s.activation = activation;
     s.affine_set = affine_set, s.cast = cast;
     s = s.without_output();
-    if (output && *output != dtype && *output == arithmetic_dtype(dtype)) s.output = output;
+    if (output && *output != dtype && arithmetic_dtype(*output) == arithmetic_dtype(dtype)) s.output = output;
+    if (s.quantizes()) s.scale = scale, s.scale_power_of_two = scale_power_of_two, s.scale_inverse = scale_inverse;
+    s.masked = mask != MaskPattern::none && !is_weights(s);
     s.param_dtype.reset();
     if (param_dtype && arithmetic_dtype(*param_dtype) == arithmetic_dtype(dtype)) s.param_dtype = param_dtype;
     s.residual = residual, s.residual_dtype.reset();
@@ -76,6 +78,10 @@ Case FixedSettings::applied(Case c) const {
     c.scale.reset(), c.scale_power_of_two.reset(), c.scale_inverse.reset(), c.scale_value.reset();
     if (fixed.casts()) c.cast = fixed.cast;
     c.output = fixed.output;
+    if (fixed.finds_scale()) c.scale = fixed.scale;
+    if (fixed.scale_power_of_two) c.scale_power_of_two = 1;
+    if (fixed.scale_inverse) c.scale_inverse = 1;
+    c.mask = fixed.masked ? mask : MaskPattern::none;
     if (fixed.affine_set != own.affine_set) c.affine_set = fixed.affine_set;
     if (fixed.denominator != own.denominator) c.denominator = fixed.denominator;
     if (fixed.divisor != own.divisor) c.divisor = fixed.divisor;
@@ -101,6 +107,10 @@ std::string FixedSettings::refuses(const Problem& p) const {
         return "the entries of the script's gamma and beta are fixed";
     if (!as_cases_say && fixed.cast != s.cast) return "where the script rounds x_hat is fixed";
     if (!as_cases_say && fixed.output != s.output) return "the type of the script's y is fixed";
+    if (!as_cases_say && (fixed.scale != s.scale || fixed.scale_power_of_two != s.scale_power_of_two ||
+                          fixed.scale_inverse != s.scale_inverse))
+        return "the scale of the script's y is fixed";
+    if (!as_cases_say && fixed.masked != s.masked) return "whether the script takes a mask is fixed";
     if (!as_cases_say && Problem{fixed, p.shape, p.dtype}.params() != p.params())
         return "the type of the script's gamma and beta is fixed";
     if (!as_cases_say &&

@@ -40,8 +40,11 @@ struct FixedSettings {
     std::optional<DType> residual_dtype;  ///< likewise
     AffineSet affine_set = AffineSet::channel;
     Cast cast = Cast::after;
-    std::optional<DType> output;  ///< where the data's arithmetic is its own, and no other type
-    bool as_cases_say = false;    ///< of options: no case is refused for them
+    std::optional<DType> output;  ///< where the data's arithmetic is its own, and no other type; 8 bits beside f32
+    Scale scale = Scale::given;   ///< of 8 bits, as Spec has it
+    bool scale_power_of_two = false, scale_inverse = false;
+    MaskPattern mask = MaskPattern::none;  ///< of layers that may have one
+    bool as_cases_say = false;             ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }
     bool weighs_old() const { return convention && convention->weighs_old; }

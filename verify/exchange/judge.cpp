@@ -34,6 +34,8 @@ public:
         const Answer& answer = answers_[found->number];
         if (const auto* y = answer.find(Quantity::y)) write(*y, a.y);
         if (const auto* s = answer.find(Quantity::s)) write(*s, a.added.s);
+        if (const auto* scale = answer.find(Quantity::scale))
+            for (std::size_t k = 0; k < scale->size(); ++k) a.scale[k] = static_cast<float>((*scale)[k]);
         const auto copy = [&](Quantity q, double* to) {
             if (const auto* values = answer.find(q); to && values) std::ranges::copy(*values, to);
         };

@@ -23,6 +23,7 @@ std::string load_output(VectorArray& a) {
         return fmt::format("{}: is missing; {} of shape {} is to be written there", a.file.string(),
                            a.type == io::ElementType::f32   ? "float32"
                            : a.type == io::ElementType::f64 ? "float64"
+                           : a.type == io::ElementType::u8  ? "uint8 (bits)"
                                                             : "uint16 (bits)",
                            io::shape_text(a.shape));
     try {
@@ -44,9 +45,9 @@ std::string nan_in(const VectorArray& a) {
 // finite there. `accept` puts normlab's value in its place.
 bool zero_over_zero(Answer& a, bool accept) {
     const auto no_number = [](double v) { return !std::isfinite(v); };
-    if (a.in.problem.spec.eps > 0 || std::ranges::none_of(a.outputs, [&](const auto& entry) {
-            return std::ranges::any_of(entry.second, no_number);
-        }))
+    if (a.in.problem.spec.eps > 0 || a.in.problem.spec.quantizes() ||
+        std::ranges::none_of(a.outputs,
+                             [&](const auto& entry) { return std::ranges::any_of(entry.second, no_number); }))
         return false;
     const truth::Result t = truth::evaluate(a.in);
     bool any = false;

@@ -93,9 +93,7 @@ public:
     std::string description() const override { return "the reference, writing down what it is asked"; }
     Support supports(const Problem& p) const override {
         if (!is_kernel_dtype(p.dtype)) return {fmt::format("{}: no array of a script has it", name_of(p.dtype))};
-        if (p.spec.masked) return {"mask: no file of a script is one; mask=none is accepted"};
         if (!p.dense()) return {"strides: a file has elements, and nothing between them"};
-        if (p.spec.quantizes()) return {"output of 8 bits: a script is asked for y in the data's type, or in f32"};
         if (p.slices() > 1) return {"stat_batch: a script's call normalises one batch"};
         if (const std::string reason = fixed.refuses(p); !reason.empty()) return {reason};
         return reference_.supports(p);

@@ -34,6 +34,11 @@ public:
             refused_ = e.what();
         }
         if (steps_.empty()) return {refusal(outcome(truth_name, Layout::channels_first), refused_)};
+        if (steps_[0].in.problem.spec.quantizes()) {
+            Outcome out = outcome(truth_name, Layout::channels_first);
+            out.skipped = "y of 8 bits: --judge judges what normlab export asked for, and nothing else of it";
+            return {out};
+        }
         std::vector<Outcome> all;
         if (refused_.empty()) all.push_back(against_truth());
         bool ran = false;

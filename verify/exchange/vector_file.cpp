@@ -68,6 +68,13 @@ DType kernel_dtype(std::string_view key, const json& value) {
     return *found;
 }
 
+// Of y, which may have 8 bits.
+DType output_dtype(std::string_view key, const json& value) {
+    for (const DType d : {DType::e4m3, DType::e5m2})
+        if (text(key, value) == name_in_files(d)) return d;
+    return kernel_dtype(key, value);
+}
+
 AffineUse affine(std::string_view key, const json& value) {
     if (value.is_boolean()) return value.get<bool>() ? AffineUse::both : AffineUse::none;
     if (value == "gamma") return AffineUse::gamma;
@@ -115,6 +122,9 @@ VectorAttributes attributes_of(const json& object) {
                                           "affine_set",
                                           "cast",
                                           "output",
+                                          "scale",
+                                          "scale_power_of_two",
+                                          "scale_inverse",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -152,7 +162,10 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "residual_dtype") a.residual_dtype = kernel_dtype(key, value);
         else if (key == "affine_set") a.affine_set = parse_affine_set(text(key, value));
         else if (key == "cast") a.cast = parse_cast(text(key, value));
-        else if (key == "output") a.output = kernel_dtype(key, value);
+        else if (key == "output") a.output = output_dtype(key, value);
+        else if (key == "scale") a.scale = parse_scale(text(key, value));
+        else if (key == "scale_power_of_two") a.scale_power_of_two = truth_value(key, value);
+        else if (key == "scale_inverse") a.scale_inverse = truth_value(key, value);
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {
@@ -171,17 +184,28 @@ VectorAttributes attributes_of(const json& object) {
 }
 
 VectorArray array_of(const json& entry, const std::filesystem::path& folder) {
-    constexpr std::string_view dtypes[] = {"float32", "float64", "int64", "bfloat16", "float16"};
-    constexpr io::ElementType types[] = {io::ElementType::f32, io::ElementType::f64, io::ElementType::i64,
-                                         io::ElementType::bf16, io::ElementType::f16};
+    constexpr std::string_view dtypes[] = {"float32",
+                                           "float64",
+                                           "int64",
+                                           "bfloat16",
+                                           "float16",
+                                           "uint8",
+                                           name_in_files(DType::e4m3),
+                                           name_in_files(DType::e5m2)};
+    using enum io::ElementType;
+    constexpr io::ElementType types[] = {f32, f64, i64, bf16, f16, u8, u8, u8};
     const std::string file = text("file", member(entry, "file")), dtype = text("dtype", member(entry, "dtype"));
     if (file.empty() || file.find('/') != std::string::npos || file == "." || file == "..")
         throw Error(fmt::format("file = {}; a file in the case's own folder is accepted", io::in_quotes(file)));
     const auto* found = std::ranges::find(dtypes, dtype);
     if (found == std::end(dtypes)) throw Error(unknown("dtype", dtype, dtypes));
-    if (entry.contains("stored_as") && entry["stored_as"] != "uint16")
-        wrong("stored_as", entry["stored_as"], "\"uint16\"");
-    return {folder / file, types[found - std::begin(dtypes)], list("shape", member(entry, "shape"), whole)};
+    VectorArray array{folder / file, types[found - std::begin(dtypes)], list("shape", member(entry, "shape"), whole)};
+    if (const std::string_view bits = array.type == u8 ? "uint8" : "uint16";
+        entry.contains("stored_as") && entry["stored_as"] != bits)
+        wrong("stored_as", entry["stored_as"], io::in_quotes(std::string(bits)));
+    for (const DType d : {DType::e4m3, DType::e5m2})
+        if (dtype == name_in_files(d)) array.bits = d;
+    return array;
 }
 
 // Calls take(name, array, whether it has NaN or infinities) for every entry of a list.
@@ -241,13 +265,10 @@ const ArrayNames& array_names(const Spec& spec) {
     return !is_weights(spec) ? of_activations : spec.centred() ? of_weights : of_lengths;
 }
 
-std::string_view name_in_files(DType d) {
-    return d == DType::bf16 ? "bfloat16" : d == DType::f16 ? "float16" : row_of(d).numpy;
-}
-
 io::Array array_in_files(DType dtype, const std::vector<std::int64_t>& shape, const std::vector<double>& values) {
-    return with_storage_type(dtype, [&](auto tag) {
-        using Stored = std::conditional_t<is_narrow_storage<decltype(tag)>, std::uint16_t, decltype(tag)>;
+    return with_output_type(dtype, [&](auto tag) {
+        using Stored = std::conditional_t<sizeof tag == 1, std::uint8_t,
+                                          std::conditional_t<sizeof tag == 2, std::uint16_t, decltype(tag)>>;
         std::vector<Stored> stored(values.size());
         for (std::size_t i = 0; i < values.size(); ++i)
             write_element(stored.data(), dtype, static_cast<std::int64_t>(i), values[i]);
@@ -279,6 +300,9 @@ void load(VectorArray& a) {
         for (const std::uint16_t& bits : array.as<std::uint16_t>())
             a.values.push_back(
                 read_element<double>(&bits, a.type == io::ElementType::bf16 ? DType::bf16 : DType::f16, 0));
+    else if (array.type == io::ElementType::u8)
+        for (const std::uint8_t& v : array.as<std::uint8_t>())
+            a.values.push_back(a.bits ? read_element<double>(&v, *a.bits, 0) : v);
     else
         for (std::int64_t v : array.as<std::int64_t>()) {
             if (constexpr std::int64_t most = std::int64_t{1} << 53; v < -most || v > most)

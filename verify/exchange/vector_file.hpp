@@ -4,7 +4,7 @@
 //   op, dtype (float32, float64, bfloat16, float16), attributes: the call; momentum weighs the new value, or with
 //     momentum_weighs = old the old one
 //   inputs, outputs, outputs64, outputs_ref80: lists of {name, file, dtype, shape}; 16-bit ones are stored_as uint16,
-//     their bits (or as they are)
+//     their bits (or as they are), those of 8 bits as uint8
 //   optional_outputs (of normlab export): likewise; they may be missing, running statistics may be float32,
 //     and --vectors does not look at them
 //   expect_error: null, or the message with which the outside refuses the call; tags: words
@@ -30,12 +30,21 @@ struct VectorArray {
     std::vector<std::int64_t> shape;
     std::vector<double> values = {};  ///< after load()
     bool or_f32 = false;              ///< load() takes f32 for f64 too
+    std::optional<DType> bits = {};   ///< of type u8: whose bits they are, if not whole numbers
 };
 
 /// What case.json calls a dtype: "float32", "bfloat16".
-std::string_view name_in_files(DType dtype);
+constexpr std::string_view name_in_files(DType d) {
+    switch (d) {
+        case DType::bf16: return "bfloat16";
+        case DType::f16: return "float16";
+        case DType::e4m3: return "float8_e4m3fn";
+        case DType::e5m2: return "float8_e5m2";
+        default: return row_of(d).numpy;
+    }
+}
 
-/// The values as an array of the dtype; of 16-bit types their bits.
+/// The values as an array of the dtype; of types of 16 and 8 bits their bits.
 io::Array array_in_files(DType dtype, const std::vector<std::int64_t>& shape, const std::vector<double>& values);
 
 /// What computed an output.
@@ -67,6 +76,8 @@ struct VectorAttributes {
     AffineSet affine_set = AffineSet::channel;
     Cast cast = Cast::after;
     std::optional<DType> output;
+    Scale scale = Scale::given;
+    bool scale_power_of_two = false, scale_inverse = false;
     Layout layout = Layout::channels_first;  ///< of x, dy, y and dx in their files: [N, C, ...] or [N, ..., C]
     std::optional<double> mean_initial, spread_initial;
     std::int64_t batches_initial = 0;

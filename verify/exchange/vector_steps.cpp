@@ -1,6 +1,7 @@
 #include "verify/exchange/vector_steps.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -42,7 +43,8 @@ constexpr Known outputs[] = {{"y", Quantity::y},
                              {"d", Quantity::d},
                              {"r_raw", Quantity::raw_r},
                              {"d_raw", Quantity::raw_d},
-                             {"S", Quantity::S}};
+                             {"S", Quantity::S},
+                             {"scale", Quantity::scale}};
 
 // What an output is. Those of the double backward have two d in front of what the variant calls x, y and gamma.
 std::optional<Quantity> quantity_of(std::string_view output, const ArrayNames& names) {
@@ -142,6 +144,15 @@ public:
             needed("residual");
             out.in.residual = as_x("residual"), out.in.ds = as_x("ds");
         }
+        for (const double m : values("mask", p.shape.N * p.shape.S)) {
+            if (!(m >= 0 && m <= 255))
+                throw Error(fmt::format("mask has a value of {}; 0, and 1 to 255 for what counts, are accepted", m));
+            out.in.mask.push_back(static_cast<std::uint8_t>(std::ceil(m)));
+        }
+        if (p.spec.quantizes() && !p.spec.finds_scale()) {
+            needed("scale");
+            out.in.scale = values("scale", p.scale_count());
+        }
         if (v.op.ends_with(double_backward)) {
             const bool weights = is_weights(own);
             const std::string_view of_dx = weights ? "p" : "v";
@@ -183,7 +194,9 @@ private:
         s.gamma_offset = a.gamma_offset, s.activation = a.activation;
         s.param_dtype = a.param_dtype, s.residual = a.residual, s.residual_dtype = a.residual_dtype;
         s.affine_set = a.affine_set, s.cast = a.cast;
-        s.output = a.output;
+        s.output = a.output, s.scale = a.scale;
+        s.scale_power_of_two = a.scale_power_of_two, s.scale_inverse = a.scale_inverse;
+        s.masked = input("mask") != nullptr;
         const auto limit = [&](const std::vector<double>& limits, double own) {
             if (limits.empty()) return own;
             if (limits.size() > 1 && number >= limits.size() && step_ != "eval")
@@ -264,7 +277,7 @@ std::vector<Step> steps_of(const VectorFile& v) {
     constexpr std::string_view inputs[] = {
         "x", "v",    "w",    "dy",           "dw",          "dw_hat",        "gamma",
         "g", "gain", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked",
-        "p", "q",    "u",    "residual",     "ds"};
+        "p", "q",    "u",    "residual",     "ds",          "mask",          "scale"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {

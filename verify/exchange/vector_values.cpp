@@ -95,6 +95,7 @@ ByQuantity values_of(const Inputs<double>& in, const Outputs<double>& out) {
     ByQuantity v;
     for (const QuantityRow& q : quantities::results()) v[q.quantity] = q.in(out);
     for (const QuantityRow& q : quantities::second()) v[q.quantity] = q.in(out);
+    if (spec.quantizes()) v[Quantity::y] = out.q, v[Quantity::scale] = out.scale;  // as they are stored
     v[Quantity::S] = second_sum(in, out.dx, out.dgamma, out.dbeta, false);
     v[Quantity::count] = {static_cast<double>(out.state.count)};
     for (double var : out.saved.var) v[Quantity::norm].push_back(sigma_of(spec, var));

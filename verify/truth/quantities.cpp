@@ -146,6 +146,7 @@ constexpr QuantityRow quantity_rows[] = {
      .truth = &truth::Result::ddgamma,
      .by = &Inputs<double>::gamma},
     {.quantity = Quantity::S, .name = "S", .per = Per::call},
+    {.quantity = Quantity::scale, .name = "scale", .per = Per::call},
 };
 
 constexpr std::size_t place(Quantity quantity) { return static_cast<std::size_t>(quantity); }

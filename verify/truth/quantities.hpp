@@ -13,6 +13,7 @@ namespace normlab::verify {
 /// Up to running_spread: results of a call, with truth and bounds. The others are what test vectors of other programs
 /// hold besides. norm: sqrt(var + eps), |v| of weight norm; raw_r, raw_d: before clipping; running_spread: the variance
 /// or sigma, whichever the variant keeps. ddx, ddy, ddgamma: of the double backward; S: what these are gradients of.
+/// scale: those of a y of 8 bits, where they are found.
 enum class Quantity {
     y,
     dx,
@@ -34,10 +35,11 @@ enum class Quantity {
     ddx,
     ddy,
     ddgamma,
-    S
+    S,
+    scale
 };
 
-inline constexpr std::size_t quantity_count = static_cast<std::size_t>(Quantity::S) + 1;
+inline constexpr std::size_t quantity_count = static_cast<std::size_t>(Quantity::scale) + 1;
 
 /// Whether a call that wants these gives it: y it does always.
 bool is_asked(Quantity quantity, const Wanted& wanted);
