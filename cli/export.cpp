@@ -17,10 +17,11 @@ namespace normlab::cli {
 namespace {
 
 int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o, verify::FixedSettings fixed) {
+    require_with(verb, {"--residual-dtype"}, {"--residual"});
     std::vector<std::string> left_out;
     std::vector<verify::Case> cases;
     for (const std::string& text : o.cases) {
-        cases.push_back(verify::as_a_script(verify::parse_case(text)));
+        cases.push_back(verify::as_a_script(parse_known_case(text)));
         cases.back().implementation = verify::script_name;
     }
     if (!cases.empty() && !given(verb, {"--tier",         "--variant",    "--check",         "--dtype",
@@ -90,7 +91,10 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
         "of their sums of squares: own, less_one or one (default: the variant's)");
     add_value(
         verb, "--param-dtype", to.param_dtype,
-        [](std::string_view, const std::string& word) { return parse_dtype(word); },
+        [](std::string_view flag, const std::string& word) {
+            if (const DType dtype = parse_dtype(word); arithmetic_dtype(dtype) == DType::f32) return dtype;
+            throw Error(fmt::format("{} {}; f32, bf16 or f16 is accepted", flag, word));
+        },
         "the type of gamma, beta and their gradients: f32, bf16 or f16 (default: f32, f64 beside f64)");
     add_value(
         verb, "--gamma-offset", to.gamma_offset,

@@ -12,16 +12,6 @@
 #include "verify/case/case.hpp"
 
 namespace normlab::cli {
-namespace {
-
-// "a", "a and b", "a, b and c"
-std::string together(const Flags& words, std::string_view last) {
-    if (words.size() < 2) return fmt::format("{}", fmt::join(words, ""));
-    return fmt::format("{} {} {}", fmt::join(words.begin(), words.end() - 1, ", "), last, words.back());
-}
-
-}  // namespace
-
 void in_group(CLI::App& verb, const std::string& title, const std::string& example) {
     verb.option_defaults()->group(fmt::format("{}, as in `{} {}`", title, command_name(), example));
 }
@@ -85,13 +75,13 @@ void accept_beside(const CLI::App& verb, const std::string& flag, const std::str
 void require_with(const CLI::App& verb, const Flags& flags, const Flags& with, const std::string& else_) {
     const Flags found = given(verb, flags);
     if (found.empty() || !given(verb, with).empty()) return;
-    throw Error(fmt::format("{} {} with {}{}", together(found, "and"), found.size() == 1 ? "goes" : "go",
-                            together(with, "or"), else_));
+    throw Error(fmt::format("{} {} with {}{}", in_words(found), found.size() == 1 ? "goes" : "go",
+                            in_words(with, "or"), else_));
 }
 
 void accept_one(const CLI::App& verb, const Flags& flags) {
     if (const Flags found = given(verb, flags); found.size() > 1)
-        throw Error(fmt::format("{} were given together; one of them is accepted", together(found, "and")));
+        throw Error(fmt::format("{} were given together; one of them is accepted", in_words(found)));
 }
 
 }  // namespace normlab::cli

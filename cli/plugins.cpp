@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <sstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
@@ -30,10 +34,14 @@ std::vector<Companion> companions() {
     return found;
 }
 
+static bool is_peer(const std::string& name) {
+    std::istringstream names(NORMLAB_PEER_NAMES);
+    return std::find(std::istream_iterator<std::string>(names), {}, name) != std::istream_iterator<std::string>();
+}
+
 std::vector<Companion> peers() {
-    constexpr std::string_view names[] = {"cudnn", "libtorch", "libtorch_cuda", "onednn"};
     std::vector<Companion> found = companions();
-    std::erase_if(found, [&](const Companion& c) { return std::ranges::find(names, c.name) == std::end(names); });
+    std::erase_if(found, [](const Companion& c) { return !is_peer(c.name); });
     return found;
 }
 
@@ -63,9 +71,19 @@ void require_known(const std::vector<std::string>& names) {
     for (const Implementation* i : implementations()) known.push_back(i->name());
     for (const Companion& c : companions())
         if (!is_registered(c.name)) known.push_back(c.name);
-    for (const std::string& name : names)
-        if (std::ranges::find(known, name) == known.end())
-            throw Error(unknown("implementation", name, std::vector<std::string_view>(known.begin(), known.end())));
+    const std::vector<std::string_view> accepted(known.begin(), known.end());
+    for (const std::string& name : names) {
+        if (std::ranges::find(known, name) != known.end()) continue;
+        if (is_peer(name))
+            throw Error(
+                fmt::format("{} was not built here; a build from source has it where its library is found, and ./dev "
+                            "setup --peers installs oneDNN and libtorch; accepted: {}",
+                            name, fmt::join(known, ", ")));
+        if (name == "gpu")  // one letter from cpu
+            throw Error(
+                fmt::format("unknown implementation 'gpu' (did you mean cuda?); accepted: {}", fmt::join(known, ", ")));
+        throw Error(unknown("implementation", name, accepted));
+    }
 }
 
 std::vector<std::string> implementations_of(const std::vector<std::string>& cases) {

@@ -179,7 +179,7 @@ std::string as_it_is(std::string_view, const std::string& word) { return word; }
 
 void add_cases(CLI::App& verb, VerifyOptions& o) {
     in_group(verb, "Which cases", "verify --tier smoke --variant layer_norm,rms_norm --dtype f32");
-    add_tier(verb, o.tier, "smoke (5 s), ci (the default; under a minute) or full (half an hour)");
+    add_tier(verb, o.tier, "smoke (5 s), ci (the default; 60 to 80 s on two cores) or full (half an hour)");
     add_selection(verb, o.selection,
                   {"variants, comma separated (default: all)",
                    "checks (default: all); y, dx, dgamma, dbeta: that quantity's accuracy",
@@ -192,8 +192,8 @@ void add_cases(CLI::App& verb, VerifyOptions& o) {
         verb,
         verb.add_option(
             "--replay", o.replay,
-            "a file of case strings, run first (not with --hunt); what fails is added to it, made small. It is made "
-            "if it is not there"));
+            "a file of case strings: its cases run first (with --hunt they are not run); what fails is added to it, "
+            "made small. It is made if it is not there"));
     verb.add_option("--filter", o.filter,
                     "keep only cases whose string matches this regular expression (ECMAScript), in part or whole");
     verb.add_flag("--list-cases", o.list_cases, "print the strings of the cases that would run, a line each; run none");

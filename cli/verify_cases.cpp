@@ -67,7 +67,7 @@ void list_cases(const VerifyOptions& o) {
 
 std::string exhaustive_text(const std::vector<verify::Outcome>& outcomes) {
     const auto slices = std::ranges::count_if(outcomes, [](const verify::Outcome& o) {
-        return o.skipped.empty() && o.test.mode == Mode::train && o.test.check == "exhaustive";
+        return o.skipped.empty() && o.test.mode == Mode::train && o.test.check == verify::exhaustive_name;
     });
     constexpr std::int64_t values = 65536,
                            pairs = values * values / static_cast<std::int64_t>(verify::exhaustive_slices);

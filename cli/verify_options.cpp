@@ -36,7 +36,7 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
             throw Error(
                 "a case says everything itself; a selection is accepted beside the name of a hostile input (normlab "
                 "list)");
-        cases.push_back(verify::parse_case(text));
+        cases.push_back(parse_known_case(text));
         if (const std::string reason = verify::reason_to_skip(cases.back()); !reason.empty())
             throw Error(fmt::format("case '{}' cannot run: {}", text, reason));
     }
@@ -75,8 +75,10 @@ void VerifyOptions::check_call(const CLI::App& verb) {
     require_with(verb, {"--only"}, {"--vectors", "--faults"});
     require_with(verb, {"--layer"}, {"--data"});
     accept_one(verb, {"--case", "--input", "--data"});
-    require_with(verb, {"--gamma", "--beta", "--eps", "--bits", "--groups", "--normalized", "--dim"}, {"--input"},
-                 "; a case says G=, eps=");
+    for (const auto& [flag, key] : {std::pair("--gamma", "gamma="), {"--beta", "beta="}, {"--eps", "eps="},
+                                    {"--groups", "G="}})
+        require_with(verb, {flag}, {"--input"}, fmt::format("; a case says {}", key));
+    require_with(verb, {"--bits", "--normalized", "--dim"}, {"--input"});
     require_with(verb, {"--seed"}, {"--input", "--data", "--hunt"}, "; a case says seed=");
     if (verb.count("--tier") && !given(verb, {"--case", "--input", "--data"}).empty())
         throw Error("--tier is for generated cases; --case, --input and --data say themselves what runs");
@@ -100,6 +102,16 @@ void VerifyOptions::add_plugins() {
 
 void VerifyOptions::add_script() {
     if (!judge.folder.empty()) script = &verify::add_script(judge);
+}
+
+verify::Case parse_known_case(const std::string& text) {
+    verify::Case c = verify::parse_case(text);
+    try {
+        verify::find_check(c.check);
+    } catch (const Error& e) {
+        throw Error(fmt::format("case '{}': {}", text, e.what()));
+    }
+    return c;
 }
 
 bool VerifyOptions::shows_all() const { return !std::ranges::all_of(cases, is_name) || !only.empty(); }

@@ -50,6 +50,9 @@ void add_implementations(CLI::App& verb, VerifyOptions& o);
 /// --seed.
 void add_seed(CLI::App& verb, std::uint64_t& to, const std::string& help);
 
+/// parse_case(), and the check that it names is one.
+verify::Case parse_known_case(const std::string& text);
+
 /// The cases of --case, --judge, --input, --data or a tier. What is left out is told, a line each.
 std::vector<verify::Case> planned_cases(const VerifyOptions& o, std::vector<std::string>& left_out);
 

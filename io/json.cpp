@@ -14,7 +14,7 @@ constexpr int deepest = 64;
 
 }  // namespace
 
-nlohmann::json read_json(const std::filesystem::path& path) {
+nlohmann::json read_json(const std::filesystem::path& path, const std::string& accepted) {
     using nlohmann::json;
     InputFile file(path);
     const std::vector<std::byte> bytes = read_rest(file, path, file.size(), "the file");
@@ -26,9 +26,13 @@ nlohmann::json read_json(const std::filesystem::path& path) {
     try {
         return json::parse(text, text + bytes.size(), shallow);
     } catch (const json::parse_error& e) {
-        refuse(path, "is no JSON: byte " + std::to_string(e.byte) + " cannot be understood");
+        refuse(path, "is no JSON: " +
+                         (e.byte > bytes.size() ? "it ends after " + std::to_string(bytes.size()) +
+                                                      " bytes, before what it began is complete"
+                                                : "byte " + std::to_string(e.byte) + " cannot be understood") +
+                         "; " + accepted);
     } catch (const json::exception&) {
-        refuse(path, "is no JSON that can be read: a number in it is beyond those of double precision");
+        refuse(path, "is no JSON that can be read: a number in it is beyond those of double precision; " + accepted);
     }
 }
 

@@ -9,8 +9,9 @@
 namespace normlab::io {
 
 /// The document in a file. Throws InputError naming the file where it cannot be read, is no JSON, or nests more than 64
-/// deep.
-nlohmann::json read_json(const std::filesystem::path& path);
+/// deep; the message ends with what is accepted.
+nlohmann::json read_json(const std::filesystem::path& path,
+                         const std::string& accepted = "a whole JSON document is accepted");
 
 /// The document as text, a line for each value. Bytes that are no UTF-8, in a file's name or a plug-in's message,
 /// become U+FFFD.

@@ -92,6 +92,11 @@ std::size_t place_of(std::string_view what, std::string_view word, std::span<con
     return static_cast<std::size_t>(found - accepted.begin());
 }
 
+std::string in_words(const std::vector<std::string>& words, std::string_view last) {
+    if (words.size() < 2) return fmt::format("{}", fmt::join(words, ""));
+    return fmt::format("{} {} {}", fmt::join(words.begin(), words.end() - 1, ", "), last, words.back());
+}
+
 std::string unknown(std::string_view what, std::string_view word, std::span<const std::string_view> accepted) {
     std::string_view nearest;
     std::size_t best = std::max<std::size_t>(2, word.size() / 2) + 1;

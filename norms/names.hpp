@@ -46,6 +46,9 @@ std::string kernel_dtype_names();
 /// The place of `word` in `accepted`, an enumeration's names in its order. Throws as the above do.
 std::size_t place_of(std::string_view what, std::string_view word, std::span<const std::string_view> accepted);
 
+/// "a", "a and b", "a, b and c".
+std::string in_words(const std::vector<std::string>& words, std::string_view last = "and");
+
 /// The message for a word that is not one of `accepted`: names the nearest one if it is near.
 std::string unknown(std::string_view what, std::string_view word, std::span<const std::string_view> accepted);
 

@@ -1,5 +1,6 @@
 // The catalogue, tiled tensors, the policy outside the range, shrinking, replay and hunting.
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -181,6 +182,37 @@ struct Elsewhere final : Implementation, Runner {
 };
 
 }  // namespace
+
+namespace {
+
+// Divides by m - 1: a little off in blocks of several elements, NaN in those of one.
+struct LessOne final : Implementation, Runner {
+    std::string name() const override { return "less_one"; }
+    std::string description() const override { return "runs its own cases"; }
+    Support available() const override { return {"a test's own"}; }  // in no selection
+    Support supports(const Problem&) const override { return {"not here"}; }
+    std::unique_ptr<normlab::Plan> plan(const Problem&) const override { throw Error("not here"); }
+    Outcome run(const Case& c) const override {
+        const auto m = static_cast<double>(c.problem().block_size());
+        return {c, {measured("y", m > 1 ? m / (m - 1) - 1 : std::nan(""), 1e-6)}, ""};
+    }
+    std::string reason_to_skip(const Case&) const override { return ""; }
+};
+
+}  // namespace
+
+TEST_CASE("a finite error stays finite in the smaller case, and one that is NaN may be so") {
+    register_implementation(std::make_unique<LessOne>());
+    const Case several = parse_case("layer_norm less_one f32 nchw 5x6x3"),
+               one = parse_case("layer_norm less_one f32 nchw 5x1x1");
+    for (const auto& [c, smaller] : {std::pair(several, 2), {one, 1}}) {
+        std::vector<Outcome> outcomes{run_case(c)};
+        const std::vector<Case> small = shrink_failures(outcomes);
+        REQUIRE(small.size() == 1);
+        CHECK(small[0].shape.size() == smaller);
+        CHECK(std::isfinite(run_case(small[0]).findings.at(0).error) == (smaller == 2));
+    }
+}
 
 TEST_CASE("an implementation that is a Runner runs its own cases, and results are in the order of the cases") {
     register_implementation(std::make_unique<Elsewhere>());

@@ -13,6 +13,7 @@
 #include "verify/exchange/judge.hpp"
 #include "verify/exchange/vector_values.hpp"
 #include "verify/exchange/vectors.hpp"
+#include "verify/report/diagnosis.hpp"
 #include "verify/report/report.hpp"
 #include "verify/run/run_cases.hpp"
 #include "verify/truth/truth.hpp"
@@ -427,6 +428,55 @@ TEST_CASE(
     }));
     REQUIRE(!j.left_out.empty());
     CHECK_THAT(j.left_out[0], Contains("nothing was written for 1 of"));
+}
+
+TEST_CASE("an output that is missing or cut is one cause, which stands first, and NaN of another result stays a finding") {
+    const Folder folder({.variants = {"layer_norm"}, .dtypes = {DType::f64}});
+    fill_in(folder.path);
+    const fs::path y = folder.calls()[0] / "y.npy";
+    fs::resize_file(y, fs::file_size(y) - 8);
+    Judgement j = judge(folder.path);
+    INFO(j.text);
+    CHECK(j.failing("y", y.string() + ": truncated") > 1);
+    CHECK_THAT(j.text, Contains("; write it again"));
+    std::vector<Cause> causes = diagnose(j.outcomes);
+    REQUIRE(causes.size() == 1);
+    CHECK(causes[0].title == "y is missing or cannot be read");
+    CHECK(causes[0].checks.size() > 1);
+    VectorArray dx = read_vector(folder.calls()[0] / "case.json").outputs.at("dx").array;
+    write_answer(dx, std::vector<double>(90, std::nan("")));
+    j = judge(folder.path);
+    causes = diagnose(j.outcomes);
+    CHECK(causes.at(0).title == "y is missing or cannot be read");
+    CHECK(j.failing("dx", "nan") > 0);
+}
+
+TEST_CASE("an option that no chosen variant or dtype can have is refused") {
+    std::vector<std::string> left_out;
+    const auto refused = [&](const Selection& selection, const FixedSettings& fixed, const std::string& message) {
+        CHECK_THROWS_WITH(plan_export(selection, Tier::smoke, left_out, fixed), Contains(message));
+    };
+    const Selection layer{.variants = {"layer_norm"}, .checks = {"accuracy"}};
+    refused(layer, {.denominator = Denominator::floor},
+            "--denominator is for l2_norm and weight_standardization, of which --variant layer_norm chooses none; without "
+            "--denominator it is accepted");
+    refused(layer, {.divisor = Divisor::less_one}, "--divisor is for");
+    refused(layer, {.running = Running::unbiased_variance}, "--running is for batch_norm, batch_renorm");
+    refused(layer, {.momentum = "0.5"}, "--momentum is for");
+    refused({.variants = {"weight_norm", "weight_standardization"}}, {.mask = MaskPattern::one},
+            "of which --variant weight_norm,weight_standardization chooses none");
+    refused(layer, {.output = DType::f32},
+            "--output is for data of bf16 and f16, and those of f64 and f32 are chosen; --dtype bf16,f16 is accepted");
+    refused({.dtypes = {DType::f64}}, {.param_dtype = DType::bf16}, "--param-dtype is for data of f32, bf16 and f16");
+    refused({.dtypes = {DType::f64}}, {.residual = Residual::stored, .residual_dtype = DType::f32},
+            "--residual-dtype is for data of f32");
+    // what is chosen beside others goes to those that can have it
+    const auto has = [](const Case& c) { return c.denominator == Denominator::floor_root; };
+    const std::vector<Case> all =
+        plan_export({.checks = {"accuracy"}}, Tier::smoke, left_out, {.denominator = Denominator::floor_root});
+    CHECK(std::ranges::any_of(all, has));
+    for (const Case& c : all) CHECK(has(c) == !find_variant(c.variant).make().plain());
+    CHECK_NOTHROW(plan_export(layer, Tier::smoke, left_out, {.running = Running::none}));
 }
 
 TEST_CASE("an optional output that some calls of a variant have is missed in the others") {

@@ -46,8 +46,18 @@ std::optional<double> parse_momentum(const std::string& text) {
 Shape parse_shape(const std::string& text) {
     std::vector<std::int64_t> dims;
     std::istringstream in(text + "x");
-    for (std::string part; std::getline(in, part, 'x');)
-        dims.push_back(parse_whole<std::int64_t>("shape", part, fmt::format("in {}, NxCxS (such as 8x3x5)", text)));
+    for (std::string part; std::getline(in, part, 'x');) {
+        std::int64_t dim = 0;
+        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), dim);
+        if (error == std::errc::result_out_of_range)
+            throw Error(fmt::format("in {} the dimension {} is {}; whole numbers from 0 to {} are accepted", text, part,
+                                    part[0] == '-' ? "negative" : "too large",
+                                    std::numeric_limits<std::int64_t>::max()));
+        if (error != std::errc{} || end != part.data() + part.size())
+            throw Error(
+                fmt::format("shape = '{}'; in {}, NxCxS (such as 8x3x5) is accepted", part, text));
+        dims.push_back(dim);
+    }
     return activation_shape(dims);
 }
 

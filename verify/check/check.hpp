@@ -33,7 +33,9 @@ struct Finding {
     std::vector<std::pair<double, double>> curve = {};  ///< error by kappa, where a check looks at how it grows
     /// it held, but so would anything of the size of the right result: the bound is larger
     bool not_judged = false;
-    std::string cause = "";  ///< the planted fault, or those, that give the wrong values here; empty: none is known
+    /// the planted fault, or those, that give the wrong values here, or the output that a judged script did not give;
+    /// empty: none is known
+    std::string cause = "";
 
     double ratio() const { return ratio(error, bound); }
     /// infinity for an error that is NaN

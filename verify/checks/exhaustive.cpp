@@ -247,7 +247,7 @@ std::vector<Case> exhaustive_cases(Case base) {
     if (base.mode == Mode::eval) return exhaustive_evaluation_cases(base);
     const Spec spec = base.spec();
     const auto n = static_cast<std::int64_t>(values);
-    base.check = "exhaustive", base.affine = AffineUse::none;
+    base.check = exhaustive_name, base.affine = AffineUse::none;
     base.shape = spec.block.samples      ? Shape{2, n, 1}
                  : !spec.block.channels  ? Shape{256, 256, 2}
                  : !spec.block.positions ? Shape{1, 2, n}
@@ -262,7 +262,7 @@ std::vector<Case> exhaustive_cases(Case base) {
 }
 
 extern const Check exhaustive_check{
-    "exhaustive", "every pair of values of 16 bits, as blocks of two elements: y and dx are within their bounds",
+    exhaustive_name, "every pair of values of 16 bits, as blocks of two elements: y and dx are within their bounds",
     false,        exhaustive_refuses,
     no_cases,     exhaustive};
 

@@ -5,6 +5,8 @@
 
 namespace normlab::verify {
 
+inline constexpr std::string_view exhaustive_name = "exhaustive";
+
 /// In so many cases all pairs of a variant are run: those whose first value has bits from k 2^16 / this on.
 inline constexpr std::size_t exhaustive_slices = 1024;
 

@@ -109,6 +109,7 @@ std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::s
     if (selection.dtypes.empty())  // those that every language has
         std::ranges::copy_if(kernel_dtypes, std::back_inserter(selection.dtypes),
                              [](DType d) { return !is_narrow(d); });
+    fixed.require_takers(selection.variants, selection.dtypes);
     if (selection.layouts.empty()) selection.layouts = {Layout::channels_first};
     selection.implementations = {"reference"};
     const std::set<std::string> named(selection.checks.begin(), selection.checks.end());

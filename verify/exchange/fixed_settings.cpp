@@ -1,8 +1,11 @@
 #include "verify/exchange/fixed_settings.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
@@ -44,7 +47,9 @@ const Convention* find_convention(std::string_view name) {
 
 Spec FixedSettings::applied(Spec s, DType dtype) const {
     const Spec own = find_variant(s.variant).make();
-    s.denominator = denominator.value_or(own.denominator), s.divisor = divisor.value_or(own.divisor);
+    const bool has_forms = !own.plain();
+    s.denominator = has_forms ? denominator.value_or(own.denominator) : own.denominator;
+    s.divisor = has_forms ? divisor.value_or(own.divisor) : own.divisor;
     s.gamma_offset = gamma_offset, s.activation = activation;
     s.affine_set = affine_set, s.cast = cast;
     s = s.without_output();
@@ -94,6 +99,48 @@ Case FixedSettings::applied(Case c) const {
     if (fixed.running != Running::none && fixed.momentum != own.momentum)
         c.momentum = fixed.momentum ? fmt::format("{}", *fixed.momentum) : "none";
     return c;
+}
+
+void FixedSettings::require_takers(const std::vector<std::string>& chosen, const std::vector<DType>& dtypes) const {
+    struct Option {
+        std::string_view flag;
+        bool given;
+        std::function<bool(const Spec& own, DType)> fits;
+    };
+    const auto forms = [](const Spec& own, DType) { return !own.plain(); };
+    const auto keeps = [](const Spec& own, DType) { return may_keep_state(own); };
+    const Option options[] = {
+        {"--denominator", denominator.has_value(), forms},
+        {"--divisor", divisor.has_value(), forms},
+        {"--running", running.value_or(Running::none) != Running::none, keeps},
+        {"--momentum", momentum.has_value(), keeps},
+        {"--mask", mask != MaskPattern::none, [&](const Spec& own, DType d) { return applied(own, d).masked; }},
+        {"--param-dtype", param_dtype.has_value(),
+         [&](const Spec& own, DType d) { return applied(own, d).param_dtype == param_dtype; }},
+        {"--residual-dtype", residual_dtype.has_value(),
+         [&](const Spec& own, DType d) { return applied(own, d).residual_dtype == residual_dtype; }},
+        {"--output", output.has_value(), [&](const Spec& own, DType d) { return applied(own, d).output == output; }},
+    };
+    for (const Option& o : options) {
+        if (!o.given) continue;
+        std::vector<std::string> takers, types, here;
+        std::vector<const Variant*> taken;
+        for (const Variant* v : all_variants()) {
+            if (std::ranges::none_of(kernel_dtypes, [&](DType d) { return o.fits(v->make(), d); })) continue;
+            takers.emplace_back(v->name);
+            if (chosen.empty() || std::ranges::find(chosen, v->name) != chosen.end()) taken.push_back(v);
+        }
+        if (taken.empty())
+            throw Error(fmt::format("{} is for {}, of which --variant {} chooses none; without {} it is accepted",
+                                    o.flag, in_words(takers), fmt::join(chosen, ","), o.flag));
+        const auto fits = [&](DType d) { return o.fits(taken[0]->make(), d); };
+        if (std::ranges::any_of(dtypes, fits)) continue;
+        for (const DType d : kernel_dtypes)
+            if (fits(d)) types.emplace_back(name_of(d));
+        for (const DType d : dtypes) here.emplace_back(name_of(d));
+        throw Error(fmt::format("{} is for data of {}, and those of {} are chosen; --dtype {} is accepted", o.flag,
+                                in_words(types), in_words(here), fmt::join(types, ",")));
+    }
 }
 
 std::string FixedSettings::refuses(const Problem& p) const {

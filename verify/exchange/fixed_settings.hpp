@@ -52,6 +52,9 @@ struct FixedSettings {
     /// The case with them. Momentum and what is kept go to layers that keep running statistics.
     Case applied(Case c) const;
 
+    /// Throws Error where a setting is given that none of these variants in these dtypes can have; none: all variants.
+    void require_takers(const std::vector<std::string>& variants, const std::vector<DType>& dtypes) const;
+
     /// Why the problem is none of this script; empty: it is one.
     std::string refuses(const Problem& problem) const;
 

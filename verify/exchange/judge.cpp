@@ -7,6 +7,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
@@ -96,24 +97,29 @@ using Index = std::vector<std::pair<Case, std::vector<std::string>>>;
 
 Index read_index(const fs::path& folder, const std::string& name) {
     const fs::path path = folder / "normlab.json";
-    if (!fs::exists(path)) io::refuse(folder, "holds no normlab.json; a folder that normlab export wrote is accepted");
-    const nlohmann::json document = io::read_json(path);
+    const std::string accepted = "a folder that normlab export wrote is accepted";
+    if (!fs::exists(path)) io::refuse(folder, "holds no normlab.json; " + accepted);
+    const nlohmann::json document = io::read_json(path, accepted);
+    const auto member = [](const nlohmann::json& object, const char* key) {
+        if (!object.contains(key)) throw Error(fmt::format("has no \"{}\"", key));
+        return object[key];
+    };
     Index index;
     try {
-        if (document.at("schema") != 1) throw Error("schema is not 1");
-        for (const auto& entry : document.at("cases")) {
-            index.emplace_back(parse_case(entry.at("case").get<std::string>()),
-                               entry.at("calls").get<std::vector<std::string>>());
+        if (member(document, "schema") != 1) throw Error("has another \"schema\" than 1");
+        for (const auto& entry : member(document, "cases")) {
+            index.emplace_back(parse_case(member(entry, "case").get<std::string>()),
+                               member(entry, "calls").get<std::vector<std::string>>());
             index.back().first.implementation = name;
-            if (index.back().second.empty()) throw Error("a case has no calls");
+            if (index.back().second.empty()) throw Error("has a case without calls");
             for (const std::string& call : index.back().second)
                 if (call.empty() || call.find('/') != std::string::npos || call.starts_with('.'))
-                    throw Error(fmt::format("call {} is no folder's name", io::in_quotes(call)));
+                    throw Error(fmt::format("names a call {}, which is no folder's name", io::in_quotes(call)));
         }
-    } catch (const nlohmann::json::exception& e) {
-        io::refuse(path, fmt::format("is not what normlab export wrote: {}", e.what()));
+    } catch (const nlohmann::json::exception&) {  // in a parser's words
+        io::refuse(path, "has a \"case\" or \"calls\" that is no text or list of texts; " + accepted);
     } catch (const Error& e) {
-        io::refuse(path, fmt::format("is not what normlab export wrote: {}", e.what()));
+        io::refuse(path, fmt::format("{}; {}", e.what(), accepted));
     }
     return index;
 }
@@ -172,6 +178,7 @@ public:
             if (chosen(s.variants, c.variant) && chosen(s.dtypes, c.dtype) && chosen(s.layouts, c.layout) &&
                 chosen(s.modes, c.mode) && (checks.empty() || checks.contains(find_check(c.check).name)))
                 all.push_back(c);
+        if (all.empty()) throw Error(none_chosen(s));
         return all;
     }
 
@@ -206,15 +213,43 @@ public:
             for (const auto& [q, why] : a->missing) missing.emplace(row_of(q).name_in(a->in.problem.spec), why);
         if (missing.empty()) return;
         o.skipped.clear();
-        std::erase_if(o.findings,
-                      [&](const Finding& f) { return std::isnan(f.error) && missing.contains(f.quantity); });
-        for (const auto& [name, why] : missing)
-            o.findings.push_back(measured(name, std::numeric_limits<double>::quiet_NaN(), 0, why));
+        // What comes of numbers that are not there is no finding. Of a result that is there, NaN is one.
+        const auto of_what_is_missing = [&](const Finding& f) {
+            const auto is = [&](const QuantityRow& q) { return f.quantity == q.name; };
+            return f.verdict != Verdict::pass && shows_no_number(f) &&
+                   (missing.contains(f.quantity) || std::ranges::none_of(quantities::results(), is));
+        };
+        std::erase_if(o.findings, of_what_is_missing);
+        for (const auto& [name, why] : missing) {
+            Finding f = measured(name, std::numeric_limits<double>::quiet_NaN(), 0, why);
+            f.cause = fmt::format("{} is missing or cannot be read", name);
+            o.findings.push_back(f);
+        }
     }
 
     std::vector<std::string> left_out() const override { return answers_.left_out(); }
 
 private:
+    std::string none_chosen(const Selection& s) const {
+        std::vector<std::string> variants, dtypes, flags;  // in the folder's order
+        const auto add = [](std::vector<std::string>& to, std::string_view name) {
+            if (std::ranges::find(to, name) == to.end()) to.emplace_back(name);
+        };
+        for (const auto& [c, calls] : index_) add(variants, c.variant), add(dtypes, name_of(c.dtype));
+        const auto say = [&](std::string_view flag, const auto& values) {
+            std::vector<std::string> words;
+            for (const auto& v : values)
+                if constexpr (std::is_same_v<decltype(v), const std::string&>) words.push_back(v);
+                else words.emplace_back(name_of(v));
+            if (!words.empty()) flags.push_back(fmt::format("{} {}", flag, fmt::join(words, ",")));
+        };
+        say("--variant", s.variants), say("--check", s.checks), say("--dtype", s.dtypes);
+        say("--layout", s.layouts), say("--mode", s.modes);
+        return fmt::format("{} holds calls of {} in {}; {} {} none of its cases", options_.folder.string(),
+                           in_words(variants), in_words(dtypes), in_words(flags),
+                           flags.size() == 1 ? "chooses" : "choose");
+    }
+
     // Whether it is the script that the finding speaks of.
     bool judged(const Case& c, const std::string& quantity) const {
         const bool own = c.problem().own_statistics();

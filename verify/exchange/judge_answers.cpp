@@ -29,7 +29,7 @@ std::string load_output(VectorArray& a) {
     try {
         load(a);
     } catch (const io::InputError& e) {
-        return e.what();
+        return fmt::format("{}; write it again", e.what());
     }
     return {};
 }

@@ -29,8 +29,8 @@ bool larger(double error, double before, double rounding) {
 
 Baseline::Baseline(std::filesystem::path path) : path_(std::move(path)) {
     using nlohmann::json;
-    const json document = io::read_json(path_);
-    constexpr std::string_view accepted = "a file that normlab verify --json wrote is accepted";
+    const std::string accepted = "a file that normlab verify --json wrote is accepted";
+    const json document = io::read_json(path_, accepted);
     if (!document.is_object() || !document.contains("findings") || !document["findings"].is_array())
         io::refuse(path_, fmt::format("has no list of findings; {}", accepted));
     std::size_t index = 0;

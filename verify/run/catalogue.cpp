@@ -92,7 +92,8 @@ const HostileInput& find_hostile_input(std::string_view name) {
             fmt::format("'{}' is no case; a hostile input (normlab list) is accepted, or a case with variant, "
                         "implementation, dtype, layout and shape: \"layer_norm cpu f32 nchw 2x3x4\"",
                         name));
-    throw Error(unknown("hostile input", name, names));
+    throw Error(unknown("hostile input", name, names) +
+                "; or a case string such as \"layer_norm cpu f32 nchw train 2x3x4\"");
 }
 
 }  // namespace normlab::verify

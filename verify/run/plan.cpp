@@ -70,6 +70,9 @@ Tier parse_tier(const std::string& word) {
 }
 
 std::vector<Case> plan(const Selection& selection, Tier tier) {
+    if (std::ranges::find(selection.checks, exhaustive_name) != selection.checks.end())
+        throw Error(
+            fmt::format("the check {} has no cases in a tier; normlab verify --exhaustive runs it", exhaustive_name));
     std::vector<Case> cases;
     std::set<std::string> seen;
     const std::vector<Case> all = bases(selection);

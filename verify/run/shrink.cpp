@@ -102,11 +102,12 @@ Case shrunk(const Case& failing, const std::function<bool(const Case&)>& fails, 
     return s.best();
 }
 
-bool fails_at(const Case& c, const std::string& quantity) {
+bool fails_at(const Case& c, const std::string& quantity, bool finite) {
     try {
         const Outcome o = run_case(c);
-        return std::ranges::any_of(
-            o.findings, [&](const Finding& f) { return f.verdict == Verdict::fail && f.quantity == quantity; });
+        return std::ranges::any_of(o.findings, [&](const Finding& f) {
+            return f.verdict == Verdict::fail && f.quantity == quantity && (!finite || std::isfinite(f.error));
+        });
     } catch (const Error&) {
         return false;
     } catch (const system::Interrupted&) {
@@ -124,7 +125,8 @@ std::vector<Case> shrink_failures(std::vector<Outcome>& outcomes) {
         if (!seen.insert(o.test.check + " " + o.test.variant + " " + o.test.implementation).second) continue;
         if (f->quantity == "time") continue;  // hundreds of cases that do not end either
         if (system::interrupted()) break;
-        const Case small = shrunk(o.test, [&](const Case& c) { return fails_at(c, f->quantity); });
+        const bool finite = std::isfinite(f->error);
+        const Case small = shrunk(o.test, [&](const Case& c) { return fails_at(c, f->quantity, finite); });
         if (small.text() != o.test.text()) o.smaller = small.rerun();
         made_small.push_back(small);
     }
