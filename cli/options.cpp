@@ -75,8 +75,8 @@ void accept_beside(const CLI::App& verb, const std::string& flag, const std::str
 void require_with(const CLI::App& verb, const Flags& flags, const Flags& with, const std::string& else_) {
     const Flags found = given(verb, flags);
     if (found.empty() || !given(verb, with).empty()) return;
-    throw Error(fmt::format("{} {} with {}{}", in_words(found), found.size() == 1 ? "goes" : "go",
-                            in_words(with, "or"), else_));
+    throw Error(fmt::format("{} {} with {}{}", in_words(found), found.size() == 1 ? "goes" : "go", in_words(with, "or"),
+                            else_));
 }
 
 void accept_one(const CLI::App& verb, const Flags& flags) {

@@ -75,8 +75,8 @@ void VerifyOptions::check_call(const CLI::App& verb) {
     require_with(verb, {"--only"}, {"--vectors", "--faults"});
     require_with(verb, {"--layer"}, {"--data"});
     accept_one(verb, {"--case", "--input", "--data"});
-    for (const auto& [flag, key] : {std::pair("--gamma", "gamma="), {"--beta", "beta="}, {"--eps", "eps="},
-                                    {"--groups", "G="}})
+    for (const auto& [flag, key] :
+         {std::pair("--gamma", "gamma="), {"--beta", "beta="}, {"--eps", "eps="}, {"--groups", "G="}})
         require_with(verb, {flag}, {"--input"}, fmt::format("; a case says {}", key));
     require_with(verb, {"--bits", "--normalized", "--dim"}, {"--input"});
     require_with(verb, {"--seed"}, {"--input", "--data", "--hunt"}, "; a case says seed=");

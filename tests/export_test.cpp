@@ -430,7 +430,8 @@ TEST_CASE(
     CHECK_THAT(j.left_out[0], Contains("nothing was written for 1 of"));
 }
 
-TEST_CASE("an output that is missing or cut is one cause, which stands first, and NaN of another result stays a finding") {
+TEST_CASE(
+    "an output that is missing or cut is one cause, which stands first, and NaN of another result stays a finding") {
     const Folder folder({.variants = {"layer_norm"}, .dtypes = {DType::f64}});
     fill_in(folder.path);
     const fs::path y = folder.calls()[0] / "y.npy";
@@ -457,9 +458,10 @@ TEST_CASE("an option that no chosen variant or dtype can have is refused") {
         CHECK_THROWS_WITH(plan_export(selection, Tier::smoke, left_out, fixed), Contains(message));
     };
     const Selection layer{.variants = {"layer_norm"}, .checks = {"accuracy"}};
-    refused(layer, {.denominator = Denominator::floor},
-            "--denominator is for l2_norm and weight_standardization, of which --variant layer_norm chooses none; without "
-            "--denominator it is accepted");
+    refused(
+        layer, {.denominator = Denominator::floor},
+        "--denominator is for l2_norm and weight_standardization, of which --variant layer_norm chooses none; without "
+        "--denominator it is accepted");
     refused(layer, {.divisor = Divisor::less_one}, "--divisor is for");
     refused(layer, {.running = Running::unbiased_variance}, "--running is for batch_norm, batch_renorm");
     refused(layer, {.momentum = "0.5"}, "--momentum is for");

@@ -54,8 +54,7 @@ Shape parse_shape(const std::string& text) {
                                     part[0] == '-' ? "negative" : "too large",
                                     std::numeric_limits<std::int64_t>::max()));
         if (error != std::errc{} || end != part.data() + part.size())
-            throw Error(
-                fmt::format("shape = '{}'; in {}, NxCxS (such as 8x3x5) is accepted", part, text));
+            throw Error(fmt::format("shape = '{}'; in {}, NxCxS (such as 8x3x5) is accepted", part, text));
         dims.push_back(dim);
     }
     return activation_shape(dims);

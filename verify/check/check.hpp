@@ -12,6 +12,9 @@ namespace normlab::verify {
 enum class Verdict { pass, fail, unresolved, skipped };
 enum class Tier { smoke, ci, full };
 
+/// Of tier full, beside 1, which every tier has.
+inline constexpr std::uint64_t full_tier_seeds[] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+
 /// One measured quantity of one case.
 struct Finding {
     std::string quantity;

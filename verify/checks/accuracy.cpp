@@ -19,7 +19,7 @@ namespace {
 
 constexpr double ladder[] = {1, 10, 1e2, 1e3, 1e4, 1e5, 1e6};
 
-// Each of them in f32, and one in another dtype: they are the same in all, but for the roundings.
+// Every activation in f32, and one in each other dtype, since dtypes differ only in their roundings.
 void add_activations(std::vector<Case>& cases, const Case& base) {
     if (base.layout == Layout::channels_last) return;
     const auto add = [&](Activation a) {
@@ -52,7 +52,7 @@ void add_activations(std::vector<Case>& cases, const Case& base) {
     if (base.dtype == DType::f16) add(Activation::gelu_tanh);
 }
 
-// Where the mean is some deviations off, the rounding of s to 16 bits moves statistics and x_hat.
+// If the mean is several deviations from 0, rounding the sum x + residual to 16 bits moves the statistics.
 void add_residuals(std::vector<Case>& cases, const Case& base) {
     const double kappa = is_narrow(base.dtype) ? 10 : 1;
     const auto add = [&](Residual residual) {
@@ -305,7 +305,7 @@ std::vector<Case> accuracy_cases(const Case& base, Tier tier) {
     add(251, 1);
     std::ranges::copy(size_cases(base), std::back_inserter(cases));
     if (tier == Tier::full)
-        for (std::uint64_t seed = 2; seed < 12; ++seed)
+        for (const std::uint64_t seed : full_tier_seeds)
             for (double kappa : ladder)
                 add(8, kappa, seed), add(64, kappa, seed), add(257, kappa, seed), add(4096, kappa, seed);
     return cases;

@@ -40,7 +40,7 @@ std::vector<T> in_order(const std::vector<T>& v, const Order& order) {
     return out;
 }
 
-// Of elements, from those of samples and channels.
+// The order of the elements that orders of samples and channels give.
 Order elements_in_order(const Shape& shape, const Order& samples, const Order& channels) {
     Order order;
     const auto S = static_cast<std::size_t>(shape.S);
@@ -50,7 +50,7 @@ Order elements_in_order(const Shape& shape, const Order& samples, const Order& c
     return order;
 }
 
-// Of entries of gamma and beta, from that of elements.
+// The order of the entries of gamma and beta that an order of elements gives.
 Order entries_in_order(const Problem& p, const Order& elements) {
     Order order(static_cast<std::size_t>(p.affine_count()));
     for (std::size_t i = 0; i < elements.size(); ++i) order[p.affine_entry(i)] = p.affine_entry(elements[i]);

@@ -15,7 +15,7 @@
 namespace normlab::verify {
 namespace {
 
-// One whose bits are ones: who rounds it to 16 bits as a number, by an addition, makes -0 of it.
+// A NaN whose bits are all 1: who rounds it to 16 bits as a number, by an addition, makes -0 of it.
 constexpr double full_nan = std::bit_cast<double>(~std::uint64_t{0} >> 1);
 
 // --- isolation -------------------------------------------------------------------------------------------------------
@@ -82,12 +82,7 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 
 // One value of x, or of dy, is replaced. Where it may be seen follows from the formulas: of x, in y and dx of its
 // block, dgamma of the block's entries and the running statistics of its channel; of dy, in dx of its block, dgamma
-// and dbeta of its entry. In a centred block nothing stays finite; where the mean is not removed an infinity leaves
-// x_hat = 0 to the others. With statistics given only the element itself is seen, and x in dx only where a kernel
-// multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block. Behind an activation dz
-// has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0. Behind relu dz
-// may be chosen, not multiplied: 0 where act' is 0, whatever dy is. With a residual s has what x has there, and
-// d_residual is as dx. What a mask leaves out sees nothing and shows in nothing but s.
+// and dbeta of its entry.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -97,12 +92,22 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const Outputs<double> got = run(implementation, bad);
     const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S),
                entries = static_cast<std::size_t>(p.affine_count()), entry = p.affine_entry(at);
-    const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value),
-               apart = !in_x && !p.spec.centred() && p.spec.has_floor(),
-               has_limit = p.spec.activates() && !own && std::isinf(value),
-               chosen = !in_x && p.spec.activation == Activation::relu;
+    // With statistics given only the element itself is seen, and x in dx only where a kernel multiplies it by 0.
+    const bool own = p.own_statistics();
+    // In a centred block nothing stays finite; where the mean is not removed an infinity leaves x_hat = 0 to the
+    // others.
+    const bool zero_others = !p.spec.centred() && std::isinf(value);
+    // Below a floor, where no mean is removed, dx has no sum over the block.
+    const bool apart = !in_x && !p.spec.centred() && p.spec.has_floor();
+    // With statistics given, an infinity behind an activation may end in the limit 0.
+    const bool has_limit = p.spec.activates() && !own && std::isinf(value);
+    // Behind relu dz may be chosen, not multiplied: 0 where act' is 0, whatever dy is.
+    const bool chosen = !in_x && p.spec.activation == Activation::relu;
+    // Behind an activation dz has what z has, so that dbeta sees x.
+    const bool in_dbeta = !in_x || p.spec.activates();
     Reach y(size), dx(size), dgamma(entries), dbeta(entries), s(size), state(C);
-    s.may[at] = s.must[at] = in_x;
+    s.may[at] = s.must[at] = in_x;  // with a residual, s has what x has there
+    // What a mask leaves out sees nothing and shows in nothing but s.
     const bool counts = in.counts(at);
     const auto block_counts = std::ranges::count_if(blocks[k], [&](std::size_t i) { return in.counts(i); });
     // of a single element a variance may be 0, and of a running one nothing may be left, whatever it is
@@ -112,10 +117,10 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
         y.may[i] = in_x, y.must[i] = shows && in_x && (i == at || !zero_others) && !has_limit;
         dx.may[i] = true, dx.must[i] = shows && !chosen && (apart ? i == at : own || !in_x);
         if (in_x) dgamma.may[p.affine_entry(i)] = true;
-        if (in_x && p.spec.activates()) dbeta.may[p.affine_entry(i)] = true;
+        if (in_x && in_dbeta) dbeta.may[p.affine_entry(i)] = true;
     }
     dgamma.may[entry] = counts, dgamma.must[entry] = shows && !chosen;
-    if (!in_x || p.spec.activates()) dbeta.may[entry] = counts;
+    if (in_dbeta) dbeta.may[entry] = counts;
     dbeta.must[entry] = shows && !in_x && !chosen;
     if (in_x && p.mode == Mode::train) state.may[at / S % C] = counts, state.must[at / S % C] = shows;
     if (p.spec.centred() && own && in_x && counts && !got.saved.mean.empty()) {
@@ -125,7 +130,7 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
                                         element_text(p, at), got.saved.mean[k]))};
     }
     std::vector<Finding> findings;
-    const Reach* const reach[] = {&y, &dx, &dgamma, &dbeta, &s, &dx};
+    const Reach* const reach[] = {&y, &dx, &dgamma, &dbeta, &s, &dx};  // d_residual is as dx
     for (const QuantityRow& q : quantities::outputs(p))
         findings.push_back(confined(q.name, p, q.in(got), q.in(out), *reach[static_cast<std::size_t>(q.quantity)],
                                     tolerance_of(within, q.bound)));

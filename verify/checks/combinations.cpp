@@ -86,7 +86,7 @@ void set_state(Case& c, std::size_t k) {
 void set_gamma_offset(Case& c, std::size_t k) {
     if (k == 1) c.gamma_offset = 1;
 }
-// Which, by the shape.
+// The activation follows from the shape, so that cases have different ones.
 void set_activation(Case& c, std::size_t k) {
     if (k == 1) c.activation = static_cast<Activation>(1 + (c.shape.N + c.shape.C + c.shape.S) % 4);
 }
@@ -100,7 +100,7 @@ void set_residual(Case& c, std::size_t k) {
 void set_residual_dtype(Case& c, std::size_t k) {
     if (k == 1 && is_narrow(c.dtype)) c.residual = c.residual.value_or(Residual::stored), c.residual_dtype = DType::f32;
 }
-// Which, by the shape.
+// The set follows from the shape, so that cases have different ones.
 void set_entries(Case& c, std::size_t k) {
     if (k == 1) c.affine_set = static_cast<AffineSet>(1 + (c.shape.N + 2 * c.shape.C + c.shape.S) % 3);
 }
@@ -111,7 +111,7 @@ void set_strides(Case& c, std::size_t k) {
 void set_cast(Case& c, std::size_t k) {
     if (k == 1) c.cast = Cast::before;
 }
-// Which, by the shape.
+// The mask follows from the shape, so that cases have different ones.
 void set_mask(Case& c, std::size_t k) {
     if (k == 1) c.mask = static_cast<MaskPattern>(1 + (c.shape.N + c.shape.C + 2 * c.shape.S) % 5);
 }

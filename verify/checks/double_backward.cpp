@@ -89,7 +89,7 @@ std::vector<Case> double_backward_cases(const Case& base, Tier tier) {
     add([](Case& c) { c.shape.C = 66, c.groups = c.groups ? 3 : c.groups, c.gamma_offset = 1; });
     add_block(257, 1), cases.back().gamma_offset = 1;
     if (tier == Tier::full)
-        for (std::uint64_t seed = 2; seed < 12; ++seed)
+        for (const std::uint64_t seed : full_tier_seeds)
             for (const std::int64_t m : {8, 64, 257, 2048}) add_block(m, 1), cases.back().seed = seed;
     return cases;
 }
@@ -124,7 +124,7 @@ std::vector<Case> small_cases(const Case& base, Tier tier, const Shape& shape) {
     for (Case& c : all) c.kappa = std::min(c.kappa, 10.0);
     if (tier == Tier::smoke || repeats_training(base)) return {all[0]};
     if (tier == Tier::full)
-        for (std::uint64_t seed = 2; seed < 12; ++seed)
+        for (const std::uint64_t seed : full_tier_seeds)
             for (Case c : oracle_cases(base, shape)) {
                 c.kappa = std::min(c.kappa, 10.0), c.seed = seed;
                 all.push_back(c);

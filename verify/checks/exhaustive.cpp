@@ -1,5 +1,5 @@
 // Every pair of values of a 16-bit type, NaN and infinities too, through blocks of two elements, 2^22 pairs a case; and
-// every value through evaluation. The tables of cases are in run/exhaustive.cpp.
+// every value through evaluation.
 
 #include <algorithm>
 #include <cmath>
@@ -125,7 +125,7 @@ private:
         else count.add(f, v);
     }
 
-    // The policy for NaN and infinities, of README.md.
+    // "Policy for NaN and infinities" in verify/README.md: no finite result hides those of its block.
     void policy(Count& count, const double (&v)[2], const double (&out)[2]) {
         const bool others_may_be_0 =
             &count == &counts_[0] && !p_.spec.centred() && !std::isnan(v[0]) && !std::isnan(v[1]);
@@ -263,7 +263,7 @@ std::vector<Case> exhaustive_cases(Case base) {
 
 extern const Check exhaustive_check{
     exhaustive_name, "every pair of values of 16 bits, as blocks of two elements: y and dx are within their bounds",
-    false,        exhaustive_refuses,
-    no_cases,     exhaustive};
+    false,           exhaustive_refuses,
+    no_cases,        exhaustive};
 
 }  // namespace normlab::verify

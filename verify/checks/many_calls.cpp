@@ -123,7 +123,8 @@ Finding with_rate(Finding f, std::size_t calls, std::string_view what) {
 }
 
 std::vector<Finding> many_calls(const Case& c, const Implementation& implementation) {
-    // The most for others' kernels, in training and channels first; a tenth of it otherwise, and of that for ours.
+    // The most for others' kernels, in training and channels first. Otherwise about a tenth, rounded down to a step of
+    // `repeated`, and for ours a tenth of that.
     const std::size_t share = (c.mode == Mode::train && c.layout == Layout::channels_first ? 1 : 10) *
                               (implementation.origin().empty() ? 10 : 1);
     const Inputs<double> in = draw(c);

@@ -35,8 +35,8 @@ Parts parts(const Inputs<double>& in, const truth::Result& t, const Argument& a)
     return out;
 }
 
-// In f32 what differences of results resolve; in narrow types less, where their digits hold neighbours of a block
-// apart.
+// In arithmetic of f32 no more than 100: beyond it differences of results keep too few digits. In a narrow type no more
+// than a tenth of what its digits can hold, so that neighbours of a block stay apart.
 double demanding_kappa(DType d) {
     const double largest = row_of(d).largest_kappa;
     return arithmetic_dtype(d) == DType::f32 ? std::min(100.0, largest / 10) : largest;
@@ -92,8 +92,9 @@ std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result&
                 std::abs(v[c]) * (a.values == &Inputs<double>::gamma ? bounds.y[i] : 2 * unit_roundoff(DType::f64));
     }
     if (!in.problem.spec.activates()) return out;
-    // Behind it the tangent is dy/dz times z's, which is off by out, and of no more than out over as many roundings: of
-    // x there are eight in dx's bound, of gamma and beta two.
+    // Behind an activation y's tangent is dy/dz times z's. z's is off by `out`, which counts roundings of its size: by
+    // x eight and more, as dx's bound has them, by gamma and beta two. So z's is no larger than `out` divided by so
+    // many u, and that times the error of the slope is added.
     constexpr double u = unit_roundoff(DType::f64);
     const std::vector<double> of_z = error_bounds(forward_only, t, Accumulation::sequential).y;
     for (std::size_t i = 0; i < out.size(); ++i) {

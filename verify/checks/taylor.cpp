@@ -13,6 +13,13 @@ namespace {
 
 constexpr int largest_step = RemainderOrder::first, smallest_step = RemainderOrder::last;  // h = 2^-3 ... 2^-10
 
+// How far the fitted order may be from 2. It is an average of the orders between neighbouring steps, with positive
+// weights (least squares on equal spacing), the last of them 0.3 or less from 4 points on, the next 0.4 or less. The
+// direction keeps those orders within half of this of 2. Rounding, at most a twentieth of the smallest remainder that
+// counts, moves the last by up to |log2(1 - 1/20)| + |log2(1 - 1/80)| < 0.1 and each one before by a quarter of that:
+// 0.3 * 0.1 + 0.4 * 0.025 + ... < 0.05, the other half.
+constexpr double order_tolerance = 0.1;
+
 std::string taylor_refuses(const Case& c) {
     if (c.dtype != DType::f64)
         return "differences need an f64 forward pass (adjoint and jacobian judge the other dtypes)";
@@ -141,9 +148,10 @@ Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block
 }
 
 // For each block the random direction, scaled by its s, of largest curvature among those whose exact remainder is of
-// order 2 +- 0.05 at these steps: curvature that is small by accident, beside the third derivative, is not the
-// gradient's fault. It is as short as lets the smallest step stand out of rounding (`visible`): the shorter, the nearer
-// to 2, and the smaller a fault of the gradient shows beside the curvature. Where none does, the nearest.
+// order 2 at these steps, to half of order_tolerance: curvature that is small by accident, beside the third derivative,
+// is not the gradient's fault. It is as short as lets the smallest step stand out of rounding (`visible`): the shorter,
+// the nearer to 2, and the smaller a fault of the gradient shows beside the curvature. Where no candidate stands out,
+// the one that comes nearest to it is taken; where none is of order 2, the block's direction is 0 and not `chosen`.
 std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, const std::vector<double>& visible,
                                            std::vector<bool>& chosen) {
     constexpr int candidates = 64;
@@ -165,7 +173,7 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
             };
             while (smallest() == 16 * visible[index] && visible[index] > 0) length /= 2;
             const std::pair rank(std::min(smallest(), 4 * visible[index]), phi.curvature());
-            if (!(phi.departure(length) < 0.05) || !(rank > best[index])) continue;
+            if (!(phi.departure(length) < order_tolerance / 2) || !(rank > best[index])) continue;
             best[index] = rank;
             chosen[index] = true;
             for (std::size_t i : b.elements) direction[i] = static_cast<double>(b.s) * length * d[i];
@@ -174,11 +182,6 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
     return direction;
 }
 
-// The fitted order is an average of the orders between neighbouring steps, with positive weights (least squares on
-// equal spacing), the last of them 0.3 or less from 4 points on, the next 0.4 or less. The direction keeps those orders
-// within 0.05 of 2. Rounding, at most a twentieth of the smallest remainder that counts, moves the last by up to
-// |log2(1 - 1/20)| + |log2(1 - 1/80)| < 0.1 and each one before by a quarter of that: 0.3 * 0.1 + 0.4 * 0.025 + ... <
-// 0.05. Together 2 +- 0.1.
 Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t seed) {
     const double u = unit_roundoff(DType::f64);
     std::vector<double> floor(of.count), rounding(of.count);  // 100 u kappa |phi|, of its terms; and of two phi
@@ -207,8 +210,8 @@ Finding order(const Start& at, const Argument& a, const Parts& of, std::uint64_t
     for (std::size_t part = 0; part < of.count; ++part) {
         const RemainderOrder& fit = orders[part];
         const bool seen = fit.nan() || (chosen[part] && fit.seen());
-        Finding f =
-            measured("dx, order", seen ? std::abs(fit.value() - 2) : 0, 0.1, fmt::format("{} {}", of.kind, part));
+        Finding f = measured("dx, order", seen ? std::abs(fit.value() - 2) : 0, order_tolerance,
+                             fmt::format("{} {}", of.kind, part));
         if (seen) {
             f.where += fmt::format(": order {:.4f} over {} steps", fit.value(), fit.steps());
         } else {

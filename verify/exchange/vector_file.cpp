@@ -277,7 +277,8 @@ io::Array array_in_files(DType dtype, const std::vector<std::int64_t>& shape, co
 }
 
 VectorFile read_vector(const std::filesystem::path& case_json) {
-    const json document = io::read_json(case_json, "the description of a call, as normlab export writes it, is accepted");
+    const json document =
+        io::read_json(case_json, "the description of a call, as normlab export writes it, is accepted");
     try {
         return vector_of(document, case_json.parent_path());
     } catch (const Error& e) {
