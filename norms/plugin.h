@@ -11,14 +11,16 @@
  *     x_hat = (x - mean) * rstd     y = gamma * x_hat + beta                       (batch renorm: gamma * (x_hat * r + d) + beta)
  *     dx = rstd * (g - [centred] mean(g) - x_hat * (1/q) sum g * x_hat)            g = gamma * dy (batch renorm: gamma * r * dy)
  *     dgamma = sum dy * x_hat (batch renorm: x_hat * r + d)     dbeta = sum dy     over all elements of a channel (of an entry: problem.affine_set)
- *     another denominator than sqrt(var + eps), or another q (l2 norm, weight standardization): problem.denominator, problem.divisor,
- *     of which a plug-in is asked only where its table says that it reads them (reads)
- *     a residual before the norm: s = x + residual, another output, stands for x: problem.residual, likewise
- *     an activation behind the norm: y = act(z), where z is y above, and dz = dy * act'(z) stands for dy: problem.epilogue, likewise
- *     x_hat rounded to the data's type before it is multiplied by gamma: problem.cast, likewise
- *     positions of samples left out (padding), by a mask: problem.masked, likewise
- *     y of another type than the data, of 8 bits with a scale: problem.output, likewise
  *     statistics given (NORMLAB_EVAL where running != NORMLAB_RUNNING_NONE): mean and var from the state, dx = gamma * rstd * dy
+ *
+ * Each of the following is asked for only if the table's `reads` has its bit:
+ *
+ *     another denominator than sqrt(var + eps), or another q (l2 norm, weight standardization): problem.denominator, problem.divisor
+ *     a residual before the norm: s = x + residual, another output, stands for x: problem.residual
+ *     an activation behind the norm: y = act(z), where z is y above, and dz = dy * act'(z) stands for dy: problem.epilogue
+ *     x_hat rounded to the data's type before it is multiplied by gamma: problem.cast
+ *     positions of samples left out (padding), by a mask: problem.masked
+ *     y of another type than the data, of 8 bits with a scale: problem.output
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
  * (channels last); slices of larger ones come only to a table that says it reads strides (problem.strided). gamma, beta, dgamma and dbeta have C entries (others where problem.affine_set says so), of the type that problem.param_dtype says: of float, or double for NORMLAB_F64, where it is 0. Statistics are always double. Arrays are
@@ -90,7 +92,7 @@ enum {                                                                         /
     NORMLAB_RESIDUAL_WIDE                                                      /* forward's are those of the sum before it is rounded to the type of s; backward's x_hat is
                                                                                   (s - mean) * rstd with s as stored, and mean and rstd as saved */
 };
-enum { NORMLAB_CAST_AFTER, NORMLAB_CAST_BEFORE };                              /* cast: y alone is rounded to dtype; x_hat is, too, before it is multiplied by gamma */
+enum { NORMLAB_CAST_AFTER, NORMLAB_CAST_BEFORE };                              /* cast. AFTER: only y is rounded to dtype. BEFORE: x_hat is rounded to dtype first, then y */
 enum { NORMLAB_OUTPUT_DATA, NORMLAB_OUTPUT_F32, NORMLAB_OUTPUT_E4M3, NORMLAB_OUTPUT_E5M2 };   /* output: dtype; float; e4m3fn (largest 448, no infinity); e5m2 (57344) */
 enum {                                                                         /* scale: entries of args.scale, and which of them element n, c, s uses */
     NORMLAB_SCALE_GIVEN,                                                       /* [1]: an input */
@@ -302,7 +304,7 @@ typedef struct normlab_plugin {
     int32_t saves;             /* NORMLAB_SAVES_... added up. Without MEAN and VAR, supports should decline training of what keeps
                                   running statistics, unless updates_state */
     int32_t updates_state;     /* not 0: forward moves the running statistics in training itself (state), count too */
-    int32_t accumulation[4];   /* one for each dtype; 0, NORMLAB_SEQUENTIAL, promises least */
+    int32_t accumulation[4];   /* one for each dtype; 0 is NORMLAB_SEQUENTIAL, the promise to make if in doubt */
 
     /* Null if it can run on this machine, otherwise why not (no such GPU, no such instruction). May be null: it can. */
     const char *(*available)(void);
@@ -334,7 +336,8 @@ typedef struct normlab_plugin {
     /* Since version 1.2. Those of ddx, ddy, ddgamma that are not null; NORMLAB_DECLINED where the plan's problem has none. May be null: no problem has. */
     int (*backward_backward)(normlab_plan *plan, const normlab_backward_backward_args *args);
     /* Since version 1.3. */
-    int32_t reads;             /* NORMLAB_READS_... added up. A problem in which another of these fields is not 0 is declined for the plug-in */
+    int32_t reads;             /* NORMLAB_READS_... added up. If a problem uses a field whose bit is not set here, normlab declines it on the plug-in's behalf and does not call
+                                  supports */
 } normlab_plugin;
 
 /* The one symbol that a plug-in exports. `host_version` is normlab's NORMLAB_PLUGIN_VERSION. `options` is what follows the colon in
