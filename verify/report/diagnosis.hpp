@@ -11,8 +11,9 @@
 namespace normlab::verify {
 
 /// Findings that fail, or are UNRESOLVED, and have a cause in common: a planted fault that explains them or
-/// an output that a script did not give (Finding::cause), how the process died, or, where no fault is known, the quantity that is wrong. Those that held
-/// when their cases were run again alone (Outcome::again) are one cause, with what the check `reuse` found.
+/// an output that a script did not give (Finding::cause), how the process died, or, where no fault is known, the
+/// quantity that is wrong. Those that held when their cases were run again alone (Outcome::again) are one cause, with
+/// what the check `reuse` found.
 struct Cause {
     std::string title, implementation;
     Verdict verdict = Verdict::fail;
