@@ -223,7 +223,8 @@ typedef struct normlab_state {
 } normlab_state;
 
 /* What forward leaves for backward. This struct never grows either. Batch renorm, in training, with sigma = running sigma, or sqrt(running variance + eps), as before the
- * step:  r = clip(sqrt(var + eps) / sigma, 1 / r_max, r_max)   d = clip((mean - running mean) / sigma, -d_max, d_max);  backward takes both as constants.
+ * step:  r = clip(sqrt(var + eps) / sigma, 1 / r_max, r_max)   d = clip((mean - running mean) / sigma, -d_max, d_max), and NaN where what is clipped is NaN (fmax and
+ * fmin would drop it);  backward takes both as constants.
  * With stat_batch the state before the step of a later slice is what the slices before it left, also where forward does not move the state for its caller. */
 typedef struct normlab_saved {
     double *mean, *var, *rstd; /* problem.statistics entries; var is biased and without eps. Those not in table.saves are null */

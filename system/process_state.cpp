@@ -286,12 +286,12 @@ Held held_now() {
     Held held;
     const struct mallinfo2 m = mallinfo2();
     held.allocated = static_cast<std::int64_t>(m.uordblks + m.hblkhd);
-    long long pages = 0;
+    long long mapped = 0, resident = 0;
     if (std::FILE* f = std::fopen("/proc/self/statm", "r")) {
-        static_cast<void>(!std::fscanf(f, "%*d %lld", &pages));
+        static_cast<void>(!std::fscanf(f, "%lld %lld", &mapped, &resident));
         std::fclose(f);
     }
-    held.resident = pages * sysconf(_SC_PAGESIZE);
+    held.mapped = mapped * sysconf(_SC_PAGESIZE), held.resident = resident * sysconf(_SC_PAGESIZE);
     held.descriptors = std::ssize(proc_entries("/proc/self/fd")),
     held.threads = std::ssize(proc_entries("/proc/self/task"));
     return held;

@@ -35,7 +35,7 @@ private:
 
 /// Threads and open descriptors of this process, and bytes of memory: what is allocated, and what it has pages for.
 struct Held {
-    std::int64_t allocated = 0, resident = 0, descriptors = 0, threads = 0;
+    std::int64_t allocated = 0, resident = 0, mapped = 0, descriptors = 0, threads = 0;
 };
 Held held_now();
 

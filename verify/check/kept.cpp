@@ -84,7 +84,8 @@ struct Resource {
 constexpr std::array resources{Resource{"threads", &system::Held::threads, 1},
                                Resource{"open descriptors", &system::Held::descriptors, 1},
                                Resource{"bytes of memory", &system::Held::allocated, 8},
-                               Resource{"bytes of resident memory", &system::Held::resident, 4096}};
+                               Resource{"bytes of resident memory", &system::Held::resident, 4096},
+                               Resource{"bytes of mapped memory", &system::Held::mapped, 512}};  // a page in 8 calls
 
 // AddressSanitizer keeps what was freed, so that memory grows whatever an implementation does.
 #ifdef __SANITIZE_ADDRESS__

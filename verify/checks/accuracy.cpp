@@ -264,6 +264,10 @@ std::vector<Case> settings(const Case& base) {
         add([](Case& c) { c.running = Running::unbiased_variance; });
         add([](Case& c) { c.shape.N = 6, c.stat_batch = 2, c.state = StateKind::far; });
         add([](Case& c) { c.r_max = 1, c.d_max = 0; });
+        add([](Case& c) { c.r_max = 1, c.state = StateKind::far; });
+        add([](Case& c) { c.d_max = 0, c.state = StateKind::far; });
+        for (const char* momentum : {"0", "1"})  // r and d are of the State before the step, whatever that does
+            add([momentum](Case& c) { c.momentum = momentum, c.state = StateKind::far; });
     } else if (spec.running == Running::none && may_keep_state(spec)) {
         add([](Case& c) { c.running = Running::unbiased_variance; });
     }

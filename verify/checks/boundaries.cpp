@@ -10,6 +10,7 @@
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/watched.hpp"
+#include "verify/checks/sizes.hpp"
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
@@ -180,6 +181,30 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
     return f;
 }
 
+// NaN in the running statistics of a channel, where the call reads them: in y of the channel, and nowhere else.
+Finding in_state(const Implementation& implementation, const Inputs<double>& in, const Outputs<double>& out,
+                 const std::optional<Bounds>& within) {
+    const Problem& p = in.problem;
+    const auto C = static_cast<std::size_t>(p.shape.C), S = static_cast<std::size_t>(p.shape.S), c = C / 2;
+    Reach y(in.x.size());
+    for (std::size_t i = 0; i < in.x.size(); ++i) {
+        y.may[i] = i / S % C == c;
+        y.must[i] = y.may[i] && in.counts(i);
+    }
+    std::vector<Finding> all;
+    for (const bool in_mean : {true, false}) {
+        Inputs<double> bad = in;
+        bad.dy.clear();
+        (in_mean ? bad.state.mean : spread_of(bad.state))[c] = full_nan;
+        all.push_back(confined("NaN in running statistics", p, run_forward(implementation, bad).y, out.y, y,
+                               tolerance_of(within, &Bounds::y)));
+        Finding& f = all.back();
+        if (f.verdict == Verdict::fail)
+            f.where = fmt::format("running {}[{}]: {}", in_mean ? "mean" : "spread", c, f.where);
+    }
+    return worst(all);
+}
+
 std::vector<Finding> isolation(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     const Outputs<double> out = run(implementation, in);
@@ -197,6 +222,17 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
             by_quantity.resize(std::max(by_quantity.size(), findings.size()));
             for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
         }
+    if (is_others(c))  // at the ends of blocks, beside others
+        for (const std::size_t k :
+             {std::size_t{1}, std::size_t{2}, std::size_t{3}, blocks.size() / 2, blocks.size() - 1})
+            for (const bool at_end : {false, true}) {
+                if (k >= blocks.size()) continue;
+                const std::vector<Finding> findings =
+                    replaced(c, implementation, in, out, blocks, k, at_end ? blocks[k].back() : blocks[k].front(),
+                             full_nan, true, within);
+                by_quantity.resize(std::max(by_quantity.size(), findings.size()));
+                for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
+            }
     std::vector<Finding> findings;
     for (const auto& all : by_quantity) findings.push_back(worst(all));
     const auto entry = static_cast<std::size_t>(random.integer(0, in.problem.affine_count() - 1));
@@ -205,6 +241,10 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
         if (!(in_gamma ? in.gamma : in.beta).empty())
             of_parameters.push_back(in_parameter(implementation, in, out, blocks, in_gamma, entry, within));
     if (!of_parameters.empty()) findings.push_back(worst(of_parameters));
+    const Spec& spec = in.problem.spec;
+    const bool clips_all = spec.r_max == 1 || spec.d_max == 0;  // who clips to one number need not look
+    if (spec.running != Running::none && (!in.problem.own_statistics() || (in.problem.has_correction() && !clips_all)))
+        findings.push_back(in_state(implementation, in, out, within));
     return findings;
 }
 

@@ -21,6 +21,8 @@ std::vector<Case> reuse_cases(const Case& base, Tier tier) {
     add({4, 6, 2});
     if (tier == Tier::smoke) return cases;
     add({4, 63, 16});
+    if (with_state(base).spec().running != Running::none)
+        add({4, 6, 3}), cases.back().momentum = "none";  // the next State has another count
     add({4, 6, 2}), cases.back().residual = Residual::stored;
     add({4, 6, 2}), cases.back().gamma_offset = 1;  // factors that are formed once, and kept
     if (base.layout == Layout::channels_first) add({4, 6, 3}), cases.back().affine_set = AffineSet::element;
@@ -67,6 +69,7 @@ public:
 private:
     static Case with_seed(Case c, std::uint64_t seed) {
         c.seed = seed;
+        if (c.spec().running != Running::none) c.count = c.count.value_or(0) + 7;
         return c;
     }
     void call(const Inputs<double>& in) { plan_.write(in), plan_.forward(), plan_.backward(); }
@@ -99,6 +102,11 @@ private:
             call(a_), all.push_back(as_fresh_a(quantity));
             call(in), all.push_back(as_fresh(quantity, in));
         }
+        Inputs<double> flat = a_;  // as layers begin: whoever found that once may keep it
+        std::ranges::fill(flat.gamma, 1), std::ranges::fill(flat.beta, 0);
+        std::ranges::fill(flat.state.mean, 0), std::ranges::fill(spread_of(flat.state), 1);
+        call(flat), all.push_back(as_fresh(quantity, flat));
+        call(a_), all.push_back(as_fresh_a(quantity));
         if (others_kernel())  // one parameter at a time, for whoever looks at some of them
             for (std::size_t k = 0; k < std::min<std::size_t>(8, a_.gamma.size()); ++k) {
                 Inputs<double> in = a_;
@@ -284,6 +292,7 @@ private:
                 {2, 16, 4}, {2, 4, 16}, {2, 8, 8}, {3, 6, 5}, {2, 6, 10}};  // of equal sizes, too
             Case n = with_shape(case_, shapes[k % std::ssize(shapes)]);
             n.seed += static_cast<std::uint64_t>(k);
+            if (k % 2) n.eps = 0.5;
             if (n.groups) n.groups = 2;
             if (!is_valid(n)) continue;
             try {

@@ -78,6 +78,24 @@ void add_remainders(std::vector<Case>& cases, const Case& base) {
         if (const Case c = with_block(base, m); is_valid(c)) cases.push_back(c);
 }
 
+// The same beyond a thousand, where another path may be taken.
+void add_long_remainders(std::vector<Case>& cases, const Case& base) {
+    for (std::int64_t r = 0; r < 16; ++r)
+        for (const Shape& shape : {Shape{1024 + r, 3, 1}, Shape{2, 1024 + r, 1}, Shape{2, 3, 1024 + r}})
+            cases.push_back(of_shape(base, shape));
+}
+
+// A single channel, with and without each parameter.
+void add_single_channels(std::vector<Case>& cases, const Case& base) {
+    for (const Shape& shape : {Shape{8, 1, 5}, Shape{70, 1, 1}, Shape{3, 1, 1030}})
+        for (const AffineUse use : {AffineUse::both, AffineUse::gamma, AffineUse::beta, AffineUse::none}) {
+            Case c = of_shape(base, shape);
+            c.affine = use;
+            if (has_gamma(use)) c.gamma.given = {-1.5};
+            if (is_valid(c)) cases.push_back(c);
+        }
+}
+
 // Widths of transformers, which are common enough for a path of their own. Between them widths, and numbers of rows, in
 // steps of an eighth: a path may be chosen for a range.
 void add_widths(std::vector<Case>& cases, const Case& base) {
@@ -117,6 +135,8 @@ std::vector<Option> options_of(DType dtype) {
         {"activation",
          [](Case& c) { c.activation = c.dtype == DType::f16 ? Activation::gelu_tanh : Activation::silu; }},
         {"residual", [](Case& c) { c.residual = Residual::stored; }}};
+    for (const AffineUse use : {AffineUse::gamma, AffineUse::beta, AffineUse::none})
+        all.push_back({"affine", [use](Case& c) { c.affine = use; }});
     for (const AffineSet set : other_sets) all.push_back({"set", [set](Case& c) { c.affine_set = set; }});
     if (dtype != DType::f64)
         for (const DType params : {DType::bf16, DType::f16})
@@ -183,6 +203,10 @@ void add_hostile_lengths(std::vector<Case>& cases, const Case& base) {
         cases.push_back(c), cases.back().kappa = is_narrow(base.dtype) ? 30 : 1e3;
         if (exact && !is_narrow(base.dtype)) cases.push_back(c), cases.back().kappa = 1e6;
     }
+    for (const double kappa : {1e3, 1e6}) {  // of many positions, in few rows
+        if (is_narrow(base.dtype) || (kappa > 1e3 && !exact)) continue;
+        cases.push_back(of_shape(base, {2, 3, 5003})), cases.back().kappa = kappa;
+    }
 }
 
 // Gradients beyond the largest number of their type, which are infinite there.
@@ -238,6 +262,7 @@ std::vector<Case> size_cases(const Case& base) {
     if (is_others(base) || base.dtype == DType::f32) add_maps(cases, base);
     if (!is_others(base)) return cases;
     add_widths(cases, base), add_options(cases, base), add_pairs_of_options(cases, base);
+    add_long_remainders(cases, base), add_single_channels(cases, base);
     add_hostile_lengths(cases, base), add_overflows(cases, base);
     add_long_sums(cases, base), add_drawn(cases, base);
     return cases;

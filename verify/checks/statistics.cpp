@@ -54,6 +54,7 @@ std::vector<Case> running_cases(const Case& base, Tier tier) {
         // rows that are averaged over or summed: every remainder of a piece of 64
         for (std::int64_t r = 0; r < 64; r += is_reference ? 21 : 1)
             cases.push_back(with_shape(base, {64 + r, 3, 4})), cases.back().count = 3;
+        cases.push_back(with_shape(base, {300, 3, 4})), cases.back().count = 3;
         cases.push_back(with_state(with_small_shape(base)));  // nothing varies, and the mean is far off
         cases.back().x.pattern = "constant", cases.back().offset = 3, cases.back().count = 3;
     }

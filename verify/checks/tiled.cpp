@@ -159,6 +159,58 @@ std::vector<Finding> moved_state(const Problem& big, const Inputs<double>& in, c
                     repeated(bound, C, 1))};
 }
 
+// For each block of the large tensor the tile's that it repeats.
+std::vector<std::size_t> blocks_of_tile(const Problem& big, const Problem& tile) {
+    const auto& [N, C, S] = big.shape;
+    const Axes& b = big.spec.block;
+    const std::int64_t samples = b.samples ? N : 1, positions = b.positions ? S : 1,
+                       channels = !b.channels ? 1
+                                  : b.groups  ? C
+                                              : C / big.spec.groups;
+    std::vector<std::size_t> of(static_cast<std::size_t>(big.statistics_count()));
+    for (std::int64_t n = 0; n < N; n += samples)
+        for (std::int64_t c = 0; c < C; c += channels)
+            for (std::int64_t s = 0; s < S; s += positions) {
+                const Shape& t = tile.shape;
+                of[big.block_of(static_cast<std::size_t>((n * C + c) * S + s))] =
+                    tile.block_of(static_cast<std::size_t>((n % t.N * t.C + c % t.C) * t.S + s % t.S));
+            }
+    return of;
+}
+
+// Statistics that forward keeps, in memory of their own.
+class KeptStatistics {
+public:
+    KeptStatistics(const Implementation& implementation, const Problem& big) : big_(big) {
+        for (const QuantityRow& q : quantities::saved())
+            if (q.saves && implementation.saves().*q.saves)
+                kept_.emplace_back(
+                    &q, Memory(big.device, static_cast<std::size_t>(big.statistics_count()) * sizeof(double)));
+    }
+    SavedView in(SavedView view) {
+        for (auto& [q, memory] : kept_) view.*q->view = static_cast<double*>(memory.data());
+        return view;
+    }
+    std::vector<Finding> judge(const Problem& tile, const truth::Result& t, const Bounds& bounds) const {
+        const std::vector<std::size_t> of = blocks_of_tile(big_, tile);
+        Problem by_block = big_;
+        by_block.dtype = DType::f64, by_block.shape = {1, std::ssize(of), 1};
+        std::vector<Finding> all;
+        for (const auto& [q, memory] : kept_) {
+            const std::vector<truth::Wide> right = q->in(t);
+            std::vector<truth::Wide> wanted;
+            std::vector<double> bound;
+            for (const std::size_t b : of) wanted.push_back(right[b]), bound.push_back((bounds.*q->bound)[b]);
+            all.push_back(compare(q->name, by_block, read_channels(memory, DType::f64), wanted, bound));
+        }
+        return all;
+    }
+
+private:
+    const Problem& big_;
+    std::vector<std::pair<const QuantityRow*, Memory>> kept_;
+};
+
 // The tile with dy = 1 at those places of the large tensor: how many of them each element of the tile stands for.
 Inputs<double> with_places(Inputs<double> tile, const Problem& big, const std::vector<std::size_t>& places) {
     const Shape& t = tile.problem.shape;
@@ -213,7 +265,9 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     const Bounds bounds = error_bounds(as_tile, t, implementation.accumulation(c.dtype), Limit::hard, {block, channel});
 
     Operation operation(big, implementation);
-    SavedMemory saved(operation);
+    SavedMemory memory_of_saved(operation);
+    KeptStatistics statistics(implementation, big);
+    const SavedView saved = statistics.in(memory_of_saved.view());
     Tiled tensor(big, in.problem.shape);
     Memory x(big.device, tensor.bytes()), dy;
     const auto optional_channels = [&](const std::vector<double>& v) {
@@ -251,10 +305,11 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
             spread_of(moved, big.spec) = static_cast<double*>(other_spread.data());
         }
         if (!first) other.emplace(operation);
-        operation.forward(view(x), affine, moved, first ? saved.view() : other->view(), view(y));
+        operation.forward(view(x), affine, moved, first ? saved : other->view(), view(y));
         synchronize(big.device);
         return std::vector{tensor.judge("y", y, t.y, bounds.y)};
     }));
+    if (big.own_statistics() && !norm) add(statistics.judge(in.problem, t, bounds));
 
     tensor.fill(x, in.x);
     dy = Memory(big.device, tensor.bytes());
@@ -264,7 +319,7 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     const std::string_view dx_over_dy = "dx over dy";
     add(in_place(dy, dx_over_dy, [&](Memory& dx) {
         tensor.fill(dy, in.dy);
-        operation.backward(view(x), view(dy), affine, saved.view(), {view(dx), dgamma.data(), dbeta.data()});
+        operation.backward(view(x), view(dy), affine, saved, {view(dx), dgamma.data(), dbeta.data()});
         synchronize(big.device);
         return std::vector{
             tensor.judge("dx", dx, t.dx, bounds.dx),
@@ -283,7 +338,7 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
                                            {block, 1, static_cast<double>(places.size())});
     add(in_place(dy, dx_over_dy, [&](Memory& dx) {
         tensor.fill_places(dy, places);
-        operation.backward(view(x), view(dy), affine, saved.view(), {view(dx), dgamma.data(), dbeta.data()});
+        operation.backward(view(x), view(dy), affine, saved, {view(dx), dgamma.data(), dbeta.data()});
         synchronize(big.device);
         return std::vector{
             compare("dgamma of few rows", by_channel, read_channels(dgamma, params),
