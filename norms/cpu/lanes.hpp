@@ -1,7 +1,8 @@
 #pragma once
 // Eight elements at a time, as GCC's and clang's vector types: the compiler turns them into whatever the target has,
-// with the same result. Storage types are widened on loading and rounded to nearest even on storing (bf16, f16: the
-// same bits as norms/half.hpp). A partial group is padded with zeros, so that body and tail of a loop round alike.
+// with the same result. Storage types are widened on loading and rounded to nearest even on storing, to the same bits
+// as in norms/half.hpp and norms/fp8.hpp. A partial group is padded with zeros, so that body and tail of a loop round
+// alike.
 
 #include <bit>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #endif
 
 #include "norms/cpu/setup.hpp"
+#include "norms/fp8.hpp"
 #include "norms/half.hpp"
 
 namespace normlab::cpu {
@@ -24,6 +26,7 @@ using F4 = float __attribute__((vector_size(16)));
 using D4 = double __attribute__((vector_size(32)));
 using U8 = std::uint32_t __attribute__((vector_size(32)));
 using H8 = std::uint16_t __attribute__((vector_size(16)));
+using B8 = std::uint8_t __attribute__((vector_size(8)));
 
 // Four floats to doubles and back: one instruction, which GCC 12 does not find by itself.
 #ifdef __AVX__
@@ -97,6 +100,23 @@ NORMLAB_INLINE H8 narrowed(F8 v, f16) {  // the cases of f16's constructor, all 
     return __builtin_convertvector(sign | r, H8);
 }
 
+template <int exponent_bits, std::uint8_t largest_code>
+NORMLAB_INLINE B8 narrowed(F8 v, Float8<exponent_bits, largest_code>) {
+    using Q = Float8<exponent_bits, largest_code>;
+    constexpr int dropped = 23 - Q::fraction_bits;
+    constexpr std::uint32_t bias = (127u - Q::bias) << 23, least_normal = bias + (1u << 23),
+                            largest = bias + (std::uint32_t{largest_code} << dropped),
+                            aligned = (127u + 24 - Q::bias - Q::fraction_bits) << 23;
+    const U8 u = std::bit_cast<U8>(v), sign = (u >> 24) & 0x80u, magnitude = u & 0x7fffffffu,
+             kept = magnitude > largest ? U8{} + largest : magnitude, shifted = kept - bias;
+    const U8 normal = (shifted + ((1u << (dropped - 1)) - 1) + ((shifted >> dropped) & 1u)) >> dropped;
+    // a multiple of the smallest subnormal: the sum with 2^23 of them rounds at that place
+    const U8 subnormal = std::bit_cast<U8>(std::bit_cast<F8>(kept) + std::bit_cast<float>(aligned)) - aligned;
+    U8 r = chosen(as_mask(kept < least_normal), subnormal, normal);
+    r = chosen(as_mask(magnitude > 0x7f800000u), U8{} + 0x7fu, r);
+    return __builtin_convertvector(sign | r, B8);
+}
+
 /// Eight elements at p as A (float or double; double data as double only).
 template <class A, class T>
 NORMLAB_INLINE Lanes<A> load(const T* p, Full) {
@@ -117,8 +137,8 @@ NORMLAB_INLINE void store(T* p, Lanes<A> v, Full) {
     } else if constexpr (std::is_same_v<A, double>) {
         store<float>(p, static_cast<F8>(v), Full{});
     } else {
-        const H8 half = narrowed(v, T{});
-        std::memcpy(static_cast<void*>(p), &half, sizeof half);
+        const auto narrow = narrowed(v, T{});
+        std::memcpy(static_cast<void*>(p), &narrow, sizeof narrow);
     }
 }
 
