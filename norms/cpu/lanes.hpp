@@ -119,17 +119,16 @@ template <int exponent_bits, std::uint8_t largest_code>
 NORMLAB_INLINE B8 narrowed(F8 v, Float8<exponent_bits, largest_code>) {
     using Q = Float8<exponent_bits, largest_code>;
     constexpr int dropped = 23 - Q::fraction_bits;
-    constexpr std::uint32_t bias = (127u - Q::bias) << 23, least_normal = bias + (1u << 23),
-                            largest = bias + (std::uint32_t{largest_code} << dropped),
-                            aligned = (127u + 24 - Q::bias - Q::fraction_bits) << 23;
-    const U8 u = std::bit_cast<U8>(v), sign = (u >> 24) & 0x80u, magnitude = u & 0x7fffffffu,
-             kept = magnitude > largest ? U8{} + largest : magnitude, shifted = kept - bias;
-    const U8 normal = (shifted + ((1u << (dropped - 1)) - 1) + ((shifted >> dropped) & 1u)) >> dropped;
-    // a multiple of the smallest subnormal: the sum with 2^23 of them rounds at that place
-    const U8 subnormal = std::bit_cast<U8>(std::bit_cast<F8>(kept) + std::bit_cast<float>(aligned)) - aligned;
-    U8 r = chosen(as_mask(kept < least_normal), subnormal, normal);
-    r = chosen(as_mask(magnitude > 0x7f800000u), U8{} + 0x7fu, r);
-    return low_bytes(sign | r);
+    constexpr std::uint32_t least_normal = (128u - Q::bias) << 23,
+                            largest = ((127u - Q::bias) << 23) + (std::uint32_t{largest_code} << dropped);
+    const U8 u = std::bit_cast<U8>(v), magnitude = u & 0x7fffffffu,
+             kept = magnitude > largest ? U8{} + largest : magnitude, exponent = kept & 0x7f800000u,
+             power = exponent > least_normal ? exponent : U8{} + least_normal;
+    // 2^23 of what neighbours are apart here: the sum rounds at that place, and has their number in its low bits
+    const U8 aligned = power + (static_cast<std::uint32_t>(dropped) << 23),
+             steps = std::bit_cast<U8>(std::bit_cast<F8>(kept) + std::bit_cast<F8>(aligned)) - aligned,
+             code = ((power - least_normal) >> dropped) + steps;
+    return low_bytes(((u >> 24) & 0x80u) | code | (as_mask(v != v) & 0x7fu));
 }
 
 /// Eight elements at p as A (float or double; double data as double only).
