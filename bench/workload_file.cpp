@@ -81,7 +81,7 @@ Workload workload_of(const json& problem) {
     if (const auto word = word_of(problem, "output")) w.output = parse_output(*word);
     if (const auto word = word_of(problem, "scale")) w.scale = parse_scale(*word);
     w.scale_power_of_two = is_true(problem, "scale_power_of_two"), w.scale_inverse = is_true(problem, "scale_inverse");
-    validate({w.spec(), w.shape});
+    validate({w.spec(), w.shape, DType::f32, Layout::channels_first, Mode::eval});  // what has a variance, runs say
     if (w.scale == Scale::channels && !w.spec().block.groups)
         throw Error(
             fmt::format("scale = channels of {}; of lnorm, whose blocks have all channels, it is accepted", name));

@@ -15,6 +15,40 @@ using Catch::Matchers::Contains;
 using normlab::bench::name_of, normlab::name_of;
 namespace faults = normlab::verify::faults;
 
+namespace {
+
+// The reference, but for the last q of 64 samples, or the last scale, which is off by 8 units in the last place.
+class OffInOutput final : public Implementation {
+public:
+    explicit OffInOutput(bool in_scale) : in_scale_(in_scale) {}
+    std::string name() const override { return "off-in-output"; }
+    std::string description() const override { return "wrong in one element of q or scale"; }
+    Support supports(const Problem&) const override { return {}; }
+    std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<OffPlan>(p, in_scale_); }
+
+private:
+    class OffPlan final : public Plan {
+    public:
+        OffPlan(const Problem& p, bool in_scale)
+            : p_(p), in_scale_(in_scale), right_(find_implementation("reference").plan(p)) {}
+        void forward(const ForwardArgs& args) const override {
+            right_->forward(args);
+            if (p_.shape.N != 64) return;
+            if (in_scale_) args.scale[p_.scale_count() - 1] *= 1 + 8 * 0x1p-23f;
+            else static_cast<std::uint8_t*>(args.y.data)[p_.shape.size() - 1] ^= 1;
+        }
+        void backward(const BackwardArgs& args) const override { right_->backward(args); }
+
+    private:
+        Problem p_;
+        bool in_scale_;
+        std::unique_ptr<Plan> right_;
+    };
+    bool in_scale_;
+};
+
+}  // namespace
+
 TEST_CASE("the bytes model counts a y of another type by its own size, and its scales") {
     Problem p{rms_norm(), {2, 300, 1}, DType::bf16};
     p.spec.output = DType::f32;
@@ -65,8 +99,12 @@ TEST_CASE("the gate judges a y of another type, its numbers and its scales, on b
                 const auto wrong = [&](const char* fault) {
                     return gate.check(faults::implementation(&faults::find(fault)), 1).forward.wrong;
                 };
-                CHECK_THAT(wrong("output_truncated"), Contains("q in 32x512x1"));
-                if (scale != Scale::given) CHECK_THAT(wrong("amax_of_half"), Contains("scale in 32x512x1"));
+                CHECK_THAT(wrong("output_truncated"), Contains("in 32x512x1"));
+                if (scale != Scale::given) CHECK_THAT(wrong("scale_of_half"), Contains("in 32x512x1"));
+                for (const bool in_scale : {false, true})
+                    if (!in_scale || scale != Scale::given)
+                        CHECK_THAT(gate.check(OffInOutput(in_scale), 1).forward.wrong,
+                                   Contains("in the block of n=63"));
             }
 }
 
