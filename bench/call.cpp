@@ -1,6 +1,7 @@
 #include "bench/call.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "norms/element.hpp"
 #include "verify/case/draw.hpp"
@@ -41,6 +42,9 @@ Parameters::Parameters(const Problem& p, std::uint64_t seed) : state(initial_sta
     for (double& v : state.mean) v = between(-1, 1);
     for (auto* spread : {&state.var, &state.sigma})
         for (double& v : *spread) v = between(0.5, 2);
+    if (!p.spec.quantizes() || p.spec.finds_scale()) return;
+    const double largest = row_of(p.outputs()).largest;
+    scale = rounded(p.spec.scale_inverse ? largest / 8 : 8 / largest, DType::f32);
 }
 
 Call::Call(Problem problem, const Implementation& implementation, int threads, const Parameters& parameters,
@@ -48,7 +52,9 @@ Call::Call(Problem problem, const Implementation& implementation, int threads, c
     : problem_(on(problem, implementation.device())), saves_(implementation.saves()),
       operation_(problem_, implementation, {.threads = threads}), parameter_bytes_(bytes_of_parameter(problem_)),
       parameters_(problem_.device, 4 * parameter_bytes_),
-      running_(problem_.device, 2 * parameters.state.mean.size() * sizeof(double)), count_(parameters.state.count) {
+      running_(problem_.device, 2 * parameters.state.mean.size() * sizeof(double)), count_(parameters.state.count),
+      scale_bytes_(static_cast<std::size_t>(problem_.scale_count()) * sizeof(float)),
+      scales_(problem_.device, sets * scale_bytes_) {
     const DType dtype = problem_.params();
     parameters_.upload(stored(parameters.gamma, dtype));
     parameters_.upload(stored(parameters.beta, dtype), parameter_bytes_);
@@ -68,11 +74,15 @@ Call::Call(Problem problem, const Implementation& implementation, int threads, c
         saved_.emplace_back(operation_);
         copy(saved_.back().view().mean, problem_.device, unwritten.data(), Device::host, 3 * statistics_bytes());
     }
+    const double scale = problem_.spec.finds_scale() ? std::numeric_limits<double>::quiet_NaN() : parameters.scale;
+    scales_.upload(stored(std::vector<double>(sets * scale_bytes_ / sizeof(float), scale), DType::f32));
 }
 
 void Call::forward(const void* x, void* y, std::size_t set, const void* residual, void* s) {
     operation_.forward(tensor(const_cast<void*>(x)), {parameter(0), parameter(1)}, state_, saved_[set].view(),
-                       tensor(y), residual ? Added{tensor(const_cast<void*>(residual)), tensor(s)} : Added{});
+                       problem_.tensor(y, problem_.outputs(), {}),
+                       residual ? Added{tensor(const_cast<void*>(residual)), tensor(s)} : Added{}, nullptr,
+                       scale_bytes_ > 0 ? reinterpret_cast<float*>(scales_.at(set * scale_bytes_)) : nullptr);
 }
 
 void Call::backward(const void* x, const void* dy, void* dx, std::size_t set, const void* ds) {
@@ -88,6 +98,12 @@ std::vector<double> Call::gradient(std::size_t i) const {
     std::vector<double> values;
     for (std::int64_t c = 0; c < problem_.shape.C; ++c) values.push_back(read_element<double>(bytes.data(), dtype, c));
     return values;
+}
+
+std::vector<float> Call::scales(std::size_t set) const {
+    std::vector<float> out(scale_bytes_ / sizeof(float));
+    scales_.download(std::as_writable_bytes(std::span(out)), set * scale_bytes_);
+    return out;
 }
 
 Saved Call::saved(std::size_t set) const {

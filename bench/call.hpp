@@ -9,15 +9,16 @@
 namespace normlab::bench {
 
 /// Values of the parameters and of the running statistics, from a seed: gamma in [0.5, 2], beta in [-1, 1], means in
-/// [-1, 1], variances in [0.5, 2].
+/// [-1, 1], variances in [0.5, 2]. A scale that is given is of a y up to 8.
 struct Parameters {
     Parameters(const Problem& problem, std::uint64_t seed);
     std::vector<double> gamma, beta;  ///< representable in the type of parameters
     State state;
+    double scale = 1;  ///< as it is stored
 };
 
 /// An Operation with its parameters, gradients of parameters, running statistics and, for each of `sets` tensors, saved
-/// statistics, all on the implementation's device. Nothing is allocated in a call.
+/// statistics and scales, all on the implementation's device. Nothing is allocated in a call.
 class Call {
 public:
     /// Throws Error where the implementation declines the problem.
@@ -35,9 +36,10 @@ public:
     std::vector<double> dgamma() const { return gradient(2); }
     std::vector<double> dbeta() const { return gradient(3); }
     Saved saved(std::size_t set = 0) const;  ///< mean, var and rstd, those that are saved, on the host
+    std::vector<float> scales(std::size_t set = 0) const;
 
 private:
-    Tensor tensor(void* data) const { return {data, problem_.dtype, problem_.shape, problem_.layout, problem_.device}; }
+    Tensor tensor(void* data) const { return problem_.tensor(data, problem_.dtype, {}); }
     std::size_t statistics_bytes() const {
         return static_cast<std::size_t>(problem_.statistics_count()) * sizeof(double);
     }
@@ -52,6 +54,8 @@ private:
     StateView state_;
     std::int64_t count_;
     std::vector<SavedMemory> saved_;
+    std::size_t scale_bytes_;  // of a set
+    Memory scales_;
 };
 
 /// Tensors filled with random numbers once, to be read only, and tensors to be written, handed out to one call after

@@ -10,6 +10,7 @@
 #include "bench/probe.hpp"
 #include "norms/element.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/check/quantized.hpp"
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::bench {
@@ -32,6 +33,7 @@ struct Results {
     std::map<Quantity, Memory> tensors;                   // y, s, dx
     std::map<Quantity, std::vector<double>> of_channels;  // dgamma, dbeta
     Saved saved;
+    std::vector<float> scales;
 };
 
 Checked& direction_of(const QuantityRow& q, Gate::Result& result) { return q.by ? result.backward : result.forward; }
@@ -48,21 +50,29 @@ void judge_saved(Checked& checked, const Results& got, const Probe& probe, const
 }
 
 // Every element of the full shape: the numbers drawn are finite, so NaN was never written, and infinity is wrong.
-void judge_written(Checked& checked, std::string_view quantity, const Memory& tensor, const Problem& p) {
+void judge_written(Checked& checked, const QuantityRow& q, const Memory& tensor, const Problem& p) {
     for (std::int64_t i = 0; i < p.shape.size() && checked.wrong.empty(); ++i)
-        if (!std::isfinite(read_element<double>(tensor.data(), p.dtype, i)))
-            checked.wrong = fmt::format("{}: element {} of {} in memory is not written, or not finite", quantity, i,
-                                        p.shape.size());
+        if (!std::isfinite(read_element<double>(tensor.data(), q.dtype(p), i)))
+            checked.wrong =
+                fmt::format("{}: element {} of {} in memory is not written, or not finite", q.name, i, p.shape.size());
+}
+
+// What is found of a quantity: of a y of 8 bits the numbers, what they stand for, and scales.
+std::vector<Finding> findings(const QuantityRow& q, const verify::Inputs<double>& in, const truth::Result& truth,
+                              const verify::Bounds& bounds, const verify::Outputs<double>& out) {
+    if (q.quantity == Quantity::y && in.problem.spec.quantizes()) return judge_quantized(in, truth, bounds.y, {}, out);
+    return {compare(q.name, q.stored(in.problem), q.in(out), q.in(truth), bounds.*q.bound)};
 }
 
 void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, Accumulation accumulation) {
     const verify::Bounds bounds = verify::error_bounds(probe.in, probe.expected, accumulation);
     const Problem& p = probe.in.problem;
-    const auto picked = [&](const Memory& tensor) {
+    const auto picked = [&](const Memory& tensor, DType dtype) {
         std::vector<double> values;
-        for (std::int64_t i : probe.places) values.push_back(read_element<double>(tensor.data(), p.dtype, i));
+        for (std::int64_t i : probe.places) values.push_back(read_element<double>(tensor.data(), dtype, i));
         return values;
     };
+    verify::Outputs<double> out;
     const auto channels = [&](const std::vector<double>& all) {
         const auto first = all.begin() + probe.channel;
         return std::vector<double>(first, first + p.shape.C);
@@ -71,9 +81,15 @@ void judge_probe(Gate::Result& result, const Probe& probe, const Results& got, A
         const bool of_block = q.per == verify::Per::element;
         if (!(of_block ? probe.has_block : probe.has_channel) || (q.by && probe.in.dy.empty())) continue;
         if (q.quantity == Quantity::d_residual) continue;  // dx is asked for in its place
-        const std::vector<double> values =
-            of_block ? picked(got.tensors.at(q.quantity)) : channels(got.of_channels.at(q.quantity));
-        judge(direction_of(q, result), compare(q.name, p, values, q.in(probe.expected), bounds.*q.bound), probe.name);
+        out.*q.output =
+            of_block ? picked(got.tensors.at(q.quantity), q.dtype(p)) : channels(got.of_channels.at(q.quantity));
+        if (q.quantity == Quantity::y && p.spec.quantizes()) {
+            out.q = out.y, out.scale.clear();
+            for (const std::size_t k : probe.scales) out.scale.push_back(got.scales[k]);
+            dequantize(out, p);
+        }
+        for (const Finding& f : findings(q, probe.in, probe.expected, bounds, out))
+            judge(direction_of(q, result), f, probe.name);
     }
     if (probe.has_block) judge_saved(result.forward, got, probe, bounds);
 }
@@ -130,6 +146,10 @@ Gate::Gate(const Workload& w, const Problem& problem, bool backward) {
     if (w.activation != Activation::none) cut.activation = w.activation;
     if (w.cast != Cast::after) cut.cast = w.cast;
     if (w.residual != Residual::none) cut.residual = w.residual;
+    cut.output = w.output;
+    if (w.scale != Scale::given) cut.scale = w.scale;
+    if (w.scale_power_of_two) cut.scale_power_of_two = 1;
+    if (w.scale_inverse) cut.scale_inverse = 1;
     expected_ = std::make_unique<Expected>(problem, cut, backward);
 }
 
@@ -144,11 +164,10 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
     const std::string cut = fmt::format("{}x{}x{}", e.in.problem.shape.N, e.in.problem.shape.C, e.in.problem.shape.S);
     for (const QuantityRow& q : verify::quantities::outputs(e.in.problem))
         if (!q.by || e.backward)
-            judge(direction_of(q, result), compare(q.name, e.in.problem, q.in(out), q.in(e.truth), bounds.*q.bound),
-                  cut);
+            for (const Finding& f : findings(q, e.in, e.truth, bounds, out)) judge(direction_of(q, result), f, cut);
 
     const Device device = implementation.device();
-    const std::size_t bytes = tensor_bytes(e.p);
+    const std::size_t bytes = tensor_bytes(e.p), most = std::max(bytes, y_bytes(e.p));
     const bool adds = e.p.spec.adds();
     std::vector<Memory> uploaded;  // on another device than the host
     const auto there = [&](const Memory& host) -> const void* {
@@ -157,20 +176,20 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
         return uploaded.back().data();
     };
     // Filled with ones bits, NaN in every dtype: what is not written is seen.
-    const std::vector<std::byte> unwritten(bytes, std::byte{0xff});
+    const std::vector<std::byte> unwritten(most, std::byte{0xff});
     const auto outcome = [&](const Memory& own) {
-        Memory host(Device::host, bytes);
-        own.download({host.at(0), bytes});
+        Memory host(Device::host, own.bytes());
+        own.download({host.at(0), own.bytes()});
         return host;
     };
     Call call(e.p, implementation, threads, e.data.parameters);
-    Memory to(device, bytes), s(device, adds ? bytes : 0);
+    Memory to(device, most), s(device, adds ? bytes : 0);
     const void *x = there(e.data.x), *residual = adds ? there(e.data.residual) : nullptr;
     const auto forward = [&] { call.forward(x, to.data(), 0, residual, s.data()); };
     to.upload(unwritten);
-    if (adds) s.upload(unwritten);
+    if (adds) s.upload({unwritten.data(), bytes});
     forward();
-    Results got{{}, {}, call.saved()};
+    Results got{{}, {}, call.saved(), call.scales()};
     got.tensors[Quantity::y] = outcome(to);
     if (adds) got.tensors[Quantity::s] = outcome(s);
     if (e.backward) {
@@ -182,8 +201,10 @@ Gate::Result Gate::check(const Implementation& implementation, int threads) cons
         got.of_channels = {{Quantity::dgamma, call.dgamma()}, {Quantity::dbeta, call.dbeta()}};
         result.backward.seconds = seconds_of(device, backward);
     }
-    for (const auto& [q, tensor] : got.tensors)
-        judge_written(direction_of(row_of(q), result), row_of(q).name, tensor, e.p);
+    for (const auto& [q, tensor] : got.tensors) judge_written(direction_of(row_of(q), result), row_of(q), tensor, e.p);
+    for (const float scale : got.scales)
+        if (!std::isfinite(scale) && result.forward.wrong.empty())
+            result.forward.wrong = "a scale is not written, or not finite";
     for (const Probe& probe : e.probes) judge_probe(result, probe, got, accumulation);
     result.forward.seconds = seconds_of(device, forward);
     return result;

@@ -27,11 +27,19 @@ Cache parse_cache(std::string_view word) { return static_cast<Cache>(place_of("c
 
 std::size_t tensor_bytes(const Problem& p) { return static_cast<std::size_t>(p.shape.size()) * size_of(p.dtype); }
 
+std::size_t y_bytes(const Problem& p) { return static_cast<std::size_t>(p.shape.size()) * size_of(p.outputs()); }
+
+std::size_t call_bytes(const Problem& p, Direction direction) {
+    const std::size_t all = tensors(direction, p.spec.adds()) * tensor_bytes(p);
+    return direction == Direction::forward ? all - tensor_bytes(p) + y_bytes(p) : all;
+}
+
 std::size_t minimal_bytes(const Problem& p, Direction direction) {
     const std::size_t parameter = static_cast<std::size_t>(p.shape.C) * size_of(p.params()),
                       beta = p.spec.centred() ? 1 : 0;
-    const std::size_t parameters = direction == Direction::forward ? 1 + beta : 2 + beta;
-    return tensors(direction, p.spec.adds()) * tensor_bytes(p) + parameters * parameter;
+    const bool forward = direction == Direction::forward;
+    const std::size_t scales = forward ? static_cast<std::size_t>(p.scale_count()) * sizeof(float) : 0;
+    return call_bytes(p, direction) + (forward ? 1 + beta : 2 + beta) * parameter + scales;
 }
 
 Sample summarize(std::vector<double> seconds) {

@@ -27,8 +27,15 @@ constexpr std::size_t tensors(Direction d, bool adds = false) {
     return adds ? 4 : 3;
 }
 
-/// The least that any implementation moves between memory and cores: each tensor once, and the parameters: forward
-/// gamma and beta; backward gamma, dgamma and dbeta (weight norm and rms norm: no beta). Statistics are not counted.
+/// Bytes of y, which may be of another type.
+std::size_t y_bytes(const Problem& problem);
+
+/// Bytes of these tensors together.
+std::size_t call_bytes(const Problem& problem, Direction direction);
+
+/// The least that any implementation moves between memory and cores: each tensor once, the parameters and, of a y of 8
+/// bits, the scales: forward gamma and beta; backward gamma, dgamma and dbeta (weight norm and rms norm: no beta).
+/// Statistics are not counted.
 std::size_t minimal_bytes(const Problem& problem, Direction direction);
 
 /// Of repeated timings in seconds.

@@ -36,14 +36,12 @@ std::vector<const Implementation*> chosen(const Selection& s, const Watch& watch
     return list;
 }
 
-std::string label(const Workload& w) {
-    return fmt::format("{}/{}{}{}{}{}", w.variant, w.dims, w.groups > 1 ? fmt::format("/G:{}", w.groups) : "",
-                       w.activation == Activation::none ? "" : fmt::format("/{}", name_of(w.activation)),
-                       w.cast == Cast::after ? "" : "/cast", w.residual == Residual::none ? "" : "/residual");
-}
+std::string label(const Workload& w) { return w.text('/', ':'); }
 
-Workload without_residual(Workload w) {
-    w.residual = Residual::none;
+// What it is compared with: itself where there is nothing.
+Workload plainer(Workload w) {
+    if (!w.output) w.residual = Residual::none;
+    w.output.reset(), w.scale = Scale::given, w.scale_power_of_two = w.scale_inverse = false;
     return w;
 }
 
@@ -60,8 +58,7 @@ class Planner {
 public:
     Planner(const Selection& s, const Watch& watch) : s_(s), watch_(watch), implementations_(chosen(s, watch)) {
         plan_.workloads = s.workloads;
-        for (const Workload& w : s.workloads)
-            if (w.residual != Residual::none) with_residual_.insert(label(without_residual(w)));
+        for (const Workload& w : s.workloads) compared_[label(plainer(plainer(w)))].push_back(w.spec());
     }
 
     TimingPlan make() {
@@ -92,6 +89,10 @@ private:
         }
         for (Direction direction : s_.directions) {
             if (problem.mode == Mode::eval && direction == Direction::backward) continue;
+            if (problem.spec.output && direction == Direction::backward) {
+                leave_out("backward is that of the layer without an output");
+                continue;
+            }
             for (int threads : s_.threads)
                 for (std::size_t cache = 0; cache < std::max<std::size_t>(1, s_.caches.size()); ++cache)
                     for (const Implementation* i : implementations_) {
@@ -104,7 +105,8 @@ private:
                                 .implementation = i};
                         row.problem.device = i->device();
                         row.name = name_of_case(s_.workloads[w], row);
-                        if (problem.spec.adds()) row.alone = name_of_case(without_residual(s_.workloads[w]), row);
+                        if (problem.spec.adds() || problem.spec.output)
+                            row.alone = name_of_case(plainer(s_.workloads[w]), row);
                         row.checked.wrong = death_of(row);
                         if (const Support supported = row.checked.wrong.empty() ? supports(row) : Support{};
                             !supported) {
@@ -136,14 +138,15 @@ private:
 
     // Buffers and limits of a row; or why it has none.
     std::string place(Row& row, std::optional<Cache> asked) {
-        const bool adds = row.problem.spec.adds();
-        const std::size_t bytes = tensor_bytes(row.problem), set = tensors(row.direction, adds) * bytes;
+        const std::size_t bytes = tensor_bytes(row.problem), set = call_bytes(row.problem, row.direction);
         const LastCache& last = caches_.try_emplace(row.problem.device, last_cache(row.problem.device)).first->second;
-        // a layer with a residual and the same one without are compared, and so in the same cache
-        const bool paired = adds || with_residual_.contains(label(s_.workloads[row.workload]));
-        const bool fits = tensors(row.direction, paired) * bytes <= last.one;
+        std::size_t most = 0;  // layers that are compared are in the same cache
+        for (Problem of = row.problem;
+             const Spec& spec : compared_.at(label(plainer(plainer(s_.workloads[row.workload])))))
+            of.spec = spec, most = std::max(most, call_bytes(of, row.direction));
+        const bool fits = most <= last.one;
         row.cache = asked.value_or(fits && row.problem.device == Device::host ? Cache::warm : Cache::cold);
-        row.name += name_of(row.cache), row.alone += adds ? name_of(row.cache) : "";
+        row.name += name_of(row.cache), row.alone += row.alone.empty() ? "" : name_of(row.cache);
         row.minimal = minimal_bytes(row.problem, row.direction);
         const auto sets_of = [&](std::size_t in_set) {
             const double cold = cold_factor * static_cast<double>(last.all);
@@ -151,7 +154,7 @@ private:
         };
         row.sets = sets_of(set);
         const bool on_device = row.problem.device == Device::cuda;
-        const double buffers = 1.1 * static_cast<double>(row.sets * set),
+        const double buffers = 1.1 * static_cast<double>(row.sets * std::max(set, set - y_bytes(row.problem) + bytes)),
                      need = gate_bytes(row.problem) + (on_device ? 0 : buffers);
         if (on_device && buffers > system::share_of_memory * static_cast<double>(cuda_device().free_bytes))
             return fmt::format("{:.0f} GiB of device memory are needed, more than {:.0f} % of what is free",
@@ -194,7 +197,7 @@ private:
     const Watch& watch_;
     std::vector<const Implementation*> implementations_;
     std::map<Device, LastCache> caches_;
-    std::set<std::string> with_residual_;  // labels of workloads that are there with one, too
+    std::map<std::string, std::vector<Spec>> compared_;  // by the label of the plainest
     std::map<std::string, std::set<std::string>> left_out_;
     TimingPlan plan_;
 };

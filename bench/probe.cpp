@@ -213,7 +213,11 @@ private:
         probe.in.problem = p_;
         probe.in.problem.shape = box.shape();
         probe.in.problem.spec.groups = 1;
+        probe.scales.resize(static_cast<std::size_t>(probe.in.problem.scale_count()));
         box.each([&](Index i) {
+            if (!probe.scales.empty())
+                probe.scales[probe.in.problem.scale_entry(probe.places.size())] =
+                    p_.scale_entry(static_cast<std::size_t>((i.n * p_.shape.C + i.c) * p_.shape.S + i.s));
             probe.places.push_back(view_.offset(i.n, i.c, i.s));
             probe.in.x.push_back(read(data_.x, i));
             if (backward) probe.in.dy.push_back(read(data_.dy, i));

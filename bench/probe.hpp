@@ -27,6 +27,7 @@ struct Probe {
     std::vector<std::int64_t> places;  ///< of each element, in elements from the tensor's beginning
     std::int64_t block = 0;            ///< number in Saved
     std::int64_t channel = 0;          ///< the first of `in`
+    std::vector<std::size_t> scales;   ///< number in all, of each that `in` has
     verify::Inputs<double> in;
     /// block: y, s, dx and, where the block is a channel, dgamma and dbeta; channel: dgamma and dbeta
     truth::Result expected;
@@ -34,7 +35,8 @@ struct Probe {
 };
 
 /// Blocks and channels of the first, the last and two random elements; fewer where blocks are larger than half a
-/// million elements. backward: dx, dgamma and dbeta too. stat_batch is not supported, nor Residual::wide.
+/// million elements. backward: dx, dgamma and dbeta too. stat_batch is not supported, nor Residual::wide, nor
+/// Scale::channels where a block has some channels alone.
 std::vector<Probe> make_probes(const Problem& problem, const Data& data, bool backward, std::uint64_t seed);
 
 }  // namespace normlab::bench

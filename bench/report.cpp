@@ -49,7 +49,8 @@ std::vector<const Limit*> limits_used(const TimingPlan& plan) {
     return used;
 }
 
-// What a residual costs: forward x + residual, s and norm against norm, backward with ds against without.
+// What a residual costs, forward x + residual, s and norm against norm, backward with ds against without; and what a y
+// of another type does.
 std::string over_alone_text(const TimingPlan& plan, std::size_t width) {
     std::string text;
     const Row* worst = nullptr;
@@ -62,8 +63,8 @@ std::string over_alone_text(const TimingPlan& plan, std::size_t width) {
     }
     if (!worst) return {};
     return fmt::format("\n{:<{}} {:>7} {:<5} {:<10} {:>10} {:>8} {:>8} {:>10}\n{}largest time/bytes: {:.2f} ({})\n",
-                       "with a residual over without, in this run", width, "threads", "cache", "impl", "time", "spread",
-                       "bytes", "time/bytes", text, worst->over_alone->ratio(), worst->title());
+                       "with an output, or a residual, over without", width, "threads", "cache", "impl", "time",
+                       "spread", "bytes", "time/bytes", text, worst->over_alone->ratio(), worst->title());
 }
 
 std::string noise_text(const TimingPlan& plan) {

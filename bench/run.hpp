@@ -64,8 +64,8 @@ struct Row {
     double part_of_limit = 0;  ///< minimal bytes a second over the limit's bytes a second
     /// time of the fastest other implementation on this case over this one's
     std::optional<double> against_others = {};
-    std::string alone = {};  ///< with a residual: the name of the case without
-    /// Over the same implementation's row without the residual.
+    std::string alone = {};  ///< with a y of another type, or else a residual: the name of the case without
+    /// Over the same implementation's row without that.
     struct OverAlone {
         double time, bytes;
         double spread;  ///< of both medians
@@ -103,10 +103,9 @@ struct Timing {
 
 /// Times every row that is not wrong, and the limits, by Google Benchmark: repetitions in random order. Fills
 /// everything that follows. Returns Google Benchmark's JSON document, its context extended by machine(), each run by
-/// the counters minimal_bytes, error_over_bound, part_of_limit, against_others and, with a residual, time_over_alone
-/// and bytes_over_alone. `timed` is called with each row
-/// whose last repetition is done. After a signal nothing further is begun, and the document says that it was
-/// interrupted.
+/// the counters minimal_bytes, error_over_bound, part_of_limit, against_others and, with a residual or a y of another
+/// type, time_over_alone and bytes_over_alone. `timed` is called with each row whose last repetition is done. After a
+/// signal nothing further is begun, and the document says that it was interrupted.
 std::string time(TimingPlan& plan, const Timing& timing, const Progress& progress, const Watch& watch = {},
                  const std::function<void(const Row&)>& timed = {});
 

@@ -72,6 +72,9 @@ Buffers buffers(Direction direction, bool adds = false) {
     return {tensors(direction, adds) - outputs, outputs};
 }
 
+// y, and what else is written.
+std::size_t largest_output(const Problem& p) { return std::max(tensor_bytes(p), y_bytes(p)); }
+
 // One arena a device and dtype, with room for the largest that runs there.
 class Arenas {
 public:
@@ -79,17 +82,18 @@ public:
         for (const Row& r : plan.rows)
             if (r.checked.wrong.empty())
                 grow(r.problem.device, r.problem.dtype, buffers(r.direction, r.problem.spec.adds()), r.sets,
-                     tensor_bytes(r.problem));
-        for (const Limit& l : plan.limits) grow(l.device, l.dtype, buffers(l.direction), l.sets, l.bytes);
+                     tensor_bytes(r.problem), largest_output(r.problem));
+        for (const Limit& l : plan.limits) grow(l.device, l.dtype, buffers(l.direction), l.sets, l.bytes, l.bytes);
         for (const auto& [key, room] : rooms_) arenas_.try_emplace(key, key.first, key.second, room.first, room.second);
     }
     const Arena& of(Device device, DType dtype) const { return arenas_.at({device, dtype}); }
 
 private:
-    void grow(Device device, DType dtype, const Buffers& of, std::size_t sets, std::size_t bytes) {
+    void grow(Device device, DType dtype, const Buffers& of, std::size_t sets, std::size_t bytes,
+              std::size_t output_bytes) {
         auto& [inputs, outputs] = rooms_[{device, dtype}];
         inputs = std::max(inputs, Arena::room(of.inputs * sets, bytes));
-        outputs = std::max(outputs, Arena::room(of.outputs * sets, bytes));
+        outputs = std::max(outputs, Arena::room(of.outputs * sets, output_bytes));
     }
     std::map<std::pair<Device, DType>, std::pair<std::size_t, std::size_t>> rooms_;
     std::map<std::pair<Device, DType>, Arena> arenas_;
@@ -118,7 +122,9 @@ void run_row(benchmark::State& state, const Row& row, const Parameters& paramete
     const bool adds = row.problem.spec.adds();
     const Buffers of = buffers(row.direction, adds);
     const auto input = [&](std::size_t set, std::size_t i) { return arena.input(of.inputs * set + i, bytes); };
-    const auto output = [&](std::size_t set, std::size_t i) { return arena.output(of.outputs * set + i, bytes); };
+    const auto output = [&](std::size_t set, std::size_t i) {
+        return arena.output(of.outputs * set + i, largest_output(row.problem));
+    };
     const auto forward = [&](std::size_t set) {
         if (adds) call.forward(input(set, 0), output(set, 0), set, input(set, 1), output(set, 1));
         else call.forward(input(set, 0), output(set, 0), set);

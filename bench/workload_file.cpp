@@ -16,8 +16,8 @@ using nlohmann::json;
 constexpr std::string_view prims[] = {"bnorm", "lnorm", "gnorm"},
                            variants[] = {"batch_norm", "layer_norm", "group_norm"}, sums[] = {"none", "stored"};
 // What a layer may have and no problem of a file can ask for.
-constexpr std::string_view not_read[] = {"affine_set",   "denominator", "divisor",        "dtype",
-                                         "gamma_offset", "param_dtype", "residual_dtype", "strides"};
+constexpr std::string_view not_read[] = {"affine_set",  "denominator",    "divisor",     "dtype",  "gamma_offset",
+                                         "param_dtype", "residual_dtype", "scale_value", "strides"};
 
 std::int64_t whole_number(std::string_view what, const json& value) {
     if (!value.is_number_integer() ||
@@ -39,12 +39,21 @@ std::optional<std::string> word_of(const json& problem, const char* key) {
     return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+bool is_true(const json& problem, const char* key) {
+    const auto word = word_of(problem, key);
+    if (word && *word != "true" && *word != "false")
+        throw Error(fmt::format("{} = {}; true or false is accepted", key, io::in_quotes(*word)));
+    return word == "true";
+}
+
 Workload workload_of(const json& problem) {
     if (!problem.is_object()) throw Error("is no object; {\"prim\": ..., \"shape\": [...], ...} is accepted");
     for (const std::string_view key : not_read)
         if (problem.contains(key))
-            throw Error(fmt::format("{} = {}; of options, eps, activation, cast and residual are accepted in a file",
-                                    key, io::in_quotes(problem[std::string(key)].dump())));
+            throw Error(
+                fmt::format("{} = {}; of options, eps, activation, cast, residual, output, scale, "
+                            "scale_power_of_two and scale_inverse are accepted in a file",
+                            key, io::in_quotes(problem[std::string(key)].dump())));
     member(problem, "prim");
     const std::string name = *word_of(problem, "prim");
     const auto* found = std::ranges::find(prims, name);
@@ -69,6 +78,13 @@ Workload workload_of(const json& problem) {
         if (std::ranges::find(sums, *word) == std::end(sums)) throw Error(unknown("residual", *word, sums));
         w.residual = parse_residual(*word);
     }
+    if (const auto word = word_of(problem, "output")) w.output = parse_output(*word);
+    if (const auto word = word_of(problem, "scale")) w.scale = parse_scale(*word);
+    w.scale_power_of_two = is_true(problem, "scale_power_of_two"), w.scale_inverse = is_true(problem, "scale_inverse");
+    validate({w.spec(), w.shape, DType::f32, Layout::channels_first, Mode::eval});  // what has a variance, runs say
+    if (w.scale == Scale::channels && !w.spec().block.groups)
+        throw Error(
+            fmt::format("scale = channels of {}; of lnorm, whose blocks have all channels, it is accepted", name));
     return w;
 }
 

@@ -21,9 +21,10 @@ struct Listed {
     std::int64_t groups = 1;
     bool both_layouts = false;
     Activation activation = Activation::none;
+    bool in_e4m3 = false;  // again with a y of 8 bits, and each kind of scale
 };
 
-constexpr Activation silu = Activation::silu;
+constexpr Activation silu = Activation::silu, none = Activation::none;
 constexpr Listed rows[] = {
     {"peers", "batch_norm", {128, 64, 56, 56}, 1, true},
     {"peers", "batch_norm", {32, 64, 56, 56}, 1, true},
@@ -68,19 +69,19 @@ constexpr Listed rows[] = {
     {"unet", "group_norm", {2, 2560, 16, 16}, 32},
     {"unet", "group_norm", {2, 1280, 8, 8}, 32},
     // decoders of 1B to 400B: rows of their width, from one token to a long prompt, at most 2^26 elements; before most
-    // of these norms a residual is added
+    // of these norms a residual is added, and behind them y may be quantized for a product in 8 bits
     {"llm", "rms_norm", {1, 2048}},
-    {"llm", "rms_norm", {1, 4096}},
+    {"llm", "rms_norm", {1, 4096}, 1, false, none, true},
     {"llm", "rms_norm", {1, 8192}},
     {"llm", "rms_norm", {1, 16384}},
-    {"llm", "rms_norm", {64, 4096}},
+    {"llm", "rms_norm", {64, 4096}, 1, false, none, true},
     {"llm", "rms_norm", {64, 8192}},
     {"llm", "rms_norm", {2048, 2048}},
-    {"llm", "rms_norm", {2048, 4096}},
-    {"llm", "rms_norm", {2048, 8192}},
+    {"llm", "rms_norm", {2048, 4096}, 1, false, none, true},
+    {"llm", "rms_norm", {2048, 8192}, 1, false, none, true},
     {"llm", "rms_norm", {2048, 16384}},
     {"llm", "rms_norm", {16384, 2048}},
-    {"llm", "rms_norm", {16384, 4096}},
+    {"llm", "rms_norm", {16384, 4096}, 1, false, none, true},
     // the unet's shapes as they are run: channels last, with silu behind the norm
     {"diffusion", "group_norm", {2, 320, 64, 64}, 32, false, silu},
     {"diffusion", "group_norm", {2, 960, 64, 64}, 32, false, silu},
@@ -131,13 +132,22 @@ Spec Workload::spec() const {
     s.groups = groups;
     if (eps) s.eps = *eps;
     s.activation = activation, s.residual = residual, s.cast = cast;
+    s.output = output, s.scale = scale, s.scale_power_of_two = scale_power_of_two, s.scale_inverse = scale_inverse;
     return s;
 }
 
-std::string Workload::text() const {
-    return fmt::format("{} {}{}{}{}{}", variant, dims, groups > 1 ? fmt::format(" G={}", groups) : "",
-                       activation == Activation::none ? "" : fmt::format(" {}", name_of(activation)),
-                       cast == Cast::after ? "" : " cast", residual == Residual::none ? "" : " residual");
+std::string Workload::text(char between, char of) const {
+    std::string text = fmt::format("{}{}{}", variant, between, dims);
+    const auto add = [&](bool there, std::string_view word) {
+        if (there) text += fmt::format("{}{}", between, word);
+    };
+    add(groups > 1, fmt::format("G{}{}", of, groups));
+    add(activation != Activation::none, name_of(activation));
+    add(cast != Cast::after, "cast"), add(residual != Residual::none, "residual");
+    if (output) add(true, fmt::format("output{}{}", of, name_of(*output)));
+    add(spec().quantizes(), fmt::format("scale{}{}", of, name_of(scale)));
+    add(scale_power_of_two, "power_of_two"), add(scale_inverse, "inverse");
+    return text;
 }
 
 Workload make_workload(std::string_view variant, const std::vector<std::int64_t>& dims, std::int64_t groups) {
@@ -167,9 +177,16 @@ std::vector<Workload> find_workloads(const std::string& name) {
         Workload w = make_workload(row.variant, {row.dims.begin(), std::ranges::find(row.dims, 0)}, row.groups);
         w.both_layouts = row.both_layouts, w.activation = row.activation;
         w.dtype = set->dtype, w.layout = set->layout;
-        workloads.push_back(w);
-        w.residual = Residual::stored;
-        if (set->and_residual) workloads.push_back(w);
+        const auto add = [&] {
+            w.residual = Residual::none;
+            workloads.push_back(w);
+            w.residual = Residual::stored;
+            if (set->and_residual) workloads.push_back(w);
+        };
+        add();
+        if (!row.in_e4m3) continue;
+        w.output = DType::e4m3;
+        for (const Scale scale : {Scale::given, Scale::block, Scale::channels}) w.scale = scale, add();
     }
     return workloads;
 }
@@ -184,9 +201,9 @@ std::vector<Workload> select_variants(const std::vector<Workload>& workloads,
         std::ranges::copy_if(workloads, std::back_inserter(selected),
                              [&](const Workload& w) { return w.variant == name; });
         if (selected.size() > before) continue;
-        std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t, Residual>> seen;
+        std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t, Residual, std::optional<DType>, Scale>> seen;
         for (Workload w : workloads) {
-            if (!seen.insert({w.shape.N, w.shape.C, w.shape.S, w.residual}).second) continue;
+            if (!seen.insert({w.shape.N, w.shape.C, w.shape.S, w.residual, w.output, w.scale}).second) continue;
             w.variant = name, w.eps.reset();
             w.groups = spec.groups > 1 ? usual_groups(w.shape.C) : 1;
             selected.push_back(w);

@@ -20,13 +20,17 @@ struct Workload {
     Activation activation = Activation::none;
     Residual residual = Residual::none;  ///< none or stored
     Cast cast = Cast::after;
+    std::optional<DType> output;  ///< of y, where it is not the data's
+    Scale scale = Scale::given;   ///< of a y of 8 bits
+    bool scale_power_of_two = false, scale_inverse = false;
     // unless others are asked for:
     DType dtype = DType::f32;
     Layout layout = Layout::channels_first;
     bool both_layouts = false;  ///< the other layout too
 
     Spec spec() const;
-    std::string text() const;  ///< "group_norm 32x64x56x56 G=32 silu cast residual"
+    /// "group_norm 32x64x56x56 G=32 silu cast residual output=e4m3 scale=block", or with other signs than ' ' and '='
+    std::string text(char between = ' ', char of = '=') const;
 };
 
 /// dims as they are in their network: [N, C, ...]; layer and rms norm over the last of them; weight norm over all but
@@ -41,9 +45,10 @@ std::vector<std::string_view> shape_sets();
 std::vector<Workload> find_workloads(const std::string& set_or_file);
 
 /// JSON: {"problems": [{"prim": "bnorm" | "lnorm" | "gnorm", "shape": [N, C, ...], "G": groups of gnorm, "eps",
-/// "activation", "cast" and "residual": optional}, ...]}, other keys ignored. bnorm is batch_norm, lnorm layer_norm
-/// over the last dimension, gnorm group_norm; residual is "none" or "stored". A problem that was there before with the
-/// same N, C, S, G, activation, cast and residual is skipped. Throws io::InputError naming the file, the problem's
+/// "activation", "cast", "residual", "output", "scale", "scale_power_of_two" and "scale_inverse": optional}, ...]},
+/// other keys ignored. bnorm is batch_norm, lnorm layer_norm over the last dimension, gnorm group_norm; residual is
+/// "none" or "stored"; scale "channels" is of lnorm alone. A problem that was there before with the same N, C, S, G and
+/// options but eps is skipped. Throws io::InputError naming the file, the problem's
 /// number and what would be accepted.
 std::vector<Workload> read_workloads(const std::filesystem::path& path);
 

@@ -104,11 +104,13 @@ TEST_CASE("every named shape set holds valid problems, and an unknown one is ans
     CHECK(find_workloads("peers").size() == 13);
     CHECK(find_workloads("peers")[8].text() == "group_norm 32x64x56x56 G=32");
     for (const Workload& w : find_workloads("llm")) CHECK((w.dtype == DType::bf16 && w.shape.size() <= 1 << 26));
-    CHECK(find_workloads("llm").size() == 24);  // each with a residual and without
+    CHECK(find_workloads("llm").size() == 54);  // each with a residual and without, and five with three outputs
     CHECK(find_workloads("llm")[0].text() == "rms_norm 1x2048");
     CHECK(find_workloads("llm")[1].text() == "rms_norm 1x2048 residual");
     CHECK(find_workloads("llm")[1].spec().residual == Residual::stored);
-    CHECK(select_variants(find_workloads("llm"), {"layer_norm"}).size() == 24);
+    CHECK(select_variants(find_workloads("llm"), {"layer_norm"}).size() == 54);
+    CHECK(find_workloads("llm")[5].text() == "rms_norm 1x4096 residual output=e4m3 scale=given");
+    CHECK(find_workloads("llm")[8].text() == "rms_norm 1x4096 output=e4m3 scale=channels");
     CHECK(find_workloads("diffusion")[0].text() == "group_norm 2x320x64x64 G=32 silu");
     CHECK(find_workloads("diffusion")[0].spec().activation == Activation::silu);
     CHECK(find_workloads("weights")[1].shape == Shape{1, 256, 256 * 9});

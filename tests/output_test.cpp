@@ -114,10 +114,6 @@ TEST_CASE("output: its words, and what is no output") {
     CHECK_THAT(refused("f32 nchw 2x3x4 output=e4m3 in_place=y check=combinations"), Contains("in_place=none or dx"));
     CHECK_THAT(find_check("zero_sum").refuses(parse_case("layer_norm reference bf16 nchw 2x3x4 output=f32")),
                Contains("y in the type of the data"));
-    for (const char* name : {"cpu", "reference"}) {
-        const Problem p = parse_case("layer_norm reference bf16 nchw 2x3x4 output=f32").problem();
-        CHECK(static_cast<bool>(find_implementation(name).supports(p)) == (std::string(name) == "reference"));
-    }
     Problem data{layer_norm(), {2, 3, 4}, DType::e4m3}, params{layer_norm(), {2, 3, 4}};
     params.spec.param_dtype = DType::e5m2;
     CHECK_THROWS_WITH(validate(data), Contains("of y alone"));

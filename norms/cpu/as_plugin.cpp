@@ -2,6 +2,7 @@
 // before the others on the include path.
 
 #include <algorithm>
+#include <array>
 
 #include "norms/cpu/gelu.cpp"
 #include "norms/cpu/kernels.cpp"
@@ -31,6 +32,10 @@ Problem problem_of(const normlab_problem& p) {
     spec.gamma_offset = p.gamma_offset;
     if (p.param_dtype != 0)
         spec.param_dtype = std::ranges::find(dtype_table, p.param_dtype - 1, &DTypeRow::plugin_code)->type;
+    if (p.output != 0)
+        spec.output = std::array{DType::f32, DType::e4m3, DType::e5m2}[static_cast<std::size_t>(p.output - 1)];
+    spec.scale = static_cast<Scale>(p.scale), spec.scale_power_of_two = p.scale_power_of_two != 0;
+    spec.scale_inverse = p.scale_inverse != 0;
     problem.shape = {p.N, p.C, p.S};
     problem.dtype = std::ranges::find(dtype_table, p.dtype, &DTypeRow::plugin_code)->type;
     problem.layout = static_cast<Layout>(p.layout), problem.mode = static_cast<Mode>(p.mode);
@@ -39,7 +44,10 @@ Problem problem_of(const normlab_problem& p) {
 
 const char* supports(const normlab_problem* p) {
     if (p->device != NORMLAB_HOST || p->epilogue != 0) return "on the host, and nothing fused behind it";
-    return block_layout(problem_of(*p)) ? nullptr : "its blocks are not of the row, slab or column kind";
+    const Problem problem = problem_of(*p);
+    const std::optional<BlockLayout> layout = block_layout(problem);
+    if (!layout) return "its blocks are not of the row, slab or column kind";
+    return cpu::Setup(problem, *layout).has_output() ? nullptr : "y of another type in rows and long runs alone";
 }
 
 int create(const normlab_problem* p, normlab_plan** plan) {
@@ -68,7 +76,11 @@ int forward(normlab_plan* plan, const normlab_forward_args* a) {
                                {a->state.mean, a->state.var, a->state.sigma, a->state.count},
                                saved_of(a->saved),
                                tensor(*plan, a->y),
-                               a->workspace},
+                               a->workspace,
+                               nullptr,
+                               {},
+                               nullptr,
+                               a->scale},
                               plan->threads);
     });
 }
@@ -94,7 +106,8 @@ const normlab_plugin* normlab_plugin_entry(std::uint32_t, const char*) {
         t.name = "cpu_kernels", t.description = "the kernels of norms/cpu";
         t.saves = NORMLAB_SAVES_MEAN | NORMLAB_SAVES_VAR | NORMLAB_SAVES_RSTD;
         std::ranges::fill(t.accumulation, NORMLAB_KAPPA_FREE);
-        t.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET | NORMLAB_READS_PARAM_DTYPE;
+        t.reads =
+            NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET | NORMLAB_READS_PARAM_DTYPE | NORMLAB_READS_OUTPUT;
         t.supports = supports, t.create = create, t.destroy = destroy, t.workspace_bytes = workspace_bytes;
         t.forward = forward, t.backward = backward, t.set_threads = set_threads, t.last_error = last_plugin_error;
         return t;

@@ -55,15 +55,27 @@ inline AppliedStatistics dx_statistics(const Setup& s, const ConstSavedView& sav
     return out;
 }
 
-/// f(offset, count, channel, varies) for the stretches of run r of block (., i) that one channel covers, or, where
-/// channels change from element to element, for stretches of channels channel, channel + 1, ...
+/// Elements of a run.
+struct Part {
+    std::int64_t first, count;
+};
+
+/// f(offset, count, channel, varies) for the stretches of a part of run r of block (., i) that one channel covers, or,
+/// where channels change from element to element, for stretches of channels channel, channel + 1, ...
+template <class F>
+void for_stretches(const Setup& s, std::int64_t i, std::int64_t r, const Part& part, const F& f) {
+    const ParamRule& rule = s.rule;
+    if (rule.modulus == 1) return f(part.first, part.count, rule.channel(i, r, 0), false);
+    const bool varies = rule.divisor == 1;
+    const std::int64_t step = varies ? rule.modulus : rule.divisor, end = part.first + part.count;
+    for (std::int64_t k = part.first, next = 0; k < end; k = next) {
+        next = std::min(end, k / step * step + step);
+        f(k, next - k, rule.channel(i, r, k), varies);
+    }
+}
 template <class F>
 void for_stretches(const Setup& s, std::int64_t i, std::int64_t r, const F& f) {
-    const ParamRule& rule = s.rule;
-    if (rule.modulus == 1) return f(std::int64_t{0}, s.g.len, rule.channel(i, r, 0), false);
-    const bool varies = rule.divisor == 1;
-    const std::int64_t step = varies ? rule.modulus : rule.divisor;
-    for (std::int64_t k = 0; k < s.g.len; k += step) f(k, step, rule.channel(i, r, k), varies);
+    for_stretches(s, i, r, {0, s.g.len}, f);
 }
 
 template <class P>
@@ -71,45 +83,54 @@ double entry(const P* values, std::int64_t c, double absent) {
     return values ? static_cast<double>(values[c]) : absent;
 }
 
-/// The elements of a block, from x, gamma and beta; args: of forward or backward.
+/// A part of run r of a block, from x, gamma and beta, to where `out` puts what begins at `start`; args: of forward or
+/// backward.
 template <class T, class Args, class Out>
-void block_elements(const Setup& s, const Args& args, std::int64_t block, const AppliedStatistics& statistics,
-                    const Out& out) {
+void part_elements(const Setup& s, const Args& args, std::int64_t block, std::int64_t r, const Part& part,
+                   std::int64_t start, const AppliedStatistics& statistics, const Out& out) {
     using A = ArithmeticOf<T>;
     using P = ParamOf<T>;
-    const auto* x = static_cast<const T*>(args.x.data);
+    const T* run = static_cast<const T*>(args.x.data) + s.start(s.g, block, r);
     const auto* gamma = static_cast<const P*>(args.affine.gamma);
     const auto* beta = static_cast<const P*>(args.affine.beta);
     const bool casts = s.problem.spec.casts();
-    for (std::int64_t r = 0; r < s.g.runs; ++r) {
-        const T* run = x + s.start(s.g, block, r);
-        const std::int64_t start = s.start(s.y, block, r);
-        for_stretches(s, block % s.g.inner, r, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
-            const std::int64_t at = start + k;
-            const P *g = gamma ? gamma + c : nullptr, *b = beta ? beta + c : nullptr;
-            if (casts) {
-                const ForwardTerms terms(statistics, 1, 0);
-                terms.template fit<A>() ? run_cast_forward<A>(run + k, at, n, terms, g, b, varies, out)
-                                        : run_cast_forward<double>(run + k, at, n, terms, g, b, varies, out);
-            } else if (varies) {
-                const ForwardTerms terms(statistics, 1, 0);
-                terms.template fit<A>() ? run_forward<A>(run + k, at, n, terms, g, b, out)
-                                        : run_forward<double>(run + k, at, n, terms, g, b, out);
-            } else {
-                const ForwardTerms terms(statistics, entry(gamma, c, 1), entry(beta, c, 0));
-                terms.template fit<A>() ? run_forward<A>(run + k, at, n, terms, out)
-                                        : run_forward<double>(run + k, at, n, terms, out);
-            }
-        });
-    }
+    for_stretches(s, block % s.g.inner, r, part, [&](std::int64_t k, std::int64_t n, std::int64_t c, bool varies) {
+        const std::int64_t at = start + k - part.first;
+        const P *g = gamma ? gamma + c : nullptr, *b = beta ? beta + c : nullptr;
+        if (casts) {
+            const ForwardTerms terms(statistics, 1, 0);
+            terms.template fit<A>() ? run_cast_forward<A>(run + k, at, n, terms, g, b, varies, out)
+                                    : run_cast_forward<double>(run + k, at, n, terms, g, b, varies, out);
+        } else if (varies) {
+            const ForwardTerms terms(statistics, 1, 0);
+            terms.template fit<A>() ? run_forward<A>(run + k, at, n, terms, g, b, out)
+                                    : run_forward<double>(run + k, at, n, terms, g, b, out);
+        } else {
+            const ForwardTerms terms(statistics, entry(gamma, c, 1), entry(beta, c, 0));
+            terms.template fit<A>() ? run_forward<A>(run + k, at, n, terms, out)
+                                    : run_forward<double>(run + k, at, n, terms, out);
+        }
+    });
 }
 
-/// The elements of all blocks, from what is saved of them.
-template <class T, class Args, class Out>
-void elements_of_blocks(const Setup& s, const Args& args, const Out& out, [[maybe_unused]] int threads) {
+/// The elements of blocks, to where `out` puts them: what forward_blocks gives them to.
+template <class T, class Out>
+struct Elements {
+    const Setup& s;
+    Out out;
+
+    template <class Args>
+    void operator()(const Args& args, std::int64_t block, const AppliedStatistics& statistics) const {
+        for (std::int64_t r = 0; r < s.g.runs; ++r)
+            part_elements<T>(s, args, block, r, {0, s.g.len}, s.start(s.y, block, r), statistics, out);
+    }
+};
+
+/// `put` of all blocks, from what is saved of them.
+template <class Args, class Put>
+void put_blocks(const Setup& s, const Args& args, const Put& put, [[maybe_unused]] int threads) {
 #pragma omp parallel for schedule(static) num_threads(s.team(threads))
-    for (std::int64_t block = 0; block < s.blocks(); ++block)
-        block_elements<T>(s, args, block, saved_statistics(args.saved, block), out);
+    for (std::int64_t block = 0; block < s.blocks(); ++block) put(args, block, saved_statistics(args.saved, block));
 }
 
 template <class T>
@@ -122,9 +143,10 @@ void block_sum(const Setup& s, const ForwardArgs& args, std::int64_t block) {
     }
 }
 
-/// With a residual a block's s is written first, and normalized while it is in cache.
-template <class T, class Out>
-void forward_blocks(const Setup& s, const ForwardArgs& given, const Out& out, [[maybe_unused]] int threads) {
+/// put(args, block, statistics) makes a block's y. With a residual a block's s is written first, and normalized while
+/// it is in cache.
+template <class T, class Put>
+void forward_blocks(const Setup& s, const ForwardArgs& given, const Put& put, [[maybe_unused]] int threads) {
     const bool centred = s.problem.spec.centred(), corrected = s.problem.has_correction(), adds = s.problem.spec.adds();
     ForwardArgs args = given;
     if (adds) args.x = given.added.s;
@@ -136,14 +158,14 @@ void forward_blocks(const Setup& s, const ForwardArgs& given, const Out& out, [[
             const Moments2 moments = pairwise(
                 0, s.g.runs, [&](std::int64_t r) { return run_moments(x + s.start(s.g, block, r), s.g.len, centred); });
             const AppliedStatistics statistics = own_statistics(s, moments, block, args.saved);
-            if (!corrected) block_elements<T>(s, args, block, statistics, out);
+            if (!corrected) put(args, block, statistics);
         } else {
-            block_elements<T>(s, args, block, given_statistics(s.problem.spec, args.state, block, args.saved), out);
+            put(args, block, given_statistics(s.problem.spec, args.state, block, args.saved));
         }
     }
     if (!corrected) return;
     renorm_factors(s.problem, args.state, args.saved.mean, args.saved.var, args.saved.r, args.saved.d);
-    elements_of_blocks<T>(s, args, out, threads);
+    put_blocks(s, args, put, threads);
 }
 
 /// One block's dx, and its share of dgamma and dbeta where one of them is asked for. With a residual x is s. G: of dy,

@@ -47,13 +47,15 @@ std::optional<Problem> by_channel(Problem p) {
     return p;
 }
 
-// What the kernels work on. Nothing where they have no blocks for it, or where those of a strided tensor have other
-// runs than the dense one's: so that results have the same bits. Row and slab alone know of strides.
-std::optional<Setup> setup_of(const Problem& seen) {
+// What the kernels work on, of a problem as it is seen by channel. Nothing where they have no blocks for it, or where
+// those of a strided tensor have other runs than the dense one's: so that results have the same bits. Row and slab
+// alone know of strides.
+std::optional<Setup> setup_of(const Problem& p, const Problem& seen) {
     if (seen.shape.size() == 0) return Setup(seen, BlockLayout{});
     const std::optional<BlockLayout> dense = block_layout(seen);
     if (!dense) return std::nullopt;
     Setup setup(seen, *dense);
+    setup.scaled_channels = Setup::scaled_channels_of(p);  // of what are channels to the caller
     const bool strides = setup.kernel != Kernel::column && !setup.has_few();
     const auto counts = [](const Geometry& g) { return std::tuple(g.outer, g.inner, g.runs, g.len); };
     for (const auto& [gaps, geometry] : {std::pair(&seen.gaps.x, &setup.g), std::pair(&seen.gaps.y, &setup.y),
@@ -69,7 +71,7 @@ std::optional<Setup> setup_of(const Problem& seen) {
 
 class CpuPlan final : public Plan {
 public:
-    explicit CpuPlan(const Setup& setup) : setup_(setup), kernels_(best_kernels(setup.problem.dtype)) {}
+    explicit CpuPlan(const Problem& p) : setup_(*setup_of(p, *by_channel(p))), kernels_(best_kernels(p.dtype)) {}
     std::size_t workspace_bytes() const override { return kernels_.workspace_bytes(setup_); }
     void set_threads(int threads) override { threads_ = threads; }
     void forward(const ForwardArgs& args) const override { kernels_.forward(setup_, args, threads_); }
@@ -91,7 +93,6 @@ public:
         if (p.device != Device::host) return {"it works on host memory"};
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
         if (p.spec.masked) return {"it has no mask: every element counts"};
-        if (p.outputs() != p.dtype) return {"it writes y in the data's type"};
         if (!p.dense() && (p.spec.activates() || p.spec.affine_set != AffineSet::channel))
             return {"it has no strides beside an activation, or beside gamma and beta that are not one a channel"};
         const std::optional<Problem> seen = by_channel(p);
@@ -99,11 +100,15 @@ public:
             return {
                 "of gamma and beta that are not one a channel it has, channels first, an element's in blocks that are "
                 "samples, and a sample's and channel's in blocks within a sample"};
-        const std::optional<Setup> setup = setup_of(*seen);
+        const std::optional<Setup> setup = setup_of(p, *seen);
         if (!setup && !p.dense())
             return {
                 "of strides it has those between the long runs of blocks, and none within the runs of a dense tensor"};
         if (!setup) return {"its blocks are not of the row, slab or column kind"};
+        if (p.shape.size() > 0 && !setup->has_output())
+            return {
+                "it writes y in another type than the data's in rows and long runs, not in the column kind, and has "
+                "scales of 128 channels where these lie side by side in rows"};
         if (p.spec.casts() && p.shape.size() > 0 && setup->kernel == Kernel::column && !setup->has_few())
             return {"it rounds x_hat before gamma in blocks of long runs and of few elements, not in the column kind"};
         if (!p.spec.adds()) return {};
@@ -114,9 +119,7 @@ public:
         return {};
     }
     Accumulation accumulation(DType) const override { return Accumulation::kappa_free; }
-    std::unique_ptr<Plan> plan(const Problem& p) const override {
-        return std::make_unique<CpuPlan>(*setup_of(*by_channel(p)));
-    }
+    std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<CpuPlan>(p); }
 };
 
 }  // namespace

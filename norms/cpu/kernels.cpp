@@ -4,6 +4,7 @@
 
 #include "norms/cpu/column_passes.hpp"
 #include "norms/cpu/few.hpp"
+#include "norms/cpu/quantize.hpp"
 #include "norms/element.hpp"
 
 namespace normlab::cpu {
@@ -74,11 +75,27 @@ private:
 template <class T, class Out>
 void forward_to(const Setup& s, const ForwardArgs& args, const Out& out, int threads) {
     if (s.has_few()) return few_forward<T>(s, args, out, threads);
-    s.kernel == Kernel::column ? forward_columns<T>(s, args, out, threads) : forward_blocks<T>(s, args, out, threads);
+    s.kernel == Kernel::column ? forward_columns<T>(s, args, out, threads)
+                               : forward_blocks<T>(s, args, Elements<T, Out>{s, out}, threads);
+}
+
+// y of another type than the data, which row and slab alone have, blocks of few elements among theirs.
+template <class T>
+void forward_output(const Setup& s, const ForwardArgs& args, int threads) {
+    if constexpr (sizeof(T) <= sizeof(float)) {
+        const auto forward_with = [&](const auto& put) { forward_blocks<T>(s, args, put, threads); };
+        const DType type = s.problem.outputs();
+        if (type == DType::e4m3) return forward_with(QuantizedElements<T, e4m3>{s});
+        if (type == DType::e5m2) return forward_with(QuantizedElements<T, e5m2>{s});
+        auto* y = static_cast<float*>(args.y.data);
+        s.problem.spec.activates() ? forward_with(Elements<T, Activated<float>>{s, {y, s.problem.spec.activation}})
+                                   : forward_with(Elements<T, AsItIs<float>>{s, {y}});
+    }
 }
 
 template <class T>
 void forward(const Setup& s, const ForwardArgs& args, int threads) {
+    if (s.problem.outputs() != s.problem.dtype) return forward_output<T>(s, args, threads);
     T* y = static_cast<T*>(args.y.data);
     s.problem.spec.activates() ? forward_to<T>(s, args, Activated<T>{y, s.problem.spec.activation}, threads)
                                : forward_to<T>(s, args, AsItIs<T>{y}, threads);
@@ -105,7 +122,7 @@ void backward_behind(Setup s, BackwardArgs args, int threads) {
                                   s.problem.spec.activation};
     args.workspace = static_cast<std::byte*>(args.workspace) + arena.used();
     if (s.has_few()) elements_of_few<T>(s, args, out, threads);
-    else if (s.kernel != Kernel::column) elements_of_blocks<T>(s, args, out, threads);
+    else if (s.kernel != Kernel::column) put_blocks(s, args, Elements<T, BeforeActivation<T>>{s, out}, threads);
     else elements_of_columns<A, T>(s, args, ColumnArrays<A>(s, args.workspace), out, threads);
     args.dy.data = out.dz;
     backward<T, A>(s, args, threads);

@@ -1,7 +1,8 @@
 #pragma once
 // Eight elements at a time, as GCC's and clang's vector types: the compiler turns them into whatever the target has,
-// with the same result. Storage types are widened on loading and rounded to nearest even on storing (bf16, f16: the
-// same bits as norms/half.hpp). A partial group is padded with zeros, so that body and tail of a loop round alike.
+// with the same result. Storage types are widened on loading and rounded to nearest even on storing, to the same bits
+// as in norms/half.hpp and norms/fp8.hpp. A partial group is padded with zeros, so that body and tail of a loop round
+// alike.
 
 #include <bit>
 #include <cstdint>
@@ -10,9 +11,12 @@
 
 #ifdef __AVX__
 #include <immintrin.h>
+#elif defined(__x86_64__)
+#include <emmintrin.h>
 #endif
 
 #include "norms/cpu/setup.hpp"
+#include "norms/fp8.hpp"
 #include "norms/half.hpp"
 
 namespace normlab::cpu {
@@ -23,7 +27,9 @@ using F8 = float __attribute__((vector_size(32)));
 using F4 = float __attribute__((vector_size(16)));
 using D4 = double __attribute__((vector_size(32)));
 using U8 = std::uint32_t __attribute__((vector_size(32)));
+using U4 = std::uint32_t __attribute__((vector_size(16)));
 using H8 = std::uint16_t __attribute__((vector_size(16)));
+using B8 = std::uint8_t __attribute__((vector_size(8)));
 
 // Four floats to doubles and back: one instruction, which GCC 12 does not find by itself.
 #ifdef __AVX__
@@ -32,6 +38,18 @@ NORMLAB_INLINE F4 narrowed(D4 v) { return _mm256_cvtpd_ps(v); }
 #else
 NORMLAB_INLINE D4 widened(F4 v) { return __builtin_convertvector(v, D4); }
 NORMLAB_INLINE F4 narrowed(D4 v) { return __builtin_convertvector(v, F4); }
+#endif
+
+// The low bytes of numbers below 256, likewise in two instructions.
+#ifdef __x86_64__
+NORMLAB_INLINE B8 low_bytes(U8 v) {
+    const auto low = std::bit_cast<__m128i>(U4(__builtin_shufflevector(v, v, 0, 1, 2, 3))),
+               high = std::bit_cast<__m128i>(U4(__builtin_shufflevector(v, v, 4, 5, 6, 7)));
+    const __m128i words = _mm_packs_epi32(low, high);
+    return std::bit_cast<B8>(_mm_cvtsi128_si64(_mm_packus_epi16(words, words)));
+}
+#else
+NORMLAB_INLINE B8 low_bytes(U8 v) { return __builtin_convertvector(v, B8); }
 #endif
 
 /// Eight doubles: a pair of the widest vector that compilers keep in registers on every x86-64-v3 machine.
@@ -97,6 +115,22 @@ NORMLAB_INLINE H8 narrowed(F8 v, f16) {  // the cases of f16's constructor, all 
     return __builtin_convertvector(sign | r, H8);
 }
 
+template <int exponent_bits, std::uint8_t largest_code>
+NORMLAB_INLINE B8 narrowed(F8 v, Float8<exponent_bits, largest_code>) {
+    using Q = Float8<exponent_bits, largest_code>;
+    constexpr int dropped = 23 - Q::fraction_bits;
+    constexpr std::uint32_t least_normal = (128u - Q::bias) << 23,
+                            largest = ((127u - Q::bias) << 23) + (std::uint32_t{largest_code} << dropped);
+    const U8 u = std::bit_cast<U8>(v), magnitude = u & 0x7fffffffu,
+             kept = magnitude > largest ? U8{} + largest : magnitude, exponent = kept & 0x7f800000u,
+             power = exponent > least_normal ? exponent : U8{} + least_normal;
+    // 2^23 of what neighbours are apart here: the sum rounds at that place, and has their number in its low bits
+    const U8 aligned = power + (static_cast<std::uint32_t>(dropped) << 23),
+             steps = std::bit_cast<U8>(std::bit_cast<F8>(kept) + std::bit_cast<F8>(aligned)) - aligned,
+             code = ((power - least_normal) >> dropped) + steps;
+    return low_bytes(((u >> 24) & 0x80u) | code | (as_mask(v != v) & 0x7fu));
+}
+
 /// Eight elements at p as A (float or double; double data as double only).
 template <class A, class T>
 NORMLAB_INLINE Lanes<A> load(const T* p, Full) {
@@ -117,8 +151,8 @@ NORMLAB_INLINE void store(T* p, Lanes<A> v, Full) {
     } else if constexpr (std::is_same_v<A, double>) {
         store<float>(p, static_cast<F8>(v), Full{});
     } else {
-        const H8 half = narrowed(v, T{});
-        std::memcpy(static_cast<void*>(p), &half, sizeof half);
+        const auto narrow = narrowed(v, T{});
+        std::memcpy(static_cast<void*>(p), &narrow, sizeof narrow);
     }
 }
 

@@ -35,7 +35,7 @@ struct Setup {
     NORMLAB_INLINE Setup(const Problem& p, const BlockLayout& layout)
         : problem(p), g(layout.blocks), y(g), dy(g), dx(g), rule(layout.params),
           kernel(kernel_for(layout.blocks, p.dtype)), own(p.own_statistics()), m(static_cast<double>(p.block_size())),
-          q(p.spec.divisor_of(m)) {}
+          q(p.spec.divisor_of(m)), scaled_channels(scaled_channels_of(p)) {}
 
     Problem problem;
     Geometry g;          // of x
@@ -44,6 +44,27 @@ struct Setup {
     Kernel kernel;
     bool own;     ///< statistics are the input's
     double m, q;  ///< elements of a block; divisor of the variance and of sum g x_hat
+    std::int64_t scaled_channels;
+
+    /// Where every 128 channels have a scale (Scale::channels): the channels of a block, if those of a position lie
+    /// side by side and share no scale with another block's; else 0.
+    NORMLAB_INLINE static std::int64_t scaled_channels_of(const Problem& p) {
+        const Axes& block = p.spec.block;
+        const std::int64_t C = p.shape.C, D = !p.own_statistics() || !block.channels ? 1
+                                              : block.groups                         ? C
+                                                                                     : p.channels_per_group();
+        const bool touch = C == 1 || p.shape.S == 1 || p.layout == Layout::channels_last;
+        return touch && (D == C || D % channels_of_a_scale == 0) ? D : 0;
+    }
+    /// y of another type than the data's, in row and slab, with the scales that are asked for.
+    NORMLAB_INLINE bool has_output() const {
+        const bool scaled = problem.spec.scale != Scale::channels || (g.runs == 1 && scaled_channels > 0);
+        return problem.outputs() == problem.dtype || (kernel != Kernel::column && scaled);
+    }
+    /// Scales of a row of such channels.
+    NORMLAB_INLINE std::int64_t scales_of_row() const {
+        return g.len / scaled_channels * ((scaled_channels + channels_of_a_scale - 1) / channels_of_a_scale);
+    }
 
     NORMLAB_INLINE std::int64_t blocks() const { return g.outer * g.inner; }
     /// Where run r of a block of x, y, dy or dx begins.

@@ -6,6 +6,7 @@
 #include "norms/activation.hpp"
 #include "norms/implementation.hpp"
 #include "norms/reference/formulas.hpp"
+#include "norms/scale.hpp"
 
 namespace normlab::reference {
 
@@ -179,26 +180,19 @@ StatisticsOfBlocks<T> ReferencePlan<T>::running(const StateView& state) const {
 template <class T>
 void ReferencePlan<T>::quantize(const Array<T>& y, const ForwardArgs& args) const {
     const Spec& s = p_.spec;
-    const auto largest = static_cast<float>(row_of(*s.output).largest);
     std::vector<float> found(s.finds_scale() ? static_cast<std::size_t>(p_.scale_count()) : 0);
     const auto value = [&](std::size_t i) { return convert<float>(y.data()[i]); };
     for (std::size_t i = 0; !found.empty() && i < y.size(); ++i)
         if (const float size = std::abs(value(i)); std::isfinite(size))
             found[p_.scale_entry(i)] = std::max(found[p_.scale_entry(i)], size);
-    for (std::size_t k = 0; k < found.size(); ++k) {
-        float scale = std::max(found[k] / largest, 1 / (largest * 512));
-        int exponent = 0;
-        if (s.scale_power_of_two && std::frexp(scale, &exponent) > 0.5f) scale = std::ldexp(1.0f, exponent);
-        args.scale[k] = s.scale_inverse ? 1 / scale : scale;
-    }
+    for (std::size_t k = 0; k < found.size(); ++k) args.scale[k] = found_scale(s, found[k]);
     const Steps at = args.y.steps();
     std::size_t i = 0;
     for (std::int64_t n = 0; n < p_.shape.N; ++n)
         for (std::int64_t c = 0; c < p_.shape.C; ++c)
             for (std::int64_t k = 0; k < p_.shape.S; ++k, ++i) {
-                const float scale = args.scale[p_.scale_entry(i)];
                 write_element(args.y.data, args.y.dtype, at.offset(n, c, k),
-                              s.scale_inverse ? value(i) * scale : value(i) / scale);
+                              quotient(s, value(i), args.scale[p_.scale_entry(i)]));
             }
 }
 
