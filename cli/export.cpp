@@ -23,10 +23,10 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
         cases.back().implementation = verify::script_name;
     }
     if (!cases.empty() &&
-        !given(verb, {"--tier",        "--variant",    "--check",        "--dtype",      "--layout",
-                      "--mode",        "--convention", "--eps",          "--momentum",   "--running",
-                      "--denominator", "--divisor",    "--gamma-offset", "--activation", "--param-dtype",
-                      "--affine-set",  "--cast",       "--output",       "--residual",   "--residual-dtype"})
+        !given(verb, {"--tier",         "--variant",    "--check",         "--dtype",      "--layout",      "--mode",
+                      "--convention",   "--eps",        "--momentum",      "--running",    "--denominator", "--divisor",
+                      "--gamma-offset", "--activation", "--param-dtype",   "--affine-set", "--cast",        "--part",
+                      "--output",       "--residual",   "--residual-dtype"})
              .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
@@ -111,6 +111,15 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
     add_value(
         verb, "--cast", to.cast, [](std::string_view, const std::string& word) { return parse_cast(word); },
         "before: x_hat is rounded to the data's type before it is multiplied by gamma (default: after)");
+    add_value(
+        verb, "--part", to.part,
+        [](std::string_view flag, const std::string& word) {
+            const double part = verify::parse_number(flag, word);
+            if (part > 0 && part <= 1) return part;
+            throw Error(fmt::format("{} {}; a number above 0, up to 1, is accepted", flag, word));
+        },
+        "the share of a block, its first elements, that the root mean square of rms_norm, partial_rms_norm and "
+        "filter_response_norm is of (default: the variant's)");
     add_value(
         verb, "--output", to.output,
         [](std::string_view, const std::string& word) {

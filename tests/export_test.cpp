@@ -238,6 +238,23 @@ TEST_CASE("a script gives y of 16-bit data in f32 where that is said") {
     CHECK(judge(folder.path).failing("y", "") > 0);
 }
 
+TEST_CASE("a script has statistics of the part that is said, or the variant's own") {
+    for (const std::optional<double> part : {std::optional<double>(), std::optional(0.3)}) {
+        const FixedSettings fixed{.part = part};
+        const Folder folder({.variants = {"partial_rms_norm"}, .checks = {"accuracy"}}, Tier::smoke, fixed);
+        right_script_holds(
+            folder, {"reference"}, part ? [](const Spec& spec) { return spec.part == 0.3; } : [](const Spec& spec) {
+                return spec.part == 0.0625;
+            });
+        fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+            Inputs<double> other = in;
+            other.problem.spec.part = 0.5;
+            out = run(find_implementation("reference"), other);
+        });
+        CHECK(judge(folder.path).failing("y", "") > 0);
+    }
+}
+
 TEST_CASE("a script is asked for no y of 8 bits") {
     CHECK_THROWS_WITH(Folder("rms_norm reference bf16 nchw 5x6x3 output=e4m3"), Contains("output of 8 bits"));
 }

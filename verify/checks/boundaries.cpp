@@ -64,6 +64,17 @@ struct Reach {
 
 using Blocks = std::vector<std::vector<std::size_t>>;  // elements of each
 
+// Those that the block's statistics are of: of a part, the first that count.
+std::vector<bool> moving_statistics(const Inputs<double>& in, const Blocks& blocks) {
+    std::vector<bool> moves(in.x.size());
+    for (const auto& block : blocks) {
+        const auto m = std::ranges::count_if(block, [&](std::size_t i) { return in.counts(i); });
+        double left = in.problem.spec.part_of(static_cast<double>(m));
+        for (const std::size_t i : block) moves[i] = in.counts(i) && left-- > 0;
+    }
+    return moves;
+}
+
 Finding confined(std::string_view quantity, const Problem& p, const std::vector<double>& got,
                  std::vector<double> before, const Reach& reach, const std::vector<double>& within) {
     Finding f{std::string(quantity)};
@@ -87,7 +98,9 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // multiplies it by 0. Below a floor, where no mean is removed, dx has no sum over the block. Behind an activation dz
 // has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0. Behind relu dz
 // may be chosen, not multiplied: 0 where act' is 0, whatever dy is. With a residual s has what x has there, and
-// d_residual is as dx. What a mask leaves out sees nothing and shows in nothing but s.
+// d_residual is as dx. What a mask leaves out sees nothing and shows in nothing but s. Where statistics are of a part,
+// x of another element is in y there alone; dx of the others has no sum over the block, and is g times a rstd that an
+// infinity of x makes 0.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -107,12 +120,17 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const auto block_counts = std::ranges::count_if(blocks[k], [&](std::size_t i) { return in.counts(i); });
     // of a single element a variance may be 0, and of a running one nothing may be left, whatever it is
     const bool shows = counts && (in.mask.empty() || block_counts > 1);
+    const std::vector<bool> moves = moving_statistics(in, blocks);
+    const bool in_part = in_x && moves[at];
     for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
         if (!counts || !in.counts(i)) continue;
-        y.may[i] = in_x, y.must[i] = shows && in_x && (i == at || !zero_others) && !has_limit;
-        dx.may[i] = true, dx.must[i] = shows && !chosen && (apart ? i == at : own || !in_x);
-        if (in_x) dgamma.may[p.affine_entry(i)] = true;
-        if (in_x && p.spec.activates()) dbeta.may[p.affine_entry(i)] = true;
+        if (own && !in_part && !moves[i] && i != at) continue;
+        y.may[i] = in_x && (i == at || !own || in_part),
+        y.must[i] = y.may[i] && shows && (i == at || !zero_others) && !has_limit;
+        const bool summed = !own || moves[i] || (in_x ? in_part && !zero_others : i == at);
+        dx.may[i] = true, dx.must[i] = shows && !chosen && summed && (apart ? i == at : own || !in_x);
+        if (in_x && y.may[i]) dgamma.may[p.affine_entry(i)] = true;
+        if (y.may[i] && p.spec.activates()) dbeta.may[p.affine_entry(i)] = true;
     }
     dgamma.may[entry] = counts, dgamma.must[entry] = shows && !chosen;
     if (!in_x || p.spec.activates()) dbeta.may[entry] = counts;
@@ -154,6 +172,7 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
     const bool activates = p.spec.activates();
     Reach y(size), dx(size), s(size), parameters(static_cast<std::size_t>(p.affine_count()));
     const auto uses = [&](std::size_t i) { return p.affine_entry(i) == entry && in.counts(i); };
+    const std::vector<bool> moves = moving_statistics(in, blocks);
     for (std::size_t i = 0; i < size; ++i)
         if (uses(i)) y.may[i] = y.must[i] = true, parameters.may[entry] = parameters.must[entry] = activates;
     for (const auto& block : blocks) {
@@ -161,8 +180,8 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
         for (const std::size_t i : block) met |= (in_gamma || activates) && uses(i);
         for (const std::size_t i : block)
             if (met && in.counts(i)) {
-                dx.may[i] = p.own_statistics() || uses(i);
-                dx.must[i] = in.mask.empty() && (!apart || uses(i));
+                dx.may[i] = (p.own_statistics() && moves[i]) || uses(i);
+                dx.must[i] = in.mask.empty() && ((!apart && moves[i]) || uses(i));
             }
     }
     const Reach* const reach[] = {&y, &dx, &parameters, &parameters, &s, &dx};

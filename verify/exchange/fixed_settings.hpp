@@ -41,6 +41,7 @@ struct FixedSettings {
     AffineSet affine_set = AffineSet::channel;
     Cast cast = Cast::after;
     std::optional<DType> output;  ///< where the data's arithmetic is its own, and no other type
+    std::optional<double> part;   ///< of layers that divide by a root mean square; where nothing is said the variant's
     bool as_cases_say = false;    ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }

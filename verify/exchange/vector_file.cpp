@@ -115,6 +115,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "affine_set",
                                           "cast",
                                           "output",
+                                          "part",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -152,6 +153,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "residual_dtype") a.residual_dtype = kernel_dtype(key, value);
         else if (key == "affine_set") a.affine_set = parse_affine_set(text(key, value));
         else if (key == "cast") a.cast = parse_cast(text(key, value));
+        else if (key == "part") a.part = number(key, value);
         else if (key == "output") a.output = kernel_dtype(key, value);
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));

@@ -67,6 +67,7 @@ struct VectorAttributes {
     AffineSet affine_set = AffineSet::channel;
     Cast cast = Cast::after;
     std::optional<DType> output;
+    std::optional<double> part;
     Layout layout = Layout::channels_first;  ///< of x, dy, y and dx in their files: [N, C, ...] or [N, ..., C]
     std::optional<double> mean_initial, spread_initial;
     std::int64_t batches_initial = 0;
