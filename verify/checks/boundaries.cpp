@@ -99,8 +99,8 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 // has what z has, so that dbeta sees x; and with statistics given an infinity may end in the limit 0. Behind relu dz
 // may be chosen, not multiplied: 0 where act' is 0, whatever dy is. With a residual s has what x has there, and
 // d_residual is as dx. What a mask leaves out sees nothing and shows in nothing but s. Where statistics are of a part,
-// x of another element is in y there alone; dx of the others has no sum over the block, and is g times a rstd that an
-// infinity of x makes 0.
+// x of another element is in y there alone, where an infinity may end in an activation's limit; dx of the others has no
+// sum over the block, and is g times a rstd that an infinity of x makes 0.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -110,9 +110,10 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const Outputs<double> got = run(implementation, bad);
     const auto size = in.x.size(), C = static_cast<std::size_t>(c.shape.C), S = static_cast<std::size_t>(c.shape.S),
                entries = static_cast<std::size_t>(p.affine_count()), entry = p.affine_entry(at);
+    const std::vector<bool> moves = moving_statistics(in, blocks);
     const bool own = p.own_statistics(), zero_others = !p.spec.centred() && std::isinf(value),
-               apart = !in_x && !p.spec.centred() && p.spec.has_floor(),
-               has_limit = p.spec.activates() && !own && std::isinf(value),
+               apart = !in_x && !p.spec.centred() && p.spec.has_floor(), of_statistics = in_x && own && moves[at],
+               has_limit = p.spec.activates() && !of_statistics && std::isinf(value),
                chosen = !in_x && p.spec.activation == Activation::relu;
     Reach y(size), dx(size), dgamma(entries), dbeta(entries), s(size), state(C);
     s.may[at] = s.must[at] = in_x;
@@ -120,14 +121,12 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const auto block_counts = std::ranges::count_if(blocks[k], [&](std::size_t i) { return in.counts(i); });
     // of a single element a variance may be 0, and of a running one nothing may be left, whatever it is
     const bool shows = counts && (in.mask.empty() || block_counts > 1);
-    const std::vector<bool> moves = moving_statistics(in, blocks);
-    const bool in_part = in_x && moves[at];
     for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
         if (!counts || !in.counts(i)) continue;
-        if (own && !in_part && !moves[i] && i != at) continue;
-        y.may[i] = in_x && (i == at || !own || in_part),
+        if (own && !of_statistics && !moves[i] && i != at) continue;
+        y.may[i] = in_x && (i == at || !own || of_statistics),
         y.must[i] = y.may[i] && shows && (i == at || !zero_others) && !has_limit;
-        const bool summed = !own || moves[i] || (in_x ? in_part && !zero_others : i == at);
+        const bool summed = !own || moves[i] || (in_x ? of_statistics && !zero_others : i == at);
         dx.may[i] = true, dx.must[i] = shows && !chosen && summed && (apart ? i == at : own || !in_x);
         if (in_x && y.may[i]) dgamma.may[p.affine_entry(i)] = true;
         if (y.may[i] && p.spec.activates()) dbeta.may[p.affine_entry(i)] = true;

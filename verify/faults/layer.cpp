@@ -294,7 +294,8 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
         for (const std::int64_t i : set) sum = added(sum, x[index(i)]);
         if (f_.mask_times_0 != 0)
             for (const std::int64_t i : blocks_[index(b)]) sum += counts(index(i)) ? 0 : 0 * x[index(i)];
-        double mean = (centred_ ? f_.mean : f_.kept_mean) * sum / m;
+        const double of_sum = centred_ ? f_.mean : f_.kept_mean;
+        double mean = of_sum == 0 ? 0 : of_sum * sum / m;  // 0 times NaN is NaN
         if (f_.mean_in_f32 != 0 && dtype_ != DType::f64) mean = rounded(mean, DType::f32);
         const double about = f_.one_pass != 0 ? 0 : mean;
         for (const std::int64_t i : part) squares = added(squares, (x[index(i)] - about) * (x[index(i)] - about));
@@ -500,11 +501,10 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         for (const std::int64_t i : blocks_[index(b)]) {
             const auto k = index(i);
             if (!counts(k) && f_.mask_keeps_dx == 0) continue;
-            // 0 times NaN is NaN
-            const double means = share == 0
-                                     ? 0
-                                     : share * ((centred_ ? f_.mean_g : f_.kept_mean_g) * sum / m +
-                                                (is_other(i) ? f_.part_in_others : 1) * by * hat[k] * sum_hat / q);
+            const auto times = [](double factor, double v) { return factor == 0 ? 0 : factor * v; };  // also of NaN
+            const double of_hat = is_other(i) ? f_.part_in_others : 1,
+                         means = times(share, times(centred_ ? f_.mean_g : f_.kept_mean_g, sum / m) +
+                                                  times(of_hat, by * hat[k] * sum_hat / q));
             const double term = (own_ ? f_.g : 1) * g[k] - means;
             dx[k] = flat ? 0 : f_.dx * below * rstd * term * (f_.gamma_after_means != 0 ? gamma[index(entry(i))] : 1);
             if (!counts(k)) dx[k] *= f_.mask_keeps_dx;
