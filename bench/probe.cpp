@@ -117,8 +117,8 @@ public:
         const Real mean_g = p_.spec.centred() ? g_sum.value() / static_cast<Real>(block.elements.size()) : 0,
                    mean_g_x_hat = g_x_hat_sum.value() / divisor * slope_of(p_.spec, st.var);
         for (std::size_t k = 0; k < gs.size(); ++k) {
-            const Real dx =
-                st.s == 0 ? 0 : (p_.own_statistics() ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s;
+            const bool moves_s = p_.own_statistics() && k < block.part;
+            const Real dx = st.s == 0 ? 0 : (moves_s ? gs[k] - mean_g - x_hats[k] * mean_g_x_hat : gs[k]) / st.s;
             probe.expected.dx.push_back(wide(p_.spec.adds() ? probe.in.ds[k] + dx : dx));
         }
         probe.expected.blocks.push_back(std::move(block));
@@ -187,7 +187,10 @@ private:
         Sum sum, squares;
         if (p_.spec.centred()) box.each([&](Index i) { sum += x(i); });
         st.mean = sum.value() / static_cast<Real>(shape.size());
-        box.each([&](Index i) { squares += (x(i) - st.mean) * (x(i) - st.mean); });
+        double left = p_.spec.part_of(static_cast<double>(shape.size()));
+        box.each([&](Index i) {
+            if (left-- > 0) squares += (x(i) - st.mean) * (x(i) - st.mean);
+        });
         st.var = squares.value() / Real(p_.divisor());
         st.s = sigma_of(p_.spec, st.var);
         if (p_.has_correction()) {
@@ -202,6 +205,7 @@ private:
         truth::Block b;
         b.mean = st.mean, b.var = st.var, b.s = st.s, b.r = st.r, b.d = st.d, b.raw_r = st.raw_r, b.raw_d = st.raw_d;
         b.divisor = p_.divisor();
+        if (p_.spec.is_partial()) b.part = static_cast<std::size_t>(b.divisor);
         const auto ratio = st.s == 0 ? 0 : static_cast<double>(st.mean / st.s);
         b.kappa = p_.spec.centred() ? std::sqrt(1 + ratio * ratio) : 1;
         return b;

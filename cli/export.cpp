@@ -123,6 +123,15 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
         verb, "--cast", to.cast, [](std::string_view, const std::string& word) { return parse_cast(word); },
         "before: x_hat is rounded to the data's type before it is multiplied by gamma (default: after)");
     add_value(
+        verb, "--part", to.part,
+        [](std::string_view flag, const std::string& word) {
+            const double part = verify::parse_number(flag, word);
+            if (part > 0 && part <= 1) return part;
+            throw Error(fmt::format("{} {}; a number above 0, up to 1, is accepted", flag, word));
+        },
+        "the share of a block, its first elements, that the root mean square of rms_norm, partial_rms_norm and "
+        "filter_response_norm is of (default: the variant's)");
+    add_value(
         verb, "--output", to.output, [](std::string_view, const std::string& word) { return parse_output(word); },
         "f32: y of 16-bit data is f32; e4m3 or e5m2: y of 8 bits, as bytes, with a scale (default: the data's type)");
     add_value(

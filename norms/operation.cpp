@@ -77,6 +77,7 @@ Support Operation::supports_backward_backward() const {
     if (problem_.spec.adds()) return {"no double backward is asked for with a residual"};
     if (problem_.spec.masked) return {"no double backward is asked for with a mask"};
     if (problem_.spec.activates()) return {"no double backward is asked for behind an activation"};
+    if (problem_.spec.is_partial()) return {"no double backward is asked for where statistics are of a part"};
     return plan_ ? plan_->supports_backward_backward() : Support{};
 }
 

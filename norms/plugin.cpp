@@ -55,6 +55,7 @@ normlab_problem c_problem(const Problem& p) {
     c.scale = static_cast<std::int32_t>(p.spec.scale);
     c.scale_power_of_two = p.spec.scale_power_of_two, c.scale_inverse = p.spec.scale_inverse;
     c.scales = p.scale_count();
+    c.part = p.spec.is_partial() ? p.spec.part : 0;
     c.strided = p.dense() ? 0 : 1;
     const auto put = [&](const Gaps& gaps, std::int64_t(&strides)[3]) {
         const Steps steps = p.tensor(nullptr, p.dtype, gaps).steps();
@@ -245,7 +246,8 @@ private:
                      {spec.affine_set != AffineSet::channel, NORMLAB_READS_AFFINE, 5, "affine_set"},
                      {spec.casts(), NORMLAB_READS_CAST, 6, "cast"},
                      {spec.masked, NORMLAB_READS_MASK, 7, "masked"},
-                     {problem.outputs() != problem.dtype, NORMLAB_READS_OUTPUT, 8, "output"}};
+                     {problem.outputs() != problem.dtype, NORMLAB_READS_OUTPUT, 8, "output"},
+                     {spec.is_partial(), NORMLAB_READS_PART, 9, "part"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;
             if (const std::uint32_t least = 1u << 16 | since; table_.version < least)

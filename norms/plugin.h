@@ -21,6 +21,7 @@
  *     x_hat rounded to the data's type before it is multiplied by gamma: problem.cast
  *     positions of samples left out (padding), by a mask: problem.masked
  *     y of another type than the data, of 8 bits with a scale: problem.output
+ *     statistics of the first elements of a block alone (partial rms norm): problem.part
  *
  * Memory. Every array belongs to normlab, before, during and after the call. Tensors are dense: [N, C, S] (channels first) or [N, S, C]
  * (channels last); slices of larger ones come only to a table that says it reads strides (problem.strided). gamma, beta, dgamma and dbeta have C entries (others where problem.affine_set says so), of the type that problem.param_dtype says: of float, or double for NORMLAB_F64, where it is 0. Statistics are always double. Arrays are
@@ -43,7 +44,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 8
+#define NORMLAB_PLUGIN_MINOR 9
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -131,7 +132,8 @@ enum {                                                                         /
     NORMLAB_READS_AFFINE = 64,                                                 /* affine_set */
     NORMLAB_READS_CAST = 128,                                                  /* cast */
     NORMLAB_READS_MASK = 256,                                                  /* masked, and mask in the args */
-    NORMLAB_READS_OUTPUT = 512                                                 /* output, scale, scale_power_of_two, scale_inverse and scales */
+    NORMLAB_READS_OUTPUT = 512,                                                /* output, scale, scale_power_of_two, scale_inverse and scales */
+    NORMLAB_READS_PART = 1024                                                  /* part */
 };
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
@@ -209,6 +211,12 @@ typedef struct normlab_problem {
     int32_t scale_power_of_two;   /* 1: that, rounded up to the next power of two */
     int32_t scale_inverse;     /* 1: args.scale is 1 / scale, given or returned */
     int64_t scales;            /* entries of args.scale; 0 where it is null */
+
+    /* Since version 1.9, likewise. */
+    double part;               /* 0: statistics are of all elements of a block. Otherwise above 0 and below 1, only with NORMLAB_MEAN_SQUARE and without a divisor: of the m elements
+                                  (those that count, where masked is 1), in the order n, c, s whatever the layout, the first k = ceil(part * m), a product in double, make
+                                  var = (1/k) sum x^2. Every element is normalized, y = gamma * x * rstd. With A = (1/k) sum g * x_hat over all m elements,
+                                  dx = rstd * (g - x_hat * A) for the first k, and rstd * g for the others. It is not asked for in double backward */
 } normlab_problem;
 
 /* Running statistics, one value for each channel; null where running is NORMLAB_RUNNING_NONE. This struct never grows: later fields go to the end of the args. In training
@@ -279,7 +287,7 @@ typedef struct normlab_backward_args {
  *     statistics given:  ddy = gamma * rstd * v + u * x_hat + w,   ddgamma = sum rstd * dy * v,   ddx = rstd * dy * u
  * Where the denominator has another slope t than 1 (problem.denominator), t stands before (1/q) sum a * x_hat in P and in h, and ddx has - rstd^2 * x_hat *
  * (t * (1/q) sum g * P(v) - t^2 * (t - 1) * (1/q) sum g * x_hat * (1/q) sum v * x_hat); NORMLAB_DECLINED is an answer, too.
- * Nothing overlaps here. What `accumulation` says of sums holds for these, too. It is not asked for where epilogue, residual or masked is not 0. */
+ * Nothing overlaps here. What `accumulation` says of sums holds for these, too. It is not asked for where epilogue, residual, masked or part is not 0. */
 typedef struct normlab_backward_backward_args {
     size_t size;
     const void *x, *dy;

@@ -162,6 +162,11 @@ void validate(const Problem& p) {
     if (s.masked && s.weights)
         throw Error(fmt::format(
             "{}: masked = true, but weights have no samples and positions to mask; false is accepted", s.variant));
+    if (!(s.part > 0 && s.part <= 1))
+        throw Error(fmt::format("{}: part = {}; a number above 0, up to 1, is accepted", s.variant, s.part));
+    if (s.is_partial() && !(s.moments == Moments::mean_square && s.plain()))
+        throw Error(fmt::format("{}: part = {}, but its denominator is not sqrt(mean of squares + eps); 1 is accepted",
+                                s.variant, s.part));
     if (arithmetic_dtype(p.params()) != arithmetic_dtype(p.dtype))
         throw Error(
             fmt::format("{}: param_dtype = {} beside data of {}; {} is accepted", s.variant, row_of(p.params()).name,

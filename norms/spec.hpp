@@ -1,6 +1,7 @@
 #pragma once
 // What a variant is: a choice of block, moments, correction and running statistics. Kernels see this and never a name.
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -121,6 +122,10 @@ struct Spec {
     Scale scale = Scale::given;
     bool scale_power_of_two = false;  ///< of block and channels: rounded up to the next power of two
     bool scale_inverse = false;       ///< 1 / scale is what is given, or returned
+    /// Of the m elements of a block the first k = ceil(part * m), in the order n, c, s whatever the layout, make
+    /// sigma^2 = (1/k) sum x^2; x_hat is of all. In (0, 1], and other than 1 only with Moments::mean_square. With a
+    /// mask m is the number of elements that count, and the first of them are taken.
+    double part = 1;
 
     /// The same layer, with a y of the data's type.
     Spec without_output() const {
@@ -132,6 +137,9 @@ struct Spec {
     /// The scale is a result.
     bool finds_scale() const { return scale != Scale::given; }
     bool casts() const { return cast == Cast::before; }
+    bool is_partial() const { return part != 1; }
+    /// How many of the m elements of a block its statistics are of; the product is rounded to a double.
+    double part_of(double m) const { return is_partial() ? std::ceil(part * m) : m; }
     bool adds() const { return residual != Residual::none; }
     bool activates() const { return activation != Activation::none; }
     bool centred() const { return moments == Moments::centred; }
@@ -141,9 +149,9 @@ struct Spec {
         return gamma_offset == 0 ? gamma : T(T(gamma_offset) + gamma);
     }
     /// q, what the sum of squares of a block of m elements is divided by.
-    constexpr double divisor_of(double m) const {
+    double divisor_of(double m) const {
         if (divisor == Divisor::less_one) return m - 1;
-        return divisor == Divisor::one || moments == Moments::norm ? 1 : m;
+        return divisor == Divisor::one || moments == Moments::norm ? 1 : part_of(m);
     }
     /// Whether a block in which m elements count has a variance. A mask may leave too few.
     constexpr bool has_variance(double m) const { return m > (divisor == Divisor::less_one ? 1 : 0); }
@@ -235,11 +243,12 @@ struct Problem {
 /// input, N % stat_batch != 0, a gamma_offset that is neither 0 nor 1, an affine_set or a cast that is none, a
 /// param_dtype whose arithmetic is not that of the data, a residual_dtype without a residual, or that is neither the
 /// data's nor that of the arithmetic, data or parameters of 8 bits, an output that is none of f32, e4m3 and e5m2 or
-/// beside data of f64, a scale without an output of 8 bits, a power of two of a scale that is given, r_max < 1, d_max <
-/// 0, running statistics where blocks are not by_channel and centred, or with another denominator or divisor than the
-/// textbook's, batch renorm without them, one element a block where m - 1 divides, one value a channel where training
-/// needs more (batch norm, batch renorm and instance norm with m = 1, whatever a mask leaves), gaps that are negative,
-/// x, y or dx expanded, and a mask of weights.
+/// beside data of f64, a scale without an output of 8 bits, a power of two of a scale that is given, a part outside (0,
+/// 1], or other than 1 of another layer than one of a mean of squares with the textbook's denominator and divisor,
+/// r_max < 1, d_max < 0, running statistics where blocks are not by_channel and centred, or with another denominator or
+/// divisor than the textbook's, batch renorm without them, one element a block where m - 1 divides, one value a channel
+/// where training needs more (batch norm, batch renorm and instance norm with m = 1, whatever a mask leaves), gaps that
+/// are negative, x, y or dx expanded, and a mask of weights.
 void validate(const Problem& problem);
 
 }  // namespace normlab

@@ -12,6 +12,7 @@
 #include "norms/variants/instance_norm.hpp"
 #include "norms/variants/l2_norm.hpp"
 #include "norms/variants/layer_norm.hpp"
+#include "norms/variants/partial_rms_norm.hpp"
 #include "norms/variants/rms_norm.hpp"
 #include "norms/variants/weight_norm.hpp"
 #include "norms/variants/weight_standardization.hpp"
@@ -38,6 +39,8 @@ inline constexpr Variant variants[] = {
      "a channel of a sample over positions, mean not removed"},
     {"l2_norm", [] { return l2_norm(); }, "a sample over channels and positions, its l2 norm with a floor"},
     {"weight_standardization", [] { return weight_standardization(); }, "the weights of an output channel"},
+    {"partial_rms_norm", [] { return partial_rms_norm(); },
+     "a sample over channels and positions, mean not removed, its root mean square that of a part"},
 };
 
 /// The built-in variants, then those that were registered, in order.

@@ -111,6 +111,7 @@ void for_problems(const std::vector<Shape>& shapes, F f) {
                         Problem p{v.make(), shape, dtype, layout, mode};
                         if (p.spec.groups > 1) p.spec.groups = shape.C % 3 == 0 ? 3 : shape.C % 5 == 0 ? 5 : 1;
                         if (mode == Mode::eval && p.spec.running == Running::none) continue;
+                        if (p.spec.is_partial()) continue;  // the reference alone has it
                         if (p.block_size() == 1 && p.own_statistics() &&
                             (may_keep_state(p.spec) || p.spec.divisor == Divisor::less_one))
                             continue;

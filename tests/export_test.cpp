@@ -276,6 +276,23 @@ TEST_CASE("a script leaves out what a mask does where that is said") {
     CHECK(judge(folder.path).failing("y", "") > 0);
 }
 
+TEST_CASE("a script has statistics of the part that is said, or the variant's own") {
+    for (const std::optional<double> part : {std::optional<double>(), std::optional(0.3)}) {
+        const FixedSettings fixed{.part = part};
+        const Folder folder({.variants = {"partial_rms_norm"}, .checks = {"accuracy"}}, Tier::smoke, fixed);
+        right_script_holds(
+            folder, {"reference"}, part ? [](const Spec& spec) { return spec.part == 0.3; } : [](const Spec& spec) {
+                return spec.part == 0.0625;
+            });
+        fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+            Inputs<double> other = in;
+            other.problem.spec.part = 0.5;
+            out = run(find_implementation("reference"), other);
+        });
+        CHECK(judge(folder.path).failing("y", "") > 0);
+    }
+}
+
 TEST_CASE("a script has other entries of gamma and beta where that is said") {
     for (const auto& [variant, set] : {std::pair("layer_norm", AffineSet::element),
                                        {"instance_norm", AffineSet::sample_channel},

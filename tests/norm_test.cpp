@@ -46,6 +46,7 @@ TEST_CASE("the result may overwrite the input, forward and backward") {
     const Shape shape{4, 3, 5};
     for (const Variant& v : variants) {
         Spec spec = v.make();
+        if (!implementation.supports({spec, {4, 6, 5}})) continue;
         if (spec.groups != 1) spec.groups = 3;
         std::vector<double> x = numbers(60), dy = numbers(60, 2), y(60), dx(60), in_place = x, gradient = dy;
         State a = initial_state(spec, 3), b = a;
@@ -107,6 +108,7 @@ TEST_CASE("an empty tensor gives empty results, zero parameter gradients and lea
     for (const Variant& v : variants)
         for (const Shape& shape : {Shape{0, 4, 3}, Shape{2, 4, 0}, Shape{2, 0, 3}}) {
             const Spec spec = v.make();
+            if (!implementation.supports({spec, {2, 4, 3}})) continue;
             std::vector<double> none, dgamma(4, 5), dbeta(4, 6);
             State state = initial_state(spec, shape.C);
             const State before = state;

@@ -82,10 +82,11 @@ TEST_CASE("gamma and beta of 16 bits are read exactly, and gradients are those o
                         Case c = with_params(v->name, dtype, params, shape);
                         c.layout = shape.C > 10 ? Layout::channels_last : Layout::channels_first;
                         if (shape.C == 6) c.gamma_offset = 1;
-                        if (!is_valid(c)) continue;  // one element a block
+                        const Implementation& implementation = find_implementation(name);
+                        // one element a block; statistics of a part
+                        if (!is_valid(c) || !implementation.supports(c.problem())) continue;
                         CAPTURE(name, c.text());
                         const Inputs<double> in = draw(c);
-                        const Implementation& implementation = find_implementation(name);
                         const Outputs<double> got = run(implementation, in), wide = run(implementation, in_f32(in));
                         same(got.y, wide.y), same(got.dx, wide.dx);
                         same(got.dgamma, rounded(wide.dgamma, params)), same(got.dbeta, rounded(wide.dbeta, params));

@@ -95,6 +95,7 @@ TEST_CASE("strided tensors and expanded dy give what dense ones give, to the las
                 CHECK_FALSE(in.problem.dense());
                 equal(run(find_implementation("reference"), in), run(find_implementation("reference"), as_dense(in)));
                 const Implementation& cpu = find_implementation("cpu");
+                if (!cpu.supports(as_dense(in).problem)) return;
                 served += bool(cpu.supports(in.problem));
                 equal(run(cpu, in), run(cpu, as_dense(in)));  // packed, where it has no such strides
             });

@@ -33,9 +33,11 @@ Quad by_dual_numbers(const Spec& spec, const std::vector<double>& x, const std::
     Dual mean, square;
     if (spec.moments == Moments::centred)
         for (const Dual& e : v) mean = mean + e / m;
-    for (const Dual& e : v) square = square + (e - mean) * (e - mean);
+    const auto k = static_cast<std::size_t>(spec.part_of(static_cast<double>(x.size())));
+    for (std::size_t i = 0; i < k; ++i) square = square + (v[i] - mean) * (v[i] - mean);
     const bool sums = spec.divisor == Divisor::one || (spec.divisor == Divisor::own && spec.moments == Moments::norm);
-    if (!sums) square = square / (spec.divisor == Divisor::less_one ? m - Dual{1, 0} : m);
+    if (!sums)
+        square = square / (spec.divisor == Divisor::less_one ? m - Dual{1, 0} : Dual{Quad(static_cast<double>(k)), 0});
     const Dual eps{Quad(spec.eps), 0}, length = root(square);
     const Dual s = spec.denominator == Denominator::added   ? length + eps
                    : spec.denominator == Denominator::floor ? (length.v < eps.v ? eps : length)

@@ -87,8 +87,10 @@ public:
         if (p.spec.variant != spec.variant) return {fmt::format("it is a kernel of {}", spec.variant)};
         if (p.spec.denominator != spec.denominator || p.spec.divisor != spec.divisor ||
             p.spec.gamma_offset != spec.gamma_offset || p.spec.activation != spec.activation ||
-            p.spec.affine_set != spec.affine_set || p.spec.cast != spec.cast)
-            return {"the caller's Spec has another denominator, divisor, gamma_offset, activation, affine_set or cast"};
+            p.spec.affine_set != spec.affine_set || p.spec.cast != spec.cast || p.spec.part != spec.part)
+            return {
+                "the caller's Spec has another denominator, divisor, gamma_offset, activation, affine_set, cast or "
+                "part"};
         if (p.spec.adds()) return {"it adds no residual"};
         if (p.spec.masked) return {"it has no mask"};
         if (p.outputs() != p.dtype) return {"its y is of the data's type"};
@@ -129,7 +131,7 @@ std::vector<Case> cases_of(const ErasedKernel& kernel, const Spec& spec, const C
         if (const Spec of = c.spec(), own = find_variant(spec.variant).make();
             of.denominator != own.denominator || of.divisor != own.divisor || of.gamma_offset != own.gamma_offset ||
             of.activation != own.activation || of.affine_set != own.affine_set || of.cast != own.cast ||
-            of.param_dtype || of.adds() || of.masked || of.output || !c.problem().dense())
+            of.part != own.part || of.param_dtype || of.adds() || of.masked || of.output || !c.problem().dense())
             continue;  // the caller's are put in the place of the variant's own
         cases.push_back(with_settings(verify::as_a_script(c), spec));
     }

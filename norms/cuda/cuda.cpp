@@ -174,6 +174,7 @@ public:
         if (p.spec.affine_set != AffineSet::channel) return {"has kernels for gamma and beta one a channel"};
         if (p.spec.casts()) return {"has no kernels that round x_hat before gamma"};
         if (p.spec.masked) return {"has no kernels that leave out what a mask says"};
+        if (p.spec.is_partial()) return {"has kernels whose statistics are of whole blocks, not of a part"};
         if (p.outputs() != p.dtype) return {"has no kernels that write y in another type than the data's"};
         if (p.shape.size() > 0 && !block_layout(p))
             return {"has no kernel for blocks that keep channels and positions apart"};

@@ -105,6 +105,28 @@ void leave_out(Array<T>& a, const Counted& counted) {
                     if (counted(k, n, 0, 0, s) == 0) *v = T(0);
 }
 
+/// Which elements are of the part that a block's statistics are of, the first of those that count; empty where that is
+/// all of them. Of the data's axes, as x is.
+template <class T>
+Counted elements_of_parts(const Problem& p, const Array<T>& x, const Counted& counted) {
+    if (!p.spec.is_partial()) return {};
+    xt::xtensor<std::uint8_t, 5> counts(x.shape(), std::uint8_t{1});
+    leave_out(counts, counted);
+    std::vector<double> left(static_cast<std::size_t>(p.statistics_count()));
+    for (std::size_t i = 0; i < counts.size(); ++i) left[p.block_of(i)] += counts.data()[i];
+    for (double& m : left) m = p.spec.part_of(m);
+    for (std::size_t i = 0; i < counts.size(); ++i)
+        if (std::uint8_t& one = counts.data()[i]; one != 0) one = left[p.block_of(i)]-- > 0 ? 1 : 0;
+    return counts;
+}
+
+/// 0 in the place of what is not of a part.
+template <class T>
+void leave_parts(Array<T>& a, const Counted& parts) {
+    for (std::size_t i = 0; i < parts.size(); ++i)
+        if (parts.data()[i] == 0) a.data()[i] = T(0);
+}
+
 /// m and q of each block. Where a block has no variance both are 1 at least, and what they divide is 0.
 template <class T>
 struct Sizes {
@@ -143,6 +165,7 @@ StatisticsOfBlocks<T> block_statistics(const Problem& p, const Array<T>& x, cons
     if (!p.spec.centred()) mean.fill(T(0));
     Array<T> centred = x - mean;
     leave_out(centred, counted);
+    leave_parts(centred, elements_of_parts(p, x, counted));
     Array<T> var = add_up<T>(centred * centred, axes) / sizes.q;
     Array<T> rstd = inverse_sigma(p.spec, var);
     for (std::size_t b = 0; b < var.size(); ++b)
@@ -184,7 +207,9 @@ Gradient<T> backward(const Problem& p, const Array<T>& x_hat, const StatisticsOf
         Array<T> mean_g = add_up<T>(g, axes) / sizes.m;
         if (!p.spec.centred()) mean_g.fill(T(0));
         const Array<T> mean_g_x_hat = add_up<T>(g * x_hat, axes) * slope(p.spec, of.var) / sizes.q;
-        out.dx = of.rstd * (g - mean_g - x_hat * mean_g_x_hat);
+        Array<T> along = x_hat * mean_g_x_hat;
+        leave_parts(along, elements_of_parts(p, dy, counted));
+        out.dx = of.rstd * (g - mean_g - along);
     } else {
         out.dx = of.rstd * g;
     }

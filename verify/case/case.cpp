@@ -84,6 +84,7 @@ Spec Case::spec() const {
     if (scale) s.scale = *scale;
     if (scale_power_of_two) s.scale_power_of_two = *scale_power_of_two != 0;
     if (scale_inverse) s.scale_inverse = *scale_inverse != 0;
+    if (part) s.part = *part;
     s.stat_batch = stat_batch;
     return s;
 }

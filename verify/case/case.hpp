@@ -103,6 +103,7 @@ struct Case {
     std::optional<Scale> scale;
     std::optional<std::int32_t> scale_power_of_two, scale_inverse;
     std::optional<double> scale_value;  ///< of a scale that is given; unset: drawn
+    std::optional<double> part;
     std::int64_t stat_batch = 0;
     std::optional<Shape> tile;  ///< of the check tiled: the shape that repeats
     AffineUse affine = AffineUse::both;

@@ -132,6 +132,12 @@ Scale parse_scale_of(std::string_view, const std::string& word) { return parse_s
 double parse_scale_value(std::string_view key, const std::string& word) {
     return in_range(key, word, 0x1p-120, "a finite number, 2^-120 or more,");
 }
+double parse_part(std::string_view key, const std::string& word) {
+    constexpr std::string_view accepted = "a number above 0, up to 1,";
+    const double v = parse_number(key, word, accepted);
+    if (!(v > 0 && v <= 1)) throw Error(fmt::format("{} = '{}'; {} is accepted", key, word, accepted));
+    return v;
+}
 DType parse_type(std::string_view, const std::string& word) { return parse_dtype(word); }
 // any: the names are in verify/checks
 std::string parse_check(std::string_view, const std::string& word) { return word; }
@@ -167,6 +173,14 @@ std::string only_with_residual(const Case& c, std::string_view key, std::string_
 std::string only_with_scale(const Case& c, std::string_view key, std::string_view text) {
     if (!c.scale_value || (c.spec().quantizes() && !c.spec().finds_scale())) return {};
     return fmt::format("case '{}': {} goes with output=e4m3 or e5m2 and scale=given", text, key);
+}
+
+std::string only_of_mean_square(const Case& c, std::string_view key, std::string_view) {
+    if (!c.part || find_variant(c.variant).make().moments == Moments::mean_square) return {};
+    return fmt::format(
+        "{} = {}: {} does not divide by a root mean square; a case of rms_norm, partial_rms_norm or "
+        "filter_response_norm accepts {}",
+        key, *c.part, c.variant, key);
 }
 
 std::string only_apart(const Case& c, std::string_view key, std::string_view text) {
@@ -352,6 +366,11 @@ void draw_scale_inverse(Case& c, Random& random) {
 void draw_scale_value(Case& c, Random& random) {
     if (c.spec().quantizes() && !c.scale && random.chance(0.5))
         c.scale_value = by_decades(7, 1e8, random);  // from 1e-6
+}
+void draw_part(Case& c, Random& random) {
+    const Spec own = find_variant(c.variant).make();
+    if (own.moments == Moments::mean_square && random.chance(own.is_partial() ? 0.7 : 0.08))
+        c.part = random.one_of<double>({0.001, 0.1, 0.3, 0.5, 0.75, 0.99});
 }
 void draw_seed(Case& c, Random& random) { c.seed = random.bits() % 1000000; }
 void draw_kappa(Case& c, Random& random) {
@@ -650,6 +669,12 @@ const Setting table[] = {
                                                .simplified = 5,
                                                .draw = draw_scale_value,
                                                .refused = only_with_scale}),
+    of<&Case::part, parse_part>({.key = "part",
+                                 .part = Part::numbers,
+                                 .simplified = 5,
+                                 .draw = draw_part,
+                                 .refused = only_of_mean_square,
+                                 .take = take<&Case::part, &Spec::part>}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

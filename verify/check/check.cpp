@@ -18,6 +18,8 @@ static constexpr std::string_view behind_masks[] = {
 std::string Check::refuses(const Case& c) const {
     if (c.spec().masked && std::ranges::find(behind_masks, name) == std::end(behind_masks))
         return "it is about whole blocks, of which no mask leaves anything out";
+    if (c.spec().is_partial() && name.starts_with("double_"))
+        return "no double backward is asked for where statistics are of a part";
     if (c.spec().adds() && !residuals) return "it is about the norm, with nothing added before it";
     if (c.spec().activates() && !activations) return "it is about the norm, with nothing behind it";
     if (c.spec().casts() && !casts) return "it is about x_hat as it is, not rounded before gamma";

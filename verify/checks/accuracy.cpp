@@ -122,6 +122,33 @@ void add_masks(std::vector<Case>& cases, const Case& base) {
                 add(mask, [=](Case& c) { c.shape.N = 6, c.stat_batch = samples, c.state = StateKind::far; });
 }
 
+// Statistics of a part: of few elements and of nearly all, where ceil(part * m) is neither floor nor nearest; of parts
+// that are unlike the rest; beside what decides which elements count, and what x_hat and dy are.
+void add_parts(std::vector<Case>& cases, const Case& base) {
+    if (base.spec().moments != Moments::mean_square) return;
+    const auto add = [&](double part, auto change) {
+        Case c = base;
+        c.part = part;
+        change(c);
+        if (is_valid(c)) cases.push_back(c);
+    };
+    const auto plain = [](Case&) {};
+    for (const double part : {0.001, 0.4, 0.95}) add(part, plain);
+    add(0.4, [](Case& c) { c.shape.S = 7, c.mask = MaskPattern::scattered; });
+    if (base.dtype != DType::f32) return;
+    add(0.5, plain), add(1, plain);
+    for (const char* x : {"sorted", "outlier", "spike", "tail"}) add(0.4, [x](Case& c) { c.x.pattern = x; });
+    add(0.4, [](Case& c) { c.sigma = 0.003; });
+    for (const std::int64_t m : {2, 65, 1040, 4099}) add(0.3, [m](Case& c) { c = with_block(c, m); });
+    add(0.3, [](Case& c) { c.shape.S = 7, c.mask = MaskPattern::poisoned; });
+    add(0.3, [](Case& c) { c.shape.S = 7, c.mask = MaskPattern::all; });
+    add(0.3, [](Case& c) { c.residual = Residual::wide, c.activation = Activation::relu; });
+    add(0.3, [](Case& c) { c.gamma_offset = 1, c.activation = Activation::gelu; });
+    add(0.3, [](Case& c) { c.affine_set = AffineSet::element, c.dy.pattern = "x_hat"; });
+    add(0.3, [](Case& c) { c.strides = Strides::stepped; });
+    add(0.3, [](Case& c) { c.output = DType::e4m3, c.scale = Scale::block; });
+}
+
 std::vector<Case> settings(const Case& base) {
     std::vector<Case> cases;
     const auto add = [&](auto change) {
@@ -208,6 +235,7 @@ std::vector<Case> settings(const Case& base) {
     }
     add_casts(cases, Case(cases[0]));
     add_masks(cases, Case(cases[0]));
+    add_parts(cases, Case(cases[0]));
     std::ranges::move(output_cases(Case(cases[0])), std::back_inserter(cases));
     add_forms(cases, Case(cases[0]));
     if (!spec.plain())

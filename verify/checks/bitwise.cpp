@@ -135,7 +135,8 @@ bool sums_are_exact(const Case& c) { return c.x.pattern == "grid" || c.x.pattern
 
 std::vector<Finding> permutation(const Case& c, const Implementation& implementation) {
     std::vector<Finding> findings = whole_blocks(c, implementation);
-    if (sums_are_exact(c) && c.problem().own_statistics() && c.mask == MaskPattern::none)
+    const bool whole = c.mask == MaskPattern::none && !c.spec().is_partial();
+    if (sums_are_exact(c) && c.problem().own_statistics() && whole)
         findings.push_back(within_blocks(c, implementation));
     return findings;
 }

@@ -65,6 +65,17 @@ struct Reach {
 
 using Blocks = std::vector<std::vector<std::size_t>>;  // elements of each
 
+// Those that the block's statistics are of: of a part, the first that count.
+std::vector<bool> moving_statistics(const Inputs<double>& in, const Blocks& blocks) {
+    std::vector<bool> moves(in.x.size());
+    for (const auto& block : blocks) {
+        const auto m = std::ranges::count_if(block, [&](std::size_t i) { return in.counts(i); });
+        double left = in.problem.spec.part_of(static_cast<double>(m));
+        for (const std::size_t i : block) moves[i] = in.counts(i) && left-- > 0;
+    }
+    return moves;
+}
+
 Finding confined(std::string_view quantity, const Problem& p, const std::vector<double>& got,
                  std::vector<double> before, const Reach& reach, const std::vector<double>& within) {
     Finding f{std::string(quantity)};
@@ -83,7 +94,8 @@ Finding confined(std::string_view quantity, const Problem& p, const std::vector<
 
 // One value of x, or of dy, is replaced. Where it may be seen follows from the formulas: of x, in y and dx of its
 // block, dgamma of the block's entries and the running statistics of its channel; of dy, in dx of its block, dgamma
-// and dbeta of its entry.
+// and dbeta of its entry. Where statistics are of a part, x of another element is in y there alone, and dx of the
+// others has no sum over the block: it is g times a rstd that an infinity of x makes 0.
 std::vector<Finding> replaced(const Case& c, const Implementation& implementation, const Inputs<double>& in,
                               const Outputs<double>& out, const Blocks& blocks, std::size_t k, std::size_t at,
                               double value, bool in_x, const std::optional<Bounds>& within) {
@@ -100,8 +112,11 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const bool zero_others = !p.spec.centred() && std::isinf(value);
     // Below a floor, where no mean is removed, dx has no sum over the block.
     const bool apart = !in_x && !p.spec.centred() && p.spec.has_floor();
-    // With statistics given, an infinity behind an activation may end in the limit 0.
-    const bool has_limit = p.spec.activates() && !own && std::isinf(value);
+    // Whether the value moves the statistics: in a part of a block, or in none, it may not.
+    const std::vector<bool> moves = moving_statistics(in, blocks);
+    const bool of_statistics = in_x && own && moves[at];
+    // Where it does not, an infinity behind an activation may end in the limit 0.
+    const bool has_limit = p.spec.activates() && !of_statistics && std::isinf(value);
     // Behind relu dz may be chosen, not multiplied: 0 where act' is 0, whatever dy is.
     const bool chosen = !in_x && p.spec.activation == Activation::relu;
     // Behind an activation dz has what z has, so that dbeta sees x.
@@ -115,10 +130,13 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const bool shows = counts && (in.mask.empty() || block_counts > 1);
     for (const std::size_t i : own ? blocks[k] : std::vector{at}) {
         if (!counts || !in.counts(i)) continue;
-        y.may[i] = in_x, y.must[i] = shows && in_x && (i == at || !zero_others) && !has_limit;
-        dx.may[i] = true, dx.must[i] = shows && !chosen && (apart ? i == at : own || !in_x);
-        if (in_x) dgamma.may[p.affine_entry(i)] = true;
-        if (in_x && in_dbeta) dbeta.may[p.affine_entry(i)] = true;
+        if (own && !of_statistics && !moves[i] && i != at) continue;
+        y.may[i] = in_x && (i == at || !own || of_statistics),
+        y.must[i] = y.may[i] && shows && (i == at || !zero_others) && !has_limit;
+        const bool summed = !own || moves[i] || (in_x ? of_statistics && !zero_others : i == at);
+        dx.may[i] = true, dx.must[i] = shows && !chosen && summed && (apart ? i == at : own || !in_x);
+        if (in_x && y.may[i]) dgamma.may[p.affine_entry(i)] = true;
+        if (y.may[i] && p.spec.activates()) dbeta.may[p.affine_entry(i)] = true;
     }
     dgamma.may[entry] = counts, dgamma.must[entry] = shows && !chosen;
     if (in_dbeta) dbeta.may[entry] = counts;
@@ -160,6 +178,7 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
     const bool activates = p.spec.activates();
     Reach y(size), dx(size), s(size), parameters(static_cast<std::size_t>(p.affine_count()));
     const auto uses = [&](std::size_t i) { return p.affine_entry(i) == entry && in.counts(i); };
+    const std::vector<bool> moves = moving_statistics(in, blocks);
     for (std::size_t i = 0; i < size; ++i)
         if (uses(i)) y.may[i] = y.must[i] = true, parameters.may[entry] = parameters.must[entry] = activates;
     for (const auto& block : blocks) {
@@ -167,8 +186,8 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
         for (const std::size_t i : block) met |= (in_gamma || activates) && uses(i);
         for (const std::size_t i : block)
             if (met && in.counts(i)) {
-                dx.may[i] = p.own_statistics() || uses(i);
-                dx.must[i] = in.mask.empty() && (!apart || uses(i));
+                dx.may[i] = (p.own_statistics() && moves[i]) || uses(i);
+                dx.must[i] = in.mask.empty() && ((!apart && moves[i]) || uses(i));
             }
     }
     const Reach* const reach[] = {&y, &dx, &parameters, &parameters, &s, &dx};

@@ -40,6 +40,7 @@ bool has_groups(const Spec& s) { return s.block.channels && !s.block.groups; }
 bool has_slices(const Spec& s) { return s.block.samples && may_keep_state(s); }
 bool has_forms(const Spec& s) { return !s.plain(); }
 bool has_samples(const Spec& s) { return !is_weights(s); }
+bool has_part(const Spec& s) { return s.moments == Moments::mean_square; }
 bool has_renorm(const Spec& s) { return s.correction == Correction::renorm; }
 
 void set_layout(Case& c, std::size_t k) { c.layout = static_cast<Layout>(k); }
@@ -125,6 +126,9 @@ void set_output(Case& c, std::size_t k) {
     if (c.in_place == InPlace::y) c.in_place = InPlace::none;
     if (c.in_place == InPlace::both) c.in_place = InPlace::dx;
 }
+void set_part(Case& c, std::size_t k) {
+    if (k > 0) c.part = k == 1 ? 0.3 : 0.75;
+}
 void set_limits(Case& c, std::size_t k) {
     if (k == 1) c.r_max = 1, c.d_max = 0;
 }
@@ -160,6 +164,7 @@ constexpr Factor factors[] = {
     {.name = "mask", .levels = 2, .set = set_mask, .has = has_samples, .option = true},
     {.name = "strides", .levels = last_strides + 1, .set = set_strides, .option = true},
     {.name = "output", .levels = 6, .set = set_output, .option = true},
+    {.name = "part", .levels = 3, .set = set_part, .has = has_part, .option = true},
 };
 
 std::vector<const Factor*> factors_of(std::string_view variant) {

@@ -215,6 +215,7 @@ std::string exhaustive_refuses(const Case& c) {
     if (const std::string reason = needs_one_a_channel(c); !reason.empty()) return reason;
     if (!is_narrow(c.dtype)) return "there are too many pairs of more than 16 bits";
     const Problem p = c.problem();
+    if (p.spec.is_partial()) return "it looks at blocks whose statistics are of both elements";
     if (!p.own_statistics())
         return std::ranges::any_of(exhaustive_evaluation_cases(c), [&](const Case& e) { return e.shape == c.shape; })
                    ? ""

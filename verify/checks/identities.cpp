@@ -101,7 +101,8 @@ std::vector<Quad> paper_dx(const Inputs<double>& in, const truth::Result& t) {
         by_mean = spec.centred() ? by_mean + by_var * Quad(-2) * sum_centred / q : Quad(0);
         for (std::size_t k = 0; k < b.elements.size(); ++k) {
             const std::size_t i = b.elements[k];
-            dx[i] = by_x_hat[k] / b.s + by_var * 2 * (Quad(in.x[i]) - b.mean) / q + by_mean / m;
+            const Quad through_var = k < b.part ? by_var * 2 * (Quad(in.x[i]) - b.mean) / q : Quad(0);
+            dx[i] = by_x_hat[k] / b.s + through_var + by_mean / m;
         }
     }
     return dx;
@@ -165,6 +166,7 @@ constexpr Equality equalities[] = {
      }},
     {"weight_standardization", "batch_norm", "with eps inside the root it is batch norm",
      [](Case& l, Case& r) { l.denominator = Denominator::root, l.divisor = Divisor::own, r.running = Running::none; }},
+    {"partial_rms_norm", "rms_norm", "a part that is all is rms norm", [](Case& l, Case&) { l.part = 1; }},
     {"rms_norm", "weight_norm", "sqrt(m) times weight norm of one channel",
      [](Case& l, Case& r) {
          l.shape = r.shape = {1, 1, 18}, l.eps = 0, r.affine = l.affine = AffineUse::gamma;
@@ -196,7 +198,7 @@ std::vector<Finding> cross_variant(const Case& c, const Implementation& implemen
         Case left = c, right = c;
         right.variant = e.right;
         right.groups.reset(), right.denominator.reset(), right.divisor.reset(), right.running.reset();
-        right.r_max.reset(), right.d_max.reset();
+        right.r_max.reset(), right.d_max.reset(), right.part.reset();
         right.stat_batch = 0;
         e.prepare(left, right);
         right.eps = left.spec().eps;

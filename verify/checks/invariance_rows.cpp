@@ -24,6 +24,7 @@ constexpr InvarianceRow rows[] = {
     {"filter_response_norm", "filter_response_norm", RenormRegime::none, "yny-ynyn"},
     {"l2_norm", "l2_norm", RenormRegime::none, "ynn-ynyn"},
     {"weight_standardization", "weight_standardization", RenormRegime::none, "yny-n-nn"},
+    {"partial_rms_norm", "partial_rms_norm", RenormRegime::none, "ynn-ynyn"},
 };
 
 }  // namespace

@@ -48,6 +48,11 @@ std::string zero_sum_refuses(const Case& c) {
     return mean.empty() ? needs_own_statistics(c) : mean;
 }
 
+std::string symmetry_refuses(const Case& c) {
+    if (c.spec().is_partial()) return "where statistics are of a part, the others' dx has nothing of x_hat";
+    return needs_own_statistics(c);
+}
+
 std::string masks_refuse(const Case&) { return {}; }
 
 // One call and what bounds it.
@@ -208,7 +213,7 @@ extern const Check xhat_dx_check{"xhat_dx",
 extern const Check symmetry_check{"symmetry",
                                   "the Jacobian of x_hat is symmetric: v.Ju = u.Jv",
                                   true,
-                                  needs_own_statistics,
+                                  symmetry_refuses,
                                   structure_cases,
                                   symmetry,
                                   false,

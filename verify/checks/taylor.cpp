@@ -111,8 +111,8 @@ std::vector<Remainder> remainders(const Start& at, const Argument& a, const Part
 
 // phi of one block along d, exactly, but for a constant. With d in units of s, d_c = d - mean(d) where the mean is
 // removed, and g = gamma r dy: (A + h B) / sqrt(1 + 2 h P + h^2 W), A = sum g x_hat, B = sum g d_c, P = (1/q) sum x_hat
-// d_c, W = (1/q) sum d_c^2; where eps is added to the root, (A + h B) / (sqrt(v^2 + 2 h P + h^2 W) + 1 - v) with v =
-// sqrt(var) / s. No gradient of the implementation's is in it.
+// d_c, W = (1/q) sum d_c^2, the last two over the part that statistics are of; where eps is added to the root, (A + h
+// B) / (sqrt(v^2 + 2 h P + h^2 W) + 1 - v) with v = sqrt(var) / s. No gradient of the implementation's is in it.
 struct Along {
     double A = 0, B = 0, P = 0, W = 0, v = 1;
 
@@ -138,11 +138,12 @@ Along along(const Inputs<double>& in, const truth::Result& t, const truth::Block
         for (std::size_t i : b.elements) mean += d[i] / static_cast<double>(b.elements.size());
     Along out;
     if (in.problem.spec.denominator == Denominator::added) out.v = static_cast<double>(Quad(sqrt(b.var) / b.s));
-    for (std::size_t i : b.elements) {
+    for (std::size_t k = 0; k < b.elements.size(); ++k) {
+        const std::size_t i = b.elements[k];
         const double g = in.factor_of(i) * static_cast<double>(b.r) * in.dy[i];
         const double x_hat = static_cast<double>(t.x_hat[i]), centred = d[i] - mean;
-        out.A += g * x_hat, out.B += g * centred, out.P += x_hat * centred / b.divisor,
-            out.W += centred * centred / b.divisor;
+        out.A += g * x_hat, out.B += g * centred;
+        if (k < b.part) out.P += x_hat * centred / b.divisor, out.W += centred * centred / b.divisor;
     }
     return out;
 }
@@ -164,7 +165,7 @@ std::vector<double> direction_of_order_two(const Start& at, std::uint64_t seed, 
         for (std::size_t index = 0; index < at.t.blocks.size(); ++index) {
             const truth::Block& b = at.t.blocks[index];
             // weight norm's s is of all elements together
-            const double mean_size = std::sqrt(b.divisor / static_cast<double>(b.elements.size()));
+            const double mean_size = std::sqrt(b.divisor / static_cast<double>(std::min(b.part, b.elements.size())));
             for (std::size_t i : b.elements) d[i] *= mean_size;
             const Along phi = along(at.in, at.t, b, d);
             double length = std::ldexp(1.0, -(k % 4));

@@ -60,6 +60,7 @@ std::string tiled_refuses(const Case& c) {
     if (const std::string reason = needs_one_a_channel(c); !reason.empty()) return reason;
     if (c.spec().divisor != Divisor::own)
         return "a variance over another number than the block's grows with the tensor";
+    if (c.spec().is_partial()) return "the first elements of a tensor are not those of its tile, repeated";
     if (c.gamma_offset && c.spec().moments == Moments::norm)
         return "the norm of a tensor grows with it, and gamma less";
     const Shape &big = c.shape, &small = *c.tile;

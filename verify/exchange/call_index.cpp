@@ -55,6 +55,7 @@ std::string content_of_problem(const Problem& p) {
     if (s.adds()) key += fmt::format(" residual {} {}", name_of(s.residual), name_of(p.residuals()));
     if (s.affine_set != AffineSet::channel) key += fmt::format(" by {}", name_of(s.affine_set));
     if (s.casts()) key += fmt::format(" cast {}", name_of(s.cast));
+    if (s.is_partial()) key += fmt::format(" part {}", s.part);
     if (s.output)
         key += fmt::format(" output {} {} {} {}", name_of(*s.output), name_of(s.scale), s.scale_power_of_two,
                            s.scale_inverse);

@@ -44,6 +44,7 @@ ordered_json attributes_of(const Inputs<double>& in, bool weighs_old) {
     if (is_narrow(p.params())) a["param_dtype"] = name_in_files(p.params());
     if (s.affine_set != AffineSet::channel) a["affine_set"] = name_of(s.affine_set);
     if (s.casts()) a["cast"] = name_of(s.cast);
+    if (s.is_partial()) a["part"] = s.part;
     if (p.outputs() != p.dtype) a["output"] = name_in_files(p.outputs());
     if (s.quantizes())
         a["scale"] = name_of(s.scale), a["scale_power_of_two"] = s.scale_power_of_two,

@@ -52,6 +52,7 @@ Spec FixedSettings::applied(Spec s, DType dtype) const {
     s.divisor = has_forms ? divisor.value_or(own.divisor) : own.divisor;
     s.gamma_offset = gamma_offset, s.activation = activation;
     s.affine_set = affine_set, s.cast = cast;
+    s.part = own.moments == Moments::mean_square ? part.value_or(own.part) : own.part;
     s = s.without_output();
     if (output && *output != dtype && arithmetic_dtype(*output) == arithmetic_dtype(dtype)) s.output = output;
     if (s.quantizes()) s.scale = scale, s.scale_power_of_two = scale_power_of_two, s.scale_inverse = scale_inverse;
@@ -79,7 +80,8 @@ Case FixedSettings::applied(Case c) const {
     c.param_dtype = fixed.param_dtype, c.residual_dtype = fixed.residual_dtype, c.residual.reset();
     if (fixed.adds()) c.residual = fixed.residual;
     else c.ds = {};
-    c.affine_set.reset(), c.cast.reset();
+    c.affine_set.reset(), c.cast.reset(), c.part.reset();
+    if (fixed.part != own.part) c.part = fixed.part;
     c.scale.reset(), c.scale_power_of_two.reset(), c.scale_inverse.reset(), c.scale_value.reset();
     if (fixed.casts()) c.cast = fixed.cast;
     c.output = fixed.output;
@@ -153,6 +155,7 @@ std::string FixedSettings::refuses(const Problem& p) const {
     if (!as_cases_say && fixed.affine_set != s.affine_set)
         return "the entries of the script's gamma and beta are fixed";
     if (!as_cases_say && fixed.cast != s.cast) return "where the script rounds x_hat is fixed";
+    if (!as_cases_say && fixed.part != s.part) return "the part that the script's statistics are of is fixed";
     if (!as_cases_say && fixed.output != s.output) return "the type of the script's y is fixed";
     if (!as_cases_say && (fixed.scale != s.scale || fixed.scale_power_of_two != s.scale_power_of_two ||
                           fixed.scale_inverse != s.scale_inverse))

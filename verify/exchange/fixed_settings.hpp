@@ -43,6 +43,7 @@ struct FixedSettings {
     std::optional<DType> output;  ///< where the data's arithmetic is its own, and no other type; 8 bits beside f32
     Scale scale = Scale::given;   ///< of 8 bits, as Spec has it
     bool scale_power_of_two = false, scale_inverse = false;
+    std::optional<double> part;  ///< of layers that divide by a root mean square; where nothing is said the variant's
     MaskPattern mask = MaskPattern::none;  ///< of layers that may have one
     bool as_cases_say = false;             ///< of options: no case is refused for them
 

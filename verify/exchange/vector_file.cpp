@@ -125,6 +125,7 @@ VectorAttributes attributes_of(const json& object) {
                                           "scale",
                                           "scale_power_of_two",
                                           "scale_inverse",
+                                          "part",
                                           "variant",
                                           "gain",
                                           "out_dim",
@@ -166,6 +167,7 @@ VectorAttributes attributes_of(const json& object) {
         else if (key == "scale") a.scale = parse_scale(text(key, value));
         else if (key == "scale_power_of_two") a.scale_power_of_two = truth_value(key, value);
         else if (key == "scale_inverse") a.scale_inverse = truth_value(key, value);
+        else if (key == "part") a.part = number(key, value);
         else if (key == "gamma_offset") a.gamma_offset = static_cast<std::int32_t>(whole(key, value));
         else if (key == "activation") a.activation = parse_activation(text(key, value));
         else if (key == "variant") {

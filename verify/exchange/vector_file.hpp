@@ -78,6 +78,7 @@ struct VectorAttributes {
     std::optional<DType> output;
     Scale scale = Scale::given;
     bool scale_power_of_two = false, scale_inverse = false;
+    std::optional<double> part;
     Layout layout = Layout::channels_first;  ///< of x, dy, y and dx in their files: [N, C, ...] or [N, ..., C]
     std::optional<double> mean_initial, spread_initial;
     std::int64_t batches_initial = 0;

@@ -194,6 +194,7 @@ private:
         s.gamma_offset = a.gamma_offset, s.activation = a.activation;
         s.param_dtype = a.param_dtype, s.residual = a.residual, s.residual_dtype = a.residual_dtype;
         s.affine_set = a.affine_set, s.cast = a.cast;
+        s.part = a.part.value_or(s.part);
         s.output = a.output, s.scale = a.scale;
         s.scale_power_of_two = a.scale_power_of_two, s.scale_inverse = a.scale_inverse;
         s.masked = input("mask") != nullptr;

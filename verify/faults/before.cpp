@@ -1,4 +1,5 @@
-// What stands before the norm, in this layer's own words: s = x + residual, and d = ds + dx; what a mask leaves out.
+// What stands before the norm, in this layer's own words: s = x + residual, and d = ds + dx; what a mask leaves out;
+// the part that statistics are of.
 
 #include <algorithm>
 #include <cmath>
@@ -54,6 +55,18 @@ double FaultyLayer::left(std::int64_t b) const {
     const Set& block = blocks_[static_cast<std::size_t>(b)];
     return static_cast<double>(
         std::ranges::count_if(block, [&](std::int64_t i) { return counts(static_cast<std::size_t>(i)); }));
+}
+
+// The elements that a block's statistics are of.
+auto FaultyLayer::of_part(std::int64_t b) const -> Set {
+    Set set = sums_[static_cast<std::size_t>(b)];
+    if (p_.part == 0) return set;
+    const double m = f_.part_of_whole != 0 ? static_cast<double>(blocks_[static_cast<std::size_t>(b)].size()) : size(b),
+                 k = f_.part_floor != 0 ? std::max(1.0, std::floor(p_.part * m)) : std::ceil(p_.part * m);
+    if (f_.part_in_memory != 0) std::ranges::sort(set, {}, [&](std::int64_t i) { return place(i, false); });
+    if (f_.part_last != 0) std::ranges::reverse(set);
+    if (const auto most = static_cast<std::size_t>(k); most < set.size()) set.resize(most);
+    return set;
 }
 
 // d takes the place of dx; d_residual is written.

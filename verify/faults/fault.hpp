@@ -74,6 +74,13 @@ struct Formula {
     double mask_counts_steps = 0;
     double mask_unread_in_eval = 0, mask_of_ones = 0;  ///< all counts where statistics are given; 1 alone counts
     double mask_kept = 0;                              ///< a plan keeps its first mask
+    // statistics of a part
+    double part_in_m = 0, part_in_means = 0;  ///< share of the other elements in k: of the variance; of dx alone
+    double part_floor = 0, part_last = 0;     ///< k is rounded down; the last k elements
+    double part_in_memory = 0;                ///< the first k as they lie
+    double part_of_whole = 0;                 ///< k is of all elements of a block, whatever a mask leaves
+    double part_in_others = 0;                ///< share of x_hat's term in dx of the other elements
+    double part_sum_lost = 0;                 ///< share of the other elements that the sum of g x_hat lacks
     // y of another type than the data
     double output_in_bf16 = 0;      ///< rounded to bf16 first
     double output_truncated = 0;    ///< to 8 bits, toward zero

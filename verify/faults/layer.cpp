@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <set>
 
 #include "norms/element.hpp"
 
@@ -285,15 +286,19 @@ auto FaultyLayer::of_blocks(const Values& x) const -> BlockStatistics {
         double m = size(b);
         if (p_.masked != 0) m += f_.mask_in_m * (std::ssize(blocks_[index(b)]) - m);
         if (f_.count_modulus != 0 && m > f_.count_modulus) m = std::fmod(m, f_.count_modulus);
-        const double q = divisor(m, f_.plain_var != 0), ddof = f_.ddof + (m > 1024 ? f_.long_ddof : 0);
+        const Set part = of_part(b);
+        const double k = p_.part != 0 ? static_cast<double>(part.size()) : m,
+                     q = divisor(k + f_.part_in_m * (m - k), f_.plain_var != 0),
+                     ddof = f_.ddof + (m > 1024 ? f_.long_ddof : 0);
         double sum = 0, squares = 0;
         for (const std::int64_t i : set) sum = added(sum, x[index(i)]);
         if (f_.mask_times_0 != 0)
             for (const std::int64_t i : blocks_[index(b)]) sum += counts(index(i)) ? 0 : 0 * x[index(i)];
-        double mean = (centred_ ? f_.mean : f_.kept_mean) * sum / m;
+        const double of_sum = centred_ ? f_.mean : f_.kept_mean;
+        double mean = of_sum == 0 ? 0 : of_sum * sum / m;  // 0 times NaN is NaN
         if (f_.mean_in_f32 != 0 && dtype_ != DType::f64) mean = rounded(mean, DType::f32);
         const double about = f_.one_pass != 0 ? 0 : mean;
-        for (const std::int64_t i : set) squares = added(squares, (x[index(i)] - about) * (x[index(i)] - about));
+        for (const std::int64_t i : part) squares = added(squares, (x[index(i)] - about) * (x[index(i)] - about));
         if (f_.padding != 0) squares += (std::ceil(m / f_.padding) * f_.padding - m) * mean * mean;
         double var = f_.var * squares / (centred_ && q > 1 ? q - ddof : q);
         if (f_.one_pass != 0) var = std::max(0.0, var - mean * mean * m / q);
@@ -473,14 +478,20 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         const Set& set = sums_[index(b)];
         double m = size(b);
         if (p_.masked != 0) m += f_.mask_in_means * (std::ssize(blocks_[index(b)]) - m);
-        double q = divisor(m, f_.plain_means != 0);
+        const Set part = of_part(b);
+        std::set<std::int64_t> in_part;
+        if (p_.part != 0) in_part.insert(part.begin(), part.end());
+        const auto is_other = [&](std::int64_t i) { return p_.part != 0 && !in_part.contains(i); };
+        const double parted = p_.part != 0 ? static_cast<double>(part.size()) : m;
+        double q = divisor(parted + f_.part_in_means * (m - parted), f_.plain_means != 0);
         if (p_.masked != 0 && q <= 0) q = 1;  // of 0
         const double wrong_m = m > 1 ? m / (m - f_.means_ddof) : 1;
         const double by = f_.x_hat_term * (own_ ? x_hat_factor(s.var[index(b)]) : 1);
         const double below = own_ && is_below_floor(s.var[index(b)]) ? f_.floor_dx : 1;
         const double r = s.r[index(b)], d = s.d[index(b)], rstd = s.rstd[index(b)];
         double sum = 0, sum_hat = 0;
-        for (const std::int64_t i : set) sum += g[index(i)], sum_hat += g[index(i)] * hat[index(i)];
+        for (const std::int64_t i : set)
+            sum += g[index(i)], sum_hat += g[index(i)] * hat[index(i)] * (1 - (is_other(i) ? f_.part_sum_lost : 0));
         const bool free = renorm_ && r > 1 / p_.r_max && r < p_.r_max && std::abs(d) < p_.d_max;
         const double share = (!own_                     ? f_.eval_means
                               : p_.mode == NORMLAB_EVAL ? f_.own_eval_means
@@ -490,10 +501,10 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
         for (const std::int64_t i : blocks_[index(b)]) {
             const auto k = index(i);
             if (!counts(k) && f_.mask_keeps_dx == 0) continue;
-            // 0 times NaN is NaN
-            const double means =
-                share == 0 ? 0
-                           : share * ((centred_ ? f_.mean_g : f_.kept_mean_g) * sum / m + by * hat[k] * sum_hat / q);
+            const auto times = [](double factor, double v) { return factor == 0 ? 0 : factor * v; };  // also of NaN
+            const double of_hat = is_other(i) ? f_.part_in_others : 1,
+                         means = times(share, times(centred_ ? f_.mean_g : f_.kept_mean_g, sum / m) +
+                                                  times(of_hat, by * hat[k] * sum_hat / q));
             const double term = (own_ ? f_.g : 1) * g[k] - means;
             dx[k] = flat ? 0 : f_.dx * below * rstd * term * (f_.gamma_after_means != 0 ? gamma[index(entry(i))] : 1);
             if (!counts(k)) dx[k] *= f_.mask_keeps_dx;

@@ -51,6 +51,7 @@ private:
     void leave_out(const std::uint8_t* mask);
     bool counts(std::size_t i) const { return counts_.empty() || counts_[i] != 0; }
     double left(std::int64_t block) const;  // of its elements, by the mask
+    Set of_part(std::int64_t block) const;
     double size(std::int64_t block) const { return static_cast<double>(sums_[static_cast<std::size_t>(block)].size()); }
 
     void flush(Values& values) const;

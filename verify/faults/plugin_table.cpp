@@ -78,7 +78,8 @@ Named named() {
                    backward_backward};
     n.functions.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET | NORMLAB_READS_EPILOGUE |
                         NORMLAB_READS_PARAM_DTYPE | NORMLAB_READS_RESIDUAL | NORMLAB_READS_STRIDES |
-                        NORMLAB_READS_AFFINE | NORMLAB_READS_CAST | NORMLAB_READS_MASK | NORMLAB_READS_OUTPUT;
+                        NORMLAB_READS_AFFINE | NORMLAB_READS_CAST | NORMLAB_READS_MASK | NORMLAB_READS_OUTPUT |
+                        NORMLAB_READS_PART;
     return n;
 }
 

@@ -48,6 +48,9 @@ inline bool with_mask(const Spec& s) { return s.masked; }
 inline bool with_kept_mask(const Spec& s) { return s.masked && may_keep_state(s); }
 inline bool with_variance_mask(const Spec& s) { return s.masked && keeps_variance(s); }
 inline bool with_centred_mask(const Spec& s) { return s.masked && centred(s); }
+inline bool with_part(const Spec& s) { return s.is_partial(); }
+inline bool with_masked_part(const Spec& s) { return s.is_partial() && s.masked; }
+inline bool with_wide_part(const Spec& s) { return s.is_partial() && s.block.channels && s.block.positions; }
 inline bool with_output(const Spec& s) { return s.output.has_value(); }
 inline bool quantized(const Spec& s) { return s.quantizes(); }
 inline bool with_given_scale(const Spec& s) { return s.quantizes() && !s.finds_scale(); }
@@ -657,6 +660,23 @@ inline constexpr Fault table[] = {
      Pass::forward, When::always, &Formula::mask_of_ones, 1},
     {"mask_kept", "a plan keeps its first mask", Kind::promise, with_mask, Pass::forward, When::always,
      &Formula::mask_kept, 1},
+    // statistics of a part
+    {"part_in_m", "the mean of squares of a part divided by k and 1 % of the elements that are not of it", Kind::term,
+     with_part, Pass::forward, When::train, &Formula::part_in_m, .01},
+    {"part_in_means", "x_hat's term in dx divided by k and 1 % of the elements that are not of the part", Kind::term,
+     with_part, Pass::backward, When::train, &Formula::part_in_means, .01},
+    {"part_floor", "a part of floor(part * m) elements, and 1 at least", Kind::term, with_part, Pass::forward,
+     When::train, &Formula::part_floor, 1},
+    {"part_last", "the last elements of a block taken for its part", Kind::layout, with_part, Pass::forward,
+     When::train, &Formula::part_last, 1},
+    {"part_in_memory", "the first elements as they lie taken for the part", Kind::layout, with_wide_part, Pass::forward,
+     When::train, &Formula::part_in_memory, 1},
+    {"part_of_whole", "the part's size is of all elements, those that a mask leaves out too", Kind::term,
+     with_masked_part, Pass::forward, When::train, &Formula::part_of_whole, 1},
+    {"part_in_others", "1 % of x_hat's term in dx of elements that are not of the part", Kind::term, with_part,
+     Pass::backward, When::train, &Formula::part_in_others, .01},
+    {"part_sum_lost", "the sum of g x_hat lacks 1 % of the elements that are not of the part", Kind::term, with_part,
+     Pass::backward, When::train, &Formula::part_sum_lost, .01},
     // y of another type than the data
     {"output_in_bf16", "y rounded to bf16, and then to its own type", Kind::precision, with_output, Pass::forward,
      When::always, &Formula::output_in_bf16, 1},

@@ -121,9 +121,10 @@ public:
 private:
     // What a block's results have in common.
     struct Errors {
-        double m, s, r, d, kappa, lu, luk, dv;
-        double kappa_v;   // of the variance: kappa but for another divisor
-        double slope;     // of the denominator, 2 s ds / dvar
+        double m, s, r, d, kappa, lu, luk, dv;  // m: of the elements that its statistics are of
+        double lu_all;                          // lu, of sums over all elements
+        double kappa_v;                         // of the variance: kappa but for another divisor
+        double slope;                           // of the denominator, 2 s ds / dvar
         double vanishes;  // where the deviations may be rounding alone: how many times sum g their product is
         double kink;      // 1 where a floor may be on either side, else 0
         double var_lost;  // of a variance below a floor, which s does not depend on
@@ -144,11 +145,12 @@ private:
 
     Errors errors(const truth::Block& b) const {
         Errors e{};
-        e.m = repeats_.block * static_cast<double>(b.elements.size()), e.s = size(b.s), e.r = size(b.r),
-        e.d = size(b.d);
-        const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_,
-                                                     repeats_.block * static_cast<double>(b.all.size()))
-                                             : 1;
+        e.m = repeats_.block * static_cast<double>(std::min(b.part, b.elements.size())), e.s = size(b.s),
+        e.r = size(b.r), e.d = size(b.d);
+        const double all = repeats_.block * static_cast<double>(b.elements.size()),
+                     whole = std::max(all, repeats_.block * static_cast<double>(b.all.size()));
+        const double l = p_.own_statistics() ? chain(e.m, accumulation_, p_.dtype, limit_, whole) : 1;
+        e.lu_all = u_ * (p_.own_statistics() ? chain(all, accumulation_, p_.dtype, limit_, whole) : 1);
         e.kappa = b.kappa;
         // Then the mean is off by two roundings at most, of 1 / m and of a product with it.
         const bool equal = p_.own_statistics() && !b.elements.empty() && all_equal(b, in_.x);
@@ -343,10 +345,11 @@ private:
         const bool own = p_.own_statistics();
         along_1 *= repeats_.block;  // e.m is of the larger block
         if (e.s == 0) return;
-        for (const std::size_t i : b.elements) {
+        for (std::size_t k = 0; k < b.elements.size(); ++k) {
+            const std::size_t i = b.elements[k];
             const double means =
                 (p_.spec.centred() ? along_1 : 0) + size(t_.x_hat[i]) * std::max(1.0, e.slope) * along_x_hat;
-            out_.dx[i] += (gamma(i) * e.r * dz_error_[i] + (own ? means : 0)) / e.s;
+            out_.dx[i] += (gamma(i) * e.r * dz_error_[i] + (own && k < b.part ? means : 0)) / e.s;
         }
     }
 
@@ -368,6 +371,12 @@ private:
                e.s;
     }
 
+    // dx where statistics are of a part; x_hat is 0 for what is not of it.
+    double dx_bound_of_part(const Errors& e, double g, double x_hat, double of_g_x_hat) const {
+        if (kappa_free_) return (8 * u_ * g + 12 * u_ * x_hat * of_g_x_hat + 0x1p-46 * (g + x_hat * of_g_x_hat)) / e.s;
+        return 2 * ((e.dv / 2 + 6 * u_) * g + (1.5 * e.dv + e.lu_all + 16 * u_) * x_hat * of_g_x_hat) / e.s;
+    }
+
     void add_dx(const truth::Block& b, const Errors& e) {
         double mean_g = 0, mean_g_x_hat = 0;
         for (std::size_t i : b.elements) {
@@ -377,8 +386,9 @@ private:
         }
         const bool own = p_.own_statistics();
         const double means = own ? mean_g + mean_g_x_hat : 0;
-        for (std::size_t i : b.elements) {
-            const std::size_t c = entry_of_[i];
+        for (std::size_t k = 0; k < b.elements.size(); ++k) {
+            const std::size_t i = b.elements[k], c = entry_of_[i];
+            const bool moves_s = own && k < b.part;
             const double x_hat = size(t_.x_hat[i]), dz = dy(i), g = gamma(i) * e.r * dz;
             sum_dy_[c] += dz;
             terms_[c] += dz != 0;
@@ -391,8 +401,10 @@ private:
             if (e.s == 0) continue;
             if (own) dx += e.inside * (mean_g_x_hat + x_hat * mean_g) / e.s;
             if (u_factor_ > 0)
-                dx += u_factor_ / e.s * (g + (own ? mean_g + x_hat * std::max(1.0, e.slope) * mean_g_x_hat : 0));
-            if (own && !p_.spec.plain()) {
+                dx += u_factor_ / e.s * (g + (moves_s ? mean_g + x_hat * std::max(1.0, e.slope) * mean_g_x_hat : 0));
+            if (p_.spec.is_partial()) {
+                dx += dx_bound_of_part(e, g, moves_s ? x_hat : 0, mean_g_x_hat);
+            } else if (own && !p_.spec.plain()) {
                 dx += dx_bound(e, b.divisor, g, x_hat, mean_g, mean_g_x_hat);
             } else if (kappa_free_)
                 dx += 8 * u_ / e.s * (g + (own ? mean_g + x_hat * mean_g_x_hat : 0)) +

@@ -69,6 +69,13 @@
 // x_hat. To every bound half of the dtype's smallest subnormal is added for each rounding
 // that may underflow: x - mean does, and loses 1 / s times as much of x_hat, which may itself; dgamma has that |dy|
 // times, and dx has it in x_hat and inside mean(g x_hat).
+// Statistics of a part (Spec::part), of layers whose mean stays: k elements for m in dv and in what is saved, m in sums
+// of g x_hat. x_hat is then off relatively, by dv / 2 + 3.5 u, and may be of any size where it is not of the part, so
+// that what bounds dx is written out. g / s has the errors of rstd, three roundings of 5.5 u with gamma's and those
+// that follow; x_hat G / s that of rstd once and of x_hat twice, and l u of the sum: 1.5 dv + l u + 15.5 u, or 11 u
+// where kappa-free statistics are rounded once.
+//   dx        2 (1/s) [|g| (dv / 2 + 6 u) + [i < k] |x_hat| G (1.5 dv + l u + 16 u)], twice for other orders and for
+//     what is not of first order;  kappa-free (1/s) [8 u |g| + 12 u [i < k] |x_hat| G + 2^-46 of both]
 // With a mask m is the number of elements of the block that are left, and y and dx of the others have bounds of 0: they
 // are 0, and with a residual dx is ds, rounded once. Adding a 0 rounds nothing; a tree is as deep as that of all
 // elements.

@@ -59,8 +59,12 @@ void Taped<Number>::statistics(Block& block) {
         Value about = mean;
         // moved to what is given: the derivatives of both stay those of the formulas
         if (given_) mean = mean + constant(block.mean - value_of(mean.value)), about = constant(block.mean);
-        for (std::size_t k = 0; k < x_.size(); ++k)
-            squares = squares + weighted((x_[k] - about) * (x_[k] - about), all[k]);
+        std::size_t counted = 0;  // in the order of `all`: the first ones are those of a part
+        for (std::size_t k = 0; k < x_.size(); ++k) {
+            const bool in_part = in_.counts(all[k]) && counted++ < block.part;
+            const Value square = (x_[k] - about) * (x_[k] - about);
+            squares = squares + (p_.spec.part == 1 ? weighted(square, all[k]) : square * constant(in_part ? 1 : 0));
+        }
         const bool too_few = count < (p_.spec.divisor == Divisor::less_one ? 2 : 1);
         Value var = too_few ? Value() : squares / constant(Quad(block.divisor));
         if (given_) var = var + constant(block.var - value_of(var.value));

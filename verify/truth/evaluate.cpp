@@ -98,9 +98,11 @@ Result evaluate_in(const verify::Inputs<double>& in) {
             std::erase_if(elements, [&](std::size_t i) { return !in.counts(i); });
         }
         const auto m = static_cast<double>(elements.size());
+        const double k = p.spec.part == 1 ? m : std::ceil(p.spec.part * m);
+        if (p.spec.part != 1) out.blocks.back().part = static_cast<std::size_t>(k);
         out.blocks.back().divisor = p.spec.divisor == Divisor::less_one                                 ? m - 1
                                     : p.spec.divisor == Divisor::one || p.spec.moments == Moments::norm ? 1
-                                                                                                        : m;
+                                                                                                        : k;
         if (out.blocks.back().divisor <= 0) out.blocks.back().divisor = 1;  // of 0, which stays that
         out.blocks.back().elements = std::move(elements);
     }

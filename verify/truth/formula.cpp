@@ -11,6 +11,8 @@
 // and 16-bit data). So truth is off by less than (20 m' + 200) 2^-53 of a bound: 2^-22 of it at m' = 2^26. That is
 // added to no bound.
 //
+//   statistics of a part (of layers whose mean stays: kappa = 1): k for m in var; x_hat, of whatever size, is off
+//   relatively
 //   behind an activation: its value and slope, off by 2^-85 of |z| and of 1 (activation.hpp), where a bound allows 4 u
 //
 //   ddx, ddy, ddgamma: sums of products that have such sums as factors: at most 4 (20 m' + 200) u^2 kappa T with the
@@ -61,8 +63,8 @@ void ByFormula::statistics(Block& block) {
         for (const std::size_t i : block.elements) total = total + in_.x[i], equal = equal && in_.x[i] == first;
         // a quotient is not exact, and equal elements have no variance
         if (p_.spec.centred() && !given_) mean_ = equal ? Wide(first) : total / m;
-        for (const std::size_t i : block.elements) {
-            const Wide away = -mean_ + in_.x[i];
+        for (std::size_t k = 0; k < std::min(block.part, block.elements.size()); ++k) {
+            const Wide away = -mean_ + in_.x[block.elements[k]];
             squares += away * away;
         }
         const Wide var = given_ ? Wide(block.var) : squares / block.divisor;
@@ -126,9 +128,11 @@ void ByFormula::results(const Block& block) {
     if (in_.dy.empty()) return;
     mean_g = p_.spec.centred() ? mean_g / static_cast<double>(block.elements.size()) : Wide();
     mean_g_x_hat = mean_g_x_hat / block.divisor * slope_;
-    for (const std::size_t i : block.elements) {
+    for (std::size_t k = 0; k < block.elements.size(); ++k) {
+        const std::size_t i = block.elements[k];
         const Wide g = out_.dx[i];
-        out_.dx[i] = (own ? g - mean_g - out_.x_hat[i] * mean_g_x_hat : g) * rstd_;
+        const bool moves_s = own && k < block.part;
+        out_.dx[i] = (moves_s ? g - mean_g - out_.x_hat[i] * mean_g_x_hat : g) * rstd_;
     }
 }
 

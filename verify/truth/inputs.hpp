@@ -27,10 +27,11 @@ struct Inputs {
         const auto C = static_cast<std::size_t>(problem.shape.C), S = static_cast<std::size_t>(problem.shape.S);
         return mask.empty() || mask[i / (C * S) * S + i % S] != 0;
     }
-    /// Whether the double backward is called for. Behind an activation, with a residual and with a mask there is none.
+    /// Whether the double backward is called for. Behind an activation, with a residual, with a mask and where
+    /// statistics are of a part there is none.
     bool twice() const {
         return !dy.empty() && !(v.empty() && u.empty() && w.empty()) && !problem.spec.activates() &&
-               !problem.spec.adds() && !problem.spec.masked;
+               !problem.spec.adds() && !problem.spec.masked && !problem.spec.is_partial();
     }
 
     /// What is normalized: x, or what forward's statistics see of x + residual.

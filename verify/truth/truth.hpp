@@ -4,6 +4,8 @@
 // the tape, forward in quad precision and backward by differentiating that forward (tape.hpp); and by formula, in pairs
 // of doubles, at 100 ns and 100 bytes an element (formula.cpp, which derives how far off it may be).
 
+#include <limits>
+
 #include "verify/truth/inputs.hpp"
 #include "verify/truth/wide.hpp"
 
@@ -17,7 +19,9 @@ struct Block {
     Quad s = 0;                         ///< sqrt(var + eps), another denominator, or the running sigma
     Quad r = 1, d = 0, raw_r = 1, raw_d = 0;
     double divisor = 1;  ///< q: what the block's sums are divided by
-    double kappa = 1;    ///< sqrt(1 + mean^2 / s^2), 1 where the mean is not removed
+    /// where its statistics are of a part: how many of its elements they are of, the first ones
+    std::size_t part = std::numeric_limits<std::size_t>::max();
+    double kappa = 1;  ///< sqrt(1 + mean^2 / s^2), 1 where the mean is not removed
 };
 
 struct Result {
@@ -40,11 +44,13 @@ std::vector<std::vector<std::size_t>> index_sets(const Problem& problem);
 /// With a mask the formula leaves out the elements that do not count, and has a block of fewer. The tape has the whole
 /// block, with weights of 1 and 0 in its sums, and y is the constant 0 for the others: that nothing of these is in dx,
 /// dgamma and dbeta is what differentiating says.
-/// With a residual the layer behind it sees s, which is exact: two floats are added and rounded as the definition says.
-/// 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0 and dx = 0. By formula where its bound suffices
-/// (may_use_formula). By the tape the double backward is differentiated twice: S of norm.hpp is the derivative of the
-/// loss sum dy y along v in x, u in gamma and w in beta, so that ddx and ddgamma are those of dx and dgamma, and ddy is
-/// that of y. A tape of dual numbers gives all three; nobody derived a formula for them.
+/// Where statistics are of a part the formula leaves x_hat's term out of the other elements' dx; the tape has weights
+/// of 1 and 0 in the sum of squares, and knows no more of it. With a residual the layer behind it sees s, which is
+/// exact: two floats are added and rounded as the definition says. 0 / 0 is 0: a block with var + eps = 0 has x_hat = 0
+/// and dx = 0. By formula where its bound suffices (may_use_formula). By the tape the double backward is differentiated
+/// twice: S of norm.hpp is the derivative of the loss sum dy y along v in x, u in gamma and w in beta, so that ddx and
+/// ddgamma are those of dx and dgamma, and ddy is that of y. A tape of dual numbers gives all three; nobody derived a
+/// formula for them.
 Result evaluate(const verify::Inputs<double>& inputs);
 
 /// In quad precision; about 4 us and 2 KB an element of the largest block.
