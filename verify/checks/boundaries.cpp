@@ -212,6 +212,7 @@ Finding in_state(const Implementation& implementation, const Inputs<double>& in,
     }
     std::vector<Finding> all;
     for (const bool in_mean : {true, false}) {
+        if (!in_mean && p.own_statistics()) continue;  // a running sigma that r and d divide by is refused
         Inputs<double> bad = in;
         bad.dy.clear();
         (in_mean ? bad.state.mean : spread_of(bad.state))[c] = full_nan;

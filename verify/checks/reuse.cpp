@@ -92,6 +92,10 @@ private:
     Finding rewritten() {
         constexpr std::string_view quantity = "inputs rewritten";
         std::vector<Finding> all;
+        Inputs<double> flat = a_;  // as layers begin: whoever found that once may keep it
+        std::ranges::fill(flat.gamma, 1), std::ranges::fill(flat.beta, 0);
+        std::ranges::fill(flat.state.mean, 0), std::ranges::fill(spread_of(flat.state), 1);
+        call(flat), all.push_back(as_fresh(quantity, flat));
         call(a_), all.push_back(as_fresh_a(quantity));
         call(b_), all.push_back(as_fresh(quantity, b_));
         // as little as may be, for whoever looks at the ends of an array, or at its sum
@@ -102,11 +106,6 @@ private:
             call(a_), all.push_back(as_fresh_a(quantity));
             call(in), all.push_back(as_fresh(quantity, in));
         }
-        Inputs<double> flat = a_;  // as layers begin: whoever found that once may keep it
-        std::ranges::fill(flat.gamma, 1), std::ranges::fill(flat.beta, 0);
-        std::ranges::fill(flat.state.mean, 0), std::ranges::fill(spread_of(flat.state), 1);
-        call(flat), all.push_back(as_fresh(quantity, flat));
-        call(a_), all.push_back(as_fresh_a(quantity));
         if (others_kernel())  // one parameter at a time, for whoever looks at some of them
             for (std::size_t k = 0; k < std::min<std::size_t>(8, a_.gamma.size()); ++k) {
                 Inputs<double> in = a_;
