@@ -40,6 +40,13 @@ void print_tables() {
                    h.missing.empty() ? "" : fmt::format("; not run: {}", h.missing));
 }
 
+// Whether somebody here does not decline it.
+bool runs_here(const verify::Check& check, const verify::Case& c) {
+    return std::ranges::any_of(implementations(), [&](const Implementation* i) {
+        return i->available() && i->supports(c.problem()) && (i->parallel() || check.name != "threads");
+    });
+}
+
 // One test a check and variant: what ctest runs.
 void print_tests() {
     for (const verify::Check& check : verify::checks())
@@ -47,7 +54,7 @@ void print_tests() {
             verify::Case base;
             base.variant = v->name;
             for (const verify::Case& c : check.cases(base, verify::Tier::smoke))
-                if (check.refuses(c).empty()) {
+                if (check.refuses(c).empty() && runs_here(check, c)) {
                     fmt::print("{} {}\n", check.name, v->name);
                     break;
                 }

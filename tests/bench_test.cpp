@@ -175,6 +175,7 @@ TEST_CASE("the gate passes right implementations of every variant, layout, dtype
                         const Gate gate(w, p, true);
                         for (const char* name : {"naive", "reference"}) {
                             CAPTURE(v.name, name_of(layout), name_of(dtype), name_of(mode), name, name_of(residual));
+                            if (p.spec.is_partial() && !find_implementation(name).supports(p)) continue;
                             const Gate::Result r = gate.check(find_implementation(name), 1);
                             CHECK(r.forward.wrong == "");
                             CHECK(r.backward.wrong == "");

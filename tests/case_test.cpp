@@ -128,7 +128,7 @@ TEST_CASE("every setting of a case is written, read, drawn by chance and simplif
     }
     std::map<std::string_view, std::set<std::string>> drawn, changed;
     Random random(1);
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 6000; ++i) {
         const Case c = random_case(random, {}), m = mutated(c, random);
         REQUIRE(survives(c));
         REQUIRE(survives(m));

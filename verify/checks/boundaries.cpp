@@ -10,7 +10,6 @@
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/watched.hpp"
-#include "verify/checks/sizes.hpp"
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
@@ -233,26 +232,23 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
     Random random(c.seed, 6000);
     constexpr double inf = std::numeric_limits<double>::infinity();
     std::vector<std::vector<Finding>> by_quantity;
+    const auto take = [&](const std::vector<Finding>& some) {
+        by_quantity.resize(std::max(by_quantity.size(), some.size()));
+        for (std::size_t q = 0; q < some.size(); ++q) by_quantity[q].push_back(some[q]);
+    };
     for (const double value : {full_nan, inf, -inf})
         for (const bool in_x : {true, false}) {
             const auto k = static_cast<std::size_t>(random.integer(0, std::ssize(blocks) - 1));
             const std::size_t at = blocks[k][static_cast<std::size_t>(random.integer(0, std::ssize(blocks[k]) - 1))];
-            const std::vector<Finding> findings =
-                replaced(c, implementation, in, out, blocks, k, at, value, in_x, within);
-            by_quantity.resize(std::max(by_quantity.size(), findings.size()));
-            for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
+            take(replaced(c, implementation, in, out, blocks, k, at, value, in_x, within));
         }
-    if (is_others(c))  // at the ends of blocks, beside others
-        for (const std::size_t k :
-             {std::size_t{1}, std::size_t{2}, std::size_t{3}, blocks.size() / 2, blocks.size() - 1})
-            for (const bool at_end : {false, true}) {
-                if (k >= blocks.size()) continue;
-                const std::vector<Finding> findings =
-                    replaced(c, implementation, in, out, blocks, k, at_end ? blocks[k].back() : blocks[k].front(),
-                             full_nan, true, within);
-                by_quantity.resize(std::max(by_quantity.size(), findings.size()));
-                for (std::size_t q = 0; q < findings.size(); ++q) by_quantity[q].push_back(findings[q]);
-            }
+    bool at_end = false;  // at the ends of blocks, beside others
+    for (const std::size_t k : {std::size_t{1}, std::size_t{2}, std::size_t{3}, blocks.size() / 2, blocks.size() - 1}) {
+        if (k >= blocks.size()) continue;
+        const std::size_t at = at_end ? blocks[k].back() : blocks[k].front();
+        take(replaced(c, implementation, in, out, blocks, k, at, full_nan, true, within));
+        at_end = !at_end;
+    }
     std::vector<Finding> findings;
     for (const auto& all : by_quantity) findings.push_back(worst(all));
     const auto entry = static_cast<std::size_t>(random.integer(0, in.problem.affine_count() - 1));
