@@ -116,6 +116,7 @@ void FixedSettings::require_takers(const std::vector<std::string>& chosen, const
         {"--divisor", divisor.has_value(), forms},
         {"--running", running.value_or(Running::none) != Running::none, keeps},
         {"--momentum", momentum.has_value(), keeps},
+        {"--part", part.has_value(), [](const Spec& own, DType) { return own.moments == Moments::mean_square; }},
         {"--mask", mask != MaskPattern::none, [&](const Spec& own, DType d) { return applied(own, d).masked; }},
         {"--param-dtype", param_dtype.has_value(),
          [&](const Spec& own, DType d) { return applied(own, d).param_dtype == param_dtype; }},
