@@ -174,6 +174,8 @@ std::vector<Case> permutation_cases(const Case& base, Tier tier) {
 std::string independence_refuses(const Case& c) {
     if (c.shape.N < 3) return "it takes samples out of three or more";
     if (c.problem().own_statistics() && c.spec().block.samples) return "samples share their statistics";
+    if (c.spec().quantizes() && c.spec().scale == Scale::block && c.spec().block.samples)
+        return "samples share the scale of y";
     return c.mode == Mode::train && c.spec().running != Running::none ? "State depends on all samples" : "";
 }
 
