@@ -29,7 +29,8 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
                                         "--momentum",     "--running",    "--denominator",   "--divisor",
                                         "--gamma-offset", "--activation", "--param-dtype",   "--affine-set",
                                         "--cast",         "--output",     "--residual",      "--residual-dtype",
-                                        "--scale",        "--mask",       "--scale-inverse", "--scale-power-of-two"})
+                                        "--scale",        "--mask",       "--scale-inverse", "--scale-power-of-two",
+                                        "--part"})
                                .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
