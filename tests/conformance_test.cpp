@@ -7,6 +7,7 @@
 #include "norms/names.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
+#include "tests/baseline_kernels.hpp"
 #include "tests/catch.hpp"
 #include "verify/check/check.hpp"
 #include "verify/run/plan.hpp"
@@ -181,24 +182,6 @@ TEST_CASE("conformance: any number of threads gives the same bits, and so does e
 }
 
 TEST_CASE("conformance: the CPU kernels of every instruction set give the same bits", "[conformance]") {
-    class Baseline final : public Implementation {
-    public:
-        std::string name() const override { return "baseline"; }
-        std::string description() const override { return "the CPU kernels without AVX2"; }
-        Support supports(const Problem&) const override { return {}; }
-        std::unique_ptr<Plan> plan(const Problem& p) const override {
-            struct BaselinePlan final : Plan {
-                explicit BaselinePlan(const Problem& problem)
-                    : setup(problem, *block_layout(problem)), kernels(cpu::baseline::kernels(problem.dtype)) {}
-                std::size_t workspace_bytes() const override { return kernels.workspace_bytes(setup); }
-                void forward(const ForwardArgs& args) const override { kernels.forward(setup, args, 1); }
-                void backward(const BackwardArgs& args) const override { kernels.backward(setup, args, 1); }
-                cpu::Setup setup;
-                cpu::Kernels kernels;
-            };
-            return std::make_unique<BaselinePlan>(p);
-        }
-    };
     for_problems({{2, 7, 1}, {2, 15, 5}, {3, 4, 257}, {65, 9, 2}, {5, 64, 7}}, [&](const Problem& p) {
         CHECK((results(p, Baseline(), {}) == results(p, find_implementation("cpu"), {})));
     });

@@ -13,6 +13,7 @@
 #include "norms/registry.hpp"
 #include "norms/variants.hpp"
 #include "system/random.hpp"
+#include "tests/baseline_kernels.hpp"
 #include "tests/catch.hpp"
 #include "verify/case/draw.hpp"
 #include "verify/check/check.hpp"
@@ -150,24 +151,6 @@ TEST_CASE("cpu output: floats of every exponent and every leading fraction are r
 }
 
 TEST_CASE("cpu output: the same bits for any number of threads and every instruction set") {
-    class Baseline final : public Implementation {
-    public:
-        std::string name() const override { return "baseline"; }
-        std::string description() const override { return "the CPU kernels without AVX2"; }
-        Support supports(const Problem&) const override { return {}; }
-        std::unique_ptr<Plan> plan(const Problem& p) const override {
-            struct BaselinePlan final : Plan {
-                explicit BaselinePlan(const Problem& problem)
-                    : setup(problem, *block_layout(problem)), kernels(cpu::baseline::kernels(problem.dtype)) {}
-                std::size_t workspace_bytes() const override { return kernels.workspace_bytes(setup); }
-                void forward(const ForwardArgs& args) const override { kernels.forward(setup, args, 1); }
-                void backward(const BackwardArgs& args) const override { kernels.backward(setup, args, 1); }
-                cpu::Setup setup;
-                cpu::Kernels kernels;
-            };
-            return std::make_unique<BaselinePlan>(p);
-        }
-    };
     Random random(3);
     for (const std::int64_t length : {131, 9001}) {
         SignedRows rows(257, factors(length, false, random), random);

@@ -7,6 +7,7 @@
 #include "norms/norm.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
+#include "tests/by_hand.hpp"
 #include "tests/catch.hpp"
 #include "tests/reads.hpp"
 #include "verify/case/draw.hpp"
@@ -24,8 +25,6 @@ namespace {
 
 constexpr double no_number = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
 
-using Numbers = std::vector<double>;
-
 // One channel, f64.
 Inputs<double> masked(Spec spec, const Shape& shape, const Numbers& x, const std::vector<std::uint8_t>& mask,
                       const Numbers& dy = {}) {
@@ -36,18 +35,6 @@ Inputs<double> masked(Spec spec, const Shape& shape, const Numbers& x, const std
 }
 
 const Implementation& reference() { return find_implementation("reference"); }
-
-// Numbers whose results are exact, or nearly so.
-void same(const Numbers& got, const Numbers& right) {
-    REQUIRE(got.size() == right.size());
-    for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i] == Approx(right[i]).margin(1e-15));
-}
-
-void same(const std::vector<truth::Wide>& got, const Numbers& right) {
-    Numbers v;
-    for (const truth::Wide& w : got) v.push_back(w.high);
-    same(v, right);
-}
 
 // Of the reference, of the planted faults' layer and of both ways to truth.
 struct Right {

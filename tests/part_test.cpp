@@ -5,6 +5,7 @@
 #include "norms/norm.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"
+#include "tests/by_hand.hpp"
 #include "tests/catch.hpp"
 #include "tests/reads.hpp"
 #include "verify/case/draw.hpp"
@@ -18,20 +19,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-using Numbers = std::vector<double>;
-
 const Implementation& reference() { return find_implementation("reference"); }
-
-void same(const Numbers& got, const Numbers& right) {
-    REQUIRE(got.size() == right.size());
-    for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i] == Approx(right[i]).margin(1e-15));
-}
-
-void same(const std::vector<truth::Wide>& got, const Numbers& right) {
-    Numbers v;
-    for (const truth::Wide& w : got) v.push_back(w.high);
-    same(v, right);
-}
 
 struct Right {
     Numbers y, dx, dgamma, dbeta, var;
