@@ -168,8 +168,9 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
         std::vector<double> exact_tolerance, difference_tolerance;
         for (std::size_t k = 0; k < bound.size(); ++k) {
             exact_tolerance.push_back(2 * bound[k]);  // the complex forward rounds as the implementation may
-            // what the five-point formula reaches at its best step, (u kappa)^(4/5); Ridders does no worse
-            difference_tolerance.push_back(bound[k] + 10 * a.scale[k] * std::pow(u * a.kappa[k], 0.8));
+            // what the five-point formula reaches at its best step, (u kappa)^(4/5); Ridders does no worse. In shorter
+            // steps rounding is as many times more.
+            difference_tolerance.push_back(bound[k] + 10 * a.scale[k] * std::pow(u * a.kappa[k], 0.8) / share);
         }
         const Parts of = parts(in, t, argument);
         const Finding by_step =
