@@ -3,6 +3,7 @@
 #include <limits>
 #include <set>
 
+#include "norms/activation.hpp"
 #include "norms/norm.hpp"
 #include "norms/operation.hpp"
 #include "norms/variants.hpp"

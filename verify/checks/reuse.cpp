@@ -359,7 +359,7 @@ extern const Check reuse_check{
     always,
     reuse_cases,
     reuse,
-    false,
+    true,
     true,
     true,
     true};
