@@ -28,6 +28,7 @@ struct Function {
     verify::AffineUse affine = verify::AffineUse::both;  ///< which of gamma and beta the function takes
     bool absent = false;                                 ///< they are None in all calls
     bool backward = true;                                ///< it has gradients
+    bool accept_nan = true;  ///< what is not finite where x_hat is 0 / 0 counts as the 0 that normlab gives there
     Accumulation accumulation = Accumulation::sequential;
     std::optional<std::int64_t> channels, groups;  ///< of a module, which has them built in
 

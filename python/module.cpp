@@ -59,6 +59,7 @@ python::Report check(const py::object& call, const py::dict& about, const py::di
     f.affine = affine_of(about["gamma"].cast<bool>(), about["beta"].cast<bool>());
     f.absent = about["absent"].cast<bool>();
     f.backward = about["backward"].cast<bool>();
+    f.accept_nan = about["accept_nan"].cast<bool>();
     f.accumulation = parse_accumulation(about["accumulation"].cast<std::string>());
     f.channels = given<std::int64_t>(about, "channels");
     f.groups = given<std::int64_t>(about, "groups");

@@ -101,7 +101,10 @@ Report::Report(std::vector<verify::Outcome> outcomes, double seconds, std::vecto
       left_out_(std::move(left_out)) {}
 
 std::string Report::text() const {
-    const std::string problems = verify::problems_text(outcomes_, "normlab", false);
+    std::string problems = verify::problems_text(outcomes_, "normlab", false);
+    const std::string_view flags = "--all prints them, --json and --html list them";
+    if (const std::size_t at = problems.find(flags); at != std::string::npos)
+        problems.replace(at, flags.size(), "report.findings lists them");
     return problems + (problems.empty() ? "" : "\n") + verify::summary_line(summary_, seconds_);
 }
 

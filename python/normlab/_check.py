@@ -29,6 +29,7 @@ def check(
     affine: Literal["given"] | None = "given",
     framework: Literal["numpy", "torch"] | None = None,
     device: str | None = None,
+    accept_nan: bool = True,
     accumulation: str = "sequential",
     convention: str | None = None,
     eps: float | None = None,
@@ -60,6 +61,7 @@ def check(
         failure printed them.   seed: of the numbers.
     affine: None: gamma and beta are None in all calls.
     device: where the tensors of torch lie.
+    accept_nan: NaN holds where variance and eps are 0 (a constant input without eps), for which normlab has x_hat = 0.
     accumulation: how the function forms sums, "sequential", "tree", "f64", "kappa-free" or "pivot". Bounds follow.
     convention, eps, momentum, groups, running, gamma_offset, activation, residual, param_dtype, cast, affine_set,
         denominator, divisor, part: what the function has built in; they mean what the options of `normlab export` mean.
@@ -73,7 +75,7 @@ def check(
     options: dict[str, Any] = dict(convention=convention, eps=eps, momentum=momentum, running=running, gamma_offset=gamma_offset,
                                    activation=activation, residual=residual, param_dtype=param_dtype, cast=cast,
                                    affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)
-    said = _said(options | dict(backward=backward, affine=affine, framework=framework, device=device, groups=groups,
+    said = _said(options | dict(backward=backward, affine=affine, framework=framework, device=device, groups=groups, accept_nan=accept_nan,
                                 accumulation=accumulation), check)
     if affine not in ("given", None):
         raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
@@ -105,7 +107,7 @@ def check(
         judged,
         dict(name=_registered(signature.name), shown=signature.name, said=said, variant=variant,
              gamma=signature.takes("gamma"), beta=signature.takes("beta"), absent=affine is None, backward=has_gradients,
-             accumulation=accumulation, channels=channels, groups=groups),
+             accumulation=accumulation, accept_nan=accept_nan, channels=channels, groups=groups),
         options | dict(as_cases_say=bool(cases)),
         dict(tier=tier, seed=seed, dtypes=dtypes, layouts=layouts, modes=modes, checks=_words("checks", checks),
              cases=_words("cases", cases)),
