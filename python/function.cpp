@@ -50,13 +50,9 @@ std::size_t count_of(const Extents& extents) {
 // of inputs are compared afterwards: a function that writes its arguments spoils its caller's data.
 class Arguments {
 public:
-    py::array add(const char* name, const void* from, DType dtype, const Extents& extents) {
-        py::array array(py::dtype(numpy_name(dtype)), extents);
+    void add(const char* name, const void* from, DType dtype, const Extents& extents) {
         const std::size_t bytes = count_of(extents) * size_of(dtype);
-        if (bytes) std::memcpy(array.mutable_data(), from, bytes);
-        inputs_.push_back({name, array, from, bytes});
-        all_[name] = array;
-        return array;
+        inputs_.push_back({name, put(name, from, bytes, dtype, extents), from, bytes});
     }
     // Gamma of ones, or beta of zeros, for one that is absent.
     void add_constant(const char* name, double value, DType dtype, const Extents& extents) {
@@ -66,26 +62,34 @@ public:
         add(name, constants_.back().data(), dtype, extents);
     }
     // A copy that the function may move.
-    py::array add_state(const char* name, const double* from, DType dtype, std::int64_t C) {
-        py::array array(py::dtype(numpy_name(dtype)), Extents{C});
-        for (std::int64_t c = 0; c < C; ++c) write_element(array.mutable_data(), dtype, c, from[c]);
-        all_[name] = array;
-        return array;
+    void add_state(const char* name, const double* from, DType dtype, std::int64_t C) {
+        std::vector<std::byte> values(static_cast<std::size_t>(C) * size_of(dtype));
+        for (std::int64_t c = 0; c < C; ++c) write_element(values.data(), dtype, c, from[c]);
+        put(name, values.data(), values.size(), dtype, {C});
     }
     py::dict& all() { return all_; }
     void require_unchanged(const Function& f) const {
         for (const Input& i : inputs_)
-            if (i.bytes && std::memcmp(i.array.data(), i.from, i.bytes) != 0)
+            if (i.bytes && std::memcmp(PyByteArray_AsString(i.copy.ptr()), i.from, i.bytes) != 0)
                 throw Failure(fmt::format("{} wrote into its argument {}; a new array is accepted", f.name, i.name));
     }
 
 private:
     struct Input {
         const char* name;
-        py::array array;
+        py::object copy;
         const void* from;
         std::size_t bytes;
     };
+    // What normlab/_function.py makes an array of: memory, type and shape. pybind11's own arrays know one version of
+    // NumPy's memory layout; a buffer is the same in all.
+    py::object put(const char* name, const void* from, std::size_t bytes, DType dtype, const Extents& extents) {
+        const auto copy = py::reinterpret_steal<py::object>(
+            PyByteArray_FromStringAndSize(static_cast<const char*>(from), static_cast<py::ssize_t>(bytes)));
+        if (!copy) throw py::error_already_set();
+        all_[name] = py::make_tuple(copy, numpy_name(dtype), py::tuple(py::cast(extents)));
+        return copy;
+    }
     std::vector<Input> inputs_;
     std::vector<std::vector<std::byte>> constants_;
     py::dict all_;
@@ -107,10 +111,12 @@ py::dict called(const Function& f, const char* what, Arguments& arguments) {
 // A result that normlab/_function.py has found to be of the right type and shape.
 void take(const py::dict& results, const char* name, void* to, std::size_t bytes) {
     if (!to || bytes == 0 || !results.contains(name)) return;
-    const auto array = results[name].cast<py::array>();
-    if (static_cast<std::size_t>(array.nbytes()) != bytes || !(array.flags() & py::array::c_style))
-        throw Failure(fmt::format("{} has {} bytes; {} side by side are needed", name, array.nbytes(), bytes));
-    std::memcpy(to, array.data(), bytes);
+    Py_buffer view;
+    if (PyObject_GetBuffer(results[name].ptr(), &view, PyBUF_SIMPLE) != 0) throw py::error_already_set();
+    const auto length = static_cast<std::size_t>(view.len);
+    if (length == bytes) std::memcpy(to, view.buf, bytes);
+    PyBuffer_Release(&view);
+    if (length != bytes) throw Failure(fmt::format("{} has {} bytes; {} are needed", name, length, bytes));
 }
 
 class FunctionPlan final : public Plan {
@@ -304,6 +310,9 @@ public:
     Support supports(const Problem& p) const override {
         const Function& f = *now;
         if (!is_kernel_dtype(p.dtype)) return {fmt::format("{}: no array of Python has it", name_of(p.dtype))};
+        const auto asked = [](const auto& of, auto value) { return std::ranges::find(of, value) != of.end(); };
+        if (!asked(f.dtypes, p.dtype) || !asked(f.layouts, p.layout) || !asked(f.modes, p.mode))
+            return {fmt::format("{} {} {} is not asked for", name_of(p.dtype), name_of(p.layout), name_of(p.mode))};
         if (p.spec.variant != f.variant) return {fmt::format("it is a function of {}", f.variant)};
         if (!p.dense()) return {"strides: arrays are contiguous"};
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include "verify/case/case.hpp"
 #include "verify/exchange/fixed_settings.hpp"
@@ -22,7 +22,8 @@ struct Function {
     std::string name;     ///< of the implementation: lower case letters, digits and _
     std::string variant;
     std::string shown, said;  ///< what the caller calls it, and the options that he gave: for the lines that rerun a case
-    /// call("forward" or "backward", arrays) returns a dict of arrays, or a text that says what is wrong
+    /// call("forward" or "backward", {name: value}) returns a dict of arrays, or a text that says what is wrong. An array
+    /// is given as (bytearray, type, shape), and taken as a contiguous buffer
     py::object call;
     verify::FixedSettings fixed;
     verify::AffineUse affine = verify::AffineUse::both;  ///< which of gamma and beta the function takes
@@ -30,6 +31,9 @@ struct Function {
     bool backward = true;                                ///< it has gradients
     bool accept_nan = true;  ///< what is not finite where x_hat is 0 / 0 counts as the 0 that normlab gives there
     Accumulation accumulation = Accumulation::sequential;
+    std::vector<DType> dtypes;  ///< and no others, as with layouts and modes
+    std::vector<Layout> layouts;
+    std::vector<Mode> modes;
     std::optional<std::int64_t> channels, groups;  ///< of a module, which has them built in
 
     /// What ended the run and is no finding: KeyboardInterrupt, SystemExit.

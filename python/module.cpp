@@ -79,7 +79,7 @@ py::dict variant(const std::string& name) {
     const Spec s = v.make();
     py::dict d;
     d["name"] = std::string(v.name), d["weights"] = is_weights(s), d["beta"] = has_beta(s);
-    d["groups"] = is_by_group(s), d["state"] = s.running != Running::none, d["may_keep_state"] = may_keep_state(s);
+    d["groups"] = is_by_group(s), d["running"] = std::string(name_of(s.running)), d["may_keep_state"] = may_keep_state(s);
     d["renorm"] = s.correction == Correction::renorm, d["eps"] = s.eps, d["by_element"] = is_by_element(s);
     return d;
 }

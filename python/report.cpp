@@ -41,21 +41,20 @@ Case of_function(Case c, const Function& f) {
     return c;
 }
 
-std::vector<Case> cases_of(const Function& f, const Chosen& chosen, std::vector<std::string>& left_out) {
+std::vector<Case> cases_of(Function& f, const Chosen& chosen, std::vector<std::string>& left_out) {
     std::vector<Case> cases;
+    f.dtypes = parsed(chosen.dtypes, parse_dtype), f.layouts = parsed(chosen.layouts, parse_layout),
+    f.modes = parsed(chosen.modes, parse_mode);
     for (const std::string& text : chosen.cases) {
         cases.push_back(verify::parse_case(text));
         cases.back().implementation = f.name;
+        f.dtypes.push_back(cases.back().dtype), f.layouts.push_back(cases.back().layout),
+            f.modes.push_back(cases.back().mode);
         if (cases.back().variant != f.variant)
             throw Error(fmt::format("case '{}' is of {}; one of {} is accepted", text, cases.back().variant, f.variant));
     }
     if (!cases.empty()) return cases;
-    const verify::Selection selection{{f.variant},
-                                      {f.name},
-                                      chosen.checks,
-                                      parsed(chosen.dtypes, parse_dtype),
-                                      parsed(chosen.layouts, parse_layout),
-                                      parsed(chosen.modes, parse_mode)};
+    const verify::Selection selection{{f.variant}, {f.name}, chosen.checks, f.dtypes, f.layouts, f.modes};
     f.fixed.require_takers(selection.variants, selection.dtypes);
     std::set<std::string> seen;
     std::map<std::string, std::set<std::string>> reasons;
@@ -112,7 +111,7 @@ std::string Report::html() const {
     return verify::html_text(outcomes_, {.seconds = seconds_, .call = "normlab.check()"});
 }
 
-Report check(const Function& f, const Chosen& chosen, const py::object& progress) {
+Report check(Function& f, const Chosen& chosen, const py::object& progress) {
     const auto start = std::chrono::steady_clock::now();
     std::vector<std::string> left_out;
     std::vector<verify::Outcome> outcomes;

@@ -37,6 +37,6 @@ private:
 
 /// Runs the checks, on this thread. `progress(done, total)` is called with the interpreter's lock held. Throws Error
 /// where nothing is left to run or a word is unknown, and what ended the run (Function::ended).
-Report check(const Function& function, const Chosen& chosen, const py::object& progress);
+Report check(Function& function, const Chosen& chosen, const py::object& progress);
 
 }  // namespace normlab::python

@@ -91,9 +91,9 @@ def _article(value: Any) -> str:
 
 
 def framework_of(function: Any, name: str | None, device: str | None) -> NumPy | Torch:
-    """The one asked for, or torch for what is of torch or names it in its code; otherwise NumPy."""
+    """The one asked for; or torch for what is of torch, names it in its code, or names no NumPy beside an import of torch."""
     if name is None:
-        name = "torch" if _is_of_torch(function) else "numpy"
+        name = "torch" if "torch" in sys.modules and _framework_named(function) == "torch" else "numpy"
     if name not in ("numpy", "torch"):
         raise ValueError(f"framework {name!r} is unknown; 'numpy' and 'torch' are accepted")
     if name == "numpy" and device not in (None, "cpu"):
@@ -101,26 +101,30 @@ def framework_of(function: Any, name: str | None, device: str | None) -> NumPy |
     return Torch(device) if name == "torch" else NumPy()
 
 
-def _is_of_torch(function: Any, depth: int = 3) -> bool:
-    if "torch" not in sys.modules:
-        return False
-
-    def is_torch(value: Any) -> bool:
-        of = value.__name__ if isinstance(value, type(sys)) else getattr(value, "__module__", None) or ""
-        return isinstance(of, str) and of.split(".")[0] == "torch"
-
-    if is_torch(function) or any(is_torch(base) for base in type(function).__mro__):
-        return True
-    code = getattr(function, "__code__", None) or getattr(getattr(function, "__func__", None), "__code__", None)
-    globals_ = getattr(function, "__globals__", {})
-    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if _is_full(cell)]
-    named = [globals_[n] for n in code.co_names if n in globals_] if code else []
-    return any(is_torch(v) or (depth > 0 and hasattr(v, "__code__") and _is_of_torch(v, depth - 1)) for v in named + cells)
+def _framework_of_value(value: Any) -> str | None:
+    of = value.__name__ if isinstance(value, type(sys)) else getattr(value, "__module__", None)
+    package = of.split(".")[0] if isinstance(of, str) else None
+    return package if package in ("torch", "numpy") else None
 
 
-def _is_full(cell: Any) -> bool:
-    try:
-        cell.cell_contents
-        return True
-    except ValueError:
-        return False
+def _framework_named(function: Any, depth: int = 3) -> str | None:
+    for value in (function, *type(function).__mro__):
+        if found := _framework_of_value(value):
+            return found
+    function = getattr(function, "__func__", function)
+    code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    if code is None:
+        return None
+    named = [names[n] for n in code.co_names if n in names]
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            named.append(cell.cell_contents)
+        except ValueError:   # nothing is in it yet
+            pass
+    for value in named:
+        if found := _framework_of_value(value):
+            return found
+    for value in named:
+        if depth > 0 and (found := _framework_named(value, depth - 1)):
+            return found
+    return "torch" if any(value is sys.modules["torch"] for value in names.values()) else None

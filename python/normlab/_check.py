@@ -81,10 +81,11 @@ def check(
         raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
     if residual not in (None, "stored", "none"):
         raise ValueError(f"residual={residual!r}; 'stored' is accepted: a function without memory sees the sum as it is stored")
-    channels = None
+    channels, shown = None, getattr(function, "__name__", "f").replace("<lambda>", "f")
     kind = framework_of(function, framework, device)
     if is_module(function):
-        function = ModuleFunction(function, variant)
+        shown = "module"
+        function = ModuleFunction(function)
         channels, groups = function.channels, function.groups if groups is None else groups
         for key, value in function.options.items():
             options[key] = value if options[key] is None else options[key]
@@ -105,7 +106,7 @@ def check(
     has_gradients = backward is not False and judged.has_gradients
     core = _core.check(
         judged,
-        dict(name=_registered(signature.name), shown=signature.name, said=said, variant=variant,
+        dict(name=_registered(signature.name), shown=shown, said=said, variant=variant,
              gamma=signature.takes("gamma"), beta=signature.takes("beta"), absent=affine is None, backward=has_gradients,
              accumulation=accumulation, accept_nan=accept_nan, channels=channels, groups=groups),
         options | dict(as_cases_say=bool(cases)),
@@ -141,10 +142,12 @@ def _built_in(signature: Signature, about: dict[str, Any], options: dict[str, An
     if takes("residual") and not adds:
         raise TypeError(f"{name} takes a residual; residual='stored' says that it normalizes s = x + residual and gives back y, s")
     keeps = takes("running_mean") and takes("running_var")
-    if about["state"] and options["running"] is None and not keeps:
-        options["running"] = "none"
-    if options["running"] == "none" or not about["state"]:
+    if about["may_keep_state"] and options["running"] is None:   # said, so that no case asks for another
+        options["running"] = about["running"] if keeps else "none"
+    if options["running"] in (None, "none"):
         return ["train"]
+    if not keeps:
+        raise TypeError(f"{name} takes no running_mean and running_var; running='none' is accepted")
     if not takes("training"):
         raise TypeError(f"{name} takes running statistics and no training, which says whether they move or are used; an adapter is accepted")
     if not takes("momentum") and options["momentum"] is None and options["convention"] is None:

@@ -32,7 +32,9 @@ class Judged:
     def has_gradients(self) -> bool:
         return self.backward is not None or self.framework.differentiates
 
-    def __call__(self, what: str, arrays: dict[str, Any]) -> dict[str, Any] | str:
+    def __call__(self, what: str, given: dict[str, Any]) -> dict[str, Any] | str:
+        arrays = {name: np.ndarray(value[2], value[1], value[0]) if type(value) is tuple and type(value[0]) is bytearray else value
+                  for name, value in given.items()}
         try:
             # infinities and constant samples are asked for, too
             with np.errstate(all="ignore"):
@@ -42,7 +44,7 @@ class Judged:
         except Exception as error:   # KeyboardInterrupt and SystemExit are none, and end the check
             if type(error) not in self._seen:
                 self._seen.add(type(error))
-                self.tracebacks.append(traceback.format_exc())
+                self.tracebacks.append(_traceback(error))
             return _told(error)
 
     # What the function is given, by normlab's names.
@@ -138,6 +140,14 @@ class Judged:
         # A leaf that y does not depend on has no gradient: it is 0.
         return {_GRADIENTS[name]: torch.zeros_like(given[name]) if value is None else value
                 for name, value in zip(leaves, found)}
+
+
+def _traceback(error: Exception) -> str:
+    """As Python prints it, without normlab's own frames before the caller's."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None and at.tb_frame.f_code.co_filename.startswith(_HERE):
+        at = at.tb_next
+    return "".join(traceback.format_exception(type(error), error, at))
 
 
 def _told(error: Exception) -> str:

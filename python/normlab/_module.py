@@ -15,7 +15,7 @@ def is_module(function: Any) -> bool:
 class ModuleFunction:
     """Its number of channels, eps, momentum and groups are built in: they are read from the attributes that PyTorch's own have."""
 
-    def __init__(self, module: Any, variant: str) -> None:
+    def __init__(self, module: Any) -> None:
         import torch
         self._module, self.__name__ = module, type(module).__name__
         self._call = torch.func.functional_call if hasattr(torch, "func") else torch.nn.utils.stateless.functional_call
