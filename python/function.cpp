@@ -173,22 +173,24 @@ public:
             results = called(f_, "backward", arguments);
         }
         // dx may lie where dy does
-        const std::vector<double> dy = may_be_zero_over_zero() ? verify::logical_values(p_, a.dy) : std::vector<double>();
+        const std::vector<double> dy =
+            may_be_zero_over_zero() ? verify::logical_values(p_, a.dy) : std::vector<double>();
         take(results, "dx", a.gradients.dx.data, x_bytes);
         take(results, "dgamma", a.gradients.dgamma, affine_bytes);
         take(results, "dbeta", a.gradients.dbeta, affine_bytes);
         take(results, "d_residual", a.gradients.d_residual.data, bytes_of(p_.residuals()));
         if (may_be_zero_over_zero())
-            accept_zero_over_zero({{verify::Quantity::dx, a.gradients.dx.data},
-                                   {verify::Quantity::dgamma, a.gradients.dgamma}},
-                                  a.x, dy, a.affine);
+            accept_zero_over_zero(
+                {{verify::Quantity::dx, a.gradients.dx.data}, {verify::Quantity::dgamma, a.gradients.dgamma}}, a.x, dy,
+                a.affine);
     }
 
 private:
     bool may_be_zero_over_zero() const { return f_.accept_nan && p_.spec.eps == 0 && p_.own_statistics(); }
     void accept_zero_over_zero(const std::map<verify::Quantity, void*>& results, const ConstTensor& x,
                                std::vector<double> dy, const Affine& affine) const {
-        Problem p = p_;  // x is the sum, where there is a residual and backward asks; forward's has none that is constant
+        Problem p =
+            p_;  // x is the sum, where there is a residual and backward asks; forward's has none that is constant
         p.spec.residual = Residual::none, p.spec.running = Running::none;
         ForwardArgs args{x, affine, {}, {}, {}};
         verify::Inputs<double> in = verify::inputs_of(p, args);
@@ -201,7 +203,8 @@ private:
             if (!at) continue;
             const DType type = q == verify::Quantity::dgamma ? p.params() : p.dtype;
             values[q].resize(q == verify::Quantity::dgamma ? static_cast<std::size_t>(p.affine_count()) : in.x.size());
-            for (std::size_t i = 0; i < values[q].size(); ++i) values[q][i] = read_element<double>(at, type, place(q, i));
+            for (std::size_t i = 0; i < values[q].size(); ++i)
+                values[q][i] = read_element<double>(at, type, place(q, i));
         }
         if (!verify::zero_over_zero(in, values, true)) return;
         for (const auto& [q, numbers] : values)
@@ -209,8 +212,8 @@ private:
                 write_element(results.at(q), q == verify::Quantity::dgamma ? p.params() : p.dtype, place(q, i),
                               numbers[i]);
     }
-    // Gradients that the function does not give. Findings about them are dropped; a check that compares them with others
-    // needs right ones, and looks for the cause of wrong ones.
+    // Gradients that the function does not give. Findings about them are dropped; a check that compares them with
+    // others needs right ones, and looks for the cause of wrong ones.
     void by_our_kernels(const BackwardArgs& a) const {
         BackwardArgs args = a;
         if (f_.backward) {
@@ -234,8 +237,8 @@ private:
         void* at = workspace.data();
         std::size_t room = workspace.size();
         ForwardArgs forward{a.x, a.affine, {mean.data(), var.data(), nullptr, &count}, {}, {}};
-        forward.saved = {saved.data(), saved.data() + blocks, saved.data() + 2 * blocks,
-                         nullptr,      nullptr,               opaque.data()};
+        forward.saved = {saved.data(), saved.data() + blocks, saved.data() + 2 * blocks, nullptr,
+                         nullptr,      opaque.data()};
         forward.y = p_.tensor(y.data(), p_.outputs(), {});
         forward.workspace = args.workspace = std::align(256, plan->workspace_bytes(), at, room);
         if (p_.spec.adds())
@@ -290,7 +293,8 @@ bool is_judged(const Function& f, const verify::Case& c, const std::string& quan
     if (begins("dgamma") && (f.absent || !verify::has_gamma(c.affine)) && c.check != "empty") return false;
     if (begins("dbeta") && (f.absent || !verify::has_beta(c.affine)) && c.check != "empty") return false;
     if (f.backward) return true;
-    for (const std::string_view gradient : {"dx", "dgamma", "dbeta", "d_residual", "d/d", "a d/d", "NaN in gamma or beta"})
+    for (const std::string_view gradient :
+         {"dx", "dgamma", "dbeta", "d_residual", "d/d", "a d/d", "NaN in gamma or beta"})
         if (begins(gradient)) return false;
     return true;
 }
@@ -370,13 +374,13 @@ Checked::~Checked() { running = implemented_.now = nullptr; }
 std::string Checked::origin() const { return implemented_.origin(); }
 
 std::string not_asked(const Function& function, std::string_view check) {
-    constexpr std::string_view memory[] = {"gradient_masks", "threads", "many_calls", "contracts", "refusal",
-                                           "empty",          "gaps"},
+    constexpr std::string_view memory[] = {"gradient_masks", "threads", "many_calls", "contracts",
+                                           "refusal",        "empty",   "gaps"},
                                statistics[] = {"exact_statistics", "recalibrate"},
                                twice[] = {"double_backward", "double_derivatives", "double_identities",
                                           "double_isolation"},
-                               gradients[] = {"adjoint",   "jacobian", "zero_sum", "xhat_dx", "symmetry",
-                                              "chain_rule", "derivatives", "taylor", "reuse"};
+                               gradients[] = {"adjoint",    "jacobian",    "zero_sum", "xhat_dx", "symmetry",
+                                              "chain_rule", "derivatives", "taylor",   "reuse"};
     const auto among = [&](const auto& names) { return std::ranges::find(names, check) != std::end(names); };
     if (among(memory)) return "about memory, threads and the way of calling, which is normlab's own here";
     if (among(statistics)) return "about saved statistics, which no function is asked for";

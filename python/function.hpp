@@ -19,11 +19,12 @@ namespace py = pybind11;
 
 /// What normlab.check() was given.
 struct Function {
-    std::string name;     ///< of the implementation: lower case letters, digits and _
+    std::string name;  ///< of the implementation: lower case letters, digits and _
     std::string variant;
-    std::string shown, said;  ///< what the caller calls it, and the options that he gave: for the lines that rerun a case
-    /// call("forward" or "backward", {name: value}) returns a dict of arrays, or a text that says what is wrong. An array
-    /// is given as (bytearray, type, shape), and taken as a contiguous buffer
+    std::string shown,
+        said;  ///< what the caller calls it, and the options that he gave: for the lines that rerun a case
+    /// call("forward" or "backward", {name: value}) returns a dict of arrays, or a text that says what is wrong. An
+    /// array is given as (bytearray, type, shape), and taken as a contiguous buffer
     py::object call;
     verify::FixedSettings fixed;
     verify::AffineUse affine = verify::AffineUse::both;  ///< which of gamma and beta the function takes

@@ -66,9 +66,9 @@ python::Report check(const py::object& call, const py::dict& about, const py::di
     Chosen c;
     c.tier = chosen["tier"].cast<std::string>();
     c.seed = chosen["seed"].cast<std::uint64_t>();
-    for (const auto& [key, to] : {std::pair{"dtypes", &c.dtypes}, std::pair{"layouts", &c.layouts},
-                                  std::pair{"modes", &c.modes}, std::pair{"checks", &c.checks},
-                                  std::pair{"cases", &c.cases}})
+    for (const auto& [key, to] :
+         {std::pair{"dtypes", &c.dtypes}, std::pair{"layouts", &c.layouts}, std::pair{"modes", &c.modes},
+          std::pair{"checks", &c.checks}, std::pair{"cases", &c.cases}})
         *to = chosen[key].cast<std::vector<std::string>>();
     return python::check(f, c, progress);
 }
@@ -79,7 +79,8 @@ py::dict variant(const std::string& name) {
     const Spec s = v.make();
     py::dict d;
     d["name"] = std::string(v.name), d["weights"] = is_weights(s), d["beta"] = has_beta(s);
-    d["groups"] = is_by_group(s), d["running"] = std::string(name_of(s.running)), d["may_keep_state"] = may_keep_state(s);
+    d["groups"] = is_by_group(s), d["running"] = std::string(name_of(s.running)),
+    d["may_keep_state"] = may_keep_state(s);
     d["renorm"] = s.correction == Correction::renorm, d["eps"] = s.eps, d["by_element"] = is_by_element(s);
     return d;
 }

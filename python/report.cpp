@@ -51,7 +51,8 @@ std::vector<Case> cases_of(Function& f, const Chosen& chosen, std::vector<std::s
         f.dtypes.push_back(cases.back().dtype), f.layouts.push_back(cases.back().layout),
             f.modes.push_back(cases.back().mode);
         if (cases.back().variant != f.variant)
-            throw Error(fmt::format("case '{}' is of {}; one of {} is accepted", text, cases.back().variant, f.variant));
+            throw Error(
+                fmt::format("case '{}' is of {}; one of {} is accepted", text, cases.back().variant, f.variant));
     }
     if (!cases.empty()) return cases;
     const verify::Selection selection{{f.variant}, {f.name}, chosen.checks, f.dtypes, f.layouts, f.modes};
@@ -83,7 +84,8 @@ std::string in_python(const std::string& line, const Function& f) {
     const std::string at = "--case ";
     const std::size_t begin = line.find(at);
     if (begin == std::string::npos) return line;
-    return fmt::format("normlab.check({}, \"{}\"{}, cases=[{}])", f.shown, f.variant, f.said, line.substr(begin + at.size()));
+    return fmt::format("normlab.check({}, \"{}\"{}, cases=[{}])", f.shown, f.variant, f.said,
+                       line.substr(begin + at.size()));
 }
 
 void raise_what_ended(const Function& f) {

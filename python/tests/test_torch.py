@@ -12,6 +12,8 @@ except ImportError:
     torch = None
 
 TYPES = ("f64", "f32")
+if torch is not None:
+    torch.set_num_threads(1)   # the tensors are small
 
 
 def check(function, variant, **options):

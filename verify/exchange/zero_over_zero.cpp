@@ -10,8 +10,7 @@ namespace normlab::verify {
 bool zero_over_zero(const Inputs<double>& in, std::map<Quantity, std::vector<double>>& outputs, bool accept) {
     const auto no_number = [](double v) { return !std::isfinite(v); };
     if (in.problem.spec.eps > 0 || in.problem.spec.quantizes() ||
-        std::ranges::none_of(outputs,
-                             [&](const auto& entry) { return std::ranges::any_of(entry.second, no_number); }))
+        std::ranges::none_of(outputs, [&](const auto& entry) { return std::ranges::any_of(entry.second, no_number); }))
         return false;
     const truth::Result t = truth::evaluate(in);
     bool any = false;

@@ -9,8 +9,8 @@
 
 namespace normlab::verify {
 
-/// Whether an output, in logical order, of the call with these inputs is not finite there. `accept` puts normlab's value
-/// in its place.
+/// Whether an output, in logical order, of the call with these inputs is not finite there. `accept` puts normlab's
+/// value in its place.
 bool zero_over_zero(const Inputs<double>& in, std::map<Quantity, std::vector<double>>& outputs, bool accept);
 
 }  // namespace normlab::verify
