@@ -101,7 +101,10 @@ py::dict called(const Function& f, const char* what, Arguments& arguments) {
         py::object result = f.call(what, arguments.all());
         if (py::isinstance<py::str>(result)) throw Failure(result.cast<std::string>());
         arguments.require_unchanged(f);
-        return result.cast<py::dict>();
+        auto results = result.cast<py::dict>();
+        if (results.contains("declined"))
+            throw verify::Unsuitable(fmt::format("{} declines: {}", f.name, results["declined"].cast<std::string>()));
+        return results;
     } catch (py::error_already_set& e) {  // exceptions of the function are texts: this is none
         f.ended.emplace(std::move(e));
         throw Failure("the run was ended");

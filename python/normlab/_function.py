@@ -41,7 +41,11 @@ class Judged:
                 return self._forward(arrays) if what == "forward" else self._backward(arrays)
         except Wrong as wrong:
             return str(wrong)
+        except NotImplementedError as declined:
+            return {"declined": str(declined) or "NotImplementedError"}
         except Exception as error:   # KeyboardInterrupt and SystemExit are none, and end the check
+            if isinstance(error, ValueError) and arrays["eps"] == 0:   # as torch's batch norm does
+                return {"declined": f"eps = 0: {error}"}
             if type(error) not in self._seen:
                 self._seen.add(type(error))
                 self.tracebacks.append(_traceback(error))

@@ -46,6 +46,7 @@ class Signature:
         roles = [role for role in known if backward or role not in _BACKWARD]
         self._positional: list[str] = []
         self._keywords: dict[str, str] = {}
+        self._optional: set[str] = set()   # with defaults of their own, for what is not given
         unknown: list[str] = []
         for parameter in parameters.values():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -60,6 +61,8 @@ class Signature:
                 self._positional.append(role)
             else:
                 self._keywords[parameter.name] = role
+                if parameter.default is not parameter.empty:
+                    self._optional.add(parameter.name)
         if unknown:
             raise TypeError(f"{self.name} has the argument {unknown[0]}, which normlab has nothing for; it gives "
                             f"{', '.join(roles)}, and an adapter is accepted: lambda x, gamma, beta, eps: {self.name}(...)")
@@ -75,4 +78,5 @@ class Signature:
 
     def call(self, function: Callable[..., Any], given: dict[str, Any]) -> Any:
         return function(*(given.get(role) for role in self._positional),
-                        **{name: given.get(role) for name, role in self._keywords.items()})
+                        **{name: given.get(role) for name, role in self._keywords.items()
+                           if role in given or name not in self._optional})

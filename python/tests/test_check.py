@@ -128,6 +128,18 @@ class Wrong(unittest.TestCase):
         self.assertIn("Traceback (most recent call last)", report.tracebacks[0])
         self.assertIn("Traceback (most recent call last)", str(report))
 
+    def test_a_call_is_declined(self):
+        def none_without_eps(x, gamma, beta, eps):
+            if eps == 0:
+                raise ValueError("eps must be positive")
+            if x.shape[0] == 1:
+                raise NotImplementedError("one sample")
+            return layers.layer_norm(x, gamma, beta, eps)
+        report = check(none_without_eps)
+        self.assertTrue(report, str(report))
+        self.assertIn("declines: eps = 0: eps must be positive", report.tables())
+        self.assertIn("declines: one sample", report.tables())
+
     def test_an_interrupt_ends_the_check(self):
         def interrupted(x, gamma, beta, eps):
             raise KeyboardInterrupt
