@@ -34,6 +34,15 @@ if(NORMLAB_TESTS)
 endif()
 
 # Optional parts.
+# GCC's own quad arithmetic, for x86 among others (norms/quad.hpp). The size of a Quad is the same in every file.
+include(CheckCXXSourceCompiles)
+set(CMAKE_REQUIRED_LIBRARIES quadmath)
+check_cxx_source_compiles(
+  "#include <quadmath.h>\nint main(int n, char**) { return static_cast<int>(sqrtq(static_cast<__float128>(n))); }" NORMLAB_FLOAT128)
+unset(CMAKE_REQUIRED_LIBRARIES)
+if(NORMLAB_FLOAT128)
+  add_compile_definitions(NORMLAB_FLOAT128)
+endif()
 find_package(OpenMP QUIET COMPONENTS CXX)  # OpenMP::OpenMP_CXX
 include(${CMAKE_CURRENT_LIST_DIR}/cuda.cmake)  # NORMLAB_CUDA, CUDA::cudart_static
 

@@ -14,6 +14,13 @@ namespace normlab {
 /// `e5m2` (norms/fp8.hpp) are of a y alone (Spec::output), and data are never of them.
 enum class DType { f64, f32, bf16, f16, quad, complex, e4m3, e5m2 };
 
+/// Bytes of a Quad: of the compiler's own, where it has one, or of Boost's.
+#ifdef NORMLAB_FLOAT128
+inline constexpr std::size_t quad_size = 16;
+#else
+inline constexpr std::size_t quad_size = 32;
+#endif
+
 struct DTypeRow {
     DType type;
     std::string_view name;
@@ -28,15 +35,15 @@ struct DTypeRow {
 
 // clang-format off
 inline constexpr DTypeRow dtype_table[] = {
-    // type          name       size arithmetic      roundoff  largest                  normal     subnormal  kappa code numpy
-    {DType::f64,     "f64",      8,  DType::f64,     0x1p-53,  0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,   0,  "float64"},
-    {DType::f32,     "f32",      4,  DType::f32,     0x1p-24,  0x1.fffffep127,          0x1p-126,  0x1p-149,  1e6,   1,  "float32"},
-    {DType::bf16,    "bf16",     2,  DType::f32,     0x1p-8,   0x1.fep127,              0x1p-126,  0x1p-133,  1e2,   2,  ""},
-    {DType::f16,     "f16",      2,  DType::f32,     0x1p-11,  65504,                   0x1p-14,   0x1p-24,   1e3,   3,  ""},
-    {DType::quad,    "quad",    32,  DType::quad,    0x1p-113, 0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,  -1,  ""},
-    {DType::complex, "complex", 16,  DType::complex, 0x1p-53,  0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,  -1,  ""},
-    {DType::e4m3,    "e4m3",     1,  DType::f32,     0x1p-4,   448,                     0x1p-6,    0x1p-9,    1e2,  -1,  ""},
-    {DType::e5m2,    "e5m2",     1,  DType::f32,     0x1p-3,   57344,                   0x1p-14,   0x1p-16,   1e2,  -1,  ""},
+    // type          name           size arithmetic      roundoff  largest                  normal     subnormal  kappa code numpy
+    {DType::f64,     "f64",           8, DType::f64,     0x1p-53,  0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,   0,  "float64"},
+    {DType::f32,     "f32",           4, DType::f32,     0x1p-24,  0x1.fffffep127,          0x1p-126,  0x1p-149,  1e6,   1,  "float32"},
+    {DType::bf16,    "bf16",          2, DType::f32,     0x1p-8,   0x1.fep127,              0x1p-126,  0x1p-133,  1e2,   2,  ""},
+    {DType::f16,     "f16",           2, DType::f32,     0x1p-11,  65504,                   0x1p-14,   0x1p-24,   1e3,   3,  ""},
+    {DType::quad,    "quad",  quad_size, DType::quad,    0x1p-113, 0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,  -1,  ""},
+    {DType::complex, "complex",       16, DType::complex, 0x1p-53,  0x1.fffffffffffffp1023,  0x1p-1022, 0x1p-1074, 1e6,  -1,  ""},
+    {DType::e4m3,    "e4m3",          1, DType::f32,     0x1p-4,   448,                     0x1p-6,    0x1p-9,    1e2,  -1,  ""},
+    {DType::e5m2,    "e5m2",          1, DType::f32,     0x1p-3,   57344,                   0x1p-14,   0x1p-16,   1e2,  -1,  ""},
 };
 // clang-format on
 

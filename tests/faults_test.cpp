@@ -227,6 +227,9 @@ TEST_CASE("faults: a fitted factor is said to be one") {
     CHECK_THAT(half.at("dx"), Contains("like the fault mean_g_scaled (mean(g) in dx 1 % too large), factor 0.5, to"));
     const auto twice = notes("layer_norm faulty f64 nchw train 5x6x3", {.var = 2});  // y is not linear in it
     CHECK_THAT(twice.at("y"), Contains("like the fault var_scaled (the variance 1 % too large), factor 2, to"));
+    const auto none = notes("layer_norm faulty f32 nchw train 5x6x3", {.x_hat = 0, .dbeta = 0});
+    for (const char* quantity : {"y", "dbeta"})
+        CHECK_THAT(none.at(quantity), Contains("_scaled (") && Contains("), factor 0 (the term is missing), to "));
 }
 
 TEST_CASE("faults: of two at once neither is named where both show") {

@@ -10,7 +10,11 @@ namespace normlab::activation {
 
 template <>
 Quad erfc_of<Quad>(const Quad& v) {
+#ifdef NORMLAB_FLOAT128
+    return Quad(erfcq(v.backend().value()));
+#else
     return boost::math::erfc(v);
+#endif
 }
 template <>
 Quad two_over_root_pi<Quad>() {

@@ -13,9 +13,11 @@ equivalent_mutants.txt. What takes part: all functions but `supports`, `destroy`
 """
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import pathlib
+import queue
 import random
 import re
 import shutil
@@ -189,11 +191,12 @@ def build(source, text, folder):
     return library, library.read_bytes()
 
 
-def verdict_of(program, library, arguments, folder):
+def verdict_of(program, library, arguments, folder, jobs):
     """What killed it: a check and its quantity, `crash`, `time`; or "" where it survived."""
     report = folder / "report.json"
     report.unlink(missing_ok=True)
-    call = [program, "verify", "--plugin", library, "--fail-fast", "--quiet", "--allow-unresolved", "--json", report]
+    call = [program, "verify", "--plugin", library, "--fail-fast", "--quiet", "--allow-unresolved", "--json", report,
+            "--threads", str(max(1, (os.cpu_count() or 1) // jobs))]
     done = subprocess.run([*call, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode == 0:
         return ""
@@ -222,37 +225,61 @@ def line_of(text, at):
 
 def run(source, options, folder, table):
     text = source.read_text()
-    original = build(source, text, folder)
-    if not original:
-        sys.exit(f"{source} does not build as a plug-in of one file")
+    folders = queue.SimpleQueue()  # one for each job: what is built lies in it
+    for job in range(options.jobs):
+        (folder / str(job)).mkdir(exist_ok=True)
+        folders.put(folder / str(job))
     arguments = options.arguments or (CPU_ARGUMENTS if source.parent == CPU else [])
-    if killed := verdict_of(options.program, original[0], arguments, folder):
-        sys.exit(f"{source} itself does not pass verify ({killed}); a right kernel is needed")
-    found, known = mutants_of(text, source.suffix != ".c"), equivalents()
+    results, known = {}, equivalents()
+
+    def verdict(changed):
+        """Of the kernel with this text, and whether there is anything to judge."""
+        own = folders.get()
+        try:
+            built = build(source, changed, own)
+            if not built:
+                return "does not build"
+            if built[1] not in results:
+                results[built[1]] = verdict_of(options.program, built[0], arguments, own, options.jobs)
+            return results[built[1]]
+        finally:
+            (own / "norms/cpu" / source.name).unlink(missing_ok=True)
+            folders.put(own)
+
+    if killed := verdict(text):
+        sys.exit(f"{source} itself {killed}" if killed == "does not build" else
+                 f"{source} itself does not pass verify ({killed}); a right kernel is needed")
+    results = dict.fromkeys(results, "same code")
+    found = mutants_of(text, source.suffix != ".c")
     made = len(found)
     if options.sample or options.minutes:
         found = random.Random(options.seed).sample(found, min(made, options.sample or made))
-    results, end = {original[1]: "same code"}, time.monotonic() + 60 * (options.minutes or 1e9)
-    for i, m in enumerate(found):
-        if time.monotonic() > end:
-            found = found[:i]
-            break
-        if sys.stderr.isatty():
-            print(f"\r\033[K{source.name}: {i}/{len(found)}", end="", file=sys.stderr)
+    end = time.monotonic() + 60 * (options.minutes or 1e9)
+
+    def judged(m):
         mutated = text[:m.begin] + m.text + text[m.end:]
         line, number = line_of(mutated, m.begin)
-        built = build(source, mutated, folder)
-        if built and built[1] not in results:
-            results[built[1]] = verdict_of(options.program, built[0], arguments, folder)
-        result = results[built[1]] if built else "does not build"
+        if time.monotonic() > end:
+            return None
+        result = verdict(mutated)
         if not result and known.get((source.name, line)):
             result = "equivalent"
-        table.append((source.name, m.kind, number, line, result or "survived"))
-    (folder / "norms/cpu" / source.name).unlink(missing_ok=True)
+        return source.name, m.kind, number, line, result or "survived"
+
+    pool, done = concurrent.futures.ThreadPoolExecutor(options.jobs), 0
+    try:
+        for row in pool.map(judged, found):
+            if row:
+                table.append(row)
+                done += 1
+            if sys.stderr.isatty():
+                print(f"\r\033[K{source.name}: {done}/{len(found)}", end="", file=sys.stderr)
+    finally:
+        pool.shutdown(cancel_futures=True)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
-    if len(found) < made:
-        print(f"{source.name}: {len(found)} of {made} mutants, drawn with seed {options.seed}")
+    if done < made:
+        print(f"{source.name}: {done} of {made} mutants, drawn with seed {options.seed}")
 
 
 def report(table):
@@ -291,6 +318,8 @@ def main():
     parser.add_argument("--minutes", type=float, metavar="M", help="no new mutant of a file after M minutes")
     parser.add_argument("--seed", type=int, default=1, metavar="S",
                         help="draws the order with --sample and --minutes (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="J",
+                        help="build and judge J at a time, each with its share of the processors (%(default)s)")
     parser.epilog = "What follows -- goes to verify, such as -- --check accuracy."
     given = sys.argv[1:]
     own = given.index("--") if "--" in given else len(given)
@@ -300,7 +329,7 @@ def main():
         ours = file.suffix == ".hpp" and file.resolve().parent == CPU
         if not file.is_file() or not (ours or file.suffix in (".c", ".cpp", ".cc")):
             parser.error(f"{file}: a C or C++ file, or a header of norms/cpu, is accepted")
-    for number in (options.sample, options.minutes):
+    for number in (options.sample, options.minutes, options.jobs):
         if number is not None and number <= 0:
             parser.error(f"{number}: a number above 0 is accepted")
     if options.json and options.json.exists():

@@ -18,7 +18,9 @@ std::string text(const std::vector<Match>& matches) {
     for (std::size_t k = 0; k < matches.size(); ++k) {
         const Match& f = matches[k];
         t += k > 0 ? ", or " : f.times == 1 ? "equals the fault " : "like the fault ";
-        const std::string factor = f.times == 1 ? "" : fmt::format(", factor {:.4g},", f.number());
+        const std::string factor = f.times == 1      ? ""
+                                   : f.number() == 0 ? ", factor 0 (the term is missing),"
+                                                     : fmt::format(", factor {:.4g},", f.number());
         t += fmt::format("{} ({}){} to {:.0e}", f.fault->name, f.fault->description, factor, f.error);
     }
     return t;

@@ -190,7 +190,7 @@ Agreement Suspects::agreement(const Outputs<double>& out, const Quantity& asked,
         a.fits = from_fault <= 1, a.shows = moved >= visible;
         a.from_fault = from_fault, a.from_truth = distance(values, q.right, allowed);
         for (std::size_t i = 0; i < wrong.size(); ++i) {
-            a.largest = std::max(a.largest, std::abs(wrong[i]));
+            a.largest = std::max({a.largest, std::abs(wrong[i]), std::abs(q.right[i])});
             a.off = std::max(a.off, std::abs(values[i] - wrong[i]));
             a.elements += std::abs(wrong[i] - q.right[i]) > visible * allowed[i];
         }

@@ -1,6 +1,8 @@
 #pragma once
 // Naming a fault: wrong outputs are compared with what each planted fault gives on the same inputs.
 
+#include <cmath>
+
 #include "verify/check/check.hpp"
 #include "verify/faults/fault.hpp"
 
@@ -13,14 +15,18 @@ const Implementation& implementation(const Fault* fault);
 struct Match {
     const Fault* fault;
     double times = 1;  ///< how much stronger than in the table: 1, or fitted for factors
-    double error = 0;  ///< the largest distance, over the largest value
+    double error = 0;  ///< the largest distance, over the largest value, of the fault's or right
     /// how far off `times` may be: the element that is furthest from truth is known to one bound, and one with
     /// roundings
     double slack = 0;
     bool explains_all = false;  ///< it gives everything else that was got, too
     std::size_t elements = 0;   ///< that it visibly moves
 
-    double number() const { return 1 + times * (fault->wrong - 1); }  ///< the factor
+    /// the factor: 0, and the term is missing, where it is known no better
+    double number() const {
+        const double by = fault->wrong - 1, factor = 1 + times * by;
+        return std::abs(factor) <= slack * std::abs(by) ? 0 : factor;
+    }
 };
 
 /// How a quantity that was got goes with a fault.
@@ -30,7 +36,7 @@ struct Agreement {
     bool contradicted = false;  ///< a quantity is right that it moves, or what this is computed from is wrong
     bool explains_all = false;  ///< all quantities fit
     double from_fault = 0, from_truth = 0;  ///< in tolerances
-    double largest = 0, off = 0;            ///< value of the fault's, and distance from it
+    double largest = 0, off = 0;            ///< value, of the fault's or right; distance from the fault's
     std::size_t elements = 0;               ///< that the fault visibly moves
 };
 
