@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "io/error.hpp"
-#include "verify/truth/truth.hpp"
+#include "verify/exchange/zero_over_zero.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -41,31 +41,6 @@ std::string nan_in(const VectorArray& a) {
                : fmt::format("{}: element {} of {} is NaN", a.file.string(), nan - a.values.begin(), a.values.size());
 }
 
-// Where var + eps is 0, x_hat and dx are 0 by normlab's convention, and 0 / 0 elsewhere: whether an output is not
-// finite there. `accept` puts normlab's value in its place.
-bool zero_over_zero(Answer& a, bool accept) {
-    const auto no_number = [](double v) { return !std::isfinite(v); };
-    if (a.in.problem.spec.eps > 0 || a.in.problem.spec.quantizes() ||
-        std::ranges::none_of(a.outputs,
-                             [&](const auto& entry) { return std::ranges::any_of(entry.second, no_number); }))
-        return false;
-    const truth::Result t = truth::evaluate(a.in);
-    bool any = false;
-    const auto look = [&](Quantity q, std::size_t i) {
-        const auto found = a.outputs.find(q);
-        if (found == a.outputs.end() || !no_number(found->second[i])) return;
-        any = true;
-        if (accept) found->second[i] = rounded(static_cast<double>(row_of(q).in(t)[i]), row_of(q).dtype(a.in.problem));
-    };
-    for (std::size_t k = 0; k < t.blocks.size(); ++k) {
-        if (t.blocks[k].s != 0) continue;
-        look(Quantity::rstd, k);
-        for (const std::size_t i : t.blocks[k].elements)
-            look(Quantity::y, i), look(Quantity::dx, i), look(Quantity::dgamma, a.in.problem.affine_entry(i));
-    }
-    return any;
-}
-
 Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::string& name, bool accept_nan) {
     const fs::path path = folder / name / "case.json";
     VectorFile file = read_vector(path);
@@ -95,7 +70,7 @@ Answer read_answer(const fs::path& folder, const fs::path& outputs, const std::s
             if (const std::string& why = missing[t.name]; why.empty()) out.outputs[t.quantity] = std::move(t.values);
             else (not_given.contains(t.name) ? out.not_given : out.missing)[t.quantity] = why;
         }
-        out.zero_over_zero = zero_over_zero(out, accept_nan);
+        out.zero_over_zero = zero_over_zero(out.in, out.outputs, accept_nan);
     } catch (const Error& e) {
         io::refuse(path, e.what());
     }

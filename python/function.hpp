@@ -1,0 +1,63 @@
+#pragma once
+// A Python function as an implementation. The package (normlab/_function.py) knows names, frameworks and autograd; here
+// are the calls that checks make, and what of them a function without memory of its own can be asked for.
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "verify/case/case.hpp"
+#include "verify/exchange/fixed_settings.hpp"
+#include "verify/run/runner.hpp"
+
+namespace normlab::python {
+
+namespace py = pybind11;
+
+/// What normlab.check() was given.
+struct Function {
+    std::string name;  ///< of the implementation: lower case letters, digits and _
+    std::string variant;
+    std::string shown,
+        said;  ///< what the caller calls it, and the options that he gave: for the lines that rerun a case
+    /// call("forward" or "backward", {name: value}) returns a dict of arrays, or a text that says what is wrong. An
+    /// array is given as (bytearray, type, shape), and taken as a contiguous buffer
+    py::object call;
+    verify::FixedSettings fixed;
+    verify::AffineUse affine = verify::AffineUse::both;  ///< which of gamma and beta the function takes
+    bool absent = false;                                 ///< they are None in all calls
+    bool backward = true;                                ///< it has gradients
+    bool accept_nan = true;  ///< what is not finite where x_hat is 0 / 0 counts as the 0 that normlab gives there
+    Accumulation accumulation = Accumulation::sequential;
+    std::vector<DType> dtypes;  ///< and no others, as with layouts and modes
+    std::vector<Layout> layouts;
+    std::vector<Mode> modes;
+    std::optional<std::int64_t> channels, groups;  ///< of a module, which has them built in
+
+    /// What ended the run and is no finding: KeyboardInterrupt, SystemExit.
+    mutable std::optional<py::error_already_set> ended = {};
+};
+
+class Implemented;
+
+/// Whose function can be called while it lives; one at a time.
+class Checked {
+public:
+    explicit Checked(const Function& function);
+    ~Checked();
+    Checked(const Checked&) = delete;
+    Checked& operator=(const Checked&) = delete;
+    /// The flag of its rerun lines, which Python's take the place of.
+    std::string origin() const;
+
+private:
+    Implemented& implemented_;
+};
+
+/// Why this check says nothing about a function of Python; empty: it does.
+std::string not_asked(const Function& function, std::string_view check);
+
+}  // namespace normlab::python

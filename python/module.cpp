@@ -1,0 +1,111 @@
+// normlab._core: what the package calls.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "norms/names.hpp"
+#include "norms/variants.hpp"
+#include "python/report.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+using namespace normlab;
+using python::Chosen;
+using python::Function;
+
+template <class T>
+std::optional<T> given(const py::dict& from, const char* key) {
+    if (!from.contains(key) || from[key].is_none()) return std::nullopt;
+    return from[key].cast<T>();
+}
+
+verify::AffineUse affine_of(bool gamma, bool beta) {
+    return gamma ? (beta ? verify::AffineUse::both : verify::AffineUse::gamma)
+                 : (beta ? verify::AffineUse::beta : verify::AffineUse::none);
+}
+
+verify::FixedSettings fixed_of(const py::dict& options) {
+    verify::FixedSettings f;
+    const auto word = [&](const char* key, auto parse, auto& to) {
+        if (const auto text = given<std::string>(options, key)) to = parse(*text);
+    };
+    word("convention", verify::find_convention, f.convention);
+    word("running", parse_running, f.running);
+    word("denominator", parse_denominator, f.denominator);
+    word("divisor", parse_divisor, f.divisor);
+    word("activation", parse_activation, f.activation);
+    word("residual", parse_residual, f.residual);
+    word("param_dtype", parse_dtype, f.param_dtype);
+    word("affine_set", parse_affine_set, f.affine_set);
+    word("cast", parse_cast, f.cast);
+    f.eps = given<double>(options, "eps");
+    if (const auto momentum = given<double>(options, "momentum")) f.momentum = py::str(py::float_(*momentum));
+    f.gamma_offset = given<std::int32_t>(options, "gamma_offset").value_or(0);
+    f.part = given<double>(options, "part");
+    f.as_cases_say = given<bool>(options, "as_cases_say").value_or(false);
+    return f;
+}
+
+python::Report check(const py::object& call, const py::dict& about, const py::dict& options, const py::dict& chosen,
+                     const py::object& progress) {
+    Function f;
+    f.call = call;
+    f.name = about["name"].cast<std::string>();
+    f.variant = about["variant"].cast<std::string>();
+    f.shown = about["shown"].cast<std::string>(), f.said = about["said"].cast<std::string>();
+    f.fixed = fixed_of(options);
+    f.affine = affine_of(about["gamma"].cast<bool>(), about["beta"].cast<bool>());
+    f.absent = about["absent"].cast<bool>();
+    f.backward = about["backward"].cast<bool>();
+    f.accept_nan = about["accept_nan"].cast<bool>();
+    f.accumulation = parse_accumulation(about["accumulation"].cast<std::string>());
+    f.channels = given<std::int64_t>(about, "channels");
+    f.groups = given<std::int64_t>(about, "groups");
+    Chosen c;
+    c.tier = chosen["tier"].cast<std::string>();
+    c.seed = chosen["seed"].cast<std::uint64_t>();
+    for (const auto& [key, to] :
+         {std::pair{"dtypes", &c.dtypes}, std::pair{"layouts", &c.layouts}, std::pair{"modes", &c.modes},
+          std::pair{"checks", &c.checks}, std::pair{"cases", &c.cases}})
+        *to = chosen[key].cast<std::vector<std::string>>();
+    return python::check(f, c, progress);
+}
+
+// What a function of this variant is given.
+py::dict variant(const std::string& name) {
+    const Variant& v = find_variant(name);
+    const Spec s = v.make();
+    py::dict d;
+    d["name"] = std::string(v.name), d["weights"] = is_weights(s), d["beta"] = has_beta(s);
+    d["groups"] = is_by_group(s), d["running"] = std::string(name_of(s.running)),
+    d["may_keep_state"] = may_keep_state(s);
+    d["renorm"] = s.correction == Correction::renorm, d["eps"] = s.eps, d["by_element"] = is_by_element(s);
+    return d;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "The verdict, in this process. normlab.check() is what is meant to be called.";
+    py::register_exception<Error>(m, "Error", PyExc_ValueError);
+    py::class_<python::Report>(m, "Report")
+        .def_property_readonly("held", [](const python::Report& r) { return r.summary().held; })
+        .def_property_readonly("failed", [](const python::Report& r) { return r.summary().failed; })
+        .def_property_readonly("unresolved", [](const python::Report& r) { return r.summary().unresolved; })
+        .def_property_readonly("skipped", [](const python::Report& r) { return r.summary().skipped; })
+        .def_property_readonly("left_out", &python::Report::left_out)
+        .def("text", &python::Report::text)
+        .def("tables", &python::Report::tables)
+        .def("json", &python::Report::json)
+        .def("html", &python::Report::html);
+    m.def("check", &check);
+    m.def("variant", &variant);
+    m.def("variants", [] {
+        std::vector<std::string> names;
+        for (const Variant* v : all_variants()) names.emplace_back(v->name);
+        return names;
+    });
+    m.attr("__version__") = NORMLAB_VERSION;
+}

@@ -1,0 +1,130 @@
+"""Arrays of a framework from NumPy's, and back. bf16 is the bits of it, uint16, on normlab's side."""
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+_NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
+
+
+class Wrong(Exception):
+    """What a function gave is not what was needed; the text is a sentence for its author."""
+
+
+class NumPy:
+    name = "numpy"
+    differentiates = False
+
+    def require(self, dtype: str) -> None:
+        if dtype == "bf16":
+            try:
+                import ml_dtypes  # noqa: F401
+            except ImportError:
+                raise TypeError("NumPy has no bf16; with the package ml_dtypes installed, or for a function of torch, it is accepted") from None
+
+    def _type(self, dtype: str) -> Any:
+        if dtype == "bf16":
+            import ml_dtypes
+            return np.dtype(ml_dtypes.bfloat16)
+        return np.dtype(_NUMPY[dtype])
+
+    def give(self, array: np.ndarray, dtype: str) -> Any:
+        return array.view(self._type(dtype)) if dtype == "bf16" else array
+
+    def take(self, what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+        if not isinstance(value, np.ndarray):
+            raise Wrong(f"{what} is {_article(value)}; a NumPy array is needed")
+        wanted = self._type(dtype)
+        if value.shape != shape:
+            raise Wrong(f"{what} has shape {value.shape}; {shape} is needed")
+        if value.dtype != wanted:
+            raise Wrong(f"{what} is of {value.dtype}; {wanted} is needed, the type that was given")
+        bits = value.view(np.uint16) if dtype == "bf16" else value
+        return np.ascontiguousarray(bits)
+
+
+class Torch:
+    name = "torch"
+    differentiates = True
+
+    def __init__(self, device: str | None = None) -> None:
+        try:
+            import torch
+        except ImportError:
+            raise TypeError("framework='torch' needs the package torch, which is not installed") from None
+        self.torch = torch
+        self.device = torch.device(device or "cpu")
+        self._types = {"f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+
+    def require(self, dtype: str) -> None:
+        pass
+
+    def give(self, array: np.ndarray, dtype: str) -> Any:
+        if dtype == "bf16":
+            tensor = self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
+        else:
+            tensor = self.torch.from_numpy(array)
+        return tensor if self.device.type == "cpu" else tensor.to(self.device)
+
+    def take(self, what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+        if not isinstance(value, self.torch.Tensor):
+            raise Wrong(f"{what} is {_article(value)}; a torch.Tensor is needed")
+        if tuple(value.shape) != shape:
+            raise Wrong(f"{what} has shape {tuple(value.shape)}; {shape} is needed")
+        if value.dtype != self._types[dtype]:
+            raise Wrong(f"{what} is of {value.dtype}; {self._types[dtype]} is needed, the type that was given")
+        if value.device.type != self.device.type:
+            raise Wrong(f"{what} is on the device {value.device}; {self.device}, where its arguments were, is needed")
+        value = value.detach().contiguous().cpu()
+        if dtype == "bf16":
+            return value.view(self.torch.int16).numpy().view(np.uint16)
+        return value.numpy()
+
+
+def _article(value: Any) -> str:
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"a tuple of {len(value)}" if isinstance(value, tuple) else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def framework_of(function: Any, name: str | None, device: str | None) -> NumPy | Torch:
+    """The one asked for; or torch for what is of torch, names it in its code, or names no NumPy beside an import of torch."""
+    if name is None:
+        name = "torch" if "torch" in sys.modules and _framework_named(function) == "torch" else "numpy"
+    if name not in ("numpy", "torch"):
+        raise ValueError(f"framework {name!r} is unknown; 'numpy' and 'torch' are accepted")
+    if name == "numpy" and device not in (None, "cpu"):
+        raise ValueError(f"device {device!r} is none of NumPy's; framework='torch' is accepted with it")
+    return Torch(device) if name == "torch" else NumPy()
+
+
+def _framework_of_value(value: Any) -> str | None:
+    of = value.__name__ if isinstance(value, type(sys)) else getattr(value, "__module__", None)
+    package = of.split(".")[0] if isinstance(of, str) else None
+    return package if package in ("torch", "numpy") else None
+
+
+def _framework_named(function: Any, depth: int = 3) -> str | None:
+    for value in (function, *type(function).__mro__):
+        if found := _framework_of_value(value):
+            return found
+    function = getattr(function, "__func__", function)
+    code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    if code is None:
+        return None
+    named = [names[n] for n in code.co_names if n in names]
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            named.append(cell.cell_contents)
+        except ValueError:   # nothing is in it yet
+            pass
+    for value in named:
+        if found := _framework_of_value(value):
+            return found
+    for value in named:
+        if depth > 0 and (found := _framework_named(value, depth - 1)):
+            return found
+    return "torch" if any(value is sys.modules["torch"] for value in names.values()) else None

@@ -1,0 +1,189 @@
+"""check(): what is asked for, in the words of normlab._core."""
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from normlab import _core
+from normlab._arrays import framework_of
+from normlab._function import Judged
+from normlab._module import ModuleFunction, is_module
+from normlab._report import Report
+from normlab._signature import Signature
+
+
+def check(
+    function: Any,
+    variant: str,
+    *,
+    backward: Callable[..., Any] | Literal[False] | None = None,
+    dtypes: str | Sequence[str] = ("f64", "f32"),
+    layouts: str | Sequence[str] = ("nchw",),
+    tier: str = "ci",
+    checks: str | Sequence[str] = (),
+    cases: str | Sequence[str] = (),
+    seed: int = 1,
+    affine: Literal["given"] | None = "given",
+    framework: Literal["numpy", "torch"] | None = None,
+    device: str | None = None,
+    accept_nan: bool = True,
+    accumulation: str = "sequential",
+    convention: str | None = None,
+    eps: float | None = None,
+    momentum: float | None = None,
+    groups: int | None = None,
+    running: str | None = None,
+    gamma_offset: int = 0,
+    activation: str | None = None,
+    residual: Literal["stored"] | None = None,
+    param_dtype: str | None = None,
+    cast: str | None = None,
+    affine_set: str | None = None,
+    denominator: str | None = None,
+    divisor: str | None = None,
+    part: float | None = None,
+    progress: Callable[[int, int], None] | bool | None = None,
+) -> Report:
+    """Runs normlab's checks on a function, in this process.
+
+    function: f(x, gamma, beta, eps) -> y of NumPy arrays or torch tensors, or a torch.nn.Module. Its arguments are known
+        by their names (x or input, gamma or weight, beta or bias, eps, groups, residual, running_mean, running_var,
+        training, momentum, normalized_shape), and it need not have all of them. x has the shape [N, C] in layer_norm,
+        rms_norm and l2_norm, and [N, C, S] in others ([N, S, C] with layouts="nhwc").
+    variant: which layer it is meant to be, "layer_norm" (normlab.variants() lists them).
+    backward: g(dy, x, gamma, ...) -> dx, dgamma, dbeta. A function of torch needs none: autograd has its gradients.
+        False: the forward alone is judged, as that of a NumPy function without a backward is.
+    dtypes: of "f64", "f32", "f16" and "bf16".   layouts: "nchw", "nhwc".
+    tier: "smoke", "ci" or "full", how many cases run.   checks: by name, all if empty.   cases: exactly these, as a
+        failure printed them.   seed: of the numbers.
+    affine: None: gamma and beta are None in all calls.
+    device: where the tensors of torch lie.
+    accept_nan: NaN holds where variance and eps are 0 (a constant input without eps), for which normlab has x_hat = 0.
+    accumulation: how the function forms sums, "sequential", "tree", "f64", "kappa-free" or "pivot". Bounds follow.
+    convention, eps, momentum, groups, running, gamma_offset, activation, residual, param_dtype, cast, affine_set,
+        denominator, divisor, part: what the function has built in; they mean what the options of `normlab export` mean.
+    progress: called with the number of cases that ran, and of all; True and False: a line on standard error, none.
+
+    Exceptions of the function are findings. Raises normlab.Error (a ValueError) and TypeError where the question is wrong.
+    """
+    about = _core.variant(variant)
+    if about["renorm"]:
+        raise _core.Error(f"{variant} corrects towards running statistics, which no function is asked for yet; `normlab export` is accepted")
+    options: dict[str, Any] = dict(convention=convention, eps=eps, momentum=momentum, running=running, gamma_offset=gamma_offset,
+                                   activation=activation, residual=residual, param_dtype=param_dtype, cast=cast,
+                                   affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)
+    said = _said(options | dict(backward=backward, affine=affine, framework=framework, device=device, groups=groups, accept_nan=accept_nan,
+                                accumulation=accumulation), check)
+    if affine not in ("given", None):
+        raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
+    if residual not in (None, "stored", "none"):
+        raise ValueError(f"residual={residual!r}; 'stored' is accepted: a function without memory sees the sum as it is stored")
+    channels, shown = None, getattr(function, "__name__", "f").replace("<lambda>", "f")
+    kind = framework_of(function, framework, device)
+    if is_module(function):
+        shown = "module"
+        function = ModuleFunction(function)
+        channels, groups = function.channels, function.groups if groups is None else groups
+        for key, value in function.options.items():
+            options[key] = value if options[key] is None else options[key]
+        signature = function.signature
+    else:
+        signature = Signature(function, about["weights"])
+    backward_signature = None
+    if backward is not None and backward is not False:
+        backward_signature = Signature(backward, about["weights"], backward=True)
+        if not backward_signature.takes("dy"):
+            raise TypeError(f"{backward_signature.name} takes no dy; a backward of dy, x, gamma, ... is accepted")
+    dtypes, layouts = _words("dtypes", dtypes), _words("layouts", layouts)
+    for dtype in dtypes + ([param_dtype] if param_dtype else []):
+        kind.require(dtype)
+    adds = residual == "stored"
+    modes = _built_in(signature, about, options, groups, adds)
+    judged = Judged(function, signature, kind, backward or None, backward_signature, adds)
+    has_gradients = backward is not False and judged.has_gradients
+    core = _core.check(
+        judged,
+        dict(name=_registered(signature.name), shown=shown, said=said, variant=variant,
+             gamma=signature.takes("gamma"), beta=signature.takes("beta"), absent=affine is None, backward=has_gradients,
+             accumulation=accumulation, accept_nan=accept_nan, channels=channels, groups=groups),
+        options | dict(as_cases_say=bool(cases)),
+        dict(tier=tier, seed=seed, dtypes=dtypes, layouts=layouts, modes=modes, checks=_words("checks", checks),
+             cases=_words("cases", cases)),
+        _progress(progress))
+    not_judged = []
+    if not has_gradients:
+        why = "backward=False" if backward is False else f"{signature.name} has no backward; backward=g, g(dy, x, gamma, ...) -> dx, dgamma, dbeta, is accepted"
+        not_judged.append(f"not judged: dx, dgamma, dbeta: {why}")
+    return Report(core, not_judged + core.left_out, judged.tracebacks, len(not_judged))
+
+
+def _words(what: str, value: str | Sequence[str]) -> list[str]:
+    words = [value] if isinstance(value, str) else list(value)
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"{what} has {word!r}; words are accepted")
+    if what == "dtypes" and not words:
+        raise ValueError("dtypes is empty; of 'f64', 'f32', 'f16' and 'bf16' one or more are accepted")
+    return words
+
+
+def _built_in(signature: Signature, about: dict[str, Any], options: dict[str, Any], groups: int | None, adds: bool) -> list[str]:
+    """What the function takes and what it has built in must say all that its layer needs. Returns the modes."""
+    name, takes = signature.name, signature.takes
+    if not takes("eps") and options["eps"] is None and options["convention"] is None:
+        raise TypeError(f"{name} takes no eps; the one that it has built in is needed: eps={about['eps']:g}")
+    if about["groups"] and not takes("groups") and groups is None:
+        raise TypeError(f"{name} takes no groups; how many it has built in is needed: groups=8")
+    if adds and not takes("residual"):
+        raise TypeError(f"{name} takes no residual; f(x, residual, gamma, eps) -> y, s is accepted with residual='stored'")
+    if takes("residual") and not adds:
+        raise TypeError(f"{name} takes a residual; residual='stored' says that it normalizes s = x + residual and gives back y, s")
+    keeps = takes("running_mean") and takes("running_var")
+    if about["may_keep_state"] and options["running"] is None:   # said, so that no case asks for another
+        options["running"] = about["running"] if keeps else "none"
+    if options["running"] in (None, "none"):
+        return ["train"]
+    if not keeps:
+        raise TypeError(f"{name} takes no running_mean and running_var; running='none' is accepted")
+    if not takes("training"):
+        raise TypeError(f"{name} takes running statistics and no training, which says whether they move or are used; an adapter is accepted")
+    if not takes("momentum") and options["momentum"] is None and options["convention"] is None:
+        raise TypeError(f"{name} takes no momentum; the one that it has built in is needed: momentum=0.1")
+    return ["train", "eval"]
+
+
+def _registered(name: str) -> str:
+    """The implementation's name in case strings: lower case letters, digits and _, and none of normlab's own."""
+    word = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_") or "function"
+    return word + "_py" if word in ("reference", "cpu", "cuda", "recorder", "script", "onednn", "libtorch", "cudnn", "lambda") else word
+
+
+def _said(given: dict[str, Any], function: Callable[..., Any]) -> str:
+    """The options that were given, as a rerun line repeats them."""
+    defaults = function.__kwdefaults__ or {}
+    text = ""
+    for key, value in given.items():
+        if value != defaults.get(key):
+            text += f", {key}={getattr(value, '__name__', None) or repr(value)}"
+    return text
+
+
+def _progress(wanted: Callable[[int, int], None] | bool | None) -> Callable[[int, int], None] | None:
+    if callable(wanted):
+        return wanted
+    if wanted is False or (wanted is None and not sys.stderr.isatty()):
+        return None
+    last = [time.monotonic()]
+
+    def show(done: int, total: int) -> None:
+        now = time.monotonic()
+        if done == total:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        elif now - last[0] > 0.2:
+            last[0] = now
+            print(f"\rnormlab: {done}/{total}\033[K", end="", file=sys.stderr, flush=True)
+
+    return show

@@ -1,0 +1,95 @@
+"""What check() returns."""
+from __future__ import annotations
+
+import html
+import json
+import os
+from typing import Any
+
+from normlab import _core
+
+
+class Report:
+    """The verdict. True if every finding held, and there was one; str() is the diagnosis, as `normlab verify` prints it."""
+
+    def __init__(self, core: _core.Report, not_judged: list[str], tracebacks: list[str], shown: int = 0) -> None:
+        self._core = core
+        self._shown = shown   # so many of not_judged are part of str()
+        self._json: dict[str, Any] | None = None
+        self.not_judged = not_judged
+        """What this check says nothing of, a line each."""
+        self.tracebacks = tracebacks
+        """Of exceptions that the function raised, the first of each kind."""
+
+    @property
+    def held(self) -> int:
+        return self._core.held
+
+    @property
+    def failed(self) -> int:
+        return self._core.failed
+
+    @property
+    def unresolved(self) -> int:
+        return self._core.unresolved
+
+    @property
+    def skipped(self) -> int:
+        return self._core.skipped
+
+    def __bool__(self) -> bool:
+        return self.failed == 0 and self.unresolved == 0 and self.held > 0
+
+    def __str__(self) -> str:
+        lines = [self._core.text(), *self.not_judged[: self._shown]]
+        if self.tracebacks:
+            lines += ["", "the first exception:", self.tracebacks[0].rstrip()]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<normlab.Report: {self.held} held, {self.failed} failed, {self.unresolved} unresolved, {self.skipped} skipped>"
+
+    def _document(self) -> dict[str, Any]:
+        if self._json is None:
+            self._json = json.loads(self._core.json())
+        return self._json
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """Each finding as a record: case, check, quantity, error, bound, verdict, where, cause, rerun ..."""
+        return self._document()["findings"]
+
+    @property
+    def diagnosis(self) -> list[dict[str, Any]]:
+        """What fails, sorted by its cause: each with the number of findings, an example and the line that reruns it."""
+        return self._document()["diagnosis"]
+
+    @property
+    def accuracy_class(self) -> list[dict[str, Any]]:
+        """How accurate the function is, beside whether it holds what it promises."""
+        return self._document()["accuracy_class"]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return self._document()["summary"]
+
+    def tables(self) -> str:
+        """The tables that `normlab verify` prints: accuracy class, one row a check, what was skipped."""
+        return self._core.tables()
+
+    def json(self) -> str:
+        """The same document as `normlab verify --json` writes."""
+        return self._core.json()
+
+    def html(self) -> str:
+        """One self-contained page for a browser."""
+        return self._core.html()
+
+    def _repr_html_(self) -> str:
+        return f'<iframe srcdoc="{html.escape(self.html())}" width="100%" height="600" style="border:1px solid #ccc"></iframe>'
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the report: as a page where the name ends in .html, otherwise as JSON."""
+        text = self.html() if os.fspath(path).endswith(".html") else self.json()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)

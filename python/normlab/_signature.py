@@ -1,0 +1,82 @@
+"""Which of its arguments a function calls x, gamma, eps ..."""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+# What normlab gives, and how functions call it. Among weights (weight_norm) w and weight are what is normalized.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "x": ("x", "input", "inputs", "X", "hidden_states", "data", "a"),
+    "gamma": ("gamma", "weight", "scale", "g", "gain", "w"),
+    "beta": ("beta", "bias", "b", "shift"),
+    "eps": ("eps", "epsilon", "variance_epsilon"),
+    "groups": ("groups", "num_groups", "G"),
+    "training": ("training", "train", "is_training", "use_input_stats"),
+    "running_mean": ("running_mean", "moving_mean"),
+    "running_var": ("running_var", "running_variance", "moving_var", "moving_variance"),
+    "momentum": ("momentum",),
+    "residual": ("residual", "res"),
+    "normalized_shape": ("normalized_shape",),
+    "dim": ("dim",),
+    # of a backward
+    "dy": ("dy", "grad_output", "grad_out", "dout", "gy", "grad", "dY", "g_out"),
+    "ds": ("ds", "d_s", "grad_residual"),
+    "y": ("y", "out", "output"),
+    "cache": ("cache", "saved", "ctx"),
+}
+_OF_WEIGHTS: dict[str, tuple[str, ...]] = {"x": ("v", "w", "weight", "weights", "x"), "gamma": ("g", "gain", "gamma", "scale")}
+_BACKWARD = ("dy", "ds", "y", "cache")
+
+
+class Signature:
+    """The parameters of a function, each with what normlab calls it."""
+
+    def __init__(self, function: Callable[..., Any], weights: bool, backward: bool = False) -> None:
+        self.name: str = getattr(function, "__name__", type(function).__name__)
+        what = "backward" if backward else "function"
+        if not callable(function):
+            raise TypeError(f"{function!r} is no {what}: something that can be called is accepted, f(x, gamma, beta, eps) -> y")
+        try:
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            raise TypeError(f"{self.name} has no signature that Python can read; an adapter is accepted: "
+                            f"lambda x, gamma, beta, eps: {self.name}(...)") from None
+        known = {**_NAMES, **_OF_WEIGHTS} if weights else _NAMES
+        roles = [role for role in known if backward or role not in _BACKWARD]
+        self._positional: list[str] = []
+        self._keywords: dict[str, str] = {}
+        self._optional: set[str] = set()   # with defaults of their own, for what is not given
+        unknown: list[str] = []
+        for parameter in parameters.values():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            role = next((r for r in roles if parameter.name in known[r]), None)
+            if role is None and not backward and not self.roles and not unknown and parameter.default is parameter.empty:
+                role = "x"   # the first argument, whatever it is called
+            if role is None or role in self.roles:
+                if parameter.default is parameter.empty:
+                    unknown.append(parameter.name)
+            elif parameter.kind is parameter.POSITIONAL_ONLY:
+                self._positional.append(role)
+            else:
+                self._keywords[parameter.name] = role
+                if parameter.default is not parameter.empty:
+                    self._optional.add(parameter.name)
+        if unknown:
+            raise TypeError(f"{self.name} has the argument {unknown[0]}, which normlab has nothing for; it gives "
+                            f"{', '.join(roles)}, and an adapter is accepted: lambda x, gamma, beta, eps: {self.name}(...)")
+        if "x" not in self.roles and not backward:
+            raise TypeError(f"{self.name} takes no x; a function of x, gamma, beta, eps is accepted")
+
+    @property
+    def roles(self) -> list[str]:
+        return [*self._positional, *self._keywords.values()]
+
+    def takes(self, role: str) -> bool:
+        return role in self.roles
+
+    def call(self, function: Callable[..., Any], given: dict[str, Any]) -> Any:
+        return function(*(given.get(role) for role in self._positional),
+                        **{name: given.get(role) for name, role in self._keywords.items()
+                           if role in given or name not in self._optional})

@@ -1,0 +1,103 @@
+"""normlab.check on functions and modules of PyTorch, where it is installed."""
+import os
+import sys
+import unittest
+
+import normlab
+
+try:
+    import torch
+    from torch.nn import functional
+except ImportError:
+    torch = None
+
+TYPES = ("f64", "f32")
+if torch is not None:
+    torch.set_num_threads(1)   # the tensors are small
+
+
+def check(function, variant, **options):
+    return normlab.check(function, variant, **{"tier": "smoke", "progress": False, "dtypes": TYPES} | options)
+
+
+@unittest.skipIf(torch is None, "torch is not installed")
+class Torch(unittest.TestCase):
+    def holds(self, report):
+        self.assertTrue(report, str(report))
+        self.assertNotIn("not judged: dx", str(report))
+
+    def test_functions(self):
+        self.holds(check(functional.layer_norm, "layer_norm"))
+        self.holds(check(functional.group_norm, "group_norm"))
+        self.holds(check(functional.batch_norm, "batch_norm"))
+        self.holds(check(functional.instance_norm, "instance_norm"))
+        if hasattr(functional, "rms_norm"):
+            self.holds(check(functional.rms_norm, "rms_norm"))
+
+    def test_modules(self):
+        self.holds(check(torch.nn.LayerNorm(12), "layer_norm"))
+        self.holds(check(torch.nn.LayerNorm(12, elementwise_affine=False), "layer_norm"))
+        self.holds(check(torch.nn.GroupNorm(3, 12), "group_norm"))
+        self.holds(check(torch.nn.BatchNorm1d(12), "batch_norm"))
+        self.holds(check(torch.nn.BatchNorm2d(12, eps=1e-3, momentum=0.3), "batch_norm"))
+        self.holds(check(torch.nn.InstanceNorm1d(12, affine=True), "instance_norm"))
+        if hasattr(torch.nn, "RMSNorm"):
+            self.holds(check(torch.nn.RMSNorm(12, eps=1e-6), "rms_norm"))
+
+    def test_bf16(self):
+        def upcast(x, gamma, beta, eps):
+            return functional.layer_norm(x.float(), x.shape[-1:], gamma, beta, eps).to(x.dtype)
+        self.holds(check(upcast, "layer_norm", dtypes="bf16"))
+        # Its backward keeps mean and rstd in bf16, and is found out; its forward is right.
+        self.assertTrue(check(torch.nn.LayerNorm(12), "layer_norm", dtypes="bf16", param_dtype="bf16", backward=False))
+
+    def test_a_function_of_our_own_and_a_wrong_one(self):
+        def rms_norm(x, weight, eps):
+            return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+        def outside(x, weight, eps):
+            return x / (x.pow(2).mean(-1, keepdim=True).sqrt() + eps) * weight
+        self.holds(check(rms_norm, "rms_norm"))
+        report = check(outside, "rms_norm")
+        self.assertFalse(report)
+        self.assertIn("eps_outside", str(report))
+
+    def test_a_wrong_gradient(self):
+        class Wrong(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, weight, eps):
+                rstd = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+                ctx.save_for_backward(x, weight, rstd)
+                return x * rstd * weight
+
+            @staticmethod
+            def backward(ctx, dy):
+                x, weight, rstd = ctx.saved_tensors
+                return dy * weight * rstd, (dy * x * rstd).sum(0), None   # the statistics are no constants
+        report = check(lambda x, weight, eps: Wrong.apply(x, weight, eps), "rms_norm")
+        self.assertFalse(report)
+        failing = {f["quantity"] for f in report.findings if f["verdict"] == "FAIL"}
+        self.assertIn("dx", failing)
+        self.assertNotIn("y", failing)
+
+    def test_sentences(self):
+        def fails(function, text, **options):
+            report = check(function, "layer_norm", checks="accuracy", framework="torch", **options)
+            self.assertFalse(report)
+            self.assertRegex(str(report), text)
+
+        def right(x, gamma, beta, eps):
+            return functional.layer_norm(x, x.shape[-1:], gamma, beta, eps)
+        fails(lambda x, gamma, beta, eps: right(x, gamma, beta, eps).detach(), "has no gradient by autograd; backward=")
+        fails(lambda x, gamma, beta, eps: right(x, gamma, beta, eps).numpy(force=True), "is a ndarray|is an ndarray")
+        fails(lambda x, gamma, beta, eps: right(x, gamma, beta, eps).to("meta"), "is on the device meta; cpu, where its arguments were")
+        fails(lambda x, gamma, beta, eps: right(x, gamma, beta, eps).float(), "is of torch.float32; torch.float64 is needed", dtypes="f64")
+        report = check(lambda x, gamma, beta, eps: right(x, gamma, beta, eps).detach(), "layer_norm", framework="torch", backward=False)
+        self.assertTrue(report, str(report))
+        self.assertIn("not judged: dx, dgamma, dbeta: backward=False", str(report))
+        with self.assertRaisesRegex(TypeError, "normalizes over 2 dimensions"):
+            check(torch.nn.LayerNorm((3, 4)), "layer_norm")
+
+
+if __name__ == "__main__":
+    unittest.main()
