@@ -200,9 +200,8 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
     const Reach* const reach[] = {&y, &dx, &parameters, &parameters, &s, &dx, &parameters};
     std::vector<Finding> findings;
     for (const QuantityRow& q : quantities::outputs(p))
-        findings.push_back(confined(chosen ? "NaN in gamma, beta or tau" : "NaN in gamma or beta", p, q.in(got),
-                                    q.in(out), *reach[static_cast<std::size_t>(q.quantity)],
-                                    tolerance_of(within, q.bound)));
+        findings.push_back(confined("NaN in gamma or beta", p, q.in(got), q.in(out),
+                                    *reach[static_cast<std::size_t>(q.quantity)], tolerance_of(within, q.bound)));
     Finding f = worst(findings);
     const std::string_view name = in_gamma ? "gamma" : parameter == &Inputs<double>::beta ? "beta" : "tau";
     if (f.verdict == Verdict::fail) f.where = fmt::format("{}[{}]: {}", name, entry, f.where);
