@@ -276,7 +276,7 @@ private:
         py::dict& all = arguments.all();
         all["eps"] = p_.spec.eps, all["groups"] = p_.spec.groups, all["training"] = p_.mode == Mode::train;
         all["dtype"] = std::string(name_of(p_.dtype)), all["param_dtype"] = std::string(name_of(p_.params()));
-        all["dim"] = 1;
+        all["dim"] = 1, all["block"] = p_.block_size();
         all["normalized_shape"] = py::make_tuple(p_.shape.C);
         if (keeps_state() && p_.spec.momentum)
             all["momentum"] = f_.fixed.weighs_old() ? 1 - *p_.spec.momentum : *p_.spec.momentum;

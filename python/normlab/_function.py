@@ -44,8 +44,9 @@ class Judged:
         except NotImplementedError as declined:
             return {"declined": str(declined) or "NotImplementedError"}
         except Exception as error:   # KeyboardInterrupt and SystemExit are none, and end the check
-            if isinstance(error, ValueError) and arrays["eps"] == 0:   # as torch's batch norm does
-                return {"declined": f"eps = 0: {error}"}
+            # as torch's batch norm does, and its group norm
+            if isinstance(error, ValueError) and (arrays["eps"] == 0 or arrays["block"] == 1):
+                return {"declined": f"{'eps = 0' if arrays['eps'] == 0 else 'one value a block'}: {error}"}
             if type(error) not in self._seen:
                 self._seen.add(type(error))
                 self.tracebacks.append(_traceback(error))
