@@ -163,6 +163,16 @@ TEST_CASE("a declined problem is skipped with its reason") {
     CHECK(run_case(c).skipped.find("f64 and f32 only") != std::string::npos);
 }
 
+TEST_CASE("reuse: a block whose squares overflow may be saturated among other plans, too") {
+    for (const char* text :
+         {"weight_norm reference bf16 nchw train 1x1x1 affine=none x=edges seed=1 check=reuse",
+          "weight_norm reference bf16 nhwc train 3x6x3 affine=none x=edges kappa=100 seed=625430 check=reuse"}) {
+        const Case c = parse_case(text);
+        for (const Finding& f : find_check("reuse").run(c, find_implementation("reference")))
+            CHECK(f.verdict == Verdict::pass);
+    }
+}
+
 TEST_CASE("a one-pass variance is named by its slope of two") {
     class OnePass final : public Implementation {
         struct P final : Plan {

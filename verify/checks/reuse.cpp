@@ -10,6 +10,7 @@
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/session.hpp"
+#include "verify/truth/range.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -318,13 +319,15 @@ private:
     }
 
     // A fresh plan could be as wrong as this one, where plans themselves are kept: truth tells.
-    void judge(const Case& n, Inputs<double> in, const Outputs<double>& out) {
+    void judge(const Case& n, Inputs<double> in, Outputs<double> out) {
         in.dy.clear();
         const truth::Result t = truth::evaluate(in);
-        const Bounds bounds = error_bounds(in, t, implementation_.accumulation(n.dtype));
+        const Accumulation accumulation = implementation_.accumulation(n.dtype);
+        Bounds bounds = error_bounds(in, t, accumulation);
+        const bool saturated = accept_saturation(in, accumulation, out, t, bounds) > 0;
         Problem by_channel = in.problem;
         by_channel.shape = {1, n.shape.C, 1};
-        const bool moves = n.mode == Mode::train && in.problem.spec.running != Running::none;
+        const bool moves = !saturated && n.mode == Mode::train && in.problem.spec.running != Running::none;
         for (const Quantity which : {Quantity::y, Quantity::running_mean, Quantity::running_spread}) {
             const QuantityRow& q = row_of(which);
             if (which == Quantity::y ? in.problem.spec.quantizes() : !moves) continue;
