@@ -195,6 +195,7 @@ public:
         if (p.spec.affine_set != AffineSet::channel) return {"it has gamma and beta one a channel"};
         if (p.spec.casts()) return {"it does not round x_hat before gamma"};
         if (p.spec.masked) return {"it leaves nothing out"};
+        if (p.spec.thresholds()) return {"it has no threshold"};
         if (p.spec.is_partial()) return {"its statistics are of whole blocks"};
         if (p.outputs() != p.dtype) return {"it writes y in the data's type"};
         if (p.slices() > 1) return {"it has no stat_batch"};

@@ -73,6 +73,8 @@ Workload workload_of(const json& problem) {
         w.eps = eps.get<double>();
     }
     if (const auto word = word_of(problem, "activation")) w.activation = parse_activation(*word);
+    if (w.activation == Activation::threshold)
+        throw Error("activation = threshold: no call of a benchmark has a tau; another is accepted");
     if (const auto word = word_of(problem, "cast")) w.cast = parse_cast(*word);
     if (const auto word = word_of(problem, "residual")) {
         if (std::ranges::find(sums, *word) == std::end(sums)) throw Error(unknown("residual", *word, sums));

@@ -107,7 +107,7 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
     add_value(
         verb, "--activation", to.activation,
         [](std::string_view, const std::string& word) { return parse_activation(word); },
-        "behind the norm: relu, silu, gelu or gelu_tanh (default: none)");
+        "behind the norm: relu, silu, gelu, gelu_tanh or threshold, which has an array tau (default: none)");
     add_value(
         verb, "--residual", to.residual, [](std::string_view, const std::string& word) { return parse_residual(word); },
         "s = x + residual before the norm, an output: stored (statistics of s) or wide (of the sum before it is "

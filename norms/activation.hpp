@@ -52,13 +52,14 @@ struct TwiceU {
 
 }  // namespace activation
 
-/// y of z.
+/// y of z; tau is that of a threshold.
 template <class T>
-T activated(Activation by, const T& z) {
+T activated(Activation by, const T& z, const T& tau = T(0)) {
     using std::sqrt;
     const auto x = real_part(z);
     using Real = std::remove_const_t<decltype(x)>;
     if (by == Activation::none) return z;
+    if (by == Activation::threshold) return x >= real_part(tau) || x != x ? z : tau;
     if (by == Activation::relu) return x <= 0 ? T(0) : z;
     if (x == std::numeric_limits<Real>::infinity()) return z;
     if (x == -std::numeric_limits<Real>::infinity()) return T(0);
@@ -67,7 +68,7 @@ T activated(Activation by, const T& z) {
     return z * activation::sigmoid(activation::TwiceU<T>(z).value);
 }
 
-/// dy/dz at z.
+/// dy/dz at z, but of a threshold, which chooses and does not multiply.
 template <class T>
 T activation_slope(Activation by, const T& z) {
     using std::exp;

@@ -75,7 +75,8 @@ std::size_t bytes_of_parameters(const Problem& p) {
 
 Affine staged(Staging& staging, const Affine& a, const Call& call, Device device) {
     const std::size_t bytes = bytes_of_parameters(call.problem);
-    return {staging.in("gamma", a.gamma, bytes, device), staging.in("beta", a.beta, bytes, device)};
+    return {staging.in("gamma", a.gamma, bytes, device), staging.in("beta", a.beta, bytes, device),
+            staging.in("tau", a.tau, bytes, device)};
 }
 
 Mask staged(Staging& staging, Mask mask, const Call& call, Device device) {
@@ -145,7 +146,7 @@ void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* s
     if (spec.quantizes() && !scale) refuse("{}: y of 8 bits has no scale; memory for one is accepted", spec.variant);
     if (!spec.quantizes() && scale) refuse("{}: y that is not of 8 bits has a scale; null is accepted", spec.variant);
     check_residual(spec, added.residual.data || added.s.data);
-    if (x.shape.size() > 0) check_mask(spec, mask);
+    if (x.shape.size() > 0) check_mask(spec, mask), check_threshold(spec, affine.tau);
     check_place("y", y, "x", x);
     CallGaps gaps({x.gaps(), y.gaps(), y.gaps(), x.gaps()});  // a gradient as what it is one of
     if (spec.adds()) {
@@ -192,7 +193,7 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
               Gradients gradients, const Implementation& implementation, ConstTensor ds, Mask mask) {
     Tensor &dx = gradients.dx, &d_residual = gradients.d_residual;
     check_residual(spec, ds.data || d_residual.data);
-    if (x.shape.size() > 0) check_mask(spec, mask);
+    if (x.shape.size() > 0) check_mask(spec, mask), check_threshold(spec, affine.tau, gradients.dtau);
     ConstTensor data = x;  // with a residual x is s, which may have another type than the data
     if (spec.adds()) data.dtype = dy.dtype;
     const DType sums = spec.residual_dtype.value_or(data.dtype);
@@ -217,7 +218,8 @@ void backward(const Spec& spec, Mode mode, ConstTensor x, ConstTensor dy, Affine
     const Gradients wanted{dx.data ? staging.out("dx", dx) : Tensor{},
                            staging.out("dgamma", gradients.dgamma, parameter_bytes, x.device),
                            staging.out("dbeta", gradients.dbeta, parameter_bytes, x.device),
-                           d_residual.data ? staging.out("d_residual", d_residual) : Tensor{}};
+                           d_residual.data ? staging.out("d_residual", d_residual) : Tensor{},
+                           staging.out("dtau", gradients.dtau, parameter_bytes, x.device)};
     if (void* guarded = staging.workspace(operation.workspace_bytes())) operation.use_workspace(guarded);
     operation.backward(staging.in(spec.adds() ? "s" : "x", x), staging.in("dy", dy),
                        staged(staging, affine, call, x.device), kept, wanted,

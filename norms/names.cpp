@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"}, modes{"train"
 constexpr std::array<std::string_view, 4> runnings{"none", "unbiased", "biased", "sigma"};
 constexpr std::array<std::string_view, 4> denominators{"root", "added", "floor", "floor_root"};
 constexpr std::array<std::string_view, 3> divisors{"own", "less_one", "one"};
-constexpr std::array<std::string_view, 5> activations{"none", "relu", "silu", "gelu", "gelu_tanh"};
+constexpr std::array<std::string_view, 6> activations{"none", "relu", "silu", "gelu", "gelu_tanh", "threshold"};
 constexpr std::array<std::string_view, 3> residuals{"none", "stored", "wide"};
 constexpr std::array<std::string_view, 4> affine_sets{"channel", "element", "sample_channel", "group"};
 constexpr std::array<std::string_view, 2> casts{"after", "before"};

@@ -18,7 +18,7 @@ std::string_view name_of(Device);        // host cuda
 std::string_view name_of(Running);       // none unbiased biased sigma
 std::string_view name_of(Denominator);   // root added floor floor_root
 std::string_view name_of(Divisor);       // own less_one one
-std::string_view name_of(Activation);    // none relu silu gelu gelu_tanh
+std::string_view name_of(Activation);    // none relu silu gelu gelu_tanh threshold
 std::string_view name_of(Residual);      // none stored wide
 std::string_view name_of(AffineSet);     // channel element sample_channel group
 std::string_view name_of(Cast);          // after before

@@ -26,7 +26,8 @@
 // With a residual (Spec::residual): s = x + residual, a result, stands for x above. d = ds + dx, where ds is the
 // cotangent of s; dx and d_residual are d. Backward has s. There is no double backward of it.
 // Behind an activation (Spec::activation): z is y above, y = act(z), and dz = dy act'(z) stands for dy. There is no
-// double backward of it.
+// double backward of it. A threshold has y = max(z, tau), dz = dy where z >= tau and 0 elsewhere, and dtau = sum (dy -
+// dz) over an entry; tau and dtau are of beta's type and entries.
 // Where gamma and beta have another entry than one a channel (Spec::affine_set), an element has the gamma and beta of
 // its entry, and dgamma, dbeta and ddgamma of an entry sum over the elements that use it.
 // Where x_hat is rounded before gamma (Spec::cast), y = gamma * round(x_hat) + beta, with round to the data's type, of
@@ -44,8 +45,8 @@
 // implementation that has no strides gets dense copies.
 // Pointers are host pointers. Arrays of parameters are contiguous, Problem::affine_count() elements of
 // Problem::params(). Aliasing: y may be x, dx may be dy and s may be residual (same view); other overlaps are not
-// allowed. An empty tensor (a dimension is 0) gives empty y and dx, zero dgamma and dbeta, and leaves State alone.
-// Every function throws Error for wrong arguments before anything is written.
+// allowed. An empty tensor (a dimension is 0) gives empty y and dx, zero dgamma, dbeta and dtau, and leaves State
+// alone. Every function throws Error for wrong arguments before anything is written.
 
 #include <span>
 #include <vector>
@@ -65,8 +66,8 @@ const Implementation& default_implementation();
 /// y = norm(x). Resizes and fills `saved`. `state` is needed where spec.running is not none: evaluation reads it,
 /// training reads and updates it (momentum, bias and order as in norms/running_stats.hpp). With stat_batch the result
 /// is that of one call for each slice, in order. Throws Error also where the implementation declines the problem, with
-/// its reason. `added` is needed where spec.residual is not none, `mask` where spec.masked, and `scale`,
-/// Problem::scale_count() numbers, where y is of 8 bits.
+/// its reason. `added` is needed where spec.residual is not none, `mask` where spec.masked, `affine.tau` behind a
+/// threshold, and `scale`, Problem::scale_count() numbers, where y is of 8 bits.
 void forward(const Spec& spec, Mode mode, ConstTensor x, Affine affine, State* state, Saved& saved, Tensor y,
              const Implementation& implementation = default_implementation(), Added added = {}, Mask mask = nullptr,
              float* scale = nullptr);

@@ -39,7 +39,7 @@ Operation::Operation(const Problem& problem, const Implementation& implementatio
 void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added,
                         Mask mask, float* scale) {
     if (problem_.shape.size() == 0) return;
-    check_mask(problem_.spec, mask);
+    check_mask(problem_.spec, mask), check_threshold(problem_.spec, affine.tau);
     plan_->forward({x, affine, state, saved, y, workspace_at_, stream_, added, mask, scale});
     if (!moves_state_) return;
     if (problem_.device == Device::host) return update_running(problem_, state, saved.mean, saved.var, mask);
@@ -66,10 +66,10 @@ void Operation::forward(ConstTensor x, Affine affine, StateView state, SavedView
 
 void Operation::backward(ConstTensor x, ConstTensor dy, Affine affine, ConstSavedView saved, Gradients gradients,
                          ConstTensor ds, Mask mask) {
-    if (problem_.shape.size() == 0) return write_zeros({gradients.dgamma, gradients.dbeta});
+    if (problem_.shape.size() == 0) return write_zeros({gradients.dgamma, gradients.dbeta, gradients.dtau});
     if (problem_.gaps.dy.expands() && gradients.dx.data && gradients.dx.data == dy.data)
         throw Error("dx lies where dy does, which is expanded; memory of its own is accepted");
-    check_mask(problem_.spec, mask);
+    check_mask(problem_.spec, mask), check_threshold(problem_.spec, affine.tau, gradients.dtau);
     plan_->backward({x, dy, affine, saved, gradients, workspace_at_, stream_, ds, mask});
 }
 

@@ -35,8 +35,8 @@ public:
     void use_workspace(void* memory) { workspace_at_ = memory; }
 
     /// Tensors lie as problem().gaps says. y = norm(x); fills `saved`; moves `state` in training where the variant
-    /// keeps running statistics. Not from two threads at once: calls share the workspace. Throws Error where a mask is
-    /// missing, or there and not asked for, as backward does.
+    /// keeps running statistics. Not from two threads at once: calls share the workspace. Throws Error where a mask or
+    /// a tau is missing, or there and not asked for, as backward does.
     void forward(ConstTensor x, Affine affine, StateView state, SavedView saved, Tensor y, Added added = {},
                  Mask mask = nullptr, float* scale = nullptr);
     /// Of a layer with a residual, x is the s that forward gave. Throws Error where dx lies on an expanded dy.

@@ -73,7 +73,7 @@ static_assert(NORMLAB_CHANNELS_LAST == static_cast<int>(Layout::channels_last) &
 static_assert(NORMLAB_CUDA == static_cast<int>(Device::cuda) && NORMLAB_NORM == static_cast<int>(Moments::norm));
 static_assert(NORMLAB_FLOOR_ROOT == static_cast<int>(Denominator::floor_root) &&
               NORMLAB_DIVISOR_ONE == static_cast<int>(Divisor::one));
-static_assert(NORMLAB_ACTIVATION_GELU_TANH == static_cast<int>(Activation::gelu_tanh));
+static_assert(NORMLAB_ACTIVATION_THRESHOLD == static_cast<int>(Activation::threshold));
 static_assert(NORMLAB_RESIDUAL_WIDE == static_cast<int>(Residual::wide));
 static_assert(NORMLAB_AFFINE_GROUP == static_cast<int>(AffineSet::group));
 static_assert(NORMLAB_CAST_BEFORE == static_cast<int>(Cast::before));
@@ -124,7 +124,7 @@ public:
         const normlab_state state{a.state.mean, a.state.var, a.state.sigma, a.state.count};
         const normlab_forward_args args{
             sizeof args, a.x.data, a.affine.gamma,        a.affine.beta,  state,  c_saved(a.saved), a.y.data,
-            a.workspace, a.stream, a.added.residual.data, a.added.s.data, a.mask, a.scale};
+            a.workspace, a.stream, a.added.residual.data, a.added.s.data, a.mask, a.scale,          a.affine.tau};
         check("forward", [&] { return table_.forward(plan_, &args); });
     }
 
@@ -142,7 +142,9 @@ public:
                                          a.stream,
                                          a.ds.data,
                                          a.gradients.d_residual.data,
-                                         a.mask};
+                                         a.mask,
+                                         a.affine.tau,
+                                         a.gradients.dtau};
         check("backward", [&] { return table_.backward(plan_, &args); });
     }
 
@@ -247,7 +249,8 @@ private:
                      {spec.casts(), NORMLAB_READS_CAST, 6, "cast"},
                      {spec.masked, NORMLAB_READS_MASK, 7, "masked"},
                      {problem.outputs() != problem.dtype, NORMLAB_READS_OUTPUT, 8, "output"},
-                     {spec.is_partial(), NORMLAB_READS_PART, 9, "part"}};
+                     {spec.is_partial(), NORMLAB_READS_PART, 9, "part"},
+                     {spec.thresholds(), NORMLAB_READS_THRESHOLD, 10, "tau and dtau"}};
         for (const auto& [asked, bit, since, fields] : later) {
             if (!asked || (table_.reads & bit)) continue;
             if (const std::uint32_t least = 1u << 16 | since; table_.version < least)

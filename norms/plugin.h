@@ -18,6 +18,7 @@
  *     another denominator than sqrt(var + eps), or another q (l2 norm, weight standardization): problem.denominator, problem.divisor
  *     a residual before the norm: s = x + residual, another output, stands for x: problem.residual
  *     an activation behind the norm: y = act(z), where z is y above, and dz = dy * act'(z) stands for dy: problem.epilogue
+ *     a threshold behind the norm, y = max(z, tau) with a tau that is learned: problem.epilogue, args.tau, args.dtau
  *     x_hat rounded to the data's type before it is multiplied by gamma: problem.cast
  *     positions of samples left out (padding), by a mask: problem.masked
  *     y of another type than the data, of 8 bits with a scale: problem.output
@@ -44,7 +45,7 @@
 #include <stdint.h>
 
 #define NORMLAB_PLUGIN_MAJOR 1
-#define NORMLAB_PLUGIN_MINOR 9
+#define NORMLAB_PLUGIN_MINOR 10
 #define NORMLAB_PLUGIN_VERSION ((uint32_t)(NORMLAB_PLUGIN_MAJOR << 16 | NORMLAB_PLUGIN_MINOR))
 
 /* Whether the maker of *s knew `field` of its type. */
@@ -84,8 +85,11 @@ enum {                                                                         /
     NORMLAB_ACTIVATION_RELU,                                                   /* max(z, 0), and NaN where z is NaN; act'(0) = 0. Where act' is 0, dz may be 0 whatever dy is */
     NORMLAB_ACTIVATION_SILU,                                                   /* z * s(z), s(z) = 1 / (1 + exp(-z)); act' = s(z) * (1 + z * (1 - s(z))) */
     NORMLAB_ACTIVATION_GELU,                                                   /* z * Phi(z), Phi(z) = (1 + erf(z / sqrt(2))) / 2; act' = Phi(z) + z * exp(-z^2 / 2) / sqrt(2 pi) */
-    NORMLAB_ACTIVATION_GELU_TANH                                               /* z * (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) * (z + 0.044715 z^3);
+    NORMLAB_ACTIVATION_GELU_TANH,                                              /* z * (1 + t) / 2, t = tanh(u), u = sqrt(2 / pi) * (z + 0.044715 z^3);
                                                                                   act' = (1 + t) / 2 + z * (1 - t^2) * u' / 2, u' = sqrt(2 / pi) * (1 + 0.134145 z^2) */
+    NORMLAB_ACTIVATION_THRESHOLD                                               /* since version 1.10, and only where reads has NORMLAB_READS_THRESHOLD, too: max(z, tau) with args.tau of the
+                                                                                  element's entry, and NaN where either is NaN; dz = dy where z >= tau, else 0, whatever dy is;
+                                                                                  dtau = sum (dy - dz) over the elements of an entry */
 };
 enum {                                                                         /* residual: what is added to x, and what sees the sum */
     NORMLAB_RESIDUAL_NONE,
@@ -133,7 +137,8 @@ enum {                                                                         /
     NORMLAB_READS_CAST = 128,                                                  /* cast */
     NORMLAB_READS_MASK = 256,                                                  /* masked, and mask in the args */
     NORMLAB_READS_OUTPUT = 512,                                                /* output, scale, scale_power_of_two, scale_inverse and scales */
-    NORMLAB_READS_PART = 1024                                                  /* part */
+    NORMLAB_READS_PART = 1024,                                                 /* part */
+    NORMLAB_READS_THRESHOLD = 2048                                             /* NORMLAB_ACTIVATION_THRESHOLD in epilogue; tau and dtau in the args */
 };
 
 /* What is to be computed: everything but the pointers. Valid: normlab has checked it. */
@@ -154,7 +159,7 @@ typedef struct normlab_problem {
     double r_max, d_max;       /* batch renorm: r is clipped to [1 / r_max, r_max], d to [-d_max, d_max] */
     int32_t epilogue;          /* of NORMLAB_ACTIVATION_NONE, ...; other than 0 since version 1.4, and only where the table says that it is read. z is formed in float (double for
                                   f64) and stored in no narrower type; y = act(z) is rounded once. backward forms z again, from x, saved, gamma and beta. At z = -infinity and
-                                  +infinity act is 0 and infinity, act' is 0 and 1. Later versions may ask for something else: decline what is not known */
+                                  +infinity act is 0 (of a threshold tau) and infinity, act' is 0 and 1. Later versions may ask for something else: decline what is not known */
     int32_t reserved;          /* 0 */
 
     /* Since version 1.3. Where one of them is not 0, a plug-in is asked only if its table says that it reads it (normlab_plugin.reads). */
@@ -260,6 +265,9 @@ typedef struct normlab_forward_args {
 
     /* Since version 1.8: null where problem.output is not of 8 bits. */
     float *scale;              /* problem.scales entries: an input where problem.scale is NORMLAB_SCALE_GIVEN, otherwise an output */
+
+    /* Since version 1.10: null where problem.epilogue is not NORMLAB_ACTIVATION_THRESHOLD; never null where it is. */
+    const void *tau;           /* of the type and the entries of beta */
 } normlab_forward_args;
 
 typedef struct normlab_backward_args {
@@ -277,6 +285,10 @@ typedef struct normlab_backward_args {
 
     /* Since version 1.7: null where problem.masked is 0. */
     const uint8_t *mask;       /* as forward's */
+
+    /* Since version 1.10: null where problem.epilogue is not NORMLAB_ACTIVATION_THRESHOLD. */
+    const void *tau;           /* that which counts, as gamma and beta */
+    void *dtau;                /* of the type and the entries of dbeta; may be null: not asked for */
 } normlab_backward_args;
 
 /* Since version 1.2. Double backward: the gradients by x, dy and gamma of S = <dx, v> + <dgamma, u> + <dbeta, w>, where dx, dgamma and dbeta are what backward gives

@@ -150,9 +150,9 @@ void validate(const Problem& p) {
                                 s.variant, s.stat_batch, p.shape.N));
     if (s.gamma_offset != 0 && s.gamma_offset != 1)
         throw Error(fmt::format("{}: gamma_offset = {}; 0 or 1 is accepted", s.variant, s.gamma_offset));
-    if (s.activation < Activation::none || s.activation > Activation::gelu_tanh)
+    if (s.activation < Activation::none || s.activation > Activation::threshold)
         throw Error(fmt::format("{}: activation = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.activation),
-                                static_cast<int>(Activation::gelu_tanh)));
+                                static_cast<int>(Activation::threshold)));
     if (s.affine_set < AffineSet::channel || s.affine_set > AffineSet::group)
         throw Error(fmt::format("{}: affine_set = {}; 0 to {} is accepted", s.variant, static_cast<int>(s.affine_set),
                                 static_cast<int>(AffineSet::group)));

@@ -37,10 +37,11 @@ enum class Denominator {
 };
 enum class Activation {
     none,
-    relu,      ///< max(z, 0); its derivative is 0 at 0
-    silu,      ///< z / (1 + exp(-z))
-    gelu,      ///< z Phi(z), with the error function
-    gelu_tanh  ///< z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2
+    relu,       ///< max(z, 0); its derivative is 0 at 0
+    silu,       ///< z / (1 + exp(-z))
+    gelu,       ///< z Phi(z), with the error function
+    gelu_tanh,  ///< z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2
+    threshold   ///< max(z, tau), the thresholded linear unit; tau is learned, and has the entries of beta
 };
 /// Added to x before the norm: s = x + residual, which is a result of its own.
 enum class Residual {
@@ -93,7 +94,8 @@ struct Spec {
     std::int32_t gamma_offset = 0;
     /// Behind the norm: z takes y's place, is formed in f32 (f64 for f64) and stored in no lower type, and y = act(z)
     /// is rounded once. The backward pass forms z again, from x, what is saved, gamma and beta. At +-infinity act and
-    /// its derivative are their limits: infinity and 0, 1 and 0.
+    /// its derivative are their limits: infinity and 0 (of a threshold tau), 1 and 0. A threshold has dz = dy where
+    /// z >= tau and 0 elsewhere, and dtau of an entry is the sum of dy - dz over the elements that use it.
     Activation activation = Activation::none;
     /// Of gamma, beta and their gradients, where it is not that of the arithmetic: f32, bf16 or f16 beside data of any
     /// of these. They are read exactly; gradients are summed as without and rounded once.
@@ -142,6 +144,8 @@ struct Spec {
     double part_of(double m) const { return is_partial() ? std::ceil(part * m) : m; }
     bool adds() const { return residual != Residual::none; }
     bool activates() const { return activation != Activation::none; }
+    /// tau is an input of every call, and dtau a gradient.
+    bool thresholds() const { return activation == Activation::threshold; }
     bool centred() const { return moments == Moments::centred; }
     /// What x_hat is multiplied by, of a gamma that is given.
     template <class T>

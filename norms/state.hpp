@@ -26,18 +26,21 @@ struct Saved {
     std::vector<std::byte> opaque;  ///< the implementation's own
 };
 
-/// gamma and beta; each may be absent (1 and 0).
+/// gamma and beta; each may be absent (1 and 0). tau, of their type and entries, is there where the layer has a
+/// threshold (Activation::threshold), and nowhere else.
 struct Affine {
     const void* gamma = nullptr;
     const void* beta = nullptr;
+    const void* tau = nullptr;
 };
 
-/// What backward is to write; leave `dx.data`, `dgamma` or `dbeta` null and it is neither computed nor written.
+/// What backward is to write; leave `dx.data`, `dgamma`, `dbeta` or `dtau` null and it is neither computed nor written.
 struct Gradients {
     Tensor dx;
     void* dgamma = nullptr;
     void* dbeta = nullptr;
     Tensor d_residual = {};  ///< of a layer with a residual
+    void* dtau = nullptr;    ///< of a layer with a threshold
 };
 
 /// Of a layer with a residual (Spec::residual): what forward reads and writes beside x and y. s may be residual (the

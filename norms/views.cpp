@@ -48,6 +48,14 @@ void check_mask(const Spec& spec, Mask mask) {
     if (!spec.masked && mask) refuse("{} has no mask: null is accepted, or masked = true", spec.variant);
 }
 
+void check_threshold(const Spec& spec, const void* tau, const void* dtau) {
+    if (spec.thresholds() && !tau)
+        refuse("{} with a threshold: null tau; an array with the entries of beta is accepted", spec.variant);
+    if (!spec.thresholds() && (tau || dtau))
+        refuse("{} has no threshold: a null {} is accepted, or activation = threshold", spec.variant,
+               tau ? "tau" : "dtau");
+}
+
 void check_place(std::string_view what, const ConstTensor& out, std::string_view of, const ConstTensor& in) {
     if (!out.data || out.data != in.data || same_place(out, in)) return;
     refuse("{} lies where {} does, with other strides{}; the same view, or memory of its own, is accepted", what, of,

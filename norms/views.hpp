@@ -20,6 +20,8 @@ void check_view(std::string_view what, const ConstTensor& t, const ConstTensor& 
 /// The same of a tensor that is to be as `like` is, but for its type.
 void check_view(std::string_view what, const ConstTensor& t, ConstTensor like, DType dtype);
 
+/// Throws Error where a threshold has no tau, or a layer without one has a tau or a dtau.
+void check_threshold(const Spec& spec, const void* tau, const void* dtau = nullptr);
 /// Throws Error where a mask is missing, or there and not asked for.
 void check_mask(const Spec& spec, Mask mask);
 

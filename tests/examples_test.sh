@@ -24,6 +24,7 @@ command=$(sed -nE 's#^// +(c\+\+ .*)$#\1#p' rms_norm.cpp)
 sh -c "$command" || complain "$command"
 cd ..
 for option in residual=stored residual=wide gamma_offset=1 output=e4m3 "output=e4m3 scale=block" \
+    "activation=threshold residual=wide gamma_offset=1" "activation=threshold output=e4m3 scale=block" \
     "output=e4m3 scale=channels scale_power_of_two=1 scale_inverse=1 residual=stored gamma_offset=1"; do
   for dtype in f32 bf16; do
     out=$("$program" verify --plugin options/rms_norm.so --case "rms_norm rms_norm_cpp $dtype nchw 5x135x3 $option" 2>&1) || complain "$out"

@@ -219,6 +219,25 @@ TEST_CASE("a script has an activation behind the norm where that is said") {
     CHECK(judge(folder.path).failing("y", "") > 0);
 }
 
+TEST_CASE("a script has a threshold, whose tau is an input and dtau an output, where that is said") {
+    const FixedSettings fixed{.activation = Activation::threshold};
+    const Folder folder({.variants = {"filter_response_norm", "batch_norm"}, .checks = {"accuracy"}}, Tier::smoke,
+                        fixed);
+    right_script_holds(folder, {"reference"}, [](const Spec& spec) { return spec.thresholds(); });
+    fill_in(folder.path, [](const Inputs<double>& in, Outputs<double>& out) {
+        Inputs<double> other = in;
+        std::ranges::fill(other.tau, 0);
+        out = run(find_implementation("reference"), other);
+    });
+    CHECK(judge(folder.path).failing("y", "") > 0);
+    fill_in(folder.path, [](const Inputs<double>&, Outputs<double>& out) {
+        for (double& v : out.dtau) v *= 2;
+    });
+    CHECK(judge(folder.path).failing("dtau", "") > 0);
+    for (const auto& call : folder.calls()) fs::remove(call / "dtau.npy");
+    CHECK(judge(folder.path).failing("dtau", "is missing") > 0);
+}
+
 TEST_CASE("a script rounds x_hat before gamma where that is said") {
     const FixedSettings fixed{.cast = Cast::before};
     const Folder folder({.variants = {"rms_norm"}, .checks = {"accuracy"}, .dtypes = {DType::f16}}, Tier::smoke, fixed);

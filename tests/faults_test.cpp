@@ -93,6 +93,13 @@ constexpr const char* shows[] = {
     "f64 nchw train 5x6x3 strides=expanded check=accuracy",
     "f64 nchw train 5x6x3 strides=expanded_samples check=accuracy", "f32 nchw train 5x6x3 strides=sliced check=gaps",
     "f32 nchw train 300x3x2 check=isolation", "f32 nchw train 5x6x3 gamma=zero check=isolation",
+    "f64 nchw train 5x6x3 activation=threshold check=accuracy",
+    "f32 nchw train 5x6x3 activation=threshold check=accuracy",
+    "f64 nchw train 5x6x3 activation=threshold gamma=zero beta=zero tau=beta check=accuracy",
+    "f64 nchw train 5x6x3 activation=threshold affine_set=element check=accuracy",
+    "f64 nchw train 5x6x7 activation=threshold mask=scattered check=accuracy",
+    "f32 nchw train 5x6x3 activation=threshold check=isolation",
+    "f32 nchw train 4x6x2 activation=threshold check=reuse",
     // slow ones last: those seen before are not run on them
     "f64 nchw train 67x3x1 check=accuracy", "f64 nchw train 2x3x1367 check=accuracy",
     "f64 nchw train 2x1032x1 check=accuracy", "f32 nchw train 5x3x1024 check=accuracy",

@@ -148,6 +148,7 @@ CheckResult check(const ErasedKernel& erased, const Spec& spec, const CheckOptio
                         name_of(*spec.param_dtype)));
     if (spec.adds())
         throw Error(fmt::format("residual = {}: a kernel adds none here; none is accepted", name_of(spec.residual)));
+    if (spec.thresholds()) throw Error("activation = threshold: a kernel gets no tau here; another is accepted");
     if (spec.masked) throw Error("masked = true: a kernel gets no mask here; false is accepted");
     static std::mutex one;
     const std::lock_guard guard(one);

@@ -93,6 +93,7 @@ public:
         if (p.device != Device::host) return {"it works on host memory"};
         if (!is_kernel_dtype(p.dtype)) return {"it computes in f64 and f32"};
         if (p.spec.masked) return {"it has no mask: every element counts"};
+        if (p.spec.thresholds()) return {"it has no threshold behind the norm"};
         if (p.spec.is_partial()) return {"its statistics are of whole blocks, not of a part"};
         if (!p.dense() && (p.spec.activates() || p.spec.affine_set != AffineSet::channel))
             return {"it has no strides beside an activation, or beside gamma and beta that are not one a channel"};

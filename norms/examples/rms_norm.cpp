@@ -1,6 +1,7 @@
-// What language models run, in one call: s = x + residual, its RMS norm with gamma stored less one or not, and y of the
-// data's type or of 8 bits with a scale. For float and bfloat16 data, as a plug-in for normlab; an example of the
-// fields of a problem that a plug-in has to say it reads. plugin.h is a copy of norms/plugin.h beside this file.
+// What language models run, in one call: s = x + residual, its RMS norm with gamma stored less one or not, a learned
+// threshold behind it on request, and y of the data's type or of 8 bits with a scale. For float and bfloat16 data, as a
+// plug-in for normlab; an example of the fields of a problem that a plug-in has to say it reads. plugin.h is a copy of
+// norms/plugin.h beside this file.
 //
 //     c++ -O2 -std=c++17 -shared -fPIC rms_norm.cpp -o rms_norm.so
 //     normlab verify --plugin ./rms_norm.so
@@ -72,7 +73,7 @@ double scale_of(const normlab_problem& p, double amax) {
 template <class T>
 void forward_rows(const normlab_problem& p, const normlab_forward_args& a) {
     const float* gamma = static_cast<const float*>(a.gamma);
-    const float* beta = static_cast<const float*>(a.beta);
+    const float *beta = static_cast<const float*>(a.beta), *tau = static_cast<const float*>(a.tau);
     const int64_t m = p.C * p.S;
     const bool finds_scale = a.scale && p.scale != NORMLAB_SCALE_GIVEN;
     if (finds_scale) std::fill_n(a.scale, p.scales, 0.0f);
@@ -97,6 +98,8 @@ void forward_rows(const normlab_problem& p, const normlab_forward_args& a) {
             const int64_t c = channel(p, k);
             row[k] =
                 (gamma ? p.gamma_offset + static_cast<double>(gamma[c]) : 1) * (row[k] * rstd) + (beta ? beta[c] : 0);
+            if (tau && row[k] < tau[c]) row[k] = tau[c];
+            if (tau && std::isnan(tau[c])) row[k] = tau[c];
             if (const float size = static_cast<float>(std::abs(row[k])); finds_scale && std::isfinite(size)) {
                 float& amax = a.scale[scale_entry(p, n, k)];
                 amax = std::max(amax, size);
@@ -119,21 +122,29 @@ void forward_rows(const normlab_problem& p, const normlab_forward_args& a) {
 
 template <class T>
 void backward_rows(const normlab_problem& p, const normlab_backward_args& a) {
-    const float* gamma = static_cast<const float*>(a.gamma);
+    const float *gamma = static_cast<const float*>(a.gamma), *beta = static_cast<const float*>(a.beta),
+                *tau = static_cast<const float*>(a.tau);
     const int64_t m = p.C * p.S;
-    double* sums = static_cast<double*>(a.workspace);  // of dy and dy * x_hat, by channel
-    std::fill_n(sums, 2 * p.C, 0.0);
+    double* sums = static_cast<double*>(a.workspace);  // of dz, dz * x_hat and dy - dz, by channel
+    std::fill_n(sums, 3 * p.C, 0.0);
     for (int64_t n = 0; n < p.N; ++n) {
         const T *s = static_cast<const T*>(a.x) + n * m, *dy = static_cast<const T*>(a.dy) + n * m;
         const T* ds = a.ds ? static_cast<const T*>(a.ds) + n * m : nullptr;
         const double rstd = a.saved.rstd[n];
+        const auto factor = [&](int64_t c) { return gamma ? p.gamma_offset + static_cast<double>(gamma[c]) : 1; };
+        const auto is_below = [&](int64_t k, int64_t c) {
+            return tau && factor(c) * (load(s[k]) * rstd) + (beta ? beta[c] : 0) < tau[c];
+        };
         const auto g = [&](int64_t k) {
-            return (gamma ? p.gamma_offset + static_cast<double>(gamma[channel(p, k)]) : 1) * load(dy[k]);
+            const int64_t c = channel(p, k);
+            return is_below(k, c) ? 0 : factor(c) * load(dy[k]);
         };
         double sum = 0;
         for (int64_t k = 0; k < m; ++k) {
             const double x_hat = load(s[k]) * rstd;
-            sums[channel(p, k)] += load(dy[k]), sums[p.C + channel(p, k)] += load(dy[k]) * x_hat;
+            const int64_t c = channel(p, k);
+            if (is_below(k, c)) sums[2 * p.C + c] += load(dy[k]);
+            else sums[c] += load(dy[k]), sums[p.C + c] += load(dy[k]) * x_hat;
             sum += g(k) * x_hat;
         }
         const double mean = sum / static_cast<double>(m);
@@ -146,12 +157,15 @@ void backward_rows(const normlab_problem& p, const normlab_backward_args& a) {
     for (int64_t c = 0; c < p.C; ++c) {
         if (a.dbeta) static_cast<float*>(a.dbeta)[c] = static_cast<float>(sums[c]);
         if (a.dgamma) static_cast<float*>(a.dgamma)[c] = static_cast<float>(sums[p.C + c]);
+        if (a.dtau) static_cast<float*>(a.dtau)[c] = static_cast<float>(sums[2 * p.C + c]);
     }
 }
 
 const char* supports(const normlab_problem* p) {
     if (std::strcmp(p->variant, "rms_norm") != 0 || p->device != NORMLAB_HOST) return "rms norm on the host only";
     if (p->dtype != NORMLAB_F32 && p->dtype != NORMLAB_BF16) return "float and bfloat16 only";
+    if (p->epilogue != NORMLAB_ACTIVATION_NONE && p->epilogue != NORMLAB_ACTIVATION_THRESHOLD)
+        return "nothing but a threshold behind it";
     if (p->residual_dtype) return "a residual of the data's type only";
     if (p->output == NORMLAB_OUTPUT_F32 || p->output == NORMLAB_OUTPUT_E5M2) return "y of the data's type, or e4m3";
     return nullptr;
@@ -163,15 +177,16 @@ const normlab_plugin* normlab_plugin_entry(uint32_t, const char*) {
     static const normlab_plugin plugin = [] {
         normlab_plugin t{};
         t.size = sizeof t, t.version = NORMLAB_PLUGIN_VERSION, t.name = "rms_norm_cpp",
-        t.description = "residual, RMS norm and 8-bit output in plain C++, all in double";
+        t.description = "residual, RMS norm, threshold and 8-bit output in plain C++, all in double";
         t.device = NORMLAB_HOST, t.saves = NORMLAB_SAVES_VAR | NORMLAB_SAVES_RSTD;
         t.accumulation[NORMLAB_F32] = t.accumulation[NORMLAB_BF16] = NORMLAB_KAPPA_FREE;
-        t.reads = NORMLAB_READS_RESIDUAL | NORMLAB_READS_GAMMA_OFFSET | NORMLAB_READS_OUTPUT;
+        t.reads = NORMLAB_READS_RESIDUAL | NORMLAB_READS_GAMMA_OFFSET | NORMLAB_READS_OUTPUT | NORMLAB_READS_EPILOGUE |
+                  NORMLAB_READS_THRESHOLD;
         t.supports = supports;
         t.create = [](const normlab_problem* p, normlab_plan** plan) { return *plan = new normlab_plan{*p}, 0; };
         t.destroy = [](normlab_plan* p) { delete p; };
         t.workspace_bytes = [](const normlab_plan* p) {
-            return static_cast<std::size_t>(std::max(p->problem.C * p->problem.S, 2 * p->problem.C)) * sizeof(double);
+            return static_cast<std::size_t>(std::max(p->problem.C * p->problem.S, 3 * p->problem.C)) * sizeof(double);
         };
         t.forward = [](normlab_plan* p, const normlab_forward_args* a) {
             return (p->problem.dtype == NORMLAB_F32 ? forward_rows<float> : forward_rows<bfloat16>)(p->problem, *a), 0;

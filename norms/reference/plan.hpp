@@ -38,11 +38,15 @@ private:
     Array<T> summed(const Array<T>& x, const Added&) const;
     /// Of 16 bits, as the data are; itself where they are of T.
     void round_to_data(Array<T>& x_hat) const;
-    void activate(Array<T>& z) const;
+    void activate(Array<T>& z, const void* tau) const;
     /// y of 8 bits, and its scale where that is found.
     void quantize(const Array<T>& y, const ForwardArgs&) const;
     /// dz of dy.
     void multiply_by_slope(Array<T>& dy, const Array<T>& z) const;
+    /// The same behind a threshold, and dtau.
+    void take_above(Array<T>& dy, const Array<T>& z, const BackwardArgs&, const Counted&) const;
+    /// tau, as the data lie.
+    Array<T> thresholds(const void* tau) const;
     StatisticsOfBlocks<T> running(const StateView&) const;
     void save(const StatisticsOfBlocks<T>&, const Array<T>& r, const Array<T>& d, const SavedView&) const;
     Array<T> saved(const double*, const ConstSavedView&, std::size_t slot, double absent) const;
@@ -149,14 +153,32 @@ void ReferencePlan<T>::round_to_data(Array<T>& x_hat) const {
 }
 
 template <class T>
-void ReferencePlan<T>::activate(Array<T>& z) const {
-    for (T& v : z) v = activated(p_.spec.activation, v);
+Array<T> ReferencePlan<T>::thresholds(const void* tau) const {
+    return Array<T>(dims(), T(0)) + load_parameters(tau, 0);
+}
+
+template <class T>
+void ReferencePlan<T>::activate(Array<T>& z, const void* tau) const {
+    const Array<T> all = thresholds(tau);
+    auto t = all.begin();
+    for (T& v : z) v = activated(p_.spec.activation, v, *t++);
 }
 
 template <class T>
 void ReferencePlan<T>::multiply_by_slope(Array<T>& dy, const Array<T>& z) const {
     auto v = z.begin();
     for (T& dz : dy) dz = dz * activation_slope(p_.spec.activation, *v++);
+}
+
+template <class T>
+void ReferencePlan<T>::take_above(Array<T>& dy, const Array<T>& z, const BackwardArgs& args,
+                                  const Counted& counted) const {
+    const Array<T> tau = thresholds(args.affine.tau);
+    Array<T> below(dims(), T(0));
+    for (std::size_t i = 0; i < below.size(); ++i)
+        if (real_part(z.data()[i]) < real_part(tau.data()[i])) std::swap(dy.data()[i], below.data()[i]);
+    leave_out(below, counted);
+    store_parameters(add_up<T>(below, summed_axes(p_.spec.affine_set)), args.gradients.dtau);
 }
 
 template <class T>
@@ -261,7 +283,7 @@ void ReferencePlan<T>::forward(const ForwardArgs& args) const {
     Array<T> x_hat = corrected(normalized(x, stats.mean, stats.rstd), r, d);
     if (p_.spec.casts()) round_to_data(x_hat);
     Array<T> y = reference::forward(x_hat, gamma, beta);
-    if (p_.spec.activates()) activate(y);
+    if (p_.spec.activates()) activate(y, args.affine.tau);
     leave_out(y, of_mask);
     if (p_.spec.quantizes()) quantize(y, args);
     else store(y, args.y);
@@ -277,8 +299,11 @@ void ReferencePlan<T>::backward(const BackwardArgs& args) const {
     const Array<T> r = saved(s.r, s, 3, 1), d = saved(s.d, s, 4, 0);
     Array<T> x_hat = normalized(x, of.mean, of.rstd);
     leave_out(x_hat, of_mask);
-    if (p_.spec.activates())
-        multiply_by_slope(dy, reference::forward(corrected(x_hat, r, d), gamma, load_parameters(args.affine.beta, 0)));
+    if (p_.spec.activates()) {
+        const Array<T> z = reference::forward(corrected(x_hat, r, d), gamma, load_parameters(args.affine.beta, 0));
+        if (p_.spec.thresholds()) take_above(dy, z, args, of_mask);
+        else multiply_by_slope(dy, z);
+    }
     leave_out(dy, of_mask);
     Gradient<T> out = reference::backward(p_, x_hat, of, r, d, gamma, dy, of_mask);
     if (args.ds.data) out.dx += load(args.ds);

@@ -74,6 +74,8 @@ def check(
     about = _core.variant(variant)
     if about["renorm"]:
         raise _core.Error(f"{variant} corrects towards running statistics, which no function is asked for yet; `normlab export` is accepted")
+    if activation == "threshold":
+        raise _core.Error("activation='threshold' has a learned tau, which no function is given yet; `normlab export` is accepted")
     options: dict[str, Any] = dict(convention=convention, eps=eps, momentum=momentum, running=running, gamma_offset=gamma_offset,
                                    activation=activation, residual=residual, param_dtype=param_dtype, cast=cast,
                                    affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)

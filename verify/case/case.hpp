@@ -119,6 +119,7 @@ struct Case {
     std::vector<CaseStep> steps;  ///< of the check sequence: its calls, in order
     Values x, dy, gamma, beta;
     Values ds;                    ///< of a layer with a residual
+    Values tau;                   ///< of a layer with a threshold
     double kappa = 1, sigma = 1;  ///< of the data drawn: mean about sigma * sqrt(kappa^2 - 1)
     double offset = 0;            ///< added to x
     std::uint64_t seed = 1;

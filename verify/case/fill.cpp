@@ -162,6 +162,43 @@ double largest_scale(const Spec& spec) {
     return least == 0 ? 0x1p90 : 0x1p90 * std::min(1.0, std::exp2(9 + std::floor(std::log2(least))));
 }
 
+// In the widest gap between z of an entry, of those that have an eighth to a half of them below; on either side of a
+// single z.
+std::vector<double> between(const Inputs<double>& in) {
+    Inputs<double> forward_only = in;
+    forward_only.dy.clear();
+    const truth::Result t = truth::evaluate(forward_only);
+    std::vector<std::vector<double>> of(in.tau.size());
+    for (std::size_t i = 0; i < in.x.size(); ++i)
+        if (in.counts(i)) of[in.problem.affine_entry(i)].push_back(t.z[i].high);
+    std::vector<double> tau(of.size());
+    for (std::size_t k = 0; k < of.size(); ++k) {
+        std::vector<double>& z = of[k];
+        if (z.size() < 2) {
+            tau[k] = (z.empty() ? 0 : z[0]) + (k % 2 == 0 ? 0.5 : -0.5);
+            continue;
+        }
+        std::ranges::sort(z);
+        std::size_t widest = std::max<std::size_t>(1, z.size() / 8);
+        for (std::size_t below = widest; below <= z.size() / 2; ++below)
+            if (z[below] - z[below - 1] > z[widest] - z[widest - 1]) widest = below;
+        tau[k] = (z[widest - 1] + z[widest]) / 2;
+    }
+    return rounded(tau, in.problem.params());
+}
+
+void fill_tau(const Case& c, Inputs<double>& in) {
+    if (!in.problem.spec.thresholds()) return;
+    const DType params = in.problem.params();
+    Random random(c.seed, 9000);
+    for (std::int64_t k = 0; k < in.problem.affine_count(); ++k)
+        in.tau.push_back((in.beta.empty() ? 0 : in.beta[static_cast<std::size_t>(k)]) + 0.5 * random.normal());
+    in.tau = drawn_or_given(c.tau, rounded(in.tau, params), params);
+    if (c.tau.pattern == "beta") in.tau = in.beta.empty() ? std::vector<double>(in.tau.size()) : in.beta;
+    if (c.tau.pattern == "low" || c.tau.pattern == "high") fill(in.tau, c.tau.pattern == "low" ? -1000 : 1000);
+    if (c.tau.pattern == "between") in.tau = between(in);
+}
+
 void fill_others(const Case& c, Inputs<double>& in) {
     const DType params = in.problem.params();
     in.gamma = drawn_or_given(c.gamma, in.gamma, params);
@@ -173,9 +210,11 @@ void fill_others(const Case& c, Inputs<double>& in) {
         if (c.gamma.pattern == "negative") in.gamma[k] = -std::abs(in.gamma[k]);
     }
     if (c.beta.pattern == "zero") fill(in.beta, 0);
-    for (const std::vector<double>* v : {&in.gamma, &in.beta})
+    fill_tau(c, in);
+    for (const std::vector<double>* v : {&in.gamma, &in.beta, &in.tau})
         if (is_narrow(params) && std::ranges::any_of(*v, [&](double e) { return !std::isfinite(rounded(e, params)); }))
-            throw Unsuitable(fmt::format("gamma or beta overflows {}", name_of(params)));
+            throw Unsuitable(
+                fmt::format("gamma{} overflows {}", in.tau.empty() ? " or beta" : ", beta or tau", name_of(params)));
 
     in.dy = drawn_or_given(c.dy, in.dy, c.dtype);
     if (c.dy.pattern == "ones" || c.dy.pattern == "zero") fill(in.dy, c.dy.pattern == "ones");

@@ -23,7 +23,10 @@
 // near its end: a sum over rows that loses one of them is off by a tenth and more), large (|drawn| * 2^13 in f16, *
 // 2^90 or less elsewhere: sums of them leave the range of 16 bits, not that of dgamma and dbeta). gamma: normal (in
 // +-[0.5, 2]), ones, zero, negative, mixed (one entry of three 0), large (times 2^16: y of f16 leaves the range).
-// beta: normal, zero. ds, with a residual: normal, none (absent).
+// beta: normal, zero. ds, with a residual: normal, none (absent). tau, of a threshold: normal (about beta, so that
+// about half of z are below it), beta (that of its entry, where z is when x_hat is 0), between (in the widest gap
+// between the z of its entry that has an eighth to a half of them below it), low, high (-1000 and 1000: few z are on
+// the other side).
 
 #include <span>
 #include <string_view>
@@ -37,5 +40,6 @@ inline constexpr std::string_view dy_patterns[] = {"normal", "ones", "zero", "x_
 inline constexpr std::string_view gamma_patterns[] = {"normal", "ones", "zero", "negative", "mixed", "large"};
 inline constexpr std::string_view beta_patterns[] = {"normal", "zero"};
 inline constexpr std::string_view ds_patterns[] = {"normal", "none"};
+inline constexpr std::string_view tau_patterns[] = {"normal", "beta", "between", "low", "high"};
 
 }  // namespace normlab::verify

@@ -236,6 +236,12 @@ std::string one_an_entry(const Case& c, std::string_view key, std::string_view t
     return only_this_many(c.*field, p.affine_count(), key, text);
 }
 
+std::string only_with_threshold(const Case& c, std::string_view key, std::string_view text) {
+    if (c.tau == Values{}) return {};
+    if (!c.spec().thresholds()) return fmt::format("case '{}': {} goes with activation=threshold", text, key);
+    return one_an_entry<&Case::tau>(c, key, text);
+}
+
 template <auto field, auto spec_field>
 void take(Case& c, const Spec& wanted, const Spec& own) {
     if (!(c.*field) && wanted.*spec_field != own.*spec_field) c.*field = wanted.*spec_field;
@@ -325,7 +331,8 @@ void draw_gamma_offset(Case& c, Random& random) {
     if (random.chance(0.1)) c.gamma_offset = 1;
 }
 void draw_activation(Case& c, Random& random) {
-    if (random.chance(0.05)) c.activation = static_cast<Activation>(random.integer(1, 4));
+    // a threshold more often: it has an array of its own
+    if (random.chance(0.07)) c.activation = static_cast<Activation>(std::min<std::int64_t>(random.integer(1, 6), 5));
 }
 // Types of 16 bits, beside data whose arithmetic they may have.
 void draw_param_dtype(Case& c, Random& random) {
@@ -402,6 +409,9 @@ void draw_residual_dtype(Case& c, Random& random) {
 void draw_ds(Case& c, Random& random) {
     if (c.residual) draw_pattern(c.ds, ds_patterns, 0.3, random);
 }
+void draw_tau(Case& c, Random& random) {
+    if (c.spec().thresholds()) draw_pattern(c.tau, tau_patterns, 0.5, random);
+}
 void draw_offset(Case& c, Random& random) {
     if (random.chance(0.1)) c.offset = static_cast<double>(random.integer(-200, 200));
 }
@@ -449,6 +459,8 @@ void change_sigma(Case& c, Random& random) { c.sigma = up_or_down(c.sigma, 1 + 2
 // ---- smaller ----
 
 void no_residual(Case& c) { c.residual.reset(), c.residual_dtype.reset(), c.ds = {}; }
+
+void no_activation(Case& c) { c.activation.reset(), c.tau = {}; }
 
 void no_output(Case& c) {
     c.output.reset(), c.scale.reset(), c.scale_power_of_two.reset(), c.scale_inverse.reset(), c.scale_value.reset();
@@ -615,6 +627,7 @@ const Setting table[] = {
                                          .part = Part::numbers,
                                          .simplified = 4,
                                          .draw = draw_activation,
+                                         .simplify = no_activation,
                                          .take = take<&Case::activation, &Spec::activation>}),
     of<&Case::residual, parse_sum>({.key = "residual",
                                     .part = Part::numbers,
@@ -675,6 +688,8 @@ const Setting table[] = {
                                  .draw = draw_part,
                                  .refused = only_of_mean_square,
                                  .take = take<&Case::part, &Spec::part>}),
+    of<&Case::tau, parse_values<tau_patterns>>(
+        {.key = "tau", .part = Part::numbers, .simplified = 5, .draw = draw_tau, .refused = only_with_threshold}),
     of<&Case::seed, parse_seed>({.key = "seed",
                                  .part = Part::numbers,
                                  .simplified = 12,

@@ -29,7 +29,7 @@ public:
             for (const std::vector<double>* v : {&in_.residual, &in_.ds, &in_.residual, &in_.residual})
                 sums_.emplace_back(Device::host, in_.x.size() * size_of(p_.residuals())),
                     fill(sums_.back(), *v, p_.residuals());
-        for (const std::vector<double>* v : {&in_.gamma, &in_.beta, &in_.gamma, &in_.beta})
+        for (const std::vector<double>* v : {&in_.gamma, &in_.beta, &in_.gamma, &in_.beta, &in_.tau, &in_.tau})
             channels_.emplace_back(Device::host, static_cast<std::size_t>(p_.affine_count()) * size_of(p_.params())),
                 fill(channels_.back(), *v, p_.params());
     }
@@ -40,7 +40,8 @@ public:
                                    ? StateView{}
                                    : StateView{at(state.mean), at(state.var), at(state.sigma), &state.count};
         const Affine affine{in_.gamma.empty() ? nullptr : channels_[0].data(),
-                            in_.beta.empty() ? nullptr : channels_[1].data()};
+                            in_.beta.empty() ? nullptr : channels_[1].data(),
+                            in_.tau.empty() ? nullptr : channels_[4].data()};
         const bool adds = p_.spec.adds();
         Tensor y = tensor(2);
         y.dtype = p_.outputs();
@@ -48,7 +49,8 @@ public:
                           mask(), scale_.empty() ? nullptr : scale_.data());
         if (in_.dy.size() == in_.x.size())
             operation.backward(adds ? of_sum(2) : tensor(0), tensor(1), affine, saved_.view(),
-                               {tensor(3), channels_[2].data(), channels_[3].data(), adds ? of_sum(3) : Tensor{}},
+                               {tensor(3), channels_[2].data(), channels_[3].data(), adds ? of_sum(3) : Tensor{},
+                                in_.tau.empty() ? nullptr : channels_[5].data()},
                                in_.ds.empty() ? Tensor{} : of_sum(1), mask());
     }
     void of_one_plan() { run(operation_); }

@@ -23,7 +23,7 @@ const Gaps& gaps_of(const TensorGaps& gaps, Quantity q) {
     return q == Quantity::y ? gaps.y : q == Quantity::s ? gaps.x : gaps.dx;
 }
 
-bool is_kept(Quantity q) { return q > Quantity::dbeta && q != Quantity::d_residual; }
+bool is_kept(Quantity q) { return q > Quantity::dbeta && q != Quantity::d_residual && q != Quantity::dtau; }
 
 }  // namespace
 
@@ -42,6 +42,7 @@ Session::Session(const Implementation& implementation, const Problem& problem, c
     std::size_t end = add(x, true, p_.dtype, p_.gaps.x, 0);
     end = add(dy, true, p_.dtype, p_.gaps.dy, end);
     end = add(gamma, parameter_bytes, end, of_params), end = add(beta, parameter_bytes, end, of_params);
+    end = add(tau, p_.spec.thresholds() ? parameter_bytes : 0, end, of_params);
     end = add(ds, adds, sums, p_.gaps.dx, end);
     end = add(mask, p_.spec.masked ? static_cast<std::size_t>(p_.shape.N * p_.shape.S) : 0, end, placement.offset);
     end = add(scale, static_cast<std::size_t>(p_.scale_count()) * sizeof(float), end, placement.offset * sizeof(float));
@@ -113,6 +114,7 @@ void Session::write(const Inputs<double>& in) {
     pack_tensor(slots_[x], in.x, p_.dtype), pack_tensor(slots_[dy], in.dy, p_.dtype);
     pack_tensor(slots_[residual], in.residual, p_.residuals()), pack_tensor(slots_[ds], in.ds, p_.residuals());
     pack(slots_[gamma], in.gamma, params), pack(slots_[beta], in.beta, params);
+    pack(slots_[tau], in.tau, params);
     std::ranges::copy(std::as_bytes(std::span(in.mask)),
                       image_.begin() + static_cast<std::ptrdiff_t>(slots_[mask].begin));
     pack(slots_[scale], in.scale, DType::f32);
@@ -127,7 +129,7 @@ void Session::upload(std::size_t begin, std::size_t end) {
 }
 
 Affine Session::affine() const {
-    return {has_gamma_ ? at(slots_[gamma]) : nullptr, has_beta_ ? at(slots_[beta]) : nullptr};
+    return {has_gamma_ ? at(slots_[gamma]) : nullptr, has_beta_ ? at(slots_[beta]) : nullptr, at(slots_[tau])};
 }
 
 SavedView Session::saved() {
@@ -166,10 +168,11 @@ void Session::backward(Wanted wanted) {
                         wanted.dbeta ? at(slot(Quantity::dbeta)) : nullptr};
     if (!wanted.dx) gradients.dx.data = nullptr;
     if (wanted.d_residual) gradients.d_residual = of_sum(slot(Quantity::d_residual));
+    if (wanted.dtau) gradients.dtau = at(slot(Quantity::dtau));
     operation_.backward(p_.spec.adds() ? of_sum(slot(Quantity::s)) : tensor(slots_[x]), tensor(slots_[dy]), affine(),
                         saved(), gradients, has_ds_ ? of_sum(slots_[ds]) : Tensor{}, mask_of());
     synchronize(p_.device);
-    for (const Quantity q : {Quantity::dx, Quantity::dgamma, Quantity::dbeta, Quantity::d_residual})
+    for (const Quantity q : {Quantity::dx, Quantity::dgamma, Quantity::dbeta, Quantity::d_residual, Quantity::dtau})
         fetch(static_cast<std::size_t>(q), slot(q));
 }
 
@@ -212,9 +215,10 @@ void Session::exchange_addresses() {
     const auto exchange = [](Slot& a, Slot& b) {
         if (a.bytes == b.bytes) std::swap(a, b);
     };
-    exchange(slots_[x], slots_[dy]), exchange(slots_[gamma], slots_[beta]);
+    exchange(slots_[x], slots_[dy]), exchange(slots_[gamma], slots_[beta]), exchange(slots_[beta], slots_[tau]);
     exchange(slots_[residual], slot(Quantity::s));
     exchange(slot(Quantity::y), slot(Quantity::dx)), exchange(slot(Quantity::dgamma), slot(Quantity::dbeta));
+    exchange(slot(Quantity::dbeta), slot(Quantity::dtau));
     exchange(slot(Quantity::mean), slot(Quantity::var)), exchange(slot(Quantity::r), slot(Quantity::d));
     exchange(slots_[state], slots_[state + 1]), exchange(slots_[state], slots_[state + 2]);
     std::ranges::fill(image_, placement_.poison);

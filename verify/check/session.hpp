@@ -52,6 +52,7 @@ private:
         dy,
         gamma,
         beta,
+        tau,
         residual,
         ds,
         mask,

@@ -112,7 +112,8 @@ public:
           operation_(p_, implementation, {.threads = how.threads}), x_(array("x", p_.dtype, in.x.size())),
           dy_(array("dy", p_.dtype, in.x.size())), residual_(array("residual", p_.residuals(), in.residual.size())),
           ds_(array("ds", p_.residuals(), in.ds.size())), gamma_(array("gamma", p_.params(), in.gamma.size())),
-          beta_(array("beta", p_.params(), in.beta.size())), mask_(bytes("mask", in.mask.size(), 1)),
+          beta_(array("beta", p_.params(), in.beta.size())), tau_(array("tau", p_.params(), in.tau.size())),
+          mask_(bytes("mask", in.mask.size(), 1)),
           scale_(array("scale", DType::f32, static_cast<std::size_t>(p_.scale_count()))),
           results_(arrays_of_results(implementation.saves())), state_(arrays_of_state()),
           opaque_(bytes("saved opaque", operation_.opaque_bytes(), 16)),
@@ -121,6 +122,7 @@ public:
         ds_.write(tensor_bytes(in.ds, p_.residuals()));
         if (!in.scale.empty()) scale_.write(packed(in.scale, DType::f32, entry));
         gamma_.write(packed(in.gamma, p_.params(), entry)), beta_.write(packed(in.beta, p_.params(), entry));
+        tau_.write(packed(in.tau, p_.params(), entry));
         mask_.write(bytes_of(in.mask));
         for (const QuantityRow& q : quantities::saved())
             if (q.is_of(p_)) saved_.*q.view = result(q.quantity).data<double>();
@@ -198,6 +200,7 @@ private:
     Arrays written_by_backward() {
         Arrays arrays{&result(Quantity::dx), &result(Quantity::dgamma), &result(Quantity::dbeta)};
         if (p_.spec.adds()) arrays.push_back(&result(Quantity::d_residual));
+        if (p_.spec.thresholds()) arrays.push_back(&result(Quantity::dtau));
         return arrays;
     }
 
@@ -236,7 +239,8 @@ private:
         return p_.spec.adds() ? Tensor{w.data(), p_.residuals(), p_.shape, p_.layout, p_.device} : Tensor{};
     }
     Affine affine() const {
-        return {in_.gamma.empty() ? nullptr : gamma_.data(), in_.beta.empty() ? nullptr : beta_.data()};
+        return {in_.gamma.empty() ? nullptr : gamma_.data(), in_.beta.empty() ? nullptr : beta_.data(),
+                in_.tau.empty() ? nullptr : tau_.data()};
     }
 
     void forward() {
@@ -285,11 +289,11 @@ private:
             dy_.write(tensor_bytes(in_.dy));
             poison(results);
             enter("backward", results);
-            operation_.backward(p_.spec.adds() ? of_sum(result(Quantity::s)) : tensor(x_), tensor(dy_), affine(),
-                                saved_,
-                                {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(),
-                                 result(Quantity::dbeta).data(), of_sum(result(Quantity::d_residual))},
-                                in_.ds.empty() ? Tensor{} : of_sum(ds_), mask(mask_));
+            operation_.backward(
+                p_.spec.adds() ? of_sum(result(Quantity::s)) : tensor(x_), tensor(dy_), affine(), saved_,
+                {tensor(result(Quantity::dx)), result(Quantity::dgamma).data(), result(Quantity::dbeta).data(),
+                 of_sum(result(Quantity::d_residual)), p_.spec.thresholds() ? result(Quantity::dtau).data() : nullptr},
+                in_.ds.empty() ? Tensor{} : of_sum(ds_), mask(mask_));
             check("backward", results);
         }
         read(results);
@@ -356,7 +360,7 @@ private:
     Problem p_;
     Operation operation_;
     std::deque<Watched> all_;
-    Watched &x_, &dy_, &residual_, &ds_, &gamma_, &beta_, &mask_, &scale_;
+    Watched &x_, &dy_, &residual_, &ds_, &gamma_, &beta_, &tau_, &mask_, &scale_;
     Arrays results_;  // by Quantity
     Arrays state_;    // as state_arrays
     Watched &opaque_, &workspace_;

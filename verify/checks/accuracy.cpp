@@ -52,6 +52,36 @@ void add_activations(std::vector<Case>& cases, const Case& base) {
     if (base.dtype == DType::f16) add(Activation::gelu_tanh);
 }
 
+// A threshold: with tau among z, at the kink, above z and below; and what z, dz and the sums of dtau depend on.
+void add_thresholds(std::vector<Case>& cases, const Case& base) {
+    const auto add = [&](auto change) {
+        Case c = base;
+        c.activation = Activation::threshold;
+        change(c);
+        if (is_valid(c)) cases.push_back(c);
+    };
+    add([](Case&) {});
+    if (base.dtype != DType::f32) return;
+    for (const std::string_view tau : {"between", "beta", "low", "high"}) add([tau](Case& c) { c.tau.pattern = tau; });
+    add([](Case& c) { c.gamma.pattern = "zero", c.tau.pattern = "beta"; });
+    // z is 0, and tau, to the last bit
+    add([](Case& c) { c.gamma.pattern = c.beta.pattern = "zero", c.tau.pattern = "beta"; });
+    for (const AffineUse use : {AffineUse::gamma, AffineUse::none}) add([use](Case& c) { c.affine = use; });
+    for (const AffineSet set : other_sets) add([set](Case& c) { c.affine_set = set; });
+    for (const Shape& shape : {Shape{1, 6, 3}, Shape{67, 66, 2}, Shape{3, 6, 1}, Shape{131, 3, 7}})
+        add([&shape](Case& c) {
+            c.shape = shape;
+            if (c.groups && shape.C % 3 == 0) c.groups = 3;
+        });
+    add([](Case& c) { c = with_narrow_params(c), c.gamma_offset = 1; });
+    add([](Case& c) { c.residual = Residual::wide, c.strides = Strides::sliced; });
+    add([](Case& c) { c.dy.pattern = "tail", c.shape.S = 31; });
+    add([](Case& c) { c.strides = Strides::expanded; });
+    add([](Case& c) { c.output = DType::e4m3, c.scale = Scale::block; });
+    if (is_weights(base.spec())) return;
+    add([](Case& c) { c.shape.S = 7, c.mask = MaskPattern::poisoned; });
+}
+
 // If the mean is several deviations from 0, rounding the sum x + residual to 16 bits moves the statistics.
 void add_residuals(std::vector<Case>& cases, const Case& base) {
     const double kappa = is_narrow(base.dtype) ? 10 : 1;
@@ -177,6 +207,7 @@ std::vector<Case> settings(const Case& base) {
         });
     }
     add_activations(cases, Case(cases[0]));
+    add_thresholds(cases, Case(cases[0]));
     add_residuals(cases, Case(cases[0]));
     for (const AffineUse use : {AffineUse::both, AffineUse::beta})  // an offset, and no gamma to add it to
         add([use](Case& c) { c.gamma_offset = 1, c.affine = use; });

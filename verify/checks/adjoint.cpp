@@ -14,6 +14,8 @@ std::vector<Case> adjoint_cases(const Case& base, Tier tier) {
     if (base.layout == Layout::channels_first) {
         all.push_back(all[0]);
         all.back().activation = Activation::silu;  // relu leaves some blocks without any gradient
+        all.push_back(all[0]);
+        all.back().activation = Activation::threshold, all.back().tau.pattern = "between";
         for (const AffineSet set : other_sets) all.push_back(all[0]), all.back().affine_set = set;
     }
     const auto add_large = [&](std::int64_t m, std::uint64_t seed) {

@@ -76,6 +76,7 @@ std::vector<Finding> whole_blocks(const Case& c, const Implementation& implement
     moved.x = in_order(in.x, elements), moved.dy = in_order(in.dy, elements);
     moved.mask = in_order(in.mask, elements_in_order({c.shape.N, 1, c.shape.S}, samples, identity(1)));
     moved.gamma = in_order(in.gamma, entries), moved.beta = in_order(in.beta, entries);
+    moved.tau = in_order(in.tau, entries);
     moved.state = in_order(in.state, channels);
     const Outputs<double> out = run(implementation, in), got = run(implementation, moved);
     // sums over an entry are sums inside its block, or else taken in another order: within their bounds
@@ -219,7 +220,7 @@ std::vector<Finding> batch_independence(const Case& c, const Implementation& imp
             if (!in.mask.empty())
                 some.mask = {in.mask.begin() + first * c.shape.S, in.mask.begin() + (first + B) * c.shape.S};
             if (in.problem.spec.affine_set == AffineSet::sample_channel)
-                for (std::vector<double>* v : {&some.gamma, &some.beta})
+                for (std::vector<double>* v : {&some.gamma, &some.beta, &some.tau})
                     if (!v->empty()) *v = {v->begin() + first * c.shape.C, v->begin() + (first + B) * c.shape.C};
             const Outputs<double> got = run(implementation, some);
             for (std::size_t k = 0; k < by_element.size(); ++k) {

@@ -43,7 +43,8 @@ std::vector<Case> isolation_cases(const Case& base, Tier tier) {
         add({5, 6, 7}), cases.back().mask = MaskPattern::all;
     }
     if (base.dtype == DType::f32 && base.layout == Layout::channels_first)
-        for (const Activation a : {Activation::relu, Activation::silu, Activation::gelu, Activation::gelu_tanh})
+        for (const Activation a :
+             {Activation::relu, Activation::silu, Activation::gelu, Activation::gelu_tanh, Activation::threshold})
             cases.push_back(cases[0]), cases.back().activation = a;  // max(z, 0) may drop NaN
     if (base.mode == Mode::train && base.spec().block.samples && base.spec().correction == Correction::none &&
         may_keep_state(base.spec())) {
@@ -116,11 +117,12 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     const bool of_statistics = in_x && own && moves[at];
     // Where it does not, an infinity behind an activation may end in the limit 0.
     const bool has_limit = p.spec.activates() && !of_statistics && std::isinf(value);
-    // Behind relu dz may be chosen, not multiplied: 0 where act' is 0, whatever dy is.
-    const bool chosen = !in_x && p.spec.activation == Activation::relu;
+    // Behind relu dz may be chosen, not multiplied: 0 where act' is 0, whatever dy is. Behind a threshold it is always
+    // so, and dz of a z that is NaN may be 0, too.
+    const bool chooses = p.spec.thresholds(), chosen = !in_x && (p.spec.activation == Activation::relu || chooses);
     // Behind an activation dz has what z has, so that dbeta sees x.
     const bool in_dbeta = !in_x || p.spec.activates();
-    Reach y(size), dx(size), dgamma(entries), dbeta(entries), s(size), state(C);
+    Reach y(size), dx(size), dgamma(entries), dbeta(entries), dtau(entries), s(size), state(C);
     s.may[at] = s.must[at] = in_x;  // with a residual, s has what x has there
     // What a mask leaves out sees nothing and shows in nothing but s.
     const bool counts = in.counts(at);
@@ -137,9 +139,10 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
         if (in_x && y.may[i]) dgamma.may[p.affine_entry(i)] = true;
         if (y.may[i] && p.spec.activates()) dbeta.may[p.affine_entry(i)] = true;
     }
-    dgamma.may[entry] = counts, dgamma.must[entry] = shows && !chosen;
+    dgamma.may[entry] = counts, dgamma.must[entry] = shows && !chosen && !chooses;
     if (in_dbeta) dbeta.may[entry] = counts;
     dbeta.must[entry] = shows && !in_x && !chosen;
+    if (chooses) dtau.may = dbeta.may;  // z may lie on the other side now, and NaN on neither
     if (in_x && p.mode == Mode::train) state.may[at / S % C] = counts, state.must[at / S % C] = shows;
     if (p.spec.centred() && own && in_x && counts && !got.saved.mean.empty()) {
         if (std::isfinite(got.saved.mean[k]))
@@ -148,7 +151,7 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
                                         element_text(p, at), got.saved.mean[k]))};
     }
     std::vector<Finding> findings;
-    const Reach* const reach[] = {&y, &dx, &dgamma, &dbeta, &s, &dx};  // d_residual is as dx
+    const Reach* const reach[] = {&y, &dx, &dgamma, &dbeta, &s, &dx, &dtau};  // d_residual is as dx
     for (const QuantityRow& q : quantities::outputs(p))
         findings.push_back(confined(q.name, p, q.in(got), q.in(out), *reach[static_cast<std::size_t>(q.quantity)],
                                     tolerance_of(within, q.bound)));
@@ -163,14 +166,16 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
     return findings;
 }
 
-// NaN in one entry of gamma or beta: in y of its elements (gamma: in dx of all blocks that they are in, but below a
-// floor, where no mean is removed, of the elements alone), and nowhere else. Behind an activation dz of the elements is
-// NaN in both cases: the gradients have it, too.
+// NaN in one entry of gamma, beta or tau: in y of its elements (gamma: in dx of all blocks that they are in, but below
+// a floor, where no mean is removed, of the elements alone), and nowhere else. Behind an activation dz of the elements
+// is NaN in both cases: the gradients have it, too. Behind a threshold dz may be dy or 0 there: they may have it.
 Finding in_parameter(const Implementation& implementation, const Inputs<double>& in, const Outputs<double>& out,
-                     const Blocks& blocks, bool in_gamma, std::size_t entry, const std::optional<Bounds>& within) {
+                     const Blocks& blocks, std::vector<double> Inputs<double>::*parameter, std::size_t entry,
+                     const std::optional<Bounds>& within) {
     const Problem& p = in.problem;
+    const bool in_gamma = parameter == &Inputs<double>::gamma, chosen = p.spec.thresholds();
     Inputs<double> bad = in;
-    (in_gamma ? bad.gamma : bad.beta)[entry] = full_nan;
+    (bad.*parameter)[entry] = full_nan;
     const Outputs<double> got = run(implementation, bad);
     const auto size = in.x.size();
     const bool apart = !p.own_statistics() || (!p.spec.centred() && p.spec.has_floor());
@@ -179,23 +184,27 @@ Finding in_parameter(const Implementation& implementation, const Inputs<double>&
     const auto uses = [&](std::size_t i) { return p.affine_entry(i) == entry && in.counts(i); };
     const std::vector<bool> moves = moving_statistics(in, blocks);
     for (std::size_t i = 0; i < size; ++i)
-        if (uses(i)) y.may[i] = y.must[i] = true, parameters.may[entry] = parameters.must[entry] = activates;
+        if (uses(i)) {
+            y.may[i] = y.must[i] = true;
+            parameters.may[entry] = activates, parameters.must[entry] = activates && !chosen;
+        }
     for (const auto& block : blocks) {
         bool met = false;
         for (const std::size_t i : block) met |= (in_gamma || activates) && uses(i);
         for (const std::size_t i : block)
             if (met && in.counts(i)) {
                 dx.may[i] = (p.own_statistics() && moves[i]) || uses(i);
-                dx.must[i] = in.mask.empty() && ((!apart && moves[i]) || uses(i));
+                dx.must[i] = in.mask.empty() && !chosen && ((!apart && moves[i]) || uses(i));
             }
     }
-    const Reach* const reach[] = {&y, &dx, &parameters, &parameters, &s, &dx};
+    const Reach* const reach[] = {&y, &dx, &parameters, &parameters, &s, &dx, &parameters};
     std::vector<Finding> findings;
     for (const QuantityRow& q : quantities::outputs(p))
         findings.push_back(confined("NaN in gamma or beta", p, q.in(got), q.in(out),
                                     *reach[static_cast<std::size_t>(q.quantity)], tolerance_of(within, q.bound)));
     Finding f = worst(findings);
-    if (f.verdict == Verdict::fail) f.where = fmt::format("{}[{}]: {}", in_gamma ? "gamma" : "beta", entry, f.where);
+    const std::string_view name = in_gamma ? "gamma" : parameter == &Inputs<double>::beta ? "beta" : "tau";
+    if (f.verdict == Verdict::fail) f.where = fmt::format("{}[{}]: {}", name, entry, f.where);
     return f;
 }
 
@@ -253,9 +262,9 @@ std::vector<Finding> isolation(const Case& c, const Implementation& implementati
     for (const auto& all : by_quantity) findings.push_back(worst(all));
     const auto entry = static_cast<std::size_t>(random.integer(0, in.problem.affine_count() - 1));
     std::vector<Finding> of_parameters;
-    for (const bool in_gamma : {true, false})
-        if (!(in_gamma ? in.gamma : in.beta).empty())
-            of_parameters.push_back(in_parameter(implementation, in, out, blocks, in_gamma, entry, within));
+    for (const auto parameter : {&Inputs<double>::gamma, &Inputs<double>::beta, &Inputs<double>::tau})
+        if (!(in.*parameter).empty())
+            of_parameters.push_back(in_parameter(implementation, in, out, blocks, parameter, entry, within));
     if (!of_parameters.empty()) findings.push_back(worst(of_parameters));
     const Spec& spec = in.problem.spec;
     const bool clips_all = spec.r_max == 1 || spec.d_max == 0;  // who clips to one number need not look

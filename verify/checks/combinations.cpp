@@ -87,9 +87,11 @@ void set_state(Case& c, std::size_t k) {
 void set_gamma_offset(Case& c, std::size_t k) {
     if (k == 1) c.gamma_offset = 1;
 }
-// The activation follows from the shape, so that cases have different ones.
+// The activation follows from the shape, so that cases have different ones. A threshold, which has another array,
+// stands by itself.
 void set_activation(Case& c, std::size_t k) {
     if (k == 1) c.activation = static_cast<Activation>(1 + (c.shape.N + c.shape.C + c.shape.S) % 4);
+    if (k == 2) c.activation = Activation::threshold;
 }
 void set_params(Case& c, std::size_t k) {
     if (k == 1) c = with_narrow_params(c);
@@ -156,7 +158,7 @@ constexpr Factor factors[] = {
     {"limits", 2, set_limits, has_renorm},
     {.name = "param_dtype", .levels = 2, .set = set_params, .option = true},
     {.name = "gamma_offset", .levels = 2, .set = set_gamma_offset, .option = true},
-    {.name = "activation", .levels = 2, .set = set_activation, .option = true},
+    {.name = "activation", .levels = 3, .set = set_activation, .option = true},
     {.name = "residual", .levels = 3, .set = set_residual, .option = true},
     {.name = "residual_dtype", .levels = 2, .set = set_residual_dtype, .option = true},
     {.name = "affine_set", .levels = 2, .set = set_entries, .option = true},

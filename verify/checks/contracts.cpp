@@ -119,12 +119,16 @@ Finding strided(Inputs<double> in, const Implementation& implementation, const s
     Sliced residual(p, sums), ds(p, sums), s(p, sums), d_residual(p, sums);
     if (adds) residual.write(in.residual);
     if (!in.ds.empty()) ds.write(in.ds);
-    std::vector<std::byte> gamma(in.gamma.size() * size_of(params)), beta(in.beta.size() * size_of(params));
+    std::vector<std::byte> gamma(in.gamma.size() * size_of(params)), beta(in.beta.size() * size_of(params)),
+        tau(in.tau.size() * size_of(params));
     for (std::size_t c = 0; c < in.gamma.size(); ++c)
         write_element(gamma.data(), params, static_cast<std::int64_t>(c), in.gamma[c]);
     for (std::size_t c = 0; c < in.beta.size(); ++c)
         write_element(beta.data(), params, static_cast<std::int64_t>(c), in.beta[c]);
-    const Affine affine{gamma.empty() ? nullptr : gamma.data(), beta.empty() ? nullptr : beta.data()};
+    for (std::size_t c = 0; c < in.tau.size(); ++c)
+        write_element(tau.data(), params, static_cast<std::int64_t>(c), in.tau[c]);
+    const Affine affine{gamma.empty() ? nullptr : gamma.data(), beta.empty() ? nullptr : beta.data(),
+                        tau.empty() ? nullptr : tau.data()};
     const Mask mask = in.mask.empty() ? nullptr : in.mask.data();
     State state = in.state;
     Saved saved;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -35,6 +36,8 @@ std::vector<Case> derivatives_cases(const Case& base, Tier tier) {
     if (tier == Tier::smoke) return out;
     for (const Activation a : {Activation::silu, Activation::gelu, Activation::gelu_tanh})
         if (base.layout == Layout::channels_first) add([a](Case& c) { c.activation = a; });
+    if (base.layout == Layout::channels_first)
+        add([](Case& c) { c.activation = Activation::threshold, c.tau.pattern = "between"; });
     add([](Case& c) { c.kappa = 1e3; });
     add([](Case& c) { c.kappa = 1e6; });
     if (base.spec().eps > 0) add([](Case& c) { c.sigma = 0.01; });  // sigma^2 = 10 eps: where eps faults show
@@ -103,13 +106,31 @@ Finding opinion(const Argument& a, const Parts& parts, const std::vector<double>
     return judge(a.name, all, [](std::size_t k) { return fmt::format("element {}", k); });
 }
 
+// How much of a step is taken behind a threshold, so that no difference crosses a kink. A step of half a deviation of
+// x, or of a half in a parameter, moves no z by more than `reach`: its factor times 1 + |x_hat|, x_hat itself, and 1.
+double share_of_steps(const Inputs<double>& in, const truth::Result& t) {
+    if (!in.problem.spec.thresholds()) return 1;
+    double reach = 1, least = std::numeric_limits<double>::infinity();
+    for (const truth::Block& b : t.blocks)
+        for (const std::size_t i : b.elements) {
+            const double x_hat = std::abs(t.x_hat[i].high), r = static_cast<double>(b.r);
+            const std::size_t entry = in.problem.affine_entry(i);
+            reach = std::max(
+                {reach, std::abs(in.factor(entry)) * r * (1 + x_hat), r * x_hat + std::abs(static_cast<double>(b.d))});
+            least = std::min(least, std::abs(t.z[i].high - in.tau_of(entry)));
+        }
+    const double share = std::min(1.0, least / (2 * reach));
+    if (share < 0x1p-10) throw Unsuitable("differences would cross a threshold; tau=between is accepted");
+    return share;
+}
+
 std::vector<Finding> derivatives(const Case& c, const Implementation& implementation) {
     const Inputs<double> in = draw(c);
     const Problem& p = in.problem;
     const truth::Result t = truth::evaluate(in);
     const Bounds bounds = error_bounds(in, t, implementation.accumulation(c.dtype));
     const Outputs<double> out = run(implementation, in);
-    const double u = unit_roundoff(c.dtype);
+    const double u = unit_roundoff(c.dtype), share = share_of_steps(in, t);
 
     Scaled x;
     const std::size_t n = in.x.size(), entries = static_cast<std::size_t>(p.affine_count());
@@ -133,7 +154,7 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
                          s;
             x.kappa[i] = b.kappa;
             // the norm of a sum is not divided by m: its elements have the size of s / sqrt(m)
-            x.step[i] = 0.5 * s / std::sqrt(static_cast<double>(b.elements.size()) / b.divisor);
+            x.step[i] = share * 0.5 * s / std::sqrt(static_cast<double>(b.elements.size()) / b.divisor);
         }
         kappa = std::max(kappa, b.kappa);
     }
@@ -142,13 +163,14 @@ std::vector<Finding> derivatives(const Case& c, const Implementation& implementa
         const Scaled a = argument.is_x()
                              ? Scaled{argument, x.scale, x.kappa, x.step}
                              : Scaled{argument, argument.name == "dgamma" ? scale_gamma : scale_beta,
-                                      std::vector<double>(entries, kappa), std::vector<double>(entries, 0.5)};
+                                      std::vector<double>(entries, kappa), std::vector<double>(entries, share * 0.5)};
         const std::vector<double>& bound = bounds.*argument.bound;
         std::vector<double> exact_tolerance, difference_tolerance;
         for (std::size_t k = 0; k < bound.size(); ++k) {
             exact_tolerance.push_back(2 * bound[k]);  // the complex forward rounds as the implementation may
-            // what the five-point formula reaches at its best step, (u kappa)^(4/5); Ridders does no worse
-            difference_tolerance.push_back(bound[k] + 10 * a.scale[k] * std::pow(u * a.kappa[k], 0.8));
+            // what the five-point formula reaches at its best step, (u kappa)^(4/5); Ridders does no worse. In shorter
+            // steps rounding is as many times more.
+            difference_tolerance.push_back(bound[k] + 10 * a.scale[k] * std::pow(u * a.kappa[k], 0.8) / share);
         }
         const Parts of = parts(in, t, argument);
         const Finding by_step =

@@ -20,6 +20,10 @@ std::vector<Case> jacobian_cases(const Case& base, Tier tier) {
     const auto small = [&] { return oracle_cases(base, base.spec().block.samples ? shape : by_channel); };
     std::vector<Case> all = small();
     if (tier == Tier::smoke) return {all[0]};
+    if (base.layout == Layout::channels_first) {
+        all.push_back(all[0]);
+        all.back().activation = Activation::threshold, all.back().tau.pattern = "between";
+    }
     for (std::uint64_t seed = 2; tier == Tier::full && seed < 20; ++seed)
         for (Case c : small()) {
             c.seed = seed;

@@ -12,8 +12,8 @@ namespace normlab::verify {
 
 std::vector<Argument> arguments(const Inputs<double>& in) {
     std::vector<Argument> all;
-    for (const QuantityRow& q : quantities::outputs())
-        if (q.quantity == Quantity::dx || (q.by && !(in.*q.by).empty()))
+    for (const QuantityRow& q : quantities::outputs(in.problem))
+        if (q.quantity == Quantity::dx || (q.by_complex && !(in.*q.by).empty()))
             all.push_back({q.name, q.by, q.by_complex, q.output, q.bound, q.truth});
     return all;
 }
@@ -120,7 +120,9 @@ std::vector<double> tangent_bound(const Inputs<double>& in, const truth::Result&
     constexpr double u = unit_roundoff(DType::f64);
     const std::vector<double> of_z = error_bounds(forward_only, t, Accumulation::sequential).y;
     for (std::size_t i = 0; i < out.size(); ++i) {
-        const double slope = truth::activation_errors(in.problem.spec.activation, t.z[i].high, of_z[i], u).slope;
+        const double slope = truth::activation_errors(in.problem.spec.activation, t.z[i].high, of_z[i], u,
+                                                      in.tau_of(in.problem.affine_entry(i)))
+                                 .slope;
         out[i] *= 1.13 + slope + slope / ((a.is_x() ? 8 : 2) * u);
     }
     return out;

@@ -24,6 +24,7 @@ std::vector<Case> reuse_cases(const Case& base, Tier tier) {
     if (with_state(base).spec().running != Running::none)
         add({4, 6, 3}), cases.back().momentum = "none";  // the next State has another count
     add({4, 6, 2}), cases.back().residual = Residual::stored;
+    add({4, 6, 2}), cases.back().activation = Activation::threshold;
     add({4, 6, 2}), cases.back().gamma_offset = 1;  // factors that are formed once, and kept
     if (base.layout == Layout::channels_first) add({4, 6, 3}), cases.back().affine_set = AffineSet::element;
     if (!is_weights(base.spec())) add({4, 6, 7}), cases.back().mask = MaskPattern::scattered;
@@ -40,12 +41,12 @@ Inputs<double> changed(Inputs<double> in, const Inputs<double>& other, F change)
         if (!to.empty() && to.size() == from.size()) change(to, from);
     };
     one(in.x, other.x), one(in.dy, other.dy), one(in.gamma, other.gamma), one(in.beta, other.beta);
-    one(in.residual, other.residual), one(in.ds, other.ds), one(in.mask, other.mask);
+    one(in.tau, other.tau), one(in.residual, other.residual), one(in.ds, other.ds), one(in.mask, other.mask);
     for (const StateArray& a : state_arrays) one(in.state.*a.values, other.state.*a.values);
     return in;
 }
 
-constexpr std::size_t after_backward[] = {1, 2, 3, 5};  // the rows of Session::results() that backward fills
+constexpr std::size_t after_backward[] = {1, 2, 3, 5, 6};  // the rows of Session::results() that backward fills
 
 std::vector<Array> of_backward(const std::vector<Array>& results) {
     std::vector<Array> some;
@@ -93,7 +94,7 @@ private:
         constexpr std::string_view quantity = "inputs rewritten";
         std::vector<Finding> all;
         Inputs<double> flat = a_;  // as layers begin: whoever found that once may keep it
-        std::ranges::fill(flat.gamma, 1), std::ranges::fill(flat.beta, 0);
+        std::ranges::fill(flat.gamma, 1), std::ranges::fill(flat.beta, 0), std::ranges::fill(flat.tau, 0);
         std::ranges::fill(flat.state.mean, 0), std::ranges::fill(spread_of(flat.state), 1);
         call(flat), all.push_back(as_fresh(quantity, flat));
         call(a_), all.push_back(as_fresh_a(quantity));
@@ -133,7 +134,7 @@ private:
     // Backward goes by the gamma that it is given: Saved does not depend on it.
     Finding parameters_changed() {
         Inputs<double> other = a_;
-        other.gamma = b_.gamma, other.beta = b_.beta;
+        other.gamma = b_.gamma, other.beta = b_.beta, other.tau = b_.tau;
         plan_.write(other), plan_.forward();
         plan_.write(a_), plan_.backward();
         Finding f = gradients_as("parameters changed before backward", fresh_a());
@@ -157,7 +158,11 @@ private:
         plan_.write(a_), plan_.forward();
         for (const std::size_t which : after_backward)
             for (int times = 0; times < 2; ++times) {  // and again: sums that go on where they were
-                plan_.backward({.dx = which == 1, .dgamma = which == 2, .dbeta = which == 3, .d_residual = which == 5});
+                plan_.backward({.dx = which == 1,
+                                .dgamma = which == 2,
+                                .dbeta = which == 3,
+                                .d_residual = which == 5,
+                                .dtau = which == 6});
                 all.push_back(
                     same_bits(quantity, a_.problem, {plan_.results()[which]}, {fresh_a()[which]}, tolerance_a_));
             }
@@ -184,7 +189,7 @@ private:
         plan_.write(a_), plan_.forward();
         const std::vector<std::byte> kept = plan_.kept();
         Inputs<double> other = b_;  // of the same parameters: what forward keeps of these has a finding of its own
-        other.gamma = a_.gamma, other.beta = a_.beta;
+        other.gamma = a_.gamma, other.beta = a_.beta, other.tau = a_.tau;
         plan_.write(other), plan_.forward();
         plan_.write(a_), plan_.bring_back(kept), plan_.backward();
         return gradients_as("backward of an earlier forward", fresh_a());
@@ -354,7 +359,7 @@ extern const Check reuse_check{
     always,
     reuse_cases,
     reuse,
-    false,
+    true,
     true,
     true,
     true};

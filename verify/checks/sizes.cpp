@@ -134,6 +134,7 @@ std::vector<Option> options_of(DType dtype) {
         {"offset", [](Case& c) { c.gamma_offset = 1; }},
         {"activation",
          [](Case& c) { c.activation = c.dtype == DType::f16 ? Activation::gelu_tanh : Activation::silu; }},
+        {"activation", [](Case& c) { c.activation = Activation::threshold; }},
         {"residual", [](Case& c) { c.residual = Residual::stored; }}};
     for (const AffineUse use : {AffineUse::gamma, AffineUse::beta, AffineUse::none})
         all.push_back({"affine", [use](Case& c) { c.affine = use; }});

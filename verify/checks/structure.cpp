@@ -157,19 +157,25 @@ std::vector<Finding> gradient_masks(const Case& c, const Implementation& impleme
         where += fmt::format("{}{} {} when asked for {}", where.empty() ? "" : "; ", q.name,
                              asked ? "differs" : "is written", mask);
     };
-    const bool adds = in.problem.spec.adds();
-    for (unsigned mask = 1; mask < (adds ? 16 : 8); ++mask) {
-        const Wanted wanted{
-            .dx = (mask & 1) != 0, .dgamma = (mask & 2) != 0, .dbeta = (mask & 4) != 0, .d_residual = (mask & 8) != 0};
+    const bool adds = in.problem.spec.adds(), thresholds = in.problem.spec.thresholds();
+    for (unsigned mask = 1; mask < (thresholds ? 32 : adds ? 16 : 8); ++mask) {
+        const Wanted wanted{.dx = (mask & 1) != 0,
+                            .dgamma = (mask & 2) != 0,
+                            .dbeta = (mask & 4) != 0,
+                            .d_residual = (mask & 8) != 0,
+                            .dtau = (mask & 16) != 0};
+        if (!adds && wanted.d_residual) continue;
         const Outputs<double> out = run(implementation, in, wanted);
         std::string asked;
         for (const auto& [is, name] : {std::pair{wanted.dx, "dx"},
                                        {wanted.dgamma, "dgamma"},
                                        {wanted.dbeta, "dbeta"},
-                                       {wanted.d_residual, "d_residual"}})
+                                       {wanted.d_residual, "d_residual"},
+                                       {wanted.dtau, "dtau"}})
             if (is) asked += fmt::format("{}{}", asked.empty() ? "" : " and ", name);
         same(wanted.dx, row_of(Quantity::dx), out, asked), same(wanted.dgamma, row_of(Quantity::dgamma), out, asked),
             same(wanted.dbeta, row_of(Quantity::dbeta), out, asked);
+        if (thresholds) same(wanted.dtau, row_of(Quantity::dtau), out, asked);
         if (adds) same(wanted.d_residual, row_of(Quantity::d_residual), out, asked);
     }
     return {measured("subsets that differ", different, 0, where)};
@@ -187,6 +193,8 @@ std::vector<Case> mask_cases(const Case& base, Tier) {
         cases.push_back(with_small_shape(base));
         cases.back().affine = use, cases.back().activation = Activation::silu;
     }
+    cases.push_back(with_small_shape(base));
+    cases.back().activation = Activation::threshold;
     return cases;
 }
 

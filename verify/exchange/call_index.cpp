@@ -18,7 +18,7 @@ std::string content_of(const Inputs<double>& in) {
     std::string key = content_of_problem(in.problem);
     if (in.problem.spec.running != Running::none) key += fmt::format(" {}", in.state.count);
     for (const std::vector<double>* v :
-         {&in.x, &in.residual, &in.gamma, &in.beta, &in.state.mean, &in.state.var, &in.state.sigma})
+         {&in.x, &in.residual, &in.gamma, &in.beta, &in.tau, &in.state.mean, &in.state.var, &in.state.sigma})
         key += fmt::format(" {}:", v->size()) + bytes_of(*v);
     key.append(in.mask.begin(), in.mask.end());
     return key + bytes_of(in.scale);
@@ -79,7 +79,7 @@ Inputs<double> inputs_of(const Problem& p, const ForwardArgs& a) {
         for (std::int64_t k = 0; data && k < p.affine_count(); ++k)
             to.push_back(read_element<double>(data, p.params(), k));
     };
-    parameters(a.affine.gamma, in.gamma), parameters(a.affine.beta, in.beta);
+    parameters(a.affine.gamma, in.gamma), parameters(a.affine.beta, in.beta), parameters(a.affine.tau, in.tau);
     in.residual = logical_values(p, a.added.residual);
     if (p.spec.masked) in.mask.assign(a.mask, a.mask + p.shape.N * p.shape.S);
     if (p.spec.quantizes() && !p.spec.finds_scale()) in.scale.assign(a.scale, a.scale + p.scale_count());

@@ -89,6 +89,7 @@ public:
         if (!in_.dy.empty()) input("ds", in_memory(in_.ds), sums, tensor_, axes_);
         input(gamma, in_.gamma, params, parameters, parameter_axes);
         input("beta", in_.beta, params, parameters, parameter_axes);
+        input("tau", in_.tau, params, parameters, parameter_axes);
         if (in_.twice()) {
             input(weights ? "p" : "v", in_memory(in_.v), p_.dtype, tensor_, axes_);
             input(weights ? "q" : "u", in_.u, params, parameters, parameter_axes);
@@ -112,6 +113,7 @@ public:
             add(outputs, "d" + x, p_.dtype, tensor_, axes_);
             if (!in_.gamma.empty()) add(outputs, "d" + gamma, params, parameters, parameter_axes);
             if (!in_.beta.empty()) add(outputs, "dbeta", params, parameters, parameter_axes);
+            if (p_.spec.thresholds()) add(outputs, "dtau", params, parameters, parameter_axes);
         }
         if (in_.twice()) {
             add(outputs, "dd" + x, p_.dtype, tensor_, axes_);

@@ -93,6 +93,7 @@ Case FixedSettings::applied(Case c) const {
     if (fixed.denominator != own.denominator) c.denominator = fixed.denominator;
     if (fixed.divisor != own.divisor) c.divisor = fixed.divisor;
     if (fixed.activates()) c.activation = fixed.activation;
+    if (!fixed.thresholds()) c.tau = {};
     if (fixed.gamma_offset != own.gamma_offset) c.gamma_offset = fixed.gamma_offset;
     if (!any()) return c;
     c.eps.reset(), c.momentum.reset(), c.running.reset();

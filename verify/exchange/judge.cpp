@@ -60,6 +60,7 @@ public:
             write(*dgamma, a.gradients.dgamma);
         if (const auto* dbeta = answer.find(Quantity::dbeta); dbeta && a.gradients.dbeta)
             write(*dbeta, a.gradients.dbeta);
+        if (const auto* dtau = answer.find(Quantity::dtau); dtau && a.gradients.dtau) write(*dtau, a.gradients.dtau);
     }
 
     Support supports_backward_backward() const override { return {}; }

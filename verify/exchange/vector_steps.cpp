@@ -26,6 +26,7 @@ constexpr Known outputs[] = {{"y", Quantity::y},
                              {"dg", Quantity::dgamma},
                              {"dgain", Quantity::dgamma},
                              {"dbeta", Quantity::dbeta},
+                             {"dtau", Quantity::dtau},
                              {"s", Quantity::s},
                              {"dresidual", Quantity::d_residual},
                              {"running_mean", Quantity::running_mean},
@@ -164,6 +165,10 @@ public:
         }
         out.in.gamma = values(names.gamma, p.affine_count());
         out.in.beta = values("beta", p.affine_count());
+        if (p.spec.thresholds()) {
+            needed("tau");
+            out.in.tau = values("tau", p.affine_count());
+        }
         check_affine(out.in);
         if (p.spec.running != Running::none) out.in.state = state(p.spec, p.shape.C);
         for (const auto& [name, output] : v.outputs) {
@@ -276,9 +281,10 @@ const Variant& variant_of(std::string_view op) {
 
 std::vector<Step> steps_of(const VectorFile& v) {
     constexpr std::string_view inputs[] = {
-        "x", "v",    "w",    "dy",           "dw",          "dw_hat",        "gamma",
-        "g", "gain", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked",
-        "p", "q",    "u",    "residual",     "ds",          "mask",          "scale"};
+        "x",  "v",    "w",    "dy",           "dw",          "dw_hat",        "gamma",
+        "g",  "gain", "beta", "running_mean", "running_var", "running_sigma", "num_batches_tracked",
+        "p",  "q",    "u",    "residual",     "ds",          "mask",          "scale",
+        "tau"};
     const bool steps = v.op.ends_with(multistep);
     std::set<std::string> given;
     for (const auto& [name, array] : v.inputs) {

@@ -44,6 +44,7 @@ void add_of_dz(ByQuantity& bounds, const Inputs<double>& in, const truth::Result
     const double x_hat = size(t.x_hat[i]), g = std::abs(in.factor(c)) * size(b.r) * f;
     bounds[Quantity::dgamma][c] += f * (x_hat * size(b.r) + size(b.d)) + 0.13 * std::abs(in.dy[i]) * off_z;
     bounds[Quantity::dbeta][c] += f;
+    if (in.problem.spec.thresholds()) bounds[Quantity::dtau][c] += f;
     if (!(b.s > 0)) return;
     bounds[Quantity::dx][i] += g / size(b.s);
     if (!in.problem.own_statistics() || g == 0) return;
@@ -73,7 +74,8 @@ void add_inherited(ByQuantity& bounds, const Inputs<double>& in, const truth::Re
             const Inherited off = p.has_correction() ? Inherited{x_hat * e_r + e_d, e_r / size(b.r)}
                                                      : Inherited{2 * (e_m + x_hat * e_s) / sigma, 2 * e_s / sigma};
             const truth::ActivationErrors errors =
-                truth::activation_errors(p.spec.activation, p.spec.activates() ? size(t.z[i]) : 0, gamma * off.z, 0);
+                truth::activation_errors(p.spec.activation, p.spec.activates() ? t.z[i].high : 0, gamma * off.z, 0,
+                                         in.tau_of(p.affine_entry(i)));
             bounds[Quantity::y][i] += errors.y;
             if (p.spec.casts()) {  // and may round to a neighbour; no slope of an activation is above 1.13
                 const double hat = x_hat * size(b.r) + size(b.d) + off.z;

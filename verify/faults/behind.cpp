@@ -31,8 +31,37 @@ double FaultyLayer::scaled(double hat, double r, double d, double g) const {
     return casts && f_.cast_of_product != 0 ? rounded_to_data(g * inner) : g * inner;
 }
 
-double FaultyLayer::activated(double z) const {
+auto FaultyLayer::read_tau(const void* tau, const void* beta) const -> Values {
+    if (!thresholds()) return {};
+    Values values = read_parameters(f_.threshold_is_beta != 0 ? beta : tau, 0);
+    for (double& v : values) v = f_.threshold * (f_.threshold_in_16_bits != 0 ? rounded(v, DType::bf16) : v);
+    return values;
+}
+
+double FaultyLayer::tau_of(const Values& tau, std::size_t i) const {
+    if (tau.empty()) return 0;
+    const std::int64_t at = entry(static_cast<std::int64_t>(i));
+    return tau[static_cast<std::size_t>(f_.threshold_of_next != 0 ? (at + 1) % entries_ : at)];
+}
+
+// dtau: what dz leaves of dy.
+void FaultyLayer::sum_below(const Values& slopes, const Values& to_y, void* dtau) const {
+    Values sums(static_cast<std::size_t>(entries_));
+    for (std::size_t i = 0; i < slopes.size(); ++i) {
+        const auto at = static_cast<std::int64_t>(i);
+        const double of_last = sample(at) + 1 == N_ ? f_.threshold_last_sample : 1,
+                     share =
+                         (slopes[i] == 1 ? f_.threshold_in_dtau : of_last) * (counts(i) ? 1 : f_.threshold_of_masked);
+        if (share != 0) sums[static_cast<std::size_t>(entry(at))] += share * to_y[i];
+    }
+    if (f_.dtau_by_channel != 0) sum_by_channel(sums);
+    for (std::int64_t k = 0; dtau && k < entries_; ++k)
+        write_gradient(dtau, k, f_.dtau * sums[static_cast<std::size_t>(k)], false);
+}
+
+double FaultyLayer::activated(double z, double tau) const {
     if (f_.z_in_16_bits != 0) z = rounded(z, size_of(dtype_) == 2 ? dtype_ : DType::bf16);
+    if (thresholds()) return z >= tau || (std::isnan(z) && f_.threshold_drops_nan == 0) ? z : tau;
     if (f_.infinite_z != 0 && std::isinf(static_cast<float>(z))) return z > 0 ? z : std::nan("");
     if (f_.exponential_overflows != 0 && p_.epilogue >= NORMLAB_ACTIVATION_SILU) {
         const auto e =
@@ -51,7 +80,8 @@ double FaultyLayer::activated(double z) const {
     }
 }
 
-double FaultyLayer::activation_slope(double z) const {
+double FaultyLayer::activation_slope(double z, double tau) const {
+    if (thresholds()) return z < tau || (f_.threshold_below_tie != 0 && z == tau) ? f_.threshold_passes : 1;
     if (std::isinf(z) && p_.epilogue != NORMLAB_ACTIVATION_NONE) return z > 0 ? 1 : 0;
     switch (p_.epilogue) {
         case NORMLAB_ACTIVATION_RELU: return std::isnan(z) ? z : z > 0 ? 1 : z == 0 ? f_.relu_slope_at_0 : 0;
@@ -70,8 +100,8 @@ double FaultyLayer::activation_slope(double z) const {
 }
 
 // dz / dy of each element.
-auto FaultyLayer::slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const
-    -> Values {
+auto FaultyLayer::slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta,
+                         const Values& tau) const -> Values {
     Values by(hat.size(), 1);
     if (f_.activation_slope == 0) return by;
     for (std::size_t i = 0; i < by.size(); ++i) {
@@ -79,7 +109,7 @@ auto FaultyLayer::slopes(const Values& hat, const BlockStatistics& s, const Valu
         const auto b = static_cast<std::size_t>(block_[i]);
         const double z = gamma[static_cast<std::size_t>(gamma_index(at))] * (hat[i] * s.r[b] + s.d[b]) +
                          f_.beta_in_z * beta[static_cast<std::size_t>(beta_index(at))];
-        by[i] = activation_slope(f_.slope_at_y != 0 ? activated(z) : z);
+        by[i] = activation_slope(f_.slope_at_y != 0 ? activated(z, tau_of(tau, i)) : z, tau_of(tau, i));
     }
     return by;
 }

@@ -74,6 +74,18 @@ struct Formula {
     double mask_counts_steps = 0;
     double mask_unread_in_eval = 0, mask_of_ones = 0;  ///< all counts where statistics are given; 1 alone counts
     double mask_kept = 0;                              ///< a plan keeps its first mask
+    // a threshold
+    double threshold = 1, dtau = 1;                           ///< factors of tau and of dtau
+    double threshold_passes = 0, threshold_in_dtau = 0;       ///< shares of dy: below tau in dz, above it in dtau
+    double threshold_of_masked = 0;                           ///< the same in dtau, of what a mask leaves out
+    double threshold_of_next = 0, threshold_before_beta = 0;  ///< the next entry's tau; max(gamma x_hat, tau) + beta
+    double threshold_is_beta = 0;                             ///< and beta is the threshold
+    double threshold_below_tie = 0;                           ///< dz = 0 where z is tau
+    double threshold_last_sample = 1;                         ///< factor of the last sample in dtau
+    double dtau_by_channel = 0;                               ///< an entry sums over the whole channel
+    double threshold_drops_nan = 0;
+    double threshold_of_forward = 0;  ///< backward uses the tau that forward had
+    double threshold_in_16_bits = 0;  ///< tau is rounded to bf16
     // statistics of a part
     double part_in_m = 0, part_in_means = 0;  ///< share of the other elements in k: of the variance; of dx alone
     double part_floor = 0, part_last = 0;     ///< k is rounded down; the last k elements

@@ -41,6 +41,7 @@ void fill(Inputs<double>& in, std::uint64_t seed) {
     for (double& v : in.dy) v = rounded(random.normal() + 0.5, d);
     for (double& v : in.gamma) v = rounded((0.5 + 1.5 * random.uniform()) * (random.integer(0, 3) ? 1 : -1), params);
     for (double& v : in.beta) v = rounded(random.normal() + 0.25, params);
+    for (double& v : in.tau) v = rounded(0.5 * random.normal(), params);
     for (double& v : in.v) v = rounded(random.normal() + 0.5, d);
     for (double& v : in.ds) v = rounded(random.normal() + 0.5, in.problem.residuals());
     for (double& v : in.u) v = rounded(random.normal() + 0.5, params);
@@ -72,6 +73,7 @@ Inputs<double> in_shape(const Inputs<double>& like, const Shape& shape, const Sp
     if (!like.dy.empty()) in.dy.resize(size);
     if (!like.residual.empty()) in.residual.resize(size);
     if (!like.ds.empty()) in.ds.resize(size);
+    if (!like.tau.empty()) in.tau.resize(entries);
     if (!like.mask.empty()) {
         Random random(seed, 1);
         for (std::int64_t k = shape.N * shape.S; k > 0; --k) in.mask.push_back(random.integer(0, 2) > 0 ? 1 : 0);

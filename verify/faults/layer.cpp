@@ -368,8 +368,10 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
     for (double& v : x)
         if (std::abs(v) < f_.small_x || (f_.nan_as_zero != 0 && std::isnan(v))) v = 0;
     Values gamma = factors(a.gamma, f_.offset),
-           beta = read_parameters(a.beta, f_.absent_beta + (C_ == 1 ? f_.absent_beta_one_channel : 0));
+           beta = read_parameters(thresholds() && f_.threshold_is_beta != 0 ? a.tau : a.beta,
+                                  f_.absent_beta + (C_ == 1 ? f_.absent_beta_one_channel : 0));
     keep(a.gamma, gamma, beta);
+    const Values tau = last_tau_ = read_tau(a.tau, a.beta);
     Values seen = x;
     if (f_.gap_in_statistics != 0 && p_.strided != 0)
         seen[index(p_.layout == NORMLAB_CHANNELS_FIRST ? S_ - 1 : (C_ - 1) * S_)] =
@@ -397,7 +399,10 @@ void FaultyLayer::forward(const normlab_forward_args& a) {
         y[i] = special(at, s) * (renorm_ && f_.affine_first != 0 ? (g * hat + offset) * s.r[b] + s.d[b]
                                                                  : scaled(hat, s.r[b], s.d[b], g) + offset);
         if (f_.zero_gamma_hides != 0 && g == 0) y[i] = offset;
-        if (p_.epilogue != 0 && f_.activates != 0 && f_.activates_first == 0) y[i] = activated(y[i]);
+        if (p_.epilogue != 0 && f_.activates != 0 && f_.activates_first == 0) {
+            const double held = f_.threshold_before_beta != 0 ? offset : 0;
+            y[i] = activated(y[i] - held, tau_of(tau, i)) + held;
+        }
         if (f_.residual_after != 0 && p_.residual != 0) y[i] += residual[i];
         if (!counts(i)) y[i] = f_.mask_y_is_beta != 0 ? offset : 0;
     }
@@ -441,8 +446,11 @@ void FaultyLayer::backward(const normlab_backward_args& a) {
 
     Values dy = to_y;
     if (p_.epilogue != 0) {
-        const Values by = slopes(hat, s, gamma, read_parameters(a.beta, 0));
-        for (std::size_t i = 0; i < dy.size(); ++i) dy[i] *= by[i];
+        const Values tau = f_.threshold_of_forward != 0 && !last_tau_.empty() ? last_tau_ : read_tau(a.tau, a.beta),
+                     beta = read_parameters(thresholds() && f_.threshold_is_beta != 0 ? a.tau : a.beta, 0);
+        const Values by = slopes(hat, s, gamma, beta, tau);
+        for (std::size_t i = 0; i < dy.size(); ++i) dy[i] = thresholds() && by[i] == 0 ? 0 : dy[i] * by[i];
+        if (thresholds()) sum_below(by, to_y, a.dtau);
     }
 
     if (f_.cast_in_dx != 0)

@@ -68,9 +68,14 @@ private:
     Values scales(const Values& y) const;
     void write_y(const normlab_forward_args& a, Values y) const;
     std::size_t scale_entry(std::int64_t i) const;
-    double activated(double z) const;
-    double activation_slope(double z) const;
-    Values slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta) const;
+    double activated(double z, double tau = 0) const;
+    double activation_slope(double z, double tau = 0) const;
+    bool thresholds() const { return p_.epilogue == NORMLAB_ACTIVATION_THRESHOLD; }
+    Values read_tau(const void* tau, const void* beta) const;
+    double tau_of(const Values& tau, std::size_t i) const;
+    Values slopes(const Values& hat, const BlockStatistics& s, const Values& gamma, const Values& beta,
+                  const Values& tau) const;
+    void sum_below(const Values& slopes, const Values& to_y, void* dtau) const;
     double added(double sum, double term) const;
     void write_gradient(void* to, std::int64_t k, double v, bool truncated) const;
 
@@ -109,7 +114,7 @@ private:
     BlockStatistics first_;  // of the first forward
     // what a plan has no business to keep
     std::map<const void*, Values> gammas_;
-    Values first_beta_, last_gamma_, first_v_, first_ds_;
+    Values first_beta_, last_gamma_, last_tau_, first_v_, first_ds_;
 };
 
 /// Puts the next value, away from zero, in the place of element i.

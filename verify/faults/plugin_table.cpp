@@ -18,7 +18,7 @@ FaultyLayer& layer(normlab_plan* plan) { return *reinterpret_cast<FaultyLayer*>(
 thread_local std::optional<double> strength;
 
 const char* supports(const normlab_problem* p) {
-    const bool known = p->epilogue >= NORMLAB_ACTIVATION_NONE && p->epilogue <= NORMLAB_ACTIVATION_GELU_TANH;
+    const bool known = p->epilogue >= NORMLAB_ACTIVATION_NONE && p->epilogue <= NORMLAB_ACTIVATION_THRESHOLD;
     return known ? nullptr : "it does not know what is to stand behind it";
 }
 void destroy(normlab_plan* plan) { delete &layer(plan); }
@@ -79,7 +79,7 @@ Named named() {
     n.functions.reads = NORMLAB_READS_DENOMINATOR | NORMLAB_READS_GAMMA_OFFSET | NORMLAB_READS_EPILOGUE |
                         NORMLAB_READS_PARAM_DTYPE | NORMLAB_READS_RESIDUAL | NORMLAB_READS_STRIDES |
                         NORMLAB_READS_AFFINE | NORMLAB_READS_CAST | NORMLAB_READS_MASK | NORMLAB_READS_OUTPUT |
-                        NORMLAB_READS_PART;
+                        NORMLAB_READS_PART | NORMLAB_READS_THRESHOLD;
     return n;
 }
 

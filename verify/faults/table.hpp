@@ -30,7 +30,8 @@ inline bool over_positions(const Spec& s) { return s.block.positions; }
 // Of options, whatever the variant.
 inline bool with_offset(const Spec& s) { return s.gamma_offset != 0; }
 inline bool with_activation(const Spec& s) { return s.activates(); }
-inline bool with_smooth(const Spec& s) { return s.activates() && s.activation != Activation::relu; }
+inline bool with_threshold(const Spec& s) { return s.thresholds(); }
+inline bool with_smooth(const Spec& s) { return s.activates() && s.activation != Activation::relu && !s.thresholds(); }
 inline bool with_gelu(const Spec& s) { return s.activation == Activation::gelu; }
 inline bool with_relu(const Spec& s) { return s.activation == Activation::relu; }
 inline bool with_set(const Spec& s) { return s.affine_set != AffineSet::channel; }
@@ -43,6 +44,9 @@ inline bool with_params(const Spec& s) { return s.param_dtype && is_narrow(*s.pa
 inline bool with_cast(const Spec& s) { return s.casts(); }
 inline bool with_renorm_cast(const Spec& s) { return s.casts() && renorm(s); }
 inline bool without_cast(const Spec& s) { return !s.casts(); }
+
+inline bool with_threshold_of_rows(const Spec& s) { return s.thresholds() && with_rows(s); }
+inline bool with_masked_threshold(const Spec& s) { return s.thresholds() && s.masked; }
 
 inline bool with_mask(const Spec& s) { return s.masked; }
 inline bool with_kept_mask(const Spec& s) { return s.masked && may_keep_state(s); }
@@ -660,6 +664,37 @@ inline constexpr Fault table[] = {
      Pass::forward, When::always, &Formula::mask_of_ones, 1},
     {"mask_kept", "a plan keeps its first mask", Kind::promise, with_mask, Pass::forward, When::always,
      &Formula::mask_kept, 1},
+    // a threshold
+    {"threshold_at_zero", "max(z, 0) for max(z, tau)", Kind::term, with_threshold, Pass::forward, When::always,
+     &Formula::threshold, 0},
+    {"threshold_passes", "1 % of dy passes to dz where z is below tau", Kind::term, with_threshold, Pass::backward,
+     When::always, &Formula::threshold_passes, .01},
+    {"threshold_in_dtau", "dtau with 1 % of dy where z is above tau", Kind::term, with_threshold, Pass::backward,
+     When::always, &Formula::threshold_in_dtau, .01},
+    {"threshold_of_next", "tau of the next entry", Kind::layout, with_threshold, Pass::forward, When::always,
+     &Formula::threshold_of_next, 1},
+    {"threshold_is_beta", "tau for beta, and beta for tau", Kind::term, with_threshold, Pass::forward, When::always,
+     &Formula::threshold_is_beta, 1},
+    {"threshold_before_beta", "max(gamma x_hat, tau), to which beta is added", Kind::term, with_threshold,
+     Pass::forward, When::always, &Formula::threshold_before_beta, 1},
+    {"threshold_slope_at_y", "whether z is below tau asked of y, which never is", Kind::term, with_threshold,
+     Pass::backward, When::always, &Formula::slope_at_y, 1},
+    {"threshold_below_tie", "dz = 0 where z is tau", Kind::special, with_threshold, Pass::backward, When::always,
+     &Formula::threshold_below_tie, 1},
+    {"dtau_scaled", "dtau 1 % too large", Kind::term, with_threshold, Pass::backward, When::always, &Formula::dtau,
+     1.01},
+    {"dtau_by_channel", "dtau of another set than channels summed over channels", Kind::axis, with_threshold_of_rows,
+     Pass::backward, When::always, &Formula::dtau_by_channel, 1},
+    {"threshold_of_masked", "dtau with 1 % of dy that a mask leaves out", Kind::term, with_masked_threshold,
+     Pass::backward, When::always, &Formula::threshold_of_masked, .01},
+    {"threshold_last_sample", "the last sample counts 1 % less in dtau", Kind::term, with_threshold, Pass::backward,
+     When::always, &Formula::threshold_last_sample, .99},
+    {"threshold_drops_nan", "a threshold makes NaN tau", Kind::special, with_threshold, Pass::forward, When::always,
+     &Formula::threshold_drops_nan, 1},
+    {"threshold_of_forward", "backward uses the tau that forward had", Kind::promise, with_threshold, Pass::backward,
+     When::always, &Formula::threshold_of_forward, 1},
+    {"threshold_in_16_bits", "tau rounded to bf16", Kind::precision, with_threshold, Pass::forward, When::always,
+     &Formula::threshold_in_16_bits, 1},
     // statistics of a part
     {"part_in_m", "the mean of squares of a part divided by k and 1 % of the elements that are not of it", Kind::term,
      with_part, Pass::forward, When::train, &Formula::part_in_m, .01},

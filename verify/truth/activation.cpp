@@ -53,12 +53,15 @@ Wide distribution(const Wide& z) {
 // (1 + tanh u) / 2 = sigmoid(2 u). Where |z| is 20, |u| is 300.
 Wide twice_u(const Wide& z) { return (z + z * z * z * cubic) * root_of_2_over_pi * 2.0; }
 
+bool is_below(const Wide& z, double tau) { return z.high < tau || (z.high == tau && z.low < 0); }
+
 double of_infinity(double z, double at_infinity) { return z > 0 ? at_infinity : 0; }
 
 }  // namespace
 
-Wide activated(Activation by, const Wide& z) {
+Wide activated(Activation by, const Wide& z, double tau) {
     if (by == Activation::none) return z;
+    if (by == Activation::threshold) return is_below(z, tau) ? Wide(tau) : z;
     if (by == Activation::relu) return z.high <= 0 ? Wide() : z;
     if (std::isinf(z.high)) return of_infinity(z.high, z.high);
     if (by == Activation::silu) return z * Sigmoid(z).value;
@@ -66,8 +69,9 @@ Wide activated(Activation by, const Wide& z) {
     return std::abs(z.high) > 20 ? (z.high > 0 ? z : Wide()) : z * Sigmoid(twice_u(z)).value;
 }
 
-Wide activation_slope(Activation by, const Wide& z) {
+Wide activation_slope(Activation by, const Wide& z, double tau) {
     if (by == Activation::none) return 1;
+    if (by == Activation::threshold) return is_below(z, tau) ? 0 : 1;
     if (std::isnan(z.high)) return z;
     if (by == Activation::relu) return z.high > 0 ? 1 : 0;
     if (std::isinf(z.high)) return of_infinity(z.high, 1);
@@ -116,11 +120,13 @@ double largest_curvature(Activation by, double from) {
 // sum, times |z| / 2: 2 u |z|. gelu_tanh: tanh 2 u, its argument's roundings 5 u times u sech^2 u < 0.45, the sum
 // u: 2.7 u |z|. Hence 4 u (|z| + |y|) of each. Of the slopes: 1 - s and 1 - t^2 cancel to 2 u, and to 4 u, where s and
 // t are 1; z multiplies that, of gelu_tanh z du / 2, whose t is +-1 to the last digit beyond |z| = 8: 4 u (1 + |z| du).
-ActivationErrors activation_errors(Activation by, double z, double error, double u) {
+ActivationErrors activation_errors(Activation by, double z, double error, double u, double tau) {
     constexpr double steepest = 1.13, change = 1.3;  // act' is between -0.13 and 1.13
     if (by == Activation::none) return {error, 0, 1};
     if (by == Activation::relu)  // either side of the kink, unless z is 0 exactly
         return {z + error > 0 ? error : 0, error > 0 && std::abs(z) <= error ? 1.0 : 0.0, z > 0 ? 1.0 : 0.0};
+    if (by == Activation::threshold)  // likewise, unless z is exact
+        return {z + error > tau ? error : 0, error > 0 && std::abs(z - tau) <= error ? 1.0 : 0.0, z >= tau ? 1.0 : 0.0};
     const double size = std::abs(z), curvature = largest_curvature(by, std::max(0.0, size - error));
     const auto [y, slope] = sizes(by, z);
     const double t = std::min(size, 8.0), inner = by == Activation::gelu_tanh ? t * (1 + 0.134145 * t * t) : size;

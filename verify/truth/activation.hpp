@@ -7,9 +7,9 @@
 namespace normlab::truth {
 
 /// By formula: y of z and, written down again, dy/dz. Relatively to |z| and to 1 they are off by less than 2^-85
-/// (activation.cpp).
-Wide activated(Activation by, const Wide& z);
-Wide activation_slope(Activation by, const Wide& z);
+/// (activation.cpp). tau is that of a threshold.
+Wide activated(Activation by, const Wide& z, double tau = 0);
+Wide activation_slope(Activation by, const Wide& z, double tau = 0);
 
 /// erf(x) = 2 / sqrt(pi) x exp(-x^2) sum over n of (2 x^2)^n / (1 * 3 * ... * (2 n + 1)): all of one sign, so that
 /// nothing cancels. `factor` is 2 / sqrt(pi), `decay` exp(-x^2). From |x| = 9 on it is 1 to 2^-113.
@@ -32,6 +32,6 @@ struct ActivationErrors {
     double y, slope;
     double steepness;  ///< |act'(z)|, to some digits
 };
-ActivationErrors activation_errors(Activation by, double z, double error, double u);
+ActivationErrors activation_errors(Activation by, double z, double error, double u, double tau = 0);
 
 }  // namespace normlab::truth

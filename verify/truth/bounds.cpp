@@ -73,7 +73,8 @@ public:
           C_(static_cast<std::size_t>(p_.shape.C)), S_(static_cast<std::size_t>(p_.shape.S)),
           entries_(static_cast<std::size_t>(p_.affine_count())), entry_of_(affine_entries(p_)), sum_dy_(entries_),
           sum_dy_kappa_(entries_), sum_dy_x_hat_(entries_), terms_(entries_), underflows_(entries_),
-          of_dz_in_dgamma_(entries_), of_dz_in_dbeta_(entries_) {}
+          of_dz_in_dgamma_(entries_), of_dz_in_dbeta_(entries_), sum_below_(entries_), at_kinks_(entries_),
+          terms_below_(entries_) {}
 
     Bounds bounds() {
         follow_slices();
@@ -81,6 +82,7 @@ public:
         if (has_dy()) {
             out_.dx.resize(in_.x.size());
             out_.dgamma.resize(entries_), out_.dbeta.resize(entries_);
+            if (p_.spec.thresholds()) out_.dtau.resize(entries_);
             if (p_.spec.activates())
                 for (std::vector<double>* v : {&dz_, &dz_error_}) v->resize(in_.x.size());
         }
@@ -142,6 +144,7 @@ private:
     std::size_t channel_of(std::size_t i) const { return i / S_ % C_; }
     double gamma(std::size_t i) const { return std::abs(in_.factor(entry_of_[i])); }
     double beta(std::size_t i) const { return size_of_entry(in_.beta, entry_of_[i], 0); }
+    double tau(std::size_t i) const { return in_.tau_of(entry_of_[i]); }
 
     Errors errors(const truth::Block& b) const {
         Errors e{};
@@ -316,16 +319,18 @@ private:
         const double z = factor * moved + (2 * u_ + u_factor_) * product + 2 * u_ * beta(i);
         if (!p_.spec.activates()) return z;
         const double beta = in_.beta.empty() ? 0 : in_.beta[entry_of_[i]];
-        return truth::activation_errors(p_.spec.activation, in_.factor(entry_of_[i]) * right + beta, z, u_).y;
+        return truth::activation_errors(p_.spec.activation, in_.factor(entry_of_[i]) * right + beta, z, u_, tau(i)).y;
     }
 
     // What y is off where z is by `error`; dz, what stands for dy in the gradients, is kept. It is off by the slope's
     // error, by its product's rounding, and where that underflows.
     double activated(std::size_t i, double error) {
         const double z = t_.z[i].high;
-        const auto [y, slope, by] = truth::activation_errors(p_.spec.activation, z, error, u_);
+        const auto [y, slope, by] = truth::activation_errors(p_.spec.activation, z, error, u_, tau(i));
         if (has_dy() && in_.dy[i] != 0) {
             const double to_y = std::abs(in_.dy[i]);
+            if (slope > 0) at_kinks_[entry_of_[i]] += to_y;
+            if (slope > 0 || by == 0) sum_below_[entry_of_[i]] += to_y, ++terms_below_[entry_of_[i]];
             dz_error_[i] = to_y * (slope + 2 * u_ * by) + tiny_wide_;
             dz_[i] = to_y * by + dz_error_[i];
         }
@@ -439,6 +444,11 @@ private:
                 stored(t_.dbeta, c) + tiny_wide_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
             out_.dgamma[c] += repeats_.channel * of_dz_in_dgamma_[c];
             out_.dbeta[c] += repeats_.channel * of_dz_in_dbeta_[c];
+            if (out_.dtau.empty()) continue;
+            const double l_below = chain(std::max(repeats_.channel * terms_below_[c], repeats_.least_terms),
+                                         accumulation_, p_.dtype, limit_);
+            out_.dtau[c] = stored(t_.dtau, c) + tiny_wide_ +
+                           repeats_.channel * ((kappa_free_ ? 2 : 4 * l_below) * u_ * sum_below_[c] + at_kinks_[c]);
         }
     }
 
@@ -481,6 +491,7 @@ private:
     std::vector<std::size_t> entry_of_;                                              // each element's
     std::vector<double> sum_dy_, sum_dy_kappa_, sum_dy_x_hat_, terms_, underflows_;  // of each entry of gamma and beta
     std::vector<double> of_dz_in_dgamma_, of_dz_in_dbeta_;                           // likewise
+    std::vector<double> sum_below_, at_kinks_, terms_below_;  // behind a threshold: dy where z may be below it
     std::vector<double> dz_, dz_error_;  // behind an activation: the size of dz and its error, of each element
     std::vector<Move> moves_;            // of each block, where slices follow each other
     Bounds out_;
@@ -496,6 +507,7 @@ Bounds with_residual(const Inputs<double>& in, const truth::Result& t, Accumulat
     if (!t.backward.empty()) {
         Bounds of = Derivation(seen, t.backward[0], accumulation, limit, repeats).bounds();
         bounds.dx = std::move(of.dx), bounds.dgamma = std::move(of.dgamma), bounds.dbeta = std::move(of.dbeta);
+        bounds.dtau = std::move(of.dtau);
     }
     const auto rounding = [](DType dtype, double v) {
         return storage_roundoff(dtype) * v + 4 * row_of(dtype).smallest_subnormal;

@@ -42,7 +42,9 @@
 // function's own rounding; u_io |y|. The gradients: dz = dy act'(z) stands for dy, and is off by f = |dy| (max|act''| e
 // + the slope's own rounding + 2 u |act'|): dx by (1/s) [|factor r f| + mean + |w| (1/q) sum |factor r f x_hat|] more,
 // dgamma by sum f |r x_hat + d|, dbeta by sum f. Where relu's kink is within e of z, f is |dy|: either side's
-// derivatives are within. activation.cpp has the roundings.
+// derivatives are within. activation.cpp has the roundings. A threshold's kink is at tau, which is read exactly.
+// dtau sums dy where z < tau, and nothing of the other elements: 4 l u sum|dy| over these, as dbeta, with l of their
+// number, and |dy| of each element that has the kink within e.
 // With a residual all that is of s or, where forward sees the unrounded sum, of that in forward; x_hat and z are then
 // others in backward, (s - mean) / sigma and what follows from it, and take their places in the bounds of gradients. s
 // is right to the bit: one addition and one rounding of given numbers. d = ds + dx is a sum more, 2 u |d|, and rounded
@@ -97,6 +99,7 @@ struct Bounds {
     std::vector<double> running_mean, running_spread;
     std::vector<double> ddx, ddy, ddgamma;        ///< only where inputs call for the double backward
     std::vector<double> s = {}, d_residual = {};  ///< only with a residual
+    std::vector<double> dtau = {};                ///< only with a threshold
 };
 
 enum class Limit { hard, warning };

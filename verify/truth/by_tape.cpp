@@ -95,13 +95,14 @@ auto Taped<Number>::spread_of(const Value& var) const -> Value {
 
 // At -infinity it is the constant 0, its limit.
 template <class Number>
-auto Taped<Number>::activated(const Value& z) const -> Value {
+auto Taped<Number>::activated(const Value& z, const Value& tau) const -> Value {
     const auto constant = [](const Quad& v) { return Value(Number(v)); };
     const Quad at = value_of(z.value), infinity = std::numeric_limits<Quad>::infinity();
     const Quad half = Quad(1) / 2;
     switch (p_.spec.activation) {
         case Activation::none: return z;
         case Activation::relu: return at <= 0 ? Value() : z;
+        case Activation::threshold: return at < value_of(tau.value) ? tau : z;
         default: break;
     }
     if (at == infinity || at == -infinity) return at > 0 ? z : Value();
@@ -116,29 +117,33 @@ template <class Number>
 void Taped<Number>::results(const Block& block) {
     constexpr bool twice = std::is_same_v<Number, Dual>;
     const auto constant = [](const Quad& v) { return Value(Number(v)); };
-    std::map<std::size_t, std::pair<Value, Value>> parameters;  // gamma and beta, of the entries that the block uses
+    struct Parameters {
+        Value gamma, beta, tau;
+    };
+    std::map<std::size_t, Parameters> parameters;  // of the entries that the block uses
     const std::vector<std::size_t>& all = whole(block);
     for (const std::size_t i : all) {
         const auto [at, is_new] = parameters.try_emplace(entry_of(i));
         if (!is_new) continue;
         const std::size_t e = at->first;
-        at->second = {Value(leaf<Number>(gamma(e), in_.u, e), tape_), Value(leaf<Number>(beta(e), in_.w, e), tape_)};
+        at->second = {Value(leaf<Number>(gamma(e), in_.u, e), tape_), Value(leaf<Number>(beta(e), in_.w, e), tape_),
+                      Value(leaf<Number>(tau(e), {}, e), tape_)};
     }
     Value loss;
     for (std::size_t k = 0; k < x_hat_.size(); ++k) {
         const std::size_t i = all[k];
         if (!in_.counts(i)) continue;  // y is the constant 0
-        const auto& [of_gamma, of_beta] = parameters.at(entry_of(i));
+        const auto& [of_gamma, of_beta, of_tau] = parameters.at(entry_of(i));
         const Value factor = has_offset() ? constant(Quad(p_.spec.gamma_offset)) + of_gamma : of_gamma;
         const Value corrected = x_hat_[k] * constant(block.r) + constant(block.d);
         const Value z = factor * corrected + of_beta;
-        const Value y = activated(z);
+        const Value y = activated(z, of_tau);
         if (!twice && !out_.z.empty()) out_.z[i] = Wide(value_of(z.value));
         if constexpr (twice) out_.ddy[i] = Wide(y.value.along);
         else out_.x_hat[i] = Wide(x_hat_[k].value), out_.y[i] = Wide(y.value);
         if constexpr (!twice)
             if (p_.spec.casts())  // which no gradient sees
-                out_.y[i] = Wide(activated(Value(factor.value * cast(corrected.value) + of_beta.value)).value);
+                out_.y[i] = Wide(activated(Value(factor.value * cast(corrected.value) + of_beta.value), of_tau).value);
         if (!in_.dy.empty()) loss = loss + constant(Quad(in_.dy[i])) * y;
     }
     if (in_.dy.empty() || loss.node == BasicTape<Number>::none) return;
@@ -150,10 +155,11 @@ void Taped<Number>::results(const Block& block) {
     }
     for (const auto& [entry, values] : parameters)
         if constexpr (twice) {
-            out_.ddgamma[entry] += Wide(by[values.first.node].along);
+            out_.ddgamma[entry] += Wide(by[values.gamma.node].along);
         } else {
-            out_.dgamma[entry] += Wide(by[values.first.node]);
-            out_.dbeta[entry] += Wide(by[values.second.node]);
+            out_.dgamma[entry] += Wide(by[values.gamma.node]);
+            out_.dbeta[entry] += Wide(by[values.beta.node]);
+            if (!out_.dtau.empty()) out_.dtau[entry] += Wide(by[values.tau.node]);
         }
 }
 

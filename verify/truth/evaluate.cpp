@@ -111,6 +111,7 @@ Result evaluate_in(const verify::Inputs<double>& in) {
     if (p.spec.activates()) out.z.resize(in.x.size());
     const auto entries = static_cast<std::size_t>(p.affine_count());
     if (!in.dy.empty()) out.dx.resize(in.x.size()), out.dgamma.resize(entries), out.dbeta.resize(entries);
+    if (!in.dy.empty() && p.spec.thresholds()) out.dtau.resize(entries);
     Way way(in, out);
     for (std::size_t b = 0; b < out.blocks.size(); ++b) {
         Block& block = out.blocks[b];
@@ -154,6 +155,7 @@ Result backward_from(const verify::Inputs<double>& in, const std::vector<Block>&
     if (in.problem.spec.activates()) out.z.resize(in.x.size());
     for (std::vector<Wide>* v : {&out.dgamma, &out.dbeta})
         v->resize(static_cast<std::size_t>(in.problem.affine_count()));
+    if (in.problem.spec.thresholds()) out.dtau.resize(out.dbeta.size());
     Way way(in, out, true);
     for (Block& block : out.blocks) way.statistics(block), way.results(block);
     return out;
@@ -173,7 +175,7 @@ Result with_residual(const verify::Inputs<double>& in, bool by_formula) {
     if (apart) {
         out.backward.push_back(from(in.without_residual(s), out.blocks));
         Result& back = out.backward[0];
-        out.dx = back.dx, out.dgamma = back.dgamma, out.dbeta = back.dbeta;
+        out.dx = back.dx, out.dgamma = back.dgamma, out.dbeta = back.dbeta, out.dtau = back.dtau;
     }
     for (std::size_t i = 0; i < in.ds.size(); ++i) out.dx[i] = out.dx[i] + in.ds[i];
     if (apart) out.backward[0].dx = out.dx;
@@ -186,9 +188,9 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
 }
 bool same_numbers(const verify::Inputs<double>& a, const verify::Inputs<double>& b) {
     using Inputs = verify::Inputs<double>;
-    constexpr std::vector<double> Inputs::*arrays[] = {&Inputs::x,    &Inputs::dy,       &Inputs::gamma,
-                                                       &Inputs::beta, &Inputs::v,        &Inputs::u,
-                                                       &Inputs::w,    &Inputs::residual, &Inputs::ds};
+    constexpr std::vector<double> Inputs::*arrays[] = {&Inputs::x,  &Inputs::dy, &Inputs::gamma, &Inputs::beta,
+                                                       &Inputs::v,  &Inputs::u,  &Inputs::w,     &Inputs::residual,
+                                                       &Inputs::ds, &Inputs::tau};
     return a.problem == b.problem && a.mask == b.mask && a.state.count == b.state.count &&
            same_bits(a.state.mean, b.state.mean) && same_bits(a.state.var, b.state.var) &&
            same_bits(a.state.sigma, b.state.sigma) &&

@@ -43,8 +43,8 @@ bool may_use_formula(const verify::Inputs<double>& in) {
     if (in.problem.spec.adds())
         return fit(in.ds) && may_use_formula(in.without_residual(in.seen())) && those_that_count_fit(in.stored());
     return is_kernel_dtype(in.problem.dtype) && in_middle(in.problem.spec.eps) && those_that_count_fit(in.x) &&
-           those_that_count_fit(in.dy) && fit(in.gamma) && fit(in.beta) && fit(in.v) && fit(in.u) && fit(in.w) &&
-           fit(in.state.mean) && fit(in.state.var) && fit(in.state.sigma);
+           those_that_count_fit(in.dy) && fit(in.gamma) && fit(in.beta) && fit(in.tau) && fit(in.v) && fit(in.u) &&
+           fit(in.w) && fit(in.state.mean) && fit(in.state.var) && fit(in.state.sigma);
 }
 
 void ByFormula::statistics(Block& block) {
@@ -97,9 +97,9 @@ Wide ByFormula::y_of_cast(const Wide& corrected, std::size_t entry) const {
     const Wide hat = cast(corrected);
     if (!std::isfinite(hat.high)) {  // beyond the data's type; pairs make NaN of it
         const double z = hat.high * in_.factor(entry) + beta(entry);
-        return activated(p_.spec.activation, z);
+        return activated(p_.spec.activation, z, tau(entry));
     }
-    return activated(p_.spec.activation, times_factor(hat, entry) + beta(entry));
+    return activated(p_.spec.activation, times_factor(hat, entry) + beta(entry), tau(entry));
 }
 
 void ByFormula::results(const Block& block) {
@@ -114,8 +114,10 @@ void ByFormula::results(const Block& block) {
         Wide dz = in_.dy.empty() ? 0 : in_.dy[i];
         if (activates) {
             const Wide z = out_.z[i] = y;
-            y = activated(p_.spec.activation, z);
-            if (!in_.dy.empty()) dz = activation_slope(p_.spec.activation, z) * dz;
+            y = activated(p_.spec.activation, z, tau(entry));
+            const Wide slope = activation_slope(p_.spec.activation, z, tau(entry));
+            if (!out_.dtau.empty() && slope.high == 0) out_.dtau[entry] += dz;
+            if (!in_.dy.empty()) dz = slope * dz;
         }
         if (p_.spec.casts()) y = y_of_cast(corrected, entry);  // which no gradient sees
         if (in_.dy.empty()) continue;

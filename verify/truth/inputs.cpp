@@ -86,8 +86,10 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
     const auto entries = static_cast<std::size_t>(p.affine_count());
     const TensorGaps& gaps = p.gaps;
     const Laid x(p, gaps.x, p.dtype, in.x), y(p, gaps.y, p.outputs());
-    Memory gamma = packed_parameters(p, in.gamma), beta = packed_parameters(p, in.beta);
-    const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data()};
+    Memory gamma = packed_parameters(p, in.gamma), beta = packed_parameters(p, in.beta),
+           tau = packed_parameters(p, in.tau);
+    const Affine affine{in.gamma.empty() ? nullptr : gamma.data(), in.beta.empty() ? nullptr : beta.data(),
+                        in.tau.empty() ? nullptr : tau.data()};
     const bool adds = p.spec.adds();
     const DType sums = p.residuals();
     const Mask mask = in.mask.empty() ? nullptr : in.mask.data();
@@ -107,21 +109,23 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& in, Wanted
             dequantize(out, p);
         }
     if (adds) out.s = s.values<T>();
-    const bool d_residual = adds && wanted.d_residual;
-    if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta || d_residual)) return out;
+    const bool d_residual = adds && wanted.d_residual, of_tau = p.spec.thresholds() && wanted.dtau;
+    if (in.dy.empty() || !(wanted.dx || wanted.dgamma || wanted.dbeta || d_residual || of_tau)) return out;
 
     const Laid dy(p, gaps.dy, p.dtype, in.dy), dx(p, gaps.dx, p.dtype);
-    Memory dgamma(p.params(), entries), dbeta(p.params(), entries);
+    Memory dgamma(p.params(), entries), dbeta(p.params(), entries), dtau(p.params(), entries);
     Gradients gradients{dx, wanted.dgamma ? dgamma.data() : nullptr, wanted.dbeta ? dbeta.data() : nullptr};
     if (!wanted.dx) gradients.dx.data = nullptr;
     const Laid ds(p, gaps.dx, sums, in.ds), of_residual(p, gaps.dx, sums, d_residual);
     if (d_residual) gradients.d_residual = of_residual;
+    if (of_tau) gradients.dtau = dtau.data();
     backward(p.spec, p.mode, adds ? s : x, dy, affine, out.saved, gradients, implementation,
              in.ds.empty() ? ConstTensor{} : ds, mask);
     if (d_residual) out.d_residual = of_residual.values<T>();
     if (wanted.dx) out.dx = dx.values<T>();
     if (wanted.dgamma) out.dgamma = unpacked_parameters<T>(p, dgamma);
     if (wanted.dbeta) out.dbeta = unpacked_parameters<T>(p, dbeta);
+    if (of_tau) out.dtau = unpacked_parameters<T>(p, dtau);
     if (!in.twice()) return out;
 
     const Laid v(p, gaps.dx, p.dtype, in.v), ddx(p, gaps.dx, p.dtype), ddy(p, gaps.dx, p.dtype);

@@ -21,6 +21,7 @@ struct Inputs {
     std::vector<T> residual = {}, ds = {};
     std::vector<std::uint8_t> mask = {};  ///< of a layer with a mask, N*S bytes; otherwise empty
     std::vector<T> scale = {};            ///< of a y of 8 bits, where it is given, as it is stored
+    std::vector<T> tau = {};              ///< of a layer with a threshold, as gamma and beta; otherwise empty
 
     /// Whether the mask leaves element i in.
     bool counts(std::size_t i) const {
@@ -42,13 +43,15 @@ struct Inputs {
     Inputs without_residual(std::vector<T> normalized) const {
         Inputs out{problem, std::move(normalized), dy, gamma, beta, state};
         out.problem.spec.residual = Residual::none, out.problem.spec.residual_dtype.reset();
-        out.mask = mask;
+        out.mask = mask, out.tau = tau;
         return out;
     }
 
     /// What x_hat is multiplied by where this entry of gamma is used, and that of element i.
     T factor(std::size_t entry) const { return gamma.empty() ? T(1) : problem.spec.factor(gamma[entry]); }
     T factor_of(std::size_t i) const { return factor(problem.affine_entry(i)); }
+    /// Of a threshold; 0 where there is none.
+    T tau_of(std::size_t entry) const { return tau.empty() ? T(0) : tau[entry]; }
 
     /// The same numbers as another scalar, in another dtype.
     template <class U>
@@ -62,7 +65,7 @@ struct Inputs {
             for (const T& e : from) to.push_back(convert<U>(e));
         };
         copy(x, out.x), copy(dy, out.dy), copy(gamma, out.gamma), copy(beta, out.beta);
-        copy(v, out.v), copy(u, out.u), copy(w, out.w), copy(ds, out.ds);
+        copy(v, out.v), copy(u, out.u), copy(w, out.w), copy(ds, out.ds), copy(tau, out.tau);
         if (residual.empty()) return out;
         const std::vector<T> sum = seen();  // is the sum there, too, where nothing rounds to fewer digits
         for (std::size_t i = 0; i < sum.size(); ++i) out.residual.push_back(convert<U>(sum[i]) - convert<U>(x[i]));
@@ -91,6 +94,7 @@ struct Outputs {
     Saved saved;
     std::vector<T> ddx = {}, ddy = {}, ddgamma = {};
     std::vector<T> s = {}, d_residual = {};  ///< of a layer with a residual
+    std::vector<T> dtau = {};                ///< of a layer with a threshold
     /// of a y of 8 bits: what is stored; y is then what that stands for
     std::vector<T> q = {}, scale = {};
 };
@@ -99,7 +103,7 @@ struct Outputs {
 struct Wanted {
     bool dx = true, dgamma = true, dbeta = true;
     bool ddx = true, ddy = true, ddgamma = true;
-    bool d_residual = true;
+    bool d_residual = true, dtau = true;
 };
 
 /// y of q and scale, of a problem whose y is of 8 bits.
@@ -113,7 +117,8 @@ Outputs<T> run(const Implementation& implementation, const Inputs<T>& inputs, Wa
 /// Forward only.
 template <class T>
 Outputs<T> run_forward(const Implementation& implementation, const Inputs<T>& inputs) {
-    return run(implementation, inputs, {.dx = false, .dgamma = false, .dbeta = false, .d_residual = false});
+    return run(implementation, inputs,
+               {.dx = false, .dgamma = false, .dbeta = false, .d_residual = false, .dtau = false});
 }
 
 /// Where the problem's dy is expanded along an axis, the first of its elements there stands for all.

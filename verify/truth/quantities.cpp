@@ -1,5 +1,8 @@
 #include "verify/truth/quantities.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace normlab::verify {
 namespace {
 
@@ -52,6 +55,15 @@ constexpr QuantityRow quantity_rows[] = {
      .output = &Outputs<double>::d_residual,
      .truth = &truth::Result::d_residual,
      .by = &Inputs<double>::residual},
+    {.quantity = Quantity::dtau,
+     .name = "dtau",
+     .per = Per::entry,
+     .threshold = true,
+     .bound = &Bounds::dtau,
+     .output = &Outputs<double>::dtau,
+     .truth = &truth::Result::dtau,
+     .by = &Inputs<double>::tau,
+     .by_complex = &Inputs<Complex>::tau},
     {.quantity = Quantity::mean,
      .name = "saved mean",
      .per = Per::block,
@@ -165,9 +177,11 @@ std::span<const QuantityRow> all() { return quantity_rows; }
 std::span<const QuantityRow> outputs() {
     return {quantity_rows + place(Quantity::y), quantity_rows + place(Quantity::s)};
 }
-std::span<const QuantityRow> outputs(const Problem& problem) {
-    return {quantity_rows + place(Quantity::y),
-            quantity_rows + place(problem.spec.adds() ? Quantity::mean : Quantity::s)};
+std::vector<QuantityRow> outputs(const Problem& problem) {
+    std::vector<QuantityRow> rows;
+    std::copy_if(quantity_rows + place(Quantity::y), quantity_rows + place(Quantity::mean), std::back_inserter(rows),
+                 [&](const QuantityRow& row) { return row.is_of(problem); });
+    return rows;
 }
 std::span<const QuantityRow> saved() {
     return {quantity_rows + place(Quantity::mean), quantity_rows + place(Quantity::running_mean)};
@@ -202,9 +216,10 @@ std::vector<truth::Wide> QuantityRow::in(const truth::Result& result) const {
 
 bool is_asked(Quantity q, const Wanted& wanted) {
     return q == Quantity::y || q == Quantity::s || (q == Quantity::d_residual && wanted.d_residual) ||
-           (q == Quantity::dx && wanted.dx) || (q == Quantity::dgamma && wanted.dgamma) ||
-           (q == Quantity::dbeta && wanted.dbeta) || (q == Quantity::ddx && wanted.ddx) ||
-           (q == Quantity::ddy && wanted.ddy) || (q == Quantity::ddgamma && wanted.ddgamma);
+           (q == Quantity::dtau && wanted.dtau) || (q == Quantity::dx && wanted.dx) ||
+           (q == Quantity::dgamma && wanted.dgamma) || (q == Quantity::dbeta && wanted.dbeta) ||
+           (q == Quantity::ddx && wanted.ddx) || (q == Quantity::ddy && wanted.ddy) ||
+           (q == Quantity::ddgamma && wanted.ddgamma);
 }
 
 }  // namespace normlab::verify

@@ -21,6 +21,7 @@ enum class Quantity {
     dbeta,
     s,
     d_residual,
+    dtau,
     mean,
     var,
     rstd,
@@ -60,6 +61,7 @@ struct QuantityRow {
     int degree = 0;           ///< f(a x; a^2 eps) = a^degree f(x; eps)
     bool correction = false;  ///< batch renorm's: elsewhere r = 1 and d = 0
     bool residual = false;    ///< of a layer with a residual alone
+    bool threshold = false;   ///< of a layer with a threshold alone
     std::vector<double> Bounds::*bound = nullptr;
     // y and gradients
     std::vector<double> Outputs<double>::*output = nullptr;
@@ -78,7 +80,8 @@ struct QuantityRow {
     }
     /// whether the problem has it at all
     bool is_of(const Problem& problem) const {
-        return (!correction || problem.has_correction()) && (!residual || problem.spec.adds());
+        return (!correction || problem.has_correction()) && (!residual || problem.spec.adds()) &&
+               (!threshold || problem.spec.thresholds());
     }
     /// Of its values in memory: State and Saved are f64.
     DType dtype(const Problem& problem) const {
@@ -104,12 +107,12 @@ struct QuantityRow {
 };
 
 namespace quantities {
-std::span<const QuantityRow> all();                            ///< in the order of the enumeration, as the following
-std::span<const QuantityRow> outputs();                        ///< y, dx, dgamma, dbeta
-std::span<const QuantityRow> outputs(const Problem& problem);  ///< these; with a residual s and d_residual
-std::span<const QuantityRow> saved();                          ///< mean, var, rstd, r, d
-std::span<const QuantityRow> results();                        ///< these, running mean and spread
-std::span<const QuantityRow> second();                         ///< ddx, ddy, ddgamma
+std::span<const QuantityRow> all();                        ///< in the order of the enumeration, as the following
+std::span<const QuantityRow> outputs();                    ///< y, dx, dgamma, dbeta
+std::vector<QuantityRow> outputs(const Problem& problem);  ///< these; s and d_residual, dtau where it has them
+std::span<const QuantityRow> saved();                      ///< mean, var, rstd, r, d
+std::span<const QuantityRow> results();                    ///< these, running mean and spread
+std::span<const QuantityRow> second();                     ///< ddx, ddy, ddgamma
 }  // namespace quantities
 
 const QuantityRow& row_of(Quantity quantity);

@@ -92,7 +92,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
         const auto of_zero = [&](std::size_t i) {  // y where x_hat is 0, and its roundings
             const std::size_t c = p.affine_entry(i);
             const double d = in.factor(c) * d_saved, beta = in.beta.empty() ? 0 : in.beta[c];
-            const double y = truth::activated(p.spec.activation, d + beta).high;
+            const double y = truth::activated(p.spec.activation, d + beta, in.tau_of(c)).high;
             // of an activation: its slope, and 4 u of its own, are less than twice as much; d may be rounded first
             return std::pair(y, (p.spec.activates() ? 3 : 1) * (p.spec.casts() ? 2 : 1) * roundings *
                                     (std::abs(d) + std::abs(beta)));
@@ -124,6 +124,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             if (!p.spec.activates()) continue;
             // the slope there may be any, between -0.13 and 1.13
             hard.dgamma[c] += 1.3 * dy * (x_hat + std::abs(d_saved)), hard.dbeta[c] += 1.3 * dy;
+            if (p.spec.thresholds()) hard.dtau[c] += dy;
         }
         for (const QuantityRow& q : quantities::saved())  // not judged
             if (std::vector<double>& saved = out.saved.*q.saved; !saved.empty())

@@ -61,6 +61,7 @@ double scale_of(const QuantityRow& q, const Inputs<double>& in, const truth::Res
         case Quantity::dgamma:
             return over_entries(in, t, [&](std::size_t i, const Sizes& b) { return std::abs(in.dy[i]) * x_hat(i, b); });
         case Quantity::dbeta:
+        case Quantity::dtau:
             return over_entries(in, t, [&](std::size_t i, const Sizes&) { return std::abs(in.dy[i]); });
         case Quantity::mean:
             return over_blocks(t, [](const Block& b) { return std::max(magnitude(b.mean), magnitude(b.s)); });

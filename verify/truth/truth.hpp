@@ -33,6 +33,7 @@ struct Result {
     std::int64_t steps = 0;                          ///< of them: how often they have moved, what the count grows by
     std::vector<Wide> ddx, ddy, ddgamma;             ///< only where inputs call for the double backward
     std::vector<Wide> s, d_residual;                 ///< only with a residual
+    std::vector<Wide> dtau;                          ///< only with a threshold
     /// what backward makes of the s that it reads, where forward's statistics saw other numbers; otherwise empty
     std::vector<Result> backward = {};
 };

@@ -25,6 +25,7 @@ protected:
         return is_kernel_dtype(p_.dtype) ? Number(rounded(static_cast<double>(v), p_.dtype)) : v;
     }
     double beta(std::size_t entry) const { return in_.beta.empty() ? 0 : in_.beta[entry]; }
+    double tau(std::size_t entry) const { return in_.tau_of(entry); }
 
     const verify::Inputs<double>& in_;
     Result& out_;
@@ -46,7 +47,7 @@ public:
 private:
     using Value = BasicRecorded<Number>;
     Value spread_of(const Value& var) const;
-    Value activated(const Value& z) const;
+    Value activated(const Value& z, const Value& tau) const;
 
     /// Its elements, with a mask those that do not count, too.
     static const std::vector<std::size_t>& whole(const Block& block) {
