@@ -30,6 +30,7 @@ def check(
     framework: Literal["numpy", "torch"] | None = None,
     device: str | None = None,
     accept_nan: bool = True,
+    allow_unresolved: bool = False,
     accumulation: str = "sequential",
     convention: str | None = None,
     eps: float | None = None,
@@ -62,6 +63,7 @@ def check(
     affine: None: gamma and beta are None in all calls.
     device: where the tensors of torch lie.
     accept_nan: NaN holds where variance and eps are 0 (a constant input without eps), for which normlab has x_hat = 0.
+    allow_unresolved: the report is true also where something could not be decided.
     accumulation: how the function forms sums, "sequential", "tree", "f64", "kappa-free" or "pivot". Bounds follow.
     convention, eps, momentum, groups, running, gamma_offset, activation, residual, param_dtype, cast, affine_set,
         denominator, divisor, part: what the function has built in; they mean what the options of `normlab export` mean.
@@ -119,7 +121,7 @@ def check(
     if not has_gradients:
         why = "backward=False" if backward is False else f"{signature.name} has no backward; backward=g, g(dy, x, gamma, ...) -> dx, dgamma, dbeta, is accepted"
         not_judged.append(f"not judged: dx, dgamma, dbeta: {why}")
-    return Report(core, not_judged + core.left_out, judged.tracebacks, len(not_judged))
+    return Report(core, not_judged + core.left_out, judged.tracebacks, len(not_judged), allow_unresolved)
 
 
 def _words(what: str, value: str | Sequence[str]) -> list[str]:

@@ -12,8 +12,9 @@ from normlab import _core
 class Report:
     """The verdict. True if every finding held, and there was one; str() is the diagnosis, as `normlab verify` prints it."""
 
-    def __init__(self, core: _core.Report, not_judged: list[str], tracebacks: list[str], shown: int = 0) -> None:
-        self._core = core
+    def __init__(self, core: _core.Report, not_judged: list[str], tracebacks: list[str], shown: int = 0,
+                 allow_unresolved: bool = False) -> None:
+        self._core, self._allow_unresolved = core, allow_unresolved
         self._shown = shown   # so many of not_judged are part of str()
         self._json: dict[str, Any] | None = None
         self.not_judged = not_judged
@@ -38,7 +39,7 @@ class Report:
         return self._core.skipped
 
     def __bool__(self) -> bool:
-        return self.failed == 0 and self.unresolved == 0 and self.held > 0
+        return self.failed == 0 and (self._allow_unresolved or self.unresolved == 0) and self.held > 0
 
     def __str__(self) -> str:
         lines = [self._core.text(), *self.not_judged[: self._shown]]
