@@ -48,7 +48,7 @@ class Torch(unittest.TestCase):
         def upcast(x, gamma, beta, eps):
             return functional.layer_norm(x.float(), x.shape[-1:], gamma, beta, eps).to(x.dtype)
         self.holds(check(upcast, "layer_norm", dtypes="bf16"))
-        # Its backward keeps mean and rstd in bf16, and is found out; its forward is right.
+        # Its backward does not hold where the parameters are bf16 too (mean and rstd kept in bf16 would explain it).
         self.assertTrue(check(torch.nn.LayerNorm(12), "layer_norm", dtypes="bf16", param_dtype="bf16", backward=False))
 
     def test_a_function_of_our_own_and_a_wrong_one(self):
