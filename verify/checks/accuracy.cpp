@@ -325,6 +325,7 @@ std::vector<Case> settings(const Case& base) {
         add([](Case& c) { c.r_max = 1, c.d_max = 0; });
         add([](Case& c) { c.r_max = 1, c.state = StateKind::far; });
         add([](Case& c) { c.d_max = 0, c.state = StateKind::far; });
+        add([](Case& c) { c.d_max = 1, c.state = StateKind::far; });  // d of 1 and -1 is no special number
         for (const char* momentum : {"0", "1"})  // r and d are of the State before the step, whatever that does
             add([momentum](Case& c) { c.momentum = momentum, c.state = StateKind::far; });
     } else if (spec.running == Running::none && may_keep_state(spec)) {
