@@ -338,7 +338,8 @@ private:
     }
     double dy(std::size_t i) const { return dz_.empty() ? std::abs(in_.dy[i]) : dz_[i]; }
 
-    // dx, dgamma and dbeta are linear in dz.
+    // dx, dgamma and dbeta are linear in dz. Behind a kink the error may be all of the result, which is then rounded as
+    // what it is, and not as truth: so it is here, and in add_entries, with the rounding of its own size.
     void add_error_of_dz(const truth::Block& b, const Errors& e) {
         double along_1 = 0, along_x_hat = 0;
         for (const std::size_t i : b.elements) {
@@ -354,7 +355,7 @@ private:
             const std::size_t i = b.elements[k];
             const double means =
                 (p_.spec.centred() ? along_1 : 0) + size(t_.x_hat[i]) * std::max(1.0, e.slope) * along_x_hat;
-            out_.dx[i] += (gamma(i) * e.r * dz_error_[i] + (own && k < b.part ? means : 0)) / e.s;
+            out_.dx[i] += (1 + u_io_) * (gamma(i) * e.r * dz_error_[i] + (own && k < b.part ? means : 0)) / e.s;
         }
     }
 
@@ -442,13 +443,16 @@ private:
                                                                 : 8 * l * u_ * (sum_dy_kappa_[c] + sum_dy_x_hat_[c])));
             out_.dbeta[c] =
                 stored(t_.dbeta, c) + tiny_wide_ + repeats_.channel * (kappa_free_ ? 2 : 4 * l_dy) * u_ * sum_dy_[c];
-            out_.dgamma[c] += repeats_.channel * of_dz_in_dgamma_[c];
-            out_.dbeta[c] += repeats_.channel * of_dz_in_dbeta_[c];
+            const double and_stored =
+                repeats_.channel * (1 + (is_narrow(p_.params()) ? storage_roundoff(p_.params()) : 0));
+            out_.dgamma[c] += and_stored * of_dz_in_dgamma_[c];
+            out_.dbeta[c] += and_stored * of_dz_in_dbeta_[c];
             if (out_.dtau.empty()) continue;
             const double l_below = chain(std::max(repeats_.channel * terms_below_[c], repeats_.least_terms),
                                          accumulation_, p_.dtype, limit_);
             out_.dtau[c] = stored(t_.dtau, c) + tiny_wide_ +
-                           repeats_.channel * ((kappa_free_ ? 2 : 4 * l_below) * u_ * sum_below_[c] + at_kinks_[c]);
+                           repeats_.channel * (kappa_free_ ? 2 : 4 * l_below) * u_ * sum_below_[c] +
+                           and_stored * at_kinks_[c];
         }
     }
 
