@@ -25,19 +25,13 @@ struct Right {
     Numbers y, dx, dgamma, dbeta, var;
 };
 
-// Of the reference, of the planted faults' layer and of both ways to truth.
 void judge(const Inputs<double>& in, const Right& right) {
-    for (const Implementation* implementation : {&reference(), &faults::implementation(nullptr)}) {
-        CAPTURE(implementation->name());
-        const Outputs<double> out = run(*implementation, in);
-        same(out.y, right.y), same(out.dx, right.dx), same(out.dgamma, right.dgamma), same(out.dbeta, right.dbeta);
-        same(out.saved.var, right.var);
-    }
-    for (const truth::Result& t : {truth::evaluate_by_tape(in), truth::evaluate_by_formula(in)}) {
-        same(t.y, right.y), same(t.dx, right.dx), same(t.dgamma, right.dgamma), same(t.dbeta, right.dbeta);
-        for (std::size_t b = 0; b < t.blocks.size(); ++b)
-            CHECK(static_cast<double>(t.blocks[b].var) == Approx(right.var[b]));
-    }
+    verify::judge(in, {right.y, right.dx, right.dgamma, right.dbeta}, [&](const auto& got) {
+        if constexpr (requires { got.saved; }) same(got.saved.var, right.var);
+        else
+            for (std::size_t b = 0; b < got.blocks.size(); ++b)
+                CHECK(static_cast<double>(got.blocks[b].var) == Approx(right.var[b]));
+    });
 }
 
 Inputs<double> inputs(const Spec& spec, const Shape& shape, const Numbers& x, const Numbers& dy) {

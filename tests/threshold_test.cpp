@@ -37,18 +37,9 @@ struct Right {
     Numbers y, dx, dgamma, dbeta, dtau;
 };
 
-// Of the reference, of the planted faults' layer and of both ways to truth.
 void judge(const Inputs<double>& in, const Right& right) {
-    for (const Implementation* implementation : {&reference(), &faults::implementation(nullptr)}) {
-        CAPTURE(implementation->name());
-        const Outputs<double> out = run(*implementation, in);
-        same(out.y, right.y), same(out.dx, right.dx), same(out.dgamma, right.dgamma), same(out.dbeta, right.dbeta);
-        same(out.dtau, right.dtau);
-    }
-    for (const truth::Result& t : {truth::evaluate_by_tape(in), truth::evaluate_by_formula(in)}) {
-        same(t.y, right.y), same(t.dx, right.dx), same(t.dgamma, right.dgamma), same(t.dbeta, right.dbeta);
-        same(t.dtau, right.dtau);
-    }
+    verify::judge(in, {right.y, right.dx, right.dgamma, right.dbeta},
+                  [&](const auto& got) { same(got.dtau, right.dtau); });
 }
 
 // (9 + 16) / 2 = 12.5 and eps = 12.5: s = 5, x_hat = 0.6, 0.8 of the first channel and -0.6, 0.8 of the second.

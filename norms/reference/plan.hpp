@@ -159,6 +159,10 @@ Array<T> ReferencePlan<T>::thresholds(const void* tau) const {
 
 template <class T>
 void ReferencePlan<T>::activate(Array<T>& z, const void* tau) const {
+    if (!tau) {
+        for (T& v : z) v = activated(p_.spec.activation, v);
+        return;
+    }
     const Array<T> all = thresholds(tau);
     auto t = all.begin();
     for (T& v : z) v = activated(p_.spec.activation, v, *t++);
