@@ -145,7 +145,8 @@ int run(const Options& o) {
 }
 
 // In a process of its own, which has loaded the plug-ins. Where one of them ends it, the run is done again without that
-// row, which is WRONG; an implementation that did so three times is left alone.
+// row, which is WRONG; an implementation that did so three times is left alone. What the process says that it was at is
+// the plug-in's word, too, so that the runs are counted here.
 int run_watched(const Options& o, const std::vector<std::string>& arguments, double seconds) {
     constexpr int patience = 3;
     constexpr double for_ever = 1e9;
@@ -154,6 +155,7 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
     };
     std::map<std::string, std::string> killed;
     std::map<std::string, int> deaths;
+    std::size_t left = patience * (1 + plugins_of(o).size());
     system::catch_interrupts(interrupt_note);
     for (;;) {
         std::vector<std::string> all = arguments;
@@ -174,6 +176,7 @@ int run_watched(const Options& o, const std::vector<std::string>& arguments, dou
         if (id.empty() && reply.exit_status) return *reply.exit_status;
         if (id.empty() || (id.starts_with(loading) && asked_for(o, id.substr(loading.size()))))
             throw Failure(fmt::format("bench: {}: {}", id.empty() ? "between two rows" : id, reply.death));
+        if (left-- == 0) throw Failure(fmt::format("bench: its plug-ins ended {} runs", killed.size() + 1));
         killed[id] = reply.death;
         const std::string implementation = id.substr(id.rfind('/') + 1);
         if (++deaths[implementation] == patience)

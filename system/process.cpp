@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -31,7 +32,7 @@ namespace {
 
 [[noreturn]] void fail(const char* what) { throw Failure(fmt::format("{}: {}", what, std::strerror(errno))); }
 
-enum class Moved { all, closed, late };
+enum class Moved { all, closed, late, too_long };
 
 // Sends or receives exactly so many bytes, while `patience` lasts. What the other side prints meanwhile is taken in, or
 // it would wait for that.
@@ -64,13 +65,14 @@ Moved write_message(int socket, const std::string& message, Patience& patience, 
                : moved;
 }
 
-Moved read_message(int socket, std::string& message, Patience& patience, Process::Printed* printed = nullptr) {
+Moved read_message(int socket, std::string& message, std::uint64_t most, Patience& patience,
+                   Process::Printed* printed = nullptr) {
     std::uint64_t size = 0;
     char head[sizeof size];
     if (const Moved moved = move(socket, head, sizeof size, false, patience, printed); moved != Moved::all)
         return moved;
     std::memcpy(&size, head, sizeof size);
-    if (size > (std::uint64_t{1} << 40)) return Moved::closed;  // no message of ours
+    if (size > most) return Moved::too_long;
     message.resize(size);
     return move(socket, message.data(), size, false, patience, printed);
 }
@@ -172,9 +174,9 @@ Process::Reply Process::ask(const std::string& message, double seconds) {
     Reply reply;
     Moved moved = write_message(socket_, message, patience, &printed_);
     std::string answer;
-    if (moved == Moved::all) moved = read_message(socket_, answer, patience, &printed_);
+    if (moved == Moved::all) moved = read_message(socket_, answer, longest_answer, patience, &printed_);
     if (moved != Moved::all) {
-        reply = ended(patience.why());
+        reply = moved == Moved::too_long ? refused() : ended(patience.why());
         reply.seconds = patience.seconds();
         return reply;
     }
@@ -188,7 +190,8 @@ Process::Reply Process::listen(double seconds) {
     Reply reply;
     std::string told;
     Patience patience(seconds);
-    if (read_message(socket_, told, patience, &printed_) != Moved::all) return ended(patience.why());
+    const Moved moved = read_message(socket_, told, longest_answer, patience, &printed_);
+    if (moved != Moved::all) return moved == Moved::too_long ? refused() : ended(patience.why());
     reply.message = std::move(told);
     return reply;
 }
@@ -196,6 +199,14 @@ Process::Reply Process::listen(double seconds) {
 void Process::pass_on(int signal) {
     if (pid_ > 0) kill(pid_, signal);
     printed_.to_its_end = true;
+}
+
+Process::Reply Process::refused() {
+    kill(pid_, SIGKILL);
+    Reply reply = ended("");
+    reply.exit_status.reset();
+    reply.death = fmt::format("sent what is no answer: one of more than {} bytes", longest_answer);
+    return reply;
 }
 
 Process::Reply Process::ended(const std::string& too_slow) {
@@ -250,7 +261,8 @@ bool tell(int descriptor, const std::string& message) {
 void serve(int descriptor, const std::function<std::string(const std::string&)>& answer) {
     end_with(descriptor);
     Patience for_ever;
-    for (std::string message; read_message(descriptor, message, for_ever) == Moved::all;)
+    constexpr auto any = std::numeric_limits<std::uint64_t>::max();  // whoever asks is trusted
+    for (std::string message; read_message(descriptor, message, any, for_ever) == Moved::all;)
         if (!tell(descriptor, answer(message))) break;
     _exit(0);  // no destructors: a plug-in's may hang
 }

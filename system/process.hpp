@@ -33,6 +33,9 @@ public:
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
 
+    /// What a process says is not believed to be ours: code that is not ours runs in it.
+    static constexpr std::size_t longest_answer = std::size_t{1} << 26;
+
     struct Reply {
         std::optional<std::string> message;
         std::string death;      ///< how it ended, where there is no message: "killed by SIGSEGV; it printed: ..."
@@ -56,6 +59,7 @@ public:
 
 private:
     Reply ended(const std::string& too_slow);
+    Reply refused();
 
     pid_t pid_ = -1;
     std::string family_;  // the environment variable that it and all that it starts have

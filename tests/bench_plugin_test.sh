@@ -26,6 +26,9 @@ crashing loop "did not end within 1 s" --timeout 1
 crashing latin1 "hostile: forward failed with 5: pas de m"
 grep -q "$(printf 'm\357\277\275moire')" out.json || complain "out.json is no UTF-8"
 
+short 1 "runs" --impl naive,hostile --plugin "$hostile:invents"   # of rows that it does not have, again and again
+case $out in *"bench: its plug-ins ended "*) ;; *) complain "invents: $out" ;; esac
+
 short 2 "absent.so" --plugin absent.so
 short 2 "--timeout 0; seconds, above 0" --plugin "$hostile" --timeout 0
 short 2 "--timeout 0; seconds, above 0" --impl naive --timeout 0

@@ -52,6 +52,9 @@ dies refuse "no memory for three samples"
 dies beyond "y: forward (call 1) wrote byte 1 after its end"
 dies workspace "hostile asks for 4611686018427387904 bytes of workspace"
 dies saved "hostile asks for 4611686018427387904 bytes of saved values"
+# Bytes where the answer is expected are believed to be none, and the worker that sent them is asked no more.
+dies babbles "sent what is no answer"
+dies floods "one of more than 67108864 bytes"
 expect 0 " 0 failed, 0 unresolved" verify --plugin "$hostile" --variant layer_norm --check empty   # which is asked about no empty tensor
 
 # Bytes that are no UTF-8, in what it says and in its file's name, end no report.

@@ -17,7 +17,7 @@ std::string_view kept(const std::string& text) {
 }
 
 json to_json(const Shape& s) { return {s.N, s.C, s.S}; }
-Shape shape_from_json(const json& j) { return {j[0], j[1], j[2]}; }
+Shape shape_from_json(const json& j) { return {j.at(0), j.at(1), j.at(2)}; }
 
 json to_json(const RealData& d) {
     json j{{"x", d.x},         {"gamma", d.gamma}, {"beta", d.beta}, {"shape", to_json(d.shape)},
@@ -27,8 +27,9 @@ json to_json(const RealData& d) {
 }
 
 RealData data_from_json(const json& j) {
-    RealData d{j["x"], j["gamma"], j["beta"], shape_from_json(j["shape"]), j["dtype"], std::nullopt, j["flags"]};
-    if (j.contains("layout")) d.layout = j["layout"].get<Layout>();
+    RealData d{j.at("x"),     j.at("gamma"), j.at("beta"), shape_from_json(j.at("shape")),
+               j.at("dtype"), std::nullopt,  j.at("flags")};
+    if (j.contains("layout")) d.layout = j.at("layout").get<Layout>();
     return d;
 }
 
@@ -43,19 +44,19 @@ json to_json(const Finding& f) {
 }
 
 Finding finding_from_json(const json& j) {
-    Finding f{.quantity = j["quantity"],
-              .error = j["error"],
-              .bound = j["bound"],
-              .warning = j["warning"],
-              .verdict = j["verdict"],
-              .where = j["where"],
-              .label = j["label"],
-              .note = j["note"],
-              .rounding = j["rounding"],
-              .curve = j["curve"],
-              .not_judged = j["not_judged"],
-              .cause = j["cause"]};
-    for (const json& o : j["oracles"]) f.oracles.push_back({kept(o["name"]), o["error"], o["bound"]});
+    Finding f{.quantity = j.at("quantity"),
+              .error = j.at("error"),
+              .bound = j.at("bound"),
+              .warning = j.at("warning"),
+              .verdict = j.at("verdict"),
+              .where = j.at("where"),
+              .label = j.at("label"),
+              .note = j.at("note"),
+              .rounding = j.at("rounding"),
+              .curve = j.at("curve"),
+              .not_judged = j.at("not_judged"),
+              .cause = j.at("cause")};
+    for (const json& o : j.at("oracles")) f.oracles.push_back({kept(o.at("name")), o.at("error"), o.at("bound")});
     return f;
 }
 
@@ -68,9 +69,9 @@ json to_json(const Case& c) {
 }
 
 Case case_from_json(const json& j) {
-    Case c = parse_case(j["text"].get<std::string>());
-    c.name = kept(j["name"]);
-    if (j.contains("data")) c.data = std::make_shared<RealData>(data_from_json(j["data"]));
+    Case c = parse_case(j.at("text").get<std::string>());
+    c.name = kept(j.at("name"));
+    if (j.contains("data")) c.data = std::make_shared<RealData>(data_from_json(j.at("data")));
     return c;
 }
 
@@ -81,8 +82,8 @@ json to_json(const Outcome& o) {
 }
 
 Outcome outcome_from_json(const json& j, const Case& c) {
-    Outcome o{c, {}, j["skipped"], j["name"], j["rerun"]};
-    for (const json& f : j["findings"]) o.findings.push_back(finding_from_json(f));
+    Outcome o{c, {}, j.at("skipped"), j.at("name"), j.at("rerun")};
+    for (const json& f : j.at("findings")) o.findings.push_back(finding_from_json(f));
     return o;
 }
 
@@ -93,7 +94,7 @@ json to_json(const Selection& s) {
 }
 
 Selection selection_from_json(const json& j) {
-    return {j["variants"], j["implementations"], j["checks"], j["dtypes"], j["layouts"], j["modes"]};
+    return {j.at("variants"), j.at("implementations"), j.at("checks"), j.at("dtypes"), j.at("layouts"), j.at("modes")};
 }
 
 }  // namespace normlab::verify

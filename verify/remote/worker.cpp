@@ -26,6 +26,45 @@ using nlohmann::json;
 constexpr int patience = 3;             // cases of one variant that may fail to end
 constexpr double budget_of_deaths = 6;  // all that cases without a result may take, in limits of one case
 
+// What a worker answered; nothing: how it ended, or that what it sent is no answer to this question. The plug-in runs
+// in that process and may have written there.
+struct Answer {
+    std::optional<json> said;
+    system::Process::Reply reply;
+};
+
+// What a plug-in says of itself.
+struct Hello {
+    std::string name, description, available;
+    Device device = Device::host;
+    std::map<std::string, Accumulation> accumulation;
+    bool updates_state = false;
+};
+
+Answer asked(system::Process& worker, json question, double seconds) {
+    const int number = worker.answered();
+    question["number"] = number;
+    Answer a{std::nullopt, worker.ask(io::packed(question), seconds)};
+    if (!a.reply.message) return a;
+    json said = json::from_cbor(*a.reply.message, true, false);
+    a.reply.message.reset();
+    if (said.is_object() && said.value("number", json()) == number) a.said = std::move(said);
+    else a.reply.death = "sent what is no answer";
+    return a;
+}
+
+// Errors of the call travel as messages.
+template <class Take>
+auto read(const json& said, Take take) {
+    if (said.contains("out of memory")) throw std::bad_alloc();
+    try {
+        if (said.contains("error")) throw Error(said.at("error").get<std::string>());
+        return take(said);
+    } catch (const json::exception& e) {
+        throw Failure(fmt::format("sent what is no answer: {}", e.what()));
+    }
+}
+
 // The failure of a case that ended its process.
 Outcome dead(const Case& c, const system::Process::Reply& reply, const std::string& note = "no result") {
     Outcome o{c, {}, ""};
@@ -44,15 +83,16 @@ public:
         idle_.push_back(start(&hello_));
     }
 
-    std::string name() const override { return hello_["name"]; }
-    std::string description() const override { return hello_["description"]; }
+    std::string name() const override { return hello_.name; }
+    std::string description() const override { return hello_.description; }
     std::string origin() const override { return "--plugin " + system::shell_word(plugin_.text()); }
-    Device device() const override { return hello_["device"]; }
-    Support available() const override { return {hello_["available"]}; }
+    Device device() const override { return hello_.device; }
+    Support available() const override { return {hello_.available}; }
     Accumulation accumulation(DType dtype) const override {
-        return hello_["accumulation"].value(std::string(row_of(dtype).name), Accumulation::sequential);
+        const auto at = hello_.accumulation.find(std::string(row_of(dtype).name));
+        return at == hello_.accumulation.end() ? Accumulation::sequential : at->second;
     }
-    bool updates_state() const override { return hello_["updates_state"]; }
+    bool updates_state() const override { return hello_.updates_state; }
     Support supports(const Problem&) const override { return {"it runs in processes of its own"}; }
     std::unique_ptr<Plan> plan(const Problem&) const override { throw Error(name() + " runs in processes of its own"); }
 
@@ -78,8 +118,9 @@ public:
 
     std::string reason_to_skip(const Case& c) const override {
         bool fresh = false;
-        const system::Process::Reply reply = ask({{"do", "reason"}, {"case", to_json(c)}}, seconds_for(c), fresh);
-        return reply.message ? read(*reply.message)["reason"] : "";  // running it will say what happened
+        const Answer answer = ask({{"do", "reason"}, {"case", to_json(c)}}, seconds_for(c), fresh);
+        if (!answer.said) return "";  // running it will say what happened
+        return read(*answer.said, [](const json& j) { return j.at("reason").get<std::string>(); });
     }
 
     std::optional<Outcome> run_alone(const std::vector<Case>& cases) const override {
@@ -87,10 +128,9 @@ public:
             const std::unique_ptr<system::Process> worker = start();
             Outcome last;
             for (const Case& c : cases) {
-                const system::Process::Reply reply =
-                    worker->ask(io::packed(json{{"do", "run"}, {"case", to_json(c)}}), seconds_for(c));
-                if (!reply.message) return &c == &cases.back() ? std::optional(dead(c, reply)) : std::nullopt;
-                last = answered(*reply.message, c);
+                const Answer a = asked(*worker, {{"do", "run"}, {"case", to_json(c)}}, seconds_for(c));
+                if (!a.said) return &c == &cases.back() ? std::optional(dead(c, a.reply)) : std::nullopt;
+                last = answered(*a.said, c);
             }
             return last;
         } catch (const Failure&) {  // it cannot be loaded any more
@@ -106,77 +146,76 @@ public:
         bool fresh = false;
         const json question{
             {"do", "vector"}, {"folder", folder.string()}, {"vector", vector}, {"selection", to_json(selection)}};
-        const system::Process::Reply reply = ask(question, options_.seconds, fresh);
+        const Answer answer = ask(question, options_.seconds, fresh);
         Case c;
         c.implementation = name();
-        if (!reply.message) {
-            Outcome o = dead(c, reply);
+        if (!answer.said) {
+            Outcome o = dead(c, answer.reply);
             o.name = vector;
             return {o};
         }
-        const json answered = read(*reply.message);
-        std::vector<Outcome> all;
-        for (const json& j : answered["outcomes"]) {
-            c.variant = j["variant"], c.implementation = j["implementation"], c.dtype = j["dtype"],
-            c.layout = j["layout"];
-            all.push_back(outcome_from_json(j["outcome"], c));
-        }
-        return all;
+        return read(*answer.said, [&](const json& said) {
+            std::vector<Outcome> all;
+            for (const json& j : said.at("outcomes")) {
+                c.variant = j.at("variant"), c.implementation = j.at("implementation"), c.dtype = j.at("dtype"),
+                c.layout = j.at("layout");
+                all.push_back(outcome_from_json(j.at("outcome"), c));
+            }
+            return all;
+        });
     }
 
 private:
     Outcome run_there(const Case& c) const {
         const json question{{"do", "run"}, {"case", to_json(c)}};
         bool fresh = false;
-        const system::Process::Reply reply = ask(question, seconds_for(c), fresh);
-        if (reply.message) return answered(*reply.message, c);
-        if (reply.too_slow) {
+        const Answer there = ask(question, seconds_for(c), fresh);
+        if (there.said) return answered(*there.said, c);
+        if (there.reply.too_slow) {
             const std::lock_guard guard(lock_);
             ++endless_[c.variant];
-            return dead(c, reply);
+            return dead(c, there.reply);
         }
-        if (fresh) return dead(c, reply);
+        if (fresh) return dead(c, there.reply);
         // Its process had run other cases: one of them may have done the damage.
-        const system::Process::Reply alone = ask(question, seconds_for(c), fresh, true);
-        if (!alone.message) return dead(c, alone);
-        return dead(c, reply, "no result; run alone it ends: an earlier case of its process may have done the damage");
+        const Answer alone = ask(question, seconds_for(c), fresh, true);
+        if (!alone.said) return dead(c, alone.reply);
+        return dead(c, there.reply,
+                    "no result; run alone it ends: an earlier case of its process may have done the damage");
     }
 
     // A worker that has loaded the plug-in.
-    std::unique_ptr<system::Process> start(json* hello = nullptr) const {
+    std::unique_ptr<system::Process> start(Hello* hello = nullptr) const {
         auto process =
             std::make_unique<system::Process>(options_.program, std::vector<std::string>{"worker", plugin_.text()});
-        const system::Process::Reply reply =
-            process->ask(io::packed(json{{"do", "hello"}}), std::max(seconds_to_load, options_.seconds));
-        if (!reply.message) throw Failure(fmt::format("{}: loading it {}", plugin_.text(), reply.death));
-        const json said = read(*reply.message);
-        if (hello) *hello = said;
+        const Answer answer = asked(*process, {{"do", "hello"}}, std::max(seconds_to_load, options_.seconds));
+        if (!answer.said) throw Failure(fmt::format("{}: loading it {}", plugin_.text(), answer.reply.death));
+        read(*answer.said, [&](const json& said) {
+            if (!hello) return;
+            said.at("name").get_to(hello->name), said.at("description").get_to(hello->description);
+            said.at("device").get_to(hello->device), said.at("available").get_to(hello->available);
+            said.at("accumulation").get_to(hello->accumulation);
+            said.at("updates_state").get_to(hello->updates_state);
+        });
         return process;
     }
 
     // `fresh`: whether the worker had run nothing before. `alone`: it must not have.
-    system::Process::Reply ask(const json& question, double seconds, bool& fresh, bool alone = false) const {
+    Answer ask(const json& question, double seconds, bool& fresh, bool alone = false) const {
         std::unique_ptr<system::Process> worker;
         if (const std::lock_guard guard(lock_); !alone && !idle_.empty())
             worker = std::move(idle_.back()), idle_.pop_back();
         if (!worker) worker = start();
         fresh = worker->answered() <= 1;
-        system::Process::Reply reply = worker->ask(io::packed(question), seconds);
+        Answer answer = asked(*worker, question, seconds);
         const std::lock_guard guard(lock_);
-        if (reply.message) idle_.push_back(std::move(worker));
-        else ++deaths_, lost_ += reply.seconds;
-        return reply;
+        if (answer.said) idle_.push_back(std::move(worker));
+        else ++deaths_, lost_ += answer.reply.seconds;
+        return answer;
     }
 
-    // Errors of the call travel as messages.
-    static json read(const std::string& message) {
-        json j = json::from_cbor(message);
-        if (j.contains("out of memory")) throw std::bad_alloc();
-        if (j.contains("error")) throw Error(j["error"].get<std::string>());
-        return j;
-    }
-    static Outcome answered(const std::string& message, const Case& c) {
-        return outcome_from_json(read(message)["outcome"], c);
+    static Outcome answered(const json& said, const Case& c) {
+        return read(said, [&](const json& j) { return outcome_from_json(j.at("outcome"), c); });
     }
 
     // Truth in quad alone takes a second for that much.
@@ -185,7 +224,7 @@ private:
     PluginName plugin_;
     WorkerOptions options_;
     mutable std::mutex lock_;
-    json hello_;  // what the first worker said; not written again
+    Hello hello_;  // what the first worker said; not written again
     mutable std::vector<std::unique_ptr<system::Process>> idle_;
     mutable std::map<std::string, int> endless_;
     mutable int deaths_ = 0;
@@ -252,14 +291,18 @@ void serve_plugin(const PluginName& name, int descriptor) {
     system::keep_freed_memory();
     const Implementation* plugin = nullptr;
     system::serve(descriptor, [&](const std::string& message) {
+        const json question = json::from_cbor(message);
+        json said;
         try {
             if (!plugin) plugin = &load_attended(name);
-            return io::packed(answer(*plugin, json::from_cbor(message)));
+            said = answer(*plugin, question);
         } catch (const std::bad_alloc&) {
-            return io::packed(json{{"out of memory", true}});
+            said = {{"out of memory", true}};
         } catch (const std::exception& e) {
-            return io::packed(json{{"error", e.what()}});
+            said = {{"error", e.what()}};
         }
+        said["number"] = question["number"];
+        return io::packed(said);
     });
     std::exit(0);
 }
