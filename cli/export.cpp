@@ -30,7 +30,7 @@ int run(const CLI::App& verb, const std::string& folder, const VerifyOptions& o,
                                         "--gamma-offset", "--activation", "--param-dtype",   "--affine-set",
                                         "--cast",         "--output",     "--residual",      "--residual-dtype",
                                         "--scale",        "--mask",       "--scale-inverse", "--scale-power-of-two",
-                                        "--part"})
+                                        "--part",         "--strides"})
                                .empty())
         throw Error(
             "a case says everything itself; --tier, a selection and fixed settings are accepted without --case");
@@ -143,6 +143,9 @@ void add_fixed_settings(CLI::App& verb, verify::FixedSettings& to) {
     add_value(verb, "--mask", to.mask, verify::parse_mask,
               "an input of N x S bytes says which positions count: tail, scattered, all, one or poisoned (default: "
               "there is none)");
+    verb.add_flag("--strides", to.strided,
+                  "ask for views of larger tensors, too, and for dy expanded along axes: an array's \"strides\" in "
+                  "case.json say which view of it the script is to make, for its kernel to read or fill");
 }
 
 }  // namespace

@@ -74,6 +74,11 @@ Judgement judge(const fs::path& folder, const fs::path& outputs = {},
     return j;
 }
 
+std::string text_of(const fs::path& file) {
+    std::ifstream in(file);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
 void eps_outside_the_root(const Inputs<double>& in, Outputs<double>& out) {
     const truth::Result t = truth::evaluate(in);
     for (const truth::Block& b : t.blocks)
@@ -310,6 +315,54 @@ TEST_CASE("a script has statistics of the part that is said, or the variant's ow
         });
         CHECK(judge(folder.path).failing("y", "") > 0);
     }
+}
+
+TEST_CASE("a script is asked for views with strides where that is said") {
+    const Selection selection{.variants = {"layer_norm", "batch_norm", "weight_norm"},
+                              .checks = {"accuracy"},
+                              .dtypes = {DType::f32},
+                              .layouts = {Layout::channels_first, Layout::channels_last}};
+    std::vector<std::string> left_out;
+    for (const Case& c : plan_export(selection, Tier::ci, left_out)) CHECK(c.strides == Strides::dense);
+    CHECK(std::ranges::find(left_out,
+                            "accuracy: views with strides, which a script makes of its arrays; --strides exports "
+                            "them") != left_out.end());
+    const std::vector<Case> all = plan_export(selection, Tier::ci, left_out, {.strided = true});
+    std::vector<Case> cases;
+    std::ranges::copy_if(all, std::back_inserter(cases),
+                         [](const Case& c) { return c.strides != Strides::dense && c.shape.size() < 1000; });
+    REQUIRE(cases.size() > 20);
+    const fs::path path = fs::temp_directory_path() / ("normlab-strides-" + std::to_string(::getpid()));
+    struct Removed {
+        const fs::path& path;
+        ~Removed() { fs::remove_all(path); }
+    } removed{path};
+    const Exported exported = export_cases(path, cases, left_out, silent, {.strided = true});
+    REQUIRE(exported.cases > 20);
+    fill_in(path);
+    const Judgement right = judge(path);
+    INFO(right.text);
+    for (const Outcome& o : right.outcomes) CHECK(o.skipped == "");
+    CHECK(right.summary.failed + right.summary.unresolved == 0);
+    CHECK(right.outcomes.size() == exported.cases);
+    fill_in(path, [](const Inputs<double>& in, Outputs<double>& out) {  // takes an expanded dy for a dense one
+        if (in.problem.gaps.dy.expands() && !out.dgamma.empty()) out.dgamma.back() *= 0.5;
+    });
+    CHECK(judge(path).failing("dgamma", "") > 0);
+}
+
+TEST_CASE("case.json says the strides of a view, in elements and one an axis") {
+    const Folder folder("layer_norm script f32 nchw train 3x8x1 strides=expanded_samples seed=1 check=accuracy");
+    const fs::path file = folder.calls().at(0) / "case.json";
+    const std::string said = text_of(file);
+    CHECK_THAT(said,
+               Contains(R"("name":"dy","file":"dy.npy","dtype":"float32","shape":[3,8],"axes":"N C","strides":[0,1])"));
+    CHECK_THAT(text_of(folder.calls().at(0) / "case.json"), !Contains(R"("axes":"C","strides")"));
+    fill_in(folder.path);
+    std::ofstream(file) << std::string(said).replace(said.find("[0,1]"), 5, "[0]");
+    CHECK_THROWS_WITH(judge(folder.path), Contains("strides = '[0]'"));
+    std::ofstream(file) << std::string(said).replace(said.find("[0,1]"), 5, "[1,1]");
+    CHECK_THROWS_WITH(judge(folder.path), Contains("case.json"));  // elements would overlap
 }
 
 TEST_CASE("a script has other entries of gamma and beta where that is said") {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "verify/truth/elements.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -13,9 +14,22 @@ std::string bytes_of(const std::vector<double>& v) {
     return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(double)};
 }
 
+// Along an axis of one element a stride says nothing.
+std::string strides_of(const Problem& p, const Gaps& gaps) {
+    const Steps steps = p.tensor(nullptr, p.dtype, gaps).steps();
+    return fmt::format(" {},{},{}", p.shape.N > 1 ? steps.sample : 0, p.shape.C > 1 ? steps.channel : 0,
+                       p.shape.S > 1 ? steps.position : 0);
+}
+// Of two tensors; both dense: "".
+std::string strides_of(const Problem& p, const Gaps& one, const Gaps& other) {
+    const std::string dense = strides_of(p, {}), both = strides_of(p, one) + strides_of(p, other);
+    return both == dense + dense ? "" : both;
+}
+
 // Everything that decides what a forward call gives.
 std::string content_of(const Inputs<double>& in) {
     std::string key = content_of_problem(in.problem);
+    key += strides_of(in.problem, in.problem.gaps.y, {});
     if (in.problem.spec.running != Running::none) key += fmt::format(" {}", in.state.count);
     for (const std::vector<double>* v :
          {&in.x, &in.residual, &in.gamma, &in.beta, &in.tau, &in.state.mean, &in.state.var, &in.state.sigma})
@@ -25,8 +39,9 @@ std::string content_of(const Inputs<double>& in) {
 }
 
 // Of a backward call; none: "".
-std::string cotangent_of(const std::vector<double>& dy, const std::vector<double>& ds) {
-    return bytes_of(dy) + (dy.empty() || ds.empty() ? "" : " " + bytes_of(ds));
+std::string cotangent_of(const Problem& p, const std::vector<double>& dy, const std::vector<double>& ds) {
+    if (dy.empty()) return "";
+    return bytes_of(dy) + (ds.empty() ? "" : " " + bytes_of(ds)) + strides_of(p, p.gaps.dy, p.gaps.dx);
 }
 
 std::string cotangents_of(const Inputs<double>& in) {
@@ -60,6 +75,7 @@ std::string content_of_problem(const Problem& p) {
         key += fmt::format(" output {} {} {} {}", name_of(*s.output), name_of(s.scale), s.scale_power_of_two,
                            s.scale_inverse);
     if (s.masked) key += " masked";
+    key += strides_of(p, p.gaps.x, {});
     if (is_narrow(p.params())) key += fmt::format(" params {}", name_of(p.params()));
     if (s.correction == Correction::renorm) key += fmt::format(" {} {}", s.r_max, s.d_max);
     return key;
@@ -67,8 +83,8 @@ std::string content_of_problem(const Problem& p) {
 
 std::vector<double> logical_values(const Problem& p, const ConstTensor& x) {
     std::vector<double> v(x.data ? static_cast<std::size_t>(p.shape.size()) : 0);
-    for (std::size_t i = 0; i < v.size(); ++i)
-        v[i] = read_element<double>(x.data, x.dtype, static_cast<std::int64_t>(memory_index(p, i)));
+    if (x.data)
+        for_elements(x, [&](std::size_t i, std::int64_t at) { v[i] = read_element<double>(x.data, x.dtype, at); });
     return v;
 }
 
@@ -92,7 +108,7 @@ std::size_t CallIndex::add(const Inputs<double>& in) {
     const auto [group, is_new] = groups_.try_emplace(content_of(in), entries_.size());
     if (is_new) entries_.emplace_back();
     std::vector<Entry>& same = entries_[group->second];
-    const std::string dy = cotangent_of(in.dy, in.ds), second = cotangents_of(in);
+    const std::string dy = cotangent_of(in.problem, in.dy, in.ds), second = cotangents_of(in);
     if (dy.empty() && !same.empty()) return same.front().number;
     for (Entry& e : same) {
         if (!e.dy.empty() && e.dy != dy) continue;
@@ -111,14 +127,14 @@ std::optional<CallIndex::Forward> CallIndex::forward(const Inputs<double>& in) c
     return Forward{found->second, entries_[found->second].front().number};
 }
 
-std::optional<std::size_t> CallIndex::backward(std::size_t group, const std::vector<double>& dy,
+std::optional<std::size_t> CallIndex::backward(std::size_t group, const Problem& problem, const std::vector<double>& dy,
                                                const std::vector<double>& ds) const {
-    const auto found = std::ranges::find(entries_[group], cotangent_of(dy, ds), &Entry::dy);
+    const auto found = std::ranges::find(entries_[group], cotangent_of(problem, dy, ds), &Entry::dy);
     return found == entries_[group].end() ? std::nullopt : std::optional(found->number);
 }
 
 std::optional<std::size_t> CallIndex::backward_backward(std::size_t group, const Inputs<double>& in) const {
-    const std::string dy = bytes_of(in.dy), second = cotangents_of(in);
+    const std::string dy = cotangent_of(in.problem, in.dy, {}), second = cotangents_of(in);
     for (const Entry& e : entries_[group])
         if (e.dy == dy && e.second == second) return e.number;
     return {};

@@ -8,12 +8,12 @@
 
 namespace normlab::verify {
 
-/// All of a problem that decides what a call gives, device and strides apart. Without running statistics evaluation is
-/// the call that training is.
+/// All of a problem that decides what a call gives, the device apart, and the strides of x, which all calls have.
+/// Without running statistics evaluation is the call that training is.
 std::string content_of_problem(const Problem& problem);
 
 /// The numbers of a forward call, from the arrays of an implementation's plan; of dy or ds alone (null: none) for a
-/// backward call. Arrays are dense and on the host.
+/// backward call. Arrays are on the host.
 Inputs<double> inputs_of(const Problem& problem, const ForwardArgs& args);
 std::vector<double> logical_values(const Problem& problem, const ConstTensor& x);
 /// Puts the dy and the cotangents of a double backward's call into `in`.
@@ -33,8 +33,9 @@ public:
         std::size_t group, number;
     };
     std::optional<Forward> forward(const Inputs<double>& in) const;
-    /// The number of the call of that group with this dy and, of a layer with a residual, this ds.
-    std::optional<std::size_t> backward(std::size_t group, const std::vector<double>& dy,
+    /// The number of the call of that group with this dy and, of a layer with a residual, this ds; dy and dx lie as the
+    /// problem says.
+    std::optional<std::size_t> backward(std::size_t group, const Problem& problem, const std::vector<double>& dy,
                                         const std::vector<double>& ds) const;
     /// The same with these cotangents, of `in`.
     std::optional<std::size_t> backward_backward(std::size_t group, const Inputs<double>& in) const;
@@ -42,7 +43,7 @@ public:
 private:
     struct Entry {
         std::size_t number;
-        std::string dy;      // its bytes, and those of ds; "": none
+        std::string dy;      // its bytes and those of ds, the strides of dy and dx; "": none
         std::string second;  // those of v, u and w; "": none
     };
     std::map<std::string, std::size_t> groups_;  // by problem, x, gamma, beta and State

@@ -35,6 +35,7 @@ constexpr std::string_view many = "hundreds of calls a case; --check exports it"
 constexpr NotExported not_exported[] = {{"gradient_masks", memory},
                                         {"repeat", memory},
                                         {"reuse", memory},
+                                        {"gaps", memory},
                                         {"threads", memory},
                                         {"many_calls", memory},
                                         {"combinations", memory},
@@ -122,6 +123,10 @@ std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::s
             reasons[without->why].insert(c.check);
             continue;
         }
+        if (c.strides != Strides::dense && !fixed.strided) {
+            reasons["views with strides, which a script makes of its arrays; --strides exports them"].insert(c.check);
+            continue;
+        }
         c = as_a_script(fixed.applied(std::move(c)));
         c.implementation = script_name;
         if (fixed.running == Running::none && c.spec().correction == Correction::renorm) {
@@ -163,7 +168,7 @@ Exported export_cases(const fs::path& folder, const std::vector<Case>& cases, st
         for (const Inputs<double>& call : recording.calls) {
             const std::size_t n = index.add(call);
             if (n == calls.size()) calls.push_back(call);
-            else if (calls[n].dy.empty()) calls[n].dy = call.dy;
+            else if (calls[n].dy.empty()) calls[n] = call;
             if (call.twice()) calls[n].v = call.v, calls[n].u = call.u, calls[n].w = call.w;
             numbers.back().insert(n);
         }

@@ -80,18 +80,19 @@ public:
             spread = p_.spec.running == Running::sigma ? "sigma" : "var";
         const std::string parameter_axes = weights ? "1 C 1" : entry_axes();
         const DType params = p_.params();
-        input(x, in_memory(in_.x), p_.dtype, tensor_, axes_);
-        input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_);
+        const TensorGaps& gaps = p_.gaps;
+        input(x, in_memory(in_.x), p_.dtype, tensor_, axes_, gaps.x);
+        input("d" + y, in_memory(in_.dy), p_.dtype, tensor_, axes_, gaps.dy);
         const DType sums = p_.residuals();
-        input("residual", in_memory(in_.residual), sums, tensor_, axes_);
+        input("residual", in_memory(in_.residual), sums, tensor_, axes_, gaps.x);
         if (p_.spec.masked) mask();
         input("scale", in_.scale, DType::f32, std::vector{p_.scale_count()}, "1");
-        if (!in_.dy.empty()) input("ds", in_memory(in_.ds), sums, tensor_, axes_);
+        if (!in_.dy.empty()) input("ds", in_memory(in_.ds), sums, tensor_, axes_, gaps.dx);
         input(gamma, in_.gamma, params, parameters, parameter_axes);
         input("beta", in_.beta, params, parameters, parameter_axes);
         input("tau", in_.tau, params, parameters, parameter_axes);
         if (in_.twice()) {
-            input(weights ? "p" : "v", in_memory(in_.v), p_.dtype, tensor_, axes_);
+            input(weights ? "p" : "v", in_memory(in_.v), p_.dtype, tensor_, axes_, gaps.dx);
             input(weights ? "q" : "u", in_.u, params, parameters, parameter_axes);
             input("w", in_.w, params, parameters, parameter_axes);
         }
@@ -102,22 +103,23 @@ public:
 
         ordered_json outputs = ordered_json::array(), optional = ordered_json::array();
         const auto add = [&](ordered_json& to, const std::string& name, DType dtype, const auto& shape,
-                             const std::string& axes) { to.push_back(entry(name, dtype, shape, axes)); };
-        add(outputs, y, p_.outputs(), tensor_, axes_);
+                             const std::string& axes,
+                             const Gaps& between = {}) { to.push_back(entry(name, dtype, shape, axes, between)); };
+        add(outputs, y, p_.outputs(), tensor_, axes_, gaps.y);
         if (p_.spec.finds_scale())
             add(outputs, "scale", DType::f32, std::vector{p_.scale_count()},
                 p_.spec.scale == Scale::block ? "one a block" : "N S pieces_of_128_channels");
-        if (p_.spec.adds()) add(outputs, "s", sums, tensor_, axes_);
+        if (p_.spec.adds()) add(outputs, "s", sums, tensor_, axes_, gaps.x);
         if (!in_.dy.empty()) {
-            if (p_.spec.adds()) add(outputs, "dresidual", sums, tensor_, axes_);
-            add(outputs, "d" + x, p_.dtype, tensor_, axes_);
+            if (p_.spec.adds()) add(outputs, "dresidual", sums, tensor_, axes_, gaps.dx);
+            add(outputs, "d" + x, p_.dtype, tensor_, axes_, gaps.dx);
             if (!in_.gamma.empty()) add(outputs, "d" + gamma, params, parameters, parameter_axes);
             if (!in_.beta.empty()) add(outputs, "dbeta", params, parameters, parameter_axes);
             if (p_.spec.thresholds()) add(outputs, "dtau", params, parameters, parameter_axes);
         }
         if (in_.twice()) {
-            add(outputs, "dd" + x, p_.dtype, tensor_, axes_);
-            add(outputs, "dd" + y, p_.dtype, tensor_, axes_);
+            add(outputs, "dd" + x, p_.dtype, tensor_, axes_, gaps.dx);
+            add(outputs, "dd" + y, p_.dtype, tensor_, axes_, gaps.dx);
             if (!in_.gamma.empty()) add(outputs, "dd" + gamma, params, parameters, parameter_axes);
         }
         const std::vector<std::int64_t> blocks{p_.statistics_count()};
@@ -159,12 +161,18 @@ private:
         return std::string(axes[static_cast<std::size_t>(p_.spec.affine_set)]);
     }
 
-    static ordered_json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape,
-                              const std::string& axes) {
+    ordered_json entry(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape,
+                       const std::string& axes, const Gaps& between = {}) const {
         ordered_json e{{"name", name}, {"file", name + ".npy"}, {"dtype", name_in_files(dtype)}};
         if (is_narrow(dtype)) e["stored_as"] = "uint16";
         if (size_of(dtype) == 1) e["stored_as"] = "uint8";
         e["shape"] = shape, e["axes"] = axes;
+        if (between != Gaps{}) {
+            const Steps s = p_.tensor(nullptr, dtype, between).steps();
+            e["strides"] = shape.size() == 2                    ? std::vector{s.sample, s.channel}
+                           : p_.layout == Layout::channels_last ? std::vector{s.sample, s.position, s.channel}
+                                                                : std::vector{s.sample, s.channel, s.position};
+        }
         return e;
     }
 
@@ -192,10 +200,10 @@ private:
 
     // Nothing where there are no values.
     void input(const std::string& name, const std::vector<double>& values, DType dtype,
-               const std::vector<std::int64_t>& shape, const std::string& axes) {
+               const std::vector<std::int64_t>& shape, const std::string& axes, const Gaps& between = {}) {
         if (values.empty()) return;
         io::write_npy_in_part(path_ / (name + ".npy"), array_in_files(dtype, shape, values));
-        inputs_.push_back(entry(name, dtype, shape, axes));
+        inputs_.push_back(entry(name, dtype, shape, axes, between));
         ++files_;
     }
     void mask() {

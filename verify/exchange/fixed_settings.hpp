@@ -45,6 +45,7 @@ struct FixedSettings {
     bool scale_power_of_two = false, scale_inverse = false;
     std::optional<double> part;  ///< of layers that divide by a root mean square; where nothing is said the variant's
     MaskPattern mask = MaskPattern::none;  ///< of layers that may have one
+    bool strided = false;                  ///< calls whose tensors are views with strides are asked for, too
     bool as_cases_say = false;             ///< of options: no case is refused for them
 
     bool any() const { return convention || eps || momentum || running; }

@@ -15,6 +15,7 @@
 #include "norms/names.hpp"
 #include "system/shell.hpp"
 #include "verify/exchange/judge_answers.hpp"
+#include "verify/truth/elements.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -50,7 +51,7 @@ public:
     void backward(const BackwardArgs& a) const override {
         std::size_t group;
         std::memcpy(&group, a.saved.opaque, sizeof group);
-        const auto number = answers_.index().backward(group, logical_values(p_, a.dy), logical_values(p_, a.ds));
+        const auto number = answers_.index().backward(group, p_, logical_values(p_, a.dy), logical_values(p_, a.ds));
         if (!number) throw Unsuitable("not exported: the script was not asked for a gradient that this case takes");
         const Answer& answer = answers_[*number];
         if (const auto* dx = answer.find(Quantity::dx); dx && a.gradients.dx.data) write(*dx, a.gradients.dx);
@@ -80,8 +81,9 @@ public:
 
 private:
     void write(const std::vector<double>& logical, const Tensor& to) const {
-        for (std::size_t i = 0; i < logical.size(); ++i)
-            write_element(to.data, to.dtype, static_cast<std::int64_t>(memory_index(p_, i)), logical[i]);
+        for_elements(to, [&](std::size_t i, std::int64_t at) {
+            if (i < logical.size()) write_element(to.data, to.dtype, at, logical[i]);
+        });
     }
     void write(const std::vector<double>& by_channel, void* to) const {
         for (std::size_t c = 0; c < by_channel.size(); ++c)
@@ -149,8 +151,8 @@ public:
     std::string name() const override { return options_.name; }
     std::string description() const override { return "what a script wrote into " + options_.folder.string(); }
     Support supports(const Problem& p) const override {
-        if (!p.dense()) return {"sliced views were not exported"};
-        return {problems_.contains(content_of_problem(p)) ? "" : "not exported"};
+        if (problems_.contains(content_of_problem(p))) return {};
+        return {p.dense() ? "not exported" : "views with these strides were not exported"};
     }
     DType state_dtype(const Problem& p) const override { return answers_.state_dtype(p.spec.variant, p.dtype); }
     Accumulation accumulation(DType) const override { return options_.accumulation; }

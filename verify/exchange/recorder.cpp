@@ -58,7 +58,7 @@ public:
         std::memcpy(&number, a.saved.opaque, sizeof number);
         RecordedForward& call = notebook_.forwards[number];
         call.differentiated = true;
-        Inputs<double> in = call.in;
+        Inputs<double> in = inputs_of_backward(call);
         in.dy = logical_values(problem_, a.dy), in.ds = logical_values(problem_, a.ds);
         notebook_.backwards.push_back(std::move(in));
         BackwardArgs args = a;
@@ -72,7 +72,7 @@ public:
         std::size_t number;
         std::memcpy(&number, a.saved.opaque, sizeof number);
         RecordedForward& call = notebook_.forwards[number];
-        Inputs<double> in = call.in;
+        Inputs<double> in = inputs_of_backward(call);
         add_cotangents(in, a);
         notebook_.backwards.push_back(std::move(in));
         BackwardBackwardArgs args = a;
@@ -82,6 +82,13 @@ public:
     }
 
 private:
+    // Each plan knows where the tensors of its own calls lie.
+    Inputs<double> inputs_of_backward(const RecordedForward& call) const {
+        Inputs<double> in = call.in;
+        in.problem.gaps.dy = problem_.gaps.dy, in.problem.gaps.dx = problem_.gaps.dx;
+        return in;
+    }
+
     Problem problem_;
     Notebook& notebook_;
     std::unique_ptr<Plan> plan_;
@@ -93,7 +100,6 @@ public:
     std::string description() const override { return "the reference, writing down what it is asked"; }
     Support supports(const Problem& p) const override {
         if (!is_kernel_dtype(p.dtype)) return {fmt::format("{}: no array of a script has it", name_of(p.dtype))};
-        if (!p.dense()) return {"strides: a file has elements, and nothing between them"};
         if (p.slices() > 1) return {"stat_batch: a script's call normalises one batch"};
         if (const std::string reason = fixed.refuses(p); !reason.empty()) return {reason};
         return reference_.supports(p);

@@ -207,6 +207,12 @@ VectorArray array_of(const json& entry, const std::filesystem::path& folder) {
         wrong("stored_as", entry["stored_as"], io::in_quotes(std::string(bits)));
     for (const DType d : {DType::e4m3, DType::e5m2})
         if (dtype == name_in_files(d)) array.bits = d;
+    if (entry.contains("strides")) {
+        array.strides = list("strides", entry["strides"], whole);
+        if (array.strides.size() != array.shape.size() || array.shape.size() < 2 || array.shape.size() > 3 ||
+            std::ranges::any_of(array.strides, [](std::int64_t s) { return s < 0; }))
+            wrong("strides", entry["strides"], "one of 0 or more for each axis of an array of two or three");
+    }
     return array;
 }
 

@@ -5,6 +5,8 @@
 //     momentum_weighs = old the old one
 //   inputs, outputs, outputs64, outputs_ref80: lists of {name, file, dtype, shape}; 16-bit ones are stored_as uint16,
 //     their bits (or as they are), those of 8 bits as uint8
+//   strides (of normlab export): of an entry of these lists, in elements, one an axis: the view of a larger tensor as
+//     which the script is to have the array, 0 along an axis whose elements are one; files are dense
 //   optional_outputs (of normlab export): likewise; they may be missing, running statistics may be float32,
 //     and --vectors does not look at them
 //   expect_error: null, or the message with which the outside refuses the call; tags: words
@@ -28,9 +30,10 @@ struct VectorArray {
     std::filesystem::path file;
     io::ElementType type = io::ElementType::f64;
     std::vector<std::int64_t> shape;
-    std::vector<double> values = {};  ///< after load()
-    bool or_f32 = false;              ///< load() takes f32 for f64 too
-    std::optional<DType> bits = {};   ///< of type u8: whose bits they are, if not whole numbers
+    std::vector<double> values = {};         ///< after load()
+    bool or_f32 = false;                     ///< load() takes f32 for f64 too
+    std::optional<DType> bits = {};          ///< of type u8: whose bits they are, if not whole numbers
+    std::vector<std::int64_t> strides = {};  ///< none: dense
 };
 
 /// What case.json calls a dtype: "float32", "bfloat16".

@@ -86,6 +86,19 @@ std::vector<double> logical(const Problem& p, const std::vector<double>& file) {
     return v;
 }
 
+// Where the elements of a view with these strides lie; of an axis of one element they say nothing.
+Gaps gaps_of(const Problem& p, const VectorArray* a) {
+    if (!a || a->strides.empty()) return {};
+    Tensor view{nullptr, p.dtype, p.shape, p.layout};
+    const auto step = [&](std::size_t axis) {
+        return a->shape[axis] <= 1 ? 0 : a->strides[axis] == 0 ? expanded : a->strides[axis];
+    };
+    const bool last = p.layout == Layout::channels_last && a->shape.size() == 3;
+    view.sample_stride = step(0), view.channel_stride = step(last ? 2 : 1);
+    if (a->shape.size() == 3) view.position_stride = step(last ? 1 : 2);
+    return view.gaps();
+}
+
 class Call {
 public:
     Call(const VectorFile& v, std::string step)
@@ -131,6 +144,12 @@ public:
             ((may_keep_state(own) && own.running == Running::none) || a.track_running_stats.value_or(false)))
             throw Error("evaluation needs running statistics; there are none");
         p.layout = v.attributes.layout;
+        const auto output = [&](std::string_view base) -> const VectorArray* {
+            const auto at = v.outputs.find(std::string(base));
+            return at == v.outputs.end() ? nullptr : &at->second.array;
+        };
+        p.gaps = {gaps_of(p, &x), gaps_of(p, output(names.y)), gaps_of(p, input(of_y)),
+                  gaps_of(p, output("d" + std::string(names.x)))};
         out.in.x = logical(p, x.values);
         const auto as_x = [&](std::string_view base) -> std::vector<double> {
             const VectorArray* found = input(base);

@@ -8,8 +8,8 @@
 namespace normlab::verify {
 
 /// f(logical number, place in memory), in logical order.
-template <class F>
-void for_elements(const Tensor& t, F f) {
+template <class Byte, class F>
+void for_elements(const BasicTensor<Byte>& t, F f) {
     const Steps at = t.steps();
     std::size_t i = 0;
     for (std::int64_t n = 0; n < t.shape.N; ++n)
