@@ -5,9 +5,11 @@
 
 namespace normlab::python {
 
-void define_truth(pybind11::module_& m);
-void define_layers(pybind11::module_& m);
-void define_fold(pybind11::module_& m);
-void define_noise(pybind11::module_& m);
+namespace py = pybind11;
+
+void define_truth(py::module_& m);
+void define_layers(py::module_& m);
+void define_fold(py::module_& m);
+void define_noise(py::module_& m);
 
 }  // namespace normlab::python

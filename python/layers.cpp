@@ -86,7 +86,7 @@ public:
         return all;
     }
     std::string implementation() const { return implementation_->name(); }
-    std::string mode() const { return std::string(name_of(problem_.mode)); }
+    std::string accumulation() const { return std::string(name_of(implementation_->accumulation(problem_.dtype))); }
 
     // With a residual "x" is s.
     py::dict gradients(const std::string& variant, const py::dict& options, const py::dict& arrays,
@@ -181,7 +181,7 @@ void define_layers(py::module_& m) {
         .def("gradients", &Call::gradients)
         .def("second_gradients", &Call::second_gradients)
         .def_property_readonly("implementation", &Call::implementation)
-        .def_property_readonly("mode", &Call::mode);
+        .def_property_readonly("accumulation", &Call::accumulation);
     m.def("initial_state", [](const std::string& variant, const py::dict& options, std::int64_t channels) {
         if (channels < 0) throw Error(fmt::format("{} channels; 0 or more is accepted", channels));
         const Spec spec = spec_of(variant, options);

@@ -25,16 +25,18 @@ void require_above(const char* what, double v, double least) {
         throw Error(fmt::format("{} = {}; a number above {} is accepted", what, v, least));
 }
 
+struct Laws {};  // their name in Python
+
 // A law of m alone, for batches of `least` and more.
 template <double (*law)(double)>
-void define_law(py::module_& m, const char* name, double least) {
-    m.def(name, [least](double of) { return require_range("m", of, least), law(of); });
+void define_law(py::class_<Laws>& m, const char* name, double least) {
+    m.def_static(name, [least](double of) { return require_range("m", of, least), law(of); });
 }
 
 }  // namespace
 
 void define_noise(py::module_& package) {
-    py::module_ m = package.def_submodule("noise");
+    py::class_<Laws> m(package, "noise");
     define_law<theory::variance_of_mean>(m, "variance_of_mean", 1);
     define_law<theory::mean_of_variance>(m, "mean_of_variance", 1);
     define_law<theory::mean_sigma>(m, "mean_sigma", 2);
@@ -45,64 +47,64 @@ void define_noise(py::module_& package) {
     define_law<theory::x_hat_kurtosis>(m, "x_hat_kurtosis", 2);
     define_law<theory::mean_relu>(m, "mean_relu", 2);
     define_law<theory::gradient_fraction>(m, "gradient_fraction", 2);
-    m.def("moments", [](const std::string& name) {
+    m.def_static("moments", [](const std::string& name) {
         constexpr std::string_view names[] = {"normal", "uniform", "exponential"};
         constexpr random::Distribution all[] = {random::Distribution::normal, random::Distribution::uniform,
                                                 random::Distribution::exponential};
         const theory::Moments of = theory::moments(all[place_of("distribution", name, names)]);
         return std::pair(of.mu3, of.kurtosis);
     });
-    m.def("variance_of_variance", [](double of, double kurtosis) {
+    m.def_static("variance_of_variance", [](double of, double kurtosis) {
         require_range("m", of, 1), require_range("kurtosis", kurtosis, 1);
         return theory::variance_of_variance(of, kurtosis);
     });
-    m.def("covariance", [](double of, double mu3) {
+    m.def_static("covariance", [](double of, double mu3) {
         require_range("m", of, 1), require_range("mu3", mu3, -HUGE_VAL);
         return theory::covariance(of, mu3);
     });
-    m.def("mean_inverse_capped", [](double of, int power, double limit) {
+    m.def_static("mean_inverse_capped", [](double of, int power, double limit) {
         require_range("m", of, 2), require_range("power", power, 1, 2), require_above("limit", limit, 0);
         return theory::mean_inverse_capped(of, power, limit);
     });
-    m.def("x_hat_law", [](double of, double t) {
+    m.def_static("x_hat_law", [](double of, double t) {
         require_range("m", of, 3), require_range("t", t, 0);
         return theory::x_hat_law(of, t);
     });
-    m.def("chi_squared_law", [](double k, double y) {
+    m.def_static("chi_squared_law", [](double k, double y) {
         require_above("k", k, 0), require_range("y", y, 0);
         return theory::chi_squared_law(k, y);
     });
-    m.def("clusters_variance_of_mean", [](double c, double k, double rho) {
+    m.def_static("clusters_variance_of_mean", [](double c, double k, double rho) {
         require_range("c", c, 1), require_range("k", k, 1), require_range("rho", rho, 0, 1);
         return theory::clusters_variance_of_mean(c, k, rho);
     });
-    m.def("moving_average_variance", [](double of, double alpha, double steps) {
+    m.def_static("moving_average_variance", [](double of, double alpha, double steps) {
         require_range("m", of, 1), require_range("alpha", alpha, 0, 1), require_range("steps", steps, 0);
         return theory::moving_average_variance(of, alpha, steps);
     });
-    m.def("clipped_r", [](double of, double r_max) {
+    m.def_static("clipped_r", [](double of, double r_max) {
         require_range("m", of, 2), require_range("r_max", r_max, 1);
         return theory::clipped_r(of, r_max);
     });
-    m.def("clipped_d", [](double of, double d_max) {
+    m.def_static("clipped_d", [](double of, double d_max) {
         require_range("m", of, 1), require_range("d_max", d_max, 0);
         return theory::clipped_d(of, d_max);
     });
-    m.def("growth_linear", [](double of) {
+    m.def_static("growth_linear", [](double of) {
         require_range("m", of, 2);
         const theory::Growth g = theory::growth_linear(of);
         return std::pair(g.a, g.rate);
     });
-    m.def("growth_relu", [](double of) {
+    m.def_static("growth_relu", [](double of) {
         require_range("m", of, 2);
         const theory::Growth g = theory::growth_relu(of);
         return std::pair(g.a, g.rate);
     });
-    m.def("sphere_gradient", [](double of, double p) {
+    m.def_static("sphere_gradient", [](double of, double p) {
         require_above("m", of, 3), require_range("p", p, 1);
         return theory::sphere_gradient(of, p);
     });
-    m.def("sphere_gradient_squared", [](double of, double p) {
+    m.def_static("sphere_gradient_squared", [](double of, double p) {
         require_above("m", of, 5), require_range("p", p, 1);
         return theory::sphere_gradient_squared(of, p);
     });

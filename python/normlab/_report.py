@@ -101,7 +101,8 @@ class Report:
     @property
     def findings(self) -> list[dict[str, Any]]:
         """Each finding as a record: case, check, quantity, error, bound, verdict, where, cause, rerun ..."""
-        return self._document()["findings"]
+        findings: list[dict[str, Any]] = self._document()["findings"]
+        return findings
 
     def to_dataframe(self) -> pandas.DataFrame:
         """The findings as a table of the package pandas, a row each; numbers that JSON has as text ("inf", "nan") are numbers here."""
@@ -109,7 +110,7 @@ class Report:
             import pandas
         except ImportError:
             raise TypeError("to_dataframe() needs the package pandas, which is not installed; report.findings is the same as a list") from None
-        table = pandas.DataFrame.from_records(self.findings)
+        table: pandas.DataFrame = pandas.DataFrame.from_records(self.findings)
         for column in ("error", "bound", "ratio"):
             if column in table:
                 table[column] = pandas.to_numeric(table[column])
@@ -124,16 +125,19 @@ class Report:
     @property
     def diagnosis(self) -> list[dict[str, Any]]:
         """What fails, sorted by its cause: each with the number of findings, an example and the line that reruns it."""
-        return self._document()["diagnosis"]
+        diagnosis: list[dict[str, Any]] = self._document()["diagnosis"]
+        return diagnosis
 
     @property
     def accuracy_class(self) -> list[dict[str, Any]]:
         """How accurate the function is, beside whether it holds what it promises."""
-        return self._document()["accuracy_class"]
+        classes: list[dict[str, Any]] = self._document()["accuracy_class"]
+        return classes
 
     @property
     def summary(self) -> dict[str, Any]:
-        return self._document()["summary"]
+        summary: dict[str, Any] = self._document()["summary"]
+        return summary
 
     def tables(self) -> str:
         """The tables that `normlab verify` prints: accuracy class, one row a check, what was skipped."""

@@ -93,6 +93,8 @@ class Saved:
         """Of a y of 8 bits, where it was found."""
         self.implementation = core.implementation
         """Whose kernels ran: "cpu", or "reference" where these have not all that was asked."""
+        self.accumulation = core.accumulation
+        """What they promise of their sums, for normlab.truth(..., accumulation=saved.accumulation)."""
 
 
 class Gradients(tuple[Any, ...]):
