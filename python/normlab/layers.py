@@ -39,7 +39,7 @@ __all__ = ["State", "Saved", "Gradients", "forward", "backward", "backward_backw
 
 
 class State:
-    """Running statistics, float64, one entry a channel: mean, and var or sigma, whichever the layer keeps. `count` is the number of
+    """Running statistics, float64, one entry a channel: mean, and var or sigma, whichever the layer keeps; copies of what is given. `count` is the number of
     steps. forward in training moves them where they lie."""
 
     def __init__(self, mean: ArrayLike, var: ArrayLike | None = None, sigma: ArrayLike | None = None, count: int = 0) -> None:
