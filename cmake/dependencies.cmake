@@ -17,7 +17,15 @@ endif()
 find_path(NORMLAB_XTENSOR_BLAS_INCLUDE_DIR xtensor-blas/xlinalg.hpp REQUIRED)
 add_library(normlab_xtensor_blas INTERFACE)
 target_include_directories(normlab_xtensor_blas SYSTEM INTERFACE ${NORMLAB_XTENSOR_BLAS_INCLUDE_DIR})
-target_link_libraries(normlab_xtensor_blas INTERFACE xtensor normlab_blas)
+target_link_libraries(normlab_xtensor_blas INTERFACE xtensor)
+# verify multiplies small matrices, in five places. A Python wheel does it by the loops that xtensor-blas has of its own, and carries no BLAS.
+option(NORMLAB_OPENBLAS "verify multiplies with OpenBLAS; OFF: with loops of xtensor-blas" ON)
+mark_as_advanced(NORMLAB_OPENBLAS)
+if(NORMLAB_OPENBLAS)
+  target_link_libraries(normlab_xtensor_blas INTERFACE normlab_blas)
+else()
+  target_compile_definitions(normlab_xtensor_blas INTERFACE XTENSOR_USE_FLENS_BLAS)
+endif()
 
 # normlab_catch2: Catch2 2 or 3 with its main(). Tests ask __has_include(<catch2/catch.hpp>) for which one it is.
 if(NORMLAB_TESTS)

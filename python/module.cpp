@@ -5,6 +5,7 @@
 
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "python/alone.hpp"
 #include "python/report.hpp"
 
 namespace py = pybind11;
@@ -99,7 +100,8 @@ PYBIND11_MODULE(_core, m) {
         .def("text", &python::Report::text)
         .def("tables", &python::Report::tables)
         .def("json", &python::Report::json)
-        .def("html", &python::Report::html);
+        .def("html", &python::Report::html)
+        .def("compare", &python::Report::compare);
     m.def("check", &check);
     m.def("variant", &variant);
     m.def("variants", [] {
@@ -107,5 +109,9 @@ PYBIND11_MODULE(_core, m) {
         for (const Variant* v : all_variants()) names.emplace_back(v->name);
         return names;
     });
+    python::define_truth(m);
+    python::define_layers(m);
+    python::define_fold(m);
+    python::define_noise(m);
     m.attr("__version__") = NORMLAB_VERSION;
 }

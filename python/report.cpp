@@ -8,10 +8,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "io/error.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "verify/exchange/export.hpp"
+#include "verify/report/baseline.hpp"
 #include "verify/report/html.hpp"
+#include "verify/report/lines.hpp"
 #include "verify/run/explain.hpp"
 #include "verify/run/run_cases.hpp"
 #include "verify/run/shrink.hpp"
@@ -111,6 +114,50 @@ std::string Report::text() const {
 
 std::string Report::html() const {
     return verify::html_text(outcomes_, {.seconds = seconds_, .call = "normlab.check()"});
+}
+
+py::dict Report::compare(const std::string& path) const {
+    try {
+        const verify::Baseline then(path);
+        std::vector<Case> cases;
+        for (const verify::Outcome& o : outcomes_) cases.push_back(o.test);
+        then.require_overlap(cases);
+        const verify::BaselineResult result = then.compare(outcomes_);
+        std::string text;
+        const auto records = [&](const std::vector<verify::Loss>& changes, auto line) {
+            py::list all;
+            for (const verify::Loss& c : changes) {
+                const std::string rerun = verify::rerun_line(*c.outcome, "normlab");
+                text += fmt::format("{}\n  rerun: {}\n", line(c), rerun);
+                py::dict record;
+                record["case"] = c.outcome->title(), record["check"] = c.outcome->test.check;
+                record["quantity"] = c.finding->quantity, record["label"] = c.finding->label;
+                record["verdict"] = std::string(verify::name_of(c.finding->verdict));
+                record["error"] = c.finding->error, record["bound"] = c.finding->bound;
+                record["error_then"] = c.then, record["where"] = c.finding->where, record["rerun"] = rerun;
+                all.append(record);
+            }
+            return all;
+        };
+        const auto change = [&](const verify::Loss& c) { return then.change_line(c); };
+        std::vector<verify::Loss> worse = result.losses;
+        std::erase_if(worse, [&](const verify::Loss& l) {  // those are among what fails already
+            return std::ranges::any_of(result.failing, [&](const verify::Loss& f) { return f.finding == l.finding; });
+        });
+        py::dict all;
+        all["failing"] = records(result.failing, change);
+        all["worse"] = records(worse, [&](const verify::Loss& l) { return then.loss_line(l); });
+        all["holding"] = records(result.holding, change);
+        all["compared"] = result.compared, all["better"] = result.better;
+        all["text"] = text + fmt::format(
+                                 "{}: {} compared, {} fail and did not, {} hold and did not, {} others worse, {} "
+                                 "better",
+                                 path, result.compared, result.failing.size(), result.holding.size(), worse.size(),
+                                 result.better);
+        return all;
+    } catch (const io::InputError& e) {
+        throw Error(e.what());
+    }
 }
 
 Report check(Function& f, const Chosen& chosen, const py::object& progress) {

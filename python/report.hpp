@@ -26,6 +26,9 @@ public:
     std::string tables() const { return verify::tables_text(outcomes_); }
     std::string json() const { return verify::json_text(outcomes_, summary_, seconds_, "normlab"); }
     std::string html() const;
+    /// Against a report that was saved before: {"failing", "holding", "worse": records, "compared", "better": numbers,
+    /// "text"}. Throws Error where the file is none, or has none of these cases.
+    py::dict compare(const std::string& path) const;
     const std::vector<std::string>& left_out() const { return left_out_; }
 
 private:

@@ -208,6 +208,24 @@ TEST_CASE(
     CHECK(better.better == 1);
 }
 
+TEST_CASE("a baseline tells what fails and did not, and what holds and did not") {
+    const auto changes = [](Verdict then, Verdict now) {
+        const Scratch file(json_of({outcome(then)}));
+        const std::vector<Outcome> current{outcome(now)};
+        const Baseline baseline(file.path);
+        const BaselineResult result = baseline.compare(current);
+        for (const Loss& l : result.failing) CHECK(has(baseline.change_line(l), "fails since " + file.path.string()));
+        for (const Loss& l : result.holding) CHECK(has(baseline.change_line(l), "holds since " + file.path.string()));
+        return std::pair(result.failing.size(), result.holding.size());
+    };
+    using enum Verdict;
+    CHECK(changes(pass, fail) == std::pair<std::size_t, std::size_t>(1, 0));
+    CHECK(changes(fail, pass) == std::pair<std::size_t, std::size_t>(0, 1));
+    CHECK(changes(pass, pass) == std::pair<std::size_t, std::size_t>(0, 0));
+    CHECK(changes(fail, fail) == std::pair<std::size_t, std::size_t>(0, 0));
+    CHECK(changes(unresolved, pass) == std::pair<std::size_t, std::size_t>(0, 0));  // not compared
+}
+
 TEST_CASE("a baseline measures by the bound where another element is the worst now") {
     std::vector<Outcome> old{outcome(Verdict::pass)}, now = old;
     old[0].findings[0].error = 1, old[0].findings[0].bound = 1;

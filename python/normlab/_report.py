@@ -4,9 +4,52 @@ from __future__ import annotations
 import html
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from normlab import _core
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Change(TypedDict):
+    """A finding that is another than it was."""
+
+    case: str
+    check: str
+    quantity: str
+    label: str
+    verdict: str
+    error: float
+    error_then: float
+    bound: float
+    where: str
+    rerun: str
+
+
+class Changes:
+    """A report against an earlier one. True if nothing fails that did not, and no error has grown; str() lists what has changed.
+
+    failing: what held and does not now. holding: what did not hold and does now. worse: errors that grew to more than twice
+        the old one and a rounding, and whose verdict is the old one, or was a failure then. compared, better: how many.
+    """
+
+    def __init__(self, core: dict[str, Any]) -> None:
+        self.failing: list[Change] = core["failing"]
+        self.holding: list[Change] = core["holding"]
+        self.worse: list[Change] = core["worse"]
+        self.compared: int = core["compared"]
+        self.better: int = core["better"]
+        self._text: str = core["text"]
+
+    def __bool__(self) -> bool:
+        return not self.failing and not self.worse
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"<normlab.Changes: {len(self.failing)} failing, {len(self.worse)} worse, {len(self.holding)} holding, {self.compared} compared>"
 
 
 class Report:
@@ -58,21 +101,43 @@ class Report:
     @property
     def findings(self) -> list[dict[str, Any]]:
         """Each finding as a record: case, check, quantity, error, bound, verdict, where, cause, rerun ..."""
-        return self._document()["findings"]
+        findings: list[dict[str, Any]] = self._document()["findings"]
+        return findings
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The findings as a table of the package pandas, a row each; numbers that JSON has as text ("inf", "nan") are numbers here."""
+        try:
+            import pandas
+        except ImportError:
+            raise TypeError("to_dataframe() needs the package pandas, which is not installed; report.findings is the same as a list") from None
+        table: pandas.DataFrame = pandas.DataFrame.from_records(self.findings)
+        for column in ("error", "bound", "ratio"):
+            if column in table:
+                table[column] = pandas.to_numeric(table[column])
+        return table
+
+    def compare(self, path: str | os.PathLike[str]) -> Changes:
+        """Against a report that `save("old.json")`, or `normlab verify --json`, wrote before: what fails now and did not, what holds
+        now and did not, and which errors have grown. Findings are the same if case and quantity are. The rule is that of
+        `normlab verify --baseline`. Raises Error where the file is none, or has none of these cases."""
+        return Changes(self._core.compare(os.fspath(path)))
 
     @property
     def diagnosis(self) -> list[dict[str, Any]]:
         """What fails, sorted by its cause: each with the number of findings, an example and the line that reruns it."""
-        return self._document()["diagnosis"]
+        diagnosis: list[dict[str, Any]] = self._document()["diagnosis"]
+        return diagnosis
 
     @property
     def accuracy_class(self) -> list[dict[str, Any]]:
         """How accurate the function is, beside whether it holds what it promises."""
-        return self._document()["accuracy_class"]
+        classes: list[dict[str, Any]] = self._document()["accuracy_class"]
+        return classes
 
     @property
     def summary(self) -> dict[str, Any]:
-        return self._document()["summary"]
+        summary: dict[str, Any] = self._document()["summary"]
+        return summary
 
     def tables(self) -> str:
         """The tables that `normlab verify` prints: accuracy class, one row a check, what was skipped."""

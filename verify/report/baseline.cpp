@@ -53,7 +53,7 @@ Baseline::Baseline(std::filesystem::path path) : path_(std::move(path)) {
         const std::string test = word("case", true), verdict = word("verdict", true);
         if (verdict != name_of(Verdict::skipped) && verdict != name_of(Verdict::unresolved))
             cases_[case_key(test, word("data", false))][finding_key(word("label", false), word("quantity", true))] = {
-                number("error"), number("bound"), element_of(word("where", false))};
+                number("error"), number("bound"), verdict == name_of(Verdict::pass), element_of(word("where", false))};
         ++index;
     }
 }
@@ -78,6 +78,8 @@ BaselineResult Baseline::compare(const std::vector<Outcome>& outcomes) const {
             const double before = same ? old.error : Finding::ratio(old.error, old.bound) * f.bound;
             const double rounding = f.rounding > 0 ? f.rounding : f.bound / 8;
             ++result.compared;
+            const bool holds = f.verdict == Verdict::pass;
+            if (holds != old.held) (holds ? result.holding : result.failing).push_back({&o, &f, old.error});
             if (larger(f.error, before, rounding)) result.losses.push_back({&o, &f, old.error});
             else result.better += larger(before, f.error, rounding);
         }
@@ -90,6 +92,13 @@ std::string Baseline::loss_line(const Loss& loss) const {
     return fmt::format("accuracy got worse since {}: {}, {}: error {:.3g} -> {:.3g}, bound {:.3g}{}", path_.string(),
                        loss.outcome->title(), quantity_of(f), loss.then, f.error, f.bound,
                        f.where.empty() ? "" : " at " + f.where);
+}
+
+std::string Baseline::change_line(const Loss& change) const {
+    const Finding& f = *change.finding;
+    return fmt::format("{} since {}: {}, {}: error {:.3g} -> {:.3g}, bound {:.3g}{}",
+                       f.verdict == Verdict::pass ? "holds" : "fails", path_.string(), change.outcome->title(),
+                       quantity_of(f), change.then, f.error, f.bound, f.where.empty() ? "" : " at " + f.where);
 }
 
 std::string Baseline::text(const BaselineResult& result, const std::string& command) const {

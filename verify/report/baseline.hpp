@@ -31,6 +31,8 @@ struct Loss {
 struct BaselineResult {
     std::size_t compared = 0, better = 0;  ///< better: by the rule above, the other way round
     std::vector<Loss> losses;
+    std::vector<Loss> failing;  ///< held then, and does not now
+    std::vector<Loss> holding;  ///< did not hold then, and does now
 };
 
 class Baseline {
@@ -46,10 +48,13 @@ public:
     /// A line for each loss with its rerun line, and one that counts; `command` replaces the leading "normlab".
     std::string text(const BaselineResult& result, const std::string& command) const;
     std::string loss_line(const Loss& loss) const;
+    /// The same of a finding that holds now and did not, or does not hold and did.
+    std::string change_line(const Loss& change) const;
 
 private:
     struct Old {
         double error, bound;
+        bool held;
         std::string element;
     };
     std::filesystem::path path_;
