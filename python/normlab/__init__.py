@@ -4,8 +4,10 @@
     report = normlab.check(my_layer_norm, "layer_norm", dtypes=["f32"])   # my_layer_norm(x, gamma, beta, eps) -> y
     assert report, report
 """
+from normlab import strategies
+from normlab._cases import cases
 from normlab._check import check
 from normlab._core import Error, variants, __version__
 from normlab._report import Report
 
-__all__ = ["check", "Report", "Error", "variants", "__version__"]
+__all__ = ["check", "cases", "strategies", "Report", "Error", "variants", "__version__"]

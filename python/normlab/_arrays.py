@@ -55,7 +55,11 @@ class Torch:
         except ImportError:
             raise TypeError("framework='torch' needs the package torch, which is not installed") from None
         self.torch = torch
-        self.device = torch.device(device or "cpu")
+        try:
+            self.device = torch.device(device or "cpu")
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(f"device {device!r}: torch has none here: {str(error).splitlines()[0]}") from None
         self._types = {"f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
     def require(self, dtype: str) -> None:
