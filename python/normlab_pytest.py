@@ -38,7 +38,6 @@ class _Asked:
         self._name, self._option = name, config.getoption
 
     def run(self, function: Any, variant: str, options: dict[str, Any]) -> None:
-        __tracebackhide__ = True
         import normlab
         from normlab import _core
         asked = options | {"checks": self._name, "progress": False}
@@ -46,12 +45,15 @@ class _Asked:
             asked["tier"] = tier
         if accept := self._option("--normlab-accept"):
             asked["accept"] = accept
+        report, nothing, wrong = None, "", ""
         try:
             report = normlab.check(function, variant, **asked)
-        except _core.Nothing as nothing:
-            pytest.skip(str(nothing))
-        except (TypeError, ValueError) as wrong:   # of the question, not of the function, whose exceptions are findings
-            pytest.fail(f"{type(wrong).__name__}: {wrong}", pytrace=False)
+        except _core.Nothing as error:
+            nothing = str(error)
+        except (TypeError, ValueError) as error:   # of the question, not of the function, whose exceptions are findings
+            wrong = f"{type(error).__name__}: {error}"
+        if report is None:   # not within an except, which pytest would show
+            pytest.fail(wrong, pytrace=False) if wrong else pytest.skip(nothing)
         if write := self._option("--normlab-accept-write"):
             report.accept(write)
         for line in report.stale:

@@ -61,7 +61,7 @@ std::vector<Case> cases_of(Function& f, const Chosen& chosen, std::vector<std::s
     }
     for (const auto& [why, checks] : reasons)
         left_out.push_back(fmt::format("not checked: {}: {}", fmt::join(checks, ", "), why));
-    if (cases.empty() && reasons.size() == 1) throw Nothing("nothing to check: " + left_out.back());
+    if (cases.empty() && reasons.size() == 1) throw Nothing("nothing to check: it is " + reasons.begin()->first);
     if (cases.empty())
         throw Nothing(fmt::format("nothing to check: no check of this selection looks at what a function of {} gives",
                                   f.variant));

@@ -69,16 +69,17 @@ TEST_CASE("a known finding passes until its error more than doubles, its verdict
     CHECK(verdict(line, other) == Verdict::fail);
     CHECK(has(applied(line, outcome(Verdict::fail, 1)).findings[0].note, "known.txt line 1 accepts FAIL 1.5e-05"));
     // the order of settings is of no account
-    CHECK(verdict("batch_norm mine f64 nchw train 2x3x4 check=accuracy seed=1 | dx | FAIL 1", outcome(Verdict::fail, 1)) ==
-          Verdict::accepted);
+    CHECK(verdict("batch_norm mine f64 nchw train 2x3x4 check=accuracy seed=1 | dx | FAIL 1",
+                  outcome(Verdict::fail, 1)) == Verdict::accepted);
 }
 
 TEST_CASE("a report counts what is known apart, and says what of it holds now") {
     const TemporaryFolder folder;
     const std::string other = "batch_norm mine f64 nchw train 9x3x4 seed=1 check=accuracy";
-    const Accepted accepted(folder.put("known.txt", fmt::format("{0} | dx | FAIL 1\n{0} | y | FAIL 1\n{1} | y | FAIL 1\n"
-                                                                "{0} | dgamma | FAIL 1e-9\n",
-                                                                test, other)));
+    const Accepted accepted(
+        folder.put("known.txt", fmt::format("{0} | dx | FAIL 1\n{0} | y | FAIL 1\n{1} | y | FAIL 1\n"
+                                            "{0} | dgamma | FAIL 1e-9\n",
+                                            test, other)));
     std::vector<Outcome> outcomes{outcome(Verdict::fail, 1)};
     outcomes[0].findings.push_back(outcome(Verdict::fail, 1, "dgamma").findings[0]);
     for (Outcome& o : outcomes) accepted.apply(o);
@@ -88,7 +89,8 @@ TEST_CASE("a report counts what is known apart, and says what of it holds now") 
     CHECK(s.held == 0);
     CHECK(has(summary_line(s, 0), "1 failed, 0 unresolved, 0 skipped, 1 accepted;"));
     CHECK(has(accepted.text(outcomes), "known.txt line 2: " + test + " | y holds now"));
-    CHECK(has(accepted.text(outcomes), "known.txt: 4 known, 1 accepted, 1 changed, 1 stale, 1 of cases that did not run"));
+    CHECK(has(accepted.text(outcomes),
+              "known.txt: 4 known, 1 accepted, 1 changed, 1 stale, 1 of cases that did not run"));
     CHECK(has(findings_text(outcomes), "ACCEPTED accuracy dx"));
     CHECK(has(json_text(outcomes, s, 0, "normlab"), "\"verdict\": \"ACCEPTED\""));
     CHECK_FALSE(has(problems_text(outcomes, "normlab", true), "dx: error 1,"));
@@ -115,7 +117,8 @@ TEST_CASE("a file that a run has written accepts that run, and is brought up to 
     CHECK(Accepted(path).stale(outcomes).empty());
 
     const std::string kept = test + " | dx | FAIL 5   # of another run";
-    folder.put("known.txt", "# mine\n" + kept + "\n" + c.text() + " | y | FAIL 7   # mine, too\n" + c.text() + " | gone | FAIL 7\n");
+    folder.put("known.txt",
+               "# mine\n" + kept + "\n" + c.text() + " | y | FAIL 7   # mine, too\n" + c.text() + " | gone | FAIL 7\n");
     Outcome now = outcome(Verdict::fail, 1, "y"), twice = now;
     now.test = twice.test = c;
     twice.findings[0].error = 2;
@@ -123,8 +126,8 @@ TEST_CASE("a file that a run has written accepts that run, and is brought up to 
     now.findings.push_back(outcome(Verdict::unresolved, 3).findings[0]);
     CHECK(accept_text(path, known_findings({now})) ==
           "# mine\n" + kept + "\n" + c.text() + " | y | FAIL 2   # mine, too\n" + c.text() + " | dx | UNRESOLVED 3\n");
-    CHECK(accept_text(path, {}) == "# mine\n" + kept + "\n" + c.text() + " | y | FAIL 7   # mine, too\n" + c.text() +
-                                       " | gone | FAIL 7\n");
+    CHECK(accept_text(path, {}) ==
+          "# mine\n" + kept + "\n" + c.text() + " | y | FAIL 7   # mine, too\n" + c.text() + " | gone | FAIL 7\n");
 }
 
 TEST_CASE("a file of known findings that cannot be understood is refused, naming the line") {

@@ -40,7 +40,6 @@ def cases(variant: str, **options: Any) -> Callable[[Any], Callable[..., None]]:
         given = _given_by_pytest(function, about["weights"])
 
         def test(*args: Any, **values: Any) -> None:
-            __tracebackhide__ = True
             asked = values.pop(ARGUMENT, None)
             judged = _bound(function, args, values) if args or values else function
             if asked is not None:

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 _AS_DRAWN = (False,) + 15 * (True,)   # hypothesis makes it the first where it can
+_SIZES = 128   # mostly larger than what is drawn, which it leaves as it is then
 
 
 def cases(variant: str, function: Any = None, **options: Any) -> Any:
@@ -32,19 +33,19 @@ def cases(variant: str, function: Any = None, **options: Any) -> Any:
         function = _by_group if _core.variant(variant)["groups"] and options.get("groups") is None else _any
     drawing = check(function, variant, _drawing=True, **options)
 
+    flag = st.sampled_from(_AS_DRAWN)
+
     @st.composite
     def drawn(draw: Any) -> str:
-        case: str = drawing.case(draw(st.integers(0, 2**32 - 1)))
-        for kind in range(drawing.settings):
+        case: str = drawing.case(draw(st.integers(0, 2**64 - 1)))
+        for i in range(3):
+            shape = drawing.shape(case)
+            shape[i] = min(shape[i], draw(st.integers(1, _SIZES)))
+            case = drawing.with_shape(case, *shape)
+        for kind in range(drawing.settings):   # last, since how many choices these are depends on the case
             simpler = drawing.simplified(case, kind)
-            if simpler != case and not draw(st.sampled_from(_AS_DRAWN)):
+            if simpler != case and not draw(flag):
                 case = simpler
-        shape = drawing.shape(case)
-        for i, size in enumerate(shape):
-            if size > 1:
-                less = draw(st.one_of(st.integers(1, size), *3 * [st.just(size)]))
-                case = drawing.with_shape(case, *shape[:i], less, *shape[i + 1:])
-                shape = drawing.shape(case)
         return case
 
     return drawn()

@@ -57,7 +57,7 @@ class Accept(unittest.TestCase):
         check(layers.eps_outside, dtypes="f64").accept(self.known)
         before = self.known.read_text().splitlines()
         self.known.write_text("\n".join(["# ours", before[1] + "   # eps stays", *before[2:]]) + "\n")
-        check(layers.eps_outside, dtypes="f32").accept(self.known)   # others than those that stand there
+        check(worse, dtypes="f32").accept(self.known)   # others than those that stand there
         text = self.known.read_text().splitlines()
         self.assertEqual(text[:2], ["# ours", before[1] + "   # eps stays"])
         self.assertGreater(len(text), len(before))
