@@ -14,6 +14,8 @@ namespace {
 
 const std::map<std::string, std::string, std::less<>>& value_names() {
     static const std::map<std::string, std::string, std::less<>> names{{"--accumulation", "HOW"},
+                                                                       {"--accept", "FILE"},
+                                                                       {"--accept-write", "FILE"},
                                                                        {"--baseline", "FILE"},
                                                                        {"--beta", "FILE"},
                                                                        {"--bits", "DTYPE"},

@@ -17,6 +17,7 @@
 #include "norms/names.hpp"
 #include "system/interrupt.hpp"
 #include "verify/exchange/vectors.hpp"
+#include "verify/report/accept.hpp"
 #include "verify/report/baseline.hpp"
 #include "verify/report/diagnosis.hpp"
 #include "verify/report/html.hpp"
@@ -38,15 +39,22 @@ DType parse_bits(std::string_view, const std::string& word) {
     throw Error(fmt::format("--bits {}: that dtype has more than 16 bits; bf16 and f16 are accepted", word));
 }
 
+bool stops(const VerifyOptions& o, const verify::Accepted* accepted, verify::Outcome outcome) {
+    if (!o.fail_fast) return false;
+    if (accepted) accepted->apply(outcome);
+    return is_finding(outcome, o.allow_unresolved);
+}
+
 // The cases of all sources but --vectors.
 std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::optional<verify::Baseline>& baseline,
-                                         std::vector<std::string>& left_out, std::size_t& not_run) {
+                                         const verify::Accepted* accepted, std::vector<std::string>& left_out,
+                                         std::size_t& not_run) {
     const std::vector<verify::Case> cases = selected_cases(o, left_out);
     if (baseline) baseline->require_overlap(cases);
     Progress progress("verify");
     auto outcomes = verify::run_cases(
         cases, o.threads, [&](std::size_t done, std::size_t total) { progress.show(done, total); },
-        [&](const verify::Outcome& out) { return o.fail_fast && is_finding(out, o.allow_unresolved); });
+        [&](const verify::Outcome& out) { return stops(o, accepted, out); });
     progress.clear();
     not_run = cases.size() - outcomes.size();
     if (o.script) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { o.script->complete(out); });
@@ -55,11 +63,11 @@ std::vector<verify::Outcome> run_planned(const VerifyOptions& o, const std::opti
     return outcomes;
 }
 
-std::vector<verify::Outcome> run_vectors(const VerifyOptions& o, std::size_t& not_run) {
+std::vector<verify::Outcome> run_vectors(const VerifyOptions& o, const verify::Accepted* accepted,
+                                         std::size_t& not_run) {
     Progress progress("verify");
     const auto stop = [&](const std::vector<verify::Outcome>& all) {
-        return o.fail_fast && std::ranges::any_of(
-                                  all, [&](const verify::Outcome& out) { return is_finding(out, o.allow_unresolved); });
+        return std::ranges::any_of(all, [&](const verify::Outcome& out) { return stops(o, accepted, out); });
     };
     const auto show = [&](std::size_t done, std::size_t total) {
         progress.show(done, total);
@@ -127,10 +135,17 @@ int run(const VerifyOptions& o) {
     const auto start = std::chrono::steady_clock::now();
     std::optional<verify::Baseline> baseline;
     if (!o.baseline.empty()) baseline.emplace(o.baseline);
+    std::optional<verify::Accepted> accept;
+    if (!o.accept.empty()) accept.emplace(o.accept);
+    if (!o.accept_write.empty()) verify::accept_text(o.accept_write, {});  // what is found can be added to it
+    const verify::Accepted* const accepted = accept ? &*accept : nullptr;
     std::vector<std::string> left_out;
     std::size_t not_run = 0;
     std::vector<verify::Outcome> outcomes =
-        o.vectors.empty() ? run_planned(o, baseline, left_out, not_run) : run_vectors(o, not_run);
+        o.vectors.empty() ? run_planned(o, baseline, accepted, left_out, not_run) : run_vectors(o, accepted, not_run);
+    const verify::KnownFindings found =
+        o.accept_write.empty() ? verify::KnownFindings() : verify::known_findings(outcomes);
+    if (accepted) std::ranges::for_each(outcomes, [&](verify::Outcome& out) { accepted->apply(out); });
     const std::vector<verify::Case> failing =
         o.script ? std::vector<verify::Case>() : verify::shrink_failures(outcomes);
     if (!o.script) verify::explain_failures(outcomes);
@@ -155,6 +170,7 @@ int run(const VerifyOptions& o) {
     const auto add_part = [&](const std::string& part) { text += (text.empty() || part.empty() ? "" : "\n") + part; };
     add_part(verify::problems_text(outcomes, command, o.all || o.shows_all()));
     if (baseline && !(o.quiet && against.losses.empty())) add_part(baseline->text(against, command));
+    if (accepted) add_part(accepted->text(outcomes));
     print(text + verify::summary_line(summary, seconds) + "\n");
     std::fflush(stdout);  // the results do not depend on a disk
     annotate(annotations_of(outcomes, info));
@@ -169,6 +185,7 @@ int run(const VerifyOptions& o) {
     write(o.json, [&] { return verify::json_text(outcomes, summary, seconds, command); });
     write(o.junit, [&] { return verify::junit_text(outcomes, info); });
     write(o.html, [&] { return verify::html_text(outcomes, info); });
+    write(o.accept_write, [&] { return verify::accept_text(o.accept_write, found); });
     remember(failing, o.replay);
     if (unwritten) std::rethrow_exception(unwritten);
     if (summary.interrupted) return system::interrupted_status();
@@ -273,6 +290,9 @@ void add_reports(CLI::App& verb, VerifyOptions& o) {
            text_file("a page of verify --html", std::string(verify::html_beginning)));
     reads(verb.add_option("--baseline", o.baseline,
                           "a file that --json wrote earlier: accuracy that got worse since is a failure"));
+    reads(verb.add_option("--accept", o.accept, "a file of known findings, a line each: they pass until they change"));
+    updates(verb, verb.add_option("--accept-write", o.accept_write,
+                                  "bring such a file up to date: what does not hold in this run is known then"));
     verb.add_flag("--fail-fast", o.fail_fast,
                   "stop at the first case that fails or is unresolved; those that were begun are finished");
     verb.add_flag("--quiet", o.quiet, "print only what does not hold, and the last line");

@@ -47,27 +47,30 @@ std::vector<verify::Case> explicit_cases(const VerifyOptions& o) {
 
 void VerifyOptions::check_call(const CLI::App& verb) {
     accept_beside(verb, "--judge", "says what runs",
-                  {"--outputs", "--accumulation", std::string(verify::accept_nan_flag),
-                   "--case",    "--variant",      "--check",
-                   "--dtype",   "--layout",       "--mode",
-                   "--threads", "--timeout",      "--json",
-                   "--junit",   "--html",         "--allow-unresolved",
-                   "--filter",  "--list-cases",   "--fail-fast",
-                   "--quiet",   "--all"});
+                  {"--outputs",     "--accumulation", std::string(verify::accept_nan_flag),
+                   "--case",        "--variant",      "--check",
+                   "--dtype",       "--layout",       "--mode",
+                   "--threads",     "--timeout",      "--json",
+                   "--junit",       "--html",         "--allow-unresolved",
+                   "--filter",      "--list-cases",   "--fail-fast",
+                   "--quiet",       "--all",          "--accept",
+                   "--accept-write"});
     accept_beside(verb, "--faults", "runs a plug-in of its own on tier ci",
                   {"--only", "--all", "--variant", "--check", "--dtype", "--layout", "--mode", "--threads", "--timeout",
                    "--json"});
     accept_beside(verb, "--hunt", "draws its own cases",
                   {"--variant", "--impl", "--plugin", "--timeout", "--check", "--dtype", "--layout", "--mode", "--seed",
                    "--threads", "--replay", "--allow-unresolved"});
+    accept_beside(verb, "--exhaustive", "says what runs",
+                  {"--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--mode", "--threads",
+                   "--filter", "--list-cases", "--json", "--junit", "--html", "--accept", "--accept-write",
+                   "--allow-unresolved", "--fail-fast", "--quiet"});
     accept_beside(
-        verb, "--exhaustive", "says what runs",
-        {"--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--mode", "--threads", "--filter",
-         "--list-cases", "--json", "--junit", "--html", "--allow-unresolved", "--fail-fast", "--quiet"});
-    accept_beside(verb, "--vectors", "says what runs",
-                  {"--only", "--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--json", "--junit",
-                   "--html", "--baseline", "--allow-unresolved", "--fail-fast", "--quiet", "--all"});
-    if (const Flags found = given(verb, {"--json", "--junit", "--html", "--baseline", "--fail-fast", "--quiet"});
+        verb, "--vectors", "says what runs",
+        {"--only", "--variant", "--impl", "--plugin", "--timeout", "--dtype", "--layout", "--json", "--junit", "--html",
+         "--baseline", "--accept", "--accept-write", "--allow-unresolved", "--fail-fast", "--quiet", "--all"});
+    if (const Flags found = given(verb, {"--json", "--junit", "--html", "--baseline", "--accept", "--accept-write",
+                                         "--fail-fast", "--quiet"});
         verb.count("--list-cases") && !found.empty())
         throw Error("--list-cases runs no case, so that " + found.front() +
                     " has nothing to tell; leave one of them out");

@@ -15,7 +15,7 @@ struct VerifyOptions {
     verify::InputOptions input;  ///< x is empty where there is no --input
     verify::JudgeOptions judge;  ///< likewise folder
     std::vector<std::string> cases, only, plugins;
-    std::string vectors, json, junit, html, baseline, replay, call, layer, data, filter;
+    std::string vectors, json, junit, html, baseline, accept, accept_write, replay, call, layer, data, filter;
     std::optional<verify::Tier> tier;
     std::optional<double> hunt, timeout;  ///< seconds
     std::uint64_t seed = 1;

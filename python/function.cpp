@@ -100,8 +100,10 @@ py::dict called(const Function& f, const char* what, Arguments& arguments) {
     try {
         py::object result = f.call(what, arguments.all());
         if (py::isinstance<py::str>(result)) throw Failure(result.cast<std::string>());
-        arguments.require_unchanged(f);
         auto results = result.cast<py::dict>();
+        for (const char* how : {"process", "time"})
+            if (results.contains(how)) f.died = how, throw Failure(results[how].cast<std::string>());
+        arguments.require_unchanged(f);
         if (results.contains("declined"))
             throw verify::Unsuitable(fmt::format("{} declines: {}", f.name, results["declined"].cast<std::string>()));
         return results;
@@ -339,7 +341,10 @@ public:
     std::unique_ptr<Plan> plan(const Problem& p) const override { return std::make_unique<FunctionPlan>(p, *now); }
 
     verify::Outcome run(const verify::Case& c) const override {
+        now->died.clear();
         verify::Outcome o = local_.run(c);
+        if (!now->died.empty() && o.findings.size() == 1 && o.findings[0].quantity == "exception")
+            o.findings[0].quantity = now->died, o.findings[0].note.clear();
         std::erase_if(o.findings, [&](const verify::Finding& f) { return !is_judged(*now, c, f.quantity); });
         return o;
     }

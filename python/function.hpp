@@ -39,6 +39,8 @@ struct Function {
 
     /// What ended the run and is no finding: KeyboardInterrupt, SystemExit.
     mutable std::optional<py::error_already_set> ended = {};
+    /// What the function's own process has ended by in this case, "process" or "time": what the finding is about.
+    mutable std::string died = {};
 };
 
 class Implemented;

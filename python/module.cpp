@@ -6,7 +6,9 @@
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "python/alone.hpp"
+#include "python/draw.hpp"
 #include "python/report.hpp"
+#include "verify/checks/exhaustive.hpp"
 
 namespace py = pybind11;
 
@@ -49,10 +51,8 @@ verify::FixedSettings fixed_of(const py::dict& options) {
     return f;
 }
 
-python::Report check(const py::object& call, const py::dict& about, const py::dict& options, const py::dict& chosen,
-                     const py::object& progress) {
+Function function_of(const py::dict& about, const py::dict& options) {
     Function f;
-    f.call = call;
     f.name = about["name"].cast<std::string>();
     f.variant = about["variant"].cast<std::string>();
     f.shown = about["shown"].cast<std::string>(), f.said = about["said"].cast<std::string>();
@@ -64,6 +64,10 @@ python::Report check(const py::object& call, const py::dict& about, const py::di
     f.accumulation = parse_accumulation(about["accumulation"].cast<std::string>());
     f.channels = given<std::int64_t>(about, "channels");
     f.groups = given<std::int64_t>(about, "groups");
+    return f;
+}
+
+Chosen chosen_of(const py::dict& chosen) {
     Chosen c;
     c.tier = chosen["tier"].cast<std::string>();
     c.seed = chosen["seed"].cast<std::uint64_t>();
@@ -71,7 +75,16 @@ python::Report check(const py::object& call, const py::dict& about, const py::di
          {std::pair{"dtypes", &c.dtypes}, std::pair{"layouts", &c.layouts}, std::pair{"modes", &c.modes},
           std::pair{"checks", &c.checks}, std::pair{"cases", &c.cases}})
         *to = chosen[key].cast<std::vector<std::string>>();
-    return python::check(f, c, progress);
+    c.accept = given<std::string>(chosen, "accept").value_or("");
+    c.shrink = given<bool>(chosen, "shrink").value_or(true);
+    return c;
+}
+
+python::Report check(const py::object& call, const py::dict& about, const py::dict& options, const py::dict& chosen,
+                     const py::object& progress) {
+    Function f = function_of(about, options);
+    f.call = call;
+    return python::check(f, chosen_of(chosen), progress);
 }
 
 // What a function of this variant is given.
@@ -90,19 +103,39 @@ py::dict variant(const std::string& name) {
 
 PYBIND11_MODULE(_core, m) {
     m.doc() = "The verdict, in this process. normlab.check() is what is meant to be called.";
-    py::register_exception<Error>(m, "Error", PyExc_ValueError);
+    const auto& error = py::register_exception<Error>(m, "Error", PyExc_ValueError);
+    py::register_exception<python::Nothing>(m, "Nothing", error);
     py::class_<python::Report>(m, "Report")
         .def_property_readonly("held", [](const python::Report& r) { return r.summary().held; })
         .def_property_readonly("failed", [](const python::Report& r) { return r.summary().failed; })
         .def_property_readonly("unresolved", [](const python::Report& r) { return r.summary().unresolved; })
         .def_property_readonly("skipped", [](const python::Report& r) { return r.summary().skipped; })
+        .def_property_readonly("accepted", [](const python::Report& r) { return r.summary().accepted; })
         .def_property_readonly("left_out", &python::Report::left_out)
+        .def_property_readonly("stale", &python::Report::stale)
+        .def("accept_text", &python::Report::accept_text)
         .def("text", &python::Report::text)
         .def("tables", &python::Report::tables)
         .def("json", &python::Report::json)
         .def("html", &python::Report::html)
         .def("compare", &python::Report::compare);
+    py::class_<python::Drawing>(m, "Drawing")
+        .def(py::init([](const py::dict& about, const py::dict& options, const py::dict& chosen) {
+            return python::Drawing(function_of(about, options), chosen_of(chosen));
+        }))
+        .def("case", &python::Drawing::drawn)
+        .def_property_readonly("settings", &python::Drawing::settings)
+        .def("simplified", &python::Drawing::simplified)
+        .def("shape", &python::Drawing::shape)
+        .def("with_shape", &python::Drawing::with_shape);
     m.def("check", &check);
+    m.def("checks", [] {
+        std::vector<std::pair<std::string, std::string>> all;
+        for (const verify::Check& c : verify::checks())
+            if (c.name != verify::exhaustive_name)
+                all.emplace_back(c.name, c.statement);  // which has no cases in a tier
+        return all;
+    });
     m.def("variant", &variant);
     m.def("variants", [] {
         std::vector<std::string> names;

@@ -31,19 +31,6 @@ auto parsed(const std::vector<std::string>& words, Parse parse) {
     return values;
 }
 
-// The case as the function is asked it: with what it has built in.
-Case of_function(Case c, const Function& f) {
-    c = verify::as_a_script(f.fixed.applied(std::move(c)));
-    if (f.absent) c.affine = verify::AffineUse::none;
-    else if (c.affine != verify::AffineUse::none && f.affine != verify::AffineUse::both) c.affine = f.affine;
-    if (f.channels) c.shape.C = *f.channels;
-    if (f.groups) {
-        if (*f.groups == find_variant(c.variant).make().groups) c.groups.reset();
-        else c.groups = *f.groups;
-    }
-    return c;
-}
-
 std::vector<Case> cases_of(Function& f, const Chosen& chosen, std::vector<std::string>& left_out) {
     std::vector<Case> cases;
     f.dtypes = parsed(chosen.dtypes, parse_dtype), f.layouts = parsed(chosen.layouts, parse_layout),
@@ -76,9 +63,10 @@ std::vector<Case> cases_of(Function& f, const Chosen& chosen, std::vector<std::s
     }
     for (const auto& [why, checks] : reasons)
         left_out.push_back(fmt::format("not checked: {}: {}", fmt::join(checks, ", "), why));
+    if (cases.empty() && reasons.size() == 1) throw Nothing("nothing to check: it is " + reasons.begin()->first);
     if (cases.empty())
-        throw Error(fmt::format("nothing to check: no check of this selection looks at what a function of {} gives",
-                                f.variant));
+        throw Nothing(fmt::format("nothing to check: no check of this selection looks at what a function of {} gives",
+                                  f.variant));
     return cases;
 }
 
@@ -98,17 +86,48 @@ void raise_what_ended(const Function& f) {
     throw ended;
 }
 
+// A file that is wrong is an Error as every other word that was given.
+template <class Read>
+auto read(Read from) {
+    try {
+        return from();
+    } catch (const io::InputError& e) {
+        throw Error(e.what());
+    }
+}
+
 }  // namespace
 
-Report::Report(std::vector<verify::Outcome> outcomes, double seconds, std::vector<std::string> left_out)
+Case of_function(Case c, const Function& f) {
+    c = verify::as_a_script(f.fixed.applied(std::move(c)));
+    if (f.absent) c.affine = verify::AffineUse::none;
+    else if (c.affine != verify::AffineUse::none && f.affine != verify::AffineUse::both) c.affine = f.affine;
+    if (f.channels) c.shape.C = *f.channels;
+    if (f.groups) {
+        if (*f.groups == find_variant(c.variant).make().groups) c.groups.reset();
+        else c.groups = *f.groups;
+    }
+    return c;
+}
+
+Report::Report(std::vector<verify::Outcome> outcomes, double seconds, std::vector<std::string> left_out,
+               std::optional<verify::Accepted> accepted, verify::KnownFindings found)
     : outcomes_(std::move(outcomes)), summary_(verify::summarize(outcomes_)), seconds_(seconds),
-      left_out_(std::move(left_out)) {}
+      left_out_(std::move(left_out)), accepted_(std::move(accepted)), found_(std::move(found)) {}
+
+std::vector<std::string> Report::stale() const {
+    return accepted_ ? accepted_->stale(outcomes_) : std::vector<std::string>();
+}
+std::string Report::accept_text(const std::string& path) const {
+    return read([&] { return verify::accept_text(path, found_); });
+}
 
 std::string Report::text() const {
     std::string problems = verify::problems_text(outcomes_, "normlab", false);
     const std::string_view flags = "--all prints them, --json and --html list them";
     if (const std::size_t at = problems.find(flags); at != std::string::npos)
         problems.replace(at, flags.size(), "report.findings lists them");
+    if (accepted_) problems += (problems.empty() ? "" : "\n") + accepted_->text(outcomes_);
     return problems + (problems.empty() ? "" : "\n") + verify::summary_line(summary_, seconds_);
 }
 
@@ -164,6 +183,9 @@ Report check(Function& f, const Chosen& chosen, const py::object& progress) {
     const auto start = std::chrono::steady_clock::now();
     std::vector<std::string> left_out;
     std::vector<verify::Outcome> outcomes;
+    std::optional<verify::Accepted> accepted;
+    if (!chosen.accept.empty()) read([&] { accepted.emplace(chosen.accept); });
+    verify::KnownFindings found;
     {
         const Checked checked(f);
         const std::vector<Case> cases = cases_of(f, chosen, left_out);
@@ -179,18 +201,20 @@ Report check(Function& f, const Chosen& chosen, const py::object& progress) {
         };
         const py::gil_scoped_release others_may_run;
         outcomes = verify::run_cases(cases, 1, show, [&](const verify::Outcome&) { return f.ended.has_value(); });
-        if (!f.ended) verify::shrink_failures(outcomes);
+        found = verify::known_findings(outcomes);
+        if (accepted) std::ranges::for_each(outcomes, [&](verify::Outcome& o) { accepted->apply(o); });
+        if (!f.ended && chosen.shrink) verify::shrink_failures(outcomes);
         if (!f.ended) verify::explain_failures(outcomes);
     }
     raise_what_ended(f);
     if (std::ranges::all_of(outcomes, [](const verify::Outcome& o) { return !o.skipped.empty(); }))
-        throw Error("nothing could run: " + outcomes.front().skipped);
+        throw Nothing("nothing could run: " + outcomes.front().skipped);
     for (verify::Outcome& o : outcomes) {
         o.rerun = in_python(o.test.rerun(), f);
         if (!o.smaller.empty()) o.smaller = in_python(o.smaller, f);
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return {std::move(outcomes), seconds, std::move(left_out)};
+    return {std::move(outcomes), seconds, std::move(left_out), std::move(accepted), std::move(found)};
 }
 
 }  // namespace normlab::python

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "python/function.hpp"
+#include "verify/report/accept.hpp"
 #include "verify/report/report.hpp"
 #include "verify/run/plan.hpp"
 
@@ -14,11 +15,20 @@ struct Chosen {
     std::string tier = "ci";
     std::vector<std::string> dtypes, layouts, modes, checks, cases;
     std::uint64_t seed = 1;
+    std::string accept;  ///< a file of known findings; empty: none
+    bool shrink = true;  ///< failing cases are made small
+};
+
+/// Nothing of what was asked for can be looked at, or could be run.
+class Nothing : public Error {
+public:
+    using Error::Error;
 };
 
 class Report {
 public:
-    Report(std::vector<verify::Outcome> outcomes, double seconds, std::vector<std::string> left_out);
+    Report(std::vector<verify::Outcome> outcomes, double seconds, std::vector<std::string> left_out,
+           std::optional<verify::Accepted> accepted, verify::KnownFindings found);
 
     const verify::Summary& summary() const { return summary_; }
     /// The diagnosis, or nothing but the last line.
@@ -30,13 +40,22 @@ public:
     /// "text"}. Throws Error where the file is none, or has none of these cases.
     py::dict compare(const std::string& path) const;
     const std::vector<std::string>& left_out() const { return left_out_; }
+    /// Of the known findings those that hold now.
+    std::vector<std::string> stale() const;
+    /// The text of a file of known findings brought up to date.
+    std::string accept_text(const std::string& path) const;
 
 private:
     std::vector<verify::Outcome> outcomes_;
     verify::Summary summary_;
     double seconds_;
     std::vector<std::string> left_out_;
+    std::optional<verify::Accepted> accepted_;
+    verify::KnownFindings found_;
 };
+
+/// The case as the function is asked it: with what it has built in.
+verify::Case of_function(verify::Case c, const Function& function);
 
 /// Runs the checks, on this thread. `progress(done, total)` is called with the interpreter's lock held. Throws Error
 /// where nothing is left to run or a word is unknown, and what ended the run (Function::ended).

@@ -55,7 +55,11 @@ class Torch:
         except ImportError:
             raise TypeError("framework='torch' needs the package torch, which is not installed") from None
         self.torch = torch
-        self.device = torch.device(device or "cpu")
+        try:
+            self.device = torch.device(device or "cpu")
+            torch.empty(0, device=self.device).cpu()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(f"device {device!r}: torch has none here: {str(error).splitlines()[0]}") from None
         self._types = {"f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
     def require(self, dtype: str) -> None:
@@ -87,7 +91,7 @@ def _article(value: Any) -> str:
     if value is None:
         return "None"
     name = type(value).__name__
-    return f"a tuple of {len(value)}" if isinstance(value, tuple) else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return f"a tuple of {len(value)}" if isinstance(value, tuple) else f"{'an' if name[0] in 'aeiouAEIOU' or name == 'ndarray' else 'a'} {name}"
 
 
 def framework_of(function: Any, name: str | None, device: str | None) -> NumPy | Torch:

@@ -1,15 +1,17 @@
 """check(): what is asked for, in the words of normlab._core."""
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from normlab import _core
+from normlab import _core, strategies
 from normlab._arrays import framework_of
 from normlab._function import Judged
+from normlab._isolated import Isolated
 from normlab._module import ModuleFunction, is_module
 from normlab._report import Report
 from normlab._signature import Signature
@@ -31,6 +33,9 @@ def check(
     device: str | None = None,
     accept_nan: bool = True,
     allow_unresolved: bool = False,
+    accept: str | os.PathLike[str] | None = None,
+    isolate: bool | Literal["fork", "spawn"] = False,
+    timeout: float = 10,
     accumulation: str = "sequential",
     convention: str | None = None,
     eps: float | None = None,
@@ -47,6 +52,7 @@ def check(
     divisor: str | None = None,
     part: float | None = None,
     progress: Callable[[int, int], None] | bool | None = None,
+    _drawing: bool = False,
 ) -> Report:
     """Runs normlab's checks on a function, in this process.
 
@@ -64,6 +70,9 @@ def check(
     device: where the tensors of torch lie.
     accept_nan: NaN holds where variance and eps are 0 (a constant input without eps), for which normlab has x_hat = 0.
     allow_unresolved: the report is true also where something could not be decided.
+    accept: a file of known findings, which pass until they change. Report.accept() writes one.
+    isolate: the function runs in a child process, whose crash, exit or endless loop is a finding. timeout: the seconds that
+        one call may take there. True: a fork, where framework and device allow one; "fork", "spawn": that.
     accumulation: how the function forms sums, "sequential", "tree", "f64", "kappa-free" or "pivot". Bounds follow.
     convention, eps, momentum, groups, running, gamma_offset, activation, residual, param_dtype, cast, affine_set,
         denominator, divisor, part: what the function has built in; they mean what the options of `normlab export` mean.
@@ -71,6 +80,11 @@ def check(
 
     Exceptions of the function are findings. Raises normlab.Error (a ValueError) and TypeError where the question is wrong.
     """
+    if not isinstance(variant, str):
+        raise TypeError(f"variant is {variant!r}; the name of a layer is accepted, check(function, 'layer_norm')")
+    function = getattr(function, "normlab_function", function)   # of a test that cases() made
+    if isinstance(function, type):
+        raise TypeError(f"{function.__name__} is a class; an instance of it is accepted, check({function.__name__}(...), {variant!r})")
     about = _core.variant(variant)
     if about["renorm"]:
         raise _core.Error(f"{variant} corrects towards running statistics, which no function is asked for yet; `normlab export` is accepted")
@@ -80,12 +94,12 @@ def check(
                                    activation=activation, residual=residual, param_dtype=param_dtype, cast=cast,
                                    affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)
     said = _said(options | dict(backward=backward, affine=affine, framework=framework, device=device, groups=groups, accept_nan=accept_nan,
-                                accumulation=accumulation), check)
+                                accumulation=accumulation, isolate=isolate), check)
     if affine not in ("given", None):
         raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
     if residual not in (None, "stored", "none"):
         raise ValueError(f"residual={residual!r}; 'stored' is accepted: a function without memory sees the sum as it is stored")
-    channels, shown = None, getattr(function, "__name__", "f").replace("<lambda>", "f")
+    channels, shown = None, getattr(function, "normlab_shown", None) or getattr(function, "__name__", "f").replace("<lambda>", "f")
     kind = framework_of(function, framework, device)
     if is_module(function):
         shown = "module"
@@ -108,15 +122,28 @@ def check(
     modes = _built_in(signature, about, options, groups, adds)
     judged = Judged(function, signature, kind, backward or None, backward_signature, adds)
     has_gradients = backward is not False and judged.has_gradients
-    core = _core.check(
-        judged,
-        dict(name=_registered(signature.name), shown=shown, said=said, variant=variant,
-             gamma=signature.takes("gamma"), beta=signature.takes("beta"), absent=affine is None, backward=has_gradients,
-             accumulation=accumulation, accept_nan=accept_nan, channels=channels, groups=groups),
-        options | dict(as_cases_say=bool(cases)),
-        dict(tier=tier, seed=seed, dtypes=dtypes, layouts=layouts, modes=modes, checks=_words("checks", checks),
-             cases=_words("cases", cases)),
-        _progress(progress))
+    about_function = dict(
+        name=_registered(signature.name), shown=shown, said=said, variant=variant, gamma=signature.takes("gamma"),
+        beta=signature.takes("beta"), absent=affine is None, backward=has_gradients, accumulation=accumulation, accept_nan=accept_nan,
+        channels=channels, groups=groups)
+    options |= dict(as_cases_say=bool(cases))
+    chosen = dict(tier=tier, seed=seed, dtypes=dtypes, layouts=layouts, modes=modes, checks=_words("checks", checks),
+                  cases=_words("cases", cases), accept=None if accept is None else os.fspath(accept))
+    if _drawing:   # of cases that could be asked
+        return _core.Drawing(about_function, options, chosen)  # type: ignore[return-value]
+    by_hypothesis = bool(cases) and strategies.in_a_test()
+    call = Isolated(judged, isolate, timeout) if isolate else judged
+    try:
+        core = _core.check(call, about_function, options, chosen | dict(shrink=not by_hypothesis), _progress(progress))
+    except _core.Nothing:
+        if by_hypothesis:
+            strategies.reject()
+        raise
+    finally:
+        if isinstance(call, Isolated):
+            call.close()
+    if by_hypothesis and core.held + core.failed + core.unresolved + core.accepted == 0:
+        strategies.reject()
     not_judged = []
     if not has_gradients:
         why = "backward=False" if backward is False else f"{signature.name} has no backward; backward=g, g(dy, x, gamma, ...) -> dx, dgamma, dbeta, is accepted"

@@ -50,7 +50,13 @@ class Judged:
             if type(error) not in self._seen:
                 self._seen.add(type(error))
                 self.tracebacks.append(_traceback(error))
-            return _told(error)
+            return _told(error) + self._about_its_device(error)
+
+    def _about_its_device(self, error: Exception) -> str:
+        """A kernel of a device that was called with tensors of the CPU says so in many ways."""
+        text = str(error).lower()
+        on_cpu = str(getattr(self.framework, "device", "")) == "cpu"
+        return "; its tensors were on the CPU, device='cuda' is accepted" if on_cpu and ("cuda" in text or "cpu tensor" in text) else ""
 
     # What the function is given, by normlab's names.
     def _given(self, arrays: dict[str, Any]) -> dict[str, Any]:

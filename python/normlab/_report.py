@@ -1,6 +1,7 @@
 """What check() returns."""
 from __future__ import annotations
 
+import fcntl
 import html
 import json
 import os
@@ -78,11 +79,21 @@ class Report:
         return self._core.unresolved
 
     @property
+    def accepted(self) -> int:
+        """Known findings: they do not hold, and check(accept=FILE) lets them pass."""
+        return self._core.accepted
+
+    @property
+    def stale(self) -> list[str]:
+        """Of the known findings those that hold now, a sentence each."""
+        return self._core.stale
+
+    @property
     def skipped(self) -> int:
         return self._core.skipped
 
     def __bool__(self) -> bool:
-        return self.failed == 0 and (self._allow_unresolved or self.unresolved == 0) and self.held > 0
+        return self.failed == 0 and (self._allow_unresolved or self.unresolved == 0) and self.held + self.accepted > 0
 
     def __str__(self) -> str:
         lines = [self._core.text(), *self.not_judged[: self._shown]]
@@ -153,6 +164,20 @@ class Report:
 
     def _repr_html_(self) -> str:
         return f'<iframe srcdoc="{html.escape(self.html())}" width="100%" height="600" style="border:1px solid #ccc"></iframe>'
+
+    def accept(self, path: str | os.PathLike[str]) -> None:
+        """Brings a file of known findings up to date with this report, for check(accept=FILE): what does not hold is known then.
+        Comments stay, and the lines of cases that are none of this report. The file is made if it is not there."""
+        path = os.path.abspath(path)
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)   # of several processes that test
+            text = self._core.accept_text(path)
+            with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(file.name, path)
+        finally:
+            os.close(folder)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the report: as a page where the name ends in .html, otherwise as JSON."""

@@ -29,6 +29,12 @@ _OF_WEIGHTS: dict[str, tuple[str, ...]] = {"x": ("v", "w", "weight", "weights", 
 _BACKWARD = ("dy", "ds", "y", "cache")
 
 
+def known_names(weights: bool, role: str | None = None) -> set[str]:
+    """What functions may call that which normlab gives, or one of it."""
+    known = {**_NAMES, **_OF_WEIGHTS} if weights else _NAMES
+    return {name for r, names in known.items() for name in names if (r == role if role else r not in _BACKWARD)}
+
+
 class Signature:
     """The parameters of a function, each with what normlab calls it."""
 

@@ -9,7 +9,7 @@
 
 namespace normlab::verify {
 
-enum class Verdict { pass, fail, unresolved, skipped };
+enum class Verdict { pass, fail, unresolved, skipped, accepted };  ///< accepted: known to fail (report/accept.hpp)
 enum class Tier { smoke, ci, full };
 
 /// Of tier full, beside 1, which every tier has.

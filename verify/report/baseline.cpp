@@ -21,11 +21,13 @@ std::string finding_key(const std::string& label, const std::string& quantity) {
 // "n=0 c=1 s=2: 0.5, truth 0.6" -> "n=0 c=1 s=2"
 std::string element_of(const std::string& where) { return where.substr(0, where.find(':')); }
 
-bool larger(double error, double before, double rounding) {
+}  // namespace
+
+bool is_worse(double error, double before, double rounding) {
     return error > 2 * before + rounding || (std::isnan(error) && !std::isnan(before));
 }
 
-}  // namespace
+std::string case_key(const Outcome& o) { return case_key(o.title(), o.test.data ? digest(*o.test.data) : ""); }
 
 Baseline::Baseline(std::filesystem::path path) : path_(std::move(path)) {
     using nlohmann::json;
@@ -68,7 +70,7 @@ void Baseline::require_overlap(const std::vector<Case>& cases) const {
 BaselineResult Baseline::compare(const std::vector<Outcome>& outcomes) const {
     BaselineResult result;
     for (const Outcome& o : outcomes) {
-        const auto old_case = cases_.find(case_key(o.title(), o.test.data ? digest(*o.test.data) : ""));
+        const auto old_case = cases_.find(case_key(o));
         if (old_case == cases_.end()) continue;
         for (const Finding& f : o.findings) {
             const auto at = old_case->second.find(finding_key(f.label, f.quantity));
@@ -80,8 +82,8 @@ BaselineResult Baseline::compare(const std::vector<Outcome>& outcomes) const {
             ++result.compared;
             const bool holds = f.verdict == Verdict::pass;
             if (holds != old.held) (holds ? result.holding : result.failing).push_back({&o, &f, old.error});
-            if (larger(f.error, before, rounding)) result.losses.push_back({&o, &f, old.error});
-            else result.better += larger(before, f.error, rounding);
+            if (is_worse(f.error, before, rounding)) result.losses.push_back({&o, &f, old.error});
+            else result.better += is_worse(before, f.error, rounding);
         }
     }
     return result;

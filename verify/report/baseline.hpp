@@ -21,6 +21,12 @@
 
 namespace normlab::verify {
 
+/// Whether the error is worse than the one before, by the rule above.
+bool is_worse(double error, double before, double rounding);
+
+/// What tells the case of one run as that of another: its text, and the digest of the data that a user brought.
+std::string case_key(const Outcome& outcome);
+
 /// A finding that is less accurate than it was.
 struct Loss {
     const Outcome* outcome;

@@ -57,7 +57,8 @@ std::vector<const Case*> passing(const Cause& cause, const std::vector<Outcome>&
     for (const Outcome& o : outcomes)
         if (o.test.implementation == cause.implementation && !failing.contains(&o) && o.skipped.empty() &&
             std::ranges::any_of(o.findings, [&](const Finding& f) {
-                return any || (!bad(f) && quantities.contains({o.test.check, quantity_of(f)}));
+                return any || (!bad(f) && f.verdict != Verdict::accepted &&
+                               quantities.contains({o.test.check, quantity_of(f)}));
             }))
             cases.push_back(&o.test);
     return cases;

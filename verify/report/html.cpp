@@ -25,6 +25,7 @@ std::string verdict_line(const Summary& s, const RunInfo& info) {
     if (s.failed) return plural(s.failed, "finding") + " failed" + (lost.empty() ? "" : ", " + lost);
     if (!lost.empty()) return lost;
     if (s.unresolved) return plural(s.unresolved, "finding") + " unresolved";
+    if (s.accepted) return "Everything held but " + plural(s.accepted, "known finding");
     return "Everything held";
 }
 
@@ -44,7 +45,8 @@ std::string header(Page& page, const Summary& s) {
         {"failed", "fail", s.failed},
         {"unresolved", "unresolved", s.unresolved},
         {"skipped", "skipped", s.skipped},
-        {"not judged", "skipped", s.not_judged}};
+        {"not judged", "skipped", s.not_judged},
+        {"accepted", "skipped", s.accepted}};
     text += "<div class=\"proportions\" aria-hidden=\"true\">";
     for (const auto& [name, css, n] : parts)
         if (n) text += fmt::format("<i class=\"{}\" style=\"flex-grow:{}\"></i>", css, n);

@@ -19,6 +19,7 @@ void remember(std::vector<std::string>& list, const std::string& name) {
 std::string badge(const Finding& f) {
     const std::string_view sign = f.verdict == Verdict::fail         ? "✗"
                                   : f.verdict == Verdict::unresolved ? "?"
+                                  : f.verdict == Verdict::accepted   ? "≈"
                                   : f.not_judged                     ? "○"
                                   : f.warning                        ? "!"
                                                                      : "✓";
@@ -131,7 +132,7 @@ std::string short_number(double value) {
 }
 
 std::string_view css_of(Verdict verdict) {
-    constexpr std::string_view names[] = {"pass", "fail", "unresolved", "skipped"};
+    constexpr std::string_view names[] = {"pass", "fail", "unresolved", "skipped", "skipped"};
     return names[static_cast<std::size_t>(verdict)];
 }
 

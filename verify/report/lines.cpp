@@ -5,7 +5,7 @@
 namespace normlab::verify {
 
 std::string_view name_of(Verdict v) {
-    constexpr std::string_view words[] = {"PASS", "FAIL", "UNRESOLVED", "SKIPPED"};
+    constexpr std::string_view words[] = {"PASS", "FAIL", "UNRESOLVED", "SKIPPED", "ACCEPTED"};
     return words[static_cast<std::size_t>(v)];
 }
 

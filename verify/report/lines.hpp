@@ -7,7 +7,7 @@
 
 namespace normlab::verify {
 
-/// "PASS", "FAIL", "UNRESOLVED", "SKIPPED".
+/// "PASS", "FAIL", "UNRESOLVED", "SKIPPED", "ACCEPTED".
 std::string_view name_of(Verdict verdict);
 /// The same, or "NOT JUDGED".
 std::string_view verdict_of(const Finding& finding);

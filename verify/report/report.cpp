@@ -116,7 +116,9 @@ Summary summarize(const std::vector<const Outcome*>& outcomes) {
             s.failed += f.verdict == Verdict::fail;
             s.unresolved += f.verdict == Verdict::unresolved;
             s.warnings += f.warning && f.verdict == Verdict::pass;
-            if (f.verdict == Verdict::skipped) continue;  // compared with nothing
+            s.accepted += f.verdict == Verdict::accepted;
+            // compared with nothing, or known
+            if (f.verdict == Verdict::skipped || f.verdict == Verdict::accepted) continue;
             if (f.ratio() > s.worst_ratio || (f.verdict == Verdict::fail && s.worst_case.empty())) {
                 s.worst_ratio = std::max(s.worst_ratio, f.ratio());
                 s.worst_case = o->title();
@@ -173,10 +175,11 @@ std::string tables_text(const std::vector<Outcome>& outcomes) {
 
 std::string summary_line(const Summary& s, double seconds) {
     return fmt::format(
-        "verify: {} held, {} failed, {} unresolved, {} skipped; {}{} beyond the sqrt(l) warning; worst error/bound "
+        "verify: {} held, {} failed, {} unresolved, {} skipped{}; {}{} beyond the sqrt(l) warning; worst error/bound "
         "{:.3g}{}; {}{:.1f} s",
-        s.held, s.failed, s.unresolved, s.skipped, s.not_judged ? fmt::format("{} not judged, ", s.not_judged) : "",
-        s.warnings, s.worst_ratio, s.worst_case.empty() ? "" : " (" + s.worst_case + ")",
+        s.held, s.failed, s.unresolved, s.skipped, s.accepted ? fmt::format(", {} accepted", s.accepted) : "",
+        s.not_judged ? fmt::format("{} not judged, ", s.not_judged) : "", s.warnings, s.worst_ratio,
+        s.worst_case.empty() ? "" : " (" + s.worst_case + ")",
         s.not_run ? fmt::format("{}, {} not run; ", s.interrupted ? "interrupted" : "stopped early", s.not_run) : "",
         seconds);
 }
@@ -227,6 +230,7 @@ std::string json_text(const std::vector<Outcome>& outcomes, const Summary& s, do
                  {"worst_ratio", number(s.worst_ratio)},
                  {"worst_case", s.worst_case},
                  {"seconds", seconds}};
+    if (s.accepted) summary["accepted"] = s.accepted;
     if (s.not_run) summary["not_run"] = s.not_run, summary["interrupted"] = s.interrupted;
     json diagnosis = json::array();
     for (const Cause& c : diagnose(outcomes)) {

@@ -14,6 +14,7 @@ struct Summary {
     std::size_t not_run = 0;     ///< cases that were planned, in a run that was stopped
     bool interrupted = false;    ///< it was a signal that stopped it
     std::size_t not_judged = 0;  ///< neither held nor failed: the bound allows anything
+    std::size_t accepted = 0;    ///< known not to hold (accept.hpp)
 
     bool good(bool allow_unresolved) const { return failed == 0 && (unresolved == 0 || allow_unresolved); }
 };
