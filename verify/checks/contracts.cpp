@@ -155,7 +155,7 @@ Finding strided(Inputs<double> in, const Implementation& implementation, const s
         const bool quantizes = p.spec.quantizes();  // bounds are of what is stored only where it is y itself
         Finding of_y = quantizes && by ? none_of("strided", 0, "")
                                        : same("y", y.read(), quantizes ? expected.q : expected.y, &Bounds::y);
-        return worst({of_y, same("dx", dx.read(), expected.dx, &Bounds::dx),
+        return worst({of_y, same("dx, asked for alone,", dx.read(), expected.dx, &Bounds::dx),
                       same("s", of_sum(s), expected.s, &Bounds::s),
                       same("d_residual", of_sum(d_residual), expected.d_residual, &Bounds::d_residual),
                       same("running mean", state.mean, expected.state.mean, &Bounds::running_mean),

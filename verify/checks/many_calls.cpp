@@ -67,6 +67,11 @@ std::vector<Case> thread_cases(const Case& base, Tier tier) {
     const std::int64_t channels = is_others(base) ? 34 : 6;
     if (tier == Tier::full || (first && base.mode == Mode::train))
         add({8209, channels, 1}), add({11, 4101, 1}), add({3, 6, 2741});
+    // a row that several threads share, with a remainder for most numbers of them
+    if (is_others(base) && first && base.mode == Mode::train) {
+        cases.push_back(with_block(base, 35003));
+        if (!base.spec().block.samples) cases.back().shape.N = 1;
+    }
     if (first && base.mode == Mode::train) add({131, 24, 17}), cases.back().gamma_offset = 1;
     if (first && base.mode == Mode::train) add({131, 24, 17}), cases.back().affine_set = AffineSet::element;
     if (first && base.mode == Mode::train && arithmetic_dtype(base.dtype) == DType::f32)

@@ -10,6 +10,7 @@
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
 #include "verify/check/session.hpp"
+#include "verify/checks/sizes.hpp"
 #include "verify/truth/range.hpp"
 
 namespace normlab::verify {
@@ -31,6 +32,8 @@ std::vector<Case> reuse_cases(const Case& base, Tier tier) {
     if (!is_weights(base.spec())) add({4, 6, 7}), cases.back().mask = MaskPattern::scattered;
     if (arithmetic_dtype(base.dtype) == DType::f32)
         add({4, 6, 5}), cases.back().output = DType::e4m3, cases.back().scale = Scale::block;
+    // Many rows, long ones, and as many elements as several threads or another path are taken for.
+    if (is_others(base) || base.dtype == DType::f32) add({97, 6, 1}), add({3, 5003, 1}), add({8, 64, 67});
     if (tier == Tier::full) add({64, 48, 13}), add({5, 258, 1}), add({3, 3, 1031});
     return cases;
 }

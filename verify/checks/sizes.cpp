@@ -159,7 +159,8 @@ void add_options(std::vector<Case>& cases, const Case& base) {
     for (const Option& option : options_of(base.dtype)) {
         add({70, 6, 3}, option);
         if (base.mode == Mode::eval) continue;
-        for (const Shape& shape : {Shape{2, 12288, 1}, Shape{2, 2050, 1}, Shape{1, 8, 5329}, Shape{3, 18, 5}})
+        for (const Shape& shape :
+             {Shape{2, 12288, 1}, Shape{2, 2050, 1}, Shape{1, 8, 5329}, Shape{3, 18, 5}, Shape{2053, 6, 1}})
             add(shape, option);
     }
     if (base.mode == Mode::eval) return;

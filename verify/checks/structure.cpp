@@ -195,6 +195,7 @@ std::vector<Case> mask_cases(const Case& base, Tier) {
     }
     cases.push_back(with_small_shape(base));
     cases.back().activation = Activation::threshold;
+    for (const Shape& shape : {Shape{5, 70, 1}, Shape{7, 6, 37}}) cases.push_back(with_shape(base, shape));
     return cases;
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "verify/check/compare.hpp"
+#include "verify/checks/sizes.hpp"
 #include "verify/truth/quantities.hpp"
 
 namespace normlab::verify {
@@ -120,6 +121,10 @@ std::vector<Case> subnormal_cases(const Case& base, Tier tier) {
     cases.push_back(with_state(with_block(base, 37)));  // beyond the lanes of vectors, with a tail
     cases.push_back(with_state(with_block(base, 64)));
     cases.push_back(with_state(with_shape(base, {70, 6, 3})));
+    // Threads have a floating-point environment of their own, and long blocks paths.
+    if (is_others(base) || base.dtype == DType::f32)
+        for (const Shape& shape : {Shape{40, 64, 17}, Shape{2, 20011, 1}})
+            cases.push_back(with_state(with_shape(base, shape)));
     return cases;
 }
 
