@@ -75,9 +75,13 @@ def of_module(module: Any, variant: str | None = None, options: dict[str, Any] |
         finally:
             module.train(was)
 
+    if name.endswith("Fp32") and dtypes == ("f32",):   # timm's, which go through float32
+        default: tuple[str, ...] | None = dtypes
+    else:
+        default = ("f64", "f32") if dtypes == ("f32",) else dtypes
     return BuiltIn(name, call, roles, variant=variant, framework="torch", channels=math.prod(shape),
                    device=None if weight is None else str(weight.device), groups=getattr(module, "num_groups", None),
-                   options=built_in | (options or {}), dtypes=("f64", "f32") if dtypes == ("f32",) else dtypes)
+                   options=built_in | (options or {}), dtypes=default)
 
 
 def _activation(module: Any, name: str) -> str | None:

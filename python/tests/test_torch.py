@@ -96,7 +96,7 @@ class Torch(unittest.TestCase):
         self.assertTrue(report, str(report))
         self.assertIn("not judged: dx, dgamma, dbeta: backward=False", str(report))
         with self.assertRaisesRegex(TypeError, "normalizes over 2 dimensions"):
-            check(torch.nn.LayerNorm((3, 4)), "layer_norm")
+            check(torch.nn.LayerNorm((3, 4)), "channel_norm")
 
 
 if __name__ == "__main__":
