@@ -65,6 +65,7 @@ python::Report check(const py::object& call, const py::dict& about, const py::di
     f.accumulation = parse_accumulation(about["accumulation"].cast<std::string>());
     f.channels = given<std::int64_t>(about, "channels");
     f.groups = given<std::int64_t>(about, "groups");
+    f.flushes_subnormals = given<bool>(about, "flushes_subnormals").value_or(false);
     f.counts = given<bool>(about, "counts").value_or(false);
     Chosen c;
     c.tier = chosen["tier"].cast<std::string>();

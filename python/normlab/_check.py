@@ -30,6 +30,7 @@ def check(
     framework: Literal["numpy", "torch", "jax"] | None = None,
     device: str | None = None,
     accept_nan: bool = True,
+    flushes_subnormals: bool = False,
     allow_unresolved: bool = False,
     accumulation: str = "sequential",
     convention: str | None = None,
@@ -63,6 +64,7 @@ def check(
     affine: None: gamma and beta are None in all calls.
     device: where arrays of torch and of JAX lie.
     accept_nan: NaN holds where variance and eps are 0 (a constant input without eps), for which normlab has x_hat = 0.
+    flushes_subnormals: numbers below the smallest normal one may be taken for 0, as XLA does on CPUs.
     allow_unresolved: the report is true also where something could not be decided.
     accumulation: how the function forms sums, "sequential", "tree", "f64", "kappa-free" or "pivot". Bounds follow.
     convention, eps, momentum, groups, running, gamma_offset, activation, residual, param_dtype, cast, affine_set,
@@ -80,7 +82,7 @@ def check(
                                    activation=activation, residual=residual, param_dtype=param_dtype, cast=cast,
                                    affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)
     said = _said(options | dict(backward=backward, affine=affine, framework=framework, device=device, groups=groups, accept_nan=accept_nan,
-                                accumulation=accumulation), check)
+                                flushes_subnormals=flushes_subnormals, accumulation=accumulation), check)
     if affine not in ("given", None):
         raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
     if residual not in (None, "stored", "none"):
@@ -115,7 +117,8 @@ def check(
         judged,
         dict(name=_registered(signature.name), shown=shown, said=said, variant=variant,
              gamma=signature.takes("gamma"), beta=signature.takes("beta"), absent=affine is None, backward=has_gradients,
-             accumulation=accumulation, accept_nan=accept_nan, channels=channels, groups=groups, counts=signature.takes("count")),
+             accumulation=accumulation, accept_nan=accept_nan, channels=channels, groups=groups, counts=signature.takes("count"),
+             flushes_subnormals=flushes_subnormals),
         options | dict(as_cases_say=bool(cases)),
         dict(tier=tier, seed=seed, dtypes=dtypes, layouts=layouts, modes=modes, checks=_words("checks", checks),
              cases=_words("cases", cases)),

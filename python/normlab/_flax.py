@@ -24,9 +24,10 @@ def of_flax(module: Any) -> BuiltIn:
     channels, groups = getattr(module, "num_features", None), None
     if name == "GroupNorm":
         groups, size = module.num_groups, getattr(module, "group_size", None)
-        if channels is None:   # linen has what it is given
-            channels = 2 * (size if groups is None else groups)
-        groups = channels // size if groups is None else groups
+        if groups is None:
+            channels, groups = 2 * size, 2
+        else:   # linen has as many channels as it is given
+            channels = groups * (size or 2)
     roles = ["x"] + (["gamma"] if module.use_scale else []) + (["beta"] if getattr(module, "use_bias", False) else [])
     keeps = name == "BatchNorm"
     if keeps:

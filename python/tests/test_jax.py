@@ -13,7 +13,7 @@ try:
 except ImportError:
     linen = None
 
-# XLA flushes subnormal numbers to 0 on CPUs, and compiles for each shape: a few checks are asked for.
+# XLA compiles for each shape: a few checks are asked for.
 CHECKS = ["accuracy", "adjoint", "derivatives", "zero_sum", "power_of_two"]
 
 
@@ -38,6 +38,12 @@ class Jax(unittest.TestCase):
         self.holds(check(plain, "layer_norm", checks="accuracy"))
         self.holds(check(jax.jit(plain), "layer_norm", dtypes=["f64", "f32"]))
         self.assertFalse(jax.config.jax_enable_x64)
+
+    def test_subnormals(self):
+        f = jax.jit(plain)
+        self.assertTrue(check(f, "layer_norm", checks="subnormals", flushes_subnormals=True))
+        if jax.default_backend() == "cpu":
+            self.assertFalse(check(f, "layer_norm", checks="subnormals"))
 
     def test_bf16(self):
         @jax.jit
@@ -67,7 +73,7 @@ class Jax(unittest.TestCase):
         def of_x(x):
             return plain(x, 1, 0, 1e-5)
         of_x.defvjp(lambda x: (of_x(x), x), lambda x, dy: (dy * jax.lax.rsqrt(x.var(-1, keepdims=True) + 1e-5),))
-        report = check(outside, "layer_norm")
+        report = check(outside, "layer_norm", dtypes="f64", checks="accuracy")
         self.assertIn("eps_outside", str(report))
         report = check(lambda x: of_x(x), "layer_norm", eps=1e-5)
         failing = {f["quantity"] for f in report.findings if f["verdict"] == "FAIL"}
