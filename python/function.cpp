@@ -335,6 +335,7 @@ public:
     }
     Accumulation accumulation(DType) const override { return now ? now->accumulation : Accumulation::sequential; }
     DType state_dtype(const Problem& p) const override { return arithmetic_dtype(p.dtype); }
+    bool deterministic() const override { return !now || now->deterministic; }
     bool flushes_subnormals() const override { return now && now->flushes_subnormals; }
     bool updates_state() const override { return true; }
     bool parallel() const override { return false; }

@@ -35,7 +35,7 @@ struct Function {
     std::vector<DType> dtypes;  ///< and no others, as with layouts and modes
     std::vector<Layout> layouts;
     std::vector<Mode> modes;
-    bool flushes_subnormals = false;
+    bool flushes_subnormals = false, deterministic = true;  ///< as Implementation has them
     bool counts = false;        ///< it takes the number of batches, and so may average them
     std::optional<std::int64_t> channels, groups;  ///< of a module, which has them built in
 

@@ -66,6 +66,7 @@ python::Report check(const py::object& call, const py::dict& about, const py::di
     f.channels = given<std::int64_t>(about, "channels");
     f.groups = given<std::int64_t>(about, "groups");
     f.flushes_subnormals = given<bool>(about, "flushes_subnormals").value_or(false);
+    f.deterministic = given<bool>(about, "deterministic").value_or(true);
     f.counts = given<bool>(about, "counts").value_or(false);
     Chosen c;
     c.tier = chosen["tier"].cast<std::string>();

@@ -10,10 +10,10 @@ from normlab._signature import Signature
 class BuiltIn:
     """A module, a layer or an object, as a function of x and of what takes the place of its parameters."""
 
-    def __init__(self, name: str, call: Callable[..., Any], roles: Sequence[str], *, variant: str | None = None, framework: str | None = None,
-                 device: str | None = None, channels: int | None = None, groups: int | None = None, options: dict[str, Any] | None = None,
-                 layout: str = "nchw", dtypes: Sequence[str] | None = None, parameters_follow: bool = False, casts: bool = False,
-                 backward: Callable[..., Any] | None = None) -> None:
+    def __init__(self, name: str, call: Callable[..., Any], roles: Sequence[str], *, variant: str | None = None,
+                 framework: str | None = None, device: str | None = None, channels: int | None = None, groups: int | None = None,
+                 options: dict[str, Any] | None = None, layout: str = "nchw", dtypes: Sequence[str] | None = None,
+                 parameters_follow: bool = False, casts: bool = False, backward: Callable[..., Any] | None = None) -> None:
         self.__name__, self._call = name, call
         self.signature = Signature.of(name, roles)
         self.variant = variant   # None: it does not say

@@ -31,6 +31,7 @@ def check(
     device: str | None = None,
     accept_nan: bool = True,
     flushes_subnormals: bool = False,
+    deterministic: bool = True,
     allow_unresolved: bool = False,
     accumulation: str = "sequential",
     convention: str | None = None,
@@ -51,8 +52,9 @@ def check(
 ) -> Report:
     """Runs normlab's checks on a function, in this process.
 
-    function: f(x, gamma, beta, eps) -> y of arrays of NumPy, torch or JAX, a module, or an object whose attributes are its parameters. Its arguments are known
-        by their names (x or input, gamma or weight, beta or bias, eps, groups, residual, running_mean, running_var,
+    function: f(x, gamma, beta, eps) -> y of arrays of NumPy, torch or JAX, a module, or an object whose attributes are its
+        parameters. Its arguments are known by their names
+        (x or input, gamma or weight, beta or bias, eps, groups, residual, running_mean, running_var,
         training, momentum, normalized_shape), and it need not have all of them. x has the shape [N, C] in layer_norm,
         rms_norm and l2_norm, and [N, C, S] in others ([N, S, C] with layouts="nhwc").
     variant: which layer it is meant to be, "layer_norm" (normlab.variants() lists them).
@@ -65,6 +67,7 @@ def check(
     device: where arrays of torch and of JAX lie.
     accept_nan: NaN holds where variance and eps are 0 (a constant input without eps), for which normlab has x_hat = 0.
     flushes_subnormals: numbers below the smallest normal one may be taken for 0, as XLA does on CPUs.
+    deterministic: False: results need not have the same bits beside other samples or in another order, but hold their bounds.
     allow_unresolved: the report is true also where something could not be decided.
     accumulation: how the function forms sums, "sequential", "tree", "f64", "kappa-free" or "pivot". Bounds follow.
     convention, eps, momentum, groups, running, gamma_offset, activation, residual, param_dtype, cast, affine_set,
@@ -82,7 +85,7 @@ def check(
                                    activation=activation, residual=residual, param_dtype=param_dtype, cast=cast,
                                    affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)
     said = _said(options | dict(backward=backward, affine=affine, framework=framework, device=device, groups=groups, accept_nan=accept_nan,
-                                flushes_subnormals=flushes_subnormals, accumulation=accumulation), check)
+                                flushes_subnormals=flushes_subnormals, deterministic=deterministic, accumulation=accumulation), check)
     if affine not in ("given", None):
         raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
     if residual not in (None, "stored", "none"):
@@ -118,7 +121,7 @@ def check(
         dict(name=_registered(signature.name), shown=shown, said=said, variant=variant,
              gamma=signature.takes("gamma"), beta=signature.takes("beta"), absent=affine is None, backward=has_gradients,
              accumulation=accumulation, accept_nan=accept_nan, channels=channels, groups=groups, counts=signature.takes("count"),
-             flushes_subnormals=flushes_subnormals),
+             flushes_subnormals=flushes_subnormals, deterministic=deterministic),
         options | dict(as_cases_say=bool(cases)),
         dict(tier=tier, seed=seed, dtypes=dtypes, layouts=layouts, modes=modes, checks=_words("checks", checks),
              cases=_words("cases", cases)),
@@ -137,7 +140,8 @@ def check_module(module: Any, **options: Any) -> Report:
     """
     built_in = _known.find(module)
     if built_in is None or built_in.variant is None:
-        raise TypeError(f"{type(module).__name__} is not known. {_known.known()} are; of others the variant has to be said: check(module, \"layer_norm\")")
+        raise TypeError(f"{type(module).__name__} is not known. {_known.known()} are; of others the variant has to be said: "
+                        'check(module, "layer_norm")')
     dtypes = _words("dtypes", options.pop("dtypes", built_in.dtypes or ("f64", "f32")))
     _require_types(built_in, dtypes)
     options = {"layouts": built_in.layout} | options

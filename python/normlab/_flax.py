@@ -7,7 +7,8 @@ import numpy as np
 
 from normlab._built_in import BuiltIn
 
-_VARIANTS = {"LayerNorm": "layer_norm", "RMSNorm": "rms_norm", "GroupNorm": "group_norm", "BatchNorm": "batch_norm", "InstanceNorm": "instance_norm"}
+_VARIANTS = {"LayerNorm": "layer_norm", "RMSNorm": "rms_norm", "GroupNorm": "group_norm", "BatchNorm": "batch_norm",
+             "InstanceNorm": "instance_norm"}
 _TYPES = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 
@@ -37,9 +38,9 @@ def of_flax(module: Any) -> BuiltIn:
         options |= {"convention": "flax", "momentum": module.momentum, "running": "biased"}
     call = _linen(module, keeps) if linen else _nnx(module, keeps)
     dtypes = [_TYPES[np.dtype(module.dtype).name]] if module.dtype is not None else ["f32"]
-    return BuiltIn(name, jax.jit(call, static_argnames="training"), roles, variant=variant, framework="jax", channels=channels, groups=groups,
-                   options=options, layout="nhwc" if variant in ("batch_norm", "group_norm", "instance_norm") else "nchw", dtypes=dtypes,
-                   parameters_follow=module.dtype is None, casts=module.dtype is not None)
+    return BuiltIn(name, jax.jit(call, static_argnames="training"), roles, variant=variant, framework="jax", channels=channels,
+                   groups=groups, options=options, dtypes=dtypes, parameters_follow=module.dtype is None, casts=module.dtype is not None,
+                   layout="nhwc" if variant in ("batch_norm", "group_norm", "instance_norm") else "nchw")
 
 
 def _linen(module: Any, keeps: bool) -> Any:

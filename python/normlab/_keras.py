@@ -1,4 +1,4 @@
-"""A normalization layer of Keras 3 as a function. What is called is a copy of it, built for the channels of a case; the backend is torch or jax."""
+"""A normalization layer of Keras 3 as a function. What is called is a copy of it, built anew; the backend is torch or jax."""
 from __future__ import annotations
 
 import math
@@ -39,11 +39,12 @@ def of_layer(layer: Any) -> BuiltIn:
     elif axes[-1] != -1 and not (shape and len(axes) == len(shape)):
         raise TypeError(f"{name} has axis={axis}; axis=-1 is accepted, and all axes but the first of a layer that was built")
     rank = 3 if variant in ("batch_norm", "group_norm", "channel_norm") else 1 + len(shape)
-    full: tuple[int | None, ...] = (None, *shape) if rank == 1 + len(shape) else (None, channels, None) if layout == "nchw" else (None, None, channels)
+    with_positions = (None, channels, None) if layout == "nchw" else (None, None, channels)
     copy = type(layer).from_config(config)
-    copy.build(full)
+    copy.build((None, *shape) if rank == 1 + len(shape) else with_positions)
     if not copy.trainable and variant == "batch_norm":
         raise TypeError(f"{name} has trainable=False, and so normalizes by its running statistics always; trainable=True is accepted")
+    copy.trainable = True
     trained = [weight.name for weight in copy.trainable_variables]
     names = {"gamma": "gamma", "scale": "gamma", "beta": "beta"}
     roles = ["x", *(names[n] for n in trained)]
@@ -52,19 +53,22 @@ def of_layer(layer: Any) -> BuiltIn:
         roles += ["running_mean", "running_var", "training"]
     by_element = rank == 1 + len(shape) and len(shape) > 1
 
-    def call(x: Any, gamma: Any = None, beta: Any = None, running_mean: Any = None, running_var: Any = None, training: bool = True) -> Any:
+    def call(x: Any, gamma: Any = None, beta: Any = None, running_mean: Any = None, running_var: Any = None,
+             training: bool = True) -> Any:
         of = {"gamma": gamma, "beta": beta}
         weights = [of[names[n]].reshape(shape) if by_element else of[names[n]] for n in trained]
         given = x.shape
         arguments = {"training": bool(training)} if keeps else {}
-        y, kept = copy.stateless_call(weights, [running_mean, running_var] if keeps else [], x.reshape(given[0], *shape) if by_element else x, **arguments)
+        y, kept = copy.stateless_call(weights, [running_mean, running_var] if keeps else [],
+                                      x.reshape(given[0], *shape) if by_element else x, **arguments)
         y = y.reshape(given)
         return (y, *kept) if keeps else y
 
     dtype, stored = _TYPES[copy.compute_dtype], _TYPES[copy.variable_dtype]
     if stored != ("f64" if dtype == "f64" else "f32"):
         if keeps:
-            raise TypeError(f"{name} has running statistics of {copy.variable_dtype}; a policy that keeps them in float32 is accepted, mixed_bfloat16")
+            raise TypeError(f"{name} has running statistics of {copy.variable_dtype}; a policy that keeps them in float32 is accepted, "
+                            "mixed_bfloat16")
         options["param_dtype"] = stored
     compiled: Any = call
     if backend == "jax":
@@ -86,7 +90,8 @@ def _variant(name: str, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if config.get("renorm"):
         raise TypeError(f"{name} has renorm=True; batch renorm is not judged this way, renorm=False is accepted")
     if config.get("rms_scaling"):
-        raise TypeError(f"{name} has rms_scaling=True, which divides by the root of the variance and leaves the mean; rms_scaling=False is accepted")
+        raise TypeError(f"{name} has rms_scaling=True, which divides by the root of the variance and leaves the mean; "
+                        "rms_scaling=False is accepted")
     if config.get("synchronized"):
         raise TypeError(f"{name} has synchronized=True; synchronized=False is accepted")
     if name == "BatchNormalization":

@@ -1,7 +1,6 @@
 """Which variant a module of a library is: a table from its class, and what reads its options."""
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from normlab._built_in import BuiltIn
@@ -28,7 +27,8 @@ _FLAX = ("LayerNorm", "RMSNorm", "GroupNorm", "BatchNorm", "InstanceNorm")
 
 def known() -> str:
     words = [f"{where.split('.')[0]}'s {', '.join(names)}" for where, names in _TORCH.items()]
-    return "; ".join([*words, f"Keras 3's {', '.join(_KERAS)}", f"flax's (linen and nnx) {', '.join(_FLAX)}", "and weight_norm of torch.nn.utils.parametrizations"])
+    return "; ".join([*words, f"Keras 3's {', '.join(_KERAS)}", f"flax's (linen and nnx) {', '.join(_FLAX)}",
+                      "and weight_norm of torch.nn.utils.parametrizations"])
 
 
 def find(module: Any) -> BuiltIn | None:
@@ -63,19 +63,18 @@ def _own_options(module: Any, name: str) -> dict[str, Any]:
 
 
 def in_place_of(function: Any, variant: str) -> BuiltIn | None:
-    """What check(function, variant) calls in its place: where it is a module, a layer, or an object with parameters. None: it is a function."""
-    module = is_module(function)
-    if module or {"keras", "flax"} & {base.__module__.split(".")[0] for base in type(function).__mro__} and not isinstance(function, type):
+    """What check(function, variant) calls in its place, where it is a module, a layer, or an object with parameters."""
+    packages = {base.__module__.split(".")[0] for base in type(function).__mro__}
+    if packages & {"keras", "flax"}:
+        if found := find(function):
+            return found
+        raise TypeError(f"{type(function).__name__} is not known; {known()} are, and an adapter is accepted: "
+                        "lambda x, gamma, beta, eps: ...")
+    if is_module(function):
         try:
             found = find(function)
-        except TypeError:
-            if not module or sys.modules.get("keras") is not None and isinstance(function, sys.modules["keras"].layers.Layer):
-                raise
+        except TypeError:   # it is not as the known one is, and may be another
             found = None
-        if found is not None and (found.variant == variant or not module):
-            return found
-        if module:
-            return of_module(function, variant)
-        raise TypeError(f"{type(function).__name__} is not known; {known()} are, and an adapter is accepted: lambda x, gamma, beta, eps: ...")
+        return found if found is not None and found.variant == variant else of_module(function, variant)
     from normlab._object import of_object
     return of_object(function)

@@ -104,11 +104,12 @@ def of_weight_norm(module: Any) -> BuiltIn:
     parametrization = next(p for p in module.parametrizations.weight if type(p).__name__ == "_WeightNorm")
     name = f"weight_norm of {type(module).__name__}"
     if parametrization.dim != 0 or len(module.parametrizations.weight) != 1:
-        raise TypeError(f"{name} has dim={parametrization.dim} and {len(module.parametrizations.weight)} parametrizations; dim=0 and one are accepted")
+        raise TypeError(f"{name} has dim={parametrization.dim} and {len(module.parametrizations.weight)} parametrizations; "
+                        "dim=0 and one are accepted")
 
     def call(x: Any, gamma: Any) -> Any:
         v, g = x.transpose(0, 1).contiguous(), gamma.transpose(0, 1)   # normlab has channels second
         return parametrization(g, v).transpose(0, 1).contiguous()
 
-    return BuiltIn(name, call, ["x", "gamma"], variant="weight_norm", framework="torch", device=str(module.bias.device) if module.bias is not None else None,
-                   options={"eps": 0.0}, dtypes=("f64", "f32"))
+    return BuiltIn(name, call, ["x", "gamma"], variant="weight_norm", framework="torch",
+                   device=str(next(module.parameters()).device), options={"eps": 0.0}, dtypes=("f64", "f32"))

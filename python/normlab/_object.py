@@ -39,12 +39,14 @@ def of_object(layer: Any) -> BuiltIn | None:
     flag = next((n for n in NAMES["training"] if isinstance(getattr(layer, n, None), bool)), None)
     switched = callable(getattr(layer, "train", None)) and callable(getattr(layer, "eval", None))
     if keeps and not (said or flag or switched):
-        raise TypeError(f"{name} has running statistics and nothing that says whether they move or are used; an argument training of forward is accepted, "
-                        "an attribute training, and methods train() and eval()")
+        raise TypeError(f"{name} has running statistics and nothing that says whether they move or are used; an argument training "
+                        "of forward is accepted, an attribute training, and methods train() and eval()")
     x = next(iter(parameters), None)
-    unknown = [p.name for p in parameters.values() if p.default is p.empty and p.name not in (x, said) and p.kind is p.POSITIONAL_OR_KEYWORD]
+    unknown = [p.name for p in parameters.values()
+               if p.default is p.empty and p.name not in (x, said) and p.kind is p.POSITIONAL_OR_KEYWORD]
     if unknown:
-        raise TypeError(f"{name}.{getattr(forward, '__name__', '__call__')} has the argument {unknown[0]}; x and training are accepted beside attributes")
+        raise TypeError(f"{name}.{getattr(forward, '__name__', '__call__')} has the argument {unknown[0]}; "
+                        "x and training are accepted beside attributes")
     first = getattr(layer, next(iter(attributes.values())))
     built_in: dict[str, Any] = {}
     for role in ("eps", "momentum"):
@@ -79,8 +81,8 @@ def of_object(layer: Any) -> BuiltIn | None:
         return found
 
     roles = ["x", *attributes] + (["training"] if keeps or said else [])
-    return BuiltIn(name, call, roles, framework=framework_of_value(type(first)), channels=int(first.shape[-1]), groups=groups, options=built_in,
-                   backward=backward if callable(getattr(layer, "backward", None)) else None)
+    return BuiltIn(name, call, roles, framework=framework_of_value(type(first)), channels=int(first.shape[-1]), groups=groups,
+                   options=built_in, backward=backward if callable(getattr(layer, "backward", None)) else None)
 
 
 def _is_array(value: Any) -> bool:

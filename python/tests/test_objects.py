@@ -135,7 +135,8 @@ class Objects(unittest.TestCase):
         class Asks(BatchNorm):
             def forward(self, x, mask, training=True):
                 return super().forward(x, training)
-        for layer, text in ((Half(), "has one of running_mean and running_var"), (NoMode(6), "nothing that says whether they move or are used"),
+        for layer, text in ((Half(), "has one of running_mean and running_var"),
+                            (NoMode(6), "nothing that says whether they move or are used"),
                             (Asks(6), "has the argument mask; x and training are accepted")):
             with self.assertRaisesRegex(TypeError, text):
                 check(layer)
