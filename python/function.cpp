@@ -142,6 +142,7 @@ public:
             auto* own = reinterpret_cast<double*>(a.saved.opaque);
             std::copy_n(a.state.mean, C, own), std::copy_n(a.state.var, C, own + C);
             add_state(arguments, own);
+            arguments.all()["count"] = *a.state.count;
         }
         const py::dict results = called(f_, "forward", arguments);
         take(results, "y", a.y.data, bytes_of(p_.outputs()));
@@ -280,6 +281,7 @@ private:
         all["dtype"] = std::string(name_of(p_.dtype)), all["param_dtype"] = std::string(name_of(p_.params()));
         all["dim"] = 1, all["block"] = p_.block_size();
         all["normalized_shape"] = py::make_tuple(p_.shape.C);
+        if (keeps_state()) all["count"] = 0;  // backward moves nothing
         if (keeps_state() && p_.spec.momentum)
             all["momentum"] = f_.fixed.weighs_old() ? 1 - *p_.spec.momentum : *p_.spec.momentum;
     }
@@ -327,7 +329,7 @@ public:
         if (p.slices() > 1) return {"stat_batch: a call normalises one batch"};
         if (is_by_element(p.spec) && p.shape.S != 1) return {"gamma an element: S = 1"};
         if (is_weights(p.spec) && p.layout == Layout::channels_last) return {"weights have no layout"};
-        if (p.spec.running != Running::none && !p.spec.momentum) return {"its momentum is a number"};
+        if (p.spec.running != Running::none && !p.spec.momentum && !f.counts) return {"its momentum is a number"};
         if (f.channels && *f.channels != p.shape.C) return {fmt::format("it has {} channels built in", *f.channels)};
         if (f.groups && *f.groups != p.spec.groups) return {fmt::format("it has {} groups built in", *f.groups)};
         if (const std::string reason = f.fixed.refuses(p); !reason.empty()) return {reason};
@@ -335,6 +337,8 @@ public:
     }
     Accumulation accumulation(DType) const override { return now ? now->accumulation : Accumulation::sequential; }
     DType state_dtype(const Problem& p) const override { return arithmetic_dtype(p.dtype); }
+    bool deterministic() const override { return !now || now->deterministic; }
+    bool flushes_subnormals() const override { return now && now->flushes_subnormals; }
     bool updates_state() const override { return true; }
     bool parallel() const override { return false; }
     Saves saves() const override { return {false, false, false}; }

@@ -35,7 +35,9 @@ struct Function {
     std::vector<DType> dtypes;  ///< and no others, as with layouts and modes
     std::vector<Layout> layouts;
     std::vector<Mode> modes;
-    std::optional<std::int64_t> channels, groups;  ///< of a module, which has them built in
+    bool flushes_subnormals = false, deterministic = true;  ///< as Implementation has them
+    bool counts = false;                                    ///< it takes the number of batches, and so may average them
+    std::optional<std::int64_t> channels, groups;           ///< of a module, which has them built in
 
     /// What ended the run and is no finding: KeyboardInterrupt, SystemExit.
     mutable std::optional<py::error_already_set> ended = {};

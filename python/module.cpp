@@ -44,7 +44,9 @@ verify::FixedSettings fixed_of(const py::dict& options) {
     word("affine_set", parse_affine_set, f.affine_set);
     word("cast", parse_cast, f.cast);
     f.eps = given<double>(options, "eps");
-    if (const auto momentum = given<double>(options, "momentum")) f.momentum = py::str(py::float_(*momentum));
+    if (options.contains("momentum") && py::isinstance<py::str>(options["momentum"]))
+        f.momentum = given<std::string>(options, "momentum");
+    else if (const auto momentum = given<double>(options, "momentum")) f.momentum = py::str(py::float_(*momentum));
     f.gamma_offset = given<std::int32_t>(options, "gamma_offset").value_or(0);
     f.part = given<double>(options, "part");
     f.as_cases_say = given<bool>(options, "as_cases_say").value_or(false);
@@ -64,6 +66,9 @@ Function function_of(const py::dict& about, const py::dict& options) {
     f.accumulation = parse_accumulation(about["accumulation"].cast<std::string>());
     f.channels = given<std::int64_t>(about, "channels");
     f.groups = given<std::int64_t>(about, "groups");
+    f.flushes_subnormals = given<bool>(about, "flushes_subnormals").value_or(false);
+    f.deterministic = given<bool>(about, "deterministic").value_or(true);
+    f.counts = given<bool>(about, "counts").value_or(false);
     return f;
 }
 

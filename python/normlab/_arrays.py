@@ -1,8 +1,10 @@
-"""Arrays of a framework from NumPy's, and back. bf16 is the bits of it, uint16, on normlab's side."""
+"""Arrays of a framework from NumPy's, and back, and its autograd. bf16 is the bits of it, uint16, on normlab's side."""
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,9 +15,36 @@ class Wrong(Exception):
     """What a function gave is not what was needed; the text is a sentence for its author."""
 
 
+class Framework(Protocol):
+    name: str
+    differentiates: bool
+
+    def require(self, dtype: str) -> None:
+        """Raises TypeError where it has no arrays of the type."""
+
+    def calling(self, dtype: str) -> AbstractContextManager[Any]:
+        """What a call on data of the type stands in."""
+
+    def give(self, array: np.ndarray, dtype: str) -> Any: ...
+
+    def take(self, what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Raises Wrong where it is not of the type and the shape."""
+
+    def gradients(self, name: str, outputs: Callable[[dict[str, Any]], tuple[Any, ...]], leaves: dict[str, Any],
+                  cotangents: Sequence[Any]) -> dict[str, Any]:
+        """By the leaves, of what outputs (of the function that is called name) makes of them; y comes first."""
+
+
 class NumPy:
     name = "numpy"
     differentiates = False
+
+    def calling(self, dtype: str) -> AbstractContextManager[Any]:
+        return np.errstate(all="ignore")   # infinities and constant samples are asked for, too
+
+    def gradients(self, name: str, outputs: Callable[[dict[str, Any]], tuple[Any, ...]], leaves: dict[str, Any],
+                  cotangents: Sequence[Any]) -> dict[str, Any]:
+        raise NotImplementedError("NumPy has no autograd")
 
     def require(self, dtype: str) -> None:
         if dtype == "bf16":
@@ -35,7 +64,7 @@ class NumPy:
 
     def take(self, what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         if not isinstance(value, np.ndarray):
-            raise Wrong(f"{what} is {_article(value)}; a NumPy array is needed")
+            raise Wrong(f"{what} is {article(value)}; a NumPy array is needed")
         wanted = self._type(dtype)
         if value.shape != shape:
             raise Wrong(f"{what} has shape {value.shape}; {shape} is needed")
@@ -65,6 +94,24 @@ class Torch:
     def require(self, dtype: str) -> None:
         pass
 
+    def calling(self, dtype: str) -> AbstractContextManager[Any]:
+        return np.errstate(all="ignore")
+
+    def gradients(self, name: str, outputs: Callable[[dict[str, Any]], tuple[Any, ...]], leaves: dict[str, Any],
+                  cotangents: Sequence[Any]) -> dict[str, Any]:
+        for leaf in leaves.values():
+            leaf.requires_grad_(True)
+        results = outputs(leaves)
+        for what, result in zip(("y", "s"), results):
+            if not isinstance(result, self.torch.Tensor):
+                raise Wrong(f"{what} of {name} is no torch.Tensor")
+        if results[0].grad_fn is None:
+            raise Wrong(f"y of {name} has no gradient by autograd; backward=, a function of its own, is accepted, "
+                        "and backward=False for its forward alone")
+        found = self.torch.autograd.grad(results, list(leaves.values()), cotangents, allow_unused=True)
+        # A leaf that y does not depend on has no gradient: it is 0.
+        return {key: self.torch.zeros_like(leaf) if value is None else value for (key, leaf), value in zip(leaves.items(), found)}
+
     def give(self, array: np.ndarray, dtype: str) -> Any:
         if dtype == "bf16":
             tensor = self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
@@ -74,7 +121,7 @@ class Torch:
 
     def take(self, what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         if not isinstance(value, self.torch.Tensor):
-            raise Wrong(f"{what} is {_article(value)}; a torch.Tensor is needed")
+            raise Wrong(f"{what} is {article(value)}; a torch.Tensor is needed")
         if tuple(value.shape) != shape:
             raise Wrong(f"{what} has shape {tuple(value.shape)}; {shape} is needed")
         if value.dtype != self._types[dtype]:
@@ -87,33 +134,40 @@ class Torch:
         return value.numpy()
 
 
-def _article(value: Any) -> str:
+def article(value: Any) -> str:
     if value is None:
         return "None"
     name = type(value).__name__
     return f"a tuple of {len(value)}" if isinstance(value, tuple) else f"{'an' if name[0] in 'aeiouAEIOU' or name == 'ndarray' else 'a'} {name}"
 
 
-def framework_of(function: Any, name: str | None, device: str | None) -> NumPy | Torch:
-    """The one asked for; or torch for what is of torch, names it in its code, or names no NumPy beside an import of torch."""
+_FRAMEWORKS = ("numpy", "torch", "jax")
+_PACKAGES = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax", "flax": "jax"}
+
+
+def framework_of(function: Any, name: str | None, device: str | None) -> Framework:
+    """The one asked for; or that which the function is of, or names in its code, or whose import stands beside it where it names none."""
     if name is None:
-        name = "torch" if "torch" in sys.modules and _framework_named(function) == "torch" else "numpy"
-    if name not in ("numpy", "torch"):
-        raise ValueError(f"framework {name!r} is unknown; 'numpy' and 'torch' are accepted")
+        name = _framework_named(function) or "numpy"
+    if name not in _FRAMEWORKS:
+        raise ValueError(f"framework {name!r} is unknown; 'numpy', 'torch' and 'jax' are accepted")
     if name == "numpy" and device not in (None, "cpu"):
-        raise ValueError(f"device {device!r} is none of NumPy's; framework='torch' is accepted with it")
+        raise ValueError(f"device {device!r} is none of NumPy's; framework='torch' is accepted with it, and 'jax'")
+    if name == "jax":
+        from normlab._jax import Jax
+        return Jax(device)
     return Torch(device) if name == "torch" else NumPy()
 
 
-def _framework_of_value(value: Any) -> str | None:
+def framework_of_value(value: Any) -> str | None:
+    """Of a module, or of what says where it was defined."""
     of = value.__name__ if isinstance(value, type(sys)) else getattr(value, "__module__", None)
-    package = of.split(".")[0] if isinstance(of, str) else None
-    return package if package in ("torch", "numpy") else None
+    return _PACKAGES.get(of.split(".")[0]) if isinstance(of, str) else None
 
 
 def _framework_named(function: Any, depth: int = 3) -> str | None:
     for value in (function, *type(function).__mro__):
-        if found := _framework_of_value(value):
+        if found := framework_of_value(value):
             return found
     function = getattr(function, "__func__", function)
     code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
@@ -126,9 +180,10 @@ def _framework_named(function: Any, depth: int = 3) -> str | None:
         except ValueError:   # nothing is in it yet
             pass
     for value in named:
-        if found := _framework_of_value(value):
+        if found := framework_of_value(value):
             return found
     for value in named:
         if depth > 0 and (found := _framework_named(value, depth - 1)):
             return found
-    return "torch" if any(value is sys.modules["torch"] for value in names.values()) else None
+    imported = {framework_of_value(value) for value in names.values() if isinstance(value, type(sys))}
+    return "torch" if "torch" in imported else "jax" if "jax" in imported else None

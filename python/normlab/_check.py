@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from normlab import _core, strategies
+from normlab import _core, _known, strategies
 from normlab._arrays import framework_of
+from normlab._built_in import BuiltIn
 from normlab._function import Judged
 from normlab._isolated import Isolated
-from normlab._module import ModuleFunction, is_module
 from normlab._report import Report
 from normlab._signature import Signature
 
@@ -29,9 +29,11 @@ def check(
     cases: str | Sequence[str] = (),
     seed: int = 1,
     affine: Literal["given"] | None = "given",
-    framework: Literal["numpy", "torch"] | None = None,
+    framework: Literal["numpy", "torch", "jax"] | None = None,
     device: str | None = None,
     accept_nan: bool = True,
+    flushes_subnormals: bool = False,
+    deterministic: bool = True,
     allow_unresolved: bool = False,
     accept: str | os.PathLike[str] | None = None,
     isolate: bool | Literal["fork", "spawn"] = False,
@@ -39,7 +41,7 @@ def check(
     accumulation: str = "sequential",
     convention: str | None = None,
     eps: float | None = None,
-    momentum: float | None = None,
+    momentum: float | Literal["none"] | None = None,
     groups: int | None = None,
     running: str | None = None,
     gamma_offset: int = 0,
@@ -56,19 +58,22 @@ def check(
 ) -> Report:
     """Runs normlab's checks on a function, in this process.
 
-    function: f(x, gamma, beta, eps) -> y of NumPy arrays or torch tensors, or a torch.nn.Module. Its arguments are known
-        by their names (x or input, gamma or weight, beta or bias, eps, groups, residual, running_mean, running_var,
+    function: f(x, gamma, beta, eps) -> y of arrays of NumPy, torch or JAX, a module, or an object whose attributes are its
+        parameters. Its arguments are known by their names
+        (x or input, gamma or weight, beta or bias, eps, groups, residual, running_mean, running_var,
         training, momentum, normalized_shape), and it need not have all of them. x has the shape [N, C] in layer_norm,
         rms_norm and l2_norm, and [N, C, S] in others ([N, S, C] with layouts="nhwc").
     variant: which layer it is meant to be, "layer_norm" (normlab.variants() lists them).
-    backward: g(dy, x, gamma, ...) -> dx, dgamma, dbeta. A function of torch needs none: autograd has its gradients.
+    backward: g(dy, x, gamma, ...) -> dx, dgamma, dbeta. A function of torch or JAX needs none: autograd has its gradients.
         False: the forward alone is judged, as that of a NumPy function without a backward is.
     dtypes: of "f64", "f32", "f16" and "bf16".   layouts: "nchw", "nhwc".
     tier: "smoke", "ci" or "full", how many cases run.   checks: by name, all if empty.   cases: exactly these, as a
         failure printed them.   seed: of the numbers.
     affine: None: gamma and beta are None in all calls.
-    device: where the tensors of torch lie.
+    device: where arrays of torch and of JAX lie.
     accept_nan: NaN holds where variance and eps are 0 (a constant input without eps), for which normlab has x_hat = 0.
+    flushes_subnormals: numbers below the smallest normal one may be taken for 0, as XLA does on CPUs.
+    deterministic: False: results need not have the same bits beside other samples or in another order, but hold their bounds.
     allow_unresolved: the report is true also where something could not be decided.
     accept: a file of known findings, which pass until they change. Report.accept() writes one.
     isolate: the function runs in a child process, whose crash, exit or endless loop is a finding. timeout: the seconds that
@@ -94,24 +99,27 @@ def check(
                                    activation=activation, residual=residual, param_dtype=param_dtype, cast=cast,
                                    affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)
     said = _said(options | dict(backward=backward, affine=affine, framework=framework, device=device, groups=groups, accept_nan=accept_nan,
-                                accumulation=accumulation, isolate=isolate), check)
+                                flushes_subnormals=flushes_subnormals, deterministic=deterministic, accumulation=accumulation, isolate=isolate), check)
     if affine not in ("given", None):
         raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
     if residual not in (None, "stored", "none"):
         raise ValueError(f"residual={residual!r}; 'stored' is accepted: a function without memory sees the sum as it is stored")
     channels, shown = None, getattr(function, "normlab_shown", None) or getattr(function, "__name__", "f").replace("<lambda>", "f")
-    kind = framework_of(function, framework, device)
-    if is_module(function):
+    backward_signature = None
+    built_in = _known.in_place_of(function, variant)
+    if built_in is not None:
         shown = "module"
-        function = ModuleFunction(function)
-        channels, groups = function.channels, function.groups if groups is None else groups
-        for key, value in function.options.items():
+        function, signature = built_in, built_in.signature
+        framework, device = framework or built_in.framework, device or built_in.device
+        channels, groups = built_in.channels, built_in.groups if groups is None else groups
+        for key, value in built_in.options.items():
             options[key] = value if options[key] is None else options[key]
-        signature = function.signature
+        if backward is None and built_in.backward is not None:
+            backward, backward_signature = built_in.backward, built_in.backward_signature
     else:
         signature = Signature(function, about["weights"])
-    backward_signature = None
-    if backward is not None and backward is not False:
+    kind = framework_of(function, framework, device)
+    if backward is not None and backward is not False and backward_signature is None:
         backward_signature = Signature(backward, about["weights"], backward=True)
         if not backward_signature.takes("dy"):
             raise TypeError(f"{backward_signature.name} takes no dy; a backward of dy, x, gamma, ... is accepted")
@@ -125,7 +133,8 @@ def check(
     about_function = dict(
         name=_registered(signature.name), shown=shown, said=said, variant=variant, gamma=signature.takes("gamma"),
         beta=signature.takes("beta"), absent=affine is None, backward=has_gradients, accumulation=accumulation, accept_nan=accept_nan,
-        channels=channels, groups=groups)
+        channels=channels, groups=groups, counts=signature.takes("count"), flushes_subnormals=flushes_subnormals,
+        deterministic=deterministic)
     options |= dict(as_cases_say=bool(cases))
     chosen = dict(tier=tier, seed=seed, dtypes=dtypes, layouts=layouts, modes=modes, checks=_words("checks", checks),
                   cases=_words("cases", cases), accept=None if accept is None else os.fspath(accept))
@@ -149,6 +158,30 @@ def check(
         why = "backward=False" if backward is False else f"{signature.name} has no backward; backward=g, g(dy, x, gamma, ...) -> dx, dgamma, dbeta, is accepted"
         not_judged.append(f"not judged: dx, dgamma, dbeta: {why}")
     return Report(core, not_judged + core.left_out, judged.tracebacks, len(not_judged), allow_unresolved)
+
+
+def check_module(module: Any, **options: Any) -> Report:
+    """check() of a module whose variant and options are known: of PyTorch, timm, Keras 3 and flax.
+
+    options: those of check(), which go before what the module says. dtypes are those of its parameters, layouts that of the module.
+    """
+    built_in = _known.find(module)
+    if built_in is None or built_in.variant is None:
+        raise TypeError(f"{type(module).__name__} is not known. {_known.known()} are; of others the variant has to be said: "
+                        'check(module, "layer_norm")')
+    dtypes = _words("dtypes", options.pop("dtypes", built_in.dtypes or ("f64", "f32")))
+    _require_types(built_in, dtypes)
+    options = {"layouts": built_in.layout} | options
+    if built_in.parameters_follow and set(dtypes) <= {"bf16", "f16"} and len(dtypes) == 1:
+        options.setdefault("param_dtype", dtypes[0])
+    return check(module, built_in.variant, dtypes=dtypes, **options)
+
+
+def _require_types(built_in: BuiltIn, dtypes: list[str]) -> None:
+    """A module that casts, or whose parameters are of 16 bits, is of one type."""
+    of = built_in.dtypes
+    if built_in.casts and of is not None and not set(dtypes) <= set(of):
+        raise TypeError(f"{built_in.__name__} computes in {of[0]}, whatever it is given; dtypes={of[0]!r} is accepted")
 
 
 def _words(what: str, value: str | Sequence[str]) -> list[str]:
@@ -181,6 +214,8 @@ def _built_in(signature: Signature, about: dict[str, Any], options: dict[str, An
         raise TypeError(f"{name} takes no running_mean and running_var; running='none' is accepted")
     if not takes("training"):
         raise TypeError(f"{name} takes running statistics and no training, which says whether they move or are used; an adapter is accepted")
+    if options["momentum"] == "none" and not takes("count"):
+        raise TypeError(f"{name} has no num_batches_tracked, which a cumulative average needs; a momentum of a number is accepted")
     if not takes("momentum") and options["momentum"] is None and options["convention"] is None:
         raise TypeError(f"{name} takes no momentum; the one that it has built in is needed: momentum=0.1")
     return ["train", "eval"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from normlab._arrays import NumPy, Torch, Wrong
+from normlab._arrays import Framework, Wrong
 from normlab._signature import Signature
 
 _HERE = __file__.rsplit("/", 1)[0]
@@ -20,7 +20,7 @@ _GRADIENTS = {"x": "dx", "gamma": "dgamma", "beta": "dbeta", "residual": "d_resi
 class Judged:
     """A function, or a forward and its backward, that normlab._core calls."""
 
-    def __init__(self, function: Callable[..., Any], signature: Signature, framework: NumPy | Torch,
+    def __init__(self, function: Callable[..., Any], signature: Signature, framework: Framework,
                  backward: Callable[..., Any] | None, backward_signature: Signature | None, adds: bool) -> None:
         self.function, self.signature, self.framework = function, signature, framework
         self.backward, self.backward_signature = backward, backward_signature
@@ -36,8 +36,7 @@ class Judged:
         arrays = {name: np.ndarray(value[2], value[1], value[0]) if type(value) is tuple and type(value[0]) is bytearray else value
                   for name, value in given.items()}
         try:
-            # infinities and constant samples are asked for, too
-            with np.errstate(all="ignore"):
+            with self.framework.calling(arrays["dtype"]):
                 return self._forward(arrays) if what == "forward" else self._backward(arrays)
         except Wrong as wrong:
             return str(wrong)
@@ -131,26 +130,15 @@ class Judged:
         return gradients
 
     def _by_autograd(self, arrays: dict[str, Any]) -> dict[str, Any]:
-        assert isinstance(self.framework, Torch)
-        torch, given = self.framework.torch, self._given(arrays)
+        given = self._given(arrays)
         leaves = [name for name in _GRADIENTS if isinstance(arrays.get(name), np.ndarray) and self.signature.takes(name)]
-        for name in leaves:
-            given[name].requires_grad_(True)
-        y, others = self._called(given)
-        outputs, cotangents = [y], [given["dy"]]
-        if self.adds:
-            outputs.append(others[0])
-            cotangents.append(given["ds"])
-        for name, output in zip(("y", "s"), outputs):
-            if not isinstance(output, torch.Tensor):
-                raise Wrong(f"{name} of {self.signature.name} is no torch.Tensor")
-        if y.grad_fn is None:
-            raise Wrong(f"y of {self.signature.name} has no gradient by autograd; backward=, a function of its own, is accepted, "
-                        "and backward=False for its forward alone")
-        found = torch.autograd.grad(outputs, [given[name] for name in leaves], cotangents, allow_unused=True)
-        # A leaf that y does not depend on has no gradient: it is 0.
-        return {_GRADIENTS[name]: torch.zeros_like(given[name]) if value is None else value
-                for name, value in zip(leaves, found)}
+
+        def outputs(values: dict[str, Any]) -> tuple[Any, ...]:
+            y, others = self._called({**given, **values})
+            return (y, others[0]) if self.adds else (y,)
+        found = self.framework.gradients(self.signature.name, outputs, {name: given[name] for name in leaves},
+                                         [given["dy"], given["ds"]] if self.adds else [given["dy"]])
+        return {_GRADIENTS[name]: value for name, value in found.items()}
 
 
 def _traceback(error: Exception) -> str:

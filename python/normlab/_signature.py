@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 # What normlab gives, and how functions call it. Among weights (weight_norm) w and weight are what is normalized.
-_NAMES: dict[str, tuple[str, ...]] = {
+NAMES: dict[str, tuple[str, ...]] = {
     "x": ("x", "input", "inputs", "X", "hidden_states", "data", "a"),
     "gamma": ("gamma", "weight", "scale", "g", "gain", "w"),
     "beta": ("beta", "bias", "b", "shift"),
@@ -16,6 +16,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "running_mean": ("running_mean", "moving_mean"),
     "running_var": ("running_var", "running_variance", "moving_var", "moving_variance"),
     "momentum": ("momentum",),
+    "count": ("num_batches_tracked",),
     "residual": ("residual", "res"),
     "normalized_shape": ("normalized_shape",),
     "dim": ("dim",),
@@ -48,7 +49,7 @@ class Signature:
         except (TypeError, ValueError):
             raise TypeError(f"{self.name} has no signature that Python can read; an adapter is accepted: "
                             f"lambda x, gamma, beta, eps: {self.name}(...)") from None
-        known = {**_NAMES, **_OF_WEIGHTS} if weights else _NAMES
+        known = {**NAMES, **_OF_WEIGHTS} if weights else NAMES
         roles = [role for role in known if backward or role not in _BACKWARD]
         self._positional: list[str] = []
         self._keywords: dict[str, str] = {}
@@ -74,6 +75,14 @@ class Signature:
                             f"{', '.join(roles)}, and an adapter is accepted: lambda x, gamma, beta, eps: {self.name}(...)")
         if "x" not in self.roles and not backward:
             raise TypeError(f"{self.name} takes no x; a function of x, gamma, beta, eps is accepted")
+
+    @classmethod
+    def of(cls, name: str, roles: Sequence[str]) -> Signature:
+        """Of what takes its arguments by normlab's own names."""
+        signature = cls.__new__(cls)
+        signature.name, signature._positional, signature._optional = name, [], set()
+        signature._keywords = {role: role for role in roles}
+        return signature
 
     @property
     def roles(self) -> list[str]:

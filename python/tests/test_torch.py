@@ -51,6 +51,21 @@ class Torch(unittest.TestCase):
         # Its backward does not hold where the parameters are bf16 too (mean and rstd kept in bf16 would explain it).
         self.assertTrue(check(torch.nn.LayerNorm(12), "layer_norm", dtypes="bf16", param_dtype="bf16", backward=False))
 
+    def test_relu_built_in(self):
+        # a NaN of z lets dy through there, and some entries have no gradient at all
+        def rectified(x, weight, bias, eps):
+            return functional.layer_norm(x, x.shape[-1:], weight, bias, eps).relu()
+        self.holds(check(rectified, "layer_norm", activation="relu"))
+        self.assertFalse(check(rectified, "layer_norm", activation="silu"))
+        # squares underflow, and x_hat is 0 / 0 in all of a block
+        if hasattr(functional, "rms_norm"):
+            self.holds(check(functional.rms_norm, "rms_norm", cases="rms_norm rms_norm f32 nchw train 3x8x1 eps=0 affine=gamma sigma=1e-30 "
+                                                                    "seed=1 check=xhat_dx"))
+
+    def test_positions_of_other_bits(self):
+        case = "batch_norm batch_norm f32 nchw train 4x37x1 seed=1 check=permutation"
+        self.assertTrue(check(functional.batch_norm, "batch_norm", cases=case, deterministic=False))
+
     def test_a_function_of_our_own_and_a_wrong_one(self):
         def rms_norm(x, weight, eps):
             return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
@@ -96,7 +111,7 @@ class Torch(unittest.TestCase):
         self.assertTrue(report, str(report))
         self.assertIn("not judged: dx, dgamma, dbeta: backward=False", str(report))
         with self.assertRaisesRegex(TypeError, "normalizes over 2 dimensions"):
-            check(torch.nn.LayerNorm((3, 4)), "layer_norm")
+            check(torch.nn.LayerNorm((3, 4)), "channel_norm")
 
 
 if __name__ == "__main__":

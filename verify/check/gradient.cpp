@@ -32,7 +32,8 @@ Finding judge(std::string_view quantity, const std::vector<Comparison>& all,
     std::vector<Finding> findings;
     for (const Comparison& c : all) {
         Finding f = measured(quantity, std::abs(c.analytic - c.numeric), c.tolerance + 3 * c.estimate);
-        const bool blind = c.estimate > c.tolerance || !(c.signal >= 10 * c.tolerance);
+        const bool blind =
+            !(c.none && c.analytic == 0) && (c.estimate > c.tolerance || !(c.signal >= 10 * c.tolerance));
         if (f.verdict == Verdict::pass && blind) f.verdict = Verdict::unresolved;
         findings.push_back(f);
     }

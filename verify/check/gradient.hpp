@@ -25,10 +25,12 @@ struct Comparison {
     double tolerance = 0;
     double signal = 0;    ///< the size that is expected of such a number
     double estimate = 0;  ///< of the oracle's own error
+    bool none = false;    ///< the oracle knows that it is 0, as behind a relu that is 0 everywhere
 };
 
 /// FAIL beyond tolerance + 3 * estimate, and for NaN; else UNRESOLVED where the oracle is blind: estimate > tolerance,
-/// or signal < 10 * tolerance. FAIL beats UNRESOLVED beats PASS; of those the worst. `name` says what entry k is.
+/// or signal < 10 * tolerance, but not for a 0 where the oracle knows that there is none. FAIL beats UNRESOLVED beats
+/// PASS; of those the worst. `name` says what entry k is.
 Finding judge(std::string_view quantity, const std::vector<Comparison>& all,
               const std::function<std::string(std::size_t)>& name);
 

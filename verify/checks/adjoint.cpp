@@ -78,7 +78,7 @@ Finding identity(std::string_view quantity, const Inputs<double>& in, const trut
     std::vector<Comparison> all;
     for (std::size_t part = 0; part < of.count; ++part)  // expected: the standard deviation over w
         all.push_back({static_cast<double>(v_JTw[part]), static_cast<double>(Jv_w[part]), tolerance[part],
-                       std::sqrt(Jv_squared[part] * w_squared[part] / elements[part])});
+                       std::sqrt(Jv_squared[part] * w_squared[part] / elements[part]), 0, Jv_squared[part] == 0});
     return judge(quantity, all, [&](std::size_t part) { return fmt::format("{} {}", of.kind, part); });
 }
 

@@ -168,12 +168,14 @@ std::vector<Finding> replaced(const Case& c, const Implementation& implementatio
 
 // NaN in one entry of gamma, beta or tau: in y of its elements (gamma: in dx of all blocks that they are in, but below
 // a floor, where no mean is removed, of the elements alone), and nowhere else. Behind an activation dz of the elements
-// is NaN in both cases: the gradients have it, too. Behind a threshold dz may be dy or 0 there: they may have it.
+// is NaN in both cases: the gradients have it, too. Behind a threshold or relu dz may be dy or 0 there: they may have
+// it.
 Finding in_parameter(const Implementation& implementation, const Inputs<double>& in, const Outputs<double>& out,
                      const Blocks& blocks, std::vector<double> Inputs<double>::*parameter, std::size_t entry,
                      const std::optional<Bounds>& within) {
     const Problem& p = in.problem;
-    const bool in_gamma = parameter == &Inputs<double>::gamma, chosen = p.spec.thresholds();
+    const bool in_gamma = parameter == &Inputs<double>::gamma,
+               chosen = p.spec.thresholds() || p.spec.activation == Activation::relu;
     Inputs<double> bad = in;
     (bad.*parameter)[entry] = full_nan;
     const Outputs<double> got = run(implementation, bad);

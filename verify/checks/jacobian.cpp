@@ -75,7 +75,8 @@ std::vector<Finding> jacobian(const Case& c, const Implementation& implementatio
             const std::vector<double>& row_bound = bounds.*all_arguments[a].bound;
             Columns& of = columns[a];
             for (std::size_t k = 0; k < row.size(); ++k)
-                of.entries.push_back({row[k], of.J[k][i], row_bound[k] + of.bound[k][i], of.signal[of.of.of_y[i]]});
+                of.entries.push_back({row[k], of.J[k][i], row_bound[k] + of.bound[k][i], of.signal[of.of.of_y[i]], 0,
+                                      of.signal[of.of.of_y[i]] == 0});
         }
     }
     std::vector<Finding> all;

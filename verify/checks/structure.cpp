@@ -6,6 +6,7 @@
 #include "verify/check/compare.hpp"
 #include "verify/check/exact.hpp"
 #include "verify/truth/quantities.hpp"
+#include "verify/truth/range.hpp"
 
 namespace normlab::verify {
 namespace {
@@ -65,7 +66,9 @@ struct Run {
 
 Run evaluate(const Inputs<double>& in, const Implementation& implementation) {
     Run r{in, truth::evaluate(in), {}, run(implementation, in)};
-    r.bounds = error_bounds(in, r.t, implementation.accumulation(in.problem.dtype));
+    const Accumulation accumulation = implementation.accumulation(in.problem.dtype);
+    r.bounds = error_bounds(in, r.t, accumulation);
+    accept_saturation(in, accumulation, r.out, r.t, r.bounds);
     require_finite_dx(r.t, in.problem.dtype);
     return r;
 }

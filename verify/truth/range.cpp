@@ -69,6 +69,7 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
                               const truth::Result& truth, Bounds& hard) {
     const Problem& p = in.problem;
     const double roundings = 4 * unit_roundoff(p.dtype) + storage_roundoff(p.dtype);
+    const double stored = 1 + storage_roundoff(p.params());  // a sum that misses a share is rounded at its own size
     const std::vector<double> x = in.seen();
     std::size_t saturated = 0;
     // var or rstd, where it is saved: as a number of the compute precision, which need not hold what a double does
@@ -120,11 +121,11 @@ std::size_t accept_saturation(const Inputs<double>& in, Accumulation accumulatio
             accept(out.dgamma[c], truth.dgamma[c], 0, 0);
             // which may be missing
             const double x_hat = std::abs(static_cast<double>(b.r) * truth.x_hat[i].high), dy = std::abs(in.dy[i]);
-            hard.dgamma[c] += dy * x_hat;
+            hard.dgamma[c] += stored * dy * x_hat;
             if (!p.spec.activates()) continue;
             // the slope there may be any, between -0.13 and 1.13
-            hard.dgamma[c] += 1.3 * dy * (x_hat + std::abs(d_saved)), hard.dbeta[c] += 1.3 * dy;
-            if (p.spec.thresholds()) hard.dtau[c] += dy;
+            hard.dgamma[c] += 1.3 * stored * dy * (x_hat + std::abs(d_saved)), hard.dbeta[c] += 1.3 * stored * dy;
+            if (p.spec.thresholds()) hard.dtau[c] += stored * dy;
         }
         for (const QuantityRow& q : quantities::saved())  // not judged
             if (std::vector<double>& saved = out.saved.*q.saved; !saved.empty())
