@@ -32,7 +32,7 @@ _BACKWARD = ("dy", "ds", "y", "cache")
 
 def known_names(weights: bool, role: str | None = None) -> set[str]:
     """What functions may call that which normlab gives, or one of it."""
-    known = {**NAMES, **_OF_WEIGHTS} if weights else _NAMES
+    known = {**NAMES, **_OF_WEIGHTS} if weights else NAMES
     return {name for r, names in known.items() for name in names if (r == role if role else r not in _BACKWARD)}
 
 
