@@ -29,7 +29,7 @@ beside() { # VERB FLAG: what the flag goes with, and what makes a call short if 
 }
 accepted() { # FLAG VALUE: it is a value; or, for a name, what else the call lacks is said first
   case "$1 $2" in
-    --json* | --junit* | --html* | --csv* | --replay* | --out\ *) case $2 in */*) return 1 ;; *) return 0 ;; esac ;;
+    --json* | --junit* | --html* | --csv* | --replay* | --accept-write* | --out\ *) case $2 in */*) return 1 ;; *) return 0 ;; esac ;;
     --outputs* | --only* | "--eps 99999999999999999999" | --filter*) return 0 ;;
     *) return 1 ;;
   esac
