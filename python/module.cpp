@@ -6,6 +6,7 @@
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
 #include "python/report.hpp"
+#include "verify/case/settings.hpp"
 
 namespace py = pybind11;
 
@@ -40,6 +41,13 @@ verify::FixedSettings fixed_of(const py::dict& options) {
     word("param_dtype", parse_dtype, f.param_dtype);
     word("affine_set", parse_affine_set, f.affine_set);
     word("cast", parse_cast, f.cast);
+    word("residual_dtype", parse_dtype, f.residual_dtype);
+    word("output", parse_output, f.output);
+    word("scale", parse_scale, f.scale);
+    word(
+        "mask", [](const std::string& name) { return verify::parse_mask("mask", name); }, f.mask);
+    f.scale_power_of_two = given<bool>(options, "scale_power_of_two").value_or(false);
+    f.scale_inverse = given<bool>(options, "scale_inverse").value_or(false);
     f.eps = given<double>(options, "eps");
     if (const auto momentum = given<double>(options, "momentum")) f.momentum = py::str(py::float_(*momentum));
     f.gamma_offset = given<std::int32_t>(options, "gamma_offset").value_or(0);
@@ -59,6 +67,9 @@ python::Report check(const py::object& call, const py::dict& about, const py::di
     f.affine = affine_of(about["gamma"].cast<bool>(), about["beta"].cast<bool>());
     f.absent = about["absent"].cast<bool>();
     f.backward = about["backward"].cast<bool>();
+    f.twice = about["twice"].cast<bool>();
+    f.strided = about["strided"].cast<bool>();
+    f.any_mask = about["any_mask"].cast<bool>();
     f.accept_nan = about["accept_nan"].cast<bool>();
     f.accumulation = parse_accumulation(about["accumulation"].cast<std::string>());
     f.channels = given<std::int64_t>(about, "channels");

@@ -1,4 +1,4 @@
-"""Arrays of a framework from NumPy's, and back. bf16 is the bits of it, uint16, on normlab's side."""
+"""Arrays of a framework from NumPy's, and back. What NumPy has no type for is the bits of it on normlab's side."""
 from __future__ import annotations
 
 import sys
@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-_NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
+_NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bool": np.bool_}
+_BITS = {"bf16": np.uint16, "e4m3": np.uint8, "e5m2": np.uint8}
+_EIGHT_BITS = {"e4m3": "float8_e4m3fn", "e5m2": "float8_e5m2"}   # in PyTorch, and in ml_dtypes
+
+
+def memory_type(dtype: str) -> Any:
+    """The type of NumPy in which arrays cross between normlab and a framework."""
+    return _BITS.get(dtype) or _NUMPY[dtype]
 
 
 class Wrong(Exception):
@@ -16,6 +23,7 @@ class Wrong(Exception):
 class NumPy:
     name = "numpy"
     differentiates = False
+    strided = True   # arrays may have strides
 
     def require(self, dtype: str) -> None:
         if dtype == "bf16":
@@ -36,9 +44,13 @@ class NumPy:
     def take(self, what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         if not isinstance(value, np.ndarray):
             raise Wrong(f"{what} is {_article(value)}; a NumPy array is needed")
-        wanted = self._type(dtype)
         if value.shape != shape:
             raise Wrong(f"{what} has shape {value.shape}; {shape} is needed")
+        if dtype in _EIGHT_BITS:
+            if value.dtype.name not in (_EIGHT_BITS[dtype], "uint8"):
+                raise Wrong(f"{what} is of {value.dtype}; {_EIGHT_BITS[dtype]} of the package ml_dtypes is needed, or its bits, uint8")
+            return np.ascontiguousarray(value.view(np.uint8))
+        wanted = self._type(dtype)
         if value.dtype != wanted:
             raise Wrong(f"{what} is of {value.dtype}; {wanted} is needed, the type that was given")
         bits = value.view(np.uint16) if dtype == "bf16" else value
@@ -48,6 +60,7 @@ class NumPy:
 class Torch:
     name = "torch"
     differentiates = True
+    strided = True
 
     def __init__(self, device: str | None = None) -> None:
         try:
@@ -73,13 +86,19 @@ class Torch:
             raise Wrong(f"{what} is {_article(value)}; a torch.Tensor is needed")
         if tuple(value.shape) != shape:
             raise Wrong(f"{what} has shape {tuple(value.shape)}; {shape} is needed")
-        if value.dtype != self._types[dtype]:
+        eight_bits = getattr(self.torch, _EIGHT_BITS.get(dtype, ""), self.torch.uint8)
+        if dtype in _EIGHT_BITS:
+            if value.dtype not in (eight_bits, self.torch.uint8):
+                raise Wrong(f"{what} is of {value.dtype}; {eight_bits} is needed, or its bits, torch.uint8")
+        elif value.dtype != self._types[dtype]:
             raise Wrong(f"{what} is of {value.dtype}; {self._types[dtype]} is needed, the type that was given")
         if value.device.type != self.device.type:
             raise Wrong(f"{what} is on the device {value.device}; {self.device}, where its arguments were, is needed")
         value = value.detach().contiguous().cpu()
         if dtype == "bf16":
             return value.view(self.torch.int16).numpy().view(np.uint16)
+        if dtype in _EIGHT_BITS:
+            return value.view(self.torch.uint8).numpy()
         return value.numpy()
 
 
