@@ -1,6 +1,6 @@
 #pragma once
 // A Python function as an implementation. The package (normlab/_function.py) knows names, frameworks and autograd; here
-// are the calls that checks make, and what of them a function without memory of its own can be asked for.
+// is what of a check a function without memory of its own can be asked for; function_plan.hpp has the calls.
 
 #include <memory>
 #include <optional>
@@ -23,13 +23,17 @@ struct Function {
     std::string variant;
     std::string shown,
         said;  ///< what the caller calls it, and the options that he gave: for the lines that rerun a case
-    /// call("forward" or "backward", {name: value}) returns a dict of arrays, or a text that says what is wrong. An
-    /// array is given as (bytearray, type, shape), and taken as a contiguous buffer
+    /// call("forward", "backward" or "double_backward", {name: value}) returns a dict of arrays, or a text that says
+    /// what is wrong. An array is given as (bytearray, type, shape, strides in bytes or None), and taken as a
+    /// contiguous buffer
     py::object call;
     verify::FixedSettings fixed;
     verify::AffineUse affine = verify::AffineUse::both;  ///< which of gamma and beta the function takes
     bool absent = false;                                 ///< they are None in all calls
     bool backward = true;                                ///< it has gradients
+    bool twice = false;                                  ///< and theirs
+    bool strided = true;                                 ///< its arrays may have strides
+    bool any_mask = false;   ///< each case has a mask of its own pattern, and that of `fixed` where it has none
     bool accept_nan = true;  ///< what is not finite where x_hat is 0 / 0 counts as the 0 that normlab gives there
     Accumulation accumulation = Accumulation::sequential;
     std::vector<DType> dtypes;  ///< and no others, as with layouts and modes

@@ -8,6 +8,7 @@
 #include "python/alone.hpp"
 #include "python/draw.hpp"
 #include "python/report.hpp"
+#include "verify/case/settings.hpp"
 #include "verify/checks/exhaustive.hpp"
 
 namespace py = pybind11;
@@ -43,6 +44,13 @@ verify::FixedSettings fixed_of(const py::dict& options) {
     word("param_dtype", parse_dtype, f.param_dtype);
     word("affine_set", parse_affine_set, f.affine_set);
     word("cast", parse_cast, f.cast);
+    word("residual_dtype", parse_dtype, f.residual_dtype);
+    word("output", parse_output, f.output);
+    word("scale", parse_scale, f.scale);
+    word(
+        "mask", [](const std::string& name) { return verify::parse_mask("mask", name); }, f.mask);
+    f.scale_power_of_two = given<bool>(options, "scale_power_of_two").value_or(false);
+    f.scale_inverse = given<bool>(options, "scale_inverse").value_or(false);
     f.eps = given<double>(options, "eps");
     if (options.contains("momentum") && py::isinstance<py::str>(options["momentum"]))
         f.momentum = given<std::string>(options, "momentum");
@@ -62,6 +70,9 @@ Function function_of(const py::dict& about, const py::dict& options) {
     f.affine = affine_of(about["gamma"].cast<bool>(), about["beta"].cast<bool>());
     f.absent = about["absent"].cast<bool>();
     f.backward = about["backward"].cast<bool>();
+    f.twice = about["twice"].cast<bool>();
+    f.strided = about["strided"].cast<bool>();
+    f.any_mask = about["any_mask"].cast<bool>();
     f.accept_nan = about["accept_nan"].cast<bool>();
     f.accumulation = parse_accumulation(about["accumulation"].cast<std::string>());
     f.channels = given<std::int64_t>(about, "channels");

@@ -99,7 +99,11 @@ auto read(Read from) {
 }  // namespace
 
 Case of_function(Case c, const Function& f) {
+    const verify::MaskPattern own = c.mask;
+    const Running kept = f.fixed.running.value_or(Running::none);  // in all calls, of a variant that need not
+    if (kept != Running::none && may_keep_state(c.spec()) && c.spec().running == Running::none) c.running = kept;
     c = verify::as_a_script(f.fixed.applied(std::move(c)));
+    if (f.any_mask && own != verify::MaskPattern::none && c.mask != verify::MaskPattern::none) c.mask = own;
     if (f.absent) c.affine = verify::AffineUse::none;
     else if (c.affine != verify::AffineUse::none && f.affine != verify::AffineUse::both) c.affine = f.affine;
     if (f.channels) c.shape.C = *f.channels;

@@ -1,4 +1,4 @@
-"""Arrays of a framework from NumPy's, and back, and its autograd. bf16 is the bits of it, uint16, on normlab's side."""
+"""Arrays of a framework from NumPy's, and back, and its autograd. What NumPy has no type for is the bits of it on normlab's side."""
 from __future__ import annotations
 
 import sys
@@ -8,7 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-_NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
+_NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bool": np.bool_}
+_BITS = {"bf16": np.uint16, "e4m3": np.uint8, "e5m2": np.uint8}
+_EIGHT_BITS = {"e4m3": "float8_e4m3fn", "e5m2": "float8_e5m2"}   # in PyTorch, and in ml_dtypes
+
+
+def memory_type(dtype: str) -> Any:
+    """The type of NumPy in which arrays cross between normlab and a framework."""
+    return _BITS.get(dtype) or _NUMPY[dtype]
 
 
 class Wrong(Exception):
@@ -38,6 +45,7 @@ class Framework(Protocol):
 class NumPy:
     name = "numpy"
     differentiates = False
+    strided = True   # arrays may have strides
 
     def calling(self, dtype: str) -> AbstractContextManager[Any]:
         return np.errstate(all="ignore")   # infinities and constant samples are asked for, too
@@ -65,9 +73,13 @@ class NumPy:
     def take(self, what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         if not isinstance(value, np.ndarray):
             raise Wrong(f"{what} is {article(value)}; a NumPy array is needed")
-        wanted = self._type(dtype)
         if value.shape != shape:
             raise Wrong(f"{what} has shape {value.shape}; {shape} is needed")
+        if dtype in _EIGHT_BITS:
+            if value.dtype.name not in (_EIGHT_BITS[dtype], "uint8"):
+                raise Wrong(f"{what} is of {value.dtype}; {_EIGHT_BITS[dtype]} of the package ml_dtypes is needed, or its bits, uint8")
+            return np.ascontiguousarray(value.view(np.uint8))
+        wanted = self._type(dtype)
         if value.dtype != wanted:
             raise Wrong(f"{what} is of {value.dtype}; {wanted} is needed, the type that was given")
         bits = value.view(np.uint16) if dtype == "bf16" else value
@@ -77,6 +89,7 @@ class NumPy:
 class Torch:
     name = "torch"
     differentiates = True
+    strided = True
 
     def __init__(self, device: str | None = None) -> None:
         try:
@@ -108,7 +121,8 @@ class Torch:
         if results[0].grad_fn is None:
             raise Wrong(f"y of {name} has no gradient by autograd; backward=, a function of its own, is accepted, "
                         "and backward=False for its forward alone")
-        found = self.torch.autograd.grad(results, list(leaves.values()), cotangents, allow_unused=True)
+        weighed = [c if c.dtype == r.dtype else c.to(r.dtype) for r, c in zip(results, cotangents)]   # y of f32 beside 16 bits
+        found = self.torch.autograd.grad(results, list(leaves.values()), weighed, allow_unused=True)
         # A leaf that y does not depend on has no gradient: it is 0.
         return {key: self.torch.zeros_like(leaf) if value is None else value for (key, leaf), value in zip(leaves.items(), found)}
 
@@ -124,13 +138,19 @@ class Torch:
             raise Wrong(f"{what} is {article(value)}; a torch.Tensor is needed")
         if tuple(value.shape) != shape:
             raise Wrong(f"{what} has shape {tuple(value.shape)}; {shape} is needed")
-        if value.dtype != self._types[dtype]:
+        eight_bits = getattr(self.torch, _EIGHT_BITS.get(dtype, ""), self.torch.uint8)
+        if dtype in _EIGHT_BITS:
+            if value.dtype not in (eight_bits, self.torch.uint8):
+                raise Wrong(f"{what} is of {value.dtype}; {eight_bits} is needed, or its bits, torch.uint8")
+        elif value.dtype != self._types[dtype]:
             raise Wrong(f"{what} is of {value.dtype}; {self._types[dtype]} is needed, the type that was given")
         if value.device.type != self.device.type:
             raise Wrong(f"{what} is on the device {value.device}; {self.device}, where its arguments were, is needed")
         value = value.detach().contiguous().cpu()
         if dtype == "bf16":
             return value.view(self.torch.int16).numpy().view(np.uint16)
+        if dtype in _EIGHT_BITS:
+            return value.view(self.torch.uint8).numpy()
         return value.numpy()
 
 

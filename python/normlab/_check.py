@@ -22,6 +22,7 @@ def check(
     variant: str,
     *,
     backward: Callable[..., Any] | Literal[False] | None = None,
+    double_backward: Callable[..., Any] | Literal[False] | None = None,
     dtypes: str | Sequence[str] = ("f64", "f32"),
     layouts: str | Sequence[str] = ("nchw",),
     tier: str = "ci",
@@ -39,6 +40,7 @@ def check(
     isolate: bool | Literal["fork", "spawn"] = False,
     timeout: float = 10,
     accumulation: str = "sequential",
+    strides: bool = True,
     convention: str | None = None,
     eps: float | None = None,
     momentum: float | Literal["none"] | None = None,
@@ -46,8 +48,14 @@ def check(
     running: str | None = None,
     gamma_offset: int = 0,
     activation: str | None = None,
-    residual: Literal["stored"] | None = None,
+    residual: Literal["stored", "wide"] | None = None,
+    residual_dtype: str | None = None,
     param_dtype: str | None = None,
+    output: str | None = None,
+    scale: str | None = None,
+    scale_power_of_two: bool = False,
+    scale_inverse: bool = False,
+    mask: str | bool | None = None,
     cast: str | None = None,
     affine_set: str | None = None,
     denominator: str | None = None,
@@ -59,13 +67,15 @@ def check(
     """Runs normlab's checks on a function, in this process.
 
     function: f(x, gamma, beta, eps) -> y of arrays of NumPy, torch or JAX, a module, or an object whose attributes are its
-        parameters. Its arguments are known by their names
-        (x or input, gamma or weight, beta or bias, eps, groups, residual, running_mean, running_var,
-        training, momentum, normalized_shape), and it need not have all of them. x has the shape [N, C] in layer_norm,
+        parameters. Its arguments are known by their names (x or input, gamma or weight, beta or bias, eps, groups, residual,
+        running_mean, running_var or running_sigma, training, momentum, r_max, d_max, tau, mask, scale, normalized_shape), and
+        it need not have all of them. x has the shape [N, C] in layer_norm,
         rms_norm and l2_norm, and [N, C, S] in others ([N, S, C] with layouts="nhwc").
     variant: which layer it is meant to be, "layer_norm" (normlab.variants() lists them).
     backward: g(dy, x, gamma, ...) -> dx, dgamma, dbeta. A function of torch or JAX needs none: autograd has its gradients.
         False: the forward alone is judged, as that of a NumPy function without a backward is.
+    double_backward: h(v, u, w, dy, x, gamma, ...) -> ddx, ddy, ddgamma, the gradients of <dx, v> + <dgamma, u> + <dbeta, w>.
+        A function of torch needs none. False: it is not judged.
     dtypes: of "f64", "f32", "f16" and "bf16".   layouts: "nchw", "nhwc".
     tier: "smoke", "ci" or "full", how many cases run.   checks: by name, all if empty.   cases: exactly these, as a
         failure printed them.   seed: of the numbers.
@@ -79,8 +89,12 @@ def check(
     isolate: the function runs in a child process, whose crash, exit or endless loop is a finding. timeout: the seconds that
         one call may take there. True: a fork, where framework and device allow one; "fork", "spawn": that.
     accumulation: how the function forms sums, "sequential", "tree", "f64", "kappa-free" or "pivot". Bounds follow.
-    convention, eps, momentum, groups, running, gamma_offset, activation, residual, param_dtype, cast, affine_set,
-        denominator, divisor, part: what the function has built in; they mean what the options of `normlab export` mean.
+    strides: False: all arrays are contiguous, dy too, which PyTorch expands behind a sum.
+    convention, eps, momentum, groups, running, gamma_offset, activation, residual, residual_dtype, param_dtype, output, scale,
+        scale_power_of_two, scale_inverse, cast, affine_set, denominator, divisor, part: what the function has built in; they
+        mean what the options of `normlab export` mean.
+    mask: True: the function has an argument mask, [N, S] of bool, False where a position is left out. A word of `normlab
+        export --mask`: masks of that pattern alone.
     progress: called with the number of cases that ran, and of all; True and False: a line on standard error, none.
 
     Exceptions of the function are findings. Raises normlab.Error (a ValueError) and TypeError where the question is wrong.
@@ -91,21 +105,24 @@ def check(
     if isinstance(function, type):
         raise TypeError(f"{function.__name__} is a class; an instance of it is accepted, check({function.__name__}(...), {variant!r})")
     about = _core.variant(variant)
-    if about["renorm"]:
-        raise _core.Error(f"{variant} corrects towards running statistics, which no function is asked for yet; `normlab export` is accepted")
-    if activation == "threshold":
-        raise _core.Error("activation='threshold' has a learned tau, which no function is given yet; `normlab export` is accepted")
     options: dict[str, Any] = dict(convention=convention, eps=eps, momentum=momentum, running=running, gamma_offset=gamma_offset,
-                                   activation=activation, residual=residual, param_dtype=param_dtype, cast=cast,
+                                   activation=activation, residual=residual, residual_dtype=residual_dtype,
+                                   param_dtype=param_dtype, output=output, scale=scale, scale_power_of_two=scale_power_of_two,
+                                   scale_inverse=scale_inverse, mask=mask, cast=cast,
                                    affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)
-    said = _said(options | dict(backward=backward, affine=affine, framework=framework, device=device, groups=groups, accept_nan=accept_nan,
-                                flushes_subnormals=flushes_subnormals, deterministic=deterministic, accumulation=accumulation, isolate=isolate), check)
+    said = _said(options | dict(backward=backward, double_backward=double_backward, strides=strides, affine=affine, framework=framework,
+                                device=device, groups=groups, accept_nan=accept_nan, flushes_subnormals=flushes_subnormals,
+                                deterministic=deterministic, accumulation=accumulation, isolate=isolate), check)
     if affine not in ("given", None):
         raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
-    if residual not in (None, "stored", "none"):
-        raise ValueError(f"residual={residual!r}; 'stored' is accepted: a function without memory sees the sum as it is stored")
+    if mask is True or mask is False:
+        options["mask"] = "scattered" if mask else None   # where a case has none of its own
+    quantizes = output in ("e4m3", "e5m2")
+    for key, wanted in (("scale", scale is not None), ("scale_power_of_two", scale_power_of_two), ("scale_inverse", scale_inverse)):
+        if wanted and not quantizes:
+            raise ValueError(f"{key} is that of a y of 8 bits; output='e4m3' and output='e5m2' are accepted with it")
     channels, shown = None, getattr(function, "normlab_shown", None) or getattr(function, "__name__", "f").replace("<lambda>", "f")
-    backward_signature = None
+    backward_signature = double_signature = None
     built_in = _known.in_place_of(function, variant)
     if built_in is not None:
         shown = "module"
@@ -117,24 +134,31 @@ def check(
         if backward is None and built_in.backward is not None:
             backward, backward_signature = built_in.backward, built_in.backward_signature
     else:
-        signature = Signature(function, about["weights"])
+        signature = Signature(function, about["weights"], quantizes=quantizes)
     kind = framework_of(function, framework, device)
-    if backward is not None and backward is not False and backward_signature is None:
+    if backward and backward_signature is None:
         backward_signature = Signature(backward, about["weights"], backward=True)
         if not backward_signature.takes("dy"):
             raise TypeError(f"{backward_signature.name} takes no dy; a backward of dy, x, gamma, ... is accepted")
+    if double_backward:
+        double_signature = Signature(double_backward, about["weights"], twice=True)
+        if not (double_signature.takes("dy") and double_signature.takes("v")):
+            raise TypeError(f"{double_signature.name} takes no v or no dy; a double backward of v, u, w, dy, x, gamma, ... "
+                            "is accepted")
     dtypes, layouts = _words("dtypes", dtypes), _words("layouts", layouts)
-    for dtype in dtypes + ([param_dtype] if param_dtype else []):
+    for dtype in dtypes + [d for d in (param_dtype, residual_dtype) if d]:
         kind.require(dtype)
-    adds = residual == "stored"
+    adds = residual not in (None, "none")
     modes = _built_in(signature, about, options, groups, adds)
-    judged = Judged(function, signature, kind, backward or None, backward_signature, adds)
+    judged = Judged(function, signature, kind, backward or None, backward_signature, adds, double_backward or None,
+                    double_signature, quantizes)
     has_gradients = backward is not False and judged.has_gradients
+    twice = has_gradients and double_backward is not False and judged.differentiates_twice
     about_function = dict(
         name=_registered(signature.name), shown=shown, said=said, variant=variant, gamma=signature.takes("gamma"),
         beta=signature.takes("beta"), absent=affine is None, backward=has_gradients, accumulation=accumulation, accept_nan=accept_nan,
         channels=channels, groups=groups, counts=signature.takes("count"), flushes_subnormals=flushes_subnormals,
-        deterministic=deterministic)
+        deterministic=deterministic, twice=twice, strided=strides and getattr(kind, "strided", False), any_mask=mask is True)
     options |= dict(as_cases_say=bool(cases))
     chosen = dict(tier=tier, seed=seed, dtypes=dtypes, layouts=layouts, modes=modes, checks=_words("checks", checks),
                   cases=_words("cases", cases), accept=None if accept is None else os.fspath(accept))
@@ -155,8 +179,11 @@ def check(
         strategies.reject()
     not_judged = []
     if not has_gradients:
-        why = "backward=False" if backward is False else f"{signature.name} has no backward; backward=g, g(dy, x, gamma, ...) -> dx, dgamma, dbeta, is accepted"
+        why = "backward=False" if backward is False else (
+            f"{signature.name} has no backward{' for a y of 8 bits' * quantizes}; backward=g, g(dy, x, gamma, ...) -> dx, dgamma, dbeta, "
+            "is accepted")
         not_judged.append(f"not judged: dx, dgamma, dbeta: {why}")
+    not_judged += [f"not judged: {what}: {answer}" for what, answer in judged.declined.items()]
     return Report(core, not_judged + core.left_out, judged.tracebacks, len(not_judged), allow_unresolved)
 
 
@@ -202,16 +229,33 @@ def _built_in(signature: Signature, about: dict[str, Any], options: dict[str, An
     if about["groups"] and not takes("groups") and groups is None:
         raise TypeError(f"{name} takes no groups; how many it has built in is needed: groups=8")
     if adds and not takes("residual"):
-        raise TypeError(f"{name} takes no residual; f(x, residual, gamma, eps) -> y, s is accepted with residual='stored'")
+        raise TypeError(f"{name} takes no residual; f(x, residual, gamma, eps) -> y, s is accepted with residual='{options['residual']}'")
     if takes("residual") and not adds:
         raise TypeError(f"{name} takes a residual; residual='stored' says that it normalizes s = x + residual and gives back y, s")
-    keeps = takes("running_mean") and takes("running_var")
+    for argument, keyword, wanted in (("tau", "activation='threshold'", options["activation"] == "threshold"),
+                                      ("mask", "mask=True", options["mask"] not in (None, "none")),
+                                      ("scale", f"output='{options['output']}'", options["output"] in ("e4m3", "e5m2")
+                                       and options["scale"] in (None, "given"))):
+        if wanted and not takes(argument):
+            raise TypeError(f"{name} takes no {argument}; a function with an argument {argument} is accepted with {keyword}")
+        if takes(argument) and not wanted and not signature.optional(argument):
+            raise TypeError(f"{name} takes {argument}, which {keyword} gives it")
+    spread = "running_sigma" if takes("running_sigma") else "running_var"
+    keeps = takes("running_mean") and takes(spread)
+    if about["renorm"]:
+        for argument in ("running_mean", spread, "r_max", "d_max"):
+            if not takes(argument):
+                raise TypeError(f"{name} takes no {argument}; f(x, gamma, beta, running_mean, running_sigma, training, momentum, "
+                                f"eps, r_max, d_max) -> y is accepted for {about['name']}")
+        if options["running"] is None and spread == "running_var":
+            raise TypeError(f"{name} takes running_var; running='unbiased' and running='biased' say what it keeps")
     if about["may_keep_state"] and options["running"] is None:   # said, so that no case asks for another
-        options["running"] = about["running"] if keeps else "none"
+        options["running"] = "none" if not keeps else "sigma" if spread == "running_sigma" else about["running"]
     if options["running"] in (None, "none"):
         return ["train"]
-    if not keeps:
-        raise TypeError(f"{name} takes no running_mean and running_var; running='none' is accepted")
+    spread = "running_sigma" if options["running"] == "sigma" else "running_var"
+    if not (takes("running_mean") and takes(spread)):
+        raise TypeError(f"{name} takes no running_mean and {spread}; running='none' is accepted")
     if not takes("training"):
         raise TypeError(f"{name} takes running statistics and no training, which says whether they move or are used; an adapter is accepted")
     if options["momentum"] == "none" and not takes("count"):

@@ -14,20 +14,31 @@ NAMES: dict[str, tuple[str, ...]] = {
     "groups": ("groups", "num_groups", "G"),
     "training": ("training", "train", "is_training", "use_input_stats"),
     "running_mean": ("running_mean", "moving_mean"),
+    "running_sigma": ("running_sigma", "running_std", "moving_sigma", "moving_std"),
     "running_var": ("running_var", "running_variance", "moving_var", "moving_variance"),
     "momentum": ("momentum",),
     "count": ("num_batches_tracked",),
     "residual": ("residual", "res"),
+    "tau": ("tau", "threshold"),
+    "mask": ("mask",),
+    "r_max": ("r_max", "rmax"),
+    "d_max": ("d_max", "dmax"),
     "normalized_shape": ("normalized_shape",),
     "dim": ("dim",),
     # of a backward
     "dy": ("dy", "grad_output", "grad_out", "dout", "gy", "grad", "dY", "g_out"),
     "ds": ("ds", "d_s", "grad_residual"),
+    "s": ("s", "summed"),
     "y": ("y", "out", "output"),
     "cache": ("cache", "saved", "ctx"),
 }
 _OF_WEIGHTS: dict[str, tuple[str, ...]] = {"x": ("v", "w", "weight", "weights", "x"), "gamma": ("g", "gain", "gamma", "scale")}
-_BACKWARD = ("dy", "ds", "y", "cache")
+_BACKWARD = ("dy", "ds", "s", "y", "cache")
+# The cotangents of dx, dgamma and dbeta, of a double backward; of weights those of dv and dg.
+_TWICE: dict[str, tuple[str, ...]] = {"v": ("v",), "u": ("u",), "w": ("w",)}
+_TWICE_OF_WEIGHTS: dict[str, tuple[str, ...]] = {"v": ("p",), "u": ("q",)}
+# Of a y of 8 bits.
+_SCALE: dict[str, tuple[str, ...]] = {"scale": ("scale", "y_scale", "output_scale", "out_scale")}
 
 
 def known_names(weights: bool, role: str | None = None) -> set[str]:
@@ -39,9 +50,10 @@ def known_names(weights: bool, role: str | None = None) -> set[str]:
 class Signature:
     """The parameters of a function, each with what normlab calls it."""
 
-    def __init__(self, function: Callable[..., Any], weights: bool, backward: bool = False) -> None:
+    def __init__(self, function: Callable[..., Any], weights: bool, backward: bool = False, *, twice: bool = False,
+                 quantizes: bool = False) -> None:
         self.name: str = getattr(function, "__name__", type(function).__name__)
-        what = "backward" if backward else "function"
+        what = "double backward" if twice else "backward" if backward else "function"
         if not callable(function):
             raise TypeError(f"{function!r} is no {what}: something that can be called is accepted, f(x, gamma, beta, eps) -> y")
         try:
@@ -50,6 +62,11 @@ class Signature:
             raise TypeError(f"{self.name} has no signature that Python can read; an adapter is accepted: "
                             f"lambda x, gamma, beta, eps: {self.name}(...)") from None
         known = {**NAMES, **_OF_WEIGHTS} if weights else NAMES
+        if twice:
+            known = (_TWICE_OF_WEIGHTS if weights else _TWICE) | known
+            backward = True
+        elif quantizes and not backward:
+            known = _SCALE | known
         roles = [role for role in known if backward or role not in _BACKWARD]
         self._positional: list[str] = []
         self._keywords: dict[str, str] = {}
@@ -90,6 +107,10 @@ class Signature:
 
     def takes(self, role: str) -> bool:
         return role in self.roles
+
+    def optional(self, role: str) -> bool:
+        """It has a default of its own, for where nothing is given."""
+        return any(name in self._optional for name, of in self._keywords.items() if of == role)
 
     def call(self, function: Callable[..., Any], given: dict[str, Any]) -> Any:
         return function(*(given.get(role) for role in self._positional),

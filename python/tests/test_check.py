@@ -185,8 +185,6 @@ class Refused(unittest.TestCase):
         self.refuses(normlab.Error, "accuracy", layers.layer_norm, checks="acuracy")
         self.refuses(ValueError, "'given' and None", layers.layer_norm, affine="no")
         self.refuses(ValueError, "'numpy', 'torch' and 'jax'", layers.layer_norm, framework="mxnet")
-        self.refuses(normlab.Error, "batch_renorm", layers.layer_norm, "batch_renorm")
-        self.refuses(normlab.Error, "learned tau", layers.layer_norm, activation="threshold")
         self.assertIn("rms_norm", normlab.variants())
 
 

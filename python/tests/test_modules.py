@@ -76,7 +76,8 @@ class Torch(unittest.TestCase):
     def test_weight_norm(self):
         if not hasattr(nn.utils.parametrizations, "weight_norm"):
             self.skipTest("this torch has no parametrizations.weight_norm")
-        self.holds(nn.utils.parametrizations.weight_norm(nn.Linear(8, 16)), "weight_norm")
+        # the double backward of torch._weight_norm is wrong in v, which gradgradcheck says, too
+        self.holds(nn.utils.parametrizations.weight_norm(nn.Linear(8, 16)), "weight_norm", double_backward=False)
         with self.assertRaisesRegex(TypeError, "dim=None|dim=-1|dim=1"):
             check(nn.utils.parametrizations.weight_norm(nn.Linear(8, 16), dim=None))
 

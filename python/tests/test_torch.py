@@ -95,6 +95,62 @@ class Torch(unittest.TestCase):
         self.assertIn("dx", failing)
         self.assertNotIn("y", failing)
 
+    def test_a_double_backward(self):
+        report = check(functional.layer_norm, "layer_norm")
+        self.holds(report)
+        self.assertLessEqual({"ddx", "ddy", "ddgamma"}, {f.get("quantity") for f in report.findings})
+        self.holds(check(functional.batch_norm, "batch_norm", checks=["accuracy", "double_backward", "double_identities"]))
+
+        class Rms(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, weight, eps):
+                rstd = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+                ctx.save_for_backward(x, weight, rstd)
+                return x * rstd * weight
+
+            @staticmethod
+            def backward(ctx, dy):
+                x, weight, rstd = ctx.saved_tensors   # rstd is a constant in what autograd makes of this
+                x_hat, g = x * rstd, dy * weight
+                return rstd * (g - x_hat * (g * x_hat).mean(-1, keepdim=True)), (dy * x_hat).sum(0), None
+
+        class Once(Rms):
+            backward = staticmethod(torch.autograd.function.once_differentiable(Rms.backward))
+        report = check(lambda x, weight, eps: Rms.apply(x, weight, eps), "rms_norm")
+        self.assertFalse(report)
+        self.assertEqual({f["quantity"] for f in report.findings if f["verdict"] == "FAIL"} & {"y", "dx", "dgamma", "ddx"}, {"ddx"})
+        self.holds(check(lambda x, weight, eps: Rms.apply(x, weight, eps), "rms_norm", double_backward=False))
+        report = check(lambda x, weight, eps: Once.apply(x, weight, eps), "rms_norm")
+        self.holds(report)
+        self.assertIn("not judged: ddx, ddy, ddgamma: dx has no gradient by autograd", str(report))
+
+    def test_y_of_other_types_masks_and_thresholds(self):
+        def rms(x, weight, eps):
+            wide = x.float()
+            return wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps) * weight
+        self.holds(check(rms, "rms_norm", output="f32", dtypes="bf16"))
+        if hasattr(torch, "float8_e4m3fn"):
+            def quantized(x, weight, eps, scale):
+                return (rms(x, weight, eps) / scale).clamp(-448, 448).to(torch.float8_e4m3fn)
+            report = check(quantized, "rms_norm", output="e4m3", dtypes="bf16")
+            self.assertTrue(report, str(report))
+            self.assertFalse(check(lambda x, weight, eps, scale: quantized(x, weight, eps, 2 * scale), "rms_norm", output="e4m3",
+                                   dtypes="bf16", framework="torch"))
+
+        def masked(x, gamma, beta, eps, mask):
+            left_in = mask[:, None, :]
+            m = left_in.sum(-1, keepdim=True).clamp(min=1)
+            mean = torch.where(left_in, x, 0).sum(-1, keepdim=True) / m
+            centred = torch.where(left_in, x - mean, 0)
+            y = centred * torch.rsqrt(centred.pow(2).sum(-1, keepdim=True) / m + eps) * gamma[:, None] + beta[:, None]
+            return torch.where(left_in, y, 0)
+        self.holds(check(masked, "instance_norm", mask=True))
+
+        def thresholded(x, gamma, beta, eps, tau):
+            z = functional.layer_norm(x, x.shape[-1:], gamma, beta, eps)
+            return torch.where((z < tau) | tau.isnan(), tau, z)   # NaN stays
+        self.holds(check(thresholded, "layer_norm", activation="threshold"))
+
     def test_sentences(self):
         def fails(function, text, **options):
             report = check(function, "layer_norm", checks="accuracy", framework="torch", **options)

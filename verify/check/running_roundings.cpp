@@ -6,20 +6,31 @@
 
 namespace normlab::verify {
 
+double update_rounding(const Problem& p, Accumulation accumulation, double old, double moved) {
+    if (accumulation == Accumulation::f64 || accumulation == Accumulation::kappa_free) return 0;
+    return 4 * unit_roundoff(p.dtype) * (std::abs(moved) + std::abs(old));
+}
+
+double state_rounding(const Problem& p, const Implementation& implementation, double old, double fresh, double n) {
+    const DType type = implementation.state_dtype(p);
+    if (type == DType::f64) return 0;
+    const double tiny = (8 + n) * row_of(type).smallest_normal;  // also where these are flushed to 0
+    return row_of(type).roundoff * (8 * std::abs(old) + (8 + n) * std::abs(fresh)) + tiny;
+}
+
 void add_update_roundings(Bounds& bounds, const Inputs<double>& in, const truth::Result& t, Accumulation accumulation) {
-    if (accumulation == Accumulation::f64 || accumulation == Accumulation::kappa_free) return;
-    const double u = 4 * unit_roundoff(in.problem.dtype);
     for (std::size_t c = 0; c < bounds.running_mean.size(); ++c) {
-        bounds.running_mean[c] += u * (std::abs(static_cast<double>(t.running_mean[c])) + std::abs(in.state.mean[c]));
-        bounds.running_spread[c] += u * (static_cast<double>(t.running_spread[c]) + spread_of(in.state)[c]);
+        bounds.running_mean[c] +=
+            update_rounding(in.problem, accumulation, in.state.mean[c], static_cast<double>(t.running_mean[c]));
+        bounds.running_spread[c] +=
+            update_rounding(in.problem, accumulation, spread_of(in.state)[c], static_cast<double>(t.running_spread[c]));
     }
 }
 
 void add_state_rounding(Bounds& bounds, const Inputs<double>& in, const truth::Result& t,
                         const Implementation& implementation) {
     const Problem& p = in.problem;
-    if (bounds.running_mean.empty() || implementation.state_dtype(p) == DType::f64) return;
-    const DTypeRow& kept = row_of(implementation.state_dtype(p));
+    if (bounds.running_mean.empty()) return;
     const std::size_t C = bounds.running_mean.size();
     const auto n = static_cast<double>(t.blocks.size() / C);
     for (std::size_t c = 0; c < C; ++c) {
@@ -31,9 +42,8 @@ void add_state_rounding(Bounds& bounds, const Inputs<double>& in, const truth::R
             mean += std::abs(static_cast<double>(b.mean)) / n;
             spread += static_cast<double>(p.spec.running == Running::sigma ? b.s : b.var) * bessel / n;
         }
-        const double tiny = (8 + n) * kept.smallest_normal;  // also where these are flushed to 0
-        bounds.running_mean[c] += kept.roundoff * (8 * std::abs(in.state.mean[c]) + (8 + n) * mean) + tiny;
-        bounds.running_spread[c] += kept.roundoff * (8 * std::abs(spread_of(in.state)[c]) + (8 + n) * spread) + tiny;
+        bounds.running_mean[c] += state_rounding(p, implementation, in.state.mean[c], mean, n);
+        bounds.running_spread[c] += state_rounding(p, implementation, spread_of(in.state)[c], spread, n);
     }
 }
 

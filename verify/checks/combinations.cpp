@@ -248,7 +248,7 @@ std::vector<Finding> combinations(const Case& c, const Implementation& implement
     const truth::Result t = truth::evaluate(in);
     const Accumulation accumulation = implementation.accumulation(c.dtype);
     Bounds bounds = error_bounds(in, t, accumulation);
-    add_update_roundings(bounds, in, t, accumulation);
+    add_update_roundings(bounds, in, t, accumulation), add_state_rounding(bounds, in, t, implementation);
     const auto asked = static_cast<unsigned>(c.asked);
     const Wanted wanted{(asked & 1) != 0, (asked & 2) != 0, (asked & 4) != 0};
     Session session(implementation, in.problem,

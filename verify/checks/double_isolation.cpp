@@ -54,6 +54,7 @@ std::vector<Finding> double_isolation(const Case& c, const Implementation& imple
                               {"v", &Inputs<double>::v, false, false, true, false},
                               {"u", &Inputs<double>::u, true, true, true, false},
                               {"w", &Inputs<double>::w, true, false, true, false}}) {
+        if ((in.*r.array).empty()) continue;  // u and w without gamma and beta
         Inputs<double> bad = in;
         (bad.*r.array)[r.of_entry ? entry : at] = std::numeric_limits<double>::quiet_NaN();
         const Outputs<double> got = run(implementation, bad);

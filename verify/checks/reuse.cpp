@@ -9,6 +9,7 @@
 
 #include "norms/variants.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/check/running_roundings.hpp"
 #include "verify/check/session.hpp"
 #include "verify/checks/sizes.hpp"
 #include "verify/truth/range.hpp"
@@ -327,6 +328,7 @@ private:
         const truth::Result t = truth::evaluate(in);
         const Accumulation accumulation = implementation_.accumulation(n.dtype);
         Bounds bounds = error_bounds(in, t, accumulation);
+        add_update_roundings(bounds, in, t, accumulation), add_state_rounding(bounds, in, t, implementation_);
         const bool saturated = accept_saturation(in, accumulation, out, t, bounds) > 0;
         Problem by_channel = in.problem;
         by_channel.shape = {1, n.shape.C, 1};

@@ -12,6 +12,7 @@
 #include "norms/operation.hpp"
 #include "verify/case/fill.hpp"
 #include "verify/check/compare.hpp"
+#include "verify/check/running_roundings.hpp"
 #include "verify/checks/tiled_cases.hpp"
 #include "verify/truth/quantities.hpp"
 
@@ -128,13 +129,19 @@ std::vector<T> repeated(const std::vector<T>& values, std::size_t count, double 
 }
 
 // The running statistics after a call in training, one block a channel; unbiased: of the large batch.
-std::vector<Finding> moved_state(const Problem& big, const Inputs<double>& in, const truth::Result& t,
-                                 const Bounds& bounds, const Memory& mean, const Memory& spread) {
+std::vector<Finding> moved_state(const Implementation& implementation, const Problem& big, const Inputs<double>& in,
+                                 const truth::Result& t, const Bounds& bounds, const Memory& mean,
+                                 const Memory& spread) {
     const bool sigma = big.spec.running == Running::sigma;
     const double a = big.spec.momentum.value_or(1.0 / static_cast<double>(in.state.count + 1)),
                  m = static_cast<double>(big.block_size());
     std::vector<Quad> wanted, wanted_mean;
     std::vector<double> bound, bound_mean;
+    const auto roundings = [&](const Quad& old, const Quad& fresh, const Quad& moved) {
+        return update_rounding(big, implementation.accumulation(big.dtype), static_cast<double>(old),
+                               static_cast<double>(moved)) +
+               state_rounding(big, implementation, static_cast<double>(old), static_cast<double>(fresh), 1);
+    };
     for (std::size_t b = 0; b < t.blocks.size(); ++b) {
         const truth::Block& block = t.blocks[b];
         const Quad old(spread_of(in.state)[b]);
@@ -145,8 +152,9 @@ std::vector<Finding> moved_state(const Problem& big, const Inputs<double>& in, c
         const double s = static_cast<double>(block.s);
         wanted_mean.push_back(Quad(in.state.mean[b]) + Quad(a) * (block.mean - Quad(in.state.mean[b])));
         bound_mean.push_back(2 * a * bounds.mean[b] +
+                             roundings(Quad(in.state.mean[b]), block.mean, wanted_mean.back()) +
                              0x1p-50 * (std::abs(in.state.mean[b]) + static_cast<double>(abs(block.mean))));
-        bound.push_back(2 * a * (sigma ? bounds.var[b] / s : bounds.var[b]) +
+        bound.push_back(2 * a * (sigma ? bounds.var[b] / s : bounds.var[b]) + roundings(old, batch, wanted.back()) +
                         0x1p-50 * static_cast<double>(abs(wanted[b])));
     }
     Problem by_channel = big;
@@ -348,7 +356,7 @@ std::vector<Finding> tiled(const Case& c, const Implementation& implementation) 
     }));
 
     if (stateful && c.mode == Mode::train && big.spec.block.samples)
-        for (Finding& f : moved_state(big, in, t, bounds, mean, spread)) all.push_back(std::move(f));
+        for (Finding& f : moved_state(implementation, big, in, t, bounds, mean, spread)) all.push_back(std::move(f));
     return all;
 }
 

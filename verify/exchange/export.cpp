@@ -16,43 +16,13 @@
 #include "norms/variants.hpp"
 #include "verify/exchange/call_index.hpp"
 #include "verify/exchange/export_call.hpp"
+#include "verify/exchange/not_asked.hpp"
 #include "verify/exchange/recorder.hpp"
 
 namespace normlab::verify {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Checks that are not exported.
-struct NotExported {
-    std::string_view check, why;
-    bool unless_named = false;
-};
-constexpr std::string_view memory = "about memory and the way of calling, which a script has none of";
-constexpr std::string_view many = "hundreds of calls a case; --check exports it",
-                           twice = "a double backward, which a script need not have; --check exports it",
-                           saved = "about saved variances, which a script need not have";
-constexpr NotExported not_exported[] = {{"gradient_masks", memory},
-                                        {"repeat", memory},
-                                        {"reuse", memory},
-                                        {"gaps", memory},
-                                        {"threads", memory},
-                                        {"many_calls", memory},
-                                        {"combinations", memory},
-                                        {"contracts", memory},
-                                        {"refusal", memory},
-                                        {"empty", memory},
-                                        {"tiled", "tensors too large for files"},
-                                        {"exact_statistics", saved},
-                                        {"recalibrate", saved},
-                                        {"double_backward", twice, true},
-                                        {"double_derivatives", many, true},
-                                        {"double_identities", twice, true},
-                                        {"double_isolation", twice, true},
-                                        {"derivatives", many, true},
-                                        {"taylor", many, true},
-                                        {"jacobian", many, true},
-                                        {"invariance_table", many, true}};
 
 constexpr std::string_view index_name = "normlab.json";
 
@@ -118,9 +88,9 @@ std::vector<Case> plan_export(Selection selection, Tier tier, std::vector<std::s
     std::set<std::string> seen;
     std::map<std::string_view, std::set<std::string>> reasons;
     for (Case c : plan(selection, tier)) {
-        const auto* without = std::ranges::find(not_exported, c.check, &NotExported::check);
-        if (without != std::end(not_exported) && !(without->unless_named && named.contains(c.check))) {
-            reasons[without->why].insert(c.check);
+        const NotAsked* row = find_not_asked(c.check);
+        if (row && !row->of_script.empty() && !(row->unless_named && named.contains(c.check))) {
+            reasons[row->of_script].insert(c.check);
             continue;
         }
         if (c.strides != Strides::dense && !fixed.strided) {

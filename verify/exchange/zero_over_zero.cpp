@@ -14,6 +14,8 @@ bool zero_over_zero(const Inputs<double>& in, std::map<Quantity, std::vector<dou
         return false;
     const truth::Result t = truth::evaluate(in);
     bool any = false;
+    if (!in.twice())
+        for (const QuantityRow& q : quantities::second()) outputs.erase(q.quantity);
     const auto look = [&](Quantity q, std::size_t i) {
         const auto found = outputs.find(q);
         if (found == outputs.end() || !no_number(found->second[i])) return;
@@ -24,7 +26,9 @@ bool zero_over_zero(const Inputs<double>& in, std::map<Quantity, std::vector<dou
         if (t.blocks[k].s != 0) continue;
         look(Quantity::rstd, k);
         for (const std::size_t i : t.blocks[k].elements)
-            look(Quantity::y, i), look(Quantity::dx, i), look(Quantity::dgamma, in.problem.affine_entry(i));
+            for (const Quantity q : {Quantity::y, Quantity::dx, Quantity::ddx, Quantity::ddy}) look(q, i);
+        for (const std::size_t i : t.blocks[k].elements)
+            for (const Quantity q : {Quantity::dgamma, Quantity::ddgamma}) look(q, in.problem.affine_entry(i));
     }
     return any;
 }
