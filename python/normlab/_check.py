@@ -61,6 +61,7 @@ def check(
     denominator: str | None = None,
     divisor: str | None = None,
     part: float | None = None,
+    channels: int | None = None,
     progress: Callable[[int, int], None] | bool | None = None,
     _drawing: bool = False,
 ) -> Report:
@@ -95,6 +96,7 @@ def check(
         mean what the options of `normlab export` mean.
     mask: True: the function has an argument mask, [N, S] of bool, False where a position is left out. A word of `normlab
         export --mask`: masks of that pattern alone.
+    channels: how many the function has built in; all inputs have so many.
     progress: called with the number of cases that ran, and of all; True and False: a line on standard error, none.
 
     Exceptions of the function are findings. Raises normlab.Error (a ValueError) and TypeError where the question is wrong.
@@ -111,7 +113,7 @@ def check(
                                    scale_inverse=scale_inverse, mask=mask, cast=cast,
                                    affine_set=affine_set, denominator=denominator, divisor=divisor, part=part)
     said = _said(options | dict(backward=backward, double_backward=double_backward, strides=strides, affine=affine, framework=framework,
-                                device=device, groups=groups, accept_nan=accept_nan, flushes_subnormals=flushes_subnormals,
+                                device=device, groups=groups, channels=channels, accept_nan=accept_nan, flushes_subnormals=flushes_subnormals,
                                 deterministic=deterministic, accumulation=accumulation, isolate=isolate), check)
     if affine not in ("given", None):
         raise ValueError(f"affine={affine!r}; 'given' and None are accepted")
@@ -121,7 +123,7 @@ def check(
     for key, wanted in (("scale", scale is not None), ("scale_power_of_two", scale_power_of_two), ("scale_inverse", scale_inverse)):
         if wanted and not quantizes:
             raise ValueError(f"{key} is that of a y of 8 bits; output='e4m3' and output='e5m2' are accepted with it")
-    channels, shown = None, getattr(function, "normlab_shown", None) or getattr(function, "__name__", "f").replace("<lambda>", "f")
+    shown = getattr(function, "normlab_shown", None) or getattr(function, "__name__", "f").replace("<lambda>", "f")
     backward_signature = double_signature = None
     built_in = _known.in_place_of(function, variant)
     if built_in is not None:
