@@ -10,6 +10,7 @@
 
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "python/implemented.hpp"
 #include "verify/exchange/export.hpp"
 #include "verify/report/html.hpp"
 #include "verify/run/explain.hpp"
