@@ -79,7 +79,9 @@ BF16 = "of bf16, which NumPy does not have"
 ABSENT = "of an array that is absent: a function is given ones or zeros for it"
 SIZE = "shows in tensors larger than those of tier ci"
 PLACES = "of elements with positions beside channels, in a block of all of them: a function has S = 1 there"
+EVALUATION = "of an evaluation without running statistics: a function without them has no argument that would tell it"
 LEFT_OUT = {
+    EVALUATION: "own_as_given_in_eval",
     SAVED: "saved_shared saved_var_eps saved_var_unbiased saved_modified mean_in_f32 rstd_in_f32",
     MEMORY: "misaligned in_place masked_gradients last_unwritten dgamma_added past_end gap_written d_residual_alone s_unwritten s_in_place "
             "one_sample_dgamma_alone one_channel_dx_in_place dbeta_alone_last_sample entries_unwritten ddx_alone ddy_unwritten "
