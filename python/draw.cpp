@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "norms/names.hpp"
+#include "python/implemented.hpp"
 #include "verify/case/settings.hpp"
 #include "verify/run/generate.hpp"
 #include "verify/run/run_cases.hpp"

@@ -1,8 +1,7 @@
 #pragma once
-// A Python function as an implementation. The package (normlab/_function.py) knows names, frameworks and autograd; here
-// is what of a check a function without memory of its own can be asked for; function_plan.hpp has the calls.
+// A Python function, as normlab.check() is given it. The package (normlab/_function.py) knows names, frameworks and
+// autograd.
 
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -48,24 +47,5 @@ struct Function {
     /// What the function's own process has ended by in this case, "process" or "time": what the finding is about.
     mutable std::string died = {};
 };
-
-class Implemented;
-
-/// Whose function can be called while it lives; one at a time.
-class Checked {
-public:
-    explicit Checked(const Function& function);
-    ~Checked();
-    Checked(const Checked&) = delete;
-    Checked& operator=(const Checked&) = delete;
-    /// The flag of its rerun lines, which Python's take the place of.
-    std::string origin() const;
-
-private:
-    Implemented& implemented_;
-};
-
-/// Why this check says nothing about a function of Python; empty: it does.
-std::string not_asked(const Function& function, std::string_view check);
 
 }  // namespace normlab::python

@@ -11,6 +11,7 @@
 #include "io/error.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "python/implemented.hpp"
 #include "verify/exchange/export.hpp"
 #include "verify/report/baseline.hpp"
 #include "verify/report/html.hpp"

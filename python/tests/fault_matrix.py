@@ -22,7 +22,7 @@ WHERE: dict[str, list[dict[str, Any]]] = {
     "of_means": [{"variant": "layer_norm"}, {"variant": "batch_norm"}],
     "in_root": [{"variant": "layer_norm"}],
     "of_floor": [{"variant": "l2_norm"}],
-    "floored": [{"variant": "l2_norm"}],
+    "floored": [{"variant": "l2_norm"}, {"variant": "l2_norm", "denominator": "floor_root"}],
     "standardized": [{"variant": "weight_standardization"},
                      {"variant": "weight_standardization", "denominator": "floor_root", "divisor": "one"}],
     "renorm": [{"variant": "batch_renorm"}],
@@ -71,7 +71,7 @@ WHERE: dict[str, list[dict[str, Any]]] = {
     "with_stored": [{"variant": "rms_norm", "residual": "stored", **HALF}],
     "with_wide": [{"variant": "rms_norm", "residual": "wide", **HALF}],
 }
-SAVED = "of saved statistics, which no function gives back"
+SAVED = "of saved statistics, or shows in them alone: no function gives them back"
 MEMORY = "of memory and of how normlab calls: arrays of a function are its own, and all gradients are asked for"
 THREADS = "of threads, which are the function's own"
 COUNT = "of the count of updates, which no function is given"
@@ -79,8 +79,10 @@ BF16 = "of bf16, which NumPy does not have"
 ABSENT = "of an array that is absent: a function is given ones or zeros for it"
 SIZE = "shows in tensors larger than those of tier ci"
 PLACES = "of elements with positions beside channels, in a block of all of them: a function has S = 1 there"
+EVALUATION = "of an evaluation without running statistics: a function without them has no argument that would tell it"
 LEFT_OUT = {
-    SAVED: "saved_shared saved_var_eps saved_var_unbiased saved_modified",
+    EVALUATION: "own_as_given_in_eval",
+    SAVED: "saved_shared saved_var_eps saved_var_unbiased saved_modified mean_in_f32 rstd_in_f32",
     MEMORY: "misaligned in_place masked_gradients last_unwritten dgamma_added past_end gap_written d_residual_alone s_unwritten s_in_place "
             "one_sample_dgamma_alone one_channel_dx_in_place dbeta_alone_last_sample entries_unwritten ddx_alone ddy_unwritten "
             "y_with_strides_of_x dx_with_strides_of_dy dx_sample_stride_ignored mask_of_ones gamma_by_address gamma_of_forward "
@@ -113,6 +115,8 @@ def check(library: str, fault: str, setting: dict[str, Any], **more: Any) -> nor
 def finding(library: str, fault: str, kind: str, where: str) -> str | None:
     """Check and quantity of the first failure; None: missed. The cheapest questions come first."""
     settings = WHERE[where]
+    if kind == "layout" and where == "everywhere":
+        settings = [{"variant": "batch_norm", "layouts": "nhwc"}, *settings]
     if kind == "precision" and where in ("everywhere", "centred", "of_means"):
         settings = [settings[0] | {"dtypes": ("f32", "f16")}]
     for stage in ({"tier": "smoke", "checks": ("accuracy", "running_stats", "double_backward")}, {"tier": "smoke"},

@@ -93,7 +93,7 @@ class Table(ctypes.Structure):
 
 def _room(count: int, dtype: Any) -> np.ndarray:
     """More than is asked for: some faults write behind the end, or with another's strides."""
-    return np.full(64 * count + 4096, np.nan if np.dtype(dtype).kind == "f" else 0).astype(dtype)
+    return np.full(count + min(63 * count, 1 << 16) + 4096, np.nan if np.dtype(dtype).kind == "f" else 0).astype(dtype)
 
 
 def _at(array: np.ndarray | None) -> int | None:
@@ -112,6 +112,8 @@ class Faulty:
         self.table, self.variant, self.name = found.contents, variant, fault or "faulty"
         self.own = VARIANTS[variant] | {k: _WORDS[k].index(v) for k, v in options.items() if k in _WORDS}
         self.own["epilogue"] = _WORDS["epilogue"].index(options.get("activation") or "none")
+        self.own["layout"] = int(options.get("layouts") == "nhwc")   # never of an array of two axes
+        self.own["part"] = options.get("part", self.own.get("part", 0))
         self.own["gamma_offset"] = options.get("gamma_offset", 0)
         self.own["masked"] = int(bool(options.get("mask")))
         self.own["scale_power_of_two"] = int(options.get("scale_power_of_two", False))
@@ -131,7 +133,7 @@ class Faulty:
         self.forward = self._named(self._forward, layer + scaled)
         residual = [n for n in layer if n != "residual"] + ["s", "ds"] if self.own.get("residual") else layer
         self.backward = self._named(self._backward, ["dy", *residual] + ["cache"] * (self.own.get("residual") == 2))
-        self.double_backward = self._named(self._double_backward, ["dy", "v", "u", *["w"] * beta, *layer])
+        self.double_backward = self._named(self._double_backward, ["dy", *(["p", "q"] if "weight" in variant else ["v", "u"]), *["w"] * beta, *layer])
 
     def _named(self, function: Any, names: list[str]) -> Any:
         def named(**given: Any) -> Any:
@@ -144,12 +146,19 @@ class Faulty:
         named.__name__ = self.name
         return named
 
+    def _axes(self, of: Any, of_none: int) -> list[int]:
+        """Of N, C and S, what an array has of its axes."""
+        first, second, third = (*of, of_none)[:3]
+        return [first, third, second] if self.own["layout"] else [first, second, third]
+
     def _problem(self, given: dict[str, Any], dy: np.ndarray | None = None) -> Problem:
         x, p = given["x"], Problem(size=ctypes.sizeof(Problem), variant=self.variant.encode())
-        p.N, p.C, p.S = (*x.shape, 1) if x.ndim == 2 else x.shape
+        p.N, p.C, p.S = self._axes(x.shape, 1)
         for field, value in self.own.items():
             setattr(p, field, value)
-        p.dtype = _CODES[x.dtype.name if not self.own.get("residual") or "dtype" not in given else given["dtype"]]
+        p.dtype = _CODES[x.dtype.name]
+        if p.residual and given["residual"].dtype != x.dtype:
+            p.residual_dtype = 1 + _CODES[given["residual"].dtype.name]
         p.groups, p.eps, p.momentum = given.get("num_groups", 1), given["eps"], given.get("momentum", 0.1)
         p.mode = int(not given.get("training", True))
         p.r_max, p.d_max = given.get("r_max", 3), given.get("d_max", 5)
@@ -160,9 +169,9 @@ class Faulty:
         if gamma is not None and gamma.dtype.name == "float16":
             p.param_dtype = 1 + _CODES["float16"]
         p.scales = (1 if p.scale == 0 else p.statistics if p.scale == 1 else p.N * p.S * -(-p.C // 128)) if p.output > 1 else 0
-        dense = [p.C * p.S, p.S, 1]
+        dense = [p.C * p.S, 1, p.C] if p.layout else [p.C * p.S, p.S, 1]
         for field, array in (("x_strides", x), ("dy_strides", dy)):
-            steps = dense if array is None else [s // array.itemsize for s in array.strides] + [1] * (3 - array.ndim)
+            steps = dense if array is None else self._axes([s // array.itemsize for s in array.strides], 1)
             setattr(p, field, (c_int64 * 3)(*[s if e > 1 else d for s, d, e in zip(steps, dense, (p.N, p.C, p.S))]))
             p.strided |= int(list(getattr(p, field)) != dense)
         p.y_strides = p.dx_strides = (c_int64 * 3)(*dense)
@@ -246,7 +255,7 @@ class Faulty:
                 for n, v in out.items()}
 
     def _double_backward(self, given: dict[str, Any]) -> dict[str, Any]:
-        given, p, saved, alive = self._prepared(given)
+        given, p, saved, alive = self._prepared({{"p": "v", "q": "u"}.get(n, n): v for n, v in given.items()})
         x, gamma = given["x"], given["gamma"]
         out = {"ddx": _room(x.size, x.dtype), "ddy": _room(x.size, x.dtype), "ddgamma": _room(gamma.size, gamma.dtype)}
         a = Second(size=ctypes.sizeof(Second), saved=saved, **{n: _at(v) for n, v in out.items()})

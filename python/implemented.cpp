@@ -1,4 +1,4 @@
-#include "python/function.hpp"
+#include "python/implemented.hpp"
 
 #include <algorithm>
 #include <map>
