@@ -10,6 +10,7 @@
 #include "norms/registry.hpp"
 #include "norms/variants.hpp"
 #include "system/failure.hpp"
+#include "verify/exchange/vector_file.hpp"
 
 namespace normlab::python {
 namespace {
@@ -44,12 +45,8 @@ Extents extents_of(const Problem& p) {
 
 Extents extents_of_affine(const Problem& p) {
     if (is_weights(p.spec)) return {1, p.shape.C, 1};
-    switch (p.spec.affine_set) {
-        case AffineSet::element: return {p.shape.C, p.shape.S};
-        case AffineSet::sample_channel: return {p.shape.N, p.shape.C};
-        case AffineSet::group: return {p.spec.groups};
-        default: return {p.shape.C};
-    }
+    const std::vector<std::int64_t> shape = verify::entry_shape(p);
+    return {shape.begin(), shape.end()};
 }
 
 std::vector<std::byte> packed(const ConstTensor& t) {

@@ -10,6 +10,7 @@
 #include "norms/element.hpp"
 #include "norms/names.hpp"
 #include "norms/variants.hpp"
+#include "verify/exchange/vector_file.hpp"
 
 namespace normlab::python {
 namespace {
@@ -39,12 +40,7 @@ Dims entries_of(const Problem& p, const Dims& dims, std::int64_t normalized, std
         return entries;
     }
     if (is_by_element(p.spec)) return {dims.end() - normalized, dims.end()};
-    switch (p.spec.affine_set) {
-        case AffineSet::element: return {p.shape.C, p.shape.S};
-        case AffineSet::sample_channel: return {p.shape.N, p.shape.C};
-        case AffineSet::group: return {p.spec.groups};
-        default: return {p.shape.C};
-    }
+    return verify::entry_shape(p);
 }
 
 std::string_view numpy_type(DType d) {
@@ -260,6 +256,15 @@ MadeArray::MadeArray(DType dtype, Dims dims) {
     if (!memory) throw py::error_already_set();
     data = PyByteArray_AsString(memory.ptr());
     array = py::make_tuple(memory, std::string(numpy_type(dtype)), py::tuple(py::cast(dims)));
+}
+
+py::dict made_state(const State& state) {
+    py::dict all;
+    for (const auto& [name, values] : {std::pair{"running_mean", &state.mean}, std::pair{"running_var", &state.var},
+                                       std::pair{"running_sigma", &state.sigma}})
+        if (!values->empty()) all[name] = made_array(*values, {std::ssize(*values)});
+    all["count"] = state.count;
+    return all;
 }
 
 py::tuple made_array(const std::vector<double>& values, const Dims& dims) {

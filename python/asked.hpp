@@ -88,5 +88,7 @@ struct MadeArray {
     void* data = nullptr;
 };
 py::tuple made_array(const std::vector<double>& values, const Dims& dims);
+/// Those of running_mean, running_var and running_sigma that are kept, and count.
+py::dict made_state(const State& state);
 
 }  // namespace normlab::python

@@ -76,15 +76,7 @@ public:
             if (!values->empty()) all[name] = made_array(*values, {std::ssize(*values)});
         return all;
     }
-    py::dict state() const {
-        py::dict all;
-        for (const auto& [name, values] :
-             {std::pair{"running_mean", &state_.mean}, std::pair{"running_var", &state_.var},
-              std::pair{"running_sigma", &state_.sigma}})
-            if (!values->empty()) all[name] = made_array(*values, {std::ssize(*values)});
-        all["count"] = state_.count;
-        return all;
-    }
+    py::dict state() const { return made_state(state_); }
     std::string implementation() const { return implementation_->name(); }
     std::string accumulation() const { return std::string(name_of(implementation_->accumulation(problem_.dtype))); }
 
@@ -185,13 +177,8 @@ void define_layers(py::module_& m) {
     m.def("initial_state", [](const std::string& variant, const py::dict& options, std::int64_t channels) {
         if (channels < 0) throw Error(fmt::format("{} channels; 0 or more is accepted", channels));
         const Spec spec = spec_of(variant, options);
-        const State state = initial_state(spec, channels);
-        py::dict all;
-        for (const auto& [name, values] : {std::pair{"running_mean", &state.mean}, std::pair{"running_var", &state.var},
-                                           std::pair{"running_sigma", &state.sigma}})
-            if (spec.running != Running::none && (!values->empty() || (channels == 0 && values == &state.mean)))
-                all[name] = made_array(*values, {std::ssize(*values)});
-        all["count"] = state.count;
+        py::dict all = made_state(initial_state(spec, channels));
+        if (spec.running != Running::none && channels == 0) all["running_mean"] = made_array({}, {0});
         return all;
     });
 }

@@ -16,6 +16,13 @@ if torch is not None:
     torch.set_num_threads(1)   # the tensors are small
 
 
+def rms_forward(ctx, x, weight, eps):
+    """Of an autograd.Function."""
+    rstd = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+    ctx.save_for_backward(x, weight, rstd)
+    return x * rstd * weight
+
+
 def check(function, variant, **options):
     return normlab.check(function, variant, **{"tier": "smoke", "progress": False, "dtypes": TYPES} | options)
 
@@ -79,11 +86,7 @@ class Torch(unittest.TestCase):
 
     def test_a_wrong_gradient(self):
         class Wrong(torch.autograd.Function):
-            @staticmethod
-            def forward(ctx, x, weight, eps):
-                rstd = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
-                ctx.save_for_backward(x, weight, rstd)
-                return x * rstd * weight
+            forward = staticmethod(rms_forward)
 
             @staticmethod
             def backward(ctx, dy):
@@ -102,11 +105,7 @@ class Torch(unittest.TestCase):
         self.holds(check(functional.batch_norm, "batch_norm", checks=["accuracy", "double_backward", "double_identities"]))
 
         class Rms(torch.autograd.Function):
-            @staticmethod
-            def forward(ctx, x, weight, eps):
-                rstd = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
-                ctx.save_for_backward(x, weight, rstd)
-                return x * rstd * weight
+            forward = staticmethod(rms_forward)
 
             @staticmethod
             def backward(ctx, dy):

@@ -74,7 +74,8 @@ public:
 
     std::size_t write() {
         const bool weights = is_weights(p_.spec), renorm = p_.has_correction();
-        const std::vector<std::int64_t> channels{p_.shape.C}, parameters = weights ? weight_parameters() : by_entry();
+        const std::vector<std::int64_t> channels{p_.shape.C},
+            parameters = weights ? weight_parameters() : entry_shape(p_);
         const ArrayNames& names = array_names(p_.spec);
         const std::string x(names.x), y(names.y), gamma(names.gamma),
             spread = p_.spec.running == Running::sigma ? "sigma" : "var";
@@ -148,14 +149,6 @@ public:
 
 private:
     std::vector<std::int64_t> weight_parameters() const { return {1, p_.shape.C, 1}; }
-    std::vector<std::int64_t> by_entry() const {
-        switch (p_.spec.affine_set) {
-            case AffineSet::element: return {p_.shape.C, p_.shape.S};
-            case AffineSet::sample_channel: return {p_.shape.N, p_.shape.C};
-            case AffineSet::group: return {p_.spec.groups};
-            default: return {p_.shape.C};
-        }
-    }
     std::string entry_axes() const {
         constexpr std::string_view axes[] = {"C", "C S", "N C", "G"};
         return std::string(axes[static_cast<std::size_t>(p_.spec.affine_set)]);

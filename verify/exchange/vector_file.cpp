@@ -273,6 +273,15 @@ const ArrayNames& array_names(const Spec& spec) {
     return !is_weights(spec) ? of_activations : spec.centred() ? of_weights : of_lengths;
 }
 
+std::vector<std::int64_t> entry_shape(const Problem& p) {
+    switch (p.spec.affine_set) {
+        case AffineSet::element: return {p.shape.C, p.shape.S};
+        case AffineSet::sample_channel: return {p.shape.N, p.shape.C};
+        case AffineSet::group: return {p.spec.groups};
+        default: return {p.shape.C};
+    }
+}
+
 io::Array array_in_files(DType dtype, const std::vector<std::int64_t>& shape, const std::vector<double>& values) {
     return with_output_type(dtype, [&](auto tag) {
         using Stored = std::conditional_t<sizeof tag == 1, std::uint8_t,

@@ -112,6 +112,9 @@ struct ArrayNames {
 };
 const ArrayNames& array_names(const Spec& spec);
 
+/// The shape of gamma and beta as arrays: [C], [C, S], [N, C] or [G], after the affine set; not that of weights.
+std::vector<std::int64_t> entry_shape(const Problem& problem);
+
 /// Reads and checks a case.json, of an absent op the op and dtype alone; opens no other file. Throws io::InputError
 /// naming the file, the offending key and what is accepted: no JSON, a key that is missing or of another type, an
 /// attribute, dtype or running_stat that is unknown, a file outside the folder.
